@@ -47,10 +47,8 @@ static __always_inline void give_socket(struct owned_socket *socket, const struc
 }
 
 /* Word by word, as it is read: for a moment an owner may be two halves, which is nobody's, and so a miss. */
-static __always_inline void hand_over(__u64 cookie, struct listener *listener, const struct owner *owner)
+static __always_inline void hand_over_port(__u64 cookie, struct listener *listener, const struct owner *owner)
 {
-	struct owned_socket *socket = bpf_map_lookup_elem(&sockets, &cookie);
-
 	/* The others of the group may stay with whoever had this one. */
 	if (listener->is_shared || (listener->members > 1 && !is_same_program(&listener->owner, owner)))
 		note_change(listener);
@@ -58,6 +56,13 @@ static __always_inline void hand_over(__u64 cookie, struct listener *listener, c
 		listener->cookie = cookie;
 		listener->owner = *owner;
 	}
+}
+
+static __always_inline void hand_over(__u64 cookie, struct listener *listener, const struct owner *owner)
+{
+	struct owned_socket *socket = bpf_map_lookup_elem(&sockets, &cookie);
+
+	hand_over_port(cookie, listener, owner);
 	if (socket)
 		give_socket(socket, owner);
 }

@@ -7,10 +7,10 @@ import pytest
 
 from tests.lab.daemon import Record
 from tests.lab.lab import Lab
-from tests.lab.patience import WAIT_S, read_line
+from tests.lab.patience import WAIT_S, read_line, wait_listening
 from tests.lab.test_attribution_inbound import come, visit
 from tests.lab.watched_lab import ALLOW_ALL, PYTHON, WatchedLab
-from tests.lab.world import HOST4, HOST6, PROGRAMS
+from tests.lab.world import HOST4, HOST6, MORE_WORLD4, PROGRAMS
 
 pytestmark = [pytest.mark.privileged]
 
@@ -136,3 +136,35 @@ def test_who_accepts_a_connection_has_the_port(
     handover.come()
     record = handover.visit(watched)
     assert is_it(record, heir, pid, uid), record
+
+
+# Another user connects one of its two sockets on a port: the other one takes what comes from elsewhere.
+CONNECT_ONE = """
+import os, signal, socket, sys
+def bind(address):
+    bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.bind((address, 7399))
+    return bound
+one = bind(sys.argv[1])
+told, tells = os.pipe()
+if not os.fork():
+    os.setuid(65534)
+    one.connect((sys.argv[2], 9))
+    os.write(tells, b"x")
+    signal.pause()
+os.read(told, 1)
+other = bind("")
+print("listening", flush=True)
+other.recv(16)
+print("got", flush=True)
+"""
+
+
+def test_who_uses_one_socket_on_a_port_has_not_the_other(lab: Lab) -> None:
+    """What came went round between the kernel and the daemon, which each knew another for the one who takes it."""
+    lab.start_daemon(ALLOW_ALL)
+    server = lab.spawn([PYTHON, "-c", CONNECT_ONE, HOST4, MORE_WORLD4[0]])
+    wait_listening(server)
+    come(lab, "udp", HOST4, 7399)
+    assert read_line(server) == "got\n"
