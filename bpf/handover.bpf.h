@@ -47,7 +47,7 @@ static __always_inline void give_socket(struct owned_socket *socket, const struc
 }
 
 /* Word by word, as it is read: for a moment an owner may be two halves, which is nobody's, and so a miss. */
-static __always_inline void hand_over_port(__u64 cookie, struct listener *listener, const struct owner *owner)
+static __always_inline void hand_over_listener(__u64 cookie, struct listener *listener, const struct owner *owner)
 {
 	/* The others of the group may stay with whoever had this one. */
 	if (listener->is_shared || (listener->members > 1 && !is_same_program(&listener->owner, owner)))
@@ -58,11 +58,23 @@ static __always_inline void hand_over_port(__u64 cookie, struct listener *listen
 	}
 }
 
+/*
+ * Whoever uses a bound socket has its port. Else, beside another socket of the binder on the same port, the tables would
+ * name this one's user for what the other takes, user space the binder, and the packet go round between them for ever.
+ */
+static __always_inline void hand_over_port(__u64 cookie, const struct owner *owner)
+{
+	struct listener *listener = find_bound(cookie);
+
+	if (listener)
+		hand_over_listener(cookie, listener, owner);
+}
+
 static __always_inline void hand_over(__u64 cookie, struct listener *listener, const struct owner *owner)
 {
 	struct owned_socket *socket = bpf_map_lookup_elem(&sockets, &cookie);
 
-	hand_over_port(cookie, listener, owner);
+	hand_over_listener(cookie, listener, owner);
 	if (socket)
 		give_socket(socket, owner);
 }

@@ -9,6 +9,7 @@
 #define SENDER_BPF_H
 
 #include "current.bpf.h"
+#include "handover.bpf.h"
 
 #define SOCK_DGRAM 2
 #define SOCK_RAW 3
@@ -74,6 +75,8 @@ static __always_inline void correct_sender(struct __sk_buff *skb, __u64 cookie, 
 		return;
 	if (!is_same_process(owner, &current) && !has_open(BPF_CORE_READ(sk, sk_socket)))
 		return;
+	if (!is_same_program(owner, &current))
+		hand_over_port(cookie, &current);
 	*owner = current;
 	socket.owner = current;
 	socket.sk = (__u64)sk;

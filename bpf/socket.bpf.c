@@ -26,18 +26,14 @@ static __always_inline struct settings *find_settings_for(void *ctx)
 static __always_inline void note_owner(__u64 cookie, struct owned_socket *known, const struct owner *owner)
 {
 	struct owned_socket socket = {.owner = *owner, .boundness = known ? known->boundness : BOUND};
-	struct listener *listener;
 
 	if (known && is_same_owner(&known->owner, owner) && !known->is_given) {
 		if (known->syn) /* connect() comes here while no SYN is on its way (__inet_stream_connect()) */
 			known->syn = SYN_HELD;
 		return;
 	}
-	if (known && known->boundness && !is_same_program(&known->owner, owner)) {
-		listener = find_bound(cookie);
-		if (listener)
-			hand_over_port(cookie, listener, owner);
-	}
+	if (known && known->boundness && !is_same_program(&known->owner, owner))
+		hand_over_port(cookie, owner);
 	if (known) { /* connect() on what is connected changes nothing but the owner */
 		socket.sk = known->sk;
 		socket.watch = known->watch;

@@ -138,19 +138,21 @@ def test_who_accepts_a_connection_has_the_port(
     assert is_it(record, heir, pid, uid), record
 
 
-# Another user connects one of its two sockets on a port: the other one takes what comes from elsewhere.
-CONNECT_ONE = """
+# Another user connects one of its two sockets on a port, or sends by it: the other one takes what comes from elsewhere.
+USE_ONE = """
 import os, signal, socket, sys
 def bind(address):
     bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     bound.bind((address, 7399))
     return bound
-one = bind(sys.argv[1])
+one, way = bind(sys.argv[1]), sys.argv[3]
+if way == "send":
+    one.connect((sys.argv[2], 9))
 told, tells = os.pipe()
 if not os.fork():
     os.setuid(65534)
-    one.connect((sys.argv[2], 9))
+    one.send(b"x") if way == "send" else one.connect((sys.argv[2], 9))
     os.write(tells, b"x")
     signal.pause()
 os.read(told, 1)
@@ -161,10 +163,11 @@ print("got", flush=True)
 """
 
 
-def test_who_uses_one_socket_on_a_port_has_not_the_other(lab: Lab) -> None:
+@pytest.mark.parametrize("way", ["connect", "send"])
+def test_who_uses_one_socket_on_a_port_has_not_the_other(lab: Lab, way: str) -> None:
     """What came went round between the kernel and the daemon, which each knew another for the one who takes it."""
     lab.start_daemon(ALLOW_ALL)
-    server = lab.spawn([PYTHON, "-c", CONNECT_ONE, HOST4, MORE_WORLD4[0]])
+    server = lab.spawn([PYTHON, "-c", USE_ONE, HOST4, MORE_WORLD4[0], way])
     wait_listening(server)
     come(lab, "udp", HOST4, 7399)
     assert read_line(server) == "got\n"
