@@ -80,7 +80,7 @@ def show_questions(socket_path: str) -> None:
     os.environ.setdefault("QT_XCB_GL_INTEGRATION", "none")
     from PySide6.QtGui import QGuiApplication
 
-    from tinysnitch.qt.daemon_link import DaemonLink
+    from tinysnitch.qt.daemon_link import QtDaemonLink
     from tinysnitch.qt.prompt_agent import PromptAgent
     from tinysnitch.qt.prompt_window import PromptWindow
     from tinysnitch.view.prompt_events import DaemonGreeted, Event
@@ -103,7 +103,7 @@ def show_questions(socket_path: str) -> None:
             print(time.time(), flush=True)
 
     window.painted.connect(note_painted)
-    link = DaemonLink(socket_path, tell, lambda error: sys.exit(str(error)))
+    link = QtDaemonLink(socket_path, tell, lambda error: sys.exit(str(error)))
     agent.link = link
     link.start()
     application.exec()
