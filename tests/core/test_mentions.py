@@ -25,3 +25,9 @@ def test_lists_users_programs_parents_and_patterns_are_mentioned() -> None:
 
 def test_what_says_none_of_that_mentions_nothing() -> None:
     assert mentions_of([parse_rule("allow a.test 443 tcp")]) == Mentions()
+
+
+def test_what_two_sets_of_rules_mention_is_put_together() -> None:
+    lines = ["deny @ads - -", "allow user=alice - - - /own/*", "allow parent=/a/p - - - /a/x"]
+    one, two, three = ([parse_rule(line)] for line in lines)
+    assert mentions_of(one) | mentions_of(two) | mentions_of(three) == mentions_of([*one, *two, *three])

@@ -24,12 +24,21 @@ from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.events import DataLost
 from tinysnitch.daemon.assembly import Assembly
 from tinysnitch.daemon.error_log import ErrorLog
-from tinysnitch.daemon.lifecycle import SetUp, begun
+from tinysnitch.daemon.lifecycle import TURN_S, SetUp, begun
 from tinysnitch.daemon.netfilter_guard import PUT_BACK
 from tinysnitch.daemon.options import OnExit, Options
 from tinysnitch.daemon.stop import HAND_OVER, Stop
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 from tinysnitch.kernel.netfilter import Netfilter
+
+
+def test_whoever_works_beside_begun_work_soon_has_the_interpreter_back() -> None:
+    usual_s = sys.getswitchinterval()
+    with begun(lambda: None):
+        assert sys.getswitchinterval() == pytest.approx(TURN_S)
+    with pytest.raises(OSError, match="inside"), begun(lambda: None):
+        raise OSError("inside")
+    assert sys.getswitchinterval() == usual_s
 
 
 def test_work_that_is_begun_is_done_at_the_end() -> None:

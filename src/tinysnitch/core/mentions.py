@@ -21,6 +21,10 @@ class Mentions(msgspec.Struct, frozen=True, kw_only=True):
     own_paths: frozenset[str] = frozenset()
     own_patterns: frozenset[str] = frozenset()
 
+    def __or__(self, other: "Mentions") -> "Mentions":
+        fields = self.__struct_fields__
+        return Mentions(**{name: getattr(self, name) | getattr(other, name) for name in fields})
+
 
 def mentions_of(rules: Iterable[Rule]) -> Mentions:
     rules = tuple(rules)

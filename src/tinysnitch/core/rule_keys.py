@@ -133,22 +133,28 @@ class KeyMaker:
 
     def count(self, rule: Rule, step: int) -> None:
         """Note that one rule more (step 1) or less (-1) uses what it uses."""
-        if rule.remote.kind is RemoteKind.NETWORK:
+        kind = rule.remote.kind
+        if kind is RemoteKind.NETWORK:
             network = parse_network(rule.remote.text)
             _count(self._prefixes[network.is_v4], network.prefix, step)
-        elif rule.remote.kind in WORDS:
+        elif kind in WORDS:
             _count(self._words, rule.remote, step)
         if rule.program.kind is ProgramKind.GLOB:
             self._kept.clear()
             self._globs.count(rule.program.text, step)
-        if rule.args is not None and rule.verdict is not Verdict.ALLOW:
-            self._kept.clear()
-            self._args.count(rule.args, step)
-        if rule.sha256 is not None and rule.verdict is not Verdict.ALLOW:
-            self._kept.clear()
-            _count(self._sums, rule.sha256, step)
+        if rule.verdict is not Verdict.ALLOW:
+            self._count_cut(rule, step)
         if rule.ports and not _is_one_port(rule.ports):
             self._ranges.count(rule.ports, step)
+
+    def _count_cut(self, rule: Rule, step: int) -> None:
+        """What a connection may have that is only known in part, or not."""
+        if rule.args is not None:
+            self._kept.clear()
+            self._args.count(rule.args, step)
+        if rule.sha256 is not None:
+            self._kept.clear()
+            _count(self._sums, rule.sha256, step)
 
     def keys_for(self, connection: Connection) -> ConnectionKeys:
         flow = connection.flow

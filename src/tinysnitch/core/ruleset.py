@@ -34,6 +34,7 @@ _REASONS = {
 }
 _NO_RULE = "no rule matches"
 _TURNABLE = "its path leads over a link that others than root can turn"
+_BY_NAME = frozenset({RemoteKind.NAME, RemoteKind.DOMAIN, RemoteKind.LIST})
 _KEPT = 4096  # conclusions
 _MAX_STEPS = 1024  # nodes of the index that are looked at for all remotes: at most 3 ms
 
@@ -124,10 +125,9 @@ class Ruleset:
     def _note(self, rule: Rule, step: int) -> None:
         self._key_maker.count(rule, step)
         self._name_denials += step * _denies_names(rule)
-        if rule.sha256 and step > 0:
-            self._summed.append(rule)
-        elif rule.sha256:
-            self._summed.remove(rule)
+        if rule.sha256:
+            change = self._summed.append if step > 0 else self._summed.remove
+            change(rule)
 
     def _decide_elsewhere(self, candidates: list[Rule], decision: Decision) -> Iterator[tuple[Rule, str]]:
         for interface in sorted({rule.iface for rule in candidates if rule.iface}):
@@ -186,8 +186,7 @@ class Ruleset:
 
 
 def _denies_names(rule: Rule) -> bool:
-    is_by_name = rule.remote.kind in (RemoteKind.NAME, RemoteKind.DOMAIN, RemoteKind.LIST)
-    return rule.verdict is Verdict.DENY and is_by_name
+    return rule.verdict is Verdict.DENY and rule.remote.kind in _BY_NAME
 
 
 def _in_time(rules: list[Rule], wall_s: float) -> list[Rule]:

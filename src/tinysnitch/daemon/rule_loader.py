@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from tinysnitch.core.errors import RuleSyntaxError, SnitchError
 from tinysnitch.core.events import DataLost, Event, FactsChanged, RulesLoaded
 from tinysnitch.core.facts import Facts
-from tinysnitch.core.mentions import mentions_of
+from tinysnitch.core.mentions import Mentions, mentions_of
 from tinysnitch.core.rule import Rule
 from tinysnitch.daemon.fact_source import FactSource
 from tinysnitch.store.rules_file import RulesFile
@@ -31,10 +31,10 @@ class RuleLoader:
         has changed nothing, and can be called again.
         """
         rules, errors = self._read_file()
-        is_waiting = not errors and self._source.is_awaited(mentions_of(rules))
-        coming = () if errors or is_waiting else rules
+        said, coming = mentions_of(in_force), mentions_of(rules)
+        is_waiting = not errors and self._source.is_awaited(coming)
         # Facts come first, and what waits is decided by them and the old rules once more: these must mean the same.
-        events = self.read_facts((*in_force, *coming))
+        events = self._read_facts(said if errors or is_waiting else said | coming)
         if not is_waiting and (not errors or errors != self.errors):
             events.append(RulesLoaded(rules, errors, is_edited=self._file.take_edit()))
         self.errors, self.is_waiting = errors, is_waiting
@@ -57,7 +57,10 @@ class RuleLoader:
 
         For these rules: all that are in force must be among them, since one whose words mean nothing matches nothing.
         """
-        facts = self._source.read(mentions_of(rules))
+        return self._read_facts(mentions_of(rules))
+
+    def _read_facts(self, said: Mentions) -> list[Event]:
+        facts = self._source.read(said)
         problems, known = self._source.problems, self._known_problems
         events: list[Event] = [DataLost(what, count) for what, count in problems.items() if known.get(what) != count]
         self._known_problems = problems
