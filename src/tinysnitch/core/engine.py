@@ -219,7 +219,7 @@ class Engine:
     # Prompts
 
     def _ask(self, waiter: Waiter, decision: Decision, now: Instant) -> Iterator[Command]:
-        if self.settlement.is_reply(waiter.connection, now):  # of a port that is shared the kernel's side cannot tell
+        if self.settlement.is_reply(waiter.connection, now):  # held before the kernel knew, or by a port that is shared
             reply = Decision(verdict=Verdict.ALLOW, reason="it answers what was allowed", is_flow_only=True)
             yield from self._settle(waiter, reply, now)
             return

@@ -38,7 +38,7 @@ from tinysnitch.core.watch import Watch
 # 63 s and the wait for the last).
 FLOW_LASTS_S = 120.0
 NOT_LISTENING_S = 10.0  # that nobody listens: a program may start to listen on that port
-REPLIED_S = 10.0  # a reply that came before the kernel knew what it answers may have waited so long for us
+REPLIED_S = 10.0  # how long a reply may have waited for us that the kernel's side could not tell for one
 REFUSED_ANSWER_S = 60.0  # a refused datagram may be tried again, and asked about again, after that
 
 

@@ -81,7 +81,7 @@ def begun(work: Callable[[], object]) -> Iterator[None]:
     """Do the work beside what is done inside; for want of a thread not at all. Its errors are for whoever repeats it.
 
     In a thread: 100 000 rules are parsed in 0.3 s, while the kernel looks through our programs. Each of the many calls
-    of libbpf lets go of the GIL, and would wait 5 ms to get it back (sys.setswitchinterval()): 0.13 s in all.
+    of libbpf lets go of the GIL, and would wait 5 ms to get it back (sys.setswitchinterval()): 0.15 s in all.
     """
 
     def attempt() -> None:
