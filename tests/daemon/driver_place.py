@@ -117,7 +117,7 @@ class SmallAttributor:
     def __init__(self) -> None:
         self.asked = self.forgotten = 0
 
-    def attribute(self, flow: Flow, in_interface: int = 0, sender_uid: int | None = None) -> Claim:
+    def attribute(self, flow: Flow, interface: int = 0, sender_uid: int | None = None) -> Claim:
         self.asked += 1
         if isinstance(self.claim, Exception):
             raise self.claim

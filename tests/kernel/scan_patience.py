@@ -23,9 +23,9 @@ def when_due(ask: Callable[[], T]) -> T:
 
 
 class PatientAttributor(Attributor):
-    def attribute(self, flow: Flow, in_interface: int = 0, sender_uid: int | None = None) -> Claim:
+    def attribute(self, flow: Flow, interface: int = 0, sender_uid: int | None = None) -> Claim:
         ask = super().attribute
-        return when_due(lambda: ask(flow, in_interface, sender_uid))
+        return when_due(lambda: ask(flow, interface, sender_uid))
 
 
 class PatientUsers(SocketUsers):

@@ -100,10 +100,9 @@ def test_seeded_images_are_weaker(attributor: Attributor, table: DictTable) -> N
 
 
 def test_kernel_and_unknown(attributor: Attributor, table: DictTable) -> None:
-    table.flows[OUT] = FlowEntry(0, Owner(1, 0, 0, 0))
-    assert attributor.attribute(OUT).attribution == KERNEL
-    table.flows[OUT] = FlowEntry(8, Owner(0, 0, 0, 0))
-    assert attributor.attribute(OUT).attribution == UNKNOWN
+    for owner, attribution in ((Owner(1, 0, 0, 0), KERNEL), (Owner(0, 0, 0, 0), UNKNOWN)):
+        table.flows[OUT] = FlowEntry(8, owner)
+        assert attributor.attribute(OUT).attribution == attribution
     icmp = Flow(ICMP, Direction.INBOUND, LOCAL, 1, REMOTE, 0)
     assert attributor.attribute(icmp) == Claim(UNKNOWN, 0)
     assert attributor.unknown == 2
@@ -111,14 +110,15 @@ def test_kernel_and_unknown(attributor: Attributor, table: DictTable) -> None:
 
 @pytest.mark.parametrize("protocol", [TCP, UDP])
 def test_a_flow_of_which_nothing_is_noted_any_more_is_told_from_an_unknown_one(
-    attributor: Attributor, table: DictTable, protocol: int
+    attributor: Attributor, table: DictTable, protocol: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each miss is noted; so many came since that its note is gone."""
+    monkeypatch.delattr(SocketDiag, "list_sockets")  # nor are all gone through for it
     flow = msgspec.structs.replace(OUT, protocol=protocol)
     table.flows.pop(flow, None)
-    assert attributor.attribute(flow) == Claim(UNKNOWN, 0, is_note_lost=True)
+    assert attributor.attribute(flow, 1) == Claim(UNKNOWN, 0, is_note_lost=True)
     table.flows[flow] = FlowEntry(0, Owner(0, 0, 0, 0))
-    assert attributor.attribute(flow) == Claim(UNKNOWN, 0)
+    assert attributor.attribute(flow, 1) == Claim(UNKNOWN, 0)
     assert attributor.unknown == 1
 
 

@@ -24,7 +24,11 @@ OURS, THEIRS = parse_address("10.0.0.1"), parse_address("10.0.0.9")
 class Attributor:
     """Knows every flow's socket by its local port."""
 
-    def attribute(self, flow: Flow, in_interface: int = 0, sender_uid: int | None = None) -> Claim:
+    def __init__(self) -> None:
+        self.interfaces: list[int] = []
+
+    def attribute(self, flow: Flow, interface: int = 0, sender_uid: int | None = None) -> Claim:
+        self.interfaces.append(interface)
         return Claim(UNKNOWN, flow.local_port)
 
 
@@ -41,14 +45,34 @@ def queued(payload: bytes, hook: int) -> QueuedPacket:
 
 
 @pytest.fixture
-def events() -> PacketEvents:
-    return PacketEvents(Attributor(), ["", "lo", "eth0", "wlan0"].__getitem__)
+def attributor() -> Attributor:
+    return Attributor()
+
+
+@pytest.fixture
+def events(attributor: Attributor) -> PacketEvents:
+    return PacketEvents(attributor, ["", "lo", "eth0", "wlan0"].__getitem__)
 
 
 def test_an_outbound_packet(events: PacketEvents) -> None:
     event = events.connection_event(queued(make_packet(TCP, (4000, 80), OURS, THEIRS), LOCAL_OUT))
     assert event.flow == Flow(TCP, Direction.OUTBOUND, OURS, 4000, THEIRS, 80)
     assert (event.packet_id, event.interface, event.cookie) == (7, "wlan0", 4000)
+
+
+@pytest.mark.parametrize(("hook", "interface"), [(LOCAL_OUT, 3), (LOCAL_IN, 2)])
+def test_a_socket_is_looked_for_with_the_interface_of_the_packet(
+    events: PacketEvents, attributor: Attributor, hook: int, interface: int
+) -> None:
+    """Without one all sockets of the machine are gone through for who has ended."""
+    events.connection_event(queued(make_packet(TCP, (4000, 80), OURS, THEIRS), hook))
+    assert attributor.interfaces == [interface]
+
+
+@pytest.mark.parametrize("hook", [LOCAL_OUT, POST_ROUTING])
+def test_so_it_is_for_messages(events: PacketEvents, attributor: Attributor, hook: int) -> None:
+    events.message_event(queued(make_packet(TCP, (4000, 80), OURS, THEIRS), hook))
+    assert attributor.interfaces == [3]
 
 
 def test_an_inbound_packet(events: PacketEvents) -> None:

@@ -22,6 +22,7 @@ from tinysnitch.kernel import procfs_attribution
 from tinysnitch.kernel.attribution import Attributor
 from tinysnitch.kernel.claim import Claim
 from tinysnitch.kernel.procfs import read_argv, read_process
+from tinysnitch.kernel.sockets import SocketDiag
 
 pytestmark = pytest.mark.privileged
 
@@ -65,6 +66,14 @@ def test_tcp_outbound(attributor: Attributor) -> None:
         check_own(claim.attribution.process)
         other = attributor.attribute(outbound(TCP, opened.getsockname()[1], 444))
         assert other.attribution == UNKNOWN
+
+
+def test_who_has_closed_is_not_looked_for_among_all_sockets(
+    attributor: Attributor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(SocketDiag, "list_sockets")
+    flow = outbound(TCP, 1)
+    assert attributor.attribute(flow, socket.if_nametoindex("lo")).attribution == UNKNOWN
 
 
 def test_a_process_is_built_once_until_rules_ask_for_more(attributor: Attributor) -> None:

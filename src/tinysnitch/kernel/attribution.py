@@ -13,7 +13,7 @@ from tinysnitch.kernel.sockets import SocketDiag
 
 
 class _Source(Protocol):
-    def attribute(self, flow: Flow, in_interface: int, sender_uid: int | None, /) -> Claim: ...
+    def attribute(self, flow: Flow, interface: int, sender_uid: int | None, /) -> Claim: ...
     def forget(self) -> None: ...
 
 
@@ -45,11 +45,11 @@ class Attributor:
         """Build every Process anew: rules ask for other facts of them now (sha256)."""
         self._source.forget()
 
-    def attribute(self, flow: Flow, in_interface: int = 0, sender_uid: int | None = None) -> Claim:
+    def attribute(self, flow: Flow, interface: int = 0, sender_uid: int | None = None) -> Claim:
         """Whose flow it is, for a packet that is held right now. Raises ScanNotDue.
 
-        `in_interface`: index of the one it came by. `sender_uid`: whose socket sends it, if that is open.
+        `interface`: index of the one it came by, or goes by. `sender_uid`: whose socket sends it, if that is open.
         """
-        claim = self._source.attribute(flow, in_interface, sender_uid)
+        claim = self._source.attribute(flow, interface, sender_uid)
         self.unknown += claim.attribution is UNKNOWN and not claim.is_note_lost
         return claim

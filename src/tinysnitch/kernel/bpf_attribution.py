@@ -41,22 +41,22 @@ class BpfAttributor:
         """Build every Process anew."""
         self._known.clear()
 
-    def attribute(self, flow: Flow, in_interface: int, _sender_uid: int | None) -> Claim:
+    def attribute(self, flow: Flow, interface: int, _sender_uid: int | None) -> Claim:
         """Raises ScanNotDue. Who sends it was noted: nobody needs its uid."""
         entry = self._table.find_flow(flow)
         if entry and entry.owner.exec_id == EXEC_ID_KERNEL:
             return Claim(KERNEL, entry.cookie)
         if flow.direction is Direction.INBOUND and flow.protocol in (TCP, UDP):
-            return self._attribute_inbound(flow, entry, in_interface)
+            return self._attribute_inbound(flow, entry, interface)
         if entry is None or entry.owner.exec_id == EXEC_ID_UNKNOWN:
-            return self._attribute_by_socket(flow, entry)
+            return self._attribute_by_socket(flow, entry, interface)
         return Claim(self._find_attribution(entry.owner), entry.cookie)
 
-    def _attribute_by_socket(self, flow: Flow, entry: FlowEntry | None) -> Claim:
+    def _attribute_by_socket(self, flow: Flow, entry: FlowEntry | None, interface: int) -> Claim:
         """The kernel's side knows no owner: a socket from before our start, or one that found no room."""
         cookie = entry.cookie if entry else 0
         # Only TCP: of UDP sockets on one port it cannot be told which one sent.
-        found = self._sockets.find_receiver(flow) if flow.protocol == TCP and not cookie else None
+        found = self._sockets.find_receiver(flow, interface) if flow.protocol == TCP and not cookie else None
         if found and found.is_connected_as(flow):
             cookie = found.cookie
         owner = self._table.find_sender(cookie) if cookie else None
@@ -66,34 +66,34 @@ class BpfAttributor:
         self._table.remember_owner(flow, owner)
         return Claim(self._find_attribution(owner), cookie)
 
-    def _attribute_inbound(self, flow: Flow, entry: FlowEntry | None, in_interface: int) -> Claim:
+    def _attribute_inbound(self, flow: Flow, entry: FlowEntry | None, interface: int) -> Claim:
         """Who takes it. Looked at once more where the socket is closed just now: another may have the port already."""
-        looks = (self._find_taker(flow, entry, in_interface) for _ in range(2))
+        looks = (self._find_taker(flow, entry, interface) for _ in range(2))
         return next(filter(None, looks), Claim(NOT_LISTENING, 0))
 
-    def _find_taker(self, flow: Flow, entry: FlowEntry | None, in_interface: int) -> Claim | None:
+    def _find_taker(self, flow: Flow, entry: FlowEntry | None, interface: int) -> Claim | None:
         """The kernel's own look-up tells the socket, and who holds that now is looked at."""
         noted = entry.owner if entry and entry.owner.exec_id != EXEC_ID_UNKNOWN else None
         cookie = entry.cookie if entry else 0
-        found = self._sockets.find_receiver(flow, in_interface)
+        found = self._sockets.find_receiver(flow, interface)
         if found is None:  # nobody has the port any more, or does not listen, or is connected to another
             return Claim(NOT_LISTENING, 0)
         owner = self._find_noted_owner(found, entry)
         if owner is None:  # the kernel made it for another (MPTCP), or it is not known
             known = Claim(self._find_attribution(noted), cookie) if noted else None
-            return known or self._tell_unknown(found, flow, in_interface)
+            return known or self._tell_unknown(found, flow, interface)
         user = self._users.find_user(owner, found.inode)
         if user is None and self._users.is_ending(owner):  # with it the socket goes
             return Claim(NOT_LISTENING, 0)
         if user is None or user.exec_id == EXEC_ID_UNKNOWN:
-            return self._tell_unknown(found, flow, in_interface)
+            return self._tell_unknown(found, flow, interface)
         if user != owner:
             self._table.replace_owner(found.cookie, user)
         if user != noted:
             self._table.remember_owner(flow, user)
         # From now on the kernel's side finds it alone, unless several take the port.
         if noted is None and self._seed_listener(found, user):
-            self._withdraw_closed(found, self._sockets.find_receiver(flow, in_interface))
+            self._withdraw_closed(found, self._sockets.find_receiver(flow, interface))
         return Claim(self._find_attribution(user), found.cookie)
 
     def _seed_listener(self, found: DiagSocket, user: Owner) -> bool:
@@ -101,9 +101,9 @@ class BpfAttributor:
         listener = Listener(found.cookie, user)
         return self._table.seed_listener(found.protocol, found.local_port, found.local, listener)
 
-    def _tell_unknown(self, found: DiagSocket, flow: Flow, in_interface: int) -> Claim | None:
+    def _tell_unknown(self, found: DiagSocket, flow: Flow, interface: int) -> Claim | None:
         """None for a socket that is closed just now, of which the owner is gone a moment before it is."""
-        now = self._sockets.find_receiver(flow, in_interface)
+        now = self._sockets.find_receiver(flow, interface)
         return Claim(UNKNOWN, found.cookie) if now and now.cookie == found.cookie else None
 
     def _withdraw_closed(self, found: DiagSocket, now: DiagSocket | None) -> None:

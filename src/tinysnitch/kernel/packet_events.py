@@ -30,7 +30,7 @@ class NoteLost(Exception):
 class ClaimSource(Protocol):
     """What is asked of kernel/attribution.py."""
 
-    def attribute(self, flow: Flow, in_interface: int = 0, sender_uid: int | None = None) -> Claim: ...
+    def attribute(self, flow: Flow, interface: int = 0, sender_uid: int | None = None) -> Claim: ...
 
 
 class PacketEvents:
@@ -44,10 +44,10 @@ class PacketEvents:
         is_inbound = queued.hook == LOCAL_IN
         packet = parse_packet(queued.payload)
         flow = flow_of(packet, Direction.INBOUND if is_inbound else Direction.OUTBOUND)
-        claim = self._attributor.attribute(flow, queued.in_interface, queued.sender_uid)
+        index = queued.in_interface if is_inbound else queued.out_interface
+        claim = self._attributor.attribute(flow, index, queued.sender_uid)
         if claim.is_note_lost:
             raise NoteLost
-        index = queued.in_interface if is_inbound else queued.out_interface
         asked_name, says_nothing = (None, False) if is_inbound else _read_datagram(packet, queued.payload)
         return PacketQueued(
             queued.packet_id,
@@ -67,7 +67,7 @@ class PacketEvents:
         # What else is read on its way out goes to no resolver (core/watch.py).
         if queued.hook == POST_ROUTING or (queued.hook == LOCAL_OUT and packet.destination_port == DNS_PORT):
             flow = flow_of(packet, Direction.OUTBOUND)
-            claim = self._attributor.attribute(flow, sender_uid=queued.sender_uid)
+            claim = self._attributor.attribute(flow, queued.out_interface, queued.sender_uid)
             self.lost_askers += claim.is_note_lost
             return QuestionSent(queued.packet_id, flow, claim.attribution, message)
         if queued.hook == LOCAL_OUT:
@@ -77,7 +77,7 @@ class PacketEvents:
         return AnswerReceived(queued.packet_id, asked_flow(packet), message)
 
     def _data_event(self, queued: QueuedPacket, flow: Flow, payload: Payload) -> DataSent:
-        claim = self._attributor.attribute(flow, sender_uid=queued.sender_uid)
+        claim = self._attributor.attribute(flow, queued.out_interface, queued.sender_uid)
         if claim.is_note_lost:  # a rule for its program may deny what it says
             raise NoteLost
         interface = self._find_interface(queued.out_interface)

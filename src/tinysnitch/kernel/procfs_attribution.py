@@ -37,19 +37,19 @@ class ProcfsAttributor:
         """Build every Process anew."""
         self._known.clear()
 
-    def attribute(self, flow: Flow, in_interface: int, sender_uid: int | None) -> Claim:
+    def attribute(self, flow: Flow, interface: int, sender_uid: int | None) -> Claim:
         """Raises ScanNotDue. `sender_uid`: see kernel/nfqueue.py."""
         is_inbound = flow.direction is Direction.INBOUND
         if is_inbound and flow.protocol not in (TCP, UDP):  # the kernel answers echo itself, whoever else may listen
             return Claim(UNKNOWN if flow.protocol in _OTHER_PORTS else KERNEL, 0)
-        found = self._find_socket(flow, in_interface, sender_uid)
+        found = self._find_socket(flow, interface, sender_uid)
         if found is None:
             return Claim(NOT_LISTENING if is_inbound else UNKNOWN, 0)
         live = self._find_holder(found.inode)
         if live is None:
             return Claim(UNKNOWN, found.cookie)
         process = self._find_process(live)
-        is_same = _is_same_socket(self._find_socket(flow, in_interface, sender_uid), found)
+        is_same = _is_same_socket(self._find_socket(flow, interface, sender_uid), found)
         if not is_same or read_process(live.pid) != live:
             return Claim(UNKNOWN, found.cookie)
         if process.is_file_told:
@@ -65,11 +65,11 @@ class ProcfsAttributor:
             process = self._builder.build(image, pid=live.pid, started_ns=live.started_ns, uid=live.uid)
         return process
 
-    def _find_socket(self, flow: Flow, in_interface: int, sender_uid: int | None) -> DiagSocket | None:
+    def _find_socket(self, flow: Flow, interface: int, sender_uid: int | None) -> DiagSocket | None:
         if flow.direction is Direction.INBOUND:
-            return self._sockets.find_receiver(flow, in_interface)
+            return self._sockets.find_receiver(flow, interface)
         if flow.protocol == TCP:
-            found = self._sockets.find_receiver(flow)
+            found = self._sockets.find_receiver(flow, interface)
             return found if found and found.is_connected_as(flow) else None
         senders = [each for each in self._list_candidates(flow) if each.unsent_bytes]
         return senders[0] if len(senders) == 1 and senders[0].uid == sender_uid else None
