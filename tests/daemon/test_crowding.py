@@ -8,6 +8,7 @@ from tinysnitch.kernel.bpf_structs import CROWD_MOMENT_NS
 BATCH = 64
 STEP_NS = PATIENCE_NS // 10  # that a batch takes
 STEPS = int(LOOK_S * 1e9) // STEP_NS  # batches until it is looked at again
+ALL = STEPS * BATCH  # packets that can be judged until then
 LIMIT = BATCH * CROWD_MOMENT_NS // STEP_NS // 4
 
 
@@ -16,6 +17,7 @@ class Flood:
 
     def __init__(self, waiting: int) -> None:
         self.waiting, self.now_ns, self.dropped = waiting, 10**15, 0
+        self.packet_ns = STEP_NS // BATCH  # that one takes
         self.looks = 0
         self.limits: list[int] = []
         self.crowding = Crowding(self._count, self.limits.append, lambda: self.dropped, lambda: self.now_ns)
@@ -27,9 +29,10 @@ class Flood:
     def judge(self, batches: int, size: int = BATCH) -> None:
         for _ in range(batches):
             self.now_ns += STEP_NS
-            self.crowding.note_batch(size, BATCH)
+            self.crowding.note_batch(size, BATCH, self.packet_ns * size)
 
-    def pass_second(self, size: int, dropped: int) -> None:
+    def pass_look(self, size: int, dropped: int) -> None:
+        """Until it is looked at again: so many packets in each batch."""
         self.judge(STEPS, size)
         self.dropped += dropped
         self.crowding.look_again()
@@ -65,32 +68,82 @@ def test_what_is_caught_up_with_is_not_even_counted() -> None:
     assert (flood.limits, flood.looks) == ([], 0)
 
 
-def test_it_lasts_while_there_is_too_much() -> None:
+def limit() -> Flood:
+    """The queue becomes short at once."""
     flood = Flood(MANY)
     flood.judge(11)
+    flood.waiting = 0
+    return flood
+
+
+def test_it_lasts_while_there_is_too_much() -> None:
+    flood = limit()
     for _ in range(3):
-        flood.pass_second(BATCH // 4, STEPS * BATCH)
-    assert flood.limits == [LIMIT]
-    flood.pass_second(BATCH // 4, 0)
-    assert flood.limits == [LIMIT, 0]
+        flood.pass_look(BATCH // 4, ALL)
+    assert flood.limits == [LIMIT] * 4
+    flood.pass_look(BATCH // 4, 0)
+    assert flood.limits == [LIMIT] * 4 + [0]
     assert not flood.crowding.is_limited
 
 
-@pytest.mark.parametrize(("dropped", "is_over"), [(STEPS * BATCH // 3, True), (STEPS * BATCH * 2 // 3, False)])
+def limit_while_processors_are_taken_away() -> Flood:
+    """A batch takes two hundred times as long as it does."""
+    flood = Flood(MANY)
+    flood.judge(1)
+    flood.now_ns += 199 * STEP_NS
+    flood.judge(1)
+    assert flood.limits == [4]
+    flood.waiting = 0
+    return flood
+
+
+def test_what_was_slow_once_may_be_quick_again() -> None:
+    flood = limit_while_processors_are_taken_away()
+    flood.pass_look(BATCH // 32, 2 * ALL)
+    assert flood.limits[1:] == [LIMIT]
+    flood.pass_look(BATCH // 4, ALL // 3)
+    assert not flood.crowding.is_limited
+
+
+def test_what_comes_steadily_is_let_in_once_it_can_be_judged() -> None:
+    """Less than we can judge, and more than we could when it was limited."""
+    flood = limit_while_processors_are_taken_away()
+    flood.pass_look(BATCH // 32, ALL // 4)
+    assert flood.limits[1:] == [0]
+
+
+def test_where_nothing_is_judged_it_is_not_measured_how_quickly() -> None:
+    flood = limit_while_processors_are_taken_away()
+    flood.pass_look(0, ALL)
+    assert flood.limits[1:] == [4]
+    flood.pass_look(0, 0)
+    assert not flood.crowding.is_limited
+
+
+def test_shares_that_are_too_large_become_smaller() -> None:
+    """Who is behind all the time has other things to do as well."""
+    flood = Flood(MANY)
+    flood.judge(11)
+    flood.packet_ns //= 10
+    flood.pass_look(BATCH // 2, ALL)
+    assert flood.limits == [LIMIT, LIMIT // 2]
+
+
+@pytest.mark.parametrize(("dropped", "is_over"), [(ALL // 3, True), (ALL * 2 // 3, False)])
 def test_a_program_that_wants_more_than_its_share_and_less_than_all_gets_it(dropped: int, is_over: bool) -> None:
     """What was dropped before counts no more."""
-    flood = Flood(MANY)
-    flood.dropped = 10**9
-    flood.judge(11)
-    flood.pass_second(BATCH // 4, STEPS * BATCH)
-    flood.pass_second(BATCH // 4, dropped)
+    flood = limit()
+    flood.dropped += 10**9
+    flood.crowding.look_again()
+    flood.pass_look(BATCH // 4, ALL)
+    flood.pass_look(BATCH // 4, dropped)
     assert flood.crowding.is_limited is not is_over
 
 
 def test_the_next_one_is_limited_anew() -> None:
-    flood = Flood(MANY)
-    flood.judge(11)
-    flood.pass_second(0, 0)
+    flood = limit()
+    flood.pass_look(0, 0)
+    flood.waiting = MANY
     flood.judge(11)
     assert flood.limits == [LIMIT, 0, LIMIT]
 

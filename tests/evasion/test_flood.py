@@ -29,7 +29,7 @@ if sys.argv[1] == "tcp":
 print("listening", flush=True)
 sys.stdin.read()
 """
-# In the name of thousands of machines, each packet from another port: until its input ends, or 20 s.
+# In the name of thousands of machines, each packet from another port: until its input ends, or 60 s.
 FLOOD_IN = """
 import os, select, socket, struct, sys, time
 def add(data):
@@ -49,7 +49,7 @@ for number in range(20000):
     header = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(body), number, 0, 64, protocol, 0)
     packets.append(header + remote + local + body)
 raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
-end_s = time.monotonic() + 20
+end_s = time.monotonic() + 60
 while time.monotonic() < end_s and not select.select([sys.stdin], [], [], 0)[0]:
     for packet in packets:
         raw.sendto(packet, (sys.argv[2], 0))
@@ -59,7 +59,7 @@ while time.monotonic() < end_s and not select.select([sys.stdin], [], [], 0)[0]:
 FLOOD_OUT = """
 import os, select, socket, sys, time
 os.fork()
-end_s = time.monotonic() + 20
+end_s = time.monotonic() + 60
 while time.monotonic() < end_s and not select.select([sys.stdin], [], [], 0)[0]:
     for port in range(10000, 20000):
         asks = socket.socket()
@@ -81,7 +81,7 @@ import os, select, socket, sys, time
 tells = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 tells.bind(("", 5353))
 tells.connect((sys.argv[1], int(sys.argv[2])))
-end_s = time.monotonic() + 20
+end_s = time.monotonic() + 60
 while time.monotonic() < end_s and not select.select([sys.stdin], [], [], 0)[0]:
     for _ in range(20000):
         tells.send(b"x" * 12)
@@ -100,7 +100,7 @@ print(dict(zip(SETTINGS.fields, Map(path, Struct("=I"), SETTINGS.struct).find(0)
 
 def visit(lab: Lab) -> "subprocess.CompletedProcess[str]":
     """Each time another process, of which nothing is remembered."""
-    patience = ["--connect-timeout", str(5 * PATIENCE)]
+    patience = ["--connect-timeout", str(10 * PATIENCE)]
     return lab.run([HONEST, "-sS", "-o", "/dev/null", *patience, f"http://{WORLD4}/"])
 
 

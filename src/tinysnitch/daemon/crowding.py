@@ -31,7 +31,7 @@ class Crowding:
         self._count_dropped = count_dropped
         self._clock = clock
         self._since_ns: int | None = None  # there is always more since then; or when it was looked at last
-        self._judged = 0  # packets, since then
+        self._judged = self._busy_ns = 0  # packets, and how long that took, since then
         self._dropped = 0  # until then
         self._speed = 0.0  # packets that we can judge in a nanosecond
 
@@ -40,9 +40,10 @@ class Crowding:
         """Whether each batch is to be noted; else one that was full alone."""
         return self._since_ns is not None
 
-    def note_batch(self, size: int, room: int) -> None:
+    def note_batch(self, size: int, room: int, took_ns: int) -> None:
         """`size` packets were judged, with `room` for so many: if it was full, there may have been more."""
         self._judged += size
+        self._busy_ns += took_ns
         if self.is_limited:
             return
         if size < room:
@@ -57,25 +58,34 @@ class Crowding:
         if self._since_ns is None:
             return
         now_ns, dropped = self._clock(), self._count_dropped()
-        came = self._judged + dropped - self._dropped
-        if came <= ENOUGH * self._speed * (now_ns - self._since_ns):
+        came, passed_ns = self._judged + dropped - self._dropped, now_ns - self._since_ns
+        if self._judged:
+            self._measure(passed_ns)
+        if came <= ENOUGH * self._speed * passed_ns:
             self._limit(0)
             self.is_limited, self._since_ns = False, None
         else:
-            self._begin(now_ns)
-            self._dropped = dropped
+            self._share_out(now_ns, dropped)
 
     def _begin(self, now_ns: int) -> None:
-        self._since_ns, self._judged = now_ns, 0
+        self._since_ns, self._judged, self._busy_ns = now_ns, 0, 0
 
     def _look(self, since_ns: int) -> None:
         now_ns = self._clock()
         if now_ns - since_ns < PATIENCE_NS:
             return
-        judged, self._since_ns = self._judged, None  # counted anew, so that it is not looked at with each batch
+        self._since_ns = None  # counted anew, so that it is not looked at with each batch
         if self._count_waiting() >= MANY:
-            self._speed = judged / (now_ns - since_ns)
-            self._dropped = self._count_dropped()
-            self._limit(max(USERS_SHARE, int(self._speed * CROWD_MOMENT_NS / USERS_SHARE)))
+            self._speed = self._judged / (now_ns - since_ns)
             self.is_limited = True
-            self._begin(now_ns)
+            self._share_out(now_ns, self._count_dropped())
+
+    def _measure(self, passed_ns: int) -> None:
+        """Anew, since the processors may have been others' when it was measured last. Who keeps up could do more."""
+        is_behind = self._count_waiting() >= MANY
+        self._speed = self._judged / (passed_ns if is_behind else self._busy_ns)
+
+    def _share_out(self, now_ns: int, dropped: int) -> None:
+        self._limit(max(USERS_SHARE, int(self._speed * CROWD_MOMENT_NS / USERS_SHARE)))
+        self._dropped = dropped
+        self._begin(now_ns)

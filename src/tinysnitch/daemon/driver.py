@@ -135,6 +135,7 @@ class Driver:
         self._judge(packets)
 
     def _judge(self, packets: list[QueuedPacket]) -> None:
+        began_ns = time.monotonic_ns()
         self._attempt(self._hear)
         now = read_instant()
         self._is_alone = len(packets) == 1
@@ -144,7 +145,8 @@ class Driver:
         self._is_alone = False
         self._finish(now)
         if len(packets) == BATCH or self._crowding.is_watching:
-            self._attempt(self._crowding.note_batch, len(packets), BATCH)
+            took_ns = time.monotonic_ns() - began_ns
+            self._attempt(self._crowding.note_batch, len(packets), BATCH, took_ns)
             self._wait_for_crowds()
 
     @property
