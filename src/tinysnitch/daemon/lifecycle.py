@@ -126,12 +126,7 @@ class SetUp:
 
     async def start(self) -> None:
         instance = name_instance(read_netns_cookie(), self._options.is_scoped)
-        self._undo.callback(claim(instance).close)
-        self._undo.callback(StateLock(self._options.state_dir).close)
-        left = Netfilter(instance.label, instance.queues, program_path=None)
-        self._was_there = left.is_present()
-        if self._was_there:
-            self._undo.callback(self._open_early, left, instance.pins)
+        self._claim(instance)
         cgroup = self._choose_cgroup(instance)
         self._prepare_rules_file()
         with begun(self._rules_file.read):
@@ -139,6 +134,27 @@ class SetUp:
         scope = path_in_hierarchy(cgroup) if self._options.is_scoped else None
         netfilter = Netfilter(instance.label, instance.queues, programs.program_path if programs else None, scope)
         identity = self._identify(instance, cgroup, problem)
+        await self._start_parts(identity, programs)
+        notes = None if self._options.is_scoped else self._watch_packet_sockets(programs)
+        await self._start_prompt()  # before the first step that changes what an earlier daemon left
+        self._stop.end_start()
+        self._enforce(netfilter)
+        self._watch_machine(is_bpf=programs is not None)
+        if programs:
+            programs.remove_stale()
+        else:  # denials of an earlier daemon would hold on inside connect()
+            remove_all_pins(instance.pins)
+        self._settle(identity, notes)
+
+    def _claim(self, instance: Instance) -> None:
+        self._undo.callback(claim(instance).close)
+        self._undo.callback(StateLock(self._options.state_dir).close)
+        left = Netfilter(instance.label, instance.queues, program_path=None)
+        self._was_there = left.is_present()
+        if self._was_there:
+            self._undo.callback(self._open_early, left, instance.pins)
+
+    async def _start_parts(self, identity: Identity, programs: BpfPrograms | None) -> None:
         self.parts = Assembly(
             identity,
             programs,
@@ -151,21 +167,20 @@ class SetUp:
             self._undo.callback(keep_arguments, programs, self._arguments_file)
         await self.parts.start()
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.parts.reloader.reload_rules)
-        notes = None if self._options.is_scoped else self._watch_packet_sockets(programs)
-        await self._start_prompt()  # before the first step that changes what an earlier daemon left
-        self._stop.end_start()
+
+    def _enforce(self, netfilter: Netfilter) -> None:
         self._add_rules(netfilter)
         if not self._options.is_scoped:  # what one command leaves running is ended with it
             self._undo.callback(self._take_away, self._refuse_waiting)
         self._guard(netfilter)
+
+    def _watch_machine(self, *, is_bpf: bool) -> None:
         if not self._options.is_scoped:  # at a boot nobody starts what judges one command
             self._watch_interpreter()
-            self._tell_of_hidden(is_bpf=programs is not None)
+            self._tell_of_hidden(is_bpf=is_bpf)
         self._tell_of_name_services()
-        if programs:
-            programs.remove_stale()
-        else:  # denials of an earlier daemon would hold on inside connect()
-            remove_all_pins(instance.pins)
+
+    def _settle(self, identity: Identity, notes: PacketSocketNotes | None) -> None:
         gc.freeze()  # what is loaded by now stays; a collection that walked over it would hold verdicts up
         give_back_memory()  # most of all the types of the kernel (BTF), read for each program that was loaded
         self._say_ready(identity)
