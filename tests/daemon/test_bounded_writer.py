@@ -1,6 +1,11 @@
 """bounded_writer.py: a change that does not come to its end holds nobody up, and is not made twice."""
 
+import os
+import signal
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +18,16 @@ from tinysnitch.store.rules_file import RulesFile
 from tinysnitch.store.text_file import LockHeld, locked
 
 PLACE = Path("/etc/rules")
+STOPPED = """
+import os, signal, time
+from pathlib import Path
+from tinysnitch.daemon.bounded_writer import BoundedWriter
+def change():
+    os.kill(os.getpid(), signal.SIGSTOP)
+    time.sleep(0.05)
+    return "made"
+print(BoundedWriter(patience_s=2.0).do(Path("/etc/rules"), change))
+"""
 
 
 def test_a_change_is_made_and_tells_what_it_told() -> None:
@@ -55,6 +70,15 @@ def test_one_that_waits_goes_on_alone() -> None:
 
     wait_until(change)
     assert made == ["late", "next"]
+
+
+@pytest.mark.slow
+def test_that_we_had_no_processor_for_longer_than_that_is_no_reason_to_give_up() -> None:
+    child = subprocess.Popen([sys.executable, "-c", STOPPED], stdout=subprocess.PIPE, text=True)
+    assert os.WIFSTOPPED(os.waitpid(child.pid, os.WUNTRACED)[1])
+    time.sleep(2.2)
+    child.send_signal(signal.SIGCONT)
+    assert child.communicate(timeout=WAIT_S)[0] == "made\n"
 
 
 def test_who_holds_the_lock_of_the_file_is_told_of(tmp_path: Path) -> None:

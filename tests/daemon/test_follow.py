@@ -1,6 +1,6 @@
 import asyncio
 import errno
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
 
@@ -82,13 +82,31 @@ def test_a_file_that_cannot_be_watched_is_read_all_the_same(tmp_path: Path, monk
     asyncio.run(run())
 
 
+async def never_rests() -> AsyncIterator[None]:
+    for _ in range(1000):
+        yield
+    await asyncio.Event().wait()
+
+
+def test_a_change_does_not_wait_for_as_long_as_we_had_no_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_slowly(read: Callable[[], None]) -> float:
+        read()
+        return 3600.0
+
+    monkeypatch.setattr(follow_module, "_time_of", read_slowly)
+    monkeypatch.setattr(follow_module, "LONGEST_PAUSE_S", 0.001)
+
+    async def run() -> None:
+        reader = Reader()
+        task = asyncio.create_task(follow(never_rests, reader.read))
+        await reader.until(3)
+        task.cancel()
+
+    asyncio.run(run())
+
+
 def test_a_file_that_never_rests_leaves_time_for_the_rest() -> None:
     """Each read of many rules takes a second: verdicts come between them."""
-
-    async def never_rests() -> AsyncIterator[None]:
-        for _ in range(1000):
-            yield
-        await asyncio.Event().wait()
 
     async def run() -> None:
         reader = Reader()

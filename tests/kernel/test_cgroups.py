@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -157,7 +158,7 @@ def test_removal_ends_no_process_of_ours_for_one_that_has_no_number_here(name: s
 @pytest.mark.privileged
 def test_what_cannot_be_killed_is_waited_for_and_told(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cgroups, "_kill_all", lambda _path: None)
-    monkeypatch.setattr(cgroups, "_GONE_WITHIN_S", 0.3)
+    monkeypatch.setattr(cgroups, "_LOOKS", 3)
     path = make_cgroup(name)
     child = subprocess.Popen(["sleep", "60"])
     try:
@@ -168,3 +169,18 @@ def test_what_cannot_be_killed_is_waited_for_and_told(name: str, monkeypatch: py
         child.kill()
         child.wait(timeout=WAIT_S)
     assert "cgroup.procs" in refused.value.hint
+
+
+@pytest.mark.privileged
+def test_who_has_no_processor_for_long_kills_all_the_same(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time passes, and none of those that were killed came to its end."""
+    clock, kill_all = iter(range(0, 1_000_000, 100)), cgroups._kill_all
+    kills = [lambda _path: None, kill_all]
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr(cgroups, "_kill_all", lambda path: (kills.pop(0) if kills else kill_all)(path))
+    path = make_cgroup(name)
+    child = subprocess.Popen(["sleep", "60"])
+    (path / "cgroup.procs").write_text(str(child.pid))
+    remove_cgroup(path)
+    assert not path.exists()
+    assert child.wait() == -9

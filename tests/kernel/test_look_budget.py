@@ -53,3 +53,9 @@ def test_many_users_have_a_fifth_together(place: Place) -> None:
     assert spent_s == pytest.approx(0.6, abs=0.1)
     place.now_s += 100
     assert spend(place, BOB) == pytest.approx(0.3, abs=0.04)
+
+
+def test_that_we_had_no_processor_meanwhile_is_at_nobodys_cost(place: Place) -> None:
+    place.look(ALICE, takes_s=10.0)
+    assert place.look(ALICE)
+    assert place.look(BOB)

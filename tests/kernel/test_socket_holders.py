@@ -9,7 +9,9 @@ import pytest
 from tests.lab.patience import WAIT_S
 from tests.shortage import descriptors_left
 from tinysnitch.kernel import procfs
-from tinysnitch.kernel.socket_holders import ScanNotDue, SocketHolders
+from tinysnitch.kernel.socket_holders import LONGEST_S, ScanNotDue, SocketHolders
+
+STEP_S = 0.125
 
 
 class Clock:
@@ -93,48 +95,57 @@ def test_a_scan_tells_where_a_socket_is_that_may_not_be_looked_for(monkeypatch: 
 def test_scans_take_a_third_of_the_time_and_what_is_asked_meanwhile_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Piece by piece; what is asked in between is answered by the next one, which sees it."""
     monkeypatch.setattr(procfs, "list_processes", lambda: [os.getpid(), 1])
-    clock = Clock(monkeypatch, step_s=1.0)
+    clock = Clock(monkeypatch, step_s=STEP_S)
     holders = SocketHolders(clock)
     with socket.socket() as first:
-        for pause_s in (3.0, 1.5):
+        for pause_s in (3 * STEP_S, 1.5 * STEP_S):
             with pytest.raises(ScanNotDue) as early:
                 holders.find_holders(inode_of(first))
             assert early.value.wait_s == pause_s
-            clock.now_s = 1.5
-        clock.now_s = 3.0
+            clock.now_s = 1.5 * STEP_S
+        clock.now_s = 3 * STEP_S
         assert holders.find_holders(inode_of(first)) == [os.getpid()]
         with socket.socket() as second:
             with pytest.raises(ScanNotDue):
                 holders.find_holders(inode_of(second))
-            clock.now_s = 6.0
+            clock.now_s = 6 * STEP_S
             with pytest.raises(ScanNotDue):
                 holders.find_holders(inode_of(second))
-            clock.now_s = 9.0
+            clock.now_s = 9 * STEP_S
             assert holders.find_holders(inode_of(second)) == [os.getpid()]
 
 
 def test_who_asks_in_the_middle_of_a_scan_waits_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(procfs, "list_processes", lambda: [os.getpid(), 1])
-    clock = Clock(monkeypatch, step_s=1.0)
+    clock = Clock(monkeypatch, step_s=STEP_S)
     holders = SocketHolders(clock)
     first, second = 2**40, 2**40 + 1
-    for asked_s, inode in ((0.0, first), (3.0, second)):
+    for asked_s, inode in ((0.0, first), (3 * STEP_S, second)):
         clock.now_s = asked_s
         with pytest.raises(ScanNotDue):
             holders.find_holders(inode)
     assert holders.find_holders(first) == []
-    for asked_s in (4.0, 6.0):
+    for asked_s in (4 * STEP_S, 6 * STEP_S):
         clock.now_s = asked_s
         with pytest.raises(ScanNotDue):
             holders.find_holders(second)
-    clock.now_s = 9.0
+    clock.now_s = 9 * STEP_S
     assert holders.find_holders(second) == []
+
+
+def test_that_we_had_no_processor_meanwhile_makes_nobody_wait_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(procfs, "list_processes", lambda: [os.getpid()])
+    holders = SocketHolders(Clock(monkeypatch, step_s=10.0))
+    holders.find_holders(1)
+    with pytest.raises(ScanNotDue) as early:
+        holders.find_holders(1)
+    assert early.value.wait_s == 2 * LONGEST_S
 
 
 def test_all_that_wait_are_answered_by_one_scan(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also by nobody: else each that is gone would cost a scan of its own."""
     monkeypatch.setattr(procfs, "list_processes", lambda: [os.getpid()])
-    clock = Clock(monkeypatch, step_s=1.0)
+    clock = Clock(monkeypatch, step_s=STEP_S)
     holders = SocketHolders(clock)
     holders.find_holders(1)
     with ExitStack() as stack:
@@ -143,10 +154,10 @@ def test_all_that_wait_are_answered_by_one_scan(monkeypatch: pytest.MonkeyPatch)
         for inode in waiting + gone:
             with pytest.raises(ScanNotDue):
                 holders.find_holders(inode)
-        clock.now_s = 3.0
+        clock.now_s = 3 * STEP_S
         assert [holders.find_holders(inode) for inode in waiting] == [[os.getpid()]] * 20
         assert [holders.find_holders(inode) for inode in gone] == [[], [], []]
-        assert clock.now_s == 4.0
+        assert clock.now_s == 4 * STEP_S
     with pytest.raises(ScanNotDue):
         holders.find_holders(gone[0])  # another packet, which came after
 

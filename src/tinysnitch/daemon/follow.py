@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 
 WATCH_AGAIN_S = 5.0
+LONGEST_PAUSE_S = 2.0  # whatever took longer, the processor was somebody else's
 
 _log = logging.getLogger(__name__)
 
@@ -20,7 +21,7 @@ async def follow(watch: Callable[[], AsyncIterator[None]], read: Callable[[], No
         try:
             with suppress(OSError):
                 async for _ in watch():
-                    await asyncio.sleep(_time_of(read))
+                    await asyncio.sleep(min(_time_of(read), LONGEST_PAUSE_S))
             read()
         except Exception:  # to end here would mean to follow nothing any more, and to say nothing
             _log.exception("failed, and is tried again: following a file")

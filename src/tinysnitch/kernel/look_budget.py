@@ -12,6 +12,7 @@ from tinysnitch.core.table import BoundedTable
 from tinysnitch.kernel import procfs
 
 LONG_S = 0.002
+LONGEST_S = 0.1  # whatever seems longer, the processor was somebody else's
 SAVED_S = 2.5  # the time that makes good what was saved up
 _OF_USER, _OF_ALL = 10, 5  # times as long as a look took until it is made good
 _CAPACITY = 256
@@ -29,7 +30,7 @@ class LookBudget:
         """Whether it may take long to look at this process; counts how long it took."""
         began_s = self._clock()
         yield self._may_be_long(pid, began_s)
-        took_s = self._clock() - began_s
+        took_s = min(self._clock() - began_s, LONGEST_S)
         if took_s > LONG_S:
             self._spend(_ALL, began_s, took_s * _OF_ALL)
             self._spend(_uid_of(pid), began_s, took_s * _OF_USER)

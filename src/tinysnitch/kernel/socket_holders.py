@@ -17,6 +17,7 @@ from tinysnitch.kernel import procfs
 from tinysnitch.kernel.look_budget import LookBudget
 
 PIECE_S = 0.05  # of a scan: most are over in one
+LONGEST_S = 0.25  # one, with a process at its end: whatever seems longer, the processor was somebody else's
 _SHARE = 2  # times as long as the last piece took is the pause
 _CAPACITY = 1024
 _DESCRIPTORS = 4096  # of a process, the lowest: more than servers have, and 20 ms
@@ -110,4 +111,4 @@ class SocketHolders:
             ended_s = self._clock()
         if not self._left:
             self._holders, self._seen, self._is_scanning = self._seen, {}, False
-        self._next_piece_s = ended_s + _SHARE * (ended_s - began_s)
+        self._next_piece_s = ended_s + _SHARE * min(ended_s - began_s, LONGEST_S)
