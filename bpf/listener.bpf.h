@@ -35,30 +35,6 @@ static __always_inline void forget_listener(__u64 cookie)
 		leave_listener(&key);
 }
 
-/*
- * What was noted of a socket that a program closes, if it is one of MPTCP, for its subflows: no hook tells of their end.
- * Their port is noted where user space found it (kernel/seed.py): sock_diag shows a subflow, not the program's socket. A
- * path that ended before, under a connection that went on, is left to the table.
- */
-static __always_inline void forget_subflows(struct bpf_sock *ctx)
-{
-	struct mptcp_sock *mptcp = (struct mptcp_sock *)ctx;
-	struct mptcp_subflow_context *subflow;
-	struct list_head *at;
-	__u64 cookie;
-
-	if (!bpf_core_field_exists(mptcp->conn_list) || ctx->protocol != MPTCP)
-		return;
-	at = BPF_CORE_READ(mptcp, conn_list.next);
-	for (int i = 0; i < MOST_SUBFLOWS && at != &mptcp->conn_list; i++) {
-		subflow = (void *)at - bpf_core_field_offset(struct mptcp_subflow_context, node);
-		cookie = BPF_CORE_READ(subflow, tcp_sock, __sk_common.skc_cookie.counter);
-		bpf_map_delete_elem(&sockets, &cookie);
-		forget_listener(cookie);
-		at = BPF_CORE_READ(at, next);
-	}
-}
-
 /* What is deleted may be another port's at once (bpf_mem_cache_free()): so it is looked for once more. */
 static __always_inline bool join_listener(const struct listener_key *key, const struct owner *owner)
 {

@@ -9,7 +9,6 @@
 
 #define DESCRIPTORS 1024 /* searched at most: RLIMIT_NOFILE's usual soft limit */
 #define MPTCP 262
-#define MOST_SUBFLOWS 16
 #define TCP_SYN_SENT 2
 #define TCP_TIME_WAIT 6
 #define TCP_CLOSE 7
