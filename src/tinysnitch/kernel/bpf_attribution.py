@@ -85,12 +85,14 @@ class BpfAttributor:
             return Claim(NOT_LISTENING, 0)
         if user is None or user.exec_id == EXEC_ID_UNKNOWN:
             return self._tell_unknown(found, flow, interface)
+        # A binder that has changed its user is noted where the kernel's side looks: at the program's socket.
+        is_binder = owner is None and noted is not None and noted.pid == user.pid
         if user != likely:
-            self._table.replace_owner(found.cookie, user)
+            self._table.replace_owner(entry.cookie if entry and is_binder else found.cookie, user)
         if user != noted:
             self._table.remember_owner(flow, user)
         # From now on the kernel's side finds it alone, unless several take the port.
-        if user != noted and None in (owner, noted) and self._seed_listener(found, user):
+        if None in (owner, noted) and not is_binder and self._seed_listener(found, user):
             self._withdraw_closed(found, self._sockets.find_receiver(flow, interface))
         return Claim(self._find_attribution(user), found.cookie)
 
