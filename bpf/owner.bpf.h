@@ -9,7 +9,6 @@
 
 #define DESCRIPTORS 1024 /* searched at most: RLIMIT_NOFILE's usual soft limit */
 #define MPTCP 262
-#define MOST_SUBFLOWS 16
 #define TCP_SYN_SENT 2
 #define TCP_TIME_WAIT 6
 #define TCP_CLOSE 7
@@ -106,28 +105,6 @@ static __always_inline bool is_handed_out(struct sock *sk)
 static __always_inline bool is_of_another(const struct owned_socket *noted, const void *sk)
 {
 	return noted && noted->sk && noted->sk != (__u64)sk;
-}
-
-/*
- * What was noted of a socket that a program closes, if it is one of MPTCP, for its subflows: no hook tells of their end.
- * A path that ended before, under a connection that went on, is left to the table.
- */
-static __always_inline void forget_subflows(struct bpf_sock *ctx)
-{
-	struct mptcp_sock *mptcp = (struct mptcp_sock *)ctx;
-	struct mptcp_subflow_context *subflow;
-	struct list_head *at;
-	__u64 cookie;
-
-	if (!bpf_core_field_exists(mptcp->conn_list) || ctx->protocol != MPTCP)
-		return;
-	at = BPF_CORE_READ(mptcp, conn_list.next);
-	for (int i = 0; i < MOST_SUBFLOWS && at != &mptcp->conn_list; i++) {
-		subflow = (void *)at - bpf_core_field_offset(struct mptcp_subflow_context, node);
-		cookie = BPF_CORE_READ(subflow, tcp_sock, __sk_common.skc_cookie.counter);
-		bpf_map_delete_elem(&sockets, &cookie);
-		at = BPF_CORE_READ(at, next);
-	}
 }
 
 #endif

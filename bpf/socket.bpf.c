@@ -8,6 +8,7 @@
 #include "handover.bpf.h"
 #include "listener.bpf.h"
 #include "sender.bpf.h"
+#include "subflow.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 

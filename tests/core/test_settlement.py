@@ -254,6 +254,15 @@ def test_a_reply_that_waited_for_us_for_seconds_is_no_question() -> None:
     assert engine.queue(answer)[:2] == ["remember flow allow", "allow 2"]
 
 
+def test_what_answers_is_not_denied_as_what_begins_would_be() -> None:
+    engine = Transcript("allow 10.0.0.80 443 udp", "deny - - -src")
+    asked = flow_of(protocol=UDP)
+    answer = msgspec.structs.replace(asked, direction=Direction.INBOUND)
+    assert engine.queue(answer)[1] == "deny 1"
+    engine.queue(asked)
+    assert engine.queue(answer, cookie=9)[:2] == ["remember flow allow", "allow 3"]
+
+
 def test_what_answers_and_the_kernel_does_not_know_for_an_answer_is_no_question_either() -> None:
     engine = Transcript("allow 10.0.0.80 443 udp", "allow 10.0.0.80 443 tcp")
     asked = flow_of(protocol=UDP)

@@ -102,12 +102,13 @@ assert comes.recv(1) == b"x"
 REFUSED, LAST, EARLIER, SERVED = 7600, 7601, 7602, 7603
 
 
-def test_who_listens_without_a_port_of_their_own_is_not_the_kernel(lab: Lab) -> None:
+def test_who_listens_on_a_port_that_no_hook_tells_of_is_not_the_kernel(lab: Lab) -> None:
     daemon = lab.start_daemon("allow - - -src kernel\n", timeout_s=0)
-    port = read_line(lab.spawn([PYTHON, "-c", LISTEN], user=ATTACKER)).strip()
+    server = lab.spawn([PYTHON, "-c", LISTEN], user=ATTACKER)
+    port = read_line(server).strip()
     lab.run_world(["bash", "-c", f"exec 3<>/dev/tcp/{HOST4}/{port}"])
     record = daemon.wait_connection(direction="inbound", local_port=int(port))
-    assert (record["verdict"], record["program"]) == ("deny", "unknown")
+    assert (record["verdict"], record["pid"], record["attribution"]) == ("deny", server.pid, "bpf")
 
 
 def test_who_begins_anew_with_what_the_honest_program_was_given(lab: Lab) -> None:

@@ -235,14 +235,14 @@ def test_a_listener_that_is_held_by_none_that_was_seen_is_unknown(
     assert table.owners == {cookie_of(server): OWN}
 
 
-def test_a_socket_that_the_kernel_made_for_another_is_the_others(
-    attributor: Attributor, table: DictTable, server: socket.socket
+@pytest.mark.parametrize("noted", [OWN, Owner(100, 6, OWN.pid, 1), Owner(99, 5, 2**22 + 1, 0), Owner(0, 0, 0, 0)])
+def test_a_socket_that_the_kernel_made_for_another_is_of_who_holds_the_others(
+    attributor: Attributor, table: DictTable, server: socket.socket, noted: Owner
 ) -> None:
-    """Of MPTCP sock_diag shows the kernel's own, and BPF noted the program's."""
-    table.flows[flow_to(server)] = FlowEntry(8, Owner(100, 6, 5, 1000))
-    claim = attributor.attribute(flow_to(server))
-    assert claim.attribution.process
-    assert (claim.attribution.process.pid, claim.cookie) == (5, 8)
+    """Of MPTCP sock_diag shows the kernel's own, with the inode of the program's, and BPF noted that one's binder."""
+    table.flows[flow_to(server)] = FlowEntry(8, noted)
+    process = when_due(lambda: attributor.attribute(flow_to(server))).attribution.process
+    assert (process and process.pid, 8 in table.owners) == (OWN.pid, noted.pid == OWN.pid and noted != OWN)
 
 
 @pytest.mark.parametrize("protocol", [TCP, UDP])

@@ -9,7 +9,9 @@ from struct import Struct
 import pytest
 
 from tests.kernel.bpf_place import Agent, BpfPlace
+from tests.kernel.netns_visit import visit_netns
 from tests.kernel.pinned_tables import find_listener, is_shared, open_listeners, read_changes, read_noted_protocol
+from tests.lab.leftovers import NETNS_FOLDER
 from tinysnitch.core.flow import TCP, UDP, Direction, parse_address
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.core.verdict_key import VerdictKey
@@ -18,6 +20,8 @@ from tinysnitch.kernel.bpf_programs import BpfPrograms, pack_owner
 from tinysnitch.kernel.bpf_structs import Listener, Owner, ProcessEntry, TraceKind
 from tinysnitch.kernel.libbpf import Map
 from tinysnitch.kernel.nfqueue import Queue
+from tinysnitch.kernel.seed import seed
+from tinysnitch.kernel.sockets import SocketDiag
 
 pytestmark = pytest.mark.privileged
 
@@ -193,6 +197,19 @@ def test_a_listener_of_multipath_tcp_is_forgotten_too(programs: BpfPrograms, age
     port = agent.call("bind", handle, "127.0.0.1", 0)
     found = find_listener(programs, TCP, port, parse_address("127.0.0.1"))
     assert found == Listener(cookie, owner_of(programs, agent))
+    agent.call("close", handle)
+    assert find_listener(programs, TCP, port, parse_address("127.0.0.1")) is None
+
+
+def test_a_listener_of_multipath_tcp_that_the_daemons_start_found_is_forgotten_too(
+    place: BpfPlace, programs: BpfPrograms, agent: Agent
+) -> None:
+    """It is found by the kernel's own socket, in the list of all; also where the program's is known already."""
+    handle, _cookie = agent.call("open_socket", "AF_INET", "SOCK_STREAM", socket.IPPROTO_MPTCP)
+    port = agent.call("bind", handle, "127.0.0.1", 0)
+    agent.call("listen", handle)
+    with visit_netns(NETNS_FOLDER / place.name), SocketDiag() as sockets:
+        seed(programs, sockets)
     agent.call("close", handle)
     assert find_listener(programs, TCP, port, parse_address("127.0.0.1")) is None
 

@@ -41,7 +41,8 @@ class Handover:
     def __init__(self, lab: Lab, way: str, kind: str, address: str) -> None:
         self.port = next(_ports)
         self.way = way
-        self.kind, self.address = kind, address
+        self.address = address
+        self._visitor = "udp" if kind == "udp" else "tcp"
         command = [PYTHON, HANDOVER, way, kind, address, str(self.port)]
         self._lab = lab
         self._process = lab.spawn(command, stdin=subprocess.PIPE)
@@ -66,10 +67,10 @@ class Handover:
         self._process.stdin.flush()
 
     def come(self) -> None:
-        come(self._lab, self.kind, self.address, self.port)
+        come(self._lab, self._visitor, self.address, self.port)
 
     def visit(self, watched: WatchedLab) -> Record:
-        return visit(watched, self.kind, self.address, self.port)
+        return visit(watched, self._visitor, self.address, self.port)
 
     def _read_pid(self, word: str) -> int:
         said, pid = read_line(self._process).split()
@@ -114,6 +115,25 @@ def test_the_same_when_it_was_handed_on_before_the_daemon_started(
     record = handover.visit(watched)
     assert is_it(record, heir, pid, uid), record
     assert record["attribution"] == "procfs"
+
+
+@WAYS
+def test_a_port_of_multipath_tcp_is_of_who_takes_what_comes_now(lab: Lab, way: str, heir: str, uid: int) -> None:
+    """Of it sock_diag shows a socket of the kernel's own, which a further start of the daemon finds among all."""
+    watched = WatchedLab.__new__(WatchedLab)
+    watched.lab, watched.daemon = lab, lab.start_daemon(ALLOW_ALL)
+    handover = Handover(lab, way, "mptcp", HOST4)
+    pid = handover.hand_on()
+    record = handover.visit(watched)
+    assert is_it(record, heir, pid, uid)
+    if heir in ("inherited", "change_user"):  # the kernel decides alone: nothing more is told
+        handover.come()
+        assert watched.daemon.records("connection")[-1] == record
+    watched.daemon.kill()
+    watched.daemon = lab.restart_daemon(watched.daemon.rules.parent)
+    record = handover.visit(watched)
+    assert is_it(record, heir, pid, uid), record
+    assert record["attribution"] == "bpf"
 
 
 @ADDRESSES

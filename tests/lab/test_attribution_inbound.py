@@ -176,9 +176,10 @@ asker.recv(10)
 """
 
 
-def test_who_shares_a_port_hears_what_answers_it(lab: Lab) -> None:
+@pytest.mark.parametrize("inbound", ["", "deny - - -src\n"])
+def test_who_shares_a_port_hears_what_answers_it(lab: Lab, inbound: str) -> None:
     """Whose it is the kernel's own look-up tells, and nothing on the kernel's side."""
-    daemon = lab.start_daemon(f"allow {WORLD4} {ECHO_PORT} udp\n")
+    daemon = lab.start_daemon(f"allow {WORLD4} {ECHO_PORT} udp\n{inbound}")
     with receiver(lab, "udp", "0.0.0.0", "7122", "reuse_address"):
         asked = lab.run([PYTHON, "-c", ASK, HOST4, WORLD4, str(ECHO_PORT)])
     assert asked.returncode == 0, f"{asked.stderr}\n{daemon.describe()}"

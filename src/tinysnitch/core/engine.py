@@ -164,7 +164,11 @@ class Engine:
         waiter = Waiter(connection, event.cookie, [event.packet_id], event.says_nothing, event.interface_index)
         cached = self.settlement.find_cached(connection, now)
         decision = cached.decision if cached else self._decide(connection, now)
-        if decision.verdict is Verdict.ASK:
+        if decision.verdict is not Verdict.ALLOW and self.settlement.is_reply(connection, now):
+            # It was held before the kernel's side knew, or came by a port that is shared, of which that cannot tell.
+            decision = Decision(verdict=Verdict.ALLOW, reason="it answers what was allowed", is_flow_only=True)
+            yield from self._settle(waiter, decision, now)
+        elif decision.verdict is Verdict.ASK:
             yield from self._ask(waiter, decision, now)
         else:
             if decision.reason.startswith(LEARNING):  # the rule that is learned is the one that a prompt would propose
@@ -219,10 +223,6 @@ class Engine:
     # Prompts
 
     def _ask(self, waiter: Waiter, decision: Decision, now: Instant) -> Iterator[Command]:
-        if self.settlement.is_reply(waiter.connection, now):  # held before the kernel knew, or by a port that is shared
-            reply = Decision(verdict=Verdict.ALLOW, reason="it answers what was allowed", is_flow_only=True)
-            yield from self._settle(waiter, reply, now)
-            return
         waiter.is_tied = decision.is_flow_only
         if self._settings.timeout_s <= 0:
             yield from self._deny(waiter, decision, f"{decision.reason} and nobody is asked", now)

@@ -74,25 +74,25 @@ class BpfAttributor:
     def _find_taker(self, flow: Flow, entry: FlowEntry | None, interface: int) -> Claim | None:
         """The kernel's own look-up tells the socket, and who holds that now is looked at."""
         noted = entry.owner if entry and entry.owner.exec_id != EXEC_ID_UNKNOWN else None
-        cookie = entry.cookie if entry else 0
         found = self._sockets.find_receiver(flow, interface)
         if found is None:  # nobody has the port any more, or does not listen, or is connected to another
             return Claim(NOT_LISTENING, 0)
+        # None: of MPTCP sock_diag shows the kernel's own, which has the inode of the program's; or it is not known.
         owner = self._find_noted_owner(found, entry)
-        if owner is None:  # the kernel made it for another (MPTCP), or it is not known
-            known = Claim(self._find_attribution(noted), cookie) if noted else None
-            return known or self._tell_unknown(found, flow, interface)
-        user = self._users.find_user(owner, found.inode)
-        if user is None and self._users.is_ending(owner):  # with it the socket goes
+        likely = owner or noted
+        user = self._users.find_user(likely, found.inode)
+        if user is None and likely and self._users.is_ending(likely):  # with it the socket goes
             return Claim(NOT_LISTENING, 0)
         if user is None or user.exec_id == EXEC_ID_UNKNOWN:
             return self._tell_unknown(found, flow, interface)
-        if user != owner:
-            self._table.replace_owner(found.cookie, user)
+        # A binder that has changed its user is noted where the kernel's side looks: at the program's socket.
+        is_binder = owner is None and noted is not None and noted.pid == user.pid
+        if user != likely:
+            self._table.replace_owner(entry.cookie if entry and is_binder else found.cookie, user)
         if user != noted:
             self._table.remember_owner(flow, user)
         # From now on the kernel's side finds it alone, unless several take the port.
-        if noted is None and self._seed_listener(found, user):
+        if None in (owner, noted) and not is_binder and self._seed_listener(found, user):
             self._withdraw_closed(found, self._sockets.find_receiver(flow, interface))
         return Claim(self._find_attribution(user), found.cookie)
 

@@ -21,12 +21,12 @@ class SocketUsers:
         self._table = table
         self._holders = SocketHolders()
 
-    def find_user(self, owner: Owner, inode: int) -> Owner | None:
+    def find_user(self, owner: Owner | None, inode: int) -> Owner | None:
         """The owner as it is now, while it holds the socket and lives; else the newest holder that is not init, which
         keeps sockets for others. Raises ScanNotDue."""
         if not inode:
             return None
-        if self._holders.is_held(owner.pid, inode):
+        if owner and self._holders.is_held(owner.pid, inode):
             now = owner if self._is_unchanged(owner) else self._read_user(owner.pid)
             if now is not None or not self.is_ending(owner):
                 return now

@@ -1,4 +1,4 @@
-"""Binds a port and hands the socket on: `handover.py WAY tcp|udp ADDRESS PORT`.
+"""Binds a port and hands the socket on: `handover.py WAY tcp|mptcp|udp ADDRESS PORT`.
 
 Says `bound PID`. For each line `take` on stdin it takes one visit itself; any other lets it hand the socket on. Whoever
 has it then says `serving PID`, and takes what comes.
@@ -11,14 +11,14 @@ import sys
 import time
 
 NOBODY = 65534
-STREAM = "tcp"
+PROTOCOLS = {"tcp": socket.IPPROTO_TCP, "mptcp": socket.IPPROTO_MPTCP, "udp": socket.IPPROTO_UDP}
 
 
 def open_bound(kind: str, address: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM if kind == STREAM else socket.SOCK_DGRAM)
+    bound = socket.socket(family, socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM, PROTOCOLS[kind])
     bound.bind((address, port))
-    if kind == STREAM:
+    if kind != "udp":
         bound.listen()
     return bound
 
