@@ -164,7 +164,9 @@ class FrontDesk:
         if self._loader.errors and rule in self._engine.rules.from_file():
             problem = f"the rule {line!r} is in force, but not in the file as it is now, which has errors"
             return SnitchError(problem, "once the file is mended, the rules in it are those that hold")
-        return SnitchError(f"there is no rule {line!r}", "`tinysnitch rules` lists them")
+        # Of a line that is pasted the shell takes the quotes, and `'-'` or `'lan'` then means something else.
+        hint = "`tinysnitch rules` lists them; one with quotes in it must stand in quotes as a whole"
+        return SnitchError(f"there is no rule {line!r}", hint)
 
     def _learn_words(self, rule: Rule, right: Right) -> None:
         """What a rule's path leads to, and who its user is, must be known before it is judged or in force.
