@@ -3,10 +3,12 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 BPF_SOURCES := $(wildcard bpf/*.c bpf/*.h) src/tinysnitch/kernel/libbpf_abi.h
-# Named by the Python that runs it: the distribution's next one finds nothing of what was installed for this one.
+# Named by the Python that runs it: the distribution's next one finds nothing of what was installed for this one. And by
+# the place: in a clone that was moved the commands lead to where it was.
 PYTHON := $(notdir $(realpath $(BIN)/python))
-INSTALLED := .venv/.installed-$(PYTHON)
-TEST_INSTALLED := .venv/.installed-test-$(PYTHON)
+PLACE := $(firstword $(shell pwd -P | cksum))
+INSTALLED := .venv/.installed-$(PYTHON)-$(PLACE)
+TEST_INSTALLED := .venv/.installed-test-$(PYTHON)-$(PLACE)
 CLANG_FORMAT = $(shell command -v clang-format-19 || command -v clang-format)
 # `make test TESTS=tests/core` runs a part; `PYTEST=-x` adds flags, `PYTEST="-m 'not slow'"` leaves out what takes long.
 TESTS ?= tests
@@ -24,7 +26,7 @@ setup: $(INSTALLED)  ## install what running needs; every command is then in .ve
 
 $(INSTALLED): pyproject.toml hatch_build.py packaging/setup.sh $(BPF_SOURCES)
 	packaging/setup.sh run
-	@touch ".venv/.installed-$$(basename "$$(realpath $(BIN)/python)")"
+	@touch ".venv/.installed-$$(basename "$$(realpath $(BIN)/python)")-$(PLACE)"
 
 setup-window: $(INSTALLED)  ## install Qt too, for the prompt as a window
 	packaging/setup.sh window
@@ -39,7 +41,7 @@ setup-test: $(TEST_INSTALLED)  ## install what the tests need on top
 
 $(TEST_INSTALLED): $(INSTALLED) pyproject.toml packaging/setup.sh
 	packaging/setup.sh test
-	@touch ".venv/.installed-test-$$(basename "$$(realpath $(BIN)/python)")"
+	@touch ".venv/.installed-test-$$(basename "$$(realpath $(BIN)/python)")-$(PLACE)"
 
 run: setup  ## start the firewall and its prompt here; CMD='curl https://example.com' judges that command only
 	@packaging/run.sh $(if $(value CMD),-- '$(subst ','\'',$(value CMD))')

@@ -57,17 +57,19 @@ def compile_object(source: Path, target: Path) -> None:
     unfinished = target.with_suffix(".unfinished")
     includes = [f"-I/usr/include/{triplet}" for triplet in [sysconfig.get_config_var("MULTIARCH")] if triplet]
     try:
-        run(clang, *FLAGS, *strictness_of(clang), *includes, "-c", str(source), "-o", str(unfinished))
+        # Written to by its bare name: LLVM replaces each % of a path in those of its temporary files.
+        flags = (*FLAGS, *strictness_of(clang), *includes)
+        run(clang, *flags, "-c", str(source.absolute()), "-o", unfinished.name, folder=target.parent)
         strip = find_strip(clang)
         if strip:  # debug information goes, BTF stays
-            run(strip, "-g", str(unfinished))
+            run(strip, "-g", unfinished.name, folder=target.parent)
         unfinished.replace(target)
     finally:
         unfinished.unlink(missing_ok=True)
 
 
-def run(*command: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+def run(*command: str, folder: Path) -> None:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{' '.join(command)}\n{done.stderr}\nhint: needs clang, libbpf-dev and linux-libc-dev")
 

@@ -128,10 +128,17 @@ headers_package() {
 	if is_available "${python##*/}-dev"; then echo "${python##*/}-dev"; else echo python3-dev; fi
 }
 
+# The commands in an environment lead to where it was made, which it says (venv, since Python 3.11).
+was_moved() {
+	local config=
+	[ ! -f .venv/pyvenv.cfg ] || config=$(<.venv/pyvenv.cfg)
+	[[ "$config" == *$'\n'"command = "* && "$config" != *" $(pwd -P)/.venv"* ]]
+}
+
 make_environment() { # extra of pyproject.toml, or nothing
 	local python said
 	# Of a Python that was replaced nothing is left but the links.
-	if ! .venv/bin/python -c 'import pip' 2>/dev/null; then
+	if was_moved || ! .venv/bin/python -c 'import pip' 2>/dev/null; then
 		python=$(find_python)
 		"$python" -m venv --clear .venv || fail "$python could not make an environment in .venv" \
 			"its own message stands above; has it the module venv, and the disk room?"

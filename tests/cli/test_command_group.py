@@ -7,7 +7,8 @@ from tinysnitch.cli.command_group import CommandGroup, UnknownCommand
 
 
 @click.command("found")
-def found_command() -> int:
+@click.option("--place")
+def found_command(place: str | None) -> int:
     return 7
 
 
@@ -32,3 +33,11 @@ def test_a_word_that_is_none_gets_a_hint(group: CommandGroup, word: str, hint: s
     with pytest.raises(UnknownCommand) as error:
         group.main([word], prog_name="top", standalone_mode=False)
     assert error.value.hint == hint
+
+
+def test_an_option_without_its_value_is_of_the_command_that_has_it(group: CommandGroup) -> None:
+    around = click.Group("all", {"top": group})
+    with pytest.raises(click.BadOptionUsage) as error:
+        around.main(["top", "found", "--place"], prog_name="all", standalone_mode=False)
+    assert error.value.ctx
+    assert error.value.ctx.command_path == "all top found"

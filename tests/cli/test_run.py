@@ -44,7 +44,10 @@ def test_options_after_the_command_are_the_commands(
         ("", "missing argument 'COMMAND...'"),
         ("--", "missing argument 'COMMAND...'"),
         ("--lern -- make", "no such option '--lern'"),
-        ("--rules /no/such/file -- make", "invalid value for '--rules': there is no file '/no/such/file'\n"),
+        (
+            "--rules /no/such/file -- make",
+            "invalid value for '--rules': there is no file '/no/such/file'\ntinysnitch: hint: make it first",
+        ),
         ("--rules /etc -- make", "invalid value for '--rules': '/etc' is a folder\n"),
         ("--rules /dev/zero -- make", "invalid value for '--rules': '/dev/zero' is no regular file\n"),
         ("--rules= -- make", "invalid value for '--rules': the path is empty\n"),

@@ -102,8 +102,9 @@ def test_rules_are_added_and_removed(tmp_path: Path) -> None:
         assert len(place.engine.rules) == 1
         assert place.desk.remove_rule("deny - 23 tcp", ROOT) == "deny - 23 tcp"
         assert len(place.engine.rules) == 0
-        with pytest.raises(SnitchError, match="there is no rule"):
+        with pytest.raises(SnitchError, match="there is no rule") as missing:
             place.desk.remove_rule("deny - 23 tcp", ROOT)
+        assert "in quotes as a whole" in missing.value.hint
 
     with_place(tmp_path, use)
 

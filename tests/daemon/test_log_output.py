@@ -172,7 +172,7 @@ def test_a_full_disk_costs_the_lines_only() -> None:
     with open("/dev/full", "wb") as full:
         log = LogOutput(full.fileno())
     fill(log, 3)
-    assert log.lost == 3
+    assert (log.lost, log.failure and log.failure.strerror) == (3, "No space left on device")
     log.close()
 
 

@@ -96,6 +96,19 @@ def test_an_own_rule_may_name_its_user_also_the_first_one(tmp_path: Path) -> Non
     asyncio.run(use())
 
 
+def test_the_log_speaks_of_no_list_of_a_rule_that_is_refused(tmp_path: Path) -> None:
+    async def use() -> None:
+        with closing(Place(tmp_path)) as place:
+            for change in (place.desk.add_rule, place.desk.remove_rule):
+                with pytest.raises(SnitchError):
+                    change("deny user=1000 @ads - -", ALICE)
+            assert "ads" not in place.read_log()
+            place.desk.add_rule("deny user=1000 @ads - -", ROOT)
+            assert "list ads is not there" in place.read_log()
+
+    asyncio.run(use())
+
+
 def decided_for_env(place: Place) -> Verdict:
     now = read_instant()
     connection = place.engine.connection_of(flow_of(), whose(program=ENV), "", now)

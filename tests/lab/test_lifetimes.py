@@ -14,6 +14,7 @@ from tests.lab.patience import PATIENCE, WAIT_S, wait_until
 from tests.lab.step_client import PROGRAM, StepClient
 from tests.lab.world import WORLD4, WORLD6
 from tinysnitch.core.rule_text import parse_rule
+from tinysnitch.daemon.reloader import WRITTEN_S
 from tinysnitch.store.temporary_rules import TemporaryRules
 
 pytestmark = [pytest.mark.privileged]
@@ -76,6 +77,22 @@ def test_an_edit_in_place_holds_too(lab: Lab) -> None:
     daemon.rules.write_text(f"deny {WORLD4} 80 tcp {PROGRAM}\n")
     daemon.wait_for_count(lambda record: record["event"] == "rules", count + 1)
     assert client.connect(WORLD4, 80) == "ECONNREFUSED"
+
+
+def test_what_is_half_written_is_not_read(lab: Lab) -> None:
+    """Two edits in place, one right after the other: that the first is done is told while the second has cut it off."""
+    daemon = lab.start_daemon("deny - 80 tcp\n")
+    with daemon.rules.open("w") as file:
+        begun_s = time.monotonic()
+        daemon.rules.open("a").close()
+        time.sleep(0.2)
+        file.write("deny - 81 tcp\n")
+        is_quick = time.monotonic() - begun_s < WRITTEN_S  # else the daemon waited no longer
+    wait_until(lambda: daemon.cli("rules").stdout == "deny - 81 tcp\n")
+    assert {record["loaded"] for record in daemon.records("rules")} == {1} or not is_quick
+    with daemon.rules.open("a"):  # who keeps it open keeps no edit of others back
+        daemon.rules.write_text("deny - 82 tcp\n")
+        wait_until(lambda: daemon.cli("rules").stdout == "deny - 82 tcp\n")
 
 
 def test_a_broken_edit_leaves_the_old_rules_in_force(lab: Lab) -> None:

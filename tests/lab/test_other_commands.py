@@ -7,7 +7,7 @@ import pytest
 
 from tests.lab.daemon import BIN
 from tests.lab.lab import Lab
-from tests.lab.patience import WAIT_S, read_until, wait_listening
+from tests.lab.patience import WAIT_S, read_until, wait_listening, wait_until
 from tests.lab.trace import start_trace
 from tests.lab.world import HOST4, PROGRAMS, WORLD4
 
@@ -36,6 +36,14 @@ def test_a_trace_that_is_ended_leaves_nothing_in_the_kernel(lab: Lab, number: si
     trace.send_signal(number)
     trace.communicate(timeout=WAIT_S)
     assert lab.run_outside(["find", "/sys/fs/bpf"]).stdout == before
+
+
+def test_a_trace_that_cannot_be_written_ends(lab: Lab) -> None:
+    trace = lab.spawn_outside(["sh", "-c", f"exec {BIN}/tinysnitch-trace --cgroup {lab.cgroup} >/dev/full"])
+    wait_until(lambda: lab.run(["true"]) and trace.poll() is not None, "it traces on")
+    assert trace.stdout
+    assert trace.stdout.readline() == "tinysnitch: error: cannot write: No space left on device\n"
+    assert trace.returncode == 1
 
 
 @pytest.mark.parametrize("wait_s", [0.15, 0.3, 0.5])

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,17 @@ def test_the_samples_can_be_walked_through_and_left(tmp_path: Path) -> None:
         wait_until(lambda: desktop.press("Tab") or desktop.shows("sync.py wants to reach"))
         desktop.press("q")
         assert prompt.wait(timeout=WAIT_S) == 0
+
+
+def test_who_waits_for_a_daemon_says_so_once(tmp_path: Path) -> None:
+    with Desktop(tmp_path / "session") as desktop:
+        prompt = desktop.start_prompt("--socket", str(tmp_path / "none"))
+        assert prompt.stderr
+        told = f"tinysnitch: no daemon listens on {tmp_path / 'none'}; it is tried again each second\n"
+        assert prompt.stderr.readline() == told
+        time.sleep(1.5)  # so it was
+        assert desktop.stop(prompt) == -15
+        assert prompt.stderr.read() == ""
 
 
 def test_one_runs_a_session_and_ends_when_it_is_told(tmp_path: Path) -> None:

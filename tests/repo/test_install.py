@@ -264,18 +264,24 @@ def test_a_place_that_only_root_may_enter_is_told(clone: Path, tmp_path: Path) -
     assert home.stat().st_mode & 0o777 == 0o700
 
 
-def test_what_another_python_was_set_up_for_is_set_up_anew(tmp_path: Path) -> None:
-    """After the distribution's upgrade."""
-    shutil.copytree(ROOT / "bpf", tmp_path / "bpf")
-    shutil.copytree(ROOT / "packaging", tmp_path / "packaging")
-    shutil.copytree(ROOT / "src/tinysnitch/kernel", tmp_path / "src/tinysnitch/kernel")
+def is_set_up(clone: Path) -> bool:
+    return subprocess.run(["make", "-q", "setup"], cwd=clone).returncode == 0
+
+
+def test_what_another_python_or_place_was_set_up_for_is_set_up_anew(tmp_path: Path) -> None:
+    """After the distribution's upgrade, or a move."""
+    clone = tmp_path / "clone"
+    for name in ("bpf", "packaging", "src/tinysnitch/kernel"):
+        shutil.copytree(ROOT / name, clone / name)
     for name in ("Makefile", "pyproject.toml", "hatch_build.py"):
-        shutil.copy(ROOT / name, tmp_path)
-    python = tmp_path / ".venv/bin/python"
+        shutil.copy(ROOT / name, clone)
+    python = clone / ".venv/bin/python"
     python.parent.mkdir(parents=True)
-    (tmp_path / ".venv/.installed-python3.13").touch()
-    for version, is_missing in (("3.13", 0), ("3.14", 1)):
-        (tmp_path / f"python{version}").touch()
+    place = subprocess.run("pwd -P | cksum", shell=True, cwd=clone, capture_output=True, text=True).stdout.split()[0]
+    (clone / f".venv/.installed-python3.13-{place}").touch()
+    for version in ("3.14", "3.13"):
+        (clone / f"python{version}").touch()
         python.unlink(missing_ok=True)
-        python.symlink_to(tmp_path / f"python{version}")
-        assert subprocess.run(["make", "-q", "setup"], cwd=tmp_path).returncode == is_missing
+        python.symlink_to(f"../../python{version}")
+        assert is_set_up(clone) == (version == "3.13")
+    assert not is_set_up(clone.rename(tmp_path / "moved"))

@@ -103,6 +103,18 @@ def test_an_environment_that_cannot_be_made_is_told(clone: Path) -> None:
     assert hint == "tinysnitch: hint: its own message stands above; has it the module venv, and the disk room?"
 
 
+@pytest.mark.privileged
+@pytest.mark.parametrize(("place", "is_made"), [("{clone}", False), ("/home/alice/clone", True)])
+def test_an_environment_of_a_clone_that_was_moved_is_made_anew(clone: Path, place: str, is_made: bool) -> None:
+    """All commands in it lead to the Python where it was: none could be executed."""
+    command = f"python3 -m venv --clear {place.format(clone=clone.resolve())}/.venv"
+    (clone / ".venv/pyvenv.cfg").write_text(f"home = /usr/bin\ncommand = {command}\n")
+    write_command(clone / "bin/python3", f'[ "$1" != -c ] && echo "$@" >>{clone / "made"}; echo python3')
+    words = ["unshare", "--mount", "sh", "-c", OTHER_PYTHON, "sh", clone]
+    assert subprocess.run(words, capture_output=True).returncode == 0
+    assert ((clone / "made").exists(), (clone / "done").exists()) == (is_made, True)
+
+
 def test_the_tests_packages_are_debian_s(clone: Path) -> None:
     done = set_up(clone, "test")
     assert done.returncode == 1

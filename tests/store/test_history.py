@@ -57,8 +57,9 @@ def test_the_newest_line_that_begins_so(history: History, monkeypatch: pytest.Mo
     assert [history.find_newest(beginning) for beginning in (b"a", b"b1")] == [None, b"b1"]
 
 
-def test_a_history_that_cannot_be_read_has_no_newest_line(tmp_path: Path) -> None:
-    history = History(tmp_path / "not there" / "history.db")
+def test_a_history_that_cannot_be_read_has_no_newest_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    history = History(path := tmp_path / "not there" / "history.db")
+    assert f"history {path}: No such file or directory; verdicts" in caplog.text
     assert history.find_newest(b"a") is None
 
 

@@ -35,6 +35,15 @@ class CommandGroup(click.Group):
                 raise MisplacedOption(error.option_name, ctx) from None
             raise
 
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401
+        try:
+            return super().invoke(ctx)
+        except click.BadOptionUsage as error:
+            if error.ctx is None:  # click does not say of which command the option is
+                name = ctx.invoked_subcommand
+                error.ctx = click.Context(click.Command(name), parent=ctx, info_name=name)
+            raise
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:

@@ -8,6 +8,10 @@ from tinysnitch.cli.options import examples
 from tinysnitch.commandline.named_path import NamedPath
 
 
+class _NoSuchRules(click.BadParameter):
+    hint = "make it first, an empty one allows nothing; or leave --rules out, to judge by the machine's rules"
+
+
 class _RulesFile(NamedPath):
     """A file that is there. Whoever is not root is told that root is needed, and not what they cannot look at."""
 
@@ -16,7 +20,7 @@ class _RulesFile(NamedPath):
         if os.geteuid() != 0:
             return path
         if not os.path.exists(path):
-            self.fail(f"there is no file {path!r}", param, ctx)
+            raise _NoSuchRules(f"there is no file {path!r}", ctx, param)
         if os.path.isdir(path):
             self.fail(f"{path!r} is a folder", param, ctx)
         # The daemon opens it, of which /dev/stdin is another file.

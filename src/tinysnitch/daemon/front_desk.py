@@ -10,6 +10,7 @@ from tinysnitch.core.answer import can_be_remembered, rule_for_choice
 from tinysnitch.core.choice import Choice, Lifetime
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.events import AnswerGiven, ClientAttached, ClientDetached, TemporaryRulesRemoved
+from tinysnitch.core.own_rules import find_excess
 from tinysnitch.core.process import uid_of
 from tinysnitch.core.prompt import Prompt
 from tinysnitch.core.records import PromptAnswered
@@ -155,7 +156,7 @@ class FrontDesk:
         """Whoever sees but their own may change no other rule, and not all the time. Raises SnitchError."""
         if not right.sees_all:
             self._budget.spend(right.uid, read_instant().boot_s)
-            self._learn_words(rule)
+            self._learn_words(rule, right)
             check(rule, right, self._engine.rules)
 
     def _not_found(self, rule: Rule) -> SnitchError:
@@ -163,11 +164,17 @@ class FrontDesk:
         if self._loader.errors and rule in self._engine.rules.from_file():
             problem = f"the rule {line!r} is in force, but not in the file as it is now, which has errors"
             return SnitchError(problem, "once the file is mended, the rules in it are those that hold")
-        return SnitchError(f"there is no rule {line!r}", "`tinysnitch rules` lists them")
+        # Of a line that is pasted the shell takes the quotes, and `'-'` or `'lan'` then means something else.
+        hint = "`tinysnitch rules` lists them; one with quotes in it must stand in quotes as a whole"
+        return SnitchError(f"there is no rule {line!r}", hint)
 
-    def _learn_words(self, rule: Rule) -> None:
-        """What a rule's path leads to, and who its user is, must be known before it is judged or in force."""
-        self._driver.feed(*self._loader.read_facts((*self._engine.rules, rule)))
+    def _learn_words(self, rule: Rule, right: Right) -> None:
+        """What a rule's path leads to, and who its user is, must be known before it is judged or in force.
+
+        Not of one that will be neither: the log would tell of a list of a rule that nobody has.
+        """
+        if right.sees_all or not find_excess(rule):
+            self._driver.feed(*self._loader.read_facts((*self._engine.rules, rule)))
 
     def _reload(self, right: Right) -> None:
         """Whoever changes a file that does not load must not believe that the change is in force."""
@@ -228,7 +235,7 @@ class FrontDesk:
 
     def _parse_answer(self, prompt_id: int, line: str, right: Right) -> Rule:
         rule = parse_rule(line)
-        self._learn_words(rule)
+        self._learn_words(rule, right)
         check_new_rule(rule, right, self._engine.rules)
         if not self._engine.is_answered_by(prompt_id, rule, read_instant()):
             raise SnitchError(

@@ -31,6 +31,7 @@ class LogOutput:
         self._is_waiting = False
         self._ends_line = True  # the last byte that was sent
         self.lost = 0  # lines
+        self.failure: OSError | None = None  # of the last lines that could not be written at all
 
     def write(self, line: bytes) -> None:
         """Take a line, without its newline; `flush` sends it."""
@@ -78,7 +79,8 @@ class LogOutput:
             size = os.write(self._fd, self._pending)
         except BlockingIOError:
             return
-        except OSError:  # the reader is gone for good: a log that nobody reads stops no firewall
+        except OSError as error:  # the reader is gone for good: a log that nobody reads stops no firewall
+            self.failure = error
             self.lost += self._pending.lstrip(b"\n").count(b"\n")
             self._pending.clear()
         else:

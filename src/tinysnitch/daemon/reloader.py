@@ -26,9 +26,11 @@ from tinysnitch.kernel.name_services import NSSWITCH
 from tinysnitch.kernel.resolv_conf import NM_UPSTREAMS, RESOLV_CONF, RESOLVED_UPSTREAMS
 from tinysnitch.protocol.log_text import what_holds
 from tinysnitch.store.file_watch import watch_file, watch_folder
+from tinysnitch.store.text_file import is_being_written
 
 PASSWD = Path("/etc/passwd")
 AGAIN_S = 5.0  # how often rules are tried that could not be read, or what they speak of
+WRITTEN_S = 1.0  # to wait for whoever writes the rules file: one may have it open all day
 LOOKS, LOOK_EACH_S = 20, 1.0  # at addresses: so many at once, and one more each so many seconds
 PATIENCE_S = 3.0  # with a start, before it is told what it waits for
 WAITING = "the rules file waits until the lists and users that it names are known"
@@ -62,7 +64,7 @@ class Reloader:
             self._follow(partial(watch_file, path, look), self.refresh_facts)
         for folder in (RESOLVED_UPSTREAMS.parent, NM_UPSTREAMS.parent, lists):
             self._follow(partial(watch_folder, folder, look), self.refresh_facts)
-        self._follow(partial(watch_file, rules, look), self.reload_rules)
+        self._follow(partial(watch_file, rules, look), partial(self._file_changed, rules))
         patience = SingleTimer(self._tell_of_waiting)
         patience.start(PATIENCE_S)
         try:
@@ -81,6 +83,14 @@ class Reloader:
             task.cancel()
         self._timer.cancel()
         self._looks.cancel()
+
+    def _file_changed(self, rules: Path) -> None:
+        """Who has it open again has cut it off, maybe, and half a line may allow more than the whole: that it is closed
+        is told as well."""
+        if self._has_rules.done() and is_being_written(rules):
+            self._timer.start(WRITTEN_S)
+        else:
+            self.reload_rules()
 
     def reload_rules(self) -> None:
         """Read the rules file; a broken one is told to people and changes nothing."""

@@ -27,13 +27,16 @@ def check_owner(rule: Rule, right: Right, rules: ActiveRules) -> None:
 
 
 def check_new_rule(rule: Rule, right: Right, rules: ActiveRules) -> None:
-    """Raises SnitchError when the client may not make the rule. The rules' facts must know its words."""
-    check_owner(rule, right, rules)
+    """Raises SnitchError when the client may not make the rule.
+
+    The rules' facts must know its words, unless it has what no own rule may have.
+    """
     if right.sees_all:
         return
     excess = find_excess(rule)
     if excess:
         raise NotPermitted(f"a rule of user {right.uid} can't have {excess}", "write each thing out, or ask root")
+    check_owner(rule, right, rules)
     if has_turnable_path(rule, rules.facts):
         problem = f"a rule of user {right.uid} can't have a path over a link that others than root can turn"
         raise NotPermitted(problem, "write the path of the file that it leads to")

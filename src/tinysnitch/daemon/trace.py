@@ -13,7 +13,7 @@ import click
 from tinysnitch import __version__
 from tinysnitch.commandline.command_runner import run_command
 from tinysnitch.commandline.event_loop import run_in_loop
-from tinysnitch.commandline.standard_streams import open_standard_streams
+from tinysnitch.commandline.standard_streams import error_of_output, open_standard_streams
 from tinysnitch.core.errors import NotPermitted, SnitchError
 from tinysnitch.core.flow import format_address, format_protocol
 from tinysnitch.core.words import quote_word
@@ -89,21 +89,26 @@ async def _print_traces(programs: BpfPrograms, stop: asyncio.Event) -> None:
     # The kernel's boot-time clock and the wall clock differ by this much now.
     now = read_instant()
     boot_wall_s = now.wall_s - now.boot_s
-    loop.add_reader(programs.traces_fd, partial(_consume, programs, output, boot_wall_s))
+    loop.add_reader(programs.traces_fd, partial(_consume, programs, output, boot_wall_s, stop))
     programs.set_tracing(True)
     await stop.wait()
     programs.set_tracing(False)
     loop.remove_reader(programs.traces_fd)
     output.close()
-    lost = programs.read_statistics()["lost_traces"]
+    if output.failure and not isinstance(output.failure, BrokenPipeError):  # `| head` has what it wanted
+        raise error_of_output(output.failure.strerror)
+    lost = programs.read_statistics()["lost_traces"] + (0 if output.failure else output.lost)
     if lost:
         raise SnitchError(f"{lost} lines were lost", "they came faster than they could be written")
 
 
-def _consume(programs: BpfPrograms, output: LogOutput, boot_wall_s: float) -> None:
+def _consume(programs: BpfPrograms, output: LogOutput, boot_wall_s: float, stop: asyncio.Event) -> None:
+    """What cannot be written, on a full disk say, is as good as not traced: as any other command we end then."""
     for event in programs.read_traces():
         output.write(describe(programs, event, boot_wall_s).encode())
     output.flush()
+    if output.failure:
+        stop.set()
 
 
 def describe(programs: BpfPrograms, event: TraceEvent, boot_wall_s: float) -> str:

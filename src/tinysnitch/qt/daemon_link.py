@@ -18,6 +18,7 @@ from tinysnitch.client.connection_error import (
     error_of_refusal,
 )
 from tinysnitch.client.user_names import find_user
+from tinysnitch.commandline.notes import print_note
 from tinysnitch.core.errors import Busy, DaemonNotRunning, Malformed, SnitchError
 from tinysnitch.protocol.framing import MAX_REPLY, FrameDecoder, FrameReader, encode_frame
 from tinysnitch.protocol.messages import (
@@ -66,6 +67,7 @@ class QtDaemonLink:
         self._socket: socket.socket | None = None
         self._notifiers: dict[_Kind, QSocketNotifier] = {}
         self._is_welcome = False
+        self._is_told = False  # that there is no daemon for us
         self._unsent = bytearray()  # what the socket had no room for
         self._reader = FrameReader(MAX_REPLY)
         self._asked: deque[tuple[Answer, _Sent] | None] = deque()  # what a request answers; None: it asks
@@ -167,9 +169,16 @@ class QtDaemonLink:
         self.close()
         if isinstance(error, Busy | DaemonNotRunning):
             self._retry.start()
+            self._tell_once(error)
             self._tell(event_of_end(error))
         else:
             self._fail(error)
+
+    def _tell_once(self, error: SnitchError) -> None:
+        """Once: with no question open there is no window, and whoever named another socket would never hear of it."""
+        if not self._is_told:
+            self._is_told = True
+            print_note(f"{error}; it is tried again each second")
 
     def _hear(self, message: FromDaemon) -> None:
         match message:
@@ -178,6 +187,7 @@ class QtDaemonLink:
             case Welcome():
                 check_welcome(message)
                 self._is_welcome = True
+                self._is_told = False
                 self._tell(DaemonGreeted(is_for_user=not message.sees_all))
                 self._send(Hello())
                 self._send(Attach())

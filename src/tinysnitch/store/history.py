@@ -198,7 +198,8 @@ class History:
 
     def _fail(self, error: Exception) -> None:
         if not self._was_failing:
-            _log.warning("history %s: %s; verdicts go on, lines are lost until it works again", self._path, error)
+            reason = getattr(error, "strerror", None) or error
+            _log.warning("history %s: %s; verdicts go on, lines are lost until it works again", self._path, reason)
         self._was_failing = True
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte is the primary code
         if code in _BROKEN:
@@ -214,7 +215,7 @@ class History:
             for ending in ("-wal", "-shm"):
                 self._path.with_name(f"{self._path.name}{ending}").unlink(missing_ok=True)
         except OSError as error:
-            _log.warning("history %s is broken and cannot be moved aside: %s", self._path, error)
+            _log.warning("history %s is broken and cannot be moved aside: %s", self._path, error.strerror)
             return
         _log.warning("history %s was broken; it is now %s and a new one is begun", self._path, aside)
         self._was_failing = False

@@ -220,7 +220,9 @@ def run_prompt(socket_path: str, plain: bool) -> int:
     if plain or os.environ.get("TERM") == DUMB:
         return asyncio.run(run_plain_prompt(socket_path, delay_s=delay_s))
     if not (os.isatty(0) and os.isatty(find_screen())):
-        raise SnitchError("the prompt needs a terminal", "`tinysnitch asks` and `tinysnitch answer` need none")
+        # Whoever called `make run` has no daemon then, which those two would need.
+        hint = "`tinysnitchd`, with `tinysnitch asks` and `tinysnitch answer`, needs none"
+        raise SnitchError("the prompt needs a terminal", hint)
     claim_terminal(0)
     app = PromptApp(socket_path, delay_s)
     app.run(mouse=False)
