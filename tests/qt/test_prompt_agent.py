@@ -13,7 +13,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
 
-from tests.lab.patience import wait_until
+from tests.lab.patience import WAIT_S, wait_until
 from tests.view.sample_prompts import CURL, connection_of, prompt_of
 from tinysnitch.core.choice import Choice, Lifetime
 from tinysnitch.core.verdict import Verdict
@@ -22,6 +22,7 @@ from tinysnitch.qt import prompt_agent
 from tinysnitch.qt.demo import SAMPLES, sample_prompt
 from tinysnitch.qt.prompt_agent import PromptAgent
 from tinysnitch.qt.prompt_window import PromptWindow
+from tinysnitch.view import key_guard
 from tinysnitch.view.key_guard import PASTED_S, TYPING_S
 from tinysnitch.view.prompt_events import Answer, Answers, Event, QuestionClosed, QuestionOpened
 
@@ -71,8 +72,9 @@ class Stage:
 
 
 @pytest.fixture
-def stage(application: QGuiApplication) -> Iterator[Stage]:
+def stage(application: QGuiApplication, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     """Its window is left at the end: else it is painted each second while others are tested."""
+    monkeypatch.setattr(key_guard, "LATE_S", WAIT_S)  # else keys would not count where the machine is late
     made = Stage(application)
     yield made
     made.agent._hide_or_leave()
@@ -127,6 +129,16 @@ def test_what_another_answered_is_told_with_the_next_question(stage: Stage) -> N
         stage.ask(prompt_id, name)
     stage.tell(QuestionClosed(1, "answered by alice"))
     assert [text for text in stage.texts() if "answered by alice" in text] != []
+
+
+def test_a_key_typed_while_nothing_ran_does_not_count(stage: Stage) -> None:
+    guard = stage.agent.state.guard
+    guard.delay_s = WAIT_S
+    stage.ask(1)
+    stage.wait_paint()
+    guard._ready_s = guard._keyboard_s = time.monotonic() - 2 * WAIT_S  # the delay ended long ago
+    stage.type("n", time.monotonic())
+    assert (stage.link.answers, stage.ready_s > time.monotonic()) == ([], True)
 
 
 def test_a_key_counts_when_it_was_typed_after_the_delay(stage: Stage) -> None:

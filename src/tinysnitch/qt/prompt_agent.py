@@ -100,6 +100,7 @@ class PromptAgent:
             self._advance(TextPasted(text), typed_s)
 
     def _type(self, key: KeyPressed, typed_s: float) -> None:
+        self.state.guard.note_awake(time.monotonic())
         self._take(self._piece.press(key, typed_s, self.state))
 
     def _end_piece(self) -> None:
@@ -160,6 +161,7 @@ class PromptAgent:
             self._hide()
             return
         self._hide_by_s = math.inf
+        self.state.guard.note_awake(time.monotonic())
         view = self._view()
         self._window.is_editor = self.state.page is Page.EDIT
         self._window.show_page(view.title, self._builder(view))
