@@ -1,6 +1,7 @@
 """Stays attached to the daemon, through its restarts, and tells the prompt's state what it hears."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,7 +44,7 @@ class DaemonLink:
 
     async def _hear(self, client: PromptClient) -> None:
         async for push in client.attach():
-            self._tell(event_of_push(push, find_user))
+            self._tell(event_of_push(push, find_user, time.clock_gettime(time.CLOCK_BOOTTIME)))
 
     def send(self, given: Answers) -> None:
         """Answer beside what goes on; `finish` sees to the end of it."""
