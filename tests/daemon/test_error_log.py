@@ -70,11 +70,12 @@ def test_what_asyncio_says_again_and_again_is_told_once_a_second(
 
     async def run() -> None:
         complain = asyncio.get_running_loop().call_exception_handler
+        now_s = time.monotonic()
+        monkeypatch.setattr(time, "monotonic", lambda: now_s)
         with ErrorLog(pipe[1]) as error_log:
             for number in range(100):
                 complain({"message": "out of descriptors", "try": number})
             complain({"message": "something else"})
-            now_s = time.monotonic()
             monkeypatch.setattr(time, "monotonic", lambda: now_s + 1)
             complain({"message": "out of descriptors", "try": 101})
             assert error_log.lost == 99
