@@ -78,6 +78,7 @@ def test_of_questions_that_end_together_only_the_one_that_is_left_is_read_out(tm
         await until(lambda: "one question: curl wants to reach n100.test" in person.seen)
         assert person.seen.count("no answer within 60 s, denied") == 99
         assert person.seen.count("asked because") < 10
+        await person.see("keys: ")
         person.type("q")
 
     play(tmp_path, script, delay_s=0.05)
