@@ -13,7 +13,9 @@ from tinysnitch.view.prompt_events import Answers, DaemonGreeted, Event
 from tinysnitch.view.push_event import event_of_end, event_of_push, events_of_replies
 
 RETRY_S = 1.0
-ANSWER_S = 1.0  # at the end, for the daemon to say that it took the last answer
+# At the end, for the daemon to say that it took the last answer. Of several that one key gave it takes no more once we
+# are gone, and it may have had no processor for seconds.
+ANSWER_S = 5.0
 
 
 class DaemonLink:
