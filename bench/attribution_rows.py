@@ -11,7 +11,7 @@ from bench.programs import program_path
 from tests.lab.daemon import Daemon, Record
 from tests.lab.lab import Lab
 
-QUIET_S = 3.0  # nothing more is logged for so long: then nothing more will come
+LOOK_S, QUIET_LOOKS = 0.5, 6  # one after the other that find nothing more in the log: then nothing more will come
 
 
 @dataclass(frozen=True)
@@ -60,15 +60,16 @@ def run_scenario(lab: Lab, daemon: Daemon, scenario: Scenario) -> Outcome:
 
 
 def wait_quiet(daemon: Daemon, scenario: Scenario) -> list[Record]:
-    """All decisions on the scenario's port, once no more of them come."""
-    count, since_s = -1, time.monotonic()
+    """All decisions on the scenario's port, once no more of them come. Looks are counted, not seconds: in some of these
+    nobody may have had a processor."""
+    count, quiet_looks = -1, 0
     while True:
         found = [record for record in daemon.records("connection") if record["remote_port"] == scenario.port]
-        if len(found) != count:
-            count, since_s = len(found), time.monotonic()
-        if count >= scenario.count or time.monotonic() - since_s > QUIET_S:
+        quiet_looks = quiet_looks + 1 if len(found) == count else 0
+        count = len(found)
+        if count >= scenario.count or quiet_looks == QUIET_LOOKS:
             return found
-        time.sleep(0.5)
+        time.sleep(LOOK_S)
 
 
 def judge(pids: dict[int, int], seconds: float, records: list[Record]) -> Outcome:

@@ -17,7 +17,8 @@ from bench.logging_daemon import BIN, LoggingDaemon
 from bench.programs import EVERYWHERE, Sample, program_path, run_connect_loop
 from bench.rows import ECHO_PORT, MANY4, MANY4_FIRST, PORT, RANGE, must
 from tests.lab.lab import Lab
-from tests.lab.wakeups import stand_still
+from tests.lab.patience import wait_until
+from tests.lab.wakeups import are_at_rest, stand_still
 from tests.lab.world import WORLD4
 
 IDLE = 10  # times as long as a load
@@ -87,13 +88,20 @@ def unhindered(_lab: Lab, _daemon: LoggingDaemon) -> Iterator[None]:
 def stuck_clients(lab: Lab, daemon: LoggingDaemon) -> Iterator[None]:
     command = [TINYSNITCH, "log", "--socket", str(daemon.socket), "--follow", "--json"]
     clients = [lab.spawn_outside(command) for _ in range(STUCK_CLIENTS)]
-    time.sleep(1)
-    for client in clients:
-        stand_still(client.pid)
+    pids = [client.pid for client in clients]
+    wait_until(lambda: count_clients(lab, daemon) > len(clients) and are_at_rest(*pids), "the clients do not follow")
+    for pid in pids:
+        stand_still(pid)
     yield
     for client in clients:
         client.kill()
         client.wait()
+
+
+def count_clients(lab: Lab, daemon: LoggingDaemon) -> int:
+    """With whoever asks."""
+    command = [TINYSNITCH, "status", "--socket", str(daemon.socket), "--json"]
+    return int(json.loads(lab.run_outside(command).stdout)["clients"])
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import threading
 import pytest
 
 from tinysnitch.daemon.bounded_look import BoundedLook
+from tinysnitch.kernel import bounded_reader
 
 
 def fail() -> str:
@@ -19,7 +20,8 @@ def test_what_is_found_comes_back() -> None:
         look.do(fail)
 
 
-def test_what_does_not_answer_is_an_error() -> None:
+def test_what_does_not_answer_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounded_reader, "PAUSE_S", 0.0)  # however long that took
     look, over = BoundedLook(), threading.Event()
     with pytest.raises(OSError, match="does not answer") as silent:
         look.do(over.wait)

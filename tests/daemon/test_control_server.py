@@ -20,10 +20,10 @@ from tests.daemon.small_desk import (
     SmallDesk,
     running_server,
 )
+from tests.lab.patience import WAIT_S
 from tinysnitch.core.errors import SHORTAGE_HINT, SnitchError
 from tinysnitch.daemon.control_permission import Permissions, Right
 from tinysnitch.daemon.control_server import (
-    CLOSE_S,
     ControlServer,
 )
 from tinysnitch.protocol.framing import encode_frame
@@ -166,8 +166,11 @@ def test_a_follower_reads_what_happened_at_the_end(tmp_path: Path, monkeypatch: 
 
 
 @pytest.mark.parametrize("turns", range(6))
-def test_a_client_that_comes_while_we_close_keeps_nobody(tmp_path: Path, turns: int) -> None:
+def test_a_client_that_comes_while_we_close_keeps_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, turns: int
+) -> None:
     """At each moment between accept() and the greeting; the client stays until we end it."""
+    monkeypatch.setattr("tinysnitch.daemon.control_server.CLOSE_S", 2 * WAIT_S)
 
     async def session(client: socket.socket) -> None:
         desk = SmallDesk()
@@ -176,7 +179,7 @@ def test_a_client_that_comes_while_we_close_keeps_nobody(tmp_path: Path, turns: 
         client.connect(str(tmp_path / "socket"))
         for _ in range(turns):
             await asyncio.sleep(0)
-        async with asyncio.timeout(CLOSE_S / 2):
+        async with asyncio.timeout(WAIT_S):
             await server.close()
         assert not (tmp_path / "socket").exists()
 

@@ -13,6 +13,7 @@ from tests.core.transcript import flow_of, whose, yes
 from tests.daemon.driver_place import Place, Refusing, datagram, fail_with_emfile, ipv4, syn, until
 from tests.daemon.small_desk import ALICE, ROOT
 from tests.kernel.test_enforcement import FLOW, KEY, SmallPrograms
+from tests.lab.patience import WAIT_S
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.commands import Command, ForgetVerdicts, SetGeneration, SkipWatch
 from tinysnitch.core.events import AnswerGiven, DataLost, Event, PacketQueued
@@ -128,7 +129,8 @@ def test_packets_that_come_while_others_are_judged_are_judged_too(
     asyncio.run(run())
 
 
-def test_losses_are_not_looked_for_with_each_batch(tmp_path: Path) -> None:
+def test_losses_are_not_looked_for_with_each_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(driver, "LOSS_CHECK_S", WAIT_S)
     looks: list[None] = []
 
     async def run() -> None:

@@ -70,11 +70,12 @@ def test_what_asyncio_says_again_and_again_is_told_once_a_second(
 
     async def run() -> None:
         complain = asyncio.get_running_loop().call_exception_handler
+        now_s = time.monotonic()
+        monkeypatch.setattr(time, "monotonic", lambda: now_s)
         with ErrorLog(pipe[1]) as error_log:
             for number in range(100):
                 complain({"message": "out of descriptors", "try": number})
             complain({"message": "something else"})
-            now_s = time.monotonic()
             monkeypatch.setattr(time, "monotonic", lambda: now_s + 1)
             complain({"message": "out of descriptors", "try": 101})
             assert error_log.lost == 99
@@ -102,7 +103,7 @@ def test_where_asyncio_lacks_something_there_is_no_traceback(pipe: tuple[int, in
 
     asyncio.run(run())
     told = "socket.accept() out of system resource: [Errno 24] Too many open files"
-    assert os.read(pipe[0], PAGE).decode() == f"tinysnitch: {told}\n"
+    assert set(os.read(pipe[0], PAGE).decode().splitlines()) == {f"tinysnitch: {told}"}  # tried again each second
 
 
 def test_it_stands_in_for_what_would_wait(pipe: tuple[int, int]) -> None:

@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.daemon.small_facts import make_fact_source
+from tests.lab.patience import WAIT_S
 from tinysnitch.core.flow import parse_address
 from tinysnitch.core.mentions import Mentions
 from tinysnitch.daemon import fact_source, user_ids
@@ -116,7 +117,7 @@ def test_who_looks_names_up_unseen_is_said(tmp_path: Path, monkeypatch: pytest.M
 def test_how_names_are_looked_up_is_as_it_was_while_that_does_not_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fact_source, "AGAIN_S", 0.0)
+    monkeypatch.setattr(fact_source, "AGAIN_S", 0.01)
     is_over = threading.Event()
 
     async def run() -> None:
@@ -129,8 +130,10 @@ def test_how_names_are_looked_up_is_as_it_was_while_that_does_not_answer(
         assert source.read(Mentions()).resolvers == before.resolvers
         assert source.problems == {"programs ask": 1, SILENT: 1}
         is_over.set()
-        await asyncio.wait_for(is_again.wait(), 60)
-        source.read(Mentions())
-        assert source.problems == {}
+        async with asyncio.timeout(WAIT_S):
+            while source.problems:  # who waited in vain for long, on a machine that is slow, pauses first
+                await is_again.wait()
+                is_again.clear()
+                source.read(Mentions())
 
     asyncio.run(run())

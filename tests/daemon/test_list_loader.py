@@ -10,6 +10,7 @@ import pytest
 
 from tinysnitch.daemon import list_loader
 from tinysnitch.daemon.list_loader import AGAIN_S, SHORT_BYTES, ListLoader
+from tinysnitch.kernel import bounded_reader
 from tinysnitch.store import compiled_list, file_stamp
 from tinysnitch.store.compiled_list import CompiledList, compile_list, save_compiled
 
@@ -109,6 +110,7 @@ def test_a_folder_that_does_not_answer_leaves_what_was_read_and_keeps_rules_wait
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As one whose lock somebody keeps: what may be in it is awaited, else a rule that denies it would deny nothing."""
+    monkeypatch.setattr(bounded_reader, "PAUSE_S", 0.0)  # however long that took
     place.write("ads.test\n")
     over = threading.Event()
     with monkeypatch.context() as silent:

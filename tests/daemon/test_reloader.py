@@ -245,7 +245,7 @@ def test_rules_that_wait_for_a_list_hold_once_it_is_there(
             place.clients.lift_notice("")  # of the Place's own look
             hear_notices(place, told)
             starting = asyncio.create_task(start(place))
-            await asyncio.sleep(0.05)
+            await until(lambda: caplog.messages or (patience_s and place.loader.is_waiting))
             place.reloader.refresh_facts()
             assert (len(place.engine.rules), starting.done()) == (0, False)
             are_read.set()

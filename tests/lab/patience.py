@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 PATIENCE = float(os.environ.get("TINYSNITCH_LAB_PATIENCE", "1"))
 WAIT_S = 60.0 * PATIENCE
+STALL_S = 0.2
 
 
 def wait_until(is_so: Callable[[], object], problem: str = "it does not become so") -> None:
@@ -19,6 +20,17 @@ def wait_until(is_so: Callable[[], object], problem: str = "it does not become s
         if time.monotonic() > deadline:
             raise TimeoutError(problem)
         time.sleep(0.05)
+
+
+def pass_in_one_piece(seconds: float) -> None:
+    """Where a delay itself must pass: a prompt that had no processor meanwhile counts it anew (view/key_guard.py)."""
+    end_s = (now_s := time.monotonic()) + seconds
+    give_up_s = now_s + WAIT_S
+    while now_s < min(end_s, give_up_s):
+        time.sleep(0.05)
+        before_s, now_s = now_s, time.monotonic()
+        if now_s > before_s + STALL_S:
+            end_s = now_s + seconds
 
 
 def read_until(process: subprocess.Popen[str], is_enough: Callable[[list[str]], object]) -> list[str]:

@@ -1,12 +1,11 @@
 """The window on a Wayland compositor, against the real daemon."""
 
 import shutil
-import time
 
 import pytest
 
 from tests.lab.lab import DNS_RULE, Lab
-from tests.lab.patience import WAIT_S
+from tests.lab.patience import WAIT_S, pass_in_one_piece
 from tests.qt.compositor import TOOLS, Compositor
 
 missing = [tool for tool in TOOLS if not shutil.which(tool)]
@@ -26,7 +25,7 @@ def test_the_window_comes_to_the_front_and_takes_keys(lab: Lab) -> None:
         desktop.fill_screen()
         curl = lab.spawn(["curl", "-4", "-sS", "http://shop.test/"])
         desktop.see("curl wants to reach shop.test")
-        time.sleep(DELAY_S + 2.0)  # the delay itself is what must pass, once it is painted, which nothing tells
+        pass_in_one_piece(DELAY_S + 2.0)  # once it is painted, which nothing tells
         desktop.press("f", "d", "j", "y")
         assert curl.communicate(timeout=WAIT_S)[0] == "welcome to the shop\n"
         assert "allow *.shop.test 80 tcp /usr/bin/curl\n" in daemon.rules.read_text()

@@ -1,7 +1,6 @@
 """The window against the real daemon, with real keys: hold curl, press keys, read the rules file."""
 
 import socket
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.lab import DNS_RULE, Lab
-from tests.lab.patience import PATIENCE, WAIT_S, wait_until
+from tests.lab.patience import PATIENCE, WAIT_S, pass_in_one_piece, wait_until
 from tests.lab.toggles import curl, try_toggles
 from tests.qt.desktop import Desktop, prompt_clients
 from tests.view.sample_prompts import prompt_of
@@ -34,7 +33,7 @@ def desktop(tmp_path: Path) -> Iterator[Desktop]:
 
 def pass_delay(desktop: Desktop, delay_s: float = DELAY_S) -> None:
     desktop.rest()
-    time.sleep(delay_s + 1.0)  # the delay itself is what must pass, from when the window noted that it was painted
+    pass_in_one_piece(delay_s + 1.0)  # from when the window noted that it was painted
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from tests.client.odd_daemon import UNASKED, OddDaemon
 from tests.daemon.small_desk import ALICE, Comers
 from tests.lab.patience import wait_until
 from tests.tui.question_daemon import QuestionDaemon, question_daemon
-from tests.view.sample_prompts import prompt_of
+from tests.view.sample_prompts import late_prompt, prompt_of
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.core.choice import Choice
 from tinysnitch.core.errors import SnitchError
@@ -96,6 +96,17 @@ def test_how_far_our_right_goes_is_told(application: QGuiApplication, tmp_path: 
     with serve(tmp_path / "s", Comers(ALICE)):
         listener = Listener(tmp_path / "s")
         listener.wait(DaemonGreeted(is_for_user=True))
+        listener.link.close()
+
+
+def test_a_question_that_is_heard_of_late_has_no_more_time(application: QGuiApplication, tmp_path: Path) -> None:
+    with serve(tmp_path / "s") as served:
+        served.call(served.daemon.open, late_prompt())
+        listener = Listener(tmp_path / "s")
+        wait_until(lambda: QTest.qWait(5) or len(listener.told) > 1)
+        heard = listener.told[1]
+        assert isinstance(heard, QuestionOpened)
+        assert heard.prompt.remaining_s <= 20.0
         listener.link.close()
 
 

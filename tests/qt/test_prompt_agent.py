@@ -4,8 +4,9 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -13,7 +14,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
 
-from tests.lab.patience import wait_until
+from tests.lab.patience import WAIT_S, wait_until
 from tests.view.sample_prompts import CURL, connection_of, prompt_of
 from tinysnitch.core.choice import Choice, Lifetime
 from tinysnitch.core.verdict import Verdict
@@ -22,6 +23,7 @@ from tinysnitch.qt import prompt_agent
 from tinysnitch.qt.demo import SAMPLES, sample_prompt
 from tinysnitch.qt.prompt_agent import PromptAgent
 from tinysnitch.qt.prompt_window import PromptWindow
+from tinysnitch.view import key_guard
 from tinysnitch.view.key_guard import PASTED_S, TYPING_S
 from tinysnitch.view.prompt_events import Answer, Answers, Event, QuestionClosed, QuestionOpened
 
@@ -41,8 +43,6 @@ class Stage:
         self.window = PromptWindow()
         self.agent = PromptAgent(self.window, DELAY_S)
         self.link = self.agent.link = Link()
-        self.painted: list[float] = []
-        self.window.painted.connect(lambda: self.painted.append(time.monotonic()))
 
     def ask(self, prompt_id: int, name: str = "question") -> None:
         self.tell(QuestionOpened(sample_prompt(prompt_id, SAMPLES[name])))
@@ -71,8 +71,9 @@ class Stage:
 
 
 @pytest.fixture
-def stage(application: QGuiApplication) -> Iterator[Stage]:
+def stage(application: QGuiApplication, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     """Its window is left at the end: else it is painted each second while others are tested."""
+    monkeypatch.setattr(key_guard, "LATE_S", WAIT_S)  # else keys would not count where the machine is late
     made = Stage(application)
     yield made
     made.agent._hide_or_leave()
@@ -96,8 +97,9 @@ def test_a_window_that_appears_is_not_left_by_a_key_of_before(stage: Stage) -> N
     assert stage.window.isVisible()
 
 
-def test_the_window_stays_until_the_key_that_answered_is_let_go(stage: Stage) -> None:
+def test_the_window_stays_until_the_key_that_answered_is_let_go(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """Held down it would repeat in the window behind, and answer what that asks."""
+    monkeypatch.setattr(prompt_agent, "LET_GO_S", WAIT_S)  # however late it is looked at
     stage.ask(1)
     stage.wait_paint()
     QTest.qWait(100)
@@ -111,11 +113,12 @@ def test_the_window_stays_until_the_key_that_answered_is_let_go(stage: Stage) ->
 
 
 def test_a_key_of_whose_end_we_do_not_hear_keeps_it_for_a_moment(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prompt_agent, "LET_GO_S", 0.1)
+    monkeypatch.setattr(prompt_agent, "LET_GO_S", WAIT_S)
     stage.ask(1)
     QTest.keyPress(stage.window, Qt.Key.Key_Shift)
     stage.tell(QuestionClosed(1, "denied"))
     assert stage.window.isVisible()
+    monkeypatch.setattr(prompt_agent, "LET_GO_S", 0.1)
     QTest.keyPress(stage.window, Qt.Key.Key_H)  # no question is there to be helped with
     wait_until(lambda: QTest.qWait(5) or not stage.window.isVisible())
     stage.ask(2)
@@ -129,13 +132,24 @@ def test_what_another_answered_is_told_with_the_next_question(stage: Stage) -> N
     assert [text for text in stage.texts() if "answered by alice" in text] != []
 
 
+def test_a_key_typed_while_nothing_ran_does_not_count(stage: Stage) -> None:
+    guard = stage.agent.state.guard
+    guard.delay_s = WAIT_S
+    stage.ask(1)
+    stage.wait_paint()
+    guard._ready_s = guard._keyboard_s = time.monotonic() - 2 * WAIT_S  # the delay ended long ago
+    stage.type("n", time.monotonic())
+    assert (stage.link.answers, stage.ready_s > time.monotonic()) == ([], True)
+
+
 def test_a_key_counts_when_it_was_typed_after_the_delay(stage: Stage) -> None:
     stage.ask(1)
     stage.type("n", time.monotonic() + 9)  # nothing was painted yet
     stage.wait_paint()
-    stage.type("n", stage.ready_s - 0.001)
+    typed_s = stage.ready_s - 0.001
+    stage.type("n", typed_s)
     assert stage.link.answers == []
-    assert stage.ready_s <= stage.painted[-1] + DELAY_S + TYPING_S
+    assert stage.ready_s <= typed_s + TYPING_S
     stage.type("n", stage.ready_s)
     assert stage.link.answers == [Answer(1, Choice(verdict=Verdict.DENY), holds="for 9 minutes")]
     assert not stage.window.isVisible()
@@ -272,6 +286,15 @@ def test_what_is_looked_up_of_the_file_comes_into_sight_when_it_is_known(stage: 
     assert "…" in stage.texts()
     wait_until(lambda: QTest.qWait(5) or "…" not in stage.texts())
     assert "package" in stage.texts()
+
+
+def test_what_is_found_once_the_window_is_gone_is_told_to_nobody(
+    application: QGuiApplication, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Callable[[], None]] = []
+    monkeypatch.setattr(prompt_agent, "ProgramFiles", lambda tell: told.append(tell) or SimpleNamespace(find=None))
+    PromptAgent(PromptWindow(), DELAY_S)
+    told[0]()
 
 
 def test_one_key_answers_all_of_a_program(stage: Stage) -> None:

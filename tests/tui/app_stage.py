@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from unittest import mock
 
 from textual.pilot import Pilot
 
 from tests.tui.question_daemon import QuestionDaemon, question_daemon
 from tests.tui.waiting import SCRIPT_S, until
 from tinysnitch.tui.prompt_app import PromptApp
+from tinysnitch.view import key_guard
 
 Script = Callable[[QuestionDaemon, PromptApp, Pilot[None]], Awaitable[None]]
 
@@ -25,6 +27,11 @@ async def running(path: Path, delay_s: float) -> AsyncIterator[tuple[QuestionDae
 
 def play(path: Path, script: Script, delay_s: float = 0.05) -> None:
     async def run() -> None:
+        # However late the machine is here: keys count when `until_ready` says so.
+        with mock.patch.object(key_guard, "LATE_S", SCRIPT_S):
+            await run_script()
+
+    async def run_script() -> None:
         async with running(path, delay_s) as (daemon, app, pilot):
             async with asyncio.timeout(SCRIPT_S):
                 await script(daemon, app, pilot)

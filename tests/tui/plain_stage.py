@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.tui.question_daemon import QuestionDaemon, question_daemon
 from tests.tui.waiting import SCRIPT_S, until
+from tests.view.sample_prompts import prompt_of
 from tinysnitch.tui.plain_prompt import run_plain_prompt
 
 
@@ -43,6 +44,12 @@ class Person:
         asyncio.get_running_loop().remove_reader(self.master)
         os.close(self.master)
         os.close(self._slave)
+
+
+async def ask(daemon: QuestionDaemon, person: Person, number: int = 1) -> None:
+    """Once its keys count."""
+    daemon.open(prompt_of(number))
+    await person.see("keys: ")
 
 
 Script = Callable[[QuestionDaemon, Person], Awaitable[None]]

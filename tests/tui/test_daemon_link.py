@@ -7,7 +7,7 @@ from tests.client.odd_daemon import UNASKED, OddDaemon
 from tests.daemon.small_desk import ALICE, Comers
 from tests.tui.question_daemon import RULE, question_daemon
 from tests.tui.waiting import until
-from tests.view.sample_prompts import prompt_of
+from tests.view.sample_prompts import late_prompt, prompt_of
 from tinysnitch.client.prompt_client import PromptClient
 from tinysnitch.core.choice import Choice
 from tinysnitch.core.errors import SnitchError
@@ -68,6 +68,18 @@ def test_questions_come_and_go(tmp_path: Path) -> None:
         QuestionClosed(1, "denied by root"),
         NoticeGiven("rules not loaded (see line 3)"),
     ]
+
+
+def test_a_question_that_is_heard_of_late_has_no_more_time(tmp_path: Path) -> None:
+    async def run() -> Event:
+        async with question_daemon(tmp_path / "s") as daemon, Listener(tmp_path / "s") as listener:
+            daemon.open(late_prompt())
+            await until(lambda: len(listener.told) > 1)
+            return listener.told[1]
+
+    heard = asyncio.run(run())
+    assert isinstance(heard, QuestionOpened)
+    assert heard.prompt.remaining_s <= 20.0
 
 
 def test_how_far_our_right_goes_is_told(tmp_path: Path) -> None:

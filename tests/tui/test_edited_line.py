@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.lab.patience import WAIT_S
 from tests.tui.plain_stage import Person, play
 from tests.tui.question_daemon import QuestionDaemon
 from tests.view.sample_prompts import connection_of, prompt_of
@@ -94,6 +95,7 @@ def test_an_editor_whose_question_is_gone_waits_for_escape(tmp_path: Path) -> No
         person.type("\x1b")
         await person.see("curl wants to reach b.test")
         assert daemon.answers.empty()
+        await person.see("keys: ")
         person.type("q")
 
     assert play(tmp_path, script, delay_s=0.05) == 0
@@ -112,6 +114,7 @@ def test_after_ctrl_z_the_line_stands_in_its_row_again(
         await person.see("\rallow shop.test 443 tcp /usr/bin/curl")
         person.type("\x1b")
         await person.see("curl wants to reach shop.test")
+        await person.see("keys: ")  # what was typed before is thrown away then
         person.type("q")
 
     assert play(tmp_path, script, delay_s=0.05, is_guest=is_guest) == 0
@@ -119,7 +122,7 @@ def test_after_ctrl_z_the_line_stands_in_its_row_again(
 
 def test_a_key_that_comes_in_pieces_is_that_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As over a serial line: Esc would end the editor, and the rest be keys of what is asked."""
-    monkeypatch.setattr(plain_prompt, "REST_S", 1.0)  # where all is slow a piece may come later than it was sent
+    monkeypatch.setattr(plain_prompt, "REST_S", WAIT_S)  # where all is slow a piece may come later than it was sent
 
     async def script(daemon: QuestionDaemon, person: Person) -> None:
         await begin_edit(daemon, person)
@@ -128,8 +131,10 @@ def test_a_key_that_comes_in_pieces_is_that_key(tmp_path: Path, monkeypatch: pyt
             await asyncio.sleep(0.002)
         await person.see("\réallow shop.test 443 tcp /usr/bin/curl")
         await person.see("x")
+        monkeypatch.setattr(plain_prompt, "REST_S", 0.05)
         person.type("\x1b")
         await person.see("curl wants to reach shop.test")
+        await person.see("keys: ")  # what was typed before is thrown away then
         person.type("q")
 
     assert play(tmp_path, script, delay_s=0.05) == 0
@@ -143,6 +148,7 @@ def test_the_time_in_an_edited_rule_is_of_the_clock_as_it_is_now(tmp_path: Path)
         await person.see("holds: until the time in the line\n")
         person.type("\x1b")
         await person.see("curl wants to reach shop.test")
+        await person.see("keys: ")  # what was typed before is thrown away then
         person.type("q")
 
     assert play(tmp_path, script, delay_s=0.05) == 0

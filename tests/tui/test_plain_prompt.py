@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
-from tests.tui.plain_stage import Person, play
+from tests.tui.plain_stage import Person, ask, play
 from tests.tui.question_daemon import RULE, QuestionDaemon, question_daemon
 from tests.tui.waiting import until
 from tests.view.sample_prompts import CURL, connection_of, prompt_of
@@ -24,28 +24,26 @@ from tinysnitch.tui.daemon_link import DaemonLink
 from tinysnitch.tui.paint_report import REQUEST
 from tinysnitch.tui.plain_prompt import PlainPrompt, run_plain_prompt
 from tinysnitch.tui.terminal import Terminal
+from tinysnitch.view.key_guard import TEXT_S, KeyGuard
 from tinysnitch.view.prompt_events import Answers, ConnectionLost, NoticeGiven, QuestionOpened
 from tinysnitch.view.prompt_view import PromptView
 
 
-async def ask(daemon: QuestionDaemon, person: Person, number: int = 1) -> None:
-    """Once its keys count."""
-    daemon.open(prompt_of(number))
-    await person.see("keys: ")
+def test_who_types_on_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    noted, said = list[float](), list[float]()
+    note, say = KeyGuard.note_typing, plain_prompt.ready_line
 
-
-def test_who_types_on_is_waited_for(tmp_path: Path) -> None:
     async def script(daemon: QuestionDaemon, person: Person) -> None:
         daemon.open(prompt_of(1))
         await person.see("curl wants to reach shop.test")
-        await asyncio.sleep(0.3)
-        typed_s = time.monotonic()
         person.type("m")  # a letter of a text
-        await person.see("keys: ")
-        assert time.monotonic() - typed_s > 1.0
+        await until(lambda: noted and said and said[-1] > noted[0])
         person.type("q")
 
-    play(tmp_path, script, delay_s=1.0)
+    monkeypatch.setattr(KeyGuard, "note_typing", lambda *at, **what: noted.append(at[1]) or note(*at, **what))
+    monkeypatch.setattr(plain_prompt, "ready_line", lambda view: said.append(time.monotonic()) or say(view))
+    play(tmp_path, script, delay_s=TEXT_S / 2)
+    assert min(moment for moment in said if moment > noted[0]) >= noted[0] + TEXT_S
 
 
 @pytest.mark.parametrize(
@@ -80,6 +78,7 @@ def test_of_questions_that_end_together_only_the_one_that_is_left_is_read_out(tm
         await until(lambda: "one question: curl wants to reach n100.test" in person.seen)
         assert person.seen.count("no answer within 60 s, denied") == 99
         assert person.seen.count("asked because") < 10
+        await person.see("keys: ")
         person.type("q")
 
     play(tmp_path, script, delay_s=0.05)

@@ -17,7 +17,7 @@ from tests.daemon.small_desk import Comers
 from tests.tui.app_stage import play, see, until_ready
 from tests.tui.prompt_process import prompt_in_terminal, running_in_terminal
 from tests.tui.question_daemon import QuestionDaemon, question_daemon
-from tests.tui.waiting import until
+from tests.tui.waiting import SCRIPT_S, until
 from tests.view.sample_prompts import CURL, connection_of, prompt_of
 from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.errors import DaemonNotRunning, NotPermitted
@@ -67,6 +67,18 @@ def test_keys_typed_ahead_do_nothing(tmp_path: Path) -> None:
         assert daemon.answers.empty()
 
     play(tmp_path / "s", script, delay_s=30.0)
+
+
+def test_keys_typed_while_the_prompt_was_stopped_do_nothing(tmp_path: Path) -> None:
+    async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
+        daemon.open(prompt_of(1))
+        await until(lambda: app.state.next_change_s() is not None)
+        app.state.guard._ready_s -= 2 * SCRIPT_S  # the delay ended long ago, and nothing ran since
+        await pilot.press("y")
+        await see(app, "keys do not count yet")
+        assert daemon.answers.empty()
+
+    play(tmp_path / "s", script, delay_s=SCRIPT_S)
 
 
 def test_tab_walks_and_help_and_legend_open(tmp_path: Path) -> None:

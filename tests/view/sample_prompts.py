@@ -1,5 +1,9 @@
 """Prompts as the daemon sends them, for the tests of everything that shows them."""
 
+import time
+
+import msgspec
+
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.flow import TCP, Direction, Flow, parse_address
 from tinysnitch.core.process import Attribution, AttributionSource, Process
@@ -33,6 +37,12 @@ def prompt_of(prompt_id: int = 1, connection: Connection | None = None, remainin
         count=1,
         reason="no rule matches",
         opened_s=1_700_000_000.0,
-        deadline_s=1060.0,
+        deadline_s=0.0,
         remaining_s=remaining_s,
     )
+
+
+def late_prompt() -> Prompt:
+    """Of which 60 s were left when it was made, and 20 at most once somebody hears of it."""
+    boot_s = time.clock_gettime(time.CLOCK_BOOTTIME)
+    return msgspec.structs.replace(prompt_of(1), deadline_s=boot_s + 20.0, remaining_s=60.0)

@@ -1,4 +1,13 @@
-from tinysnitch.view.key_guard import HELD_FIRST_S, HELD_NEXT_S, PASTED_S, TEXT_S, TYPING_DELAYS, TYPING_S, KeyGuard
+from tinysnitch.view.key_guard import (
+    HELD_FIRST_S,
+    HELD_NEXT_S,
+    LATE_S,
+    PASTED_S,
+    TEXT_S,
+    TYPING_DELAYS,
+    TYPING_S,
+    KeyGuard,
+)
 
 DELAY_S = 0.5
 
@@ -30,6 +39,26 @@ def test_the_delay_begins_when_it_is_painted() -> None:
     guard.note_painted(12.0)
     guard.note_painted(12.4)  # the countdown went on
     assert guard.ready_s == 12.5
+
+
+def test_who_was_stopped_while_the_delay_ran_counts_it_anew_and_once() -> None:
+    """What is read then may have been typed at any moment before."""
+    guard = seen(10.0)
+    guard.note_awake(10.4)
+    guard.note_awake(13.0)
+    assert guard.ready_s == 13.0 + DELAY_S
+    guard.note_awake(16.0)
+    assert guard.ready_s == 13.0 + DELAY_S
+
+
+def test_who_was_awake_when_keys_began_to_count_may_be_stopped_later() -> None:
+    guard = seen(10.0)
+    guard.note_awake(10.5 + LATE_S)
+    guard.note_awake(99.0)
+    assert guard.ready_s == 10.5
+    guard.note_keyboard(100.0)
+    guard.note_awake(103.0)
+    assert guard.ready_s == 103.5
 
 
 def test_who_types_on_is_waited_for_until_a_pause_but_not_for_ever() -> None:
@@ -108,4 +137,5 @@ def test_without_a_delay_every_key_counts() -> None:
     guard.note_keyboard(10.0)
     guard.note_typing(10.0, is_text=True)
     guard.note_used("y", 10.0)
+    guard.note_awake(99.0)
     assert (guard.is_ready(10.0), guard.is_deaf(10.0), guard.is_held("y", 10.0)) == (True, False, False)

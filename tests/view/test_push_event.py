@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 
 from tests.view.sample_prompts import prompt_of
@@ -33,7 +34,17 @@ PROMPT = prompt_of(1)
     ],
 )
 def test_what_the_daemon_pushes(push: Push, event: Event) -> None:
-    assert event_of_push(push, {0: "root"}.get) == event
+    assert event_of_push(push, {0: "root"}.get, 9.0) == event
+
+
+@pytest.mark.parametrize(
+    ("boot_s", "age_s", "remaining_s"),
+    [(999.0, 5.0, 60.0), (1000.0, 5.0, 60.0), (1040.0, 45.0, 20.0), (1060.0, 5.0, 60.0), (9e9, 5.0, 60.0)],
+)
+def test_what_was_heard_late_is_as_old_as_it_is(boot_s: float, age_s: float, remaining_s: float) -> None:
+    sent = msgspec.structs.replace(PROMPT, deadline_s=1060.0, remaining_s=60.0, age_s=5.0)
+    heard = msgspec.structs.replace(sent, age_s=age_s, remaining_s=remaining_s)
+    assert event_of_push(PromptShown(sent), {}.get, boot_s) == QuestionOpened(heard)
 
 
 def test_why_a_connection_is_tried_again() -> None:

@@ -1,6 +1,7 @@
 """Stays attached to the daemon, through its restarts, in Qt's own loop: nothing is polled while it is there."""
 
 import socket
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -183,7 +184,7 @@ class QtDaemonLink:
     def _hear(self, message: FromDaemon) -> None:
         match message:
             case PromptShown() | PromptClosed() | Notice():
-                self._tell(event_of_push(message, find_user))
+                self._tell(event_of_push(message, find_user, time.clock_gettime(time.CLOCK_BOOTTIME)))
             case Welcome():
                 check_welcome(message)
                 self._is_welcome = True

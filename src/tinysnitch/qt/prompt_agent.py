@@ -9,10 +9,12 @@
 import math
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from typing import Protocol
 
 import msgspec
-from PySide6.QtCore import QObject, Qt, QTimer, Signal
+from PySide6.QtCore import QObject, Qt, QTimer, Signal, SignalInstance
 
 from tinysnitch.client.process_ends import ProcessEnds
 from tinysnitch.client.program_files import ProgramFiles
@@ -47,6 +49,11 @@ class _Bell(QObject):
     rung = Signal()
 
 
+def _ring(rung: SignalInstance) -> None:
+    with suppress(RuntimeError):  # the window is gone, and its bell with it
+        rung.emit()
+
+
 class PromptAgent:
     def __init__(
         self,
@@ -59,7 +66,7 @@ class PromptAgent:
         self.state = PromptState(delay_s)
         self._window = window
         self._bell = _Bell()
-        find_file = find_file or ProgramFiles(self._bell.rung.emit).find
+        find_file = find_file or ProgramFiles(partial(_ring, self._bell.rung)).find
         self._lookup = Lookup(find_user, find_file, ProcessEnds().has_ended)
         self._leave = leave  # None: leaving only hides the window
         self._help = help_pages(KEYS if leave else WINDOW_KEYS)
@@ -100,6 +107,7 @@ class PromptAgent:
             self._advance(TextPasted(text), typed_s)
 
     def _type(self, key: KeyPressed, typed_s: float) -> None:
+        self.state.guard.note_awake(time.monotonic())
         self._take(self._piece.press(key, typed_s, self.state))
 
     def _end_piece(self) -> None:
@@ -160,6 +168,7 @@ class PromptAgent:
             self._hide()
             return
         self._hide_by_s = math.inf
+        self.state.guard.note_awake(time.monotonic())
         view = self._view()
         self._window.is_editor = self.state.page is Page.EDIT
         self._window.show_page(view.title, self._builder(view))

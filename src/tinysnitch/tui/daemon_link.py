@@ -1,6 +1,7 @@
 """Stays attached to the daemon, through its restarts, and tells the prompt's state what it hears."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from tinysnitch.view.prompt_events import Answers, DaemonGreeted, Event
 from tinysnitch.view.push_event import event_of_end, event_of_push, events_of_replies
 
 RETRY_S = 1.0
-ANSWER_S = 1.0  # at the end, for the daemon to say that it took the last answer
+# At the end, for the daemon to say that it took the last answer. Of several that one key gave it takes no more once we
+# are gone, and it may have had no processor for seconds.
+ANSWER_S = 5.0
 
 
 class DaemonLink:
@@ -43,7 +46,7 @@ class DaemonLink:
 
     async def _hear(self, client: PromptClient) -> None:
         async for push in client.attach():
-            self._tell(event_of_push(push, find_user))
+            self._tell(event_of_push(push, find_user, time.clock_gettime(time.CLOCK_BOOTTIME)))
 
     def send(self, given: Answers) -> None:
         """Answer beside what goes on; `finish` sees to the end of it."""

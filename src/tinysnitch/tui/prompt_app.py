@@ -65,7 +65,7 @@ class PromptApp(App[None], inherit_bindings=False):
         self._report = PaintReport(self._write, self._note_seen, lambda: takes_output(find_screen()))
         self._piece = KeyPiece()
         self._piece_alarm = Alarm(self._end_piece)
-        self._ready_alarm = Alarm(self._widget.redraw)
+        self._ready_alarm = Alarm(self._redraw)
         self._ticker: Timer | None = None
         self._is_drawing_due = False
 
@@ -109,6 +109,7 @@ class PromptApp(App[None], inherit_bindings=False):
     def on_key(self, event: events.Key) -> None:
         """Keys count from when they were typed, not from when we come to read them."""
         event.stop()
+        self.state.guard.note_awake(time.monotonic())
         if self._widget.turn_page(event.key):
             self._widget.redraw()
             return
@@ -177,13 +178,17 @@ class PromptApp(App[None], inherit_bindings=False):
 
     def _draw(self) -> None:
         self._is_drawing_due = False
-        self._widget.redraw()
+        self._redraw()
         self._set_ticker()
+
+    def _redraw(self) -> None:
+        self.state.guard.note_awake(time.monotonic())
+        self._widget.redraw()
 
     def _file_found(self) -> None:
         """Called in another thread."""
         with contextlib.suppress(RuntimeError):  # the loop has ended
-            self._own_loop.call_soon_threadsafe(self._widget.redraw)
+            self._own_loop.call_soon_threadsafe(self._redraw)
 
     def _set_ticker(self) -> None:
         """Tick while a question is in sight; else sleep."""
@@ -191,7 +196,7 @@ class PromptApp(App[None], inherit_bindings=False):
             self._ticker.stop()
             self._ticker = None
         elif self.state.selected and self._ticker is None:
-            self._ticker = self.set_interval(TICK_S, self._widget.redraw)
+            self._ticker = self.set_interval(TICK_S, self._redraw)
 
     def _note_painted(self) -> None:
         if self._is_drawing_due:  # it was the screen of before the news

@@ -1,7 +1,8 @@
 """When a key counts: the one place that keeps a question from being answered by accident. All prompts go by it.
 
 1. What comes into sight takes no key until it has been there for `delay_s`. Painting takes its time: it is in sight
-   once `note_painted` says so.
+   once `note_painted` says so. Where nothing ran at its end, as on a machine that its host gave no processor, it begins
+   anew: what was typed meanwhile is read only then.
 2. Whoever is typing when it comes, and types on, does not mean it: keys count once the typing pauses, or once nothing
    but keys of ours has come for long. A key that is not ours belongs to a text, whenever it comes: keys then count
    again only after a longer pause.
@@ -24,6 +25,7 @@ TYPING_S = 0.25  # between two keys of somebody who types a text: 48 words a min
 TYPING_DELAYS = 4  # times the delay, then keys count even for somebody who still types
 TEXT_S = 1.0  # after a letter of a text: while looking for the next key one does not see what is asked
 PASTED_S = 0.03  # nobody types faster
+LATE_S = 0.25  # that a machine with other things to do may be
 
 
 class KeyGuard:
@@ -34,6 +36,7 @@ class KeyGuard:
         self._ready_s = 0.0  # when it takes keys; endless until it is painted
         self._keyboard_s = -math.inf  # until then what is typed may be meant for where the keyboard was before
         self._text_until_s = -math.inf  # a text that somebody types goes on until then, whatever comes into sight
+        self._is_awake = True  # we ran when it became ready
         self._is_deaf = False  # the window appeared, and no key counted since
         self._used_key = ""  # the last key that answered, or began to edit
         self._held_until_s = 0.0
@@ -60,12 +63,23 @@ class KeyGuard:
     def renew(self, now: float) -> None:
         """What is in sight counts as new: from here on its delay runs."""
         self.sight += 1
+        self._is_awake = False
         self._ready_s = math.inf if self.delay_s > 0 else self._ready_after(now)
 
     def note_painted(self, now: float) -> None:
         """What is to be seen now is on the screen."""
         if self._ready_s == math.inf:
             self._seen_s, self._ready_s = now, self._ready_after(now)
+
+    def note_awake(self, now: float) -> None:
+        """We run. To be told when keys begin to count, and before each key. The delay begins anew once for each sight:
+        a machine that is always late would take no key at all.
+        """
+        late_s = now - max(self._ready_s, self._keyboard_s)
+        if late_s >= 0 and not self._is_awake and self.delay_s > 0:
+            self._is_awake = True
+            if late_s > LATE_S:
+                self._ready_s = now + self.delay_s
 
     def _ready_after(self, now: float) -> float:
         return max(now + self.delay_s, self._text_until_s)
@@ -77,6 +91,7 @@ class KeyGuard:
     def note_keyboard(self, now: float) -> None:
         """The keyboard came to the window."""
         self._keyboard_s = now + self.delay_s
+        self._is_awake = False
 
     def note_typing(self, now: float, *, is_text: bool = False) -> None:
         """A key came too early, or is not ours: the next ones may belong to the same text."""

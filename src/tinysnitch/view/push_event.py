@@ -3,7 +3,10 @@
 from collections.abc import Iterator
 from typing import assert_never
 
+import msgspec
+
 from tinysnitch.core.errors import Busy, SnitchError
+from tinysnitch.core.prompt import Prompt
 from tinysnitch.protocol.messages import Notice, PromptClosed, PromptShown, Push, RuleWritten
 from tinysnitch.view.answer_words import tell_taken
 from tinysnitch.view.lookup import FindUser
@@ -18,16 +21,27 @@ from tinysnitch.view.prompt_events import (
 )
 
 
-def event_of_push(push: Push, find_user: FindUser) -> QuestionOpened | QuestionClosed | NoticeGiven:
+def event_of_push(push: Push, find_user: FindUser, boot_s: float) -> QuestionOpened | QuestionClosed | NoticeGiven:
+    """Heard at this moment of the boot-time clock."""
     match push:
         case PromptShown(prompt):
-            return QuestionOpened(prompt)
+            return QuestionOpened(_aged(prompt, boot_s))
         case PromptClosed(prompt_id, reason, by_uid):
             return QuestionClosed(prompt_id, reason if by_uid is None else _name_user(reason, by_uid, find_user))
         case Notice(text, hint, stands):
             return NoticeGiven(_join_hint(text, hint), stands)
         case _:
             assert_never(push)
+
+
+def _aged(prompt: Prompt, boot_s: float) -> Prompt:
+    """What came while we stood still (Ctrl-Z, say) is as old as it is. Where its time would be over, our clock is not
+    the daemon's (time_namespaces(7)); else its end has come, too.
+    """
+    late_s = prompt.remaining_s - (prompt.deadline_s - boot_s)
+    if not 0 < late_s < prompt.remaining_s:
+        return prompt
+    return msgspec.structs.replace(prompt, remaining_s=prompt.remaining_s - late_s, age_s=prompt.age_s + late_s)
 
 
 def _name_user(reason: str, by_uid: int, find_user: FindUser) -> str:
