@@ -42,7 +42,7 @@ class BpfAttributor:
         self._known.clear()
 
     def attribute(self, flow: Flow, interface: int, _sender_uid: int | None) -> Claim:
-        """Raises ScanNotDue. Who sends it was noted: nobody needs its uid."""
+        """Raises ScanNotDue, TooManyWait. Who sends it was noted: nobody needs its uid."""
         entry = self._table.find_flow(flow)
         if entry and entry.owner.exec_id == EXEC_ID_KERNEL:
             return Claim(KERNEL, entry.cookie)

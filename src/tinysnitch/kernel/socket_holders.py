@@ -5,7 +5,8 @@ processes and descriptors by the thousand. (2) What is asked before it is over h
 together: no answer is made up. (3) A socket that was asked for before a scan began is answered by it, if only with
 nobody: none waits for two. (4) Whoever has more descriptors than are looked at makes nobody wait. (5) To look long
 through those of one process takes a tenth of the time for each user (look_budget.py): beyond that only the lowest are
-looked at, and a scan tells the rest.
+looked at, and a scan tells the rest. (6) Of no user's sockets more than MOST_WAITING packets are held for a scan, which
+may take minutes: else the queue would have no place for what others send.
 """
 
 import time
@@ -13,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from tinysnitch.core.table import BoundedTable
+from tinysnitch.core.user_share import share_of
 from tinysnitch.kernel import procfs
 from tinysnitch.kernel.look_budget import LookBudget
 
@@ -21,6 +23,7 @@ _SHARE = 2  # times as long as the last piece took is the pause
 _CAPACITY = 1024
 _DESCRIPTORS = 4096  # of a process, the lowest: more than servers have, and 20 ms
 _FEW = 256  # of them, where no more may be looked at: 1 ms
+MOST_WAITING = 512  # a sixteenth of the queue
 
 
 class ScanNotDue(Exception):
@@ -29,6 +32,10 @@ class ScanNotDue(Exception):
     def __init__(self, wait_s: float) -> None:
         super().__init__(f"no scan for {wait_s:.3f} s")
         self.wait_s = wait_s
+
+
+class TooManyWait(Exception):
+    """The packet is not to be held: it is lost, like one that finds the queue full."""
 
 
 class SocketHolders:
@@ -48,15 +55,16 @@ class SocketHolders:
         # before it began, for this one.
         self._waiting: Counter[int] = Counter()
         self._answered: Counter[int] = Counter()
+        self._held: Counter[int] = Counter()  # packets that wait, since the last scan was over, by whose sockets
 
-    def find_holders(self, inode: int) -> list[int]:
-        """Pids, checked just now, so that each still holds it. Raises ScanNotDue."""
+    def find_holders(self, inode: int, uid: int) -> list[int]:
+        """Pids, checked just now, so that each still holds the socket of this user. Raises ScanNotDue, TooManyWait."""
         found = self._list_known(inode)
         if found:
             return found
         if not self._is_scanning and self._take_answer(inode):
             return []
-        self._scan_for(inode)
+        self._scan_for(inode, share_of(uid))
         return self._list_known(inode)
 
     def is_held(self, pid: int, inode: int) -> bool:
@@ -82,8 +90,9 @@ class SocketHolders:
         self._answered[inode] -= has_one
         return has_one
 
-    def _scan_for(self, inode: int) -> None:
-        """Go on with the scan, or begin one. Raises ScanNotDue until one is over that was begun after it was asked."""
+    def _scan_for(self, inode: int, whose: int) -> None:
+        """Go on with the scan, or begin one. Raises ScanNotDue until one is over that was begun after it was asked;
+        TooManyWait only where it does not go on, so that what waits already finds its turn."""
         now_s = self._clock()
         if now_s >= self._next_piece_s:
             if not self._is_scanning:
@@ -91,6 +100,9 @@ class SocketHolders:
             self._go_on(now_s)
             if not self._is_scanning and self._take_answer(inode):
                 return
+        elif self._held[whose] >= MOST_WAITING:
+            raise TooManyWait
+        self._held[whose] += 1
         if not self._answered[inode]:
             self._waiting[inode] += 1
         raise ScanNotDue(max(0.0, self._next_piece_s - now_s))
@@ -110,4 +122,5 @@ class SocketHolders:
             ended_s = self._clock()
         if not self._left:
             self._holders, self._seen, self._is_scanning = self._seen, {}, False
+            self._held.clear()
         self._next_piece_s = ended_s + _SHARE * (ended_s - began_s)
