@@ -39,6 +39,15 @@ def test_one_user_takes_three_quarters_of_it_at_most() -> None:
     assert room.has_place(question(uid=0))
 
 
+def test_all_users_of_containers_take_no_more_than_one_user() -> None:
+    """One person may be any number of these."""
+    room = Room(4)
+    assert fill(room, *(question(uid=100_000 + number) for number in range(4))) == 3
+    room.give_back(question(uid=100_009, program="/usr/bin/wget"))
+    assert fill(room, *(question(uid=200_000 + number) for number in range(4))) == 1
+    assert room.has_place(question(uid=65_535))
+
+
 def test_root_may_take_all_of_it() -> None:
     assert fill(Room(4), *(question(program=f"/usr/bin/{number}", uid=0) for number in range(5))) == 4
 

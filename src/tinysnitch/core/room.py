@@ -10,6 +10,7 @@ from collections import Counter
 from tinysnitch.core.flow import Direction
 from tinysnitch.core.process import AttributionSource
 from tinysnitch.core.question import Question
+from tinysnitch.core.user_share import share_of
 
 _HALF, _THREE_QUARTERS = 2, 3  # quarters
 _Program = tuple[AttributionSource, str, int | None]
@@ -49,7 +50,7 @@ class Room:
         program = (question.source, question.program, question.uid)
         shares: dict[_Share, int] = {program: self._part(_HALF)}
         if question.uid:  # neither root, who starts what all others need, nor nobody
-            shares[question.uid] = self._part(_THREE_QUARTERS)
+            shares[share_of(question.uid)] = self._part(_THREE_QUARTERS)
         if question.direction is Direction.INBOUND:
             shares[Direction.INBOUND] = self._part(_HALF)
             shares[program, question.protocol, question.port] = self._visitors
