@@ -169,10 +169,10 @@ def read_stack(pid: int) -> int:
     return int(fields[_START_STACK]) if fields else 0
 
 
-def read_environment(pid: int) -> tuple[str, ...] | None:
-    """`NAME=value` as they stand where the process was given them at exec; None when they cannot be had."""
-    raw = _read_memory(pid, "environ")
-    return None if raw is None else tuple(map(text_of, raw.split(b"\0")))
+def read_environment(pid: int) -> bytes | None:
+    """`NAME=value`, each with a NUL behind it, as they stand where the process was given them at exec; None when they
+    cannot be had. Not cut up: anyone can have a hundred thousand of them."""
+    return _read_memory(pid, "environ")
 
 
 def read_cgroup(pid: int) -> str:
