@@ -4,20 +4,28 @@
 read twice: one that was forked during the first pass, by a parent not yet written, is found by the second. (3) Such
 images carry IMAGE_SEEDED: they were read from /proc, so the attribution is weaker (AttributionSource.PROCFS). (4) What
 ended after it was read and before it was written, no hook tells of any more: it is looked for again, and taken out.
+(5) Anyone may have descriptors by the million, and the start waits for them all: once those of a user but root took
+ENOUGH_S, only the lowest of each further process are looked at.
 """
 
-from collections.abc import Callable
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import msgspec
 
 from tinysnitch.core.flow import TCP, UDP
+from tinysnitch.core.user_share import share_of
 from tinysnitch.kernel import procfs
 from tinysnitch.kernel.bpf_structs import Image, Listener, Owner, ProcessEntry
 from tinysnitch.kernel.procfs import LiveProcess
 from tinysnitch.kernel.procfs_image import image_of
 from tinysnitch.kernel.socket_cookies import read_cookie
 from tinysnitch.kernel.sockets import TCP_LISTEN, DiagSocket, SocketDiag, read_raw_sockets
+
+ENOUGH_S = 1.0  # 100,000 descriptors
+FEW = 64
 
 
 class SeedTable(Protocol):
@@ -93,14 +101,29 @@ class _Holder(msgspec.Struct, frozen=True, order=True):
     descriptor: int
 
 
+class _Look:
+    """At the descriptors of one process after the other."""
+
+    def __init__(self) -> None:
+        self._took_s: defaultdict[int, float] = defaultdict(float)
+
+    def list_sockets(self, pid: int) -> Iterable[tuple[int, int]]:
+        whose = share_of(procfs.read_uid(pid) or 0)
+        began_s = time.monotonic()
+        found = tuple(procfs.list_sockets(pid, FEW if whose and self._took_s[whose] >= ENOUGH_S else None))
+        self._took_s[whose] += time.monotonic() - began_s
+        return found
+
+
 def _find_holders(table: SeedTable) -> dict[int, _Holder]:
     """Inode of each socket there is → its newest holder."""
     found: dict[int, _Holder] = {}
+    look = _Look()
     for pid in procfs.list_processes():
         entry = table.find_process(pid)
         if entry is None:
             continue
-        for descriptor, inode in procfs.list_sockets(pid):
+        for descriptor, inode in look.list_sockets(pid):
             holder = _Holder(pid != procfs.INIT, entry.started_ns, pid, entry.exec_id, descriptor)
             found[inode] = max(holder, found.get(inode, holder))
     return found
