@@ -3,6 +3,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from tinysnitch.core.flow import ICMP, TCP, UDP
 from tinysnitch.kernel import procfs
 from tinysnitch.kernel import seed as seeding
 from tinysnitch.kernel.bpf_structs import IMAGE_SEEDED, IMAGE_USER_NAMESPACE, Image, Listener, ProcessEntry
-from tinysnitch.kernel.seed import seed, seed_processes
+from tinysnitch.kernel.seed import seed, seed_processes, seed_sockets
 from tinysnitch.kernel.sockets import ALL_STATES, DiagSocket, SocketDiag
 
 
@@ -230,3 +231,22 @@ def test_who_has_descriptors_without_an_end_holds_up_no_start(
     seed_all(table)
     few = seeding.FEW
     assert limits == {0: [None] * 2, 1000: [None, few, few], 1001: [None] * 2, 200_000: [None], 300_000: [few]}
+
+
+def test_who_holds_many_sockets_is_read_once(table: DictTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    """60,000, as a server or an attacker may have, held up a start for seven seconds."""
+    asked, read = [], procfs.read_stat
+
+    def read_counted(pid: int) -> procfs.ProcessStat | None:
+        asked.append(pid)
+        return read(pid)
+
+    with ExitStack() as opened:
+        for _ in range(100):
+            opened.enter_context(socket.create_server(("127.0.0.1", 0)))
+        seed_processes(table)
+        monkeypatch.setattr(procfs, "read_stat", read_counted)
+        with SocketDiag() as sockets:
+            seed_sockets(table, sockets)
+    assert asked.count(os.getpid()) == 1
+    assert sum(listener.owner.pid == os.getpid() for listener in table.listeners.values()) == 100

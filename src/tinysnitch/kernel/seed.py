@@ -79,7 +79,8 @@ def seed_sockets(table: SeedTable, sockets: SocketDiag) -> None:
     table.expect_all_listeners()  # before they are looked for: one that finds no room meanwhile says so anew
     holders = _find_holders(table)
     found = [*sockets.list_sockets(TCP), *sockets.list_sockets(UDP), *read_raw_sockets()]
-    new = [each for each in found if each.inode in holders and _seed_socket(table, each, holders[each.inode])]
+    uids: dict[int, int | None] = {}
+    new = [each for each in found if each.inode in holders and _seed_socket(table, each, holders[each.inode], uids)]
     _withdraw_closed(table, sockets, new)
     if any(each.inode and each.inode not in holders for each in found):  # else each is a program's: 17 ms less
         table.seed_kernel_listeners()
@@ -129,19 +130,27 @@ def _find_holders(table: SeedTable) -> dict[int, _Holder]:
     return found
 
 
-def _seed_socket(table: SeedTable, found: DiagSocket, holder: _Holder) -> bool:
-    """Whether it takes a port, and nobody knew."""
+def _seed_socket(table: SeedTable, found: DiagSocket, holder: _Holder, uids: dict[int, int | None]) -> bool:
+    """Whether it takes a port, and nobody knew. `uids`: of the holders of others, by pid, as far as they are known."""
     # In the middle of an exec a process lets nobody at its descriptors, for as long as it likes (pidfd_getfd(2)).
     cookie = found.cookie or procfs.bounded.read(holder.pid, lambda: read_cookie(holder.pid, holder.descriptor))
-    process = procfs.read_process(holder.pid)
-    if not cookie or process is None or not procfs.is_same_start(holder.started_ns, process.started_ns):
+    if not found.cookie or holder.pid not in uids:  # what the process itself told was told by this one
+        uids[holder.pid] = _read_uid(holder)
+    uid = uids[holder.pid]
+    if not cookie or uid is None:
         return False
-    owner = Owner(holder.exec_id, holder.started_ns, holder.pid, process.uid)
+    owner = Owner(holder.exec_id, holder.started_ns, holder.pid, uid)
     table.seed_owner(cookie, owner, found.remote, found.remote_port)
     if not _is_listening(found):
         return False
     # One that is known may have found no room for its port.
     return table.seed_listener(found.protocol, found.local_port, found.local, Listener(cookie, owner))
+
+
+def _read_uid(holder: _Holder) -> int | None:
+    """None: it is gone, and its pid perhaps another's."""
+    uid, stat = procfs.read_uid(holder.pid), procfs.read_stat(holder.pid)
+    return uid if stat and procfs.is_same_start(holder.started_ns, stat.started_ns) else None
 
 
 def _is_listening(found: DiagSocket) -> bool:
