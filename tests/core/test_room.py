@@ -2,7 +2,7 @@ import pytest
 
 from tests.core.transcript import flow_of, inbound, whose
 from tinysnitch.core.connection import Connection
-from tinysnitch.core.flow import UDP, Flow
+from tinysnitch.core.flow import ICMP, UDP, Flow
 from tinysnitch.core.question import Question, question_of
 from tinysnitch.core.room import Room
 
@@ -72,6 +72,13 @@ def test_who_comes_to_one_port_takes_no_more_than_that_and_other_ports_are_free(
     assert fill(room, question(inbound(protocol=UDP)), *others) == 4
     room.give_back(visits[0])
     assert fill(room, *visits) == 1
+
+
+def test_protocols_without_ports_are_one_port() -> None:
+    """Else any machine of the link could take all places for what comes in, by 16 addresses and 32 numbers."""
+    room = Room(100, visitors=2)
+    assert fill(room, *(question(inbound(protocol=number)) for number in (ICMP, 47, 200, 201))) == 2
+    assert fill(room, question(inbound(protocol=UDP)), question(inbound())) == 2
 
 
 def test_of_one_user_no_more_programs_have_places_than_a_person_comes_to_the_end_of() -> None:

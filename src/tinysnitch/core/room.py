@@ -66,7 +66,8 @@ class Room:
             shares[share_of(question.uid)] = self._part(_THREE_QUARTERS)
         if question.direction is Direction.INBOUND:
             shares[Direction.INBOUND] = self._part(_HALF)
-            shares[program, question.protocol, question.port] = self._visitors
+            protocol = question.protocol if question.port else ""  # of those without ports a remote may send any
+            shares[program, protocol, question.port] = self._visitors
         return shares
 
 
