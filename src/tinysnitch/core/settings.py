@@ -11,6 +11,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_visitors: int = 16  # of these about one port that a program listens on
     max_programs: int = 32  # of any one user but root that these are about
     max_waiters: int = 4096  # packets held in all
+    max_waiters_per_port: int = 256  # of these to one port that a program listens on
     max_waiters_per_flow: int = 16  # further packets of a held flow are dropped, and counted
     max_flows: int = 4096  # flows whose decision is kept for retransmissions and datagrams
     max_verdicts: int = 8192  # verdicts that the kernel remembers for us
