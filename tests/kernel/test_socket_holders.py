@@ -8,7 +8,7 @@ import pytest
 
 from tests.lab.patience import WAIT_S
 from tests.shortage import descriptors_left
-from tinysnitch.kernel import procfs
+from tinysnitch.kernel import procfs, socket_holders
 from tinysnitch.kernel.socket_holders import MOST_WAITING, ScanNotDue, SocketHolders, TooManyWait
 
 ROOT = 0
@@ -148,6 +148,18 @@ def test_of_no_users_sockets_so_many_wait_for_a_scan_that_others_find_no_place(m
     assert holders.find_holders(2**40, 1000) == []  # who waits already is answered
     with pytest.raises(ScanNotDue):
         holders.find_holders(2**41, 1000)
+
+
+def test_of_sockets_without_an_end_those_that_were_asked_for_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """4,096 sockets of a process that all of its 500 forks have took 138 MB."""
+    inodes = range(2**40, 2**40 + 100)
+    monkeypatch.setattr(procfs, "list_processes", lambda: [1, 2, 3])
+    monkeypatch.setattr(procfs, "list_sockets", lambda _pid, _limit: enumerate(inodes))
+    monkeypatch.setattr(socket_holders, "MOST_KEPT", 10)
+    holders = SocketHolders()
+    monkeypatch.setattr(holders, "is_held", lambda _pid, _inode: True)
+    assert sorted(holders.find_holders(inodes[-1], ROOT)) == [1, 2, 3]
+    assert sum(map(len, holders._holders.values())) == 10 + 3
 
 
 def test_all_that_wait_are_answered_by_one_scan(monkeypatch: pytest.MonkeyPatch) -> None:

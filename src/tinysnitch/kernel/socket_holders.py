@@ -24,6 +24,7 @@ _CAPACITY = 1024
 _DESCRIPTORS = 4096  # of a process, the lowest: more than servers have, and 20 ms
 _FEW = 256  # of them, where no more may be looked at: 1 ms
 MOST_WAITING = 512  # a sixteenth of the queue
+MOST_KEPT = 100_000  # sockets, each as often as there are processes that hold it: 30 MB; and those that were asked for
 
 
 class ScanNotDue(Exception):
@@ -44,12 +45,13 @@ class SocketHolders:
     ) -> None:
         self._clock = clock
         self._looks = LookBudget(look_clock)
-        # Pids with their descriptors, as many as /proc shows: the kernel bounds these.
+        # Pids with their descriptors, by inode. What all forks have would be gigabytes.
         self._holders: dict[int, dict[int, int]] = {}
         self._places: BoundedTable[tuple[int, int], str] = BoundedTable(_CAPACITY)
         self._left: list[int] = []  # the pids that the scan under way has not come to
         self._is_scanning = False
         self._seen: dict[int, dict[int, int]] = {}  # what it has found
+        self._kept = 0  # of that
         self._next_piece_s = 0.0
         # By inode, for how many held packets it was asked: since the last scan began, for the next one to answer; and
         # before it began, for this one.
@@ -110,14 +112,16 @@ class SocketHolders:
     def _begin(self, inode: int) -> None:
         self._answered, self._waiting = self._waiting, Counter()
         self._answered[inode] = max(1, self._answered[inode])
-        self._left, self._seen, self._is_scanning = procfs.list_processes(), {}, True
+        self._left, self._seen, self._kept, self._is_scanning = procfs.list_processes(), {}, 0, True
 
     def _go_on(self, began_s: float) -> None:
         ended_s = began_s
         while self._left and ended_s - began_s < PIECE_S:
             pid = self._left[-1]
             for descriptor, held in procfs.list_sockets(pid, _DESCRIPTORS):
-                self._seen.setdefault(held, {})[pid] = descriptor
+                if self._kept < MOST_KEPT or held in self._answered:
+                    self._seen.setdefault(held, {})[pid] = descriptor
+                    self._kept += 1
             self._left.pop()  # now: one that could not be looked through is looked through again
             ended_s = self._clock()
         if not self._left:
