@@ -3,6 +3,7 @@ import pytest
 from tests.core.transcript import flow_of, inbound, whose
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.flow import ICMP, UDP, Flow
+from tinysnitch.core.process import UNKNOWN
 from tinysnitch.core.question import Question, question_of
 from tinysnitch.core.room import Room
 
@@ -90,6 +91,15 @@ def test_of_one_user_no_more_programs_have_places_than_a_person_comes_to_the_end
     assert not room.has_place(copies[2])  # another question is about that one
     room.give_back(question(flow_of(port=1), program="/tmp/copy0"))
     assert fill(room, *copies[2:]) == 1
+
+
+def test_of_what_is_unknown_each_question_counts_as_a_program() -> None:
+    """Anyone can be unknown."""
+    room = Room(100, programs=2)
+    asked = [question_of(Connection(flow=flow_of(port=port), attribution=UNKNOWN)) for port in range(3)]
+    assert fill(room, *asked) == 2
+    assert room.has_place(question())
+    assert fill(Room(100), *asked) == 3
 
 
 def test_what_is_given_back_is_there_for_others_and_the_rest_still_counts() -> None:

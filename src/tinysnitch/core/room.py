@@ -61,7 +61,9 @@ class Room:
     def _shares_of(self, question: Question) -> dict[_Share, int]:
         """Who shares in the room, and how many places each of them may take at most."""
         program = _program_of(question)
-        shares: dict[_Share, int] = {program: self._part(_HALF)}
+        # Of what is unknown each question may be about another program.
+        most = self._programs if question.source is AttributionSource.UNKNOWN else self._limit
+        shares: dict[_Share, int] = {program: min(self._part(_HALF), most)}
         if question.uid:  # neither root, who starts what all others need, nor nobody
             shares[share_of(question.uid)] = self._part(_THREE_QUARTERS)
         if question.direction is Direction.INBOUND:
