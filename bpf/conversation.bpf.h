@@ -12,8 +12,7 @@
 #include "share.bpf.h"
 
 #define SECOND_NS 1000000000ULL
-#define MOST_BEGUN 32           /* in a moment: no user has more than a quarter of the room within ANSWER_NS */
-#define CONTAINERS_FROM 0x10000 /* one person may be any number of these users (subuid(5)) */
+#define MOST_BEGUN 32 /* in a moment: no user has more than a quarter of the room within ANSWER_NS */
 
 struct question {
 	struct flow_key flow;
@@ -194,7 +193,7 @@ __noinline bool is_one_of_many(const struct owner *owner, __u32 direction)
 	if (!owner)
 		return false;
 	key.exec_id = owner->exec_id <= EXEC_ID_KERNEL ? BEGINNERS - 1 - owner->exec_id : BEGINNERS;
-	key.uid = owner->uid < CONTAINERS_FROM ? owner->uid : CONTAINERS_FROM;
+	key.uid = share_of(owner->uid);
 	return !has_place(&key, MOST_BEGUN);
 }
 

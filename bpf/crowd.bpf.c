@@ -28,7 +28,7 @@ static __always_inline void name_crowd(struct __sk_buff *skb, __u8 direction, st
 	if (!flow)
 		return;
 	key->exec_id = flow->owner.exec_id;
-	key->uid = flow->owner.uid;
+	key->uid = share_of(flow->owner.uid);
 }
 
 /* The program first: what that has too much of takes nothing from what its user has. */

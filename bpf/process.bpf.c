@@ -6,6 +6,7 @@
  */
 #include "inherited.bpf.h"
 #include "path.bpf.h"
+#include "share.bpf.h"
 
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
@@ -38,7 +39,7 @@ static __always_inline void retire_image(__u64 exec_id)
 
 static __always_inline __u64 *find_share(const struct image *image)
 {
-	__u32 user = image->uid < USERS_APART ? image->uid : USERS_APART;
+	__u32 user = share_of(image->uid);
 
 	return bpf_map_lookup_elem(&shares, &user);
 }

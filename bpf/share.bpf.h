@@ -8,6 +8,12 @@
 #define ANY_PROGRAM (~0ULL) /* no exec id grows so large */
 #define BEGINNERS (~1ULL)   /* of conversations; those below it are the kernel's and unknown ones' */
 
+/* All users of containers have one together: one person may be any number of these (subuid(5)). */
+static __always_inline __u32 share_of(__u32 uid)
+{
+	return uid < USERS_APART ? uid : USERS_APART;
+}
+
 /* Two at the same time may both begin a moment: then one packet more goes on. */
 static __always_inline bool has_place(const struct crowd_key *key, __u32 most)
 {

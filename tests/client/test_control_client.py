@@ -1,9 +1,11 @@
 import json
 import os
+import threading
 from pathlib import Path
 
 import pytest
 
+from tests.client.full_socket import FullSocket
 from tests.client.odd_daemon import OddDaemon
 from tests.daemon.small_desk import ALICE, HOSTILE, ROOT, Comers, RunningServer, running_server
 from tinysnitch.client.control_client import ControlClient
@@ -148,3 +150,16 @@ def test_a_silent_daemon_is_not_waited_for_for_ever(tmp_path: Path) -> None:
         ControlClient(path, timeout_s=0.05) as client,
     ):
         client.ask_one(ReadStatus(), Status)
+
+
+def test_whoever_finds_no_place_knocks_again(tmp_path: Path) -> None:
+    """Any user can take them all, over and over."""
+    with FullSocket(tmp_path / "s") as full:
+        with pytest.raises(SnitchError, match="does not answer"):
+            ControlClient(tmp_path / "s", timeout_s=0.1)
+        timer = threading.Timer(0.1, full.make_room)
+        timer.start()
+        with pytest.raises(SnitchError, match="does not answer"):  # it is in, and nobody welcomes it
+            ControlClient(tmp_path / "s", timeout_s=1.0)
+        timer.join()
+        full.server.accept()[0].close()

@@ -1,10 +1,13 @@
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from tests.client.full_socket import FullSocket
 from tests.client.odd_daemon import OddDaemon
 from tests.daemon.small_desk import ALICE, ROOT, Comers, RunningServer, make_prompt, running_server
+from tinysnitch.client import prompt_client
 from tinysnitch.client.prompt_client import PromptClient
 from tinysnitch.core.choice import Choice, Lifetime
 from tinysnitch.core.errors import DaemonNotRunning, NotPermitted, SnitchError
@@ -145,3 +148,22 @@ def test_an_odd_daemon_is_an_error_for_people(tmp_path: Path, says: bytes, messa
 
     with OddDaemon(tmp_path / "socket", says):
         asyncio.run(play())
+
+
+def test_whoever_finds_no_place_knocks_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def play(full: FullSocket) -> None:
+        comes = asyncio.create_task(PromptClient.connect(tmp_path / "s"))
+        await asyncio.sleep(0.1)
+        full.make_room()
+        while not comes.done():
+            await asyncio.sleep(0.02)
+            full.server.setblocking(False)
+            with suppress(BlockingIOError), full.server.accept()[0] as peer:
+                peer.send(encode_frame(Welcome()))
+        await (await comes).close()
+
+    with FullSocket(tmp_path / "s") as full:
+        asyncio.run(play(full))
+    monkeypatch.setattr(prompt_client, "TIMEOUT_S", 0.1)
+    with FullSocket(tmp_path / "t"), pytest.raises(DaemonNotRunning):
+        asyncio.run(PromptClient.connect(tmp_path / "t"))

@@ -12,7 +12,7 @@ from tests.core.hello_maker import (
     server_name,
     vector,
 )
-from tinysnitch.core.client_hello import MAX_HELLO_BYTES, HelloBuffer, TlsReader, parse_server_name
+from tinysnitch.core.client_hello import MAX_HELLO_BYTES, MAX_RECORDS, HelloBuffer, TlsReader, parse_server_name
 from tinysnitch.core.errors import Malformed
 from tinysnitch.core.segment import Segment
 
@@ -50,6 +50,18 @@ def test_a_large_hello_in_two_segments_in_either_order() -> None:
 @pytest.mark.parametrize("size", [1, 3, 40])
 def test_a_hello_in_many_records(size: int) -> None:
     assert read_all(segments(records(handshake("ads.test"), size), 1400)) == ["ads.test"]
+
+
+@pytest.mark.parametrize(("size", "is_read"), [(MAX_RECORDS, True), (MAX_RECORDS + 1, False)])
+def test_there_are_no_more_records_than_are_read_in_a_moment(size: int, is_read: bool) -> None:
+    sent = records(b"\x01" + vector(bytes(size - 4), 3), 1)
+    reader = TlsReader(START)
+    try:
+        assert [body for each in segments(sent, 1400) if (body := reader.read(each))] == [bytes(size - 4)]
+    except Malformed:
+        assert not is_read
+    else:
+        assert is_read
 
 
 def test_what_follows_the_hello_does_not_matter() -> None:
@@ -102,6 +114,8 @@ def test_a_hello_of_the_largest_size_and_no_byte_more() -> None:
         ([server_name(b"one.test", b"two.test")], "one.test"),
         ([server_name(b"ads.test", kind=1)], None),
         ([server_name()], None),
+        ([extension(0, vector((b"\1\0\0" * 15) + b"\0\0\x08ads.test", 2))], "ads.test"),
+        ([extension(0, vector((b"\1\0\0" * 16) + b"\0\0\x08ads.test", 2))], None),
         ([server_name(b"203.0.113.7")], None),
         ([server_name(b"bad name\n")], None),
         ([server_name("bücher.test".encode())], None),

@@ -228,6 +228,16 @@ def test_an_asker_that_has_ended_is_forgotten_else_the_oldest() -> None:
     assert [who for who in askers if talk.name_of(SHOP, exec_id=who) == "ads.test"] == [1, 7]
 
 
+def test_an_asker_is_looked_up_once_for_all_addresses_of_an_answer() -> None:
+    """An answer may have 256: by nine programs that run on each took 19 ms more."""
+    looked_up: list[int] = []
+    talk = ResolverTalk(has_ended=lambda exec_id: bool(looked_up.append(exec_id)))  # type: ignore[func-returns-value]
+    addresses = [b"\xfe" * 15 + bytes([number]) for number in range(20)]
+    for exec_id in range(1, ASKERS_PER_NAME + 2):
+        talk.looks_up(exec_id, "shop.test", *addresses)
+    assert sorted(looked_up) == list(range(1, ASKERS_PER_NAME + 2))
+
+
 def test_an_address_with_all_names_and_askers_it_can_have_is_soon_known_by_another(talk: ResolverTalk) -> None:
     for who in range(NAMES_PER_ADDRESS * ASKERS_PER_NAME):
         talk.looks_up(1000 + who, f"{who // ASKERS_PER_NAME}.test", SHOP)

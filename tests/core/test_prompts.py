@@ -127,6 +127,14 @@ def test_who_visits_a_server_does_not_fill_the_desk() -> None:
     assert prompts.turned_away == 1
 
 
+def test_who_comes_to_one_port_again_and_again_leaves_room_for_who_comes_to_others() -> None:
+    """One machine out there, from each of its ports: the question is one, and the packets are as many."""
+    prompts = Prompts(Settings(max_waiters_per_port=2))
+    held = [hold(prompts, inbound(port), whose()) for port in (50000, 50001, 50002)]
+    assert [prompt is not None for prompt in held] == [True, True, False]
+    assert hold(prompts, inbound(port=443), whose())
+
+
 def test_packets_of_one_flow_are_bounded() -> None:
     prompts = Prompts(Settings(max_waiters_per_flow=2))
     hold(prompts, flow_of(1))

@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 from tests.core.hello_maker import CIPHER, CONNECTION_ID, V1, V2, crypto, handshake, initial, number, vector
 from tinysnitch.core.client_hello import MAX_HELLO_BYTES, parse_server_name
 from tinysnitch.core.errors import Malformed
-from tinysnitch.core.quic_initial import QuicReader, crypto_frames, derive_keys, find_initials, may_be_initial
+from tinysnitch.core.quic_initial import (
+    MAX_FRAMES,
+    QuicReader,
+    crypto_frames,
+    derive_keys,
+    find_initials,
+    may_be_initial,
+)
 
 # RFC 9001 A.2: the one frame, and what begins and ends the protected packet
 SAMPLE_FRAME = bytes.fromhex(
@@ -32,6 +39,10 @@ def read_all(*datagrams: bytes) -> list[str | None]:
     reader = QuicReader(CIPHER)
     bodies = [reader.read(datagram) for datagram in datagrams]
     return ["-" if body is None else parse_server_name(body) for body in bodies]
+
+
+def frames_of(frames: bytes) -> list[tuple[int, bytes]]:
+    return list(crypto_frames(frames, iter(range(MAX_FRAMES))))
 
 
 def test_the_sample_of_the_specification() -> None:
@@ -101,8 +112,8 @@ ACKNOWLEDGED = b"\x02\x3f\x3f\x01\x3f\x3f\x3f" + b"\x03\x3f\x3f\x00\x3f\x3f\x3f\
 
 def test_acknowledgements_are_skipped() -> None:
     assert read_all(initial(ACKNOWLEDGED + crypto(handshake("ads.test")))) == ["ads.test"]
-    many = b"\x02\x3f\x3f" + number(256) + b"\x3f" * 513
-    assert list(crypto_frames(many + crypto(b"abc"))) == [(0, b"abc")]
+    many = b"\x02\x3f\x3f" + number(32) + b"\x3f" * 65
+    assert frames_of(many + crypto(b"abc")) == [(0, b"abc")]
 
 
 def test_other_packets_of_a_connection_that_is_read_tell_nothing() -> None:
@@ -169,12 +180,21 @@ def test_what_comes_behind_a_whole_hello_takes_nothing_of_it_back(more: bytes) -
 def test_what_is_idle_is_passed_over_at_once() -> None:
     hello = crypto(b"abc") + b"\x40\0\0\1" * 100 + crypto(b"d", 3)  # once as RFC 9000 12.4 forbids it
     begun_s = time.process_time()
-    assert list(crypto_frames(b"\0\1" * 500_000 + hello + bytes(1_000_000))) == [(0, b"abc"), (3, b"d")]
+    assert frames_of(b"\0\1" * 500_000 + hello + bytes(1_000_000)) == [(0, b"abc"), (3, b"d")]
     assert time.process_time() - begun_s < 0.2
 
 
+def test_a_connection_has_no_more_frames_for_its_packets_and_datagrams() -> None:
+    """64 pieces that come early are compared with each that comes again: 8 s for a connection, as it was once."""
+    piece, reader = crypto(b"x", 100), QuicReader(CIPHER)
+    assert reader.read(initial(piece * (MAX_FRAMES // 2)) + initial(piece, packet_number=3)) is None
+    assert reader.read(initial(piece * (MAX_FRAMES // 2 - 1), packet_number=4)) is None
+    with pytest.raises(Malformed, match="more frames"):
+        reader.read(initial(piece, packet_number=5))
+
+
 def test_a_close_ends_the_packet() -> None:
-    assert list(crypto_frames(crypto(b"abc") + b"\x1c" + crypto(b"d", 3))) == [(0, b"abc")]
+    assert frames_of(crypto(b"abc") + b"\x1c" + crypto(b"d", 3)) == [(0, b"abc")]
 
 
 @pytest.mark.parametrize(
@@ -183,26 +203,26 @@ def test_a_close_ends_the_packet() -> None:
         (crypto(b"abc"), [(0, b"abc")]),
         (crypto(b"abc", 0x3FFF), [(0x3FFF, b"abc")]),
         (b"\x40\x01\x40\x00" + crypto(b"abc"), [(0, b"abc")]),  # PING and PADDING, longer than they need be
-        (crypto(b"") * 256, [(0, b"")] * 256),
+        (crypto(b"") * MAX_FRAMES, [(0, b"")] * MAX_FRAMES),
     ],
 )
 def test_frames_are_found(frames: bytes, found: list[tuple[int, bytes]]) -> None:
-    assert list(crypto_frames(frames)) == found
+    assert frames_of(frames) == found
 
 
 @pytest.mark.parametrize(
     ("frames", "reason"),
     [
         (crypto(b"abc")[:-1], "CRYPTO frame of 3 bytes"),
-        (crypto(b"") * 257, "more than 256 frames"),
-        (b"\x02\x3f\x3f" + number(257) + b"\x3f" * 515, "257 ranges"),
+        (crypto(b"") * (MAX_FRAMES + 1), "more frames"),
+        (b"\x02\x3f\x3f" + number(33) + b"\x3f" * 67, "33 ranges"),
         (b"\x06\x40", "number is cut short"),
         (b"\x06", "packet is cut short"),
     ],
 )
 def test_frames_that_make_no_sense(frames: bytes, reason: str) -> None:
     with pytest.raises(Malformed, match=reason):
-        list(crypto_frames(frames))
+        frames_of(frames)
 
 
 def packet(kind: int = 0, size: int = 20, id_bytes: int = 8, token: bytes = b"") -> bytes:
@@ -244,7 +264,7 @@ def test_packets_that_make_no_sense(datagram: bytes, reason: str) -> None:
 @given(st.binary(max_size=100))
 def test_any_frames_are_read_or_malformed(frames: bytes) -> None:
     try:
-        list(crypto_frames(frames))
+        frames_of(frames)
     except Malformed:
         return
 

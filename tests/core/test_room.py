@@ -2,7 +2,8 @@ import pytest
 
 from tests.core.transcript import flow_of, inbound, whose
 from tinysnitch.core.connection import Connection
-from tinysnitch.core.flow import UDP, Flow
+from tinysnitch.core.flow import ICMP, UDP, Flow
+from tinysnitch.core.process import UNKNOWN
 from tinysnitch.core.question import Question, question_of
 from tinysnitch.core.room import Room
 
@@ -39,6 +40,15 @@ def test_one_user_takes_three_quarters_of_it_at_most() -> None:
     assert room.has_place(question(uid=0))
 
 
+def test_all_users_of_containers_take_no_more_than_one_user() -> None:
+    """One person may be any number of these."""
+    room = Room(4)
+    assert fill(room, *(question(uid=100_000 + number) for number in range(4))) == 3
+    room.give_back(question(uid=100_000))
+    assert fill(room, *(question(uid=200_000 + number) for number in range(4))) == 1
+    assert room.has_place(question(uid=65_535))
+
+
 def test_root_may_take_all_of_it() -> None:
     assert fill(Room(4), *(question(program=f"/usr/bin/{number}", uid=0) for number in range(5))) == 4
 
@@ -65,6 +75,33 @@ def test_who_comes_to_one_port_takes_no_more_than_that_and_other_ports_are_free(
     assert fill(room, *visits) == 1
 
 
+def test_protocols_without_ports_are_one_port() -> None:
+    """Else any machine of the link could take all places for what comes in, by 16 addresses and 32 numbers."""
+    room = Room(100, visitors=2)
+    assert fill(room, *(question(inbound(protocol=number)) for number in (ICMP, 47, 200, 201))) == 2
+    assert fill(room, question(inbound(protocol=UDP)), question(inbound())) == 2
+
+
+def test_of_one_user_no_more_programs_have_places_than_a_person_comes_to_the_end_of() -> None:
+    room = Room(100, programs=2)
+    copies = [question(program=f"/tmp/copy{number}") for number in range(4)]
+    assert fill(room, *copies[:3], question(flow_of(port=1), program="/tmp/copy0")) == 3
+    assert fill(room, *(question(program=f"/bin/{number}", uid=uid) for number in range(3) for uid in (0, 7))) == 5
+    room.give_back(copies[0])
+    assert not room.has_place(copies[2])  # another question is about that one
+    room.give_back(question(flow_of(port=1), program="/tmp/copy0"))
+    assert fill(room, *copies[2:]) == 1
+
+
+def test_of_what_is_unknown_each_question_counts_as_a_program() -> None:
+    """Anyone can be unknown."""
+    room = Room(100, programs=2)
+    asked = [question_of(Connection(flow=flow_of(port=port), attribution=UNKNOWN)) for port in range(3)]
+    assert fill(room, *asked) == 2
+    assert room.has_place(question())
+    assert fill(Room(100), *asked) == 3
+
+
 def test_what_is_given_back_is_there_for_others_and_the_rest_still_counts() -> None:
     room = Room(6)
     assert fill(room, *(question(flow_of(port=port)) for port in range(4))) == 3
@@ -78,4 +115,4 @@ def test_who_waits_no_more_takes_up_no_memory() -> None:
     room.take(question(inbound()), 2)
     room.give_back(question(inbound()), 2)
     assert room.used == 0
-    assert not list(room._used_by)  # to compare Counters would take a zero for nothing
+    assert not [*room._used_by, *room._programs_of]  # to compare Counters would take a zero for nothing

@@ -5,6 +5,7 @@ import socket
 
 import pytest
 
+from tests.shortage import descriptors_left
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.rule_qualifiers import LAST_UID
 from tinysnitch.daemon import control_permission
@@ -54,6 +55,15 @@ def test_who_is_named(name: str) -> None:
     assert right_of(Permissions(users=[name])) == "own"
     assert right_of(Permissions(admins=[name])) == "all"
     assert right_of(Permissions([name], [name])) == "all"
+
+
+def test_who_cannot_be_looked_up_is_not_taken_for_nobody() -> None:
+    permissions = Permissions(["nobody"], ["daemon"])
+    with descriptors_left():
+        with pytest.raises(OSError, match="Too many open files"):
+            permissions.find(NOBODY.pw_uid, STRANGER)
+        with pytest.raises(SnitchError, match="'nobody' cannot be looked up: Too many open files"):
+            Permissions(["nobody"])
 
 
 def test_whom_root_started_the_prompt_for_may_do_everything() -> None:

@@ -7,7 +7,15 @@ from tinysnitch.core.process import NOT_LISTENING
 from tinysnitch.core.prompts import TURNED_AWAY
 from tinysnitch.core.records import ConnectionDecided, LossCounted, Record
 from tinysnitch.core.verdict import Verdict
-from tinysnitch.daemon.refusals import BURST, BURST_OF_VISITORS, EACH_S, EACH_VISITOR_S, Refusals
+from tinysnitch.daemon.refusals import (
+    BURST,
+    BURST_OF_USER,
+    BURST_OF_VISITORS,
+    EACH_OF_USER_S,
+    EACH_S,
+    EACH_VISITOR_S,
+    Refusals,
+)
 
 DENIED = Decision(verdict=Verdict.DENY, reason="no program listens on this port")
 ALLOWED = Decision(verdict=Verdict.ALLOW, reason="allowed by a rule")
@@ -45,3 +53,22 @@ def test_so_it_is_with_visitors_and_what_is_turned_away(record: ConnectionDecide
     assert len(kept(refusals, [record] * (BURST_OF_VISITORS + 7), 50.0)) == BURST_OF_VISITORS
     assert refusals.of_visitors.left_out + refusals.turned_away.left_out == 7
     assert sum(refusals.is_kept(record, 50.0 + second) for second in range(1, 101)) == 100 / EACH_VISITOR_S
+
+
+def test_no_user_pushes_all_else_out() -> None:
+    """By connections that are allowed to each of the addresses of 127.0.0.0/8."""
+    mine, others = (
+        [ConnectionDecided(Connection(flow=flow_of(), attribution=whose(uid=uid)), ALLOWED, False, 1.5) for uid in uids]
+        for uids in ((200_000, 300_000), (0, 1001))
+    )
+    refusals = Refusals()
+    assert len(kept(refusals, mine * BURST_OF_USER, 50.0)) == BURST_OF_USER
+    assert refusals.of_users == BURST_OF_USER
+    assert kept(refusals, others, 50.0) == others
+    assert len(kept(refusals, [others[0]] * BURST_OF_USER * 2, 50.0)) == 2 * BURST_OF_USER
+    assert sum(refusals.is_kept(mine[0], 50.0 + second / 4) for second in range(1, 101)) == 25 / EACH_OF_USER_S
+
+
+def test_whatever_a_port_that_nobody_has_is_let_in_for() -> None:
+    let_in = ConnectionDecided(Connection(flow=inbound(), attribution=NOT_LISTENING), ALLOWED, False, 1.5)
+    assert len(kept(Refusals(), [let_in] * (BURST + 7), 50.0)) == BURST

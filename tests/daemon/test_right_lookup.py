@@ -11,7 +11,7 @@ from tests.daemon.small_desk import RunningServer
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.daemon import right_lookup
 from tinysnitch.daemon.control_permission import Permissions, Right
-from tinysnitch.daemon.right_lookup import MAX_LOOKUPS, MAX_WAITING, RightLookup
+from tinysnitch.daemon.right_lookup import MAX_LOOKUPS, MAX_OF_ONE, MAX_WAITING, RightLookup
 
 ALICE = 1000
 
@@ -96,6 +96,20 @@ def test_look_ups_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(right_lookup, "do_beside", _fail)
         with pytest.raises(SnitchError, match="others wait"):
             lookup.find(3000, 3000, told.append)
+
+    in_loop(work)
+
+
+@pytest.mark.parametrize("comers", [[(ALICE, gid) for gid in range(5)], [(100_000 + 2 * each, 7) for each in range(5)]])
+def test_no_person_takes_all_look_ups(comers: list[tuple[int, int]]) -> None:
+    async def work(lookup: RightLookup, names: SlowNames, told: Told) -> None:
+        for uid, gid in comers[:MAX_OF_ONE]:
+            lookup.find(uid, gid, told.append)
+        with pytest.raises(SnitchError, match="or of containers, wait"):
+            lookup.find(*comers[MAX_OF_ONE], told.append)
+        lookup.find(3000, 3000, told.append)
+        names.may_end.set()
+        await until(told, MAX_OF_ONE + 1)
 
     in_loop(work)
 

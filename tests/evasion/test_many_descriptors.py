@@ -9,9 +9,12 @@ from contextlib import contextmanager
 import pytest
 
 from tests.evasion.stage import ATTACKER, PYTHON
+from tests.evasion.test_flood import count_losses
 from tests.lab.daemon import Daemon
 from tests.lab.lab import Lab
-from tests.lab.patience import WAIT_S, read_line, read_rest
+from tests.lab.patience import WAIT_S, read_line, read_rest, wait_until
+from tests.lab.queue_counter import count_waiting
+from tinysnitch.kernel.socket_holders import MOST_WAITING
 
 pytestmark = [pytest.mark.privileged]
 
@@ -153,3 +156,12 @@ def test_nobody_else_waits_for_who_has_many_descriptors(lab: Lab, daemon: Daemon
         knocked = lab.run([PYTHON, "-c", CONNECT, str(daemon.process.pid)], user=ATTACKER)
         assert knocked.returncode == 0, knocked.stderr
         assert int(knocked.stdout) / os.sysconf("SC_CLK_TCK") < 1.2
+
+
+def test_others_find_a_place_beside_all_that_waits_for_a_scan(lab: Lab, daemon: Daemon) -> None:
+    with started(lab, ORPHAN) as running:
+        assert running.stdin
+        running.stdin.write("x" * 3000)
+        running.stdin.flush()
+        wait_until(lambda: count_losses(daemon)["packets dropped, waited too long"])
+        wait_until(lambda: 0 < count_waiting(lab) <= MOST_WAITING)  # once all have been looked at

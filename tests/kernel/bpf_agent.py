@@ -109,6 +109,16 @@ def send_to_each(handle: int, address: str, first: int, count: int) -> None:
         send_to(handle, address, port)
 
 
+def send_as(handle: int, uid: int, address: str, port: int) -> None:
+    """A child of another user sends."""
+    pid = os.fork()
+    if pid == 0:
+        os.setuid(uid)
+        send_to(handle, address, port)
+        os._exit(0)
+    os.waitpid(pid, 0)
+
+
 def bind_and_close(address: str, port: int, seconds: float, is_shared: bool = False) -> None:
     """A socket after the other. One that is closed lives on while anybody on the machine looks at /proc/PID/fd."""
     end_s = time.monotonic() + seconds

@@ -29,6 +29,6 @@ class PatientAttributor(Attributor):
 
 
 class PatientUsers(SocketUsers):
-    def find_user(self, owner: Owner, inode: int) -> Owner | None:
+    def find_user(self, owner: Owner | None, inode: int, uid: int = 0) -> Owner | None:
         ask = super().find_user
-        return when_due(lambda: ask(owner, inode))
+        return when_due(lambda: ask(owner, inode, uid))

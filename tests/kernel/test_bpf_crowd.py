@@ -69,6 +69,20 @@ def test_any_number_of_programs_has_no_more_than_their_user(place: BpfPlace, ask
     assert count_lost(asked) >= 40 - moments
 
 
+@pytest.mark.parametrize(("first_uid", "is_together"), [(1000, False), (100_000, True)])
+def test_all_users_of_containers_have_no_more_than_one_user(
+    asked: BpfPrograms, agent: Agent, first_uid: int, is_together: bool
+) -> None:
+    """One person may be any number of these."""
+    asked.limit_crowds(1)
+    handle, _cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
+    began_ns = time.monotonic_ns()
+    for number in range(MANY):
+        agent.call("send_as", handle, first_uid + number, "127.0.0.1", 4000 + number)
+    moments = time.monotonic_ns() // CROWD_MOMENT_NS - began_ns // CROWD_MOMENT_NS + 2
+    assert count_lost(asked) == 0 if not is_together else count_lost(asked) >= MANY - moments
+
+
 def test_no_more_is_told_of_the_link_than_it_has_to_say(place: BpfPlace, programs: BpfPrograms, agent: Agent) -> None:
     told = ["-m", "bpf", "--object-pinned", str(programs.program_path("in_told"))]
     place.run("iptables", "-A", "OUTPUT", "-p", "udp", *told)

@@ -16,6 +16,9 @@ def test_digests_follow_the_content(tmp_path: Path) -> None:
     assert digests.read_sha256(str(path)) == hashlib.sha256(b"one").hexdigest()
     path.write_text("three")
     assert digests.read_sha256(str(path)) == hashlib.sha256(b"three").hexdigest()
+    assert digests.read_sha256(str(path), 4) == hashlib.sha256(b"three").hexdigest()  # known
+    assert Digests().read_sha256(str(path), 4) is None
+    assert Digests().read_sha256(str(path), 5)
     assert digests.read_sha256(str(tmp_path / "missing")) is None
     with descriptors_left(0), pytest.raises(OSError, match="Too many open files"):
         digests.read_sha256(str(path))

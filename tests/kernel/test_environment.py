@@ -1,6 +1,8 @@
 """environment.py: what is set is found, in the right process only."""
 
+import os
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event
@@ -42,6 +44,19 @@ def test_what_only_an_interpreter_reads_is_named_of_that_interpreter_alone() -> 
         programs = ("/usr/bin/curl", "/opt/x/python3", "/usr/bin/dash", "/usr/lib/jvm/bin/java")
         named = [find_loaders(pid, started_ns, program) for program in programs]
     assert named == [(), ("PYTHONPATH",), ("ENV",), ("CLASSPATH",)]
+
+
+@pytest.mark.parametrize("filling", [b"", b"LD_PRELOAD", b"LD_PRELOAD=", b"\xffLD_PRELOAD=x"])
+def test_any_number_of_variables_is_looked_through_in_a_moment(monkeypatch: pytest.MonkeyPatch, filling: bytes) -> None:
+    """Each fork of a program with 130,000 of them would hold up all for 20 ms."""
+    block = (filling + b"\0") * (128 * 1024 // (len(filling) + 1))
+    for more, found in ((b"", ()), (b"LD_AUDIT=x", ("LD_AUDIT",))):
+        monkeypatch.setattr(procfs, "read_environment", lambda _pid, more=more: block + more)
+        status = read_stat(os.getpid())
+        assert status
+        begun_s = time.process_time()
+        assert find_loaders(os.getpid(), status.started_ns, "/usr/bin/python3") == found
+        assert time.process_time() - begun_s < 0.01
 
 
 def test_another_process_of_this_pid_tells_nothing() -> None:

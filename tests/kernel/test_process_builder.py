@@ -18,7 +18,8 @@ from tinysnitch.kernel.bounded_reader import BoundedReader
 from tinysnitch.kernel.bpf_structs import Image, ProcessEntry
 from tinysnitch.kernel.cgroup_paths import CgroupPaths
 from tinysnitch.kernel.clock import read_boot_ns
-from tinysnitch.kernel.digests import Digests
+from tinysnitch.kernel.digests import FEW_BYTES, MAX_BYTES, Digests
+from tinysnitch.kernel.look_budget import LookBudget
 from tinysnitch.kernel.process_builder import AGAIN_S, MAX_PARENTS_LENGTH, UNTOLD, NoImages, ProcessBuilder
 from tinysnitch.kernel.procfs_image import image_of
 
@@ -266,6 +267,31 @@ def test_sha256_only_when_demanded_and_only_of_the_hosts_file() -> None:
     assert build(demanding, make_image("/usr/bin/env", exec_id=101, inode=1)).sha256 is None
     assert build(demanding, make_image("/bin/sh", exec_id=102)).sha256 is None
     demanding.close()
+
+
+@pytest.mark.parametrize("is_roots", [False, True])
+def test_large_files_of_others_than_root_are_summed_a_part_of_the_time(
+    monkeypatch: pytest.MonkeyPatch, is_roots: bool
+) -> None:
+    """One of 512 MB would hold up all for a third of a second, each time that it is changed."""
+    now_s, limits = 0.0, []
+
+    def read_slowly(_digests: Digests, _path: str, most_bytes: int) -> str | None:
+        nonlocal now_s
+        limits.append(most_bytes)
+        now_s += 0.3 if most_bytes == MAX_BYTES else 0.001
+        return "sum" if most_bytes == MAX_BYTES else None
+
+    monkeypatch.setattr(Digests, "read_sha256", read_slowly)
+    monkeypatch.setattr(file_identity, "is_roots_alone", lambda _path: is_roots)
+    with closing(ProcessBuilder(NoImages(), needs_sha256=lambda path: path == "/usr/bin/env")) as demanding:
+        monkeypatch.setattr(demanding, "_sum_time", LookBudget(lambda: now_s))
+        built = [build(demanding, make_image("/usr/bin/env", exec_id=100 + number)) for number in range(3)]
+        now_s += 10.0
+        built.append(build(demanding, make_image("/usr/bin/env", exec_id=99)))
+    assert limits == [MAX_BYTES, *[MAX_BYTES if is_roots else FEW_BYTES] * 2, MAX_BYTES]
+    told = [(each.is_sha256_told, each.is_file_told) for each in built]
+    assert told == [(True, True), *[(is_roots, is_roots)] * 2, (True, True)]
 
 
 def test_sha256_of_a_file_that_may_have_been_written_after_the_start_is_nobodys(tmp_path: Path) -> None:

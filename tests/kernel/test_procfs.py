@@ -2,6 +2,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -63,6 +64,19 @@ def test_of_very_many_arguments_the_first_are_told() -> None:
         assert args == (*command[: len(args) - 1], args[-1])
         assert len(args) > 2000
         long.communicate(timeout=WAIT_S)
+
+
+@pytest.mark.parametrize(("more", "is_whole"), [(0, True), (1, False), (100_000, False)])
+def test_of_any_number_of_arguments_the_first_ones_are_read(more: int, is_whole: bool) -> None:
+    """Whoever has 130,000 in each of some thousand processes would hold up a start, and an end, for a minute."""
+    empty = [""] * (4096 - 3 + more)
+    with subprocess.Popen(["sh", "-c", "echo; read x", *empty], stdin=-1, stdout=-1, text=True) as many:
+        read_line(many)
+        begun_s = time.process_time()
+        args, is_complete = procfs.read_argv(many.pid)
+        assert time.process_time() - begun_s < 0.01
+        many.kill()
+    assert (args[:3], len(args), is_complete) == (("sh", "-c", "echo; read x"), 4096, is_whole)
 
 
 def test_a_process_that_is_gone_is_none(child: subprocess.Popen[str]) -> None:

@@ -22,6 +22,7 @@ from tinysnitch.kernel import procfs_attribution
 from tinysnitch.kernel.attribution import Attributor
 from tinysnitch.kernel.claim import Claim
 from tinysnitch.kernel.procfs import read_argv, read_process
+from tinysnitch.kernel.socket_holders import SocketHolders, TooManyWait
 from tinysnitch.kernel.sockets import SocketDiag
 
 pytestmark = pytest.mark.privileged
@@ -252,3 +253,15 @@ def test_exec_ids_follow_what_runs(attributor: Attributor) -> None:
     assert (first.pid, first.started_ns) == (second.pid, second.started_ns)
     assert first.exec_id != second.exec_id
     assert second.args == ("30",)
+
+
+def test_what_is_not_to_be_held_for_a_scan_is_lost(attributor: Attributor, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_self: SocketHolders, _inode: int, uid: int) -> None:
+        assert uid == os.getuid()
+        raise TooManyWait
+
+    monkeypatch.setattr(SocketHolders, "find_holders", refuse)
+    with socket.create_server((OWN, 0)) as server:
+        flow = Flow(TCP, Direction.INBOUND, parse_address(OWN), server.getsockname()[1], parse_address(FAR), 9)
+        assert attributor.attribute(flow) == Claim(UNKNOWN, 0, is_note_lost=True)
+    assert attributor.unknown == 0

@@ -2,6 +2,8 @@ import os
 import socket
 import subprocess
 import sys
+import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,9 @@ from tests.kernel.test_attribution import cookie_of
 from tests.lab.patience import WAIT_S, read_line, wait_until
 from tinysnitch.core.flow import ICMP, TCP, UDP
 from tinysnitch.kernel import procfs
+from tinysnitch.kernel import seed as seeding
 from tinysnitch.kernel.bpf_structs import IMAGE_SEEDED, IMAGE_USER_NAMESPACE, Image, Listener, ProcessEntry
-from tinysnitch.kernel.seed import seed, seed_processes
+from tinysnitch.kernel.seed import seed, seed_processes, seed_sockets
 from tinysnitch.kernel.sockets import ALL_STATES, DiagSocket, SocketDiag
 
 
@@ -202,3 +205,48 @@ def test_raw_sockets_tell_their_cookie_themselves(table: DictTable) -> None:
     with socket.socket(socket.AF_INET6, socket.SOCK_RAW, ICMP) as opened:
         seed_all(table)
         assert table.owners[cookie_of(opened)].pid == os.getpid()
+
+
+def test_who_has_descriptors_without_an_end_holds_up_no_start(
+    table: DictTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of a thousand processes can have a million, which take nine seconds."""
+    limits: dict[int, list[int | None]] = {0: [], 1000: [], 1001: [], 200_000: [], 300_000: []}
+    uids = dict(enumerate((1000, 0, 1001, 1000, 0, 200_000, 1000, 300_000, 1001), start=100))
+    now_s = 0.0
+
+    def list_slowly(pid: int, limit: int | None) -> list[tuple[int, int]]:
+        nonlocal now_s
+        limits[uids[pid]].append(limit)
+        now_s += 0.6 if limit is None and uids[pid] != 1001 else 0.001
+        return []
+
+    monkeypatch.setattr(time, "monotonic", lambda: now_s)
+    monkeypatch.setattr(procfs, "list_processes", lambda: [*uids])
+    monkeypatch.setattr(procfs, "read_uid", uids.get)
+    monkeypatch.setattr(procfs, "list_sockets", list_slowly)
+    monkeypatch.setattr(procfs, "read_process", lambda _pid: None)
+    monkeypatch.setattr(seeding, "ENOUGH_S", 0.5)
+    table.processes = dict.fromkeys(uids, ProcessEntry(16, 17))
+    seed_all(table)
+    few = seeding.FEW
+    assert limits == {0: [None] * 2, 1000: [None, few, few], 1001: [None] * 2, 200_000: [None], 300_000: [few]}
+
+
+def test_who_holds_many_sockets_is_read_once(table: DictTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    """60,000, as a server or an attacker may have, held up a start for seven seconds."""
+    asked, read = [], procfs.read_stat
+
+    def read_counted(pid: int) -> procfs.ProcessStat | None:
+        asked.append(pid)
+        return read(pid)
+
+    with ExitStack() as opened:
+        for _ in range(100):
+            opened.enter_context(socket.create_server(("127.0.0.1", 0)))
+        seed_processes(table)
+        monkeypatch.setattr(procfs, "read_stat", read_counted)
+        with SocketDiag() as sockets:
+            seed_sockets(table, sockets)
+    assert asked.count(os.getpid()) == 1
+    assert sum(listener.owner.pid == os.getpid() for listener in table.listeners.values()) == 100

@@ -8,9 +8,16 @@ import pytest
 
 from tests.lab.patience import WAIT_S
 from tests.shortage import descriptors_left
-from tinysnitch.kernel import procfs
-from tinysnitch.kernel.socket_holders import LONGEST_S, ScanNotDue, SocketHolders
+from tinysnitch.kernel import procfs, socket_holders
+from tinysnitch.kernel.socket_holders import (
+    LONGEST_S,
+    MOST_WAITING,
+    ScanNotDue,
+    SocketHolders,
+    TooManyWait,
+)
 
+ROOT = 0
 STEP_S = 0.125
 
 
@@ -39,11 +46,11 @@ def test_the_holder_is_found_until_it_closes(monkeypatch: pytest.MonkeyPatch) ->
     holders = SocketHolders(Clock(monkeypatch))
     with socket.socket() as opened, socket.socket():  # another one, which says nothing of it
         inode = inode_of(opened)
-        assert holders.find_holders(inode) == [os.getpid()]
+        assert holders.find_holders(inode, ROOT) == [os.getpid()]
         assert holders.is_held(os.getpid(), inode)
         opened.close()
         assert not holders.is_held(os.getpid(), inode)
-    assert holders.find_holders(inode) == []
+    assert holders.find_holders(inode, ROOT) == []
 
 
 def test_a_scan_leaves_out_nobody_for_want_of_descriptors(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,8 +58,8 @@ def test_a_scan_leaves_out_nobody_for_want_of_descriptors(monkeypatch: pytest.Mo
     monkeypatch.setattr(procfs, "list_processes", lambda: [os.getpid()])
     with socket.socket() as opened:
         with descriptors_left(0), pytest.raises(OSError, match="Too many open files"):
-            holders.find_holders(inode_of(opened))
-        assert holders.find_holders(inode_of(opened)) == [os.getpid()]
+            holders.find_holders(inode_of(opened), ROOT)
+        assert holders.find_holders(inode_of(opened), ROOT) == [os.getpid()]
 
 
 def test_a_holder_is_looked_at_where_it_had_the_socket(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,7 +96,7 @@ def test_beyond_what_may_be_spent_only_the_lowest_descriptors_are_looked_at(monk
 def test_a_scan_tells_where_a_socket_is_that_may_not_be_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as opened:
         monkeypatch.setattr(procfs, "find_socket", lambda *_words: None)
-        assert SocketHolders(Clock(monkeypatch)).find_holders(inode_of(opened)) == [os.getpid()]
+        assert SocketHolders(Clock(monkeypatch)).find_holders(inode_of(opened), ROOT) == [os.getpid()]
 
 
 def test_scans_take_a_third_of_the_time_and_what_is_asked_meanwhile_waits(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,19 +107,19 @@ def test_scans_take_a_third_of_the_time_and_what_is_asked_meanwhile_waits(monkey
     with socket.socket() as first:
         for pause_s in (3 * STEP_S, 1.5 * STEP_S):
             with pytest.raises(ScanNotDue) as early:
-                holders.find_holders(inode_of(first))
+                holders.find_holders(inode_of(first), ROOT)
             assert early.value.wait_s == pause_s
             clock.now_s = 1.5 * STEP_S
         clock.now_s = 3 * STEP_S
-        assert holders.find_holders(inode_of(first)) == [os.getpid()]
+        assert holders.find_holders(inode_of(first), ROOT) == [os.getpid()]
         with socket.socket() as second:
             with pytest.raises(ScanNotDue):
-                holders.find_holders(inode_of(second))
+                holders.find_holders(inode_of(second), ROOT)
             clock.now_s = 6 * STEP_S
             with pytest.raises(ScanNotDue):
-                holders.find_holders(inode_of(second))
+                holders.find_holders(inode_of(second), ROOT)
             clock.now_s = 9 * STEP_S
-            assert holders.find_holders(inode_of(second)) == [os.getpid()]
+            assert holders.find_holders(inode_of(second), ROOT) == [os.getpid()]
 
 
 def test_who_asks_in_the_middle_of_a_scan_waits_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,22 +130,51 @@ def test_who_asks_in_the_middle_of_a_scan_waits_for_the_next(monkeypatch: pytest
     for asked_s, inode in ((0.0, first), (3 * STEP_S, second)):
         clock.now_s = asked_s
         with pytest.raises(ScanNotDue):
-            holders.find_holders(inode)
-    assert holders.find_holders(first) == []
+            holders.find_holders(inode, ROOT)
+    assert holders.find_holders(first, ROOT) == []
     for asked_s in (4 * STEP_S, 6 * STEP_S):
         clock.now_s = asked_s
         with pytest.raises(ScanNotDue):
-            holders.find_holders(second)
+            holders.find_holders(second, ROOT)
     clock.now_s = 9 * STEP_S
-    assert holders.find_holders(second) == []
+    assert holders.find_holders(second, ROOT) == []
+
+
+def test_of_no_users_sockets_so_many_wait_for_a_scan_that_others_find_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(procfs, "list_processes", lambda: [os.getpid(), 1])
+    clock = Clock(monkeypatch, step_s=STEP_S)
+    holders = SocketHolders(clock)
+    for number in range(MOST_WAITING):
+        with pytest.raises(ScanNotDue):
+            holders.find_holders(2**40 + number % 2, 1000)
+    with pytest.raises(TooManyWait):
+        holders.find_holders(2**40, 1000)
+    with pytest.raises(ScanNotDue):
+        holders.find_holders(2**40, 1001)
+    clock.now_s = 3 * STEP_S
+    assert holders.find_holders(2**40, 1000) == []  # who waits already is answered
+    with pytest.raises(ScanNotDue):
+        holders.find_holders(2**41, 1000)
+
+
+def test_of_sockets_without_an_end_those_that_were_asked_for_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """4,096 sockets of a process that all of its 500 forks have took 138 MB."""
+    inodes = range(2**40, 2**40 + 100)
+    monkeypatch.setattr(procfs, "list_processes", lambda: [1, 2, 3])
+    monkeypatch.setattr(procfs, "list_sockets", lambda _pid, _limit: enumerate(inodes))
+    monkeypatch.setattr(socket_holders, "MOST_KEPT", 10)
+    holders = SocketHolders()
+    monkeypatch.setattr(holders, "is_held", lambda _pid, _inode: True)
+    assert sorted(holders.find_holders(inodes[-1], ROOT)) == [1, 2, 3]
+    assert sum(map(len, holders._holders.values())) == 10 + 3
 
 
 def test_that_we_had_no_processor_meanwhile_makes_nobody_wait_longer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(procfs, "list_processes", lambda: [os.getpid()])
     holders = SocketHolders(Clock(monkeypatch, step_s=10.0))
-    holders.find_holders(1)
+    holders.find_holders(1, ROOT)
     with pytest.raises(ScanNotDue) as early:
-        holders.find_holders(1)
+        holders.find_holders(1, ROOT)
     assert early.value.wait_s == 2 * LONGEST_S
 
 
@@ -147,31 +183,31 @@ def test_all_that_wait_are_answered_by_one_scan(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(procfs, "list_processes", lambda: [os.getpid()])
     clock = Clock(monkeypatch, step_s=STEP_S)
     holders = SocketHolders(clock)
-    holders.find_holders(1)
+    holders.find_holders(1, ROOT)
     with ExitStack() as stack:
         waiting = [inode_of(stack.enter_context(socket.socket())) for _ in range(20)]
         gone = [2**40, 2**40, 2**40 + 1]
         for inode in waiting + gone:
             with pytest.raises(ScanNotDue):
-                holders.find_holders(inode)
+                holders.find_holders(inode, ROOT)
         clock.now_s = 3 * STEP_S
-        assert [holders.find_holders(inode) for inode in waiting] == [[os.getpid()]] * 20
-        assert [holders.find_holders(inode) for inode in gone] == [[], [], []]
+        assert [holders.find_holders(inode, ROOT) for inode in waiting] == [[os.getpid()]] * 20
+        assert [holders.find_holders(inode, ROOT) for inode in gone] == [[], [], []]
         assert clock.now_s == 4 * STEP_S
     with pytest.raises(ScanNotDue):
-        holders.find_holders(gone[0])  # another packet, which came after
+        holders.find_holders(gone[0], ROOT)  # another packet, which came after
 
 
 def test_who_was_handed_the_socket_is_found_when_the_first_has_closed_it(monkeypatch: pytest.MonkeyPatch) -> None:
     holders = SocketHolders(Clock(monkeypatch))
     with socket.socket() as opened:
         inode = inode_of(opened)
-        assert holders.find_holders(inode) == [os.getpid()]
+        assert holders.find_holders(inode, ROOT) == [os.getpid()]
         other = subprocess.Popen(["sleep", "30"], pass_fds=[opened.fileno()])
-    assert holders.find_holders(inode) == [other.pid]
+    assert holders.find_holders(inode, ROOT) == [other.pid]
     other.kill()
     other.wait(timeout=WAIT_S)
 
 
 def test_nobody_holds_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert SocketHolders(Clock(monkeypatch)).find_holders(2**40) == []
+    assert SocketHolders(Clock(monkeypatch)).find_holders(2**40, ROOT) == []

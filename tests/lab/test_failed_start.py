@@ -18,13 +18,14 @@ pytestmark = [pytest.mark.privileged]
 NO_SOCKET = ("--socket", "/proc/nope/socket")  # a step after BPF and before the netfilter rules
 NO_BPF = ["setpriv", "--bounding-set=-bpf,-sys_admin,-perfmon", "--inh-caps=-bpf,-sys_admin,-perfmon"]
 HANGING = """
-import ctypes, pwd
+import ctypes
+from tinysnitch.daemon import control_permission
 from tinysnitch.daemon.main import main
 def hang(_name):
     print("asked", flush=True)
     while True:
         ctypes.CDLL(None).pause()
-pwd.getpwnam = hang
+control_permission.find_uid = hang
 main()
 """
 NO_PROMPT = "import sys; sys.executable = '/nowhere/python'; from tinysnitch.daemon.main import main; main()"

@@ -11,6 +11,7 @@ import pytest
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
 
+from tests.client.full_socket import FullSocket
 from tests.client.odd_daemon import UNASKED, OddDaemon
 from tests.daemon.small_desk import ALICE, Comers
 from tests.lab.patience import wait_until
@@ -22,7 +23,8 @@ from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.daemon import control_clients
 from tinysnitch.daemon.control_permission import Permissions, Right
-from tinysnitch.protocol.messages import prompt_shown
+from tinysnitch.protocol.framing import encode_frame
+from tinysnitch.protocol.messages import Welcome, prompt_shown
 from tinysnitch.qt import daemon_link
 from tinysnitch.qt.daemon_link import QtDaemonLink
 from tinysnitch.view.prompt_events import (
@@ -226,3 +228,20 @@ def test_a_daemon_that_comes_back_is_followed_again(
     listener.link.answer(ANSWER)  # its question is gone: nothing to tell
     assert listener.failures == []
     listener.link.close()
+
+
+def test_whoever_finds_no_place_knocks_again_at_once(
+    application: QGuiApplication, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(daemon_link, "RETRY_MS", 1_000_000)
+    with FullSocket(tmp_path / "s") as full:
+        listener = Listener(tmp_path / "s")
+        QTest.qWait(50)
+        full.make_room()
+        QTest.qWait(200)
+        full.server.setblocking(False)
+        with full.server.accept()[0] as peer:
+            peer.send(encode_frame(Welcome()))
+            listener.wait(DaemonGreeted())
+        listener.link.close()
+    assert listener.told[0] == DaemonGreeted()

@@ -1,3 +1,4 @@
+import time
 import unicodedata
 
 import pytest
@@ -104,3 +105,11 @@ def test_wrapped_lines_are_the_text_and_fit(raw: str, width: int) -> None:
     lines = wrap_columns(text, width)
     assert "".join(lines) == text
     assert all(cell_width(line) <= width for line in lines)
+
+
+@pytest.mark.parametrize("text", ["é" * 100_000, "\\x1b" * 100_000])
+def test_a_long_text_is_wrapped_in_a_moment(text: str) -> None:
+    """Arguments of 128 KiB, where there is no BPF, each time that a key is pressed."""
+    begun_s = time.process_time()
+    assert "".join(wrap_columns(text, 80)) == text
+    assert time.process_time() - begun_s < 1

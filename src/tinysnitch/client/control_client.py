@@ -1,7 +1,7 @@
 """The blocking client: one request, its replies, and every failure as a SnitchError with its exit code."""
 
-import os
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Self, TypeVar
@@ -14,11 +14,11 @@ from tinysnitch.client.connection_error import (
     error_of_refusal,
     error_of_version,
 )
+from tinysnitch.client.knock import AGAIN_S, TIMEOUT_S, knock
 from tinysnitch.core.errors import Malformed, SnitchError
 from tinysnitch.protocol.framing import MAX_FRAME, MAX_REPLY, FrameDecoder, FrameReader, encode_frame
 from tinysnitch.protocol.messages import Done, FromDaemon, Hello, ReadLog, Refused, Request, Welcome
 
-TIMEOUT_S = 10.0
 _CHUNK = 65536
 _LOG_LINE = b'{"event":'
 _decoder: FrameDecoder[FromDaemon] = FrameDecoder(FromDaemon)
@@ -135,7 +135,11 @@ def _connect(path: str | Path, timeout_s: float) -> socket.socket:
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     sock.settimeout(timeout_s)
     try:
-        sock.connect(os.fspath(path))
+        deadline_s = time.monotonic() + timeout_s
+        while not knock(sock, path):
+            if time.monotonic() >= deadline_s:
+                raise TimeoutError
+            time.sleep(AGAIN_S)
     except TimeoutError:
         sock.close()
         raise _silence(path) from None

@@ -4,7 +4,7 @@ Connecting again after the daemon went away is the front end's part: make a new 
 """
 
 import asyncio
-import os
+import socket
 from collections import deque
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -18,6 +18,7 @@ from tinysnitch.client.connection_error import (
     error_of_malformed,
     error_of_refusal,
 )
+from tinysnitch.client.knock import AGAIN_S, TIMEOUT_S, knock
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.protocol.framing import MAX_REPLY, FrameDecoder, encode_frame
 from tinysnitch.protocol.messages import (
@@ -59,10 +60,7 @@ class PromptClient:
     @classmethod
     async def connect(cls, path: str | Path) -> "PromptClient":
         """Raises DaemonNotRunning, NotPermitted or another SnitchError."""
-        try:
-            reader, writer = await asyncio.open_unix_connection(os.fspath(path), limit=MAX_REPLY)
-        except OSError as error:
-            raise error_of_connect(error, path) from error
+        reader, writer = await asyncio.open_unix_connection(sock=await _connect(path), limit=MAX_REPLY)
         try:
             welcome = await _read_welcome(path, reader)
             check_welcome(welcome)
@@ -145,6 +143,24 @@ class PromptClient:
         while self._waiting:
             if not (future := self._waiting.popleft()).done():
                 future.set_exception(error)
+
+
+async def _connect(path: str | Path) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        async with asyncio.timeout(TIMEOUT_S):
+            while not knock(sock, path):  # noqa: ASYNC110 - nothing there signals an event
+                await asyncio.sleep(AGAIN_S)
+    except TimeoutError:
+        sock.close()
+        raise error_of_end(path) from None
+    except OSError as error:
+        sock.close()
+        raise error_of_connect(error, path) from error
+    except BaseException:
+        sock.close()
+        raise
+    return sock
 
 
 async def _read_message(path: str | Path, reader: asyncio.StreamReader) -> FromDaemon:

@@ -15,10 +15,12 @@ MAX_HELLO_BYTES = 16 * 1024  # with a post-quantum key share it has some 2000
 _RECORD = Struct("!xBxH")  # content type, major version, length
 _RECORD_BYTES = 5
 _MAX_RECORD_BYTES = 1 << 14  # RFC 8446 5.1
+MAX_RECORDS = 1024  # 3 ms; who cuts a ClientHello up for fear of censors makes some hundred
 _HANDSHAKE, _MAJOR = 22, 3
 _CLIENT_HELLO, _HEADER_BYTES = 1, 4
 _FIXED_BYTES = 34  # version and random
 _SERVER_NAME, _HOST_NAME = 0, 0
+_MAX_NAMES = 16  # there is no other kind than the host's, and one of each (RFC 6066 3)
 
 
 class HelloBuffer:
@@ -46,6 +48,7 @@ class TlsReader:
         self._stream = ByteStream(sequence)
         self._records = bytearray()
         self._hello = HelloBuffer()
+        self._left = MAX_RECORDS
 
     def read(self, segment: Segment) -> bytes | None:
         """The body of the ClientHello once all of it is there. Raises Malformed where there is none."""
@@ -69,6 +72,9 @@ class TlsReader:
             return None
         fragment = bytes(self._records[_RECORD_BYTES:end])
         del self._records[:end]
+        self._left -= 1
+        if self._left < 0:
+            raise Malformed(f"ClientHello in more than {MAX_RECORDS} records")
         return fragment
 
 
@@ -114,7 +120,9 @@ def parse_server_name(body: bytes) -> str | None:
 
 def _parse_names(data: bytes) -> str | None:
     names = _Cursor(_Cursor(data).take_vector(2))
-    while names.has_more:
+    for _ in range(_MAX_NAMES):
+        if not names.has_more:
+            break
         kind, name = names.take_number(1), names.take_vector(2)
         if kind == _HOST_NAME:
             return _read_name(name)

@@ -16,6 +16,7 @@ Times are boot-time seconds, handed in.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 
 import msgspec
 
@@ -107,11 +108,12 @@ class Names:
         self, asked: Asked, addresses: Iterable[tuple[bytes, int]], now_s: float, aliases: tuple[str, ...] = ()
     ) -> Learned:
         """Take the name that was asked for as one of these addresses (packed, each with its TTL in seconds)."""
+        has_ended = cache(self._has_ended)  # each is looked up once, however many addresses there are: 8 us
         longest = {address: ttl_s for address, ttl_s in sorted(addresses, key=lambda pair: pair[1])}
         changed = [
             address
             for address, ttl_s in longest.items()
-            if self._believe(address, asked, ttl_s, now_s, aliases=aliases)
+            if self._believe(address, asked, ttl_s, now_s, aliases=aliases, has_ended=has_ended)
         ]
         return Learned(tuple(changed))
 
@@ -157,7 +159,16 @@ class Names:
             self._addresses.statistics(), self.questions.statistics(), self._evicted_names, dict(self._refusals)
         )
 
-    def _believe(self, address: bytes, asked: Asked, ttl_s: int, now_s: float, *, aliases: tuple[str, ...]) -> bool:
+    def _believe(
+        self,
+        address: bytes,
+        asked: Asked,
+        ttl_s: int,
+        now_s: float,
+        *,
+        aliases: tuple[str, ...],
+        has_ended: HasEnded,
+    ) -> bool:
         """Whether another name decides for the address now, or may be meant."""
         self._forget_over(now_s)
         beliefs, own_life_s = self._beliefs_of(address), 0 if self.is_own(address) else KEPT_S
@@ -168,7 +179,7 @@ class Names:
         name = host_of(asked.name, asked.type)
         belief = beliefs.setdefault(name, Belief(name, 0, 0.0, {}, asked.source))
         belief.strengthen(asked, expires_s, now_s + own_life_s, aliases=aliases)
-        self._evict_asker(belief)
+        _evict_asker(belief, has_ended)
         # Who preferred a name that has to go is not known here: as good as a change for all.
         is_changed = self._evict_name(beliefs, now_s)
         is_changed |= self._deciding_names(address, beliefs, now_s, asked.exec_id) != before
@@ -196,13 +207,6 @@ class Names:
             self._used_names -= len(evicted[1]) if evicted else 0
         return beliefs
 
-    def _evict_asker(self, belief: Belief) -> None:
-        """Those that have ended go first: else short-lived ones push out one that asked once and keeps the address."""
-        if len(belief.askers) > ASKERS_PER_NAME:
-            ended = next(filter(self._has_ended, belief.askers), None)
-            belief.is_askers_lost |= ended is None
-            del belief.askers[next(iter(belief.askers)) if ended is None else ended]
-
     def _evict_name(self, beliefs: Beliefs, now_s: float) -> bool:
         """What nobody means any more goes first, so that no program can push out what another one asked for with
         names of its own; then what has ended, which is no loss."""
@@ -226,3 +230,11 @@ class Names:
         while self._used_names > self._max_names and (gone := self._addresses.pop_oldest()):
             self._used_names -= len(gone[1])
             self._evicted_names += len(gone[1])
+
+
+def _evict_asker(belief: Belief, has_ended: HasEnded) -> None:
+    """Those that have ended go first: else short-lived ones push out one that asked once and keeps the address."""
+    if len(belief.askers) > ASKERS_PER_NAME:
+        ended = next(filter(has_ended, belief.askers), None)
+        belief.is_askers_lost |= ended is None
+        del belief.askers[next(iter(belief.askers)) if ended is None else ended]

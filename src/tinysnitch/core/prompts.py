@@ -98,8 +98,8 @@ class Prompts:
         self._by_flow: dict[Flow, OpenPrompt] = {}
         self._closed: BoundedTable[int, ClosedPrompt] = BoundedTable(_CLOSED_KEPT)
         self._last_id = settings.first_prompt_id - 1
-        self.prompt_room = Room(settings.max_prompts, settings.max_visitors)
-        self.packet_room = Room(settings.max_waiters)
+        self.prompt_room = Room(settings.max_prompts, settings.max_visitors, settings.max_programs)
+        self.packet_room = Room(settings.max_waiters, settings.max_waiters_per_port)
         self.turned_away = 0  # connections denied since there was no room to hold them
         self.dropped = 0  # further packets of a held flow beyond its bound
 

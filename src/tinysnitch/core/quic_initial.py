@@ -22,9 +22,9 @@ _SAMPLE_AT, _SAMPLE_BYTES = 4, 16  # RFC 9001 5.4.2
 _PADDING, _PING, _CRYPTO = 0x00, 0x01, 0x06
 _ACKS, _ACK_WITH_COUNTS = (0x02, 0x03), 0x03
 _CLOSE = 0x1C
-_MAX_ACK_RANGES = 256
+_MAX_ACK_RANGES = 32  # a server acknowledges a packet or two before it answers
 _MAX_PACKETS = 16  # in a datagram; clients put one or two there
-_MAX_FRAMES = 256  # in a packet, without what is idle; a ClientHello comes in a dozen pieces at most
+MAX_FRAMES = 128  # of a connection, without what is idle: 4 ms; a ClientHello comes in a dozen pieces at most
 _IDLE = re.compile(b"[\\x00\\x01]*")  # PADDING and PING: most of a packet, a byte each
 
 
@@ -75,13 +75,14 @@ class QuicReader:
     def __init__(self, cipher: Cipher) -> None:
         self._cipher = cipher
         self._keys: Keys | None = None  # of the first packet
+        self._frames_left = iter(range(MAX_FRAMES))
         self._stream = ByteStream(0)
         self._hello = HelloBuffer()
 
     def read(self, datagram: bytes) -> bytes | None:
         """The body of the ClientHello once all of it is there. Raises Malformed where there is none."""
         for initial in find_initials(datagram):
-            for offset, data in crypto_frames(self._open(datagram, initial)):
+            for offset, data in crypto_frames(self._open(datagram, initial), self._frames_left):
                 if offset + len(data) > 2 * MAX_HELLO_BYTES:
                     raise Malformed(f"{len(data)} bytes of a QUIC handshake at {offset}")
                 body = self._hello.push(self._stream.push(offset, data))
@@ -163,13 +164,18 @@ def open_packet(cipher: Cipher, keys: Keys, datagram: bytes, initial: _Initial) 
     return cipher.open_sealed(keys.key, nonce, datagram[payload_at : initial.end], header)
 
 
-def crypto_frames(frames: bytes) -> Iterator[tuple[int, bytes]]:
-    """Offset and bytes of each piece of the handshake, among the frames that an Initial may hold (RFC 9000 12.4)."""
+def crypto_frames(frames: bytes, left: Iterator[object]) -> Iterator[tuple[int, bytes]]:
+    """Offset and bytes of each piece of the handshake, among the frames that an Initial may hold (RFC 9000 12.4).
+
+    `left`: one for each frame that is still looked at.
+    """
     at = 0
-    for _ in range(_MAX_FRAMES + 1):
+    while True:
         at = _skip_idle(frames, at)
         if at == len(frames):
             return
+        if next(left, None) is None:
+            raise Malformed("more frames than a QUIC ClientHello has pieces")
         kind, at = _take_number(frames, at)
         if kind in (_PADDING, _PING):
             continue
@@ -186,7 +192,6 @@ def crypto_frames(frames: bytes) -> Iterator[tuple[int, bytes]]:
             return
         else:
             raise Malformed(f"frame of type {kind} in a QUIC Initial")
-    raise Malformed(f"more than {_MAX_FRAMES} frames in a QUIC Initial")
 
 
 def _skip_idle(frames: bytes, at: int) -> int:

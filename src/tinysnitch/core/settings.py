@@ -9,7 +9,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     first_prompt_id: int = 1  # higher than what an earlier daemon gave: an answer to its questions hits none of ours
     max_prompts: int = 1024  # open questions; beyond that the connection is denied, and counted
     max_visitors: int = 16  # of these about one port that a program listens on
+    max_programs: int = 32  # of any one user but root that these are about
     max_waiters: int = 4096  # packets held in all
+    max_waiters_per_port: int = 256  # of these to one port that a program listens on
     max_waiters_per_flow: int = 16  # further packets of a held flow are dropped, and counted
     max_flows: int = 4096  # flows whose decision is kept for retransmissions and datagrams
     max_verdicts: int = 8192  # verdicts that the kernel remembers for us

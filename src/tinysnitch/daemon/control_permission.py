@@ -16,6 +16,7 @@ import msgspec
 
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.rule_qualifiers import LAST_UID
+from tinysnitch.kernel.user_database import find_uid
 from tinysnitch.kernel.user_groups import read_groups
 
 GROUP = "tinysnitch"
@@ -58,7 +59,8 @@ class Permissions:
         return uid in (0, os.geteuid()) or uid in self._invited
 
     def find(self, uid: int, gid: int) -> Right | None:
-        """The right of a peer. By the user and group databases: whoever is new in a group need not log in again."""
+        """The right of a peer. By the user and group databases: whoever is new in a group need not log in again. Raises
+        OSError where a user cannot be looked up for want of descriptors or memory."""
         if self.is_known(uid) or _is_among(uid, gid, self._admins):
             return Right(uid, sees_all=True)
         return Right(uid, sees_all=False) if _is_among(uid, gid, self._users) else None
@@ -82,17 +84,18 @@ def _is_member(uid: int, gid: int, name: str) -> bool:
 def _find_uid(name: str) -> int | None:
     if name.isascii() and name.isdigit():
         return int(name) if len(name) <= 10 and int(name) <= LAST_UID else None
-    try:
-        return pwd.getpwnam(name).pw_uid
-    except KeyError:
-        return None
+    return find_uid(name)
 
 
 def _check_name(who: str) -> None:
     """A name that nobody has is a slip. A uid needs none: what runs in containers has no entry among the users."""
     if who[:1] == "%" and not _has_group(who[1:]):
         raise SnitchError(f"there is no group {who[1:]!r}", "`getent group` lists those there are")
-    if who[:1] != "%" and _find_uid(who) is None:
+    try:
+        is_missing = who[:1] != "%" and _find_uid(who) is None
+    except OSError as error:
+        raise SnitchError(f"user {who!r} cannot be looked up: {error.strerror}") from None
+    if is_missing:
         raise SnitchError(f"there is no user {who!r}", "write a name, a uid, or %GROUP")
 
 

@@ -85,4 +85,5 @@ class Recorder:
             "packets to ports that no program listens on, in the log alone": self._refusals.to_closed_ports.left_out,
             "refused visitors, in the log alone": self._refusals.of_visitors.left_out,
             "questions turned away, in the log alone": self._refusals.turned_away.left_out,
+            "connections of who has too many, in the log alone": self._refusals.of_users,
         }

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from functools import partial
 
 from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.user_share import share_of
 from tinysnitch.daemon.control_permission import Permissions, Right
 from tinysnitch.daemon.side_work import do_beside
 
 MAX_LOOKUPS = 16  # threads
+MAX_OF_ONE = 4  # of them: one user may come by many groups, and one person by many users of containers (subuid(5))
 MAX_WAITING = 16  # clients, for each of them
 
 Found = Callable[[Right | None], None]
@@ -36,6 +38,8 @@ class RightLookup:
     def _begin(self, uid: int, gid: int) -> None:
         if len(self._waiting) >= MAX_LOOKUPS:
             raise _too_many(f"{MAX_LOOKUPS} users")
+        if sum(share_of(other) == share_of(uid) for other, _gid in self._waiting) >= MAX_OF_ONE:
+            raise _too_many(f"{MAX_OF_ONE} others of user {uid}, or of containers,")
         try:
             do_beside(partial(self._permissions.find, uid, gid), partial(self._tell, uid, gid))
         except RuntimeError:

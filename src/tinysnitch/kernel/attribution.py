@@ -9,6 +9,7 @@ from tinysnitch.kernel.bpf_attribution import BpfAttributor, FlowTable
 from tinysnitch.kernel.claim import Claim
 from tinysnitch.kernel.process_builder import NoImages, ProcessBuilder
 from tinysnitch.kernel.procfs_attribution import ProcfsAttributor
+from tinysnitch.kernel.socket_holders import TooManyWait
 from tinysnitch.kernel.sockets import SocketDiag
 
 
@@ -50,6 +51,9 @@ class Attributor:
 
         `interface`: index of the one it came by, or goes by. `sender_uid`: whose socket sends it, if that is open.
         """
-        claim = self._source.attribute(flow, interface, sender_uid)
+        try:
+            claim = self._source.attribute(flow, interface, sender_uid)
+        except TooManyWait:
+            return Claim(UNKNOWN, 0, is_note_lost=True)
         self.unknown += claim.attribution is UNKNOWN and not claim.is_note_lost
         return claim

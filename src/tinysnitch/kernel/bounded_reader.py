@@ -17,6 +17,7 @@ from queue import Empty, SimpleQueue
 from typing import TypeVar
 
 from tinysnitch.core.table import BoundedTable
+from tinysnitch.core.user_share import share_of
 from tinysnitch.kernel.worker_thread import WorkerThread
 
 LOOK_S = 0.05  # what is read takes 50 us
@@ -28,7 +29,7 @@ MAX_WAITS = 8  # in vain within the pause
 MAX_REFUSED = 256  # users
 MAX_THREADS = 32
 MAX_THREADS_OF_ONE = MAX_THREADS // 4
-_ROOT, _CONTAINERS_FROM = 0, 1 << 16  # uids
+_ROOT = 0  # uid
 
 T = TypeVar("T")
 
@@ -144,5 +145,5 @@ class BoundedReader:
         self._refused_until_s = max(self._refused_until_s, until_s)
 
 
-def _share_of(uid: object) -> object:
-    return _CONTAINERS_FROM if isinstance(uid, int) and uid >= _CONTAINERS_FROM else uid
+def _share_of(whose: object) -> object:
+    return share_of(whose) if isinstance(whose, int) else whose

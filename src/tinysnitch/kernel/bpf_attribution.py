@@ -42,7 +42,7 @@ class BpfAttributor:
         self._known.clear()
 
     def attribute(self, flow: Flow, interface: int, _sender_uid: int | None) -> Claim:
-        """Raises ScanNotDue. Who sends it was noted: nobody needs its uid."""
+        """Raises ScanNotDue, TooManyWait. Who sends it was noted: nobody needs its uid."""
         entry = self._table.find_flow(flow)
         if entry and entry.owner.exec_id == EXEC_ID_KERNEL:
             return Claim(KERNEL, entry.cookie)
@@ -80,7 +80,7 @@ class BpfAttributor:
         # None: of MPTCP sock_diag shows the kernel's own, which has the inode of the program's; or it is not known.
         owner = self._find_noted_owner(found, entry)
         likely = owner or noted
-        user = self._users.find_user(likely, found.inode)
+        user = self._users.find_user(likely, found.inode, found.uid)
         if user is None and likely and self._users.is_ending(likely):  # with it the socket goes
             return Claim(NOT_LISTENING, 0)
         if user is None or user.exec_id == EXEC_ID_UNKNOWN:

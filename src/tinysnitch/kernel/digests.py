@@ -10,6 +10,7 @@ from tinysnitch.core.raw_text import bytes_of
 from tinysnitch.core.table import BoundedTable
 
 MAX_BYTES = 512 << 20  # at 1.5 GB a second a third of one; a browser has some 250 MB
+FEW_BYTES = 1 << 20  # what may be read at any time: 1 ms
 _KEPT = 1024
 _CHUNK_BYTES = 256 << 10
 
@@ -21,8 +22,8 @@ class Digests:
         self.read_bytes = 0  # so far
         self._known: BoundedTable[tuple[int, int, int, int], str] = BoundedTable(_KEPT)
 
-    def read_sha256(self, path: str) -> str | None:
-        """Hex digest; None when the file can't be read, is none, or is larger than programs are."""
+    def read_sha256(self, path: str, most_bytes: int = MAX_BYTES) -> str | None:
+        """Hex digest; None when the file can't be read, is none, or is larger than programs are or is read now."""
         try:
             with open(bytes_of(path), "rb", opener=_open_at_once) as file:
                 status = os.fstat(file.fileno())
@@ -30,7 +31,7 @@ class Digests:
                     return None
                 key = (status.st_dev, status.st_ino, status.st_ctime_ns, status.st_size)
                 digest = self._known.find(key)
-                if digest is None:
+                if digest is None and status.st_size <= most_bytes:
                     digest = self._read_digest(file)
                     self._known.put(key, digest)
                 return digest

@@ -3,6 +3,7 @@
 The process can overwrite that block in its memory. So this is only ever something to warn of, never to decide by.
 """
 
+import re
 from collections.abc import Iterator
 
 from tinysnitch.kernel import procfs
@@ -31,9 +32,13 @@ def find_loaders(pid: int, started_ns: int, executable: str) -> tuple[str, ...] 
         return ()
     if block is None:
         return None
-    pairs = (entry.partition("=") for entry in block)
     names = _OF_ALL.union(_names_of(executable))
-    return tuple(sorted({name for name, _, value in pairs if value and name in names}))
+    return tuple(sorted(name for name in names if _is_set(b"\0" + block, f"\0{name}=".encode())))
+
+
+def _is_set(block: bytes, beginning: bytes) -> bool:
+    """Not to nothing. Looked for as it is first, which takes a tenth of the time."""
+    return beginning in block and re.search(re.escape(beginning) + rb"[^\0]", block) is not None
 
 
 def _names_of(executable: str) -> Iterator[str]:

@@ -1,4 +1,5 @@
-"""How long may be looked through the descriptors of processes, which anyone may have by the thousand.
+"""How long may be looked through the descriptors of processes, or the content of files, which anyone may have any
+number of.
 
 What takes long is a tenth of the time for each user, and a fifth for all together, since one person may be many users
 (user_namespaces(7), subuid(5)). What was not spent is saved up, to a quarter of a second and half a one.

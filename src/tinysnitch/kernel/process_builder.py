@@ -16,8 +16,9 @@ from tinysnitch.kernel import file_identity, procfs
 from tinysnitch.kernel.bounded_reader import BoundedReader
 from tinysnitch.kernel.bpf_structs import Image, ProcessEntry
 from tinysnitch.kernel.cgroup_paths import CgroupPaths
-from tinysnitch.kernel.digests import Digests
+from tinysnitch.kernel.digests import FEW_BYTES, MAX_BYTES, Digests
 from tinysnitch.kernel.environment import find_loaders
+from tinysnitch.kernel.look_budget import LookBudget
 from tinysnitch.kernel.procfs_image import bare_image_of
 from tinysnitch.kernel.started_as import find_started_as
 
@@ -64,7 +65,7 @@ class _Sum(msgspec.Struct, frozen=True):
 
     sha256: str | None = None
     is_known: bool = True  # False: a rule asks for it, and it could not be read
-    is_silent: bool = False  # what it lies in does not answer
+    is_silent: bool = False  # what it lies in does not answer, or it is not to be read now
 
 
 class ProcessBuilder:
@@ -84,6 +85,7 @@ class ProcessBuilder:
         self._needs_sha256 = needs_sha256
         self._digests = Digests()
         self._reader = BoundedReader()  # of sums: whoever waits for one is to be looked up meanwhile
+        self._sum_time = LookBudget()
         self._cgroups = CgroupPaths()
         self._programs: BoundedTable[int, NamedProgram] = BoundedTable(_KEPT)
         self._due_s: BoundedTable[int, float] = BoundedTable(_KEPT)  # by exec id: when to look at its file again
@@ -98,7 +100,7 @@ class ProcessBuilder:
         look = self._look_beside((image, *ancestors), pid, uid)
         program, *parents = look.programs
         is_summed = look.is_host_file and self._needs_sha256(program.path)
-        found = self._sum(image, uid) if is_summed else _Sum(is_known=look.is_known)
+        found = self._sum(image, pid, uid) if is_summed else _Sum(is_known=look.is_known)
         return Process(
             exec_id=image.exec_id,
             pid=pid,
@@ -157,14 +159,21 @@ class ProcessBuilder:
             snap=file_identity.find_snap(image.executable, device, image.inode),
         )
 
-    def _sum(self, image: Image, uid: int) -> _Sum:
-        """A large file takes its time, also from a slow disk; what does not come on at all is not waited for."""
-        found = self._reader.read_of(uid, partial(self._read_sum, image), lambda: self._digests.read_bytes)
+    def _sum(self, image: Image, pid: int, uid: int) -> _Sum:
+        """A large file takes its time, also from a slow disk; what does not come on at all is not waited for.
+
+        But anyone may have any number of large ones, and change them: only those of root are read at any time."""
+        with self._sum_time.look(pid) as may_be_long:
+            work = partial(self._read_sum, image, may_be_long)
+            found = self._reader.read_of(uid, work, lambda: self._digests.read_bytes)
         return found or _Sum(is_known=False, is_silent=True)
 
-    def _read_sum(self, image: Image) -> _Sum:
-        digest = self._digests.read_sha256(image.executable)
-        return _Sum(None if digest is None or _may_be_rewritten(image) else digest, is_known=digest is not None)
+    def _read_sum(self, image: Image, may_be_long: bool) -> _Sum:
+        is_any_size = may_be_long or file_identity.is_roots_alone(image.executable)
+        digest = self._digests.read_sha256(image.executable, MAX_BYTES if is_any_size else FEW_BYTES)
+        if digest is None:
+            return _Sum(is_known=False, is_silent=not is_any_size)
+        return _Sum(None if _may_be_rewritten(image) else digest)
 
     def _name(self, image: Image) -> NamedProgram:
         invocation = Invocation(

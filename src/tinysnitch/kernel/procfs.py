@@ -15,6 +15,7 @@ from tinysnitch.kernel.bounded_reader import BoundedReader
 TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 INIT = 1  # keeps sockets for the services that it starts
 _MAX_BYTES = 128 * 1024  # of the arguments or the environment of one process, which may take megabytes
+_MAX_WORDS = 4096  # of the arguments: of what has more of them the kernel's side keeps only the first ones, too
 _DELETED = " (deleted)"
 _SOCKET = "socket:["
 _MAX_THREADS = 256  # that are looked at
@@ -148,11 +149,11 @@ def read_argv(pid: int) -> tuple[tuple[str, ...], bool]:
     raw = _read_memory(pid, "cmdline")
     if not raw:  # not to be had; or in the middle of an exec: the file is new, argv not there yet (create_elf_tables())
         return (), False
-    words = raw.removesuffix(b"\0").split(b"\0")
-    is_complete = len(raw) < _MAX_BYTES
-    if is_complete and _read_argc(pid) not in (None, len(words)):
+    text, is_complete = raw.removesuffix(b"\0"), len(raw) < _MAX_BYTES
+    if is_complete and _read_argc(pid) not in (None, text.count(b"\0") + 1):
         return (), False
-    return tuple(map(text_of, words)), is_complete
+    words = text.split(b"\0", _MAX_WORDS)
+    return tuple(map(text_of, words[:_MAX_WORDS])), is_complete and len(words) <= _MAX_WORDS
 
 
 def _read_argc(pid: int) -> int | None:
@@ -169,10 +170,10 @@ def read_stack(pid: int) -> int:
     return int(fields[_START_STACK]) if fields else 0
 
 
-def read_environment(pid: int) -> tuple[str, ...] | None:
-    """`NAME=value` as they stand where the process was given them at exec; None when they cannot be had."""
-    raw = _read_memory(pid, "environ")
-    return None if raw is None else tuple(map(text_of, raw.split(b"\0")))
+def read_environment(pid: int) -> bytes | None:
+    """`NAME=value`, each with a NUL behind it, as they stand where the process was given them at exec; None when they
+    cannot be had. Not cut up: anyone can have a hundred thousand of them."""
+    return _read_memory(pid, "environ")
 
 
 def read_cgroup(pid: int) -> str:

@@ -38,14 +38,14 @@ class ProcfsAttributor:
         self._known.clear()
 
     def attribute(self, flow: Flow, interface: int, sender_uid: int | None) -> Claim:
-        """Raises ScanNotDue. `sender_uid`: see kernel/nfqueue.py."""
+        """Raises ScanNotDue, TooManyWait. `sender_uid`: see kernel/nfqueue.py."""
         is_inbound = flow.direction is Direction.INBOUND
         if is_inbound and flow.protocol not in (TCP, UDP):  # the kernel answers echo itself, whoever else may listen
             return Claim(UNKNOWN if flow.protocol in _OTHER_PORTS else KERNEL, 0)
         found = self._find_socket(flow, interface, sender_uid)
         if found is None:
             return Claim(NOT_LISTENING if is_inbound else UNKNOWN, 0)
-        live = self._find_holder(found.inode)
+        live = self._find_holder(found)
         if live is None:
             return Claim(UNKNOWN, found.cookie)
         process = self._find_process(live)
@@ -82,9 +82,9 @@ class ProcfsAttributor:
         ports = (flow.local_port, 0)  # a ping socket has the identifier, a raw one any
         return [each for each in read_raw_sockets() if each.protocol == flow.protocol and each.local_port in ports]
 
-    def _find_holder(self, inode: int) -> LiveProcess | None:
+    def _find_holder(self, found: DiagSocket) -> LiveProcess | None:
         """The one that holds the socket; of several that run the same, the newest. Init only keeps it for others."""
-        pids = self._holders.find_holders(inode) if inode else []
+        pids = self._holders.find_holders(found.inode, found.uid) if found.inode else []
         processes = [read_process(pid) for pid in pids if pid != INIT or len(pids) == 1]
         known = [process for process in processes if process is not None]
         is_one = len({_what_runs(process) for process in known}) == 1

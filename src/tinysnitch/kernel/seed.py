@@ -4,20 +4,28 @@
 read twice: one that was forked during the first pass, by a parent not yet written, is found by the second. (3) Such
 images carry IMAGE_SEEDED: they were read from /proc, so the attribution is weaker (AttributionSource.PROCFS). (4) What
 ended after it was read and before it was written, no hook tells of any more: it is looked for again, and taken out.
+(5) Anyone may have descriptors by the million, and the start waits for them all: once those of a user but root took
+ENOUGH_S, only the lowest of each further process are looked at.
 """
 
-from collections.abc import Callable
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import msgspec
 
 from tinysnitch.core.flow import TCP, UDP
+from tinysnitch.core.user_share import share_of
 from tinysnitch.kernel import procfs
 from tinysnitch.kernel.bpf_structs import Image, Listener, Owner, ProcessEntry
 from tinysnitch.kernel.procfs import LiveProcess
 from tinysnitch.kernel.procfs_image import image_of
 from tinysnitch.kernel.socket_cookies import read_cookie
 from tinysnitch.kernel.sockets import TCP_LISTEN, DiagSocket, SocketDiag, read_raw_sockets
+
+ENOUGH_S = 1.0  # 100,000 descriptors
+FEW = 64
 
 
 class SeedTable(Protocol):
@@ -71,7 +79,8 @@ def seed_sockets(table: SeedTable, sockets: SocketDiag) -> None:
     table.expect_all_listeners()  # before they are looked for: one that finds no room meanwhile says so anew
     holders = _find_holders(table)
     found = [*sockets.list_sockets(TCP), *sockets.list_sockets(UDP), *read_raw_sockets()]
-    new = [each for each in found if each.inode in holders and _seed_socket(table, each, holders[each.inode])]
+    uids: dict[int, int | None] = {}
+    new = [each for each in found if each.inode in holders and _seed_socket(table, each, holders[each.inode], uids)]
     _withdraw_closed(table, sockets, new)
     if any(each.inode and each.inode not in holders for each in found):  # else each is a program's: 17 ms less
         table.seed_kernel_listeners()
@@ -93,32 +102,55 @@ class _Holder(msgspec.Struct, frozen=True, order=True):
     descriptor: int
 
 
+class _Look:
+    """At the descriptors of one process after the other."""
+
+    def __init__(self) -> None:
+        self._took_s: defaultdict[int, float] = defaultdict(float)
+
+    def list_sockets(self, pid: int) -> Iterable[tuple[int, int]]:
+        whose = share_of(procfs.read_uid(pid) or 0)
+        began_s = time.monotonic()
+        found = tuple(procfs.list_sockets(pid, FEW if whose and self._took_s[whose] >= ENOUGH_S else None))
+        self._took_s[whose] += time.monotonic() - began_s
+        return found
+
+
 def _find_holders(table: SeedTable) -> dict[int, _Holder]:
     """Inode of each socket there is → its newest holder."""
     found: dict[int, _Holder] = {}
+    look = _Look()
     for pid in procfs.list_processes():
         entry = table.find_process(pid)
         if entry is None:
             continue
-        for descriptor, inode in procfs.list_sockets(pid):
+        for descriptor, inode in look.list_sockets(pid):
             holder = _Holder(pid != procfs.INIT, entry.started_ns, pid, entry.exec_id, descriptor)
             found[inode] = max(holder, found.get(inode, holder))
     return found
 
 
-def _seed_socket(table: SeedTable, found: DiagSocket, holder: _Holder) -> bool:
-    """Whether it takes a port, and nobody knew."""
+def _seed_socket(table: SeedTable, found: DiagSocket, holder: _Holder, uids: dict[int, int | None]) -> bool:
+    """Whether it takes a port, and nobody knew. `uids`: of the holders of others, by pid, as far as they are known."""
     # In the middle of an exec a process lets nobody at its descriptors, for as long as it likes (pidfd_getfd(2)).
     cookie = found.cookie or procfs.bounded.read(holder.pid, lambda: read_cookie(holder.pid, holder.descriptor))
-    process = procfs.read_process(holder.pid)
-    if not cookie or process is None or not procfs.is_same_start(holder.started_ns, process.started_ns):
+    if not found.cookie or holder.pid not in uids:  # what the process itself told was told by this one
+        uids[holder.pid] = _read_uid(holder)
+    uid = uids[holder.pid]
+    if not cookie or uid is None:
         return False
-    owner = Owner(holder.exec_id, holder.started_ns, holder.pid, process.uid)
+    owner = Owner(holder.exec_id, holder.started_ns, holder.pid, uid)
     table.seed_owner(cookie, owner, found.remote, found.remote_port)
     if not _is_listening(found):
         return False
     # One that is known may have found no room for its port.
     return table.seed_listener(found.protocol, found.local_port, found.local, Listener(cookie, owner))
+
+
+def _read_uid(holder: _Holder) -> int | None:
+    """None: it is gone, and its pid perhaps another's."""
+    uid, stat = procfs.read_uid(holder.pid), procfs.read_stat(holder.pid)
+    return uid if stat and procfs.is_same_start(holder.started_ns, stat.started_ns) else None
 
 
 def _is_listening(found: DiagSocket) -> bool:

@@ -5,7 +5,8 @@ processes and descriptors by the thousand. (2) What is asked before it is over h
 together: no answer is made up. (3) A socket that was asked for before a scan began is answered by it, if only with
 nobody: none waits for two. (4) Whoever has more descriptors than are looked at makes nobody wait. (5) To look long
 through those of one process takes a tenth of the time for each user (look_budget.py): beyond that only the lowest are
-looked at, and a scan tells the rest.
+looked at, and a scan tells the rest. (6) Of no user's sockets more than MOST_WAITING packets are held for a scan, which
+may take minutes: else the queue would have no place for what others send.
 """
 
 import time
@@ -13,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from tinysnitch.core.table import BoundedTable
+from tinysnitch.core.user_share import share_of
 from tinysnitch.kernel import procfs
 from tinysnitch.kernel.look_budget import LookBudget
 
@@ -22,6 +24,8 @@ _SHARE = 2  # times as long as the last piece took is the pause
 _CAPACITY = 1024
 _DESCRIPTORS = 4096  # of a process, the lowest: more than servers have, and 20 ms
 _FEW = 256  # of them, where no more may be looked at: 1 ms
+MOST_WAITING = 512  # a sixteenth of the queue
+MOST_KEPT = 100_000  # sockets, each as often as there are processes that hold it: 30 MB; and those that were asked for
 
 
 class ScanNotDue(Exception):
@@ -32,32 +36,38 @@ class ScanNotDue(Exception):
         self.wait_s = wait_s
 
 
+class TooManyWait(Exception):
+    """The packet is not to be held: it is lost, like one that finds the queue full."""
+
+
 class SocketHolders:
     def __init__(
         self, clock: Callable[[], float] = time.monotonic, look_clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._clock = clock
         self._looks = LookBudget(look_clock)
-        # Pids with their descriptors, as many as /proc shows: the kernel bounds these.
+        # Pids with their descriptors, by inode. What all forks have would be gigabytes.
         self._holders: dict[int, dict[int, int]] = {}
         self._places: BoundedTable[tuple[int, int], str] = BoundedTable(_CAPACITY)
         self._left: list[int] = []  # the pids that the scan under way has not come to
         self._is_scanning = False
         self._seen: dict[int, dict[int, int]] = {}  # what it has found
+        self._kept = 0  # of that
         self._next_piece_s = 0.0
         # By inode, for how many held packets it was asked: since the last scan began, for the next one to answer; and
         # before it began, for this one.
         self._waiting: Counter[int] = Counter()
         self._answered: Counter[int] = Counter()
+        self._held: Counter[int] = Counter()  # packets that wait, since the last scan was over, by whose sockets
 
-    def find_holders(self, inode: int) -> list[int]:
-        """Pids, checked just now, so that each still holds it. Raises ScanNotDue."""
+    def find_holders(self, inode: int, uid: int) -> list[int]:
+        """Pids, checked just now, so that each still holds the socket of this user. Raises ScanNotDue, TooManyWait."""
         found = self._list_known(inode)
         if found:
             return found
         if not self._is_scanning and self._take_answer(inode):
             return []
-        self._scan_for(inode)
+        self._scan_for(inode, share_of(uid))
         return self._list_known(inode)
 
     def is_held(self, pid: int, inode: int) -> bool:
@@ -83,8 +93,9 @@ class SocketHolders:
         self._answered[inode] -= has_one
         return has_one
 
-    def _scan_for(self, inode: int) -> None:
-        """Go on with the scan, or begin one. Raises ScanNotDue until one is over that was begun after it was asked."""
+    def _scan_for(self, inode: int, whose: int) -> None:
+        """Go on with the scan, or begin one. Raises ScanNotDue until one is over that was begun after it was asked;
+        TooManyWait only where it does not go on, so that what waits already finds its turn."""
         now_s = self._clock()
         if now_s >= self._next_piece_s:
             if not self._is_scanning:
@@ -92,6 +103,9 @@ class SocketHolders:
             self._go_on(now_s)
             if not self._is_scanning and self._take_answer(inode):
                 return
+        elif self._held[whose] >= MOST_WAITING:
+            raise TooManyWait
+        self._held[whose] += 1
         if not self._answered[inode]:
             self._waiting[inode] += 1
         raise ScanNotDue(max(0.0, self._next_piece_s - now_s))
@@ -99,16 +113,19 @@ class SocketHolders:
     def _begin(self, inode: int) -> None:
         self._answered, self._waiting = self._waiting, Counter()
         self._answered[inode] = max(1, self._answered[inode])
-        self._left, self._seen, self._is_scanning = procfs.list_processes(), {}, True
+        self._left, self._seen, self._kept, self._is_scanning = procfs.list_processes(), {}, 0, True
 
     def _go_on(self, began_s: float) -> None:
         ended_s = began_s
         while self._left and ended_s - began_s < PIECE_S:
             pid = self._left[-1]
             for descriptor, held in procfs.list_sockets(pid, _DESCRIPTORS):
-                self._seen.setdefault(held, {})[pid] = descriptor
+                if self._kept < MOST_KEPT or held in self._answered:
+                    self._seen.setdefault(held, {})[pid] = descriptor
+                    self._kept += 1
             self._left.pop()  # now: one that could not be looked through is looked through again
             ended_s = self._clock()
         if not self._left:
             self._holders, self._seen, self._is_scanning = self._seen, {}, False
+            self._held.clear()
         self._next_piece_s = ended_s + _SHARE * min(ended_s - began_s, LONGEST_S)

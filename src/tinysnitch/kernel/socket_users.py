@@ -21,16 +21,16 @@ class SocketUsers:
         self._table = table
         self._holders = SocketHolders()
 
-    def find_user(self, owner: Owner | None, inode: int) -> Owner | None:
+    def find_user(self, owner: Owner | None, inode: int, uid: int) -> Owner | None:
         """The owner as it is now, while it holds the socket and lives; else the newest holder that is not init, which
-        keeps sockets for others. Raises ScanNotDue."""
+        keeps sockets for others. `uid`: who made it. Raises ScanNotDue, TooManyWait."""
         if not inode:
             return None
         if owner and self._holders.is_held(owner.pid, inode):
             now = owner if self._is_unchanged(owner) else self._read_user(owner.pid)
             if now is not None or not self.is_ending(owner):
                 return now
-        users = filter(None, map(self._read_user, self._holders.find_holders(inode)))
+        users = filter(None, map(self._read_user, self._holders.find_holders(inode, uid)))
         return max(users, key=lambda user: (user.pid != procfs.INIT, user.started_ns), default=None)
 
     def is_ending(self, owner: Owner) -> bool:

@@ -18,6 +18,7 @@ from tinysnitch.client.connection_error import (
     error_of_malformed,
     error_of_refusal,
 )
+from tinysnitch.client.knock import knock
 from tinysnitch.client.user_names import find_user
 from tinysnitch.commandline.notes import print_note
 from tinysnitch.core.errors import Busy, DaemonNotRunning, Malformed, SnitchError
@@ -43,6 +44,7 @@ from tinysnitch.view.prompt_events import Answer, Answers, DaemonGreeted, Event
 from tinysnitch.view.push_event import event_of_end, event_of_push, events_of_replies
 
 RETRY_MS = 1000
+KNOCK_AGAIN_MS = 20
 _CHUNK = 65536
 _Kind = QSocketNotifier.Type
 _decoder: FrameDecoder[FromDaemon] = FrameDecoder(FromDaemon)
@@ -74,7 +76,6 @@ class QtDaemonLink:
         self._asked: deque[tuple[Answer, _Sent] | None] = deque()  # what a request answers; None: it asks
         self._retry = QTimer()
         self._retry.setSingleShot(True)
-        self._retry.setInterval(RETRY_MS)
         self._retry.timeout.connect(self.start)
 
     def start(self) -> None:
@@ -84,24 +85,25 @@ class QtDaemonLink:
         except SnitchError as error:
             self._end(error)
             return
+        if self._socket is None:
+            self._retry.start(KNOCK_AGAIN_MS)
+            return
         for kind, act in ((_Kind.Read, self._read), (_Kind.Write, self._write)):
             self._notifiers[kind] = QSocketNotifier(self._socket.fileno(), kind)
             self._notifiers[kind].activated.connect(act)
         self._notifiers[_Kind.Write].setEnabled(False)
 
-    def _connect(self) -> socket.socket:
-        """At once: a Unix socket connects or fails, it never takes its time (unix(7))."""
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connection.setblocking(False)
+    def _connect(self) -> socket.socket | None:
+        """At once: a Unix socket connects or fails, it never takes its time (unix(7)). None: there is no place now."""
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
-            connection.connect(str(self._path))
-        except BlockingIOError:  # its backlog is full
+            if knock(connection, self._path):
+                return connection
             connection.close()
-            raise error_of_end(self._path) from None
         except OSError as error:
             connection.close()
             raise error_of_connect(error, self._path) from error
-        return connection
+        return None
 
     def close(self) -> None:
         self._retry.stop()
@@ -169,7 +171,7 @@ class QtDaemonLink:
     def _end(self, error: SnitchError) -> None:
         self.close()
         if isinstance(error, Busy | DaemonNotRunning):
-            self._retry.start()
+            self._retry.start(RETRY_MS)
             self._tell_once(error)
             self._tell(event_of_end(error))
         else:

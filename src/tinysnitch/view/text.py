@@ -104,10 +104,20 @@ def wrap_columns(text: str, width: int) -> list[str]:
     name, so that no line begins with what looks like a whole name (`evil-`, and below it `bank.com`), else anywhere.
     """
     lines: list[str] = []
-    while cell_width(text) > width:
-        line = _last_columns(text[::-1], width)[::-1] or text[0]
+    start = 0
+    while (stop := _find_stop(text, start, width)) < len(text):
+        line = text[start : max(stop, start + 1)]
         ends = (max(line.rfind(mark) for mark in marks) for marks in _BREAKS)
         line = next((line[: end + 1] for end in ends if end > width // 2), line)
         lines.append(line)
-        text = text[len(line) :]
-    return [*lines, text]
+        start += len(line)
+    return [*lines, text[start:]]
+
+
+def _find_stop(text: str, start: int, width: int) -> int:
+    """Where the first character stands that finds no room in so many columns. Of the rest nothing is looked at: a text
+    may have thousands of lines."""
+    while start < len(text) and width >= _char_width(text[start]):
+        width -= _char_width(text[start])
+        start += 1
+    return start

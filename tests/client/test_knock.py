@@ -1,0 +1,20 @@
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.client.full_socket import FullSocket
+from tinysnitch.client.knock import knock
+
+
+def test_who_finds_no_place_may_knock_again(tmp_path: Path) -> None:
+    with FullSocket(tmp_path / "s") as full, socket.socket(socket.AF_UNIX) as sock:
+        sock.setblocking(False)
+        assert not knock(sock, tmp_path / "s")
+        full.make_room()
+        assert knock(sock, tmp_path / "s")
+
+
+def test_where_nobody_listens_is_another_matter(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as sock, pytest.raises(FileNotFoundError):
+        knock(sock, tmp_path / "s")
