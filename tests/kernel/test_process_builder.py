@@ -18,7 +18,7 @@ from tinysnitch.kernel.bounded_reader import BoundedReader
 from tinysnitch.kernel.bpf_structs import Image, ProcessEntry
 from tinysnitch.kernel.cgroup_paths import CgroupPaths
 from tinysnitch.kernel.clock import read_boot_ns
-from tinysnitch.kernel.digests import FEW_BYTES, MAX_BYTES, Digests
+from tinysnitch.kernel.digests import FEW_BYTES, LONGEST_SUM_S, MAX_BYTES, Digests
 from tinysnitch.kernel.look_budget import LookBudget
 from tinysnitch.kernel.process_builder import AGAIN_S, MAX_PARENTS_LENGTH, UNTOLD, NoImages, ProcessBuilder
 from tinysnitch.kernel.procfs_image import image_of
@@ -285,7 +285,7 @@ def test_large_files_of_others_than_root_are_summed_a_part_of_the_time(
     monkeypatch.setattr(Digests, "read_sha256", read_slowly)
     monkeypatch.setattr(file_identity, "is_roots_alone", lambda _path: is_roots)
     with closing(ProcessBuilder(NoImages(), needs_sha256=lambda path: path == "/usr/bin/env")) as demanding:
-        monkeypatch.setattr(demanding, "_sum_time", LookBudget(lambda: now_s))
+        monkeypatch.setattr(demanding, "_sum_time", LookBudget(lambda: now_s, LONGEST_SUM_S))
         built = [build(demanding, make_image("/usr/bin/env", exec_id=100 + number)) for number in range(3)]
         now_s += 10.0
         built.append(build(demanding, make_image("/usr/bin/env", exec_id=99)))

@@ -10,6 +10,7 @@ from tinysnitch.core.raw_text import bytes_of
 from tinysnitch.core.table import BoundedTable
 
 MAX_BYTES = 512 << 20  # at 1.5 GB a second a third of one; a browser has some 250 MB
+LONGEST_SUM_S = 0.5  # that these take: in what seems longer, the processor was somebody else's
 FEW_BYTES = 1 << 20  # what may be read at any time: 1 ms
 _KEPT = 1024
 _CHUNK_BYTES = 256 << 10

@@ -13,7 +13,7 @@ from tinysnitch.core.table import BoundedTable
 from tinysnitch.kernel import procfs
 
 LONG_S = 0.002
-LONGEST_S = 0.1  # whatever seems longer, the processor was somebody else's
+LONGEST_S = 0.1  # at one process's descriptors: whatever seems longer, the processor was somebody else's
 SAVED_S = 2.5  # the time that makes good what was saved up
 _OF_USER, _OF_ALL = 10, 5  # times as long as a look took until it is made good
 _CAPACITY = 256
@@ -21,8 +21,10 @@ _ALL = -1  # no uid
 
 
 class LookBudget:
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, longest_s: float = LONGEST_S) -> None:
+        """`longest_s`: that a look may take; what is beyond does not count."""
         self._clock = clock
+        self._longest_s = longest_s
         self._good_s: BoundedTable[int, float] = BoundedTable(_CAPACITY)  # by uid: when all is made good
         self._last_good_s = 0.0  # the latest of them
 
@@ -31,7 +33,7 @@ class LookBudget:
         """Whether it may take long to look at this process; counts how long it took."""
         began_s = self._clock()
         yield self._may_be_long(pid, began_s)
-        took_s = min(self._clock() - began_s, LONGEST_S)
+        took_s = min(self._clock() - began_s, self._longest_s)
         if took_s > LONG_S:
             self._spend(_ALL, began_s, took_s * _OF_ALL)
             self._spend(_uid_of(pid), began_s, took_s * _OF_USER)

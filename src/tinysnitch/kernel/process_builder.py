@@ -16,7 +16,7 @@ from tinysnitch.kernel import file_identity, procfs
 from tinysnitch.kernel.bounded_reader import BoundedReader
 from tinysnitch.kernel.bpf_structs import Image, ProcessEntry
 from tinysnitch.kernel.cgroup_paths import CgroupPaths
-from tinysnitch.kernel.digests import FEW_BYTES, MAX_BYTES, Digests
+from tinysnitch.kernel.digests import FEW_BYTES, LONGEST_SUM_S, MAX_BYTES, Digests
 from tinysnitch.kernel.environment import find_loaders
 from tinysnitch.kernel.look_budget import LookBudget
 from tinysnitch.kernel.procfs_image import bare_image_of
@@ -85,7 +85,7 @@ class ProcessBuilder:
         self._needs_sha256 = needs_sha256
         self._digests = Digests()
         self._reader = BoundedReader()  # of sums: whoever waits for one is to be looked up meanwhile
-        self._sum_time = LookBudget()
+        self._sum_time = LookBudget(longest_s=LONGEST_SUM_S)
         self._cgroups = CgroupPaths()
         self._programs: BoundedTable[int, NamedProgram] = BoundedTable(_KEPT)
         self._due_s: BoundedTable[int, float] = BoundedTable(_KEPT)  # by exec id: when to look at its file again
