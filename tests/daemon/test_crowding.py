@@ -12,6 +12,10 @@ ALL = STEPS * BATCH  # packets that can be judged until then
 LIMIT = BATCH * CROWD_MOMENT_NS // STEP_NS // 4
 
 
+def share(times: int) -> int:
+    return times * BATCH * CROWD_MOMENT_NS // STEP_NS // 4
+
+
 class Flood:
     """A queue with so many packets in it, and a kernel's side that counts what it drops."""
 
@@ -79,11 +83,42 @@ def limit() -> Flood:
 def test_it_lasts_while_there_is_too_much() -> None:
     flood = limit()
     for _ in range(3):
-        flood.pass_look(BATCH // 4, ALL)
+        flood.pass_look(BATCH // 4, 10 * ALL)
     assert flood.limits == [LIMIT] * 4
     flood.pass_look(BATCH // 4, 0)
     assert flood.limits == [LIMIT] * 4 + [0]
     assert not flood.crowding.is_limited
+
+
+def test_what_comes_hardly_faster_than_it_is_judged_has_nearly_all_of_the_time() -> None:
+    """More and more, until three quarters of the time are spent; one program may have all of it."""
+    flood = limit()
+    for part in (16, 8, 4):
+        flood.pass_look(BATCH // part, ALL)
+    assert flood.limits == [LIMIT, share(2), share(4), share(8)]
+    flood.pass_look(BATCH // 4 * 3, ALL // 2)
+    flood.pass_look(BATCH // 2, ALL // 4 * 3)
+    assert flood.limits[-2:] == [share(8), share(12)]
+    flood.pass_look(BATCH // 4, ALL)
+    assert flood.limits[-1] == share(16)
+
+
+def test_what_comes_twice_as_fast_has_half_of_the_time() -> None:
+    flood = limit()
+    flood.pass_look(BATCH // 4, ALL * 7 // 4)
+    assert flood.limits == [LIMIT, share(2)]
+    flood.pass_look(BATCH // 2, ALL * 3 // 2)
+    assert flood.limits[-1] == share(2)
+    flood.pass_look(BATCH, ALL)
+    assert flood.limits[-1] == LIMIT
+
+
+def test_where_many_wait_each_has_its_share_alone() -> None:
+    flood = limit()
+    flood.pass_look(BATCH // 4, ALL)
+    flood.waiting = MANY
+    flood.pass_look(BATCH, ALL)
+    assert flood.limits == [LIMIT, share(2), LIMIT]
 
 
 def limit_while_processors_are_taken_away() -> Flood:

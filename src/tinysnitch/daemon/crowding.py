@@ -13,7 +13,8 @@ MANY = 2048  # packets that wait to be looked at: a quarter of the queue, some 0
 PATIENCE_NS = 50_000_000  # how long there is more all the time before it is counted how many: that takes 40 us
 LOOK_S = 0.25  # how often it is looked at whether all may come again
 USERS_SHARE = 4  # any one user may have a quarter of what we can judge
-ENOUGH = 0.75  # of what we can judge: no flood comes so slowly
+PROGRAMS_SHARE = 4  # any one program of theirs a quarter of that (bpf/crowd.bpf.c)
+ENOUGH = 0.75  # of what we can judge: no flood comes so slowly, and shares take no more of the time
 
 
 class Crowding:
@@ -34,6 +35,7 @@ class Crowding:
         self._judged = self._busy_ns = 0  # packets, and how long that took, since then
         self._dropped = 0  # until then
         self._speed = 0.0  # packets that we can judge in a nanosecond
+        self._share = 0.0  # packets of a user in a moment
 
     @property
     def is_watching(self) -> bool:
@@ -59,13 +61,22 @@ class Crowding:
             return
         now_ns, dropped = self._clock(), self._count_dropped()
         came, passed_ns = self._judged + dropped - self._dropped, now_ns - self._since_ns
-        if self._judged:
-            self._measure(passed_ns)
-        if came <= ENOUGH * self._speed * passed_ns:
+        is_behind = self._count_waiting() >= MANY
+        if self._judged:  # anew: the processors may have been others' then. Who keeps up could do more than was done
+            self._speed = self._judged / (passed_ns if is_behind else self._busy_ns)
+        could = self._speed * passed_ns
+        if came <= ENOUGH * could:
             self._limit(0)
             self.is_limited, self._since_ns = False, None
         else:
-            self._share_out(now_ns, dropped)
+            self._share_out(0.0 if is_behind else self._find_room(could / came, passed_ns))
+            self._begin(now_ns)
+            self._dropped = dropped
+
+    def _find_room(self, part: float, passed_ns: int) -> float:
+        """How many times as much may be judged. Nothing is gained by dropping what comes hardly faster than that; but
+        of what comes n times as fast (`part`: 1/n) most is lost anyway, and it gets an nth of the time."""
+        return min(2.0, min(ENOUGH, part) * passed_ns / max(1, self._busy_ns))
 
     def _begin(self, now_ns: int) -> None:
         self._since_ns, self._judged, self._busy_ns = now_ns, 0, 0
@@ -77,15 +88,13 @@ class Crowding:
         self._since_ns = None  # counted anew, so that it is not looked at with each batch
         if self._count_waiting() >= MANY:
             self._speed = self._judged / (now_ns - since_ns)
+            self._share_out(0.0)
             self.is_limited = True
-            self._share_out(now_ns, self._count_dropped())
+            self._dropped = self._count_dropped()
+            self._begin(now_ns)
 
-    def _measure(self, passed_ns: int) -> None:
-        """Anew, since the processors may have been others' when it was measured last. Who keeps up could do more."""
-        is_behind = self._count_waiting() >= MANY
-        self._speed = self._judged / (passed_ns if is_behind else self._busy_ns)
-
-    def _share_out(self, now_ns: int, dropped: int) -> None:
-        self._limit(max(USERS_SHARE, int(self._speed * CROWD_MOMENT_NS / USERS_SHARE)))
-        self._dropped = dropped
-        self._begin(now_ns)
+    def _share_out(self, more: float) -> None:
+        """So many times what each had, and at least a quarter of what we can judge; at most one program has it all."""
+        least = self._speed * CROWD_MOMENT_NS / USERS_SHARE
+        self._share = min(max(least, more * self._share), least * USERS_SHARE * PROGRAMS_SHARE)
+        self._limit(max(USERS_SHARE, int(self._share)))
