@@ -65,6 +65,16 @@ def test_another_process_of_this_pid_tells_nothing() -> None:
     assert find_loaders(pid, started_ns, "/usr/bin/perl") == ()
 
 
+def test_of_who_has_ended_nothing_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also before it is waited for: short-lived programs are many."""
+    monkeypatch.delattr(procfs, "read_environment")
+    pid = os.posix_spawn("/bin/true", ["true"], {})
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    assert find_loaders(pid, 1, "/bin/true") == ()
+    os.waitpid(pid, 0)
+    assert find_loaders(pid, 1, "/bin/true") == ()
+
+
 def test_what_lets_nobody_read_tells_that_it_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(procfs, "bounded", BoundedReader(procfs.read_uid))
     over = Event()

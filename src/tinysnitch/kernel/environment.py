@@ -26,6 +26,8 @@ _OF_INTERPRETERS = (  # who reads them, by how the file's name begins: many peop
 def find_loaders(pid: int, started_ns: int, executable: str) -> tuple[str, ...] | None:
     """Names of such variables that are set and not empty, sorted; none for a process that is gone. None: it lets nobody
     read them."""
+    if procfs.has_ended(pid):  # a thread would be asked for nothing: it reads what others may keep us waiting for
+        return ()
     block = procfs.read_environment(pid)
     stat = procfs.read_stat(pid)
     if stat is None or not procfs.is_same_start(started_ns, stat.started_ns):
