@@ -9,11 +9,13 @@ BATCH = 64
 STEP_NS = PATIENCE_NS // 10  # that a batch takes
 STEPS = int(LOOK_S * 1e9) // STEP_NS  # batches until it is looked at again
 ALL = STEPS * BATCH  # packets that can be judged until then
-LIMIT = BATCH * CROWD_MOMENT_NS // STEP_NS // 4
 
 
 def share(times: int) -> int:
     return times * BATCH * CROWD_MOMENT_NS // STEP_NS // 4
+
+
+LIMIT = share(1)
 
 
 class Flood:

@@ -1,6 +1,7 @@
 """Whose flow, with BPF: the maps tell, sock_diag helps where they have no entry, and a Process is built once per image.
 
-A miss scans /proc only for a socket that its owner has left to others, and what cannot be proved is UNKNOWN.
+A miss scans /proc only for a socket that its owner has left to others, or of which no owner is known (MPTCP shows the
+kernel's own), and what cannot be proved is UNKNOWN.
 """
 
 from typing import Protocol

@@ -18,7 +18,7 @@ from tinysnitch.client.connection_error import (
     error_of_malformed,
     error_of_refusal,
 )
-from tinysnitch.client.knock import knock
+from tinysnitch.client.knock import AGAIN_S, knock
 from tinysnitch.client.user_names import find_user
 from tinysnitch.commandline.notes import print_note
 from tinysnitch.core.errors import Busy, DaemonNotRunning, Malformed, SnitchError
@@ -44,7 +44,7 @@ from tinysnitch.view.prompt_events import Answer, Answers, DaemonGreeted, Event
 from tinysnitch.view.push_event import event_of_end, event_of_push, events_of_replies
 
 RETRY_MS = 1000
-KNOCK_AGAIN_MS = 20
+KNOCK_AGAIN_MS = round(AGAIN_S * 1000)
 _CHUNK = 65536
 _Kind = QSocketNotifier.Type
 _decoder: FrameDecoder[FromDaemon] = FrameDecoder(FromDaemon)
