@@ -5,7 +5,7 @@ from tinysnitch.core.connection import Connection
 from tinysnitch.core.decision import Decision
 from tinysnitch.core.process import NOT_LISTENING
 from tinysnitch.core.prompts import TURNED_AWAY
-from tinysnitch.core.records import ConnectionDecided, LossCounted, Record
+from tinysnitch.core.records import ConnectionDecided, LossCounted, NameSaid, Record
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.daemon.history_budget import HistoryBudget, Share
 
@@ -60,6 +60,11 @@ def test_no_user_pushes_all_else_out() -> None:
     assert kept(budget, others, 50.0) == others
     assert len(kept(budget, [others[0]] * USER.burst * 2, 50.0)) == 2 * USER.burst
     assert sum(budget.has_room(mine[0], 50.0 + second / 4) for second in range(1, 101)) == 25 / USER.each_s
+
+
+def test_what_connections_say_of_themselves_is_of_their_users_share() -> None:
+    said = NameSaid(LET_IN.connection, ALLOWED, 1.5)
+    assert len(kept(HistoryBudget(), [said, LET_IN] * USER.burst, 50.0)) == USER.burst
 
 
 def test_whatever_a_port_that_nobody_has_is_let_in_for() -> None:
