@@ -3,8 +3,8 @@ import pytest
 
 from tinysnitch.cli.main import tinysnitch
 from tinysnitch.cli.options import examples, json_option, socket_option
-from tinysnitch.client.connection_error import DEFAULT_SOCKET
 from tinysnitch.commandline.command_runner import run_command
+from tinysnitch.protocol.framing import DEFAULT_SOCKET
 
 
 @click.command(epilog=examples("one two", "three"))

@@ -14,8 +14,8 @@ from tests.lab.patience import WAIT_S, wait_until
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.rule_text import parse_rule
 from tinysnitch.daemon.bounded_writer import BoundedWriter
+from tinysnitch.store.file_lock import LockHeld, locked
 from tinysnitch.store.rules_file import RulesFile
-from tinysnitch.store.text_file import LockHeld, locked
 
 PLACE = Path("/etc/rules")
 STOPPED = """

@@ -16,10 +16,10 @@ from tinysnitch.core.events import PacketQueued
 from tinysnitch.core.process import KERNEL, NOT_LISTENING, Attribution
 from tinysnitch.core.records import ConnectionDecided, LossCounted, PromptAnswered, Record, RulesReplaced
 from tinysnitch.core.verdict import Verdict
+from tinysnitch.daemon.history_budget import Share
 from tinysnitch.daemon.log_output import LogOutput
 from tinysnitch.daemon.options import LogFormat
 from tinysnitch.daemon.recorder import Recorder
-from tinysnitch.daemon.refusals import BURST
 from tinysnitch.protocol.log_lines import ReadyLine
 from tinysnitch.protocol.mode import Mode
 from tinysnitch.store import history
@@ -116,9 +116,10 @@ def test_a_port_scan_is_in_the_log_and_pushes_nothing_out_of_the_history(place: 
     place.begin()
     decision = Decision(verdict=Verdict.DENY, reason="no program listens on this port")
     scanned = ConnectionDecided(Connection(flow=inbound(), attribution=NOT_LISTENING), decision, False, 1.5)
-    place.record(*[scanned] * (BURST + 7), ANSWER)
-    assert len(place.read_log()) == 1 + BURST + 8
-    assert len(list(place.history.read_newest(1000))) == BURST + 1
+    burst = Share.CLOSED_PORTS.burst
+    place.record(*[scanned] * (burst + 7), ANSWER)
+    assert len(place.read_log()) == 1 + burst + 8
+    assert len(list(place.history.read_newest(1000))) == burst + 1
     assert place.recorder.not_kept()["packets to ports that no program listens on, in the log alone"] == 7
 
 

@@ -12,7 +12,7 @@ from tests.lab.patience import PATIENCE, WAIT_S, read_line, wait_until
 from tests.lab.wakeups import are_at_rest
 from tests.lab.world import HOST4, WORLD4
 from tinysnitch.daemon.counters import KERNEL_LOSSES
-from tinysnitch.daemon.refusals import BURST_OF_VISITORS
+from tinysnitch.daemon.history_budget import Share
 
 pytestmark = [pytest.mark.privileged, pytest.mark.slow]
 
@@ -179,4 +179,4 @@ def test_the_history_keeps_what_was_there_before(lab: Lab) -> None:
     flood.stdin.close()
     flood.wait(timeout=WAIT_S)
     kept = daemon.cli("log", "--json", "--lines", "200000").stdout.count('"direction":"inbound"')
-    assert BURST_OF_VISITORS <= kept < BURST_OF_VISITORS + 60
+    assert 0 <= kept - Share.VISITORS.burst < 60

@@ -4,8 +4,6 @@ import socket
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.kernel.packet_place import HERE, LABEL, QUEUES, THERE, PacketPlace, Wire, entered, is_ready, wait_packets
 from tests.lab.patience import WAIT_S
@@ -14,9 +12,9 @@ from tinysnitch.core.verdict import Verdict
 from tinysnitch.kernel import iptables
 from tinysnitch.kernel import netfilter as netfilter_module
 from tinysnitch.kernel.cgroups import make_cgroup, path_in_hierarchy, remove_cgroup
-from tinysnitch.kernel.netfilter import Netfilter, render_addition, render_removal
-from tinysnitch.kernel.netfilter_rules import RuleSet
+from tinysnitch.kernel.netfilter import Netfilter
 from tinysnitch.kernel.packet_events import LOCAL_IN, POST_ROUTING
+from tinysnitch.kernel.saved_rules import render_addition
 
 V4, V6 = socket.AF_INET, socket.AF_INET6
 
@@ -380,19 +378,3 @@ def test_neighbour_discovery_is_never_held(wire: Wire) -> None:
     finish(client)
     assert not wire.has_packet()
     assert "lladdr" in wire.run("ip", "-6", "neigh", "show", THERE[V6])
-
-
-# Text
-
-
-@given(st.text(), st.text(alphabet='*:-A COMMITOUTPUT\n"[]0'))
-def test_any_text_of_iptables_save_is_read(text: str, likely: str) -> None:
-    for saved in (text, likely, f"*mangle\n{likely}\nCOMMIT\n"):
-        assert f"-X {LABEL}" not in render_removal(saved, LABEL)
-        assert render_addition(RuleSet({}, []), saved, LABEL) == "\n"
-
-
-def test_removal_takes_jumps_before_chains_and_no_chain_of_a_longer_name() -> None:
-    saved = f"*mangle\n:{LABEL}-OUT - [0:0]\n:{LABEL}-2-OUT - [0:0]\n-A OUTPUT -j {LABEL}-OUT\nCOMMIT\n"
-    expected = f"*mangle\n-D OUTPUT -j {LABEL}-OUT\n-F {LABEL}-OUT\n-X {LABEL}-OUT\nCOMMIT\n"
-    assert render_removal(saved, LABEL) == expected

@@ -14,7 +14,7 @@ from tests.lab.lab import Lab
 from tests.lab.patience import WAIT_S, read_line, read_until, wait_listening
 from tests.lab.watched_lab import ALLOW_ALL, PYTHON, WatchedLab
 from tests.lab.world import ECHO_PORT, HOST4, HOST6, MORE_WORLD4, PROGRAMS, WORLD4
-from tinysnitch.daemon.refusals import BURST
+from tinysnitch.daemon.history_budget import Share
 
 pytestmark = [pytest.mark.privileged]
 
@@ -242,6 +242,6 @@ def test_a_port_scan_pushes_nothing_out_of_the_history(lab: Lab) -> None:
     daemon.wait_connections(1000)
     assert len(daemon.records("connection")) == 1000
     kept = daemon.cli("log", "--json").stdout.count('"event":"connection"')
-    assert BURST <= kept < BURST + 10
+    assert 0 <= kept - Share.CLOSED_PORTS.burst < 10
     assert json.loads(daemon.cli("status", "--json").stdout)["losses"][counter] == 1000 - kept
     assert daemon.records("lost") == []

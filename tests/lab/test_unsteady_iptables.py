@@ -12,7 +12,8 @@ from tests.lab.lab import Lab
 from tests.lab.world import WORLD4
 from tinysnitch.kernel import iptables
 from tinysnitch.kernel import netfilter as netfilter_module
-from tinysnitch.kernel.netfilter import Netfilter, render_removal
+from tinysnitch.kernel.netfilter import Netfilter
+from tinysnitch.kernel.saved_rules import render_removal
 
 pytestmark = [pytest.mark.privileged]
 

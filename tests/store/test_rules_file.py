@@ -9,7 +9,7 @@ from tinysnitch.core.errors import RuleSyntaxError, SnitchError
 from tinysnitch.core.rule import Remote, RemoteKind, Rule
 from tinysnitch.core.rule_text import format_rule, parse_rule
 from tinysnitch.core.verdict import Verdict
-from tinysnitch.store import file_stamp, rules_file, text_file
+from tinysnitch.store import file_lock, file_stamp, rules_file
 from tinysnitch.store.rules_file import STARTER, LoadedRules, RulesFile
 
 GIT = parse_rule("allow github.com 443 tcp /usr/bin/git")
@@ -384,10 +384,10 @@ def test_a_lock_that_stays_is_waited_for_once(tmp_path: Path, monkeypatch: pytes
     path = tmp_path / "rules"
     path.write_text("")
     file, rules = RulesFile(path), [parse_rule(f"allow - {port} tcp") for port in (1, 2, 3)]
-    monkeypatch.setattr(text_file.time, "sleep", waits.append)
-    with text_file.locked(path):
+    monkeypatch.setattr(file_lock.time, "sleep", waits.append)
+    with file_lock.locked(path):
         for rule in rules[:2]:
-            monkeypatch.setattr(text_file.time, "monotonic", iter((0.0, 1.0, 5.0)).__next__)
+            monkeypatch.setattr(file_lock.time, "monotonic", iter((0.0, 1.0, 5.0)).__next__)
             with pytest.raises(SnitchError, match="is held"):
                 file.save(rule)
             assert len(waits) == 1

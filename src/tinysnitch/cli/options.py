@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
-from tinysnitch.client.connection_error import DEFAULT_SOCKET
 from tinysnitch.commandline.named_path import NamedPath
+from tinysnitch.protocol.framing import DEFAULT_SOCKET
 
 _DIGITS = re.compile("[0-9]{1,18}")  # so many that 64 bits hold it
 F = TypeVar("F", bound=Callable[..., Any])

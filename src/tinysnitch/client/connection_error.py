@@ -1,4 +1,4 @@
-"""What a failed connect() means for the person who typed the command."""
+"""What goes wrong between a client and the daemon, as the errors that people read."""
 
 import errno
 import os
@@ -7,7 +7,6 @@ from pathlib import Path
 from tinysnitch.core.errors import Busy, DaemonNotRunning, NotPermitted, NotUnderstood, SnitchError
 from tinysnitch.protocol.messages import PROTOCOL, VERSION_HINT, Refused, Welcome
 
-DEFAULT_SOCKET = "/run/tinysnitch/socket"
 _NOBODY_LISTENS = (errno.ENOENT, errno.ECONNREFUSED, errno.ENOTDIR)
 
 

@@ -5,7 +5,7 @@ Left open is what will be another the next time, for a rule with it would be ask
 1. Arguments that a program gave to itself. Browsers and their like start themselves anew for each task, with numbers
    that are never the same again (`--field-trial-handle=3,i,8459356107866096316`). Interpreters and shells run anything,
    so for them it stays with these; but for workers, whose rule then names who started them (core/workers.py).
-2. Arguments of helpers. Beside the name of each stands below what it is called with.
+2. Arguments of helpers, which other programs start. What they are stands below, beside the name of each.
 3. What a program of a desktop was started for: a link, a mail, a torrent, a film. It connects to all else from that
    same process, and a menu starts it for nothing, so that `()` would not match the next link. Likewise what a flatpak
    is given to open (`flatpak run ID URL`), while the rule is for all that it runs. Arguments that name a profile of

@@ -22,10 +22,12 @@ KERNELS_PORTS = range(32768, 61000)  # ip(7), ip_local_port_range
 
 
 def is_link_talk(connection: Connection, words: RemoteWords) -> bool:
-    """Whether an inbound packet was sent to a group or broadcast, may answer one, or asks for a name or an address;
-    outbound, whether a service talks to somebody whom it did not look up, or asks whether an address is taken, or
-    passes on what came to a container's port, or a program uses the broadcast address of a network, which in the next
-    network is another one."""
+    """Inbound: whether it was sent to a group or broadcast, may answer one, or asks for a name or an address.
+
+    Outbound: whether a service talks to somebody whom it did not look up, asks whether an address is taken, or passes
+    on what came to a container's port; or whether any program uses the broadcast address of a network, which in the
+    next network is another one.
+    """
     flow = connection.flow
     if not words.takes(LAN, flow.remote, None):
         return False

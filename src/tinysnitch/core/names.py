@@ -109,7 +109,7 @@ class Names:
     ) -> Learned:
         """Take the name that was asked for as one of these addresses (packed, each with its TTL in seconds)."""
         has_ended = cache(self._has_ended)  # each is looked up once, however many addresses there are: 8 us
-        longest = {address: ttl_s for address, ttl_s in sorted(addresses, key=lambda pair: pair[1])}
+        longest = dict(sorted(addresses, key=lambda pair: pair[1]))
         changed = [
             address
             for address, ttl_s in longest.items()

@@ -8,7 +8,7 @@ from enum import Enum
 import msgspec
 
 UNKNOWN_EXEC_ID, KERNEL_EXEC_ID = 0, 1  # EXEC_ID_UNKNOWN and EXEC_ID_KERNEL of bpf/tinysnitch.h
-MEMORY_FILE = "/memfd:"  # how the path of an executable begins that is in no file: memfd_create(2); else only root can
+MEMORY_FILE = "/memfd:"  # how the path of an executable in memory begins: memfd_create(2). Else only root can make one
 FLATPAK, CONTAINER = "flatpak:", "container:"  # how such an owner begins
 
 

@@ -125,7 +125,7 @@ class Prompts:
             self.dropped += 1
             return False
         waiter.packet_ids.append(packet_id)
-        self.packet_room.take(prompt.question, 1)
+        self.packet_room.take(prompt.question)
         return True
 
     def find_waiter(self, flow: Flow) -> Waiter | None:

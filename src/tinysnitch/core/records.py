@@ -1,4 +1,4 @@
-"""What is told of a decision: the lines of the log, the history and `--follow` (docs/commands.md)."""
+"""What is told as it happens: the lines of the log, the history and `--follow` (docs/commands.md)."""
 
 from typing import assert_never
 

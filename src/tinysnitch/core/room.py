@@ -16,7 +16,8 @@ from tinysnitch.core.user_share import share_of
 _HALF, _THREE_QUARTERS = 2, 3  # quarters
 _Program = tuple[AttributionSource, str, int | None]
 _Service = tuple[_Program, str, int]
-_Share = Direction | int | _Program | _Service
+_ProgramsOf = tuple[str, int]
+_Share = Direction | int | _Program | _Service | _ProgramsOf
 
 
 class Room:
@@ -28,32 +29,29 @@ class Room:
         self._programs = limit if programs is None else programs
         self.used = 0
         self._used_by: Counter[_Share] = Counter()
-        self._programs_of: Counter[int] = Counter()
 
     def has_place(self, question: Question) -> bool:
         """Whether there is a place for one more of this question."""
-        shares = self._shares_of(question).items()
-        if self.used >= self._limit or any(self._used_by[share] >= most for share, most in shares):
-            return False
-        is_new = not self._used_by[_program_of(question)]
-        return not is_new or not question.uid or self._programs_of[share_of(question.uid)] < self._programs
+        shares = self._shares_of(question)
+        if question.uid and _program_of(question) not in self._used_by:
+            shares[_programs_of(question.uid)] = self._programs
+        return self.used < self._limit and all(self._used_by[share] < most for share, most in shares.items())
 
     def take(self, question: Question, places: int = 1) -> None:
         self.used += places
-        had_places = bool(self._used_by[_program_of(question)])
+        had_places = _program_of(question) in self._used_by
         for share in self._shares_of(question):
-            self._used_by[share] += places
+            self._add(share, places)
         if question.uid:
-            change = bool(self._used_by[_program_of(question)]) - had_places
-            self._programs_of[share_of(question.uid)] += change
+            self._add(_programs_of(question.uid), (_program_of(question) in self._used_by) - had_places)
 
     def give_back(self, question: Question, places: int = 1) -> None:
         self.take(question, -places)
-        for share in self._shares_of(question):
-            if not self._used_by[share]:  # whoever waits no more takes up no memory
-                del self._used_by[share]
-        if question.uid and not self._programs_of[share_of(question.uid)]:
-            del self._programs_of[share_of(question.uid)]
+
+    def _add(self, share: _Share, places: int) -> None:
+        self._used_by[share] += places
+        if not self._used_by[share]:  # whoever waits no more takes up no memory
+            del self._used_by[share]
 
     def _part(self, quarters: int) -> int:
         return (self._limit * quarters + 3) // 4
@@ -75,3 +73,8 @@ class Room:
 
 def _program_of(question: Question) -> _Program:
     return question.source, question.program, question.uid
+
+
+def _programs_of(uid: int) -> _ProgramsOf:
+    """The share of which each program takes one, however many places it has."""
+    return "programs", share_of(uid)

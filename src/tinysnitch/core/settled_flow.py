@@ -1,9 +1,9 @@
 """A flow that was decided a moment ago: its retransmissions and datagrams get the same verdict, once reported.
 
-It is the same only while its socket is (cookie) and its process runs the same image. Of what goes out the socket alone
-tells where nobody can be named any more: what the kernel's side noted of a packet that was held for long may have made
-room for others, and its program have ended. An answer that was given for one connection outlives a change of the
-rules, any other decision does not.
+It is the same only while its socket is (cookie) and its process runs the same image. What goes out is known by its
+socket alone once nobody can be named for it: where a packet was held for long, the program may have ended, and what the
+kernel's side noted of it may have made room for others. An answer that was given for one connection outlives a change
+of the rules, any other decision does not.
 """
 
 import msgspec

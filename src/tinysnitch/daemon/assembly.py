@@ -96,28 +96,13 @@ class Assembly:
         self._engine = self._make_engine(history, temporary_rules)
         self.clients = ControlClients()
         self._failures = Failures()
-        self._rule_saver = RuleSaver(
-            rules_file,
-            temporary_rules,
-            clients=self.clients,
-            failures=self._failures,
-            report=lambda loss: self.driver.feed(loss),
-        )
+        self._rule_saver = self._make_saver(rules_file, temporary_rules)
         queues, news = self._open_queues(identity.instance), AddressNews()
         undo.callback(news.close)
         self.driver = Driver(self._engine, self._open_doors(*queues, news), self._failures)
         self.reloader = Reloader(self.driver, self._loader, self.clients, news)
         self.counters = Counters(self.driver, programs, self.clients, error_log)
-        desk = FrontDesk(
-            identity,
-            self.driver,
-            rules_file=rules_file,
-            loader=self._loader,
-            reloader=self.reloader,
-            counters=self.counters,
-            history=history,
-        )
-        self._server = ControlServer(desk, permissions, self.clients)
+        self._server = ControlServer(self._make_desk(identity, rules_file, history), permissions, self.clients)
         undo.push_async_callback(self._server.close)
 
     def _make_source(self) -> FactSource:
@@ -169,6 +154,15 @@ class Assembly:
         self._undo.enter_context(names_handed_over(engine.names, KeptNames(options.state_dir / "names"), programs))
         return engine
 
+    def _make_saver(self, rules_file: RulesFile, temporary_rules: TemporaryRules) -> RuleSaver:
+        return RuleSaver(
+            rules_file,
+            temporary_rules,
+            clients=self.clients,
+            failures=self._failures,
+            report=lambda loss: self.driver.feed(loss),
+        )
+
     def _open_queues(self, instance: Instance) -> tuple[Queue, Queue]:
         is_alone = self._programs is None  # nobody else tells whose packets are
         queue = Queue(instance.queues[0], copy_range=HEADERS_SIZE, tells_sender=is_alone)
@@ -197,6 +191,17 @@ class Assembly:
             rule_saver=self._rule_saver,
             recorder=self.recorder,
             clients=self.clients,
+        )
+
+    def _make_desk(self, identity: Identity, rules_file: RulesFile, history: History) -> FrontDesk:
+        return FrontDesk(
+            identity,
+            self.driver,
+            rules_file=rules_file,
+            loader=self._loader,
+            reloader=self.reloader,
+            counters=self.counters,
+            history=history,
         )
 
     def _make_end(self) -> Callable[[Flow, int], object]:

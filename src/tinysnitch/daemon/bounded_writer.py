@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.kernel.worker_thread import WorkerThread
-from tinysnitch.store.text_file import PATIENCE_S as LOCK_PATIENCE_S
+from tinysnitch.store.file_lock import PATIENCE_S as LOCK_PATIENCE_S
 
 PATIENCE_S = LOCK_PATIENCE_S + 1.0
 LOOK_S = 0.05

@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 
 from tinysnitch.core.remote_text import LISTS_FOLDER
+from tinysnitch.protocol.framing import DEFAULT_SOCKET
 
 
 class LogFormat(Enum):
@@ -22,7 +23,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     rules: Path = Path("/etc/tinysnitch.rules")
     lists: Path = Path(LISTS_FOLDER)
     state_dir: Path = Path("/var/lib/tinysnitch")
-    socket: Path = Path("/run/tinysnitch/socket")
+    socket: Path = Path(DEFAULT_SOCKET)
     cgroup: Path | None = None  # None: the root of the cgroup2 hierarchy
     timeout_s: float = 60.0
     log: LogFormat = LogFormat.TEXT

@@ -12,9 +12,9 @@ from tinysnitch.core.decision import LEARNING
 from tinysnitch.core.learned_rule import learn_rule
 from tinysnitch.core.records import ConnectionDecided, Record, uid_told_of
 from tinysnitch.core.rule_text import format_rule
+from tinysnitch.daemon.history_budget import HistoryBudget, Share
 from tinysnitch.daemon.log_output import LogOutput
 from tinysnitch.daemon.options import LogFormat
-from tinysnitch.daemon.refusals import Refusals
 from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.log_lines import LogLine, ReadyLine, log_line_of
 from tinysnitch.protocol.log_text import format_text, remarks_on
@@ -31,7 +31,7 @@ class Recorder:
         self._history = history
         self._learned_rules = learned_rules  # None: not observing
         self._early: list[LogLine] | None = []
-        self._refusals = Refusals()
+        self._history_budget = HistoryBudget()
 
     def record(self, record: Record, now: Instant) -> bytes:
         """Write a record to the log and the history; return its line."""
@@ -41,7 +41,7 @@ class Recorder:
             self._log.write(self._format(line, encoded, remarks_on(record)))
         else:
             self._early.append(line)
-        if self._refusals.is_kept(record, now.boot_s):
+        if self._history_budget.has_room(record, now.boot_s):
             self._history.append(encoded, uid_told_of(record))
         if self._learned_rules is not None and isinstance(record, ConnectionDecided):
             self._learn(record, self._learned_rules)
@@ -81,9 +81,5 @@ class Recorder:
 
     def not_kept(self) -> dict[str, int]:
         """Records that are in the log, and not in the history."""
-        return {
-            "packets to ports that no program listens on, in the log alone": self._refusals.to_closed_ports.left_out,
-            "refused visitors, in the log alone": self._refusals.of_visitors.left_out,
-            "questions turned away, in the log alone": self._refusals.turned_away.left_out,
-            "connections of who has too many, in the log alone": self._refusals.of_users,
-        }
+        left_out = self._history_budget.left_out
+        return {f"{share.what}, in the log alone": left_out[share] for share in Share}

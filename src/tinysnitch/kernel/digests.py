@@ -17,14 +17,15 @@ _CHUNK_BYTES = 256 << 10
 
 
 class Digests:
-    """Remembered while device, inode, ctime and size stay; what waits for one, waits with it."""
+    """Remembered while device, inode, ctime and size stay. Whoever asks for one waits until the file is read."""
 
     def __init__(self) -> None:
         self.read_bytes = 0  # so far
         self._known: BoundedTable[tuple[int, int, int, int], str] = BoundedTable(_KEPT)
 
     def read_sha256(self, path: str, most_bytes: int = MAX_BYTES) -> str | None:
-        """Hex digest; None when the file can't be read, is none, or is larger than programs are or is read now."""
+        """Hex digest; None when the file can't be read, is no regular one, or has more than MAX_BYTES. Of one that has
+        more than `most_bytes` only what is remembered is told."""
         try:
             with open(bytes_of(path), "rb", opener=_open_at_once) as file:
                 status = os.fstat(file.fileno())

@@ -1,4 +1,4 @@
-"""Whether the host's file at a path is the one that was executed, and where the paths of scripts lead.
+"""Whether the host's file at a path is the one that was executed, and has stayed so.
 
 The kernel tells a file by its superblock's s_dev and inode. On btrfs and overlayfs stat(2) makes up another st_dev;
 there the mount's own number counts: mnt_id of an O_PATH descriptor, then mountinfo (proc_pid_mountinfo(5)). But btrfs
@@ -7,14 +7,12 @@ counts inodes anew in each subvolume, which anyone can make, so what others than
 
 import os
 import stat
-from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from tinysnitch.core.errors import unless_short
-from tinysnitch.core.raw_text import bytes_of, text_of
+from tinysnitch.core.raw_text import bytes_of
 from tinysnitch.kernel.clock import read_boot_moment_ns
 
-_MAX_PARTS = 128  # of a path and of all links on it, 2 ms: the links of one could have 80,000
 _MINOR_BITS = 20  # include/linux/kdev_t.h
 _SNAPS = ("/snap", "/var/lib/snapd/snap")  # by distribution; to the snap itself it is always the first
 
@@ -105,68 +103,6 @@ def read_executable_device(pid: int) -> int | None:
         return unless_short(error, None)
 
 
-def resolve_file(path: str, uid: int = 0, boot_ns: int = 0) -> str | None:
-    """The regular file that an absolute path leads to, None when there is none.
-
-    A symbolic link counts only if it is root's: its owner may have turned any other one since the program started. Or
-    if it is of the user who runs the program, older than the start (`boot_ns`), and leads to a file of theirs.
-    """
-    current, pending = "", _names(path)
-    mode, parts, is_own = stat.S_IFDIR, 0, False
-    while pending:
-        part, parts = pending.pop(), parts + 1
-        if parts > _MAX_PARTS:
-            return None
-        component = _read_component(f"{current}/{part}", uid, boot_ns) if part != ".." else (stat.S_IFDIR, 0, "..")
-        if component is None:
-            return None
-        mode, owner, link = component
-        if part == "..":
-            current = current.rpartition("/")[0]
-        elif link is None:
-            current = f"{current}/{part}"
-        else:
-            is_own = is_own or owner != 0
-            pending += _names(link)
-            current = "" if link.startswith("/") else current
-    return current if stat.S_ISREG(mode) and not (is_own and owner != uid) else None
-
-
-def may_climb(uid: int, left: Sequence[str], script: str) -> bool:
-    """Whether the folders left still have those above them that they had when a process of this user started: root
-    alone can move them. Or it does not matter, since the script is the user's own, to be changed as they like."""
-    try:
-        return os.stat(bytes_of(script)).st_uid == uid or all(map(_is_fixed, left))
-    except (OSError, ValueError) as error:
-        return unless_short(error, False)
-
-
-def _is_fixed(folder: str) -> bool:
-    """A sticky folder does not keep the owner of a folder in it from moving that: inode(7)."""
-    above = os.lstat(os.path.dirname(bytes_of(folder)))
-    return above.st_uid == 0 and not above.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-
-
-def _names(path: str) -> list[str]:
-    """Components, the last first."""
-    return [part for part in reversed(path.split("/")) if part not in ("", ".")]
-
-
-def _read_component(path: str, uid: int, boot_ns: int) -> tuple[int, int, str | None] | None:
-    """Mode, owner and, for a link of root's or this user's, where it leads; None for what does not count."""
-    try:
-        status = os.lstat(bytes_of(path))
-        if status.st_dev == os.lstat("/proc").st_dev:  # mounted anywhere: `self` is the daemon here, not the program
-            return None
-        if not stat.S_ISLNK(status.st_mode):
-            return status.st_mode, status.st_uid, None
-        if status.st_uid and (status.st_uid != uid or _is_younger(status, boot_ns)):
-            return None
-        return status.st_mode, status.st_uid, text_of(os.readlink(bytes_of(path)))
-    except (OSError, ValueError) as error:
-        return unless_short(error, None)
-
-
 def is_roots_alone(path: str) -> bool:
     """Whether root alone can change the file at an absolute path that has no links, or call another one so.
 
@@ -227,10 +163,11 @@ def is_changed_since(path: str, boot_ns: int) -> bool:
     known). No privilege short of the clock's sets st_ctime, which is at most a clock tick behind: inode(7). A folder
     above that was exchanged is not seen: what is made and deleted in it changes its times, too."""
     try:
-        return boot_ns > 0 and _is_younger(os.stat(bytes_of(path)), boot_ns)
+        return boot_ns > 0 and is_younger(os.stat(bytes_of(path)), boot_ns)
     except (OSError, ValueError) as error:
         return unless_short(error, True)
 
 
-def _is_younger(status: os.stat_result, boot_ns: int) -> bool:
+def is_younger(status: os.stat_result, boot_ns: int) -> bool:
+    """Whether what has this status was changed after a moment on the boot-time clock."""
     return status.st_ctime_ns - read_boot_moment_ns() > boot_ns

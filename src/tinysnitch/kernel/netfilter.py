@@ -5,15 +5,14 @@ kill.
 """
 
 import re
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.kernel import iptables
-from tinysnitch.kernel.netfilter_rules import Family, Jump, RuleSet, RuleWriter, chain_name
+from tinysnitch.kernel.netfilter_rules import Family, RuleSet, RuleWriter, chain_name
 from tinysnitch.kernel.nf_tables import (
     delete_chain,
     delete_rule,
@@ -22,9 +21,18 @@ from tinysnitch.kernel.nf_tables import (
     list_rules,
     read_generation,
 )
+from tinysnitch.kernel.saved_rules import (
+    TABLES,
+    chains_of,
+    holds,
+    is_chain_empty,
+    is_table_empty,
+    render_addition,
+    render_removal,
+    stands,
+    tables_in,
+)
 
-# As they are taken away: whatever looks for what escaped would find that others took its mark, once nobody sets it.
-_TABLES = ("security", "mangle", "filter")
 _BUILT_IN = ("INPUT", "OUTPUT", "POSTROUTING")  # chains that our jumps are in
 # `nat filter/INPUT,OUTPUT mangle/`: of tables that we touch with the built-in chains, unless an older build wrote it.
 _REMARK = re.compile(r'--comment "tables before: ([a-zA-Z,/ ]*)"')
@@ -98,7 +106,7 @@ class Netfilter:
         A family that came since then (modprobe ipv6) is missing, too.
         """
         return self._has_security.keys() >= set(_families()) and all(
-            _holds(_save(family), self._build(family, "", has_security=has_security))
+            holds(_save(family), self._build(family, "", has_security=has_security))
             for family, has_security in self._has_security.items()
         )
 
@@ -111,12 +119,9 @@ class Netfilter:
         return chain in _save(family) or chain in _save_elsewhere(family)[1]
 
     def _stands_in(self, family: Family, saved: str) -> bool:
-        has_security = bool(_chains_of(self._label, saved, "security"))
+        has_security = bool(chains_of(saved, "security", self._label))
         jumps = self._build(family, "", has_security=has_security).jumps
-        rules = list(_rules_in(saved))
-        filled = {(rule.table, rule.chain) for rule in rules}
-        ours = {(table, chain) for table in _TABLES for chain in _chains_of(self._label, saved, table)}
-        return ours <= filled and set(map(_way, jumps)) <= set(map(_way, rules))
+        return stands(saved, self._label, jumps)
 
     def _add(self, family: Family) -> None:
         """Not every kernel has the security table; what it catches besides is a rule of others before our REJECT."""
@@ -169,9 +174,9 @@ class Netfilter:
         """
         before = self._before.get(family)
         if before is not None and iptables.uses_nf_tables(family):
-            for table in _TABLES:
+            for table in TABLES:
                 if table not in _parse_before(before):
-                    is_empty = partial(_is_table_empty, table=table, label=self._label)
+                    is_empty = partial(is_table_empty, table=table, label=self._label)
                     _delete_if(is_empty, family, partial(delete_table, family, table))
 
     def _delete_chains(self, family: Family) -> None:
@@ -181,7 +186,7 @@ class Netfilter:
             for table, chains in _parse_before(before).items():
                 for chain in _BUILT_IN:
                     if chains is not None and chain not in chains:
-                        is_empty = partial(_is_chain_empty, table=table, chain=chain)
+                        is_empty = partial(is_chain_empty, table=table, chain=chain)
                         _delete_if(is_empty, family, partial(delete_chain, family, table, chain))
 
     def _remove_elsewhere(self, family: Family) -> None:
@@ -195,7 +200,7 @@ class Netfilter:
 def _save(family: Family) -> str:
     """What iptables-save prints, with the tables that it cannot read: of their rules, where they are and lead to."""
     saved = iptables.save(family)
-    unreadable = [table for table in _UNREADABLE.findall(saved) if table in _TABLES]
+    unreadable = [table for table in _UNREADABLE.findall(saved) if table in TABLES]
     return saved + "".join(_render_unreadable(family, table) for table in unreadable)
 
 
@@ -219,117 +224,6 @@ def _save_elsewhere(family: Family) -> tuple[str, str]:
     return "", ""
 
 
-def _holds(saved: str, rules: RuleSet) -> bool:
-    """Whether what iptables-save printed has our chains, with as many rules, and all jumps to them."""
-    present = list(_rules_in(saved))
-    counts = Counter((rule.table, rule.chain) for rule in present)
-    has_chains = all(
-        counts[table, chain] == len(body) for table, chains in rules.chains.items() for chain, body in chains.items()
-    )
-    found = Counter(_way(rule) for rule in present if _has_handle(rule))
-    wanted = Counter(_way(jump) for jump in rules.jumps if jump not in present)
-    return has_chains and wanted <= found
-
-
-def _has_handle(rule: Jump) -> bool:
-    return rule.rule.startswith("handle ")
-
-
-def _way(jump: Jump) -> tuple[str, str, str]:
-    """From where to where."""
-    return jump.table, jump.chain, jump.rule.rpartition(" ")[2]
-
-
-def render_addition(rules: RuleSet, saved: str, label: str) -> str:
-    """The restore input that adds the rules to what iptables-save printed, and takes away what an older build had."""
-    lines: list[str] = []
-    for table, chains in rules.chains.items():
-        known = _chains_of(label, saved, table)
-        present = [rule for rule in _rules_in(saved) if rule.table == table]
-        stale = [rule for rule in present if _leads_to(rule, [*known, *chains]) and rule not in rules.jumps]
-        lines.append(f"*{table}")
-        lines += [f":{chain} - [0:0]" for chain in chains]
-        lines += [f"-A {chain} {rule}" for chain, body in chains.items() for rule in body]
-        lines += [f"-D {jump.chain} {jump.rule}" for jump in stale]
-        for chain in dict.fromkeys(jump.chain for jump in rules.jumps if jump.table == table):
-            neighbours = [rule for rule in present if rule.chain == chain and rule not in stale]
-            lines += _place([jump for jump in rules.jumps if (jump.table, jump.chain) == (table, chain)], neighbours)
-        if not any(map(_has_handle, stale)):  # else jumps lead to them until all is loaded: they go with the last of us
-            lines += _render_deletion([chain for chain in known if chain not in chains])
-        lines.append("COMMIT")
-    return "\n".join(lines) + "\n"
-
-
-def _place(jumps: list[Jump], neighbours: list[Jump]) -> list[str]:
-    """Have our jumps of one chain once, in their order, before all other rules of the chain."""
-    ours = [rule for rule in neighbours if rule in jumps]
-    if ours == jumps == neighbours[: len(jumps)]:
-        return []
-    return [f"-D {jump.chain} {jump.rule}" for jump in ours] + [
-        f"-I {jump.chain} 1 {jump.rule}" for jump in jumps[::-1]
-    ]
-
-
-def render_removal(saved: str, label: str) -> str:
-    """The restore input that takes away every chain of the label and every rule that leads to one."""
-    lines: list[str] = []
-    for table in _TABLES:
-        chains = _chains_of(label, saved, table)
-        jumps = [jump for jump in _rules_in(saved) if jump.table == table and _leads_to(jump, chains)]
-        if chains:
-            lines.append(f"*{table}")
-            lines += [f"-D {jump.chain} {jump.rule}" for jump in jumps]
-            lines += _render_deletion(chains)
-            lines.append("COMMIT")
-    return "\n".join(lines) + "\n" if lines else ""
-
-
-def _chains_of(label: str, saved: str, table: str) -> list[str]:
-    return re.findall(rf"^:({re.escape(label)}-[A-Z]+) ", _table_of(saved, table), re.MULTILINE)
-
-
-def _render_deletion(chains: list[str]) -> list[str]:
-    return [f"-F {chain}" for chain in chains] + [f"-X {chain}" for chain in chains]
-
-
-def _leads_to(jump: Jump, chains: list[str]) -> bool:
-    *_match, option, target = f" {jump.rule}".rsplit(" ", 2)
-    return jump.chain not in chains and option in ("-j", "-g") and target in chains
-
-
-def _rules_in(saved: str) -> Iterator[Jump]:
-    table = ""
-    for line in saved.splitlines():
-        if line.startswith("*"):
-            table = line[1:]
-        elif line.startswith("-A "):
-            chain, _blank, rule = line[3:].partition(" ")  # a rule that only counts has no more than its chain
-            yield Jump(table, chain, rule)
-
-
-def _tables_in(saved: str) -> list[str]:
-    return [line[1:] for line in saved.splitlines() if line.startswith("*")]
-
-
-def _table_of(saved: str, table: str) -> str:
-    return saved.partition(f"*{table}\n")[2].partition("\nCOMMIT")[0]
-
-
-def _is_table_empty(saved: str, table: str, label: str) -> bool:
-    """Whether it is there, and but for what is the label's has only built-in chains, that accept, and no rule."""
-    ours = _chains_of(label, saved, table)
-    rules = [rule for rule in _rules_in(saved) if rule.table == table and rule.chain not in ours]
-    chains = [line[1:].split() for line in _table_of(saved, table).splitlines() if line.startswith(":")]
-    is_bare = all(name in ours or policy == "ACCEPT" for name, policy, *_counts in chains)
-    return table in _tables_in(saved) and is_bare and all(_leads_to(rule, ours) for rule in rules)
-
-
-def _is_chain_empty(saved: str, table: str, chain: str) -> bool:
-    """Whether it is there, accepts, and has no rule."""
-    is_used = any((rule.table, rule.chain) == (table, chain) for rule in _rules_in(saved))
-    return not is_used and bool(re.search(rf"^:{chain} ACCEPT ", _table_of(saved, table), re.MULTILINE))
-
-
 def _delete_if(is_empty: Callable[[str], bool], family: Family, delete: Callable[[int], bool]) -> None:
     """`delete` tells whether the generation of the rule set was still the one that was looked at.
 
@@ -346,9 +240,9 @@ def _find_before(family: Family, saved: str) -> str:
     is_made_by_touch = iptables.uses_nf_tables(family)
     words = [
         f"{table}/{','.join(name for name in list_chains(family, table) if name in _BUILT_IN)}"
-        if is_made_by_touch and table in _TABLES
+        if is_made_by_touch and table in TABLES
         else table
-        for table in _tables_in(saved)
+        for table in tables_in(saved)
     ]
     return " ".join(words)
 

@@ -12,7 +12,7 @@ from tinysnitch.core.process import CONTAINER, MEMORY_FILE, Process
 from tinysnitch.core.program import Invocation, NamedProgram, identify_program
 from tinysnitch.core.table import BoundedTable
 from tinysnitch.kernel import bpf_structs as structs
-from tinysnitch.kernel import file_identity, procfs
+from tinysnitch.kernel import file_identity, procfs, trusted_way
 from tinysnitch.kernel.bounded_reader import BoundedReader
 from tinysnitch.kernel.bpf_structs import Image, ProcessEntry
 from tinysnitch.kernel.cgroup_paths import CgroupPaths
@@ -184,10 +184,10 @@ class ProcessBuilder:
         )
         return identify_program(
             invocation,
-            partial(file_identity.resolve_file, uid=image.uid, boot_ns=image.executed_ns),
+            partial(trusted_way.resolve_file, uid=image.uid, boot_ns=image.executed_ns),
             self._extra,
             partial(_is_roots, image),
-            may_climb=partial(file_identity.may_climb, image.uid),
+            may_climb=partial(trusted_way.may_climb, image.uid),
         )
 
     def _ancestors(self, image: Image) -> Iterator[Image]:

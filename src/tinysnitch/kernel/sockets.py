@@ -100,8 +100,8 @@ class SocketDiag:
             found = self._look_up(msgspec.structs.replace(flow, remote_port=0), interface)
         if found or flow.protocol not in (TCP, UDP):
             return found
-        # The look-up passes over sockets bound to another interface, and what came by a VRF has two. All there are are
-        # gone through for that: 0.4 ms where there are none, and anyone may have many: 28 ms for 60,000.
+        # The look-up passes over sockets bound to another interface, and what came by a VRF has two. To find those the
+        # kernel goes through all: 0.4 ms where there are none, and anyone may have many: 28 ms for 60,000.
         if interface and not is_vrf(self._links, interface):
             return None
         is_listening = flow.protocol == TCP and flow.direction is Direction.INBOUND

@@ -12,7 +12,7 @@ from tinysnitch.core.errors import unless_short
 from tinysnitch.core.program import NamedProgram
 from tinysnitch.core.raw_text import bytes_of
 from tinysnitch.kernel.bpf_structs import Image
-from tinysnitch.kernel.file_identity import resolve_file
+from tinysnitch.kernel.trusted_way import resolve_file
 
 
 def find_started_as(image: Image, program: NamedProgram) -> str | None:

@@ -12,6 +12,7 @@ import msgspec
 
 from tinysnitch.core.errors import Malformed
 
+DEFAULT_SOCKET = "/run/tinysnitch/socket"
 MAX_FRAME = 64 * 1024  # bytes of a request, without the newline
 MAX_REPLY = 1024 * 1024  # bytes of one reply object; long replies are many objects
 

@@ -160,9 +160,9 @@ class History:
         self._first = first
 
     def _prune(self, db: sqlite3.Connection, came: int, limit: int) -> int:
-        """Take the oldest rows away: of what is too old twice as many as came, so that no flush takes long; of short
-        ones as many as the long ones that came have pushed over the limit (bytes). Returns the id that all left are
-        behind."""
+        """Take the oldest rows away where there are too many: twice as many as came, so that no flush takes long, and
+        as many again while the file is larger than the limit (bytes): rows that came may be longer than those that go.
+        Returns the id that all left are behind."""
         first, used = self._first, _used_bytes(db)
         last = self._last if used > self._max_bytes else self._last + came - self._max_rows
         while first < last:

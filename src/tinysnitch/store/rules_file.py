@@ -10,16 +10,9 @@ import msgspec
 from tinysnitch.core.errors import RuleSyntaxError, SnitchError
 from tinysnitch.core.rule import Rule
 from tinysnitch.core.rule_text import BYTE_ORDER_MARK, format_rule, is_blank, parse_rule, parse_rules
+from tinysnitch.store.file_lock import PATIENCE_S, LockHeld, locked
 from tinysnitch.store.file_stamp import Stamp, read_stamp
-from tinysnitch.store.text_file import (
-    PATIENCE_S,
-    LockHeld,
-    errors_named,
-    is_being_written,
-    locked,
-    read_text,
-    replace_text,
-)
+from tinysnitch.store.text_file import errors_named, is_being_written, read_text, replace_text
 
 STARTER = """\
 # Rules of tinysnitch, one a line; their order does not matter, the narrower rule wins, then deny.

@@ -9,7 +9,6 @@ import os
 import signal
 import stat
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,7 +16,6 @@ from pathlib import Path
 from tinysnitch.core.errors import NotPermitted, SnitchError, hint_for
 from tinysnitch.core.raw_text import MAX_BYTES, bytes_of, text_of
 
-PATIENCE_S = 2.0  # with whoever holds a lock; to write 100 000 rules takes half a second
 _NULL = os.makedev(1, 3)  # null(4): a file that is always empty, and often meant as one
 _ROOT_HINT = "root too is refused: see whether it is immutable (lsattr), or what else guards it"
 _HINT = "see whether the place is there, and has room"
@@ -30,11 +28,6 @@ _HINTS = {
     errno.EBUSY: "it is mounted there by itself: mount its folder",  # rename(2)
     errno.EFBIG: f"it has more than {MAX_BYTES >> 20} MB: is it the right file?",
 }
-
-
-class LockHeld(SnitchError):
-    def __init__(self, place: Path) -> None:
-        super().__init__(f"{place} is held by another process", "`lslocks` tells which: end it, or let it go on")
 
 
 @contextmanager
@@ -50,47 +43,6 @@ def errors_named(path: Path) -> Iterator[None]:
     except OSError as error:
         hint = hint_for(error, _HINTS.get(error.errno or 0, _HINT))
         raise SnitchError(f"{path}: {error.strerror or error}", hint) from error
-
-
-@contextmanager
-def locked(path: Path, patience_s: float = PATIENCE_S) -> Iterator[None]:
-    """Keep others of us from changing the file between our reading and our writing. Raises LockHeld.
-
-    By a file beside it that only its owner may open, as /etc/.pwd.lock is: whoever may open a file may lock it
-    (flock(2)), and nobody else shall keep us waiting. So not by the folder, which all may open. Only the holder of the
-    lock takes the file away, and whoever waited for one that was taken away tries again with what is there now.
-    What was left by one that was killed meanwhile goes, too.
-    """
-    target = Path(os.path.realpath(path))
-    place = target.with_name(f".{target.name}.lock")
-    deadline_s = time.monotonic() + patience_s
-    while (fd := _lock(place)) is None:
-        if time.monotonic() > deadline_s:
-            raise LockHeld(place)
-        time.sleep(0.005)
-    try:
-        remove_unfinished(target)
-        yield
-    finally:
-        with suppress(OSError):
-            os.unlink(place)
-        os.close(fd)
-
-
-def _lock(place: Path) -> int | None:
-    """A descriptor that holds the lock, or None where another one does, or the file went: others lock a new one."""
-    fd = os.open(place, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.path.samestat(os.fstat(fd), os.lstat(place)):
-            return fd
-    except (BlockingIOError, FileNotFoundError):
-        pass
-    except BaseException:
-        os.close(fd)
-        raise
-    os.close(fd)
-    return None
 
 
 def read_text(path: Path) -> str:

@@ -80,7 +80,7 @@ def _present_process(
     if process.parents:
         yield Line("parents", tuple(_parent_spans(process.parents, parent)))
     user = lookup.find_user(process.uid)
-    yield Line("user", (span_of(user if user else f"uid {process.uid}"),))
+    yield Line("user", (span_of(user or f"uid {process.uid}"),))
     if process.owners:
         yield Line("belongs to", (span_of(", ".join(process.owners)),))
 

@@ -1,0 +1,73 @@
+"""What comes in great numbers: the history keeps the first ones, then one in a while. The log has every one.
+
+Any remote can send as many packets as it likes, in the name of as many machines, to ports that are open or closed; and
+a program can try as many connections when no more questions find room, or where it is allowed to: 127.0.0.0/8 has
+millions of addresses. Kept each, they would push all else out, and what the program did before.
+"""
+
+from collections import Counter
+from enum import Enum
+
+from tinysnitch.core.flow import Direction
+from tinysnitch.core.prompts import TURNED_AWAY
+from tinysnitch.core.records import ConnectionDecided, NameSaid, Record, uid_told_of
+from tinysnitch.core.table import BoundedTable
+from tinysnitch.core.user_share import share_of
+from tinysnitch.core.verdict import Verdict
+from tinysnitch.daemon.pace import Pace
+
+_CAPACITY = 256
+
+
+class Share(Enum):
+    """What comes in great numbers: how many are kept at once, and how many seconds each further one takes."""
+
+    CLOSED_PORTS = "packets to ports that no program listens on", 100, 10.0  # a program tries a service that is not up
+    VISITORS = "refused visitors", 1000, 1.0  # of ports that a program listens on
+    TURNED_AWAY = "questions turned away", 1000, 1.0
+    USER = "connections of who has too many", 20_000, 0.5  # each but root has one: a tenth of the history
+
+    def __init__(self, what: str, burst: int, each_s: float) -> None:
+        self.what = what
+        self.burst = burst
+        self.each_s = each_s
+
+
+class HistoryBudget:
+    def __init__(self) -> None:
+        self.left_out: Counter[Share] = Counter()
+        self._paces: BoundedTable[tuple[Share, int], Pace] = BoundedTable(_CAPACITY)
+
+    def has_room(self, record: Record, now_s: float) -> bool:
+        """Whether the history keeps it, which takes the room. `now_s`: boot-time seconds."""
+        found = _find_share(record)
+        if found is None:
+            return True
+        share, _whose = found
+        pace = self._paces.find(found) or Pace(burst=share.burst, each_s=share.each_s)
+        self._paces.put(found, pace)
+        has_room = pace.may_go(now_s)
+        self.left_out[share] += not has_room
+        return has_room
+
+
+def _find_share(record: Record) -> tuple[Share, int] | None:
+    """Which share a record takes of, and whose that is; 0: everybody's."""
+    if not isinstance(record, ConnectionDecided | NameSaid):
+        return None
+    share = _find_common_share(record) if isinstance(record, ConnectionDecided) else None
+    if share is not None:
+        return share, 0
+    uid = uid_told_of(record)
+    return (Share.USER, share_of(uid)) if uid else None
+
+
+def _find_common_share(record: ConnectionDecided) -> Share | None:
+    connection, decision = record.connection, record.decision
+    if not connection.attribution.is_listening:
+        return Share.CLOSED_PORTS
+    if decision.verdict is not Verdict.DENY:
+        return None
+    if connection.flow.direction is Direction.INBOUND:
+        return Share.VISITORS
+    return Share.TURNED_AWAY if decision.reason.startswith(TURNED_AWAY) else None
