@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import assert_never
 
-from tinysnitch.core.errors import SHORTAGE_HINT, DaemonNotRunning, NotPermitted, SnitchError, is_shortage
+from tinysnitch.core.errors import SHORTAGE_HINT, DaemonNotRunning, NotPermitted, SnitchError, is_shortage, words_of
 from tinysnitch.core.records import MAX_LINES
 from tinysnitch.daemon.control_clients import UNSAVED, ControlClients
 from tinysnitch.daemon.control_peer import ControlPeer
@@ -133,7 +133,7 @@ class ControlServer:
     def _fail(self, peer: ControlPeer, request: msg.Request, error: Exception) -> msg.Refused:
         what = f"a request of uid {peer.right.uid} failed: {type(request).__name__}"
         if is_shortage(error):
-            _log.error("%s: %s", what, error)
+            _log.error("%s: %s", what, words_of(error))
             hint = SHORTAGE_HINT
         else:
             _log.error("%s", what, exc_info=error)
