@@ -62,8 +62,6 @@ def test_a_history_that_cannot_be_read_has_no_newest_line(tmp_path: Path, caplog
     history = History(path := tmp_path / "not there" / "history.db")
     assert f"history {path}: No such file or directory; verdicts" in caplog.text
     assert history.find_newest(b"a") is None
-    (tmp_path / "history.db").write_bytes(b"x" * 9000)
-    assert history.find_newest(b"a") is None
 
 
 def test_lines_come_back_oldest_first_written_or_not(history: History) -> None:
@@ -229,24 +227,23 @@ def test_what_falls_out_meanwhile_is_left_out(history: History) -> None:
 
 
 def test_a_file_that_breaks_while_it_is_read_ends_what_is_read(history: History, tmp_path: Path) -> None:
-    fill(history, 3 * BATCH)
+    lines = fill(history, 3 * BATCH)
     taken = history.read_newest(1000)
-    next(taken)
+    read = [next(taken)]
     history.close()
     (tmp_path / "history.db").write_bytes(b"x" * 9000)
     with pytest.raises(SnitchError, match="cannot be read: file is not a database"):
-        assert len(list(taken)) == _PAGE - 1
+        read += taken
+    assert read == lines[:_PAGE]
 
 
 def test_whoever_reads_a_broken_file_is_told_once(history: History, tmp_path: Path) -> None:
     """No line at all would mean that nothing was decided."""
-    fill(history, 3)
     history.close()
     (tmp_path / "history.db").write_bytes(b"x" * 9000)
     with pytest.raises(SnitchError, match="cannot be read: file is not a database") as told:
         history.read_newest(5)
     assert told.value.hint == f"what can be saved of it is in {tmp_path}/history.db.broken; a new one is begun"
-    assert (tmp_path / "history.db.broken").exists()
     assert list(history.read_newest(5)) == []
 
 
