@@ -1,9 +1,12 @@
 import json
+from pathlib import Path
 
 import pytest
 
 from tests.cli.running import Command
 from tests.daemon.small_desk import RunningServer
+from tinysnitch.daemon.control_permission import Right
+from tinysnitch.store.history import History
 
 
 def test_lines_for_people(running: RunningServer, command: Command) -> None:
@@ -39,3 +42,22 @@ def test_json_lines_are_as_they_were_written(running: RunningServer, command: Co
 def test_a_line_of_another_version_is_shown_as_it_is(running: RunningServer, command: Command) -> None:
     running.desk.history = [b'{"event":"of old"}']
     assert command("log").out == '{"event":"of old"}\n'
+
+
+@pytest.mark.parametrize("follow", [(), ("--follow",)])
+def test_a_history_that_cannot_be_read_is_no_empty_one(
+    running: RunningServer, command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, follow: tuple[str, ...]
+) -> None:
+    path = tmp_path / "none" / "history.db"
+
+    def read_history(limit: int, _right: Right) -> list[bytes]:
+        return list(History(path).read_newest(limit))
+
+    monkeypatch.setattr(running.desk, "read_history", read_history)
+    done = command("log", *follow)
+    assert (done.code, done.out) == (1, "")
+    assert done.err.splitlines() == [
+        f"tinysnitch: error: the history {path} cannot be read: No such file or directory",
+        "tinysnitch: hint: see that its folder is there, and has room; "
+        "`tinysnitch log --follow --lines 0` shows what happens now",
+    ]

@@ -10,7 +10,7 @@ from tests.daemon.small_desk import ALICE, ROOT, Comers, RunningServer, make_pro
 from tinysnitch.client import prompt_client
 from tinysnitch.client.prompt_client import PromptClient
 from tinysnitch.core.choice import Choice, Lifetime
-from tinysnitch.core.errors import DaemonNotRunning, NotPermitted, SnitchError
+from tinysnitch.core.errors import Busy, DaemonNotRunning, NotPermitted, SnitchError
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.protocol.framing import encode_frame
 from tinysnitch.protocol.messages import (
@@ -165,5 +165,5 @@ def test_whoever_finds_no_place_knocks_again(tmp_path: Path, monkeypatch: pytest
     with FullSocket(tmp_path / "s") as full:
         asyncio.run(play(full))
     monkeypatch.setattr(prompt_client, "TIMEOUT_S", 0.1)
-    with FullSocket(tmp_path / "t"), pytest.raises(DaemonNotRunning):
+    with FullSocket(tmp_path / "t"), pytest.raises(Busy, match="does not answer"):
         asyncio.run(PromptClient.connect(tmp_path / "t"))

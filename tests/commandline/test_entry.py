@@ -59,6 +59,24 @@ def test_ctrl_c_that_is_ignored_stays_so(tmp_path: Path) -> None:
     assert process.communicate("\n", timeout=60) == ("False\n", "")
 
 
+@pytest.mark.parametrize(
+    "code",
+    ["raise MemoryError", "def main():\n    raise MemoryError", "raise ImportError('libx.so: failed to map segment')"],
+)
+def test_want_of_memory_is_no_traceback(tmp_path: Path, code: str) -> None:
+    """`ulimit -v`: while it is imported, or later."""
+    (tmp_path / "slow.py").write_text(code)
+    path = f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"
+    done = subprocess.run(
+        [sys.executable, "-c", BEGIN], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path}
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines() == [
+        "tinysnitch: error: too little memory",
+        "tinysnitch: hint: see `ulimit -v`, and whether this machine has any left (`free`)",
+    ]
+
+
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_every_command_begins_here(name: str) -> None:
     module, function = SCRIPTS[name].split(":")

@@ -4,7 +4,15 @@ import errno
 
 import pytest
 
-from tinysnitch.core.errors import DaemonNotRunning, NotPermitted, RuleSyntaxError, SnitchError, hint_for, unless_short
+from tinysnitch.core.errors import (
+    DaemonNotRunning,
+    NotPermitted,
+    RuleSyntaxError,
+    SnitchError,
+    hint_for,
+    unless_short,
+    words_of,
+)
 
 
 def test_an_error_is_its_text_and_a_hint() -> None:
@@ -32,6 +40,12 @@ def test_a_shortage_is_no_answer() -> None:
     for number in (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS):
         with pytest.raises(OSError, match="too few"):
             unless_short(OSError(number, "too few"), "absent")
+    with pytest.raises(MemoryError):
+        unless_short(MemoryError(), "absent")
+
+
+def test_want_of_memory_has_words() -> None:
+    assert (words_of(MemoryError()), words_of(OSError("no"))) == ("too little memory", "no")
 
 
 def test_what_helps_against_a_shortage_is_no_other_place() -> None:

@@ -1,8 +1,19 @@
+import shutil
+import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
 from tinysnitch.core.interpreters import find_interpreter, is_called_like_one
+
+SCRIPTS = {  # that print their arguments
+    "python": "import sys\nprint(*sys.argv[1:])\n",
+    "perl": 'print "@ARGV\n"',
+    "ruby": "puts ARGV.join(' ')",
+    "node": "console.log(...process.argv.slice(2))",
+    "php": "<?php echo implode(' ', array_slice($argv, 1));",
+}
 
 
 @pytest.mark.parametrize(
@@ -111,6 +122,35 @@ def test_find_script(executable: str, argv: list[str], index: int | None) -> Non
     assert interpreter.find_script(argv) == index
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("python3", "-W", "ignore", "-uX", "dev", "-Xutf8", "--check-hash-based-pycs", "never"),
+        ("bash", "--rcfile", "/dev/null"),
+        ("bash", "-euo", "pipefail", "+O", "extglob"),
+        ("dash", "-eo", "nounset"),
+        ("zsh", "--emulate", "sh", "-o", "errexit"),
+        ("perl", "-CSD", "-0777", "-l012"),
+        ("ruby", "--disable", "gems", "--external-encoding", "utf-8", "-E", "utf-8", "--backtrace-limit", "3"),
+        ("node", "--title", "x", "-C", "x", "--max-http-header-size", "8192", "--disable-proto", "delete"),
+        ("php", "-nd", "memory_limit=-1", "-dlog_errors"),
+    ],
+)
+def test_the_interpreters_themselves_agree(tmp_path: Path, command: tuple[str, ...]) -> None:
+    """Each runs the script that stands where the table says, with what is behind it as its arguments."""
+    path, name = shutil.which(command[0], path="/usr/bin:/usr/local/bin:/bin"), command[0].rstrip("3")
+    if path is None:
+        pytest.skip(f"no {name} here")
+    script = tmp_path / "script"
+    script.write_text(SCRIPTS.get(name, 'echo "$*"\n'))
+    argv = [*command, str(script), "a", "-b"]
+    interpreter = find_interpreter(path)
+    assert interpreter is not None
+    assert interpreter.find_script(argv) == len(command)
+    done = subprocess.run([path, *argv[1:]], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "a -b"
+
+
 def test_one_that_nobody_knows_takes_no_options() -> None:
     """What `--` means there is not known: tclsh reads standard input then."""
     interpreter = find_interpreter("/usr/bin/tclsh8.6", ("tclsh8.6",))
@@ -128,7 +168,7 @@ def test_an_extra_path_of_a_known_name_takes_the_options_of_that_one() -> None:
 
 
 @pytest.mark.parametrize("name", ["python3", "bash", "zsh", "perl", "ruby", "node", "php", "java"])
-@pytest.mark.parametrize("word", ["--", "-", "--config", "--snapshot", "--env-", "-o", "-XX:", "-D", "-W"])
+@pytest.mark.parametrize("word", ["--", "-", "--config", "--snapshot", "--env-", "-o", "-XX:", "-D", "-W", "-X"])
 def test_no_argument_takes_long(name: str, word: str) -> None:
     """Whoever starts a program chooses it: of one that has 128 KiB nothing else was judged for a minute."""
     interpreter = find_interpreter(f"/usr/bin/{name}")

@@ -57,7 +57,8 @@ def test_words_know_their_column_and_what_was_quoted() -> None:
         ("a \x1b[0m", 3, "an invisible character"),
         ("a '\u202e'", 3, "an invisible character"),
         ("a \u3164", 3, "an invisible character"),
-        ("a \udcff", 3, "an invisible character"),
+        ("a \udcff", 3, "a byte that is not UTF-8"),
+        ("a \ud800", 3, "an invisible character"),
     ],
 )
 def test_split_words_refuses(line: str, column: int, problem: str) -> None:
@@ -76,10 +77,14 @@ def test_the_hint_tells_how_to_write_what_is_not_finished(line: str, hint: str) 
     assert len(split_words(caught.value.hint.split()[1])) == 1
 
 
-def test_the_hint_tells_how_to_write_an_invisible_character() -> None:
+@pytest.mark.parametrize(
+    ("character", "hint"),
+    [("\u202e", r"write it as $'\u202e'"), ("\udce9", r"save it as UTF-8, or write it as $'\xe9'")],
+)
+def test_the_hint_tells_how_to_write_an_invisible_character(character: str, hint: str) -> None:
     with pytest.raises(BadWord) as caught:
-        split_words("a \u202e")
-    assert caught.value.hint == r"write it as $'\u202e'"
+        split_words(f"a /home/caf{character}")
+    assert caught.value.hint == hint
 
 
 @pytest.mark.parametrize(

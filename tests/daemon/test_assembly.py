@@ -1,6 +1,7 @@
 """The parts of the daemon, put together. The whole way, for real, is in tests/lab."""
 
 import asyncio
+import os
 import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -11,8 +12,9 @@ import pytest
 from tests.daemon.driver_place import fail_with_emfile, until
 from tests.lab.lab import Lab
 from tests.lab.world import WORLD4
-from tinysnitch.daemon import list_loader
-from tinysnitch.daemon.assembly import Assembly, read_extra_interpreters
+from tinysnitch.daemon import list_loader, log_output
+from tinysnitch.daemon.assembly import Assembly, _close_log, read_extra_interpreters
+from tinysnitch.daemon.log_output import LogOutput
 from tinysnitch.daemon.options import Options
 
 
@@ -33,6 +35,21 @@ def test_a_further_interpreter_is_named_by_its_script(lab: Lab, monkeypatch: pyt
     daemon = lab.start_daemon("", timeout_s=0)
     lab.run(["curl", str(script), f"http://{WORLD4}/"])
     assert daemon.wait_connection()["program"] == str(script)
+
+
+def test_what_nobody_takes_of_the_end_of_the_log_is_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(log_output, "CLOSE_S", 0.0)
+    reader, writer = os.pipe()
+    for size in (1, 1 << 20):  # bytes; the pipe takes 64 KiB
+        log = LogOutput(writer)
+        log.write(bytes(size))
+        log.write(b"the end")
+        _close_log(log)
+    assert caplog.messages == ["2 lines at the end of the log were lost: nobody took them from standard output"]
+    os.close(reader)
+    os.close(writer)
 
 
 def test_a_list_that_could_not_be_read_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

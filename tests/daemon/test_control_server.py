@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import socket
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -98,6 +99,20 @@ def test_the_log_is_bounded_and_oldest_first(running: RunningServer) -> None:
     assert [reply.get("count") for reply in replies] == [3, 4, None]
     assert kinds(talk(running, ReadLog(0))) == ["done"]
     assert kinds(talk(running, ReadLog(-5))) == ["done"]
+
+
+@pytest.mark.parametrize("follow", [False, True])
+def test_a_log_that_breaks_while_it_is_read_ends_in_a_refusal(
+    running: RunningServer, monkeypatch: pytest.MonkeyPatch, follow: bool
+) -> None:
+    def read_history(_limit: int, _right: Right) -> Iterator[bytes]:
+        yield running.desk.history[0]
+        raise SnitchError("the history cannot be read", "a hint")
+
+    monkeypatch.setattr(running.desk, "read_history", read_history)
+    with RawClient(running, Hello(), ReadLog(2, follow)) as client:
+        _welcome, line, refusal = client.read(3)
+    assert (line["count"], refusal["message"], refusal["hint"]) == (0, "the history cannot be read", "a hint")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import errno
 import pytest
 
 from tinysnitch.core.clock import Instant
-from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.errors import SHORTAGE_HINT, SnitchError
 from tinysnitch.daemon.failures import TRACEBACK_S, Failures
 
 
@@ -34,14 +34,21 @@ def test_whoever_makes_us_fail_does_not_fill_the_log(caplog: pytest.LogCaptureFi
     caplog.clear()
 
 
-def test_a_shortage_is_told_in_a_line(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(errno.EMFILE, "Too many open files"), "[Errno 24] Too many open files"),
+        (MemoryError(), "too little memory"),
+    ],
+)
+def test_a_shortage_is_told_in_a_line(caplog: pytest.LogCaptureFixture, error: Exception, told: str) -> None:
     def open_one() -> None:
-        raise OSError(errno.EMFILE, "Too many open files")
+        raise error
 
     some = Failures()
     some.attempt(open_one)
-    assert caplog.messages == ["failed: open_one: [Errno 24] Too many open files"]
-    assert (some.count, caplog.records[0].exc_info) == (1, None)
+    assert caplog.messages == [f"failed: open_one: {told}"]
+    assert (some.count, some.last, some.hint, caplog.records[0].exc_info) == (1, told, SHORTAGE_HINT, None)
     caplog.clear()
 
 

@@ -1,7 +1,10 @@
 """Long lists are compiled beside the loop: by real processes, one after the other."""
 
 import asyncio
+import errno
+import itertools
 import os
+import selectors
 import sys
 from pathlib import Path
 from typing import Never
@@ -63,6 +66,25 @@ def test_want_of_memory_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(sys, "executable", str(killed))
     (said,) = asyncio.run(compile_all(ListCompiler(), tmp_path / "ads"))
     assert said == f"{tmp_path / 'ads'}: its reader was killed, for want of memory perhaps"
+
+
+def test_where_the_loop_can_watch_no_more_nobody_waits_for_what_it_will_not_hear(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """epoll_ctl(2): fs.epoll.max_user_watches. All that comes after the process's own end is refused."""
+    register, numbers = selectors.EpollSelector.register, itertools.count()
+
+    def refuse(self: selectors.EpollSelector, file: int, events: int, data: object = None) -> selectors.SelectorKey:
+        if next(numbers):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return register(self, file, events, data)
+
+    async def run() -> list[str]:
+        monkeypatch.setattr(selectors.EpollSelector, "register", refuse)
+        return await compile_all(ListCompiler(limit_s=20), tmp_path / "ads")
+
+    (tmp_path / "ads").write_text("ads.test\n")
+    assert asyncio.run(run()) == [""]
 
 
 def test_who_says_nothing_or_cannot_be_started_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -110,6 +110,7 @@ def test_a_reader_that_stops_holds_the_end_up_for_a_moment_only(
     begun_s = time.monotonic()
     log.close()
     assert 0.1 <= time.monotonic() - begun_s < WAIT_S
+    assert log.lost == 100 - os.read(pipe[0], 1 << 20).count(b"\n") > 0
 
 
 def test_a_reader_that_is_gone_costs_the_lines_only(pipe: tuple[int, int]) -> None:

@@ -3,18 +3,21 @@ import os
 import pwd
 from contextlib import closing
 from pathlib import Path
+from threading import Semaphore
 
 import pytest
 
 from tests.core.transcript import flow_of, whose
 from tests.daemon.driver_place import Place
 from tests.daemon.small_desk import ALICE, ROOT
+from tests.lab.patience import WAIT_S
 from tinysnitch.core.active_rules import ActiveRules
 from tinysnitch.core.errors import NotPermitted, SnitchError
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.own_rules import MAX_LENGTH, MAX_OWN_RULES
 from tinysnitch.core.rule_text import parse_rule
 from tinysnitch.core.verdict import Verdict
+from tinysnitch.daemon import user_ids
 from tinysnitch.daemon.control_permission import Right
 from tinysnitch.daemon.rule_permission import check_new_rule, check_owner, may_see_rule
 from tinysnitch.kernel.clock import read_instant
@@ -92,6 +95,30 @@ def test_an_own_rule_may_name_its_user_also_the_first_one(tmp_path: Path) -> Non
                 place.desk.remove_rule(line, nobody)
             place.reloader.refresh_facts()  # no rule speaks of the name
             assert place.desk.add_rule(line, nobody) == line
+
+    asyncio.run(use())
+
+
+def test_a_name_that_takes_long_to_look_up_is_no_refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever tries again gets the rule: the name is kept, though no rule has it, and the next look is as slow."""
+    may_answer, line = Semaphore(0), "deny user=alice - 23 tcp"
+    monkeypatch.setattr(user_ids, "find_uid", lambda _name: 1000 if may_answer.acquire(timeout=60) else None)
+    monkeypatch.setattr(user_ids, "MOMENT_S", 0.0)
+
+    async def use() -> None:
+        with closing(Place(tmp_path)) as place:
+            for change in (place.desk.add_rule, place.desk.remove_rule):
+                with pytest.raises(SnitchError, match="still being looked up") as told:
+                    change(line, ALICE)
+                assert (told.value.exit_code, "try again" in told.value.hint) == (1, True)
+            may_answer.release()
+            async with asyncio.timeout(WAIT_S):
+                while place.loader.is_awaited(parse_rule(line)):  # noqa: ASYNC110 - nothing there signals an event
+                    await asyncio.sleep(0.001)
+            place.reloader.refresh_facts()
+            assert place.desk.add_rule(line, ALICE) == line
+            assert "alice" not in place.read_log()
+            may_answer.release(100)
 
     asyncio.run(use())
 

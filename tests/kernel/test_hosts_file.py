@@ -1,3 +1,4 @@
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,16 @@ def test_a_file_that_cannot_be_opened_now_has_names_all_the_same(tmp_path: Path)
     (tmp_path / "hosts").write_text("10.0.0.7 nas\n")
     with descriptors_left(0), pytest.raises(OSError, match="Too many open files"):
         read_hosts(tmp_path / "hosts")
+
+
+def test_no_more_room_is_made_than_the_file_takes(tmp_path: Path) -> None:
+    """Where there is little (`ulimit -v`), 64 MB more than it takes end the start."""
+    (tmp_path / "hosts").write_text("10.0.0.7 nas\n")
+    tracemalloc.start()
+    read_hosts(tmp_path / "hosts")
+    _now, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < 1 << 20
 
 
 def test_what_finds_no_room_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

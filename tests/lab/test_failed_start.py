@@ -31,6 +31,20 @@ main()
 NO_PROMPT = "import sys; sys.executable = '/nowhere/python'; from tinysnitch.daemon.main import main; main()"
 
 
+NO_DIAG = """
+from tinysnitch.daemon.main import main
+from tinysnitch.kernel.sockets import SocketDiag
+def refuse(*_request):
+    raise FileNotFoundError
+make = SocketDiag.__init__
+def make_absent(self):
+    make(self)
+    self._netlink.dump = self._netlink.query = refuse
+SocketDiag.__init__ = make_absent
+main()
+"""
+
+
 def traces(lab: Lab) -> list[str]:
     """All that a start could leave, or take away."""
     hooks = [["bpftool", "cgroup", "show", str(lab.cgroup)]]
@@ -72,6 +86,18 @@ def test_by_another_clock_than_the_kernels_nothing_is_enforced(lab: Lab) -> None
     before = traces(lab)
     error = start(lab, front=("unshare", "--time", "--boottime=86400", "--fork"))
     assert error.startswith("tinysnitch: error: the boot-time clock of this time namespace is not the kernel's\n")
+    assert traces(lab) == before
+
+
+@pytest.mark.parametrize("front", [(), NO_BPF], ids=["bpf", "degraded"])
+def test_a_kernel_that_lists_no_sockets_is_told_with_the_modules_it_lacks(lab: Lab, front: list[str]) -> None:
+    """Without BPF each program would be unknown, and nobody would know why."""
+    before = traces(lab)
+    told = start(lab, front=tuple(front), program=(sys.executable, "-c", NO_DIAG)).splitlines()
+    assert told[-2:] == [
+        "tinysnitch: error: the kernel lists no sockets of tcp",
+        "tinysnitch: hint: it needs INET_TCP_DIAG and INET_UDP_DIAG (modprobe tcp_diag udp_diag)",
+    ]
     assert traces(lab) == before
 
 

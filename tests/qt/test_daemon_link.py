@@ -17,6 +17,7 @@ from tests.daemon.small_desk import ALICE, Comers
 from tests.lab.patience import wait_until
 from tests.tui.question_daemon import QuestionDaemon, question_daemon
 from tests.view.sample_prompts import late_prompt, prompt_of
+from tinysnitch.client.connection_error import error_of_silence
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.core.choice import Choice
 from tinysnitch.core.errors import SnitchError
@@ -245,3 +246,24 @@ def test_whoever_finds_no_place_knocks_again_at_once(
             listener.wait(DaemonGreeted())
         listener.link.close()
     assert listener.told[0] == DaemonGreeted()
+
+
+def test_whoever_finds_no_place_for_long_is_told_and_goes_on(
+    application: QGuiApplication, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As in a terminal."""
+    monkeypatch.setattr(daemon_link, "TIMEOUT_S", 0.05)
+    monkeypatch.setattr(daemon_link, "RETRY_MS", 10)
+    with FullSocket(tmp_path / "s") as full:
+        listener = Listener(tmp_path / "s")
+        wait_until(lambda: QTest.qWait(5) or len(listener.told) > 1)
+        full.make_room()
+        QTest.qWait(200)
+        full.server.setblocking(False)
+        with full.server.accept()[0] as peer:
+            peer.send(encode_frame(Welcome()))
+            listener.wait(DaemonGreeted())
+        listener.link.close()
+    error = error_of_silence(tmp_path / "s")
+    assert listener.told[0] == ConnectionLost(f"{error} ({error.hint})", is_gone=False)
+    assert capsys.readouterr().err == f"tinysnitch: {error}; it is tried again each second\n"

@@ -340,6 +340,15 @@ def test_who_left_finds_the_question_as_old_as_it_is(stage: Stage) -> None:
     assert after.deadline_s == pytest.approx(before.deadline_s, abs=0.01)
 
 
+def test_in_a_suspend_the_time_of_a_question_goes_on(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage.ask(1)
+    boot = time.clock_gettime
+    monkeypatch.setattr(time, "clock_gettime", lambda clock: boot(clock) + 3600)
+    wait_until(lambda: QTest.qWait(5) or "0 s, then deny" in stage.texts())
+    stage.ask(2)
+    assert stage.agent.state.questions[2].deadline_s > time.monotonic()
+
+
 def test_the_time_in_an_edited_rule_is_of_the_clock_as_it_is_now(stage: Stage) -> None:
     stage.tell(QuestionOpened(prompt_of(1)))  # in 2023, as its daemon believed
     stage.wait_paint()

@@ -83,7 +83,7 @@ def test_read_gives_rules_and_errors_with_their_place(file: RulesFile) -> None:
     write(file, TEXT)
     loaded = file.read()
     assert [format_rule(rule) for rule in loaded.rules] == ["allow a.example 443 tcp", "deny b.example - -"]
-    assert [str(error) for error in loaded.errors] == [f"{file.path}:4:10: an invisible character"]
+    assert [str(error) for error in loaded.errors] == [f"{file.path}:4:10: a byte that is not UTF-8"]
 
 
 def test_what_others_write_is_an_edit_and_what_we_write_is_none(file: RulesFile) -> None:

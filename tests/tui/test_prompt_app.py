@@ -57,6 +57,18 @@ def test_how_long_the_answer_holds_is_told(tmp_path: Path) -> None:
     play(tmp_path / "s", script)
 
 
+def test_in_a_suspend_the_time_of_a_question_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    boot = time.clock_gettime
+
+    async def script(daemon: QuestionDaemon, app: PromptApp, _pilot: Pilot[None]) -> None:
+        daemon.open(prompt_of(1))
+        await until_ready(app)
+        monkeypatch.setattr(time, "clock_gettime", lambda clock: boot(clock) + 3600)
+        await see(app, " 0 s, then deny")
+
+    play(tmp_path / "s", script)
+
+
 def test_keys_typed_ahead_do_nothing(tmp_path: Path) -> None:
     async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
         daemon.open(prompt_of(1))

@@ -125,6 +125,21 @@ def test_quoted_arguments_stay_one_covered_piece() -> None:
     assert [span.text for span in rule if span.is_covered][-3:] == ["-", "'a  b'", "-"]
 
 
+def test_time_goes_on_in_a_suspend() -> None:
+    """By the clock of the daemon, where ours stands still; what is asked afterwards has all of its time."""
+    state = opened()
+    for ahead_s in (7000.0, 7000.9):  # of the second part was read when we had no processor
+        state.note_boot_clock(ahead_s)
+    state.handle(QuestionOpened(prompt_of()), 0.0)
+    state.note_boot_clock(7030.0)
+    assert (shown(state, 15.0).seconds_left, shown(state, 15.0).fraction_left) == (15, 0.25)
+    state.note_boot_clock(7130.0)
+    assert shown(state, 15.0).seconds_left == 0
+    state.handle(QuestionClosed(1, "no answer"), 15.0)
+    state.handle(QuestionOpened(prompt_of(2)), 15.0)
+    assert shown(state, 16.0).seconds_left == 59
+
+
 def test_time_left_is_told_as_number_and_part_of_the_whole() -> None:
     view = shown(opened(connection_of()), at_s=15.0)
     assert (view.seconds_left, view.fraction_left) == (45, 0.75)

@@ -28,6 +28,12 @@ def error_of_end(path: str | Path) -> SnitchError:
     return DaemonNotRunning(f"the daemon on {path} ended the connection", hint)
 
 
+def error_of_silence(path: str | Path) -> Busy:
+    """It is there, and takes nobody in, or says nothing."""
+    hint = "it may be stopped or overloaded, or others take each place at its socket; see its log"
+    return Busy(f"the daemon on {path} does not answer", hint)
+
+
 def error_of_refusal(refusal: Refused) -> SnitchError:
     """The daemon's refusal as the exception that carries its exit code."""
     kinds = {kind.exit_code: kind for kind in (NotUnderstood, DaemonNotRunning, NotPermitted)}

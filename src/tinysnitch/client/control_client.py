@@ -12,6 +12,7 @@ from tinysnitch.client.connection_error import (
     error_of_end,
     error_of_malformed,
     error_of_refusal,
+    error_of_silence,
     error_of_version,
 )
 from tinysnitch.client.knock import AGAIN_S, TIMEOUT_S, knock
@@ -99,14 +100,14 @@ class ControlClient:
         except (BrokenPipeError, ConnectionResetError):
             return  # what the daemon said before it closed can still be read
         except TimeoutError:
-            raise _silence(self._path) from None
+            raise error_of_silence(self._path) from None
 
     def _read_frames(self) -> Iterator[bytes]:
         while True:
             try:
                 data = self._socket.recv(_CHUNK)
             except TimeoutError:
-                raise _silence(self._path) from None
+                raise error_of_silence(self._path) from None
             except ConnectionResetError:
                 data = b""
             if not data:
@@ -142,12 +143,8 @@ def _connect(path: str | Path, timeout_s: float) -> socket.socket:
             time.sleep(AGAIN_S)
     except TimeoutError:
         sock.close()
-        raise _silence(path) from None
+        raise error_of_silence(path) from None
     except OSError as error:
         sock.close()
         raise error_of_connect(error, path) from error
     return sock
-
-
-def _silence(path: str | Path) -> SnitchError:
-    return SnitchError(f"the daemon on {path} does not answer", "it may be stopped or overloaded; see its log")

@@ -1,5 +1,6 @@
 """The first step to the daemon's socket. Anyone may knock there as fast as they like, and whoever finds all places in
-which to wait for the daemon taken (listen(2)) is turned away at once. So whoever is to come in knocks again.
+which to wait for the daemon taken (listen(2)) is turned away at once. So whoever is to come in knocks again. Where that
+is in vain for TIMEOUT_S a command ends with an error; a prompt says so, and goes on.
 """
 
 import os

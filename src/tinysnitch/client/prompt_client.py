@@ -17,6 +17,7 @@ from tinysnitch.client.connection_error import (
     error_of_greeting,
     error_of_malformed,
     error_of_refusal,
+    error_of_silence,
 )
 from tinysnitch.client.knock import AGAIN_S, TIMEOUT_S, knock
 from tinysnitch.core.errors import SnitchError
@@ -59,7 +60,7 @@ class PromptClient:
 
     @classmethod
     async def connect(cls, path: str | Path) -> "PromptClient":
-        """Raises DaemonNotRunning, NotPermitted or another SnitchError."""
+        """Raises DaemonNotRunning, Busy, NotPermitted or another SnitchError."""
         reader, writer = await asyncio.open_unix_connection(sock=await _connect(path), limit=MAX_REPLY)
         try:
             welcome = await _read_welcome(path, reader)
@@ -153,7 +154,7 @@ async def _connect(path: str | Path) -> socket.socket:
                 await asyncio.sleep(AGAIN_S)
     except TimeoutError:
         sock.close()
-        raise error_of_end(path) from None
+        raise error_of_silence(path) from None
     except OSError as error:
         sock.close()
         raise error_of_connect(error, path) from error

@@ -8,6 +8,12 @@ import signal
 import sys
 from importlib import import_module
 
+_NO_MEMORY = (
+    "tinysnitch: error: too little memory\n"
+    "tinysnitch: hint: see `ulimit -v`, and whether this machine has any left (`free`)"
+)
+_NO_ROOM = "failed to map segment"  # for a library, in the words of dlopen(3)
+
 
 def tinysnitch() -> None:
     begin("tinysnitch.cli.main")
@@ -46,6 +52,13 @@ def begin(module: str, function: str = "main") -> None:
     handler = signal.getsignal(signal.SIGINT)
     if handler is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    main = getattr(import_module(module), function)
-    signal.signal(signal.SIGINT, handler)
-    main()
+    try:
+        main = getattr(import_module(module), function)
+        signal.signal(signal.SIGINT, handler)
+        main()
+    except MemoryError:
+        sys.exit(_NO_MEMORY)
+    except ImportError as error:
+        if _NO_ROOM not in str(error):
+            raise
+        sys.exit(_NO_MEMORY)

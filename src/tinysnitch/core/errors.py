@@ -49,7 +49,12 @@ class Malformed(ValueError):
 
 def is_shortage(error: BaseException | None) -> bool:
     """Whether there were too few descriptors, or too little memory or room in the kernel, just then."""
-    return isinstance(error, OSError) and error.errno in _SHORTAGES
+    return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _SHORTAGES)
+
+
+def words_of(error: BaseException | None) -> str:
+    """Python says nothing of why it has no memory."""
+    return "too little memory" if isinstance(error, MemoryError) else str(error)
 
 
 def hint_for(error: OSError, hint: str) -> str:

@@ -1,8 +1,8 @@
 """The table of known interpreters: where they live and how each finds its script among its arguments.
 
 An option that no entry names ends the search without a script. Left out on purpose: options that read code from
-elsewhere (`-c`, `-e`, `-m`, `--require`, `-javaagent:`, `-X pycache_prefix=`), from standard input (`-`, `-s`,
-Python's `-i` after the script), or change the directory.
+elsewhere (`-c`, `-e`, `-m`, `--require`, `-javaagent:`, `-X pycache_prefix=`, `-d auto_prepend_file=`), from standard
+input (`-`, `-s`, Python's `-i` after the script), or change the directory.
 """
 
 import re
@@ -20,8 +20,7 @@ IsRoots = Callable[[str], bool]  # whether root alone can change the file that w
 class Interpreter(msgspec.Struct, frozen=True):
     name: str  # pattern of the file's name
     plain: str = r"(?!)"  # pattern of options that are one word
-    with_value: str = r"(?!)"  # pattern of options that take the next word too
-    value: str = r".*"  # pattern of that word
+    with_value: str = r"(?!)"  # pattern of options that take the next word too, as in `_VALUE`
     script_option: str | None = None  # the option whose value is the script
     has_operand: bool = True  # the first word that is not an option is the script
     has_end: bool = True  # and so is the word behind `--`
@@ -30,19 +29,17 @@ class Interpreter(msgspec.Struct, frozen=True):
         """Index of the script in argv, None when it runs none."""
         position = 1
         while position < len(argv):
-            step = self._classify(argv[position])
+            step = self._classify(argv[position : position + 3])
             if step == 0:
                 return self._find_operand(argv, position)
-            if step == 2 and not all(map(_pattern(self.value).fullmatch, argv[position + 1 : position + 2])):
-                return None
             position += step
         return None
 
-    def _classify(self, word: str) -> int:
-        """How many words the option takes; 0: it ends the options."""
-        if _pattern(self.plain).fullmatch(word):
+    def _classify(self, words: Sequence[str]) -> int:
+        """How many words the option takes that is the first of them; 0: it ends the options."""
+        if _pattern(self.plain).fullmatch(words[0]):
             return 1
-        return 2 if _pattern(self.with_value).fullmatch(word) else 0
+        return 2 if _pattern(self.with_value).match("".join(f"{word}\0" for word in words)) else 0
 
     def _find_operand(self, argv: Sequence[str], position: int) -> int | None:
         word = argv[position]
@@ -59,8 +56,16 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 SHELL = r"bash|busybox|csh|dash|elvish|fish|ksh(?:93)?|mksh|nu|sh|tcsh|xonsh|zsh"  # of the file's name
 PYTHON = r"python(?:\d+(?:\.\d+)*t?)?"
+_VALUE = r"\0[^\0]*\0"  # behind the option: any word. Each ends with NUL, which none contains
 # No name of the option that `-s` is: zshoptions(1), dash(1). Names are short: one of 128 KiB would be looked through.
-_NOT_STDIN = r"(?=.{0,64}\Z)(?!.*(?i:s_*t_*d_*i_*n)).*"
+_NOT_STDIN = r"\0(?=[^\0]{0,64}\0)(?![^\0]*(?i:s_*t_*d_*i_*n))[^\0]*\0"
+_PYTHON_FLAG = "[bBdEIOPqRsStuvx]"
+# Of `-X`: none that says where compiled code lies (`pycache_prefix`) or what to import first (`presite`).
+_PYTHON_X = (
+    r"(?:dev|faulthandler|importtime|int_max_str_digits|no_debug_ranges|perf|perf_jit|showrefcount|tracemalloc|utf8"
+    r"|warn_default_encoding|frozen_modules|cpu_count|gil|disable[-_]remote[-_]debug|thread_inherit_context"
+    r"|context_aware_warnings|lazy_imports)(?:=[a-z\d]{0,20})?"
+)
 _SHELL = "[abefhiklmnprtuvxBCEHPT]"
 # node takes `_` for `-` in the names of its options. So many letters at most: to look for a word at each place of one
 # that has 128 KiB would take a minute.
@@ -69,42 +74,64 @@ _NODE_CODE = (
     rf"require|import|(?:experimental[-_])?loader|eval|print|run|env[-_]{_NODE_NAME}|input[-_]type"
     rf"|{_NODE_NAME}(?:snapshot|config|policy){_NODE_NAME}"
 )
+_NODE_VALUED = (
+    "conditions|title|disable-warning|dns-result-order|unhandled-rejections|max-http-header-size|inspect-port"
+    "|debug-port|diagnostic-dir|redirect-warnings|report-(?:dir|directory|filename|signal)|heapsnapshot-signal"
+    "|trace-event-(?:categories|file-pattern)|tls-(?:cipher-list|keylog)|disable-proto|icu-data-dir|v8-pool-size"
+)
+_RUBY_VALUED = "encoding|(?:ex|in)ternal-encoding|backtrace-limit|parser"
+_JAVA_VALUED = "add-(?:opens|exports|reads|modules)|enable-native-access"
+# A line of php.ini: of most others the value is, or names, code; and a line break in it would begin another.
+_PHP_SETTING = (
+    r"(?:memory_limit|max_execution_time|display_errors|display_startup_errors|error_reporting|log_errors|html_errors"
+    r"|phar\.readonly|zend\.assertions|pcre\.jit|default_socket_timeout)(?:=[A-Za-z\d_-]{0,64})?"
+)
 
 INTERPRETERS = (
     Interpreter(  # python(1); Python/getopt.c
         PYTHON,
-        plain=r"-[bBdEIOPqRsStuvx]+|-[bBdEIOPqRsStuvx]*W.+",
-        with_value=r"-[bBdEIOPqRsStuvx]*W|--check-hash-based-pycs",
+        plain=rf"-{_PYTHON_FLAG}+|-{_PYTHON_FLAG}*(?:W.+|X{_PYTHON_X})",
+        with_value=rf"-{_PYTHON_FLAG}*(?:W{_VALUE}|X\0{_PYTHON_X}\0)|--check-hash-based-pycs{_VALUE}",
     ),
-    Interpreter(  # bash(1), dash(1): `o` and `O` in a cluster take the next word
+    Interpreter(  # bash(1), dash(1): `o` and `O` in a cluster take the next word; what `--rcfile` names `-i` reads
         r"bash|dash|sh|ash",
         plain=rf"[-+]{_SHELL}+|--(?:login|noediting|noprofile|norc|posix|restricted|verbose)",
-        with_value=rf"[-+]{_SHELL}*[oO]{_SHELL}*",
-        value=_NOT_STDIN,
+        with_value=rf"[-+]{_SHELL}*[oO]{_SHELL}*{_NOT_STDIN}|--(?:rcfile|init-file){_VALUE}[^-+\0]",
     ),
-    Interpreter(
-        r"zsh(?:-\d+(?:\.\d+)*)?", plain=r"[-+][defilnrtuvx]+", with_value=r"[-+][defilnrtuvx]*o", value=_NOT_STDIN
-    ),  # zshoptions(1)
-    Interpreter(r"perl(?:\d+(?:\.\d+)*)?", plain=r"-[wWXtTUsc]+"),  # perlrun(1)
+    Interpreter(  # zsh(1), zshoptions(1)
+        r"zsh(?:-\d+(?:\.\d+)*)?",
+        plain=r"[-+][defilnrtuvx]+",
+        with_value=rf"[-+][defilnrtuvx]*o{_NOT_STDIN}|--emulate\0(?:[ck]?sh|zsh)\0",
+    ),
+    Interpreter(  # perlrun(1): no value is a word of its own
+        r"perl(?:\d+(?:\.\d+)*)?", plain=r"-[wWXtTUsc]+|-C[\dIOEioADSLa]*|-0(?:[0-7]*|[xX][\da-fA-F]+)|-l[0-7]*"
+    ),
     Interpreter(  # ruby(1)
         r"ruby(?:\d+(?:\.\d+)*)?",
-        plain=r"-[wvdU]+|-W[\w:-]*|-E.+|--(?:yjit|jit|verbose|debug)|--(?:en|dis)able[-=].+|--encoding=.+",
-        with_value=r"-E|--encoding",
+        plain=r"-[wvdU]+|-W[\w:-]*|-E.+|--(?:yjit|jit|verbose|debug)|--(?:en|dis)able[-=].+"
+        rf"|--(?:{_RUBY_VALUED})=.+",
+        with_value=rf"(?:-E|--(?:{_RUBY_VALUED}|(?:en|dis)able)){_VALUE}",
     ),
     Interpreter(  # node(1); V8's options take their value after `=` only
         r"node(?:js)?(?:-?\d+)?",
         plain=rf"--(?!(?:{_NODE_CODE})=)[\w-]{{1,64}}=.*|--(?:inspect|inspect-brk|expose-gc|no-warnings|no-deprecation"
         r"|trace-warnings|trace-deprecation|trace-uncaught|enable-source-maps|preserve-symlinks|throw-deprecation"
         r"|use-openssl-ca|use-system-ca|watch)",
-        with_value=r"-C|--(?:conditions|title|disable-warning|dns-result-order|unhandled-rejections)",
+        with_value=rf"(?:-C|--(?:{_NODE_VALUED})){_VALUE}",
     ),
-    Interpreter(r"php(?:\d+(?:\.\d+)*)?", plain=r"-[neqCH]+", script_option="-f", has_end=False),  # php(1)
+    Interpreter(  # php(1)
+        r"php(?:\d+(?:\.\d+)*)?",
+        plain=rf"-[neqCH]+|-d{_PHP_SETTING}",
+        with_value=rf"-[neqCH]*d\0{_PHP_SETTING}\0",
+        script_option="-f",
+        has_end=False,
+    ),
     Interpreter(  # java(1): with -jar the class path is not used
         r"java",
         plain=r"-X(?:ms|mx|mn|ss)\w+|-XX:[+-]\w+|-XX:(?!On|Flags|VMOptions|CRaC|Shared|AOT)\w+=.*|-D(?!java\.(?:ext|endorsed|home|library|class|system)|sun\.boot|jdk\.).+"
         r"|-(?:ea|da|esa|dsa|server|client|showversion)|-(?:ea|da):.+|-(?:verbose|Xlog):.+|--enable-preview"
-        r"|--(?:add-opens|add-exports|add-reads|enable-native-access)=.+",
-        with_value=r"-cp|-classpath|--class-path|--(?:add-opens|add-exports|add-reads|enable-native-access)",
+        rf"|--(?:{_JAVA_VALUED})=.+",
+        with_value=rf"(?:-cp|-classpath|--(?:class-path|{_JAVA_VALUED})){_VALUE}",
         script_option="-jar",
         has_operand=False,
     ),

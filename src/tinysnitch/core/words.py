@@ -177,4 +177,7 @@ def _refuse_invisible(chunk: str, column: int) -> None:
         return
     for character in chunk:
         if unicodedata.category(character) in _INVISIBLE_CATEGORIES or character in BLANKS:
-            raise BadWord("an invisible character", f"write it as {quote_word(character)}", column)
+            as_word = f"write it as {quote_word(character)}"
+            if "\udc80" <= character <= "\udcff":
+                raise BadWord("a byte that is not UTF-8", f"save it as UTF-8, or {as_word}", column)
+            raise BadWord("an invisible character", as_word, column)

@@ -1,6 +1,7 @@
 """Puts together what the daemon consists of in user space, each part with its undo, and sets it going."""
 
 import asyncio
+import logging
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -62,6 +63,8 @@ from tinysnitch.store.temporary_rules import TemporaryRules
 HEADERS_SIZE = 1280  # bytes of a packet that is judged: all headers are in the first ones (RFC 7112 5, RFC 8200 5)
 RESET_TAKES_S = 1.0  # it comes by loopback, at once but on a very busy machine
 
+_log = logging.getLogger(__name__)
+
 
 def read_extra_interpreters(environment: Mapping[str, str]) -> tuple[str, ...]:
     """TINYSNITCH_TRIMS: further interpreters, names or whole paths, separated by blanks or commas."""
@@ -89,7 +92,7 @@ class Assembly:
         self._loader = RuleLoader(rules_file, self.fact_source)
         history = self._open_history()
         log = LogOutput(sys.stdout.fileno())
-        undo.callback(log.close)
+        undo.callback(_close_log, log)
         learned_rules = LearnedRules(options.state_dir / LEARNED_RULES) if options.is_learning else None
         self.recorder = Recorder(log, options.log, history, learned_rules)
         temporary_rules = TemporaryRules(options.state_dir / "temporary.rules")
@@ -236,3 +239,13 @@ class Assembly:
         if self._loader.errors and self._options.is_learning:
             first = self._loader.errors[0]
             raise SnitchError(f"the rules file does not load: {first}", first.hint or "mend it, or leave --learn out")
+
+
+def _close_log(log: LogOutput) -> None:
+    """What nobody takes of the end is not in the log, nor is that it was lost."""
+    before = log.lost
+    log.close()
+    if log.lost > before:
+        _log.warning(
+            "%d lines at the end of the log were lost: nobody took them from standard output", log.lost - before
+        )

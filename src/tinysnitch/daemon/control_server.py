@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import assert_never
 
-from tinysnitch.core.errors import SHORTAGE_HINT, DaemonNotRunning, NotPermitted, SnitchError, is_shortage
+from tinysnitch.core.errors import SHORTAGE_HINT, DaemonNotRunning, NotPermitted, SnitchError, is_shortage, words_of
 from tinysnitch.core.records import MAX_LINES
 from tinysnitch.daemon.control_clients import UNSAVED, ControlClients
 from tinysnitch.daemon.control_peer import ControlPeer
@@ -126,15 +126,14 @@ class ControlServer:
         try:
             return self._frames(peer, request)
         except SnitchError as error:
-            refusal = msg.Refused(str(error), error.hint, error.exit_code)
+            return iter((_refusal(error),))
         except Exception as error:
-            refusal = self._fail(peer, request, error)
-        return iter((encode_frame(refusal),))
+            return iter((encode_frame(self._fail(peer, request, error)),))
 
     def _fail(self, peer: ControlPeer, request: msg.Request, error: Exception) -> msg.Refused:
         what = f"a request of uid {peer.right.uid} failed: {type(request).__name__}"
         if is_shortage(error):
-            _log.error("%s: %s", what, error)
+            _log.error("%s: %s", what, words_of(error))
             hint = SHORTAGE_HINT
         else:
             _log.error("%s", what, exc_info=error)
@@ -157,11 +156,10 @@ class ControlServer:
 
     def _log_frames(self, peer: ControlPeer, request: msg.ReadLog) -> Iterator[bytes]:
         limit = min(max(request.limit, 0), MAX_LINES)
-        lines = (line + b"\n" for line in (self._desk.read_history(limit, peer.right) if limit else ()))
-        if not request.follow:
-            return itertools.chain(lines, (_DONE,))
-        self.clients.add_follower(peer)
-        return lines
+        lines = self._desk.read_history(limit, peer.right) if limit else ()
+        if request.follow:
+            self.clients.add_follower(peer)
+        return _frames_of_log(lines, () if request.follow else (_DONE,))
 
     def _values(self, request: msg.Request, right: Right) -> Iterable[msg.Reply]:
         match request:
@@ -202,6 +200,21 @@ class ControlServer:
 
     def _make_peer(self) -> ControlPeer:
         return ControlPeer(self, next(self._ids))
+
+
+def _frames_of_log(lines: Iterable[bytes], end: Iterable[bytes]) -> Iterator[bytes]:
+    """They are read as they are taken, which may fail halfway."""
+    try:
+        for line in lines:
+            yield line + b"\n"
+    except SnitchError as error:
+        yield _refusal(error)
+    else:
+        yield from end
+
+
+def _refusal(error: SnitchError) -> bytes:
+    return encode_frame(msg.Refused(str(error), error.hint, error.exit_code))
 
 
 async def _refuse_comers(server: asyncio.Server) -> None:

@@ -9,7 +9,7 @@ import stat
 import time
 from typing import Self
 
-from tinysnitch.core.errors import is_shortage
+from tinysnitch.core.errors import is_shortage, words_of
 from tinysnitch.daemon.log_output import LogOutput
 from tinysnitch.protocol.log_text import escape
 
@@ -65,7 +65,7 @@ class ErrorLog(logging.Handler):
         self._next_s[kind] = now_s + _LIKE_IT_S
         error = record.exc_info[1] if record.exc_info else None
         if is_shortage(error):  # nobody's bug: told in a line
-            record.msg, record.args, record.exc_info = f"{kind}: {error}", (), None
+            record.msg, record.args, record.exc_info = f"{kind}: {words_of(error)}", (), None
         return True
 
     def __enter__(self) -> Self:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 
 from tinysnitch.core.clock import Instant
-from tinysnitch.core.errors import SHORTAGE_HINT, SnitchError, is_shortage
+from tinysnitch.core.errors import SHORTAGE_HINT, SnitchError, is_shortage, words_of
 from tinysnitch.kernel.clock import read_instant
 
 TRACEBACK_S = 1.0  # at most one in this time: whoever finds a way to make us fail must not fill the log
@@ -37,13 +37,13 @@ class Failures:
         """Of the exception that is being handled."""
         self.count += 1
         now_s, error = self._clock().boot_s, sys.exception()
-        self.last, self.hint = str(error), _hint_of(error)
+        self.last, self.hint = words_of(error), _hint_of(error)
         if now_s >= self._next_traceback_s:
             self._next_traceback_s = now_s + TRACEBACK_S
             if self.hint == BUG_HINT:
                 _log.exception("failed: %s", what)
             else:
-                _log.error("failed: %s: %s", what, error)
+                _log.error("failed: %s: %s", what, self.last)
 
 
 def _hint_of(error: BaseException | None) -> str:

@@ -37,6 +37,8 @@ from tinysnitch.store.rules_file import RulesFile
 _USERS = 64
 _SUM_HINT = "a file's sum is read once a rule asks for it: `tinysnitch rules add` it, then let the program try again"
 
+_AWAITED_HINT = "try again in a moment, or write the uid instead of the user's name (`id -u`)"
+
 
 class FrontDesk:
     def __init__(
@@ -171,9 +173,12 @@ class FrontDesk:
     def _learn_words(self, rule: Rule, right: Right) -> None:
         """What a rule's path leads to, and who its user is, must be known before it is judged or in force.
 
-        Not of one that will be neither: the log would tell of a list of a rule that nobody has.
+        Not of one that will be neither: the log would tell of a list of a rule that nobody has. Raises SnitchError
+        where that takes longer than verdicts may wait.
         """
         if right.sees_all or not find_excess(rule):
+            if self._loader.is_awaited(rule):
+                raise SnitchError("the user or list that the rule names is still being looked up", _AWAITED_HINT)
             self._driver.feed(*self._loader.read_facts((*self._engine.rules, rule)))
 
     def _reload(self, right: Right) -> None:

@@ -48,7 +48,7 @@ from tinysnitch.kernel.netns import read_netns_cookie, read_netns_inode
 from tinysnitch.kernel.packet_socket_watch import PacketSocketWatch
 from tinysnitch.kernel.probe import find_hidden, find_missing
 from tinysnitch.kernel.seed import seed
-from tinysnitch.kernel.sockets import SocketDiag
+from tinysnitch.kernel.sockets import SocketDiag, check_lists
 from tinysnitch.protocol.log_lines import ReadyLine, format_time
 from tinysnitch.store.kept_arguments import KeptArguments
 from tinysnitch.store.rules_file import RulesFile
@@ -64,6 +64,7 @@ _log = logging.getLogger(__name__)
 async def run_daemon(options: Options) -> None:
     """Until it is stopped. Raises SnitchError when it cannot start."""
     check_boot_clock()
+    check_lists()
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # asyncio's own would wait for a name service that hangs
     stop = Stop()
     # Its default is to end us; once the rules are loaded it has them read again.

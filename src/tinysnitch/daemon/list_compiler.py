@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 LIMIT_S = 300.0
 _MODULE = "tinysnitch.store.compile_list"
@@ -36,32 +38,44 @@ class ListCompiler:
         done(problem)
 
     async def _run(self, source: Path, target: Path) -> str:
+        """What it says goes to a file: of a pipe that the loop cannot watch (epoll_ctl(2)) we would hear no end."""
         command = [sys.executable, "-I", "-m", _MODULE, str(source), str(target)]
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *command,
-                stdin=asyncio.subprocess.DEVNULL,
-                stderr=asyncio.subprocess.PIPE,
-                start_new_session=True,  # a Ctrl-C in our terminal is for us
-            )
-        except OSError as error:
-            return f"cannot start {sys.executable}: {error.strerror}"
+        with ExitStack() as stack:
+            try:
+                said = stack.enter_context(os.fdopen(os.memfd_create("said"), "rb"))
+                process = await asyncio.create_subprocess_exec(
+                    *command,
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stderr=said,
+                    start_new_session=True,  # a Ctrl-C in our terminal is for us
+                )
+            except OSError as error:
+                return f"cannot start {sys.executable}: {error.strerror}"
+            return await self._wait(process, source) or _find_problem(process, source, said)
+
+    async def _wait(self, process: asyncio.subprocess.Process, source: Path) -> str:
+        """Until it has ended, but not for ever."""
         try:
             async with asyncio.timeout(self._limit_s):
-                _, said = await process.communicate()
+                await process.wait()
         except TimeoutError:
             return f"{source}: not read within {self._limit_s:.0f} s"
         finally:
             await _end(process)
-        if process.returncode == -signal.SIGKILL:
-            return f"{source}: its reader was killed, for want of memory perhaps"
-        lines = said.decode("utf-8", "replace").splitlines()
-        return "" if process.returncode == 0 else (lines or [f"{source}: reading it failed"])[-1]
+        return ""
 
     async def close(self) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def _find_problem(process: asyncio.subprocess.Process, source: Path, said: BinaryIO) -> str:
+    if process.returncode == -signal.SIGKILL:
+        return f"{source}: its reader was killed, for want of memory perhaps"
+    said.seek(0)
+    lines = said.read().decode("utf-8", "replace").splitlines()
+    return "" if process.returncode == 0 else (lines or [f"{source}: reading it failed"])[-1]
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -54,9 +54,10 @@ class LogOutput:
                 self._is_waiting = True
 
     def close(self) -> None:
-        """Give a slow reader a last chance, then let go."""
+        """Give a slow reader a last chance, then let go: what it has not taken is lost."""
         self._stop_waiting()
         self._send_rest()
+        self._lose_rest()
         if self._was_blocking:
             os.set_blocking(self._fd, True)
         os.close(self._fd)
@@ -81,11 +82,14 @@ class LogOutput:
             return
         except OSError as error:  # the reader is gone for good: a log that nobody reads stops no firewall
             self.failure = error
-            self.lost += self._pending.lstrip(b"\n").count(b"\n")
-            self._pending.clear()
+            self._lose_rest()
         else:
             self._ends_line = self._pending.endswith(b"\n", 0, size)
             del self._pending[:size]
+
+    def _lose_rest(self) -> None:
+        self.lost += self._pending.lstrip(b"\n").count(b"\n")
+        self._pending.clear()
 
     def _stop_waiting(self) -> None:
         if self._is_waiting:

@@ -52,6 +52,10 @@ class RuleLoader:
             return (), (RuleSyntaxError(path, 1, 1, problem, error.hint or "it must be a file that can be read"),)
         return (*loaded.rules, *self._file.unsaved), _first_of(loaded.errors)
 
+    def is_awaited(self, rule: Rule) -> bool:
+        """Whether a list or user that it names is on its way."""
+        return self._source.is_awaited(mentions_of((rule,)))
+
     def read_facts(self, rules: Iterable[Rule]) -> list[Event]:
         """Addresses, resolvers and the like, when they are others now; and what is newly wrong with lists.
 

@@ -15,6 +15,7 @@ from tinysnitch.kernel.user_database import find_uid
 
 MOMENT_S = 0.2  # most name services read a file, which takes less than a millisecond
 MAX_LOOKS = 16  # for new names: threads
+MAX_LATE = 64  # names
 AGAIN_S = 1.0  # how soon a look is tried again that lacked descriptors or memory
 
 _Uids = dict[str, int | None]  # None: nobody has the name
@@ -39,17 +40,19 @@ class UserIds:
         self._changed = changed
         self._known: _Uids = {}
         self._new: list[_Look] = []  # that go on, each in a thread
+        self._late = set[str]()  # of those that are known: for whoever was told to ask again
         self._is_looking = False
         self._is_stale = False  # somebody asked during the look: what was found may be older than that
         self._is_closed = False
 
     def find(self, names: frozenset[str]) -> _Uids:
         """Of these users, and no others any more, as far as that is known yet."""
-        self._known = {name: uid for name, uid in self._known.items() if name in names}
+        self._late -= names
+        self._known = {name: uid for name, uid in self._known.items() if name in names or name in self._late}
         if self._known:
             self._look_again()
         self._find_new(names)
-        return dict(self._known)
+        return {name: uid for name, uid in self._known.items() if name in names}
 
     def is_awaited(self, names: frozenset[str]) -> bool:
         """Whether it is not known yet of one of these whether there is such a user."""
@@ -79,6 +82,7 @@ class UserIds:
     def _found_new(self, look: _Look) -> None:
         if look in self._new:  # else it was waited for
             self._new.remove(look)
+            self._late = (self._late if len(self._late) < MAX_LATE else set()) | look.names
             self._take(look.found or dict.fromkeys(look.names))
 
     def _look_again(self) -> None:

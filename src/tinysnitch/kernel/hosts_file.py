@@ -3,6 +3,7 @@
 Loopback and unspecified addresses are left out: they stand for this machine, and in lists of blocked names for nothing.
 """
 
+import os
 from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
@@ -24,13 +25,17 @@ class Hosts(msgspec.Struct, frozen=True):
 
 
 def read_hosts(path: Path = HOSTS) -> Hosts:
-    """A file that is not there has no names; one too large to be read has lost them all."""
+    """A file that is not there has no names; one too large to be read has lost them all.
+
+    As much is asked for as there is: Python makes room for all that a read may bring, and there may not be so much.
+    """
     try:
         with path.open("rb") as file:
-            text = file.read(MAX_BYTES + 1)
+            size = os.fstat(file.fileno()).st_size
+            text = file.read(size) if size <= MAX_BYTES else None
     except OSError as error:
         return unless_short(error, Hosts())
-    return parse_hosts(text.decode(errors="replace")) if len(text) <= MAX_BYTES else Hosts(lost=1)
+    return Hosts(lost=1) if text is None else parse_hosts(text.decode(errors="replace"))
 
 
 def parse_hosts(text: str) -> Hosts:

@@ -148,6 +148,14 @@ class SocketDiag:
         return found
 
 
+def check_lists() -> None:
+    """Raises SnitchError where the kernel finds no TCP or UDP sockets for us: a look-up tells just that there is none,
+    and programs would be unknown without a word."""
+    with SocketDiag() as sockets:
+        for protocol in (TCP, UDP):
+            sockets.list_sockets(protocol, states=0)
+
+
 def parse_socket(protocol: int, payload: bytes) -> DiagSocket:
     """A struct inet_diag_msg; attributes after it are left alone. Raises Malformed."""
     if len(payload) < _ANSWER.size:

@@ -1,5 +1,6 @@
 """Stays attached to the daemon, through its restarts, in Qt's own loop: nothing is polled while it is there."""
 
+import math
 import socket
 import time
 from collections import deque
@@ -17,8 +18,9 @@ from tinysnitch.client.connection_error import (
     error_of_greeting,
     error_of_malformed,
     error_of_refusal,
+    error_of_silence,
 )
-from tinysnitch.client.knock import AGAIN_S, knock
+from tinysnitch.client.knock import AGAIN_S, TIMEOUT_S, knock
 from tinysnitch.client.user_names import find_user
 from tinysnitch.commandline.notes import print_note
 from tinysnitch.core.errors import Busy, DaemonNotRunning, Malformed, SnitchError
@@ -69,6 +71,7 @@ class QtDaemonLink:
         self._fail = fail
         self._socket: socket.socket | None = None
         self._notifiers: dict[_Kind, QSocketNotifier] = {}
+        self._give_up_s = math.inf  # when it is told that we find no place
         self._is_welcome = False
         self._is_told = False  # that there is no daemon for us
         self._unsent = bytearray()  # what the socket had no room for
@@ -86,8 +89,9 @@ class QtDaemonLink:
             self._end(error)
             return
         if self._socket is None:
-            self._retry.start(KNOCK_AGAIN_MS)
+            self._knock_again()
             return
+        self._give_up_s = math.inf
         for kind, act in ((_Kind.Read, self._read), (_Kind.Write, self._write)):
             self._notifiers[kind] = QSocketNotifier(self._socket.fileno(), kind)
             self._notifiers[kind].activated.connect(act)
@@ -105,8 +109,18 @@ class QtDaemonLink:
             raise error_of_connect(error, self._path) from error
         return None
 
+    def _knock_again(self) -> None:
+        """At once, but not for ever without a word."""
+        now = time.monotonic()
+        self._give_up_s = min(self._give_up_s, now + TIMEOUT_S)
+        if now < self._give_up_s:
+            self._retry.start(KNOCK_AGAIN_MS)
+        else:
+            self._end(error_of_silence(self._path))
+
     def close(self) -> None:
         self._retry.stop()
+        self._give_up_s = math.inf
         for notifier in self._notifiers.values():
             notifier.setEnabled(False)
         self._notifiers.clear()

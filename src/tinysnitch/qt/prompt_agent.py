@@ -88,6 +88,7 @@ class PromptAgent:
 
     def tell(self, event: Event) -> None:
         """News of the questions."""
+        self._look_at_clocks()
         if self._is_left and isinstance(event, QuestionOpened) and event.prompt.prompt_id not in self.state.questions:
             self._come_back()
         self.state.handle(event, time.monotonic())
@@ -124,13 +125,18 @@ class PromptAgent:
         self._show()
 
     def _advance(self, event: Event, now: float) -> None:
-        self.state.wall_ahead_s = time.time() - time.monotonic()
+        self._look_at_clocks()
         effect = self.state.handle(event, now)
         if isinstance(effect, Answers) and self.link:
             self.link.answer(effect)
         elif isinstance(effect, Leave):
             self._hide_or_leave()
         self._show()
+
+    def _look_at_clocks(self) -> None:
+        now = time.monotonic()
+        self.state.wall_ahead_s = time.time() - now
+        self.state.note_boot_clock(time.clock_gettime(time.CLOCK_BOOTTIME) - now)
 
     # coming and going
 
@@ -168,6 +174,7 @@ class PromptAgent:
             self._hide()
             return
         self._hide_by_s = math.inf
+        self._look_at_clocks()
         self.state.guard.note_awake(time.monotonic())
         view = self._view()
         self._window.is_editor = self.state.page is Page.EDIT

@@ -1,6 +1,7 @@
 """What was decided, on disk: log lines in a SQLite file, newest kept, written in batches.
 
-Nothing here raises into the daemon: what a full or broken disk takes away is counted as lost.
+What a full or broken disk takes away is counted as lost, and raises nothing into the daemon. Only who reads the lines
+is told that they cannot be read: none would mean that nothing was decided.
 """
 
 import logging
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
+from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.records import MAX_LINES
 
 BATCH = 128  # lines that are written at once
@@ -46,6 +48,7 @@ class History:
     def __init__(self, path: Path, max_rows: int = MAX_LINES, max_bytes: int = MAX_BYTES) -> None:
         self.lost = 0  # lines
         self._path = path
+        self._aside = path.with_name(f"{path.name}.broken")
         self._max_rows = max_rows
         self._max_bytes = max_bytes
         self._pending: list[tuple[bytes, int | None]] = []
@@ -97,14 +100,13 @@ class History:
         """The newest lines, of one user or all, the oldest of them first; those that are not written yet included.
 
         Which these are is certain now; they are read a few at a time, as they are taken: together they may be as large
-        as the file. What falls out of it meanwhile is left out.
+        as the file. What falls out of it meanwhile is left out. Raises SnitchError, halfway too.
         """
         waiting = [line for line, whose in self._pending if uid in (None, whose)][-limit:] if limit > 0 else []
         try:
             after = self._find_start(limit - len(waiting), uid)
         except (sqlite3.Error, OSError) as error:
-            self._fail(error)
-            return iter(waiting)
+            raise self._fail_to_read(error) from error
         return chain(self._read_rows(after, self._last, uid), waiting)
 
     def find_newest(self, beginning: bytes) -> bytes | None:
@@ -188,18 +190,27 @@ class History:
             after = page[-1][0]
 
     def _read_page(self, after: int, last: int, uid: int | None) -> list[tuple[int, bytes]]:
-        """The next rows; none at their end, or when they cannot be read."""
+        """The next rows; none at their end."""
         query, whose = (_PAGE_OF_ALL, ()) if uid is None else (_PAGE_OF_USER, (uid,))
         try:
             return self._connect().execute(query, (*whose, after, last, _PAGE)).fetchall()
         except (sqlite3.Error, OSError) as error:
-            self._fail(error)
-            return []
+            raise self._fail_to_read(error) from error
+
+    def _fail_to_read(self, error: Exception) -> SnitchError:
+        self._fail(error)
+        hint = (
+            "see that its folder is there, and has room; `tinysnitch log --follow --lines 0` shows what happens now"
+            if self._was_failing
+            else f"what can be saved of it is in {self._aside}; a new one is begun"
+        )
+        return SnitchError(f"the history {self._path} cannot be read: {_reason_of(error)}", hint)
 
     def _fail(self, error: Exception) -> None:
         if not self._was_failing:
-            reason = getattr(error, "strerror", None) or error
-            _log.warning("history %s: %s; verdicts go on, lines are lost until it works again", self._path, reason)
+            _log.warning(
+                "history %s: %s; verdicts go on, lines are lost until it works again", self._path, _reason_of(error)
+            )
         self._was_failing = True
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte is the primary code
         if code in _BROKEN:
@@ -209,15 +220,14 @@ class History:
 
     def _move_aside(self) -> None:
         self._disconnect()
-        aside = self._path.with_name(f"{self._path.name}.broken")
         try:
-            self._path.replace(aside)
+            self._path.replace(self._aside)
             for ending in ("-wal", "-shm"):
                 self._path.with_name(f"{self._path.name}{ending}").unlink(missing_ok=True)
         except OSError as error:
             _log.warning("history %s is broken and cannot be moved aside: %s", self._path, error.strerror)
             return
-        _log.warning("history %s was broken; it is now %s and a new one is begun", self._path, aside)
+        _log.warning("history %s was broken; it is now %s and a new one is begun", self._path, self._aside)
         self._was_failing = False
 
     def _disconnect(self) -> None:
@@ -228,6 +238,10 @@ class History:
                 db.close()
             except sqlite3.Error as error:
                 _log.warning("history %s: %s", self._path, error)
+
+
+def _reason_of(error: Exception) -> object:
+    return getattr(error, "strerror", None) or error
 
 
 def _used_bytes(db: sqlite3.Connection) -> int:

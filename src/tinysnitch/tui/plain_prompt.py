@@ -198,12 +198,17 @@ class PlainPrompt:
         self._show()
 
     def _advance(self, event: Event, now: float) -> None:
-        self._state.wall_ahead_s = time.time() - time.monotonic()
+        self._look_at_clocks()
         effect = self._state.handle(event, now)
         if isinstance(effect, Answers):
             self._link.send(effect)
         elif isinstance(effect, Leave):
             self.leave()
+
+    def _look_at_clocks(self) -> None:
+        now = time.monotonic()
+        self._state.wall_ahead_s = time.time() - now
+        self._state.note_boot_clock(time.clock_gettime(time.CLOCK_BOOTTIME) - now)
 
     # the terminal
 
@@ -224,6 +229,7 @@ class PlainPrompt:
         self._show_alarm.set(None)
         if self._is_ending:
             return
+        self._look_at_clocks()
         view = present_prompt(self._state, Instant(time.monotonic(), time.time()), self._lookup)
         notice = escape_text(self._state.notice)
         if self._shown_edit and (self._state.page is not Page.EDIT or notice != self._shown_notice):

@@ -159,13 +159,18 @@ class PromptApp(App[None], inherit_bindings=False):
         self.tell(ScreenRegained())
 
     def _advance(self, event: Event, now: float) -> None:
-        self.state.wall_ahead_s = time.time() - time.monotonic()
+        self._look_at_clocks()
         effect = self.state.handle(event, now)
         if isinstance(effect, Answers):
             self._link.send(effect)
         elif isinstance(effect, Leave):
             self.run_worker(self._leave())
         self._draw_soon()
+
+    def _look_at_clocks(self) -> None:
+        now = time.monotonic()
+        self.state.wall_ahead_s = time.time() - now
+        self.state.note_boot_clock(time.clock_gettime(time.CLOCK_BOOTTIME) - now)
 
     async def _leave(self) -> None:
         await self._link.finish()
@@ -182,6 +187,7 @@ class PromptApp(App[None], inherit_bindings=False):
         self._set_ticker()
 
     def _redraw(self) -> None:
+        self._look_at_clocks()
         self.state.guard.note_awake(time.monotonic())
         self._widget.redraw()
 

@@ -59,6 +59,7 @@ class Page(Enum):
 
 _EDIT_KEY = next(key.names[0] for key in KEYS if key.effect is Act.EDIT)
 _SCOPES = tuple(RemoteScope)  # each wider than the one before
+_SUSPEND_S = 1.0  # less is what passes between a look at one clock and at another
 
 
 class PromptState:
@@ -73,6 +74,7 @@ class PromptState:
         self.trouble = ""  # what is wrong until the daemon says that it is over
         self.is_connected = False
         self.wall_ahead_s = 0.0  # wall clock minus the clock of `handle`; kept by the front end, since it may be set
+        self._boot_ahead_s: float | None = None
         self._is_for_user = False  # our answers are rules for our own user alone
         self._selected_id: int | None = None
         self._selected_s = 0.0
@@ -112,6 +114,18 @@ class PromptState:
     def next_change_s(self) -> float | None:
         """When the question in sight begins to take keys; None while nobody knows, or with none in sight."""
         return self.guard.ready_s if self.selected else None
+
+    def note_boot_clock(self, ahead_s: float) -> None:
+        """By how much that clock is ahead of the one of `handle`, which may stand still in a suspend: there the time of
+        the questions goes on. To be told before `handle`, and before anything is shown."""
+        if self._boot_ahead_s is None:
+            self._boot_ahead_s = ahead_s
+        slept_s = ahead_s - self._boot_ahead_s
+        if slept_s < _SUSPEND_S:
+            return
+        self._boot_ahead_s = ahead_s
+        for number, each in tuple(self.questions.items()):
+            self.questions.change(number, deadline_s=each.deadline_s - slept_s, opened_s=each.opened_s - slept_s)
 
     def handle(self, event: Event, now: float) -> Effect | None:
         """What to do besides showing the state again."""
