@@ -110,6 +110,41 @@ def test_a_server_that_asks_who_its_visitors_are_is_known_by_their_addresses() -
     assert "allow 4" in engine.queue(inbound(50001), again)
 
 
+@pytest.mark.parametrize("args", [(f"http://{SHOP}/",), ("-p", "22", f"root@{SHOP}"), (f"--host={SHOP}:443",)])
+@pytest.mark.parametrize("choice", [yes(), no()])
+def test_an_address_that_the_program_was_given_is_not_asked_about_by_one_name_after_the_other(
+    args: tuple[str, ...], choice: Choice
+) -> None:
+    """They are what others asked for, end within minutes, and the next one is another."""
+    engine, who = Transcript(), whose(args=args)
+    engine.resolve("shop.test", SHOP, whose(8, "/usr/bin/wget"))
+    engine.queue(flow_of(1), who)
+    told = engine.answer(1, choice)
+    assert any(line.startswith(f"write {choice.verdict.value} {SHOP} 443 tcp /usr/bin/curl ") for line in told)
+    engine.resolve("other.test", SHOP, whose(9, "/usr/bin/wget"))
+    assert not [line for line in engine.queue(flow_of(2), who) if line.startswith("ask ")]
+    engine.wait(3600)
+    assert not [line for line in engine.queue(flow_of(3), who) if line.startswith("ask ")]
+
+
+@pytest.mark.parametrize(
+    ("asker", "args", "hosts"),
+    [
+        (CURL, (f"--resolve=shop.test:443:{SHOP}",), ()),  # it asked for the name all the same
+        (whose(8), (f"{SHOP}0", f"1{SHOP}", f"{SHOP}.test"), ()),  # other addresses, another name
+        (whose(8), (SHOP,), ("shop.test",)),  # of /etc/hosts, which lasts
+    ],
+)
+def test_otherwise_it_is_asked_about_by_its_name(
+    asker: Attribution, args: tuple[str, ...], hosts: tuple[str, ...]
+) -> None:
+    engine = Transcript()
+    engine.say(ev.FactsChanged(replace(WITH_RESOLVER, hosts={parse_address(SHOP): hosts})))
+    engine.resolve("shop.test", SHOP, asker)
+    engine.queue(flow_of(), whose(args=args))
+    assert [line for line in engine.answer(1, yes()) if line.startswith("write allow shop.test 443 tcp ")]
+
+
 @pytest.mark.parametrize(
     ("line", "remote"),
     [("ask *.shop.test - -src", "shop.test"), ("ask - 22 -src", "10.0.0.5"), ("ask 10.0.0.0/8 - -src", "10.0.0.5")],
