@@ -162,7 +162,15 @@ def _present_trouble(state: PromptState) -> tuple[str, ...]:
 
 def _present_notice(state: PromptState) -> str:
     """News that stands is shown as a warning, and not again as news."""
-    return escape_text(state.notice) if state.notice != state.trouble else ""
+    return escape_text(state.notice) + _count_unanswered(state) if state.notice != state.trouble else ""
+
+
+def _count_unanswered(state: PromptState) -> str:
+    """For whoever comes back to the last of them alone."""
+    others = state.unanswered_count - 1 if state.is_unanswered_told else 0
+    if others < 1:
+        return ""
+    return f"; so were {others} others" if others > 1 else "; so was another one"
 
 
 def _present_why(question: OpenQuestion, earlier: EarlierAnswers) -> str:
