@@ -8,7 +8,7 @@ from tinysnitch.core import events as ev
 from tinysnitch.core.asking import NOBODY_ASKS, Asking, asking_of
 from tinysnitch.core.choice import Choice, Lifetime
 from tinysnitch.core.commands import Report
-from tinysnitch.core.flow import UDP, parse_address
+from tinysnitch.core.flow import ICMP, ICMPV6, UDP, parse_address
 from tinysnitch.core.process import Attribution, AttributionSource
 from tinysnitch.core.records import ConnectionDecided
 from tinysnitch.core.remote_words import RemoteWords
@@ -98,6 +98,17 @@ def test_an_answer_for_what_comes_in_goes_by_a_name_that_lasts(
     engine.resolve("shop.test", PEER, asker)
     engine.queue(inbound(protocol=UDP), who)
     assert f"write allow shop.test 22 udp-src {program}" in engine.answer(1, yes())
+
+
+@pytest.mark.parametrize("protocol", [ICMP, ICMPV6])
+def test_who_pings_this_machine_is_asked_about_once_whatever_names_are_looked_up(protocol: int) -> None:
+    """The kernel answers pings, but nobody has told it a name of who sends them, as of a tunnel's other end."""
+    engine, ping = Transcript(), inbound(0, 0, protocol=protocol)
+    engine.resolve("shop.test", PEER, CURL)
+    engine.queue(ping, KERNEL)
+    assert "write allow 10.0.0.5 - icmp-src kernel" in engine.answer(1, yes())
+    engine.resolve("other.test", PEER, whose(8))
+    assert not [line for line in engine.queue(replace(ping, local_port=9), KERNEL) if line.startswith("ask ")]
 
 
 def test_a_server_that_asks_who_its_visitors_are_is_known_by_their_addresses() -> None:

@@ -20,11 +20,12 @@ from tinysnitch.core.clock import Instant
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.decision import Decision
 from tinysnitch.core.facts import Facts
-from tinysnitch.core.flow import TCP, Direction, format_address
+from tinysnitch.core.flow import ICMP, TCP, Direction, format_address
 from tinysnitch.core.given_address import is_address_given
 from tinysnitch.core.link_talk import is_from_lan, is_link_talk
 from tinysnitch.core.name_source import NameSource
 from tinysnitch.core.process import AttributionSource, ProcessKey
+from tinysnitch.core.protocol_text import general_protocol
 from tinysnitch.core.remote_words import RemoteWords
 from tinysnitch.core.rule import Rule
 from tinysnitch.core.ruleset import Contest, Ruleset
@@ -188,9 +189,15 @@ def _find_lasting_address(connection: Connection) -> str | None:
     is_named_for_long = (
         (connection.is_name_sure and connection.flow.protocol != TCP)
         or connection.name_source is NameSource.HOSTS
-        or connection.attribution.source is AttributionSource.KERNEL  # names.py, 4
+        or _is_told_to_kernel(connection)
     )
     return None if is_named_for_long else address
+
+
+def _is_told_to_kernel(connection: Connection) -> bool:
+    """Whether it may be a tunnel or a mount, whose other end somebody told the kernel (names.py, 4): no ping is."""
+    is_kernels = connection.attribution.source is AttributionSource.KERNEL
+    return is_kernels and general_protocol(connection.flow.protocol) != ICMP
 
 
 def _wall_end(rule: Rule, now: Instant) -> float:
