@@ -122,13 +122,13 @@ class ActiveRules:
         """The connection as people are asked about it, with what an answer's rule has to test."""
         words = self.remote_words
         asking = asking_of(decision.asking, connection.name, words, _find_lasting_address(connection))
+        asked = msgspec.structs.replace(connection, asking=asking)
         if decision.asking:
-            return msgspec.structs.replace(connection, asking=asking)
+            return asked
         return msgspec.structs.replace(
-            connection,
-            asking=asking,
-            is_link_talk=is_link_talk(connection, words),
-            is_from_lan=is_from_lan(connection, words),
+            asked,
+            is_link_talk=is_link_talk(asked, words),
+            is_from_lan=is_from_lan(asked, words),
         )
 
     def explain(self, connection: Connection, now: Instant) -> Contest:
