@@ -12,10 +12,13 @@ from tinysnitch.core.name_source import NameSource
 
 
 def is_address_given(connection: Connection) -> bool:
-    """Whether the program goes to the remote because its address is among the arguments, and not by its name."""
+    """Whether the program goes to the remote because its address is among the arguments, and not by its name, which it
+    asked for or was given too."""
     process = connection.attribution.process
     is_by_name = connection.is_name_sure or connection.name_source is NameSource.HOSTS
     if process is None or is_by_name or connection.flow.direction is Direction.INBOUND:
+        return False
+    if connection.name and any(connection.name in arg for arg in process.args):  # curl --resolve shop.test:443:ADDRESS
         return False
     address = format_address(connection.flow.remote)
     return any(_has_whole(arg, address) for arg in process.args if address in arg)
