@@ -145,13 +145,13 @@ def test_a_question_is_shown_with_its_connection() -> None:
     assert view.lines
 
 
-@pytest.mark.parametrize(("count", "others"), [(1, ""), (2, "; so was another one"), (13, "; so were 12 others")])
-def test_who_comes_back_is_told_how_many_questions_nobody_answered(count: int, others: str) -> None:
+@pytest.mark.parametrize(("count", "told"), [(1, "denied"), (2, "2 denied, the last"), (13, "13 denied, the last")])
+def test_who_comes_back_is_told_how_many_questions_nobody_answered(count: int, told: str) -> None:
     """Not of the last one alone: its program is not the only one that was refused meanwhile."""
     state = opened(*[connection_of()] * count)
     for number in range(1, count + 1):
         state.handle(QuestionClosed(number, "no answer within 60 s"), 60.0)
-    assert shown(state).notice == f"no answer within 60 s, denied: curl wants to reach shop.test{others}"
+    assert shown(state).notice == f"no answer within 60 s, {told}: curl wants to reach shop.test"
     assert state.notice == "no answer within 60 s, denied: curl wants to reach shop.test"  # in lines each has one
 
 

@@ -47,6 +47,7 @@ from tinysnitch.view.prompt_events import (
 )
 from tinysnitch.view.questions import Questions
 
+DENIED = ", denied"  # behind the reason of a question whose time ended
 NEWS_S = 5.0  # with nothing in sight but what became of an answer
 
 
@@ -167,7 +168,7 @@ class PromptState:
         question = self.questions.pop(prompt_id)
         if question is None:
             return
-        verdict = ", denied" if reason.startswith(NO_ANSWER) else ""
+        verdict = DENIED if reason.startswith(NO_ANSWER) else ""
         told = f"{reason}{verdict}: {present_title(question.prompt.connection)}"
         if question.is_sent:  # of our own answer we are told more
             self._ended = {prompt_id: told}
