@@ -71,5 +71,6 @@ done
 is_on=1
 bound_log </dev/null >/dev/null 2>&1 &
 bounder=$!
-echo "tinysnitch is on: rules in /etc/tinysnitch.rules, log in $LOG. Ctrl-C takes it away again."
+echo "tinysnitch is on: rules in /etc/tinysnitch.rules, log in $LOG"
+echo "Ctrl-C takes it away again."
 "$BIN/tinysnitch" prompt

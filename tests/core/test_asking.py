@@ -8,7 +8,7 @@ from tinysnitch.core import events as ev
 from tinysnitch.core.asking import NOBODY_ASKS, Asking, asking_of
 from tinysnitch.core.choice import Choice, Lifetime
 from tinysnitch.core.commands import Report
-from tinysnitch.core.flow import UDP, parse_address
+from tinysnitch.core.flow import ICMP, ICMPV6, UDP, parse_address
 from tinysnitch.core.process import Attribution, AttributionSource
 from tinysnitch.core.records import ConnectionDecided
 from tinysnitch.core.remote_words import RemoteWords
@@ -100,6 +100,17 @@ def test_an_answer_for_what_comes_in_goes_by_a_name_that_lasts(
     assert f"write allow shop.test 22 udp-src {program}" in engine.answer(1, yes())
 
 
+@pytest.mark.parametrize("protocol", [ICMP, ICMPV6])
+def test_who_pings_this_machine_is_asked_about_once_whatever_names_are_looked_up(protocol: int) -> None:
+    """The kernel answers pings, but nobody has told it a name of who sends them, as of a tunnel's other end."""
+    engine, ping = Transcript(), inbound(0, 0, protocol=protocol)
+    engine.resolve("shop.test", PEER, CURL)
+    engine.queue(ping, KERNEL)
+    assert "write allow 10.0.0.5 - icmp-src kernel" in engine.answer(1, yes())
+    engine.resolve("other.test", PEER, whose(8))
+    assert not [line for line in engine.queue(replace(ping, local_port=9), KERNEL) if line.startswith("ask ")]
+
+
 def test_a_server_that_asks_who_its_visitors_are_is_known_by_their_addresses() -> None:
     """The name is that of this process: for the next one, after a restart, a rule by name would not hold."""
     engine, again = Transcript(), whose(9, "/usr/sbin/sshd")
@@ -108,6 +119,41 @@ def test_a_server_that_asks_who_its_visitors_are_is_known_by_their_addresses() -
     assert "write allow 10.0.0.5 22 tcp-src /usr/sbin/sshd ()" in engine.answer(1, yes())
     engine.wait(3600)
     assert "allow 4" in engine.queue(inbound(50001), again)
+
+
+@pytest.mark.parametrize("args", [(f"http://{SHOP}/",), ("-p", "22", f"root@{SHOP}"), (f"--host={SHOP}:443",)])
+@pytest.mark.parametrize("choice", [yes(), no()])
+def test_an_address_that_the_program_was_given_is_not_asked_about_by_one_name_after_the_other(
+    args: tuple[str, ...], choice: Choice
+) -> None:
+    """They are what others asked for, end within minutes, and the next one is another."""
+    engine, who = Transcript(), whose(args=args)
+    engine.resolve("shop.test", SHOP, whose(8, "/usr/bin/wget"))
+    engine.queue(flow_of(1), who)
+    told = engine.answer(1, choice)
+    assert any(line.startswith(f"write {choice.verdict.value} {SHOP} 443 tcp /usr/bin/curl ") for line in told)
+    engine.resolve("other.test", SHOP, whose(9, "/usr/bin/wget"))
+    assert not [line for line in engine.queue(flow_of(2), who) if line.startswith("ask ")]
+    engine.wait(3600)
+    assert not [line for line in engine.queue(flow_of(3), who) if line.startswith("ask ")]
+
+
+@pytest.mark.parametrize(
+    ("asker", "args", "hosts"),
+    [
+        (CURL, (f"--resolve=shop.test:443:{SHOP}",), ()),  # it asked for the name all the same
+        (whose(8), (f"{SHOP}0", f"1{SHOP}", f"{SHOP}.test"), ()),  # other addresses, another name
+        (whose(8), (SHOP,), ("shop.test",)),  # of /etc/hosts, which lasts
+    ],
+)
+def test_otherwise_it_is_asked_about_by_its_name(
+    asker: Attribution, args: tuple[str, ...], hosts: tuple[str, ...]
+) -> None:
+    engine = Transcript()
+    engine.say(ev.FactsChanged(replace(WITH_RESOLVER, hosts={parse_address(SHOP): hosts})))
+    engine.resolve("shop.test", SHOP, asker)
+    engine.queue(flow_of(), whose(args=args))
+    assert [line for line in engine.answer(1, yes()) if line.startswith("write allow shop.test 443 tcp ")]
 
 
 @pytest.mark.parametrize(

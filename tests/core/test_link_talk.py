@@ -1,6 +1,7 @@
 import msgspec
 import pytest
 
+from tests.core.transcript import FACTS as WITH_RESOLVER
 from tests.core.transcript import Transcript, whose, yes
 from tinysnitch.core.choice import RemoteScope
 from tinysnitch.core.connection import Connection
@@ -158,3 +159,14 @@ def test_beside_a_rule_that_asks_each_machine_is_one_of_its_own() -> None:
 def test_what_comes_in_from_the_lan(flow: Flow, name: str | None, expected: bool) -> None:
     asked = Connection(flow=flow, attribution=whose(program="/usr/bin/postgres"), name=name)
     assert is_from_lan(asked, RemoteWords(FACTS)) is expected
+
+
+@pytest.mark.parametrize("name", ["phone.shop.test", "shop.co.uk"])
+def test_who_comes_in_from_the_lan_by_a_name_that_others_looked_up_may_have_the_lan_for_a_domain(name: str) -> None:
+    """The name is over in minutes, and a rule for its domain would ask again."""
+    engine, server = Transcript(), whose(8, "/usr/bin/postgres")
+    engine.feed(FactsChanged(msgspec.structs.replace(FACTS, resolvers=WITH_RESOLVER.resolvers)))
+    engine.resolve(name, PHONE)
+    engine.queue(inbound("10.0.0.2", PHONE, TCP, port=5432), server)
+    told = engine.answer(1, msgspec.structs.replace(yes(), remote=RemoteScope.DOMAIN))
+    assert "write allow lan 5432 tcp-src /usr/bin/postgres ()" in told

@@ -46,6 +46,11 @@ def test_a_daemon_that_does_not_start_is_told_with_its_own_words(tmp_path: Path,
 
 def run_with_daemon(folder: Path, does: str, prompt: str = "exit 3") -> tuple[int, str]:
     """The exit status and the first line of the errors."""
+    ran = run_with_stubs(folder, does, prompt)
+    return ran.returncode, [*ran.stderr.splitlines(), ""][0]
+
+
+def run_with_stubs(folder: Path, does: str, prompt: str) -> subprocess.CompletedProcess[str]:
     shutil.copytree(ROOT / "packaging", folder / "packaging")
     script = folder / "packaging" / "run.sh"
     script.write_text(script.read_text().replace("LOOK_S=60", "LOOK_S=0.2"))
@@ -55,8 +60,20 @@ def run_with_daemon(folder: Path, does: str, prompt: str = "exit 3") -> tuple[in
         (commands / name).write_text(f"#!/bin/sh\n{action}\n")
         (commands / name).chmod(0o755)
     environment = {**os.environ, "TINYSNITCH_LOG": str(folder / "log")}
-    ran = subprocess.run([script], env=environment, capture_output=True, text=True, timeout=WAIT_S)
-    return ran.returncode, [*ran.stderr.splitlines(), ""][0]
+    return subprocess.run([script], env=environment, capture_output=True, text=True, timeout=WAIT_S)
+
+
+STANDS = "echo $$ >{folder}/pid; exec sleep 60"
+NOTHING = """[ "$1" = prompt ] || echo "{{\\"pid\\":$(cat {folder}/pid),\\"not_enforcing\\":\\"\\"}}"
+"""
+
+
+def test_what_it_says_fits_a_terminal_of_80_columns(tmp_path: Path) -> None:
+    """A second row of it began with the full stop."""
+    ran = run_with_stubs(tmp_path, STANDS.format(folder=tmp_path), NOTHING.format(folder=tmp_path))
+    said = ran.stdout.replace(str(tmp_path / "log"), "/var/log/tinysnitch.log")
+    assert "Ctrl-C takes it away again" in said
+    assert [line for line in said.splitlines() if len(line) > 80] == []
 
 
 @pytest.mark.parametrize(("megabytes", "is_put_aside"), [(63, False), (65, True)])

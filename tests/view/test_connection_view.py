@@ -68,6 +68,7 @@ def test_all_that_is_known_is_shown() -> None:
             r"$'x\' wants to reach good.test, and \'y' wants to reach shop.test",
         ),
         (connection_of(msgspec.structs.replace(CURL, program="memfd:x")), "memfd:x wants to reach shop.test"),
+        (connection_of(msgspec.structs.replace(CURL, args=("10.0.0.9",))), "curl wants to reach 10.0.0.9"),
     ],
 )
 def test_the_title_says_who_and_where(connection: Connection, title: str) -> None:

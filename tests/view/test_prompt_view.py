@@ -160,6 +160,23 @@ def test_a_question_is_shown_with_its_connection() -> None:
     assert view.lines
 
 
+@pytest.mark.parametrize(("count", "told"), [(1, "denied"), (2, "2 denied, the last"), (13, "13 denied, the last")])
+def test_who_comes_back_is_told_how_many_questions_nobody_answered(count: int, told: str) -> None:
+    """Not of the last one alone: its program is not the only one that was refused meanwhile."""
+    state = opened(*[connection_of()] * count)
+    for number in range(1, count + 1):
+        state.handle(QuestionClosed(number, "no answer within 60 s"), 60.0)
+    assert shown(state).notice == f"no answer within 60 s, {told}: curl wants to reach shop.test"
+    assert state.notice == "no answer within 60 s, denied: curl wants to reach shop.test"  # in lines each has one
+
+
+def test_what_nobody_answered_before_something_else_was_told_is_counted_no_more() -> None:
+    state = opened(*[connection_of()] * 3)
+    for number, reason in ((1, "no answer within 60 s"), (2, "the program gave up"), (3, "no answer within 60 s")):
+        state.handle(QuestionClosed(number, reason), 60.0)
+    assert shown(state).notice == "no answer within 60 s, denied: curl wants to reach shop.test"
+
+
 def test_the_view_says_how_many_wait_and_whether_keys_count() -> None:
     state = opened(connection_of(), connection_of(name="b.test"))
     state.handle(QuestionOpened(msgspec.structs.replace(prompt_of(1), count=3)), 0.0)

@@ -37,7 +37,8 @@ _VERDICTS = {"yes": Verdict.ALLOW, "no": Verdict.DENY}
 @click.option(
     "--domain",
     is_flag=True,
-    help="The whole domain of the name; of what is said on the lan, or comes from there without a name, all of it.",
+    help="The whole domain of the name; of what is said on the lan, or comes from there without a name that lasts, all "
+    "of it.",
 )
 @click.option("--any-remote", is_flag=True, help="Any remote.")
 @click.option("--any-port", is_flag=True, help="Any port, not this one alone.")

@@ -20,10 +20,12 @@ from tinysnitch.core.clock import Instant
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.decision import Decision
 from tinysnitch.core.facts import Facts
-from tinysnitch.core.flow import TCP, Direction, format_address
+from tinysnitch.core.flow import ICMP, TCP, Direction, format_address
+from tinysnitch.core.given_address import is_address_given
 from tinysnitch.core.link_talk import is_from_lan, is_link_talk
 from tinysnitch.core.name_source import NameSource
 from tinysnitch.core.process import AttributionSource, ProcessKey
+from tinysnitch.core.protocol_text import general_protocol
 from tinysnitch.core.remote_words import RemoteWords
 from tinysnitch.core.rule import Rule
 from tinysnitch.core.ruleset import Contest, Ruleset
@@ -120,13 +122,13 @@ class ActiveRules:
         """The connection as people are asked about it, with what an answer's rule has to test."""
         words = self.remote_words
         asking = asking_of(decision.asking, connection.name, words, _find_lasting_address(connection))
+        asked = msgspec.structs.replace(connection, asking=asking)
         if decision.asking:
-            return msgspec.structs.replace(connection, asking=asking)
+            return asked
         return msgspec.structs.replace(
-            connection,
-            asking=asking,
-            is_link_talk=is_link_talk(connection, words),
-            is_from_lan=is_from_lan(connection, words),
+            asked,
+            is_link_talk=is_link_talk(asked, words),
+            is_from_lan=is_from_lan(asked, words),
         )
 
     def explain(self, connection: Connection, now: Instant) -> Contest:
@@ -177,16 +179,25 @@ class ActiveRules:
 
 
 def _find_lasting_address(connection: Connection) -> str | None:
-    """The remote's address, where an inbound connection has a name only because some program asked for it lately:
-    once that name is gone, a rule for it would no longer match, and people would be asked again. Servers ask for names
-    of those who are connected already (Postfix, MariaDB): the next one that is started has not asked yet."""
+    """The remote's address, where a connection has a name only because another program asked for it lately: once that
+    name is gone, a rule for it would no longer match, and people would be asked again. Outbound, the other may have
+    asked on behalf of this one, which was not given the address then. Servers ask for names of those who are connected
+    already (Postfix, MariaDB): the next one that is started has not asked yet."""
+    address = format_address(connection.flow.remote)
+    if connection.flow.direction is Direction.OUTBOUND:
+        return address if is_address_given(connection) else None
     is_named_for_long = (
         (connection.is_name_sure and connection.flow.protocol != TCP)
         or connection.name_source is NameSource.HOSTS
-        or connection.attribution.source is AttributionSource.KERNEL  # names.py, 4
+        or _is_told_to_kernel(connection)
     )
-    is_inbound = connection.flow.direction is Direction.INBOUND
-    return format_address(connection.flow.remote) if is_inbound and not is_named_for_long else None
+    return None if is_named_for_long else address
+
+
+def _is_told_to_kernel(connection: Connection) -> bool:
+    """Whether it may be a tunnel or a mount, whose other end somebody told the kernel (names.py, 4): no ping is."""
+    is_kernels = connection.attribution.source is AttributionSource.KERNEL
+    return is_kernels and general_protocol(connection.flow.protocol) != ICMP
 
 
 def _wall_end(rule: Rule, now: Instant) -> float:

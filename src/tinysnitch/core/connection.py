@@ -21,5 +21,5 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
     asked_name: str | None = None  # in a DNS question: what it asks for. Shown only
     asking: Asking = NOBODY_ASKS  # of an open question: what its answer's rule has to test
     is_link_talk: bool = False  # likewise: any machine of the link may be the remote next time
-    is_from_lan: bool = False  # likewise: it came in from there, and has no name; all of the lan is its domain
+    is_from_lan: bool = False  # likewise: it came in from there, without a name that lasts: the lan is its domain
     is_port_told: bool = False  # likewise: another talk has told the port, and the next time it is another one

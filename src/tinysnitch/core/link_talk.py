@@ -43,11 +43,12 @@ def is_link_talk(connection: Connection, words: RemoteWords) -> bool:
 
 
 def is_from_lan(connection: Connection, words: RemoteWords) -> bool:
-    """Whether it came in from another machine of a network that we are on, and has no name: a container or a virtual
-    machine on a bridge of ours, say, whose address the next one will not have."""
+    """Whether it came in from another machine of a network that we are on, and has no name that lasts: a container or a
+    virtual machine on a bridge of ours, say, whose address the next one will not have."""
     flow = connection.flow
     is_other = words.takes(LAN, flow.remote, None) and not words.takes(LOCALHOST, flow.remote, None)
-    return flow.direction is Direction.INBOUND and connection.name is None and is_other
+    has_name = connection.name is not None and not connection.asking.is_by_address
+    return flow.direction is Direction.INBOUND and is_other and not has_name
 
 
 def _asks_whether_taken(connection: Connection) -> bool:

@@ -7,6 +7,7 @@ from tinysnitch.core.choice import Choice, RemoteScope
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.domain import find_registrable_domain
 from tinysnitch.core.flow import Direction, format_address, format_protocol
+from tinysnitch.core.given_address import is_address_given
 from tinysnitch.core.name_source import LINK_SOURCES
 from tinysnitch.core.process import Attribution, AttributionSource, Process, program_of
 from tinysnitch.core.program_file import ProgramFile
@@ -20,7 +21,8 @@ from tinysnitch.view.text import escape_text
 def present_title(connection: Connection) -> str:
     """`curl wants to reach shop.test`: who and where in one sentence."""
     who = _present_names(connection.attribution)
-    where = escape_text(connection.name or format_address(connection.flow.remote))
+    name = None if is_address_given(connection) else connection.name
+    where = escape_text(name or format_address(connection.flow.remote))
     if connection.asked_name:
         return f"{who} wants to ask {where} for {escape_text(connection.asked_name)}"
     verb = "wants to reach" if connection.flow.direction is Direction.OUTBOUND else "is asked to accept from"

@@ -47,6 +47,7 @@ from tinysnitch.view.prompt_events import (
 )
 from tinysnitch.view.questions import Questions
 
+DENIED = ", denied"  # behind the reason of a question whose time ended
 NEWS_S = 5.0  # with nothing in sight but what became of an answer
 
 
@@ -71,6 +72,7 @@ class PromptState:
         self.page = Page.QUESTION
         self.edit = LineEdit("", 0)  # of Page.EDIT
         self.notice = ""  # what became of the last question, or what went wrong
+        self.unanswered_count = 0  # questions one after the other whose time ended, where `notice` tells of the last
         self.trouble = ""  # what is wrong until the daemon says that it is over
         self.is_connected = False
         self.wall_ahead_s = 0.0  # wall clock minus the clock of `handle`; kept by the front end, since it may be set
@@ -110,6 +112,11 @@ class PromptState:
     def of_program(self) -> tuple[OpenQuestion, ...]:
         """The other questions that wait for the program of the one in sight."""
         return self.questions.find_alike(self.selected) if self.selected else ()
+
+    @property
+    def is_unanswered_told(self) -> bool:
+        """Whether `notice` tells of a question whose time ended."""
+        return self.notice.startswith(NO_ANSWER)
 
     def next_change_s(self) -> float | None:
         """When the question in sight begins to take keys; None while nobody knows, or with none in sight."""
@@ -175,11 +182,12 @@ class PromptState:
         question = self.questions.pop(prompt_id)
         if question is None:
             return
-        verdict = ", denied" if reason.startswith(NO_ANSWER) else ""
+        verdict = DENIED if reason.startswith(NO_ANSWER) else ""
         told = f"{reason}{verdict}: {present_title(question.prompt.connection)}"
         if question.is_sent:  # of our own answer we are told more
             self._ended = {prompt_id: told}
         else:
+            self.unanswered_count = self.unanswered_count + 1 if self.is_unanswered_told else 1
             self.notice = told
         if prompt_id == self._selected_id:
             self._select(None if self.page is Page.EDIT else self.questions.find_first_waiting(), now)

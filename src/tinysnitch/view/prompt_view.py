@@ -33,7 +33,7 @@ from tinysnitch.view.edit_view import EditView, present_edit
 from tinysnitch.view.keys import KEYS, OWN_KEYS, Act, Group, Key, keys_of
 from tinysnitch.view.lookup import NO_LOOKUP, Lookup
 from tinysnitch.view.open_question import OpenQuestion
-from tinysnitch.view.prompt_state import Page, PromptState
+from tinysnitch.view.prompt_state import DENIED, Page, PromptState
 from tinysnitch.view.span import Line, Span, span_of
 from tinysnitch.view.text import escape_text
 
@@ -162,7 +162,12 @@ def _present_trouble(state: PromptState) -> tuple[str, ...]:
 
 def _present_notice(state: PromptState) -> str:
     """News that stands is shown as a warning, and not again as news."""
-    return escape_text(state.notice) if state.notice != state.trouble else ""
+    if state.notice == state.trouble:
+        return ""
+    notice = escape_text(state.notice)
+    count = state.unanswered_count if state.is_unanswered_told else 1
+    # In front of the last one, which is cut short where there is little room.
+    return notice if count == 1 else notice.replace(f"{DENIED}: ", f", {count} denied, the last: ", 1)
 
 
 def _present_why(question: OpenQuestion, earlier: EarlierAnswers) -> str:
