@@ -224,7 +224,7 @@ struct watch {
 struct crowd_key {
 	__u64 exec_id;
 	__u32 uid;
-	__u32 direction;
+	__u32 direction; /* enum direction; and whether they are held to be judged, or read */
 };
 
 struct crowd {
@@ -247,7 +247,7 @@ struct settings {
 	__u32 has_ties;           /* a verdict was given that holds for one interface alone */
 	__u32 is_reset_lost;      /* what resets a connection of ours comes back to no socket (BPF alone) */
 	__u32 crowd_limit;        /* how many packets any one user may have held in a moment; 0: user space keeps up */
-	__u32 pad;
+	__u32 message_limit;      /* and how many they may have read */
 	struct owner reader; /* of the queues (BPF alone): what comes on top of it is let go, and sent by another */
 };
 
@@ -271,6 +271,7 @@ enum statistic {
 	LOST_FIRST_PACKETS, /* scoped: to a port that no hook had told of */
 	LOST_ASTRAY,        /* to an address of ours, by way of another machine */
 	LOST_CROWD,         /* beyond the share of a program or a user, of what can be judged */
+	LOST_MESSAGES,      /* likewise, of what can be read */
 	STATISTICS
 };
 

@@ -1,12 +1,13 @@
 """Whether more is held than we keep up with, and what each may have held then (bpf/crowd.bpf.c).
 
-The queue has one length for all, and a flood of a remote's, or of a program's, comes faster than anything is judged.
-Who merely has many connections at once is not limited: they find their place in the queue.
+Each queue has one length for all, and a flood of a remote's, or of a program's, comes faster than anything is judged,
+or read. Who merely has many connections at once is not limited: they find their place in the queue.
 """
 
 import time
 from collections.abc import Callable
 
+from tinysnitch.daemon.single_timer import SingleTimer
 from tinysnitch.kernel.bpf_structs import CROWD_MOMENT_NS
 
 MANY = 2048  # packets that wait to be looked at: a quarter of the queue, some 0.1 s
@@ -98,3 +99,39 @@ class Crowding:
         least = self._speed * CROWD_MOMENT_NS / USERS_SHARE
         self._share = min(max(least, more * self._share), least * USERS_SHARE * PROGRAMS_SHARE)
         self._limit(max(USERS_SHARE, int(self._share)))
+
+
+class CrowdWatch:
+    """Over one queue, as long as it takes."""
+
+    def __init__(
+        self,
+        count_waiting: Callable[[], int],
+        limit: Callable[[int], object],
+        count_dropped: Callable[[], int],
+        attempt: Callable[..., bool],
+    ) -> None:
+        self._crowding = Crowding(count_waiting, limit, count_dropped)
+        self._attempt = attempt
+        self._timer = SingleTimer(self._look_again)
+
+    @property
+    def is_limited(self) -> bool:
+        return self._crowding.is_limited
+
+    def note_batch(self, size: int, room: int, began_ns: int) -> None:
+        """What was worked off just now."""
+        if size == room or self._crowding.is_watching:
+            self._attempt(self._crowding.note_batch, size, room, time.monotonic_ns() - began_ns)
+            self._wait()
+
+    def cancel(self) -> None:
+        self._timer.cancel()
+
+    def _look_again(self) -> None:
+        self._attempt(self._crowding.look_again)
+        self._wait()
+
+    def _wait(self) -> None:
+        if self.is_limited:
+            self._timer.start(LOOK_S)

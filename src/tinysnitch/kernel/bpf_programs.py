@@ -70,6 +70,7 @@ class BpfPrograms:
             programs._note_own_addresses(read_addresses().own)
             programs.note_reader()
             programs.limit_crowds(0)  # who was killed may have left a limit
+            programs.limit_messages(0)
             undo.pop_all()
         return programs
 
@@ -303,6 +304,10 @@ class BpfPrograms:
     def limit_crowds(self, limit: int) -> None:
         """How many packets of any one user may be held in a moment (CROWD_MOMENT_NS); 0: all."""
         self._settings.set_crowd_limit(limit)
+
+    def limit_messages(self, limit: int) -> None:
+        """How many of any one user may be read in a moment, likewise."""
+        self._settings.set_message_limit(limit)
 
     # Counts and traces
 

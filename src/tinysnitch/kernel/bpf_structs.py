@@ -64,6 +64,7 @@ STATISTICS = (
     "lost_first_packets",
     "lost_astray",
     "lost_crowd",
+    "lost_messages",
 )
 
 
@@ -154,7 +155,7 @@ SETTINGS = Layout(
         "has_ties": "I",
         "is_reset_lost": "I",
         "crowd_limit": "I",
-        "pad": "I",
+        "message_limit": "I",
     }
     | OWNER.inside("reader")
 )
