@@ -16,8 +16,9 @@
 #define EXEC_ID_KERNEL 1
 #define EXEC_ID_SEEDED (1ULL << 63) /* user space gives ids from here on */
 
-#define IMAGES_OF_ONE 4096 /* living ones, of any user but root */
-#define USERS_APART 65536  /* from this uid on they are of containers: subuid(5), anybody may have any number */
+#define IMAGES_OF_ONE 4096     /* living ones, of any user but root */
+#define PROCESSES_OF_ONE 16384 /* likewise */
+#define USERS_APART 65536      /* from this uid on they are of containers: subuid(5), anybody may have any number */
 
 enum direction { OUTBOUND = 0, INBOUND = 1, ANY_REMOTE = 2 };
 enum verdict {
@@ -72,6 +73,13 @@ struct own_key {
 struct process {
 	__u64 exec_id;
 	__u64 started_ns; /* group leader's start_boottime */
+	__u32 user;       /* whose share it takes; 0: nobody's, as that of root's and of what user space wrote */
+	__u32 pad;
+};
+
+/* What runs of one user's. */
+struct share {
+	__u32 images, processes;
 };
 
 /* Whose socket: the newest process that used it. key of `sockets`: socket cookie */

@@ -199,7 +199,12 @@ def test_a_limit_ends_without_a_further_packet() -> None:
 
     async def flood() -> None:
         is_over = asyncio.Event()
-        watch = CrowdWatch(lambda: MANY, lambda limit: limit or is_over.set(), lambda: 0, Failures().attempt)
+
+        def limit(most: int) -> None:
+            if not most:
+                is_over.set()
+
+        watch = CrowdWatch(lambda: MANY, limit, lambda: 0, Failures().attempt)
         while not watch.is_limited:
             watch.note_batch(BATCH, BATCH, time.monotonic_ns())
         await is_over.wait()

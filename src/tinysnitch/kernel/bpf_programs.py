@@ -218,7 +218,7 @@ class BpfPrograms:
 
     def find_process(self, pid: int) -> ProcessEntry | None:
         found = self._maps.processes.find(pid)
-        return None if found is None else ProcessEntry(*found)
+        return None if found is None else ProcessEntry(*found[:2])
 
     def find_owner(self, cookie: int) -> Owner | None:
         """Of a socket that was released, too, for a while."""
@@ -243,7 +243,7 @@ class BpfPrograms:
 
     def seed_process(self, pid: int, started_ns: int, exec_id: int) -> bool:
         """False: it is known already, and the image is dropped again."""
-        is_new = self._maps.processes.write((pid,), (exec_id, started_ns), BPF_NOEXIST)
+        is_new = self._maps.processes.write((pid,), (exec_id, started_ns, 0, 0), BPF_NOEXIST)
         if not is_new:
             self._maps.images.delete(exec_id)
         return is_new

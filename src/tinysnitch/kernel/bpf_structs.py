@@ -43,6 +43,7 @@ DIRECTORY_SIZE = 512
 ARGS_SIZE = 2304
 STARTED_AS_SIZE = 256
 IMAGES_OF_ONE = 4096
+PROCESSES_OF_ONE = 16384
 USERS_APART = 65536
 
 STATISTICS = (
@@ -109,7 +110,8 @@ OWNED_SOCKET = Layout(
     | {"let_go_to": "16s"}
 )
 OWN_KEY = Layout({"address": "16s"})
-PROCESS = Layout({"exec_id": "Q", "started_ns": "Q"})
+PROCESS = Layout({"exec_id": "Q", "started_ns": "Q", "user": "I", "pad": "I"})
+SHARE = Layout({"images": "I", "processes": "I"})
 LISTENER_KEY = Layout({"address": "16s", "port": "H", "protocol": "B", "pad": "B"})
 LISTENER = Layout({"cookie": "Q"} | OWNER.inside("owner") | {"members": "I", "is_shared": "I"})
 CLAIM = Layout({"cookie": "Q"} | OWNER.inside("owner") | LISTENER_KEY.inside("key") | {"kind": "I"})
