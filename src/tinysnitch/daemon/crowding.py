@@ -11,6 +11,7 @@ from tinysnitch.daemon.single_timer import SingleTimer
 from tinysnitch.kernel.bpf_structs import CROWD_MOMENT_NS
 
 MANY = 2048  # packets that wait to be looked at: a quarter of the queue, some 0.1 s
+MANY_MESSAGES = 512  # one may take longer: 4 ms, with as many addresses as it can hold
 PATIENCE_NS = 50_000_000  # how long there is more all the time before it is counted how many: that takes 40 us
 LOOK_S = 0.25  # how often it is looked at whether all may come again
 USERS_SHARE = 4  # any one user may have a quarter of what we can judge
@@ -25,13 +26,17 @@ class Crowding:
         limit: Callable[[int], object],
         count_dropped: Callable[[], int],
         clock: Callable[[], int] = time.monotonic_ns,
+        *,
+        many: int = MANY,
     ) -> None:
-        """`count_waiting`: packets that nobody has looked at. `count_dropped`: those that were too many, ever."""
+        """`count_waiting`: packets that nobody has looked at. `count_dropped`: those that were too many, ever. `many`:
+        as soon as so many wait."""
         self.is_limited = False
         self._count_waiting = count_waiting
         self._limit = limit
         self._count_dropped = count_dropped
         self._clock = clock
+        self._many = many
         self._since_ns: int | None = None  # there is always more since then; or when it was looked at last
         self._judged = self._busy_ns = 0  # packets, and how long that took, since then
         self._dropped = 0  # until then
@@ -62,7 +67,7 @@ class Crowding:
             return
         now_ns, dropped = self._clock(), self._count_dropped()
         came, passed_ns = self._judged + dropped - self._dropped, now_ns - self._since_ns
-        is_behind = self._count_waiting() >= MANY
+        is_behind = self._count_waiting() >= self._many
         if self._judged:  # anew: the processors may have been others' then. Who keeps up could do more than was done
             self._speed = self._judged / (passed_ns if is_behind else self._busy_ns)
         could = self._speed * passed_ns
@@ -87,7 +92,7 @@ class Crowding:
         if now_ns - since_ns < PATIENCE_NS:
             return
         self._since_ns = None  # counted anew, so that it is not looked at with each batch
-        if self._count_waiting() >= MANY:
+        if self._count_waiting() >= self._many:
             self._speed = self._judged / (now_ns - since_ns)
             self._share_out(0.0)
             self.is_limited = True
@@ -110,8 +115,10 @@ class CrowdWatch:
         limit: Callable[[int], object],
         count_dropped: Callable[[], int],
         attempt: Callable[..., bool],
+        *,
+        many: int = MANY,
     ) -> None:
-        self._crowding = Crowding(count_waiting, limit, count_dropped)
+        self._crowding = Crowding(count_waiting, limit, count_dropped, many=many)
         self._attempt = attempt
         self._timer = SingleTimer(self._look_again)
 

@@ -23,7 +23,7 @@ from tinysnitch.core.process import ProcessKey, exec_id_of
 from tinysnitch.core.records import Record, uid_told_of
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.daemon.control_clients import ControlClients
-from tinysnitch.daemon.crowding import CrowdWatch
+from tinysnitch.daemon.crowding import MANY_MESSAGES, CrowdWatch
 from tinysnitch.daemon.failures import Failures
 from tinysnitch.daemon.process_watch import ProcessWatch
 from tinysnitch.daemon.recorder import Recorder
@@ -38,7 +38,7 @@ from tinysnitch.kernel.socket_holders import ScanNotDue
 from tinysnitch.kernel.translated_answers import TranslatedAnswers
 
 BATCHES = 16
-MESSAGES = 4  # to a batch: one may take 10 ms, with as many addresses as it can hold
+MESSAGES = 4  # to a batch: one may take 4 ms, with as many addresses as it can hold
 TURN_NS = 20_000_000  # no further batch is begun after that
 LINGER_NS = 50_000
 LOSS_CHECK_S = 1.0  # how often losses are looked at while there is traffic
@@ -83,7 +83,9 @@ class Driver:
         self._flush_timer = SingleTimer(lambda: self._finish(read_instant()))
         limits, attempt = doors.enforcement, failures.attempt
         self._crowd = CrowdWatch(self._count_unseen, limits.limit_crowds, limits.count_crowded, attempt)
-        self._messages = CrowdWatch(self._count_unread, limits.limit_messages, limits.count_unread, attempt)
+        self._messages = CrowdWatch(
+            self._count_unread, limits.limit_messages, limits.count_unread, attempt, many=MANY_MESSAGES
+        )
         self._next_loss_check_s = 0.0
         self._find_losses: Callable[[float], Iterable[DataLost]] = lambda _now_s: ()
         self._hear: Callable[[], None] = lambda: None
