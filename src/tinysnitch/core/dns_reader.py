@@ -10,6 +10,7 @@ from tinysnitch.core.events import AnswerReceived, LookUpsTold, QuestionSent
 from tinysnitch.core.process import exec_id_of
 from tinysnitch.core.records import LossCounted
 from tinysnitch.core.settlement import Settlement
+from tinysnitch.core.user_share import CONTAINERS_FROM, share_of
 
 
 class DnsReader:
@@ -18,7 +19,9 @@ class DnsReader:
         self._settlement = settlement
 
     def read_question(self, event: QuestionSent, now: Instant) -> Iterator[Command]:
-        heard = self._dns.ask(event.flow, event.payload, exec_id_of(event.attribution), now.boot_s)
+        process, exec_id = event.attribution.process, exec_id_of(event.attribution)
+        user = share_of(process.uid if process else CONTAINERS_FROM)  # nobody's takes no room of services
+        heard = self._dns.ask(event.flow, event.payload, exec_id, now.boot_s, user=user)
         yield PassMessage(event.packet_id)
         yield from _tell(heard, now)
 

@@ -99,10 +99,10 @@ class Names:
         """Whether an answer there is looked at."""
         return self.is_trusted(flow.remote) or self.questions.waits(flow, message_id)
 
-    def ask(self, flow: Flow, question: DnsQuestion, exec_id: int, now_s: float) -> None:
-        """Note a question on its way out."""
+    def ask(self, flow: Flow, question: DnsQuestion, exec_id: int, now_s: float, *, user: int = 0) -> None:
+        """Note a question on its way out. `user`: whose share of the room it takes."""
         if self.is_trusted(flow.remote):  # else a program's own resolver could push out real questions
-            self.questions.add(flow, question, exec_id, now_s)
+            self.questions.add(flow, question, exec_id, now_s, user=user)
 
     def learn(self, flow: Flow, answer: DnsAnswer, now_s: float) -> Learned:
         """Take the names out of an answer; `flow` as the question saw it."""
