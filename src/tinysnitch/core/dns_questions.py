@@ -1,7 +1,7 @@
 """Outstanding DNS questions: an answer teaches only when one of them waits for it, and once.
 
-No user has more than a quarter of the room, nor a service more than half, which may ask for all: whose question is
-forgotten has no name of what it connects to, and a rule that denies the name does not hold.
+Whose question is forgotten has no name of what it connects to, and a rule that denies the name does not hold: so each
+user has a share of the room.
 
 Times are boot-time seconds, handed in.
 """
@@ -14,8 +14,8 @@ from msgspec.structs import replace
 from tinysnitch.core.dns_message import NO_ERROR, DnsAnswer, DnsQuestion
 from tinysnitch.core.flow import Flow
 from tinysnitch.core.name_source import NameSource
-from tinysnitch.core.table import BoundedTable, TableStatistics
-from tinysnitch.core.user_share import PEOPLE_FROM
+from tinysnitch.core.shared_table import SharedTable
+from tinysnitch.core.table import TableStatistics
 
 ROOT = "."  # no host has that name and no rule can spell it, but a resolver that answers everything answers this too
 QUESTION_LIFE_S = 30.0  # resolvers give up sooner: `timeout` of resolv.conf(5) is at most 30 s
@@ -60,15 +60,9 @@ class Asked(msgspec.Struct, frozen=True):
     is_answered: bool = False  # by addresses; the answers to the others that were sent teach nothing
 
 
-_Key = tuple[Flow, int]
-
-
 class DnsQuestions:
     def __init__(self, capacity: int) -> None:
-        self._questions: BoundedTable[_Key, tuple[Asked, ...]] = BoundedTable(capacity)
-        self._quarter = (capacity + 3) // 4
-        self._of_user: dict[int, dict[_Key, None]] = {}  # the oldest first
-        self._forgotten = 0  # of who had too many
+        self._questions: SharedTable[tuple[Flow, int], tuple[Asked, ...]] = SharedTable(capacity)
         self._last_number = 0
 
     def next_number(self) -> int:
@@ -84,11 +78,11 @@ class DnsQuestions:
         """Note a question on its way out; one that is sent again counts as new, and one more answer is to come."""
         self._forget_old(now_s)
         key = (flow, question.id)
-        known = self._pop(key)
+        known = self._questions.find(key) or ()
         sent = 1 + sum(one.sent for one in known if _is_same(one, question))
         asked = Asked(question.name, question.type, exec_id, self.next_number(), now_s, sent=sent, user=user)
         others = [one for one in known if not _is_same(one, question)]
-        self._put(key, (*others, asked)[-QUESTIONS_PER_ID:])
+        self._questions.put(key, (*others, asked)[-QUESTIONS_PER_ID:], user)
 
     def waits(self, flow: Flow, message_id: int) -> bool:
         """Whether a question under this id was put there, and is not answered yet."""
@@ -97,47 +91,22 @@ class DnsQuestions:
     def take(self, flow: Flow, answer: DnsAnswer, now_s: float) -> Asked | Refusal:
         """The question that waits for this answer, and waits no more; or why the answer teaches nothing."""
         key = (flow, answer.id)
-        waiting = [one for one in self._pop(key) if now_s - one.asked_s <= QUESTION_LIFE_S]
+        waiting = [one for one in self._questions.pop(key) or () if now_s - one.asked_s <= QUESTION_LIFE_S]
         asked = next((one for one in waiting if _is_same(one, answer)), None)
         result = _judge(asked, answer) if asked else Refusal.WRONG_QUESTION if waiting else Refusal.UNSOLICITED
         left = [one for one in waiting if one is not asked]
         if asked and asked.sent > 1:  # the program did not wait, and a slow resolver answers each
             left.append(replace(asked, sent=asked.sent - 1, is_answered=asked.is_answered or result is asked))
         if left:
-            self._put(key, tuple(left))
+            self._questions.put(key, tuple(left), left[-1].user)
         return result
 
     def statistics(self) -> TableStatistics:
-        counted = self._questions.statistics()
-        return TableStatistics(counted.used, counted.evicted + self._forgotten)
+        return self._questions.statistics()
 
     def _forget_old(self, now_s: float) -> None:
         while (oldest := self._questions.find_oldest()) and now_s - oldest[1][-1].asked_s > QUESTION_LIFE_S:
-            self._pop(oldest[0])
-
-    def _put(self, key: _Key, waiting: tuple[Asked, ...]) -> None:
-        """What is not in the table. All under one key are of one socket; the last tells whose."""
-        user = waiting[-1].user
-        theirs = self._of_user.setdefault(user, {})
-        theirs[key] = None
-        if len(theirs) > self._quarter * (1 if user >= PEOPLE_FROM else 2):
-            self._pop(next(iter(theirs)))
-            self._forgotten += 1
-        if gone := self._questions.put(key, waiting):
-            self._leave(*gone)
-
-    def _pop(self, key: _Key) -> tuple[Asked, ...]:
-        waiting = self._questions.pop(key)
-        if waiting:
-            self._leave(key, waiting)
-        return waiting or ()
-
-    def _leave(self, key: _Key, waiting: tuple[Asked, ...]) -> None:
-        user = waiting[-1].user
-        theirs = self._of_user[user]
-        del theirs[key]
-        if not theirs:
-            del self._of_user[user]
+            self._questions.pop(oldest[0])
 
 
 def _is_same(asked: Asked, message: DnsQuestion | DnsAnswer) -> bool:

@@ -6,6 +6,7 @@ includes questions to servers that are not trusted, where it matters (outside_qu
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 
@@ -92,8 +93,8 @@ class DnsTalk:
         return self.is_told and bool(connection.other_names) and not connection.is_name_sure
 
     def ask(self, flow: Flow, payload: Payload, exec_id: int, now_s: float, *, user: int = 0) -> Heard:
-        """Note the questions in a packet. `user`: whose share of the room they take."""
-        messages = self._messages(self.streams.read_questions, flow, payload, now_s)
+        """Note the questions in a packet. `user`: whose they are."""
+        messages = self._messages(partial(self.streams.read_questions, user=user), flow, payload, now_s)
         refusals = [self._ask(flow, message, exec_id, now_s, user=user) for message in messages]
         return Heard(told=self._tell(flow, "question to", refusals, now_s))
 

@@ -100,7 +100,7 @@ class Names:
         return self.is_trusted(flow.remote) or self.questions.waits(flow, message_id)
 
     def ask(self, flow: Flow, question: DnsQuestion, exec_id: int, now_s: float, *, user: int = 0) -> None:
-        """Note a question on its way out. `user`: whose share of the room it takes."""
+        """Note a question on its way out. `user`: whose it is."""
         if self.is_trusted(flow.remote):  # else a program's own resolver could push out real questions
             self.questions.add(flow, question, exec_id, now_s, user=user)
 
