@@ -57,8 +57,9 @@ def test_an_entry_may_become_anothers() -> None:
 
 
 def test_nothing_is_the_oldest_of_nothing() -> None:
-    assert SharedTable(1).find_oldest() is None
-    assert SharedTable(1).pop("a") is None
+    table: SharedTable[str, int] = SharedTable(1)
+    assert table.find_oldest() is None
+    assert table.pop("a") is None
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 9), st.sampled_from([0, SERVICE, ALICE, BOB, 70_000]))))
