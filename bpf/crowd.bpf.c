@@ -3,7 +3,7 @@
  * What is held waits in one queue of one length, whoever sent it: a machine out there that sends a hundred thousand packets
  * a second, or a program that does, would leave no place there for anybody else's. So while user space does not keep up,
  * each program and each user has a share of what it can judge in a moment; what comes in apart from what is sent, since
- * that is not theirs to choose. Asked last, of what would be held.
+ * that is not theirs to choose. Asked last, of what would be held. The same goes for what is read, and its queue.
  */
 #include "packet.bpf.h"
 #include "share.bpf.h"
@@ -11,19 +11,25 @@
 char LICENSE[] SEC("license") = "GPL";
 
 #define PROGRAMS_TO_A_USER 4
-#define LINK_NAMES 64 /* some hundred machines of a link answer within a second */
+#define LINK_NAMES 64    /* some hundred machines of a link answer within a second */
+#define IS_MESSAGE 4     /* added to the direction */
+#define PEOPLE_FROM 1000 /* uids; those below are of services (login.defs(5), SYS_UID_MAX) */
 
-/* As the verdict program noted it just now; what makes no sense is nobody's. */
-static __always_inline void name_crowd(struct __sk_buff *skb, __u8 direction, struct crowd_key *key)
+/*
+ * As the verdict program noted it just now, or when the conversation began: an answer is whose the question was. What
+ * makes no sense is nobody's.
+ */
+static __always_inline void name_crowd(struct __sk_buff *skb, __u8 direction, __u8 noted_direction,
+				       struct crowd_key *key)
 {
 	struct flow_key flow_key = {.direction = direction};
 	enum packet_role role = ROLE_NONE;
 	struct transport transport = {};
 	struct flow *flow;
 
-	key->direction = direction;
 	if (!parse_packet(skb, &flow_key, &transport, &role))
 		return;
+	flow_key.direction = noted_direction;
 	flow = bpf_map_lookup_elem(&flows, &flow_key);
 	if (!flow)
 		return;
@@ -32,21 +38,55 @@ static __always_inline void name_crowd(struct __sk_buff *skb, __u8 direction, st
 }
 
 /* The program first: what that has too much of takes nothing from what its user has. */
+static __always_inline bool has_room(struct crowd_key *key, __u32 most, __u32 count)
+{
+	if (!has_places(key, (most + PROGRAMS_TO_A_USER - 1) / PROGRAMS_TO_A_USER, count))
+		return false;
+	key->exec_id = ANY_PROGRAM;
+	return has_places(key, most, count);
+}
+
 static __always_inline int is_crowded(struct __sk_buff *skb, __u8 direction)
 {
+	struct crowd_key key = {.direction = direction};
 	struct settings *settings = find_settings();
-	__u32 most = settings ? settings->crowd_limit : 0;
-	struct crowd_key key = {};
 
-	if (!most)
+	if (!settings || !settings->crowd_limit)
 		return 0;
-	name_crowd(skb, direction, &key);
-	if (has_place(&key, (most + PROGRAMS_TO_A_USER - 1) / PROGRAMS_TO_A_USER)) {
-		key.exec_id = ANY_PROGRAM;
-		if (has_place(&key, most))
-			return 0;
-	}
+	name_crowd(skb, direction, direction, &key);
+	if (has_room(&key, settings->crowd_limit, 1))
+		return 0;
 	count(LOST_CROWD);
+	return 1;
+}
+
+/*
+ * A resolver on this machine asks for all others: a service has twice as much as whoever may ask it, in one program or in
+ * several. Of whom nothing is noted is no service.
+ */
+static __always_inline bool has_room_to_be_read(struct crowd_key *key, __u32 most, __u32 count)
+{
+	if (key->exec_id == EXEC_ID_UNKNOWN)
+		key->uid = USERS_APART;
+	if (key->uid >= PEOPLE_FROM)
+		return has_room(key, (most + 1) / 2, count);
+	key->exec_id = ANY_PROGRAM;
+	return has_places(key, most, count);
+}
+
+/* Unread nothing goes on: what is not learned would have no name. */
+static __always_inline int is_unread(struct __sk_buff *skb, __u8 direction)
+{
+	struct crowd_key key = {.direction = IS_MESSAGE + direction};
+	struct settings *settings = find_settings();
+
+	if (!settings || !settings->message_limit)
+		return 0;
+	name_crowd(skb, direction, OUTBOUND, &key);
+	/* What is yet to be cut (UDP_SEGMENT) comes to the reader piece by piece. */
+	if (has_room_to_be_read(&key, settings->message_limit, skb->gso_segs ?: 1))
+		return 0;
+	count(LOST_MESSAGES);
 	return 1;
 }
 
@@ -60,6 +100,18 @@ SEC("socket")
 int in_crowded(struct __sk_buff *skb)
 {
 	return is_crowded(skb, INBOUND);
+}
+
+SEC("socket")
+int out_unread(struct __sk_buff *skb)
+{
+	return is_unread(skb, OUTBOUND);
+}
+
+SEC("socket")
+int in_unread(struct __sk_buff *skb)
+{
+	return is_unread(skb, INBOUND);
 }
 
 /*

@@ -22,13 +22,13 @@ struct {
 	__type(value, struct image);
 } images SEC(".maps");
 
-/* uid: how many of the images that run are this user's; the last: all users from USERS_APART on */
+/* uid: how much of what runs is this user's; the last: all users from USERS_APART on */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, USERS_APART + 1);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 	__type(key, __u32);
-	__type(value, __u64);
+	__type(value, struct share);
 } shares SEC(".maps");
 
 /* exec ids without a process, the oldest first; the room here is how many stay known */

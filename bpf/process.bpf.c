@@ -6,7 +6,7 @@
  */
 #include "inherited.bpf.h"
 #include "path.bpf.h"
-#include "share.bpf.h"
+#include "population.bpf.h"
 
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
@@ -37,31 +37,17 @@ static __always_inline void retire_image(__u64 exec_id)
 	count(LOST_IMAGES);
 }
 
-static __always_inline __u64 *find_share(const struct image *image)
+/* Without room it is unknown, whatever is still written of whoever had its number before. */
+static __always_inline bool add_process(__u32 tgid, struct process *process, const struct image *image)
 {
-	__u32 user = share_of(image->uid);
-
-	return bpf_map_lookup_elem(&shares, &user);
-}
-
-static __always_inline void leave_share(const struct image *image)
-{
-	__u64 *share = find_share(image);
-
-	if (share)
-		__sync_fetch_and_sub(share, 1);
-}
-
-/* Whoever starts thousands of programs that go on would have those of all others be unknown. */
-static __always_inline bool enter_share(const struct image *image)
-{
-	__u64 *share = find_share(image);
-
-	if (!share)
-		return false;
-	if (__sync_fetch_and_add(share, 1) < IMAGES_OF_ONE || image->uid == 0)
-		return true;
-	leave_share(image);
+	process->user = image ? share_of(image->uid) : 0;
+	if (count_in(process->user)) {
+		if (!bpf_map_update_elem(&processes, &tgid, process, BPF_ANY))
+			return true;
+		count_out(process->user);
+	}
+	count(LOST_PROCESSES);
+	bpf_map_delete_elem(&processes, &tgid);
 	return false;
 }
 
@@ -178,15 +164,14 @@ static __always_inline void store_image(struct image *image)
 
 	if (!has_room || bpf_map_update_elem(&images, &image->exec_id, image, BPF_NOEXIST)) {
 		count(LOST_IMAGES);
-	} else if (bpf_map_update_elem(&processes, &tgid, &process, BPF_ANY)) {
-		count(LOST_PROCESSES);
-		bpf_map_delete_elem(&images, &image->exec_id);
-	} else {
+		bpf_map_delete_elem(&processes, &tgid);
+	} else if (add_process(tgid, &process, image)) {
 		return;
+	} else {
+		bpf_map_delete_elem(&images, &image->exec_id);
 	}
 	if (has_room)
 		leave_share(image);
-	bpf_map_delete_elem(&processes, &tgid);
 }
 
 static __always_inline void trace_exec(const struct image *image)
@@ -205,13 +190,17 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	__u32 zero = 0;
 	struct image *image = bpf_map_lookup_elem(&scratch, &zero);
 	struct settings *settings = find_settings();
+	struct process *known;
 	__u64 previous;
 
 	if (!image || !settings)
 		return 0;
 	read_image(image, task);
 	read_started_as(image, binprm);
-	previous = find_exec_id(image->pid);
+	known = bpf_map_lookup_elem(&processes, &image->pid);
+	previous = known ? known->exec_id : EXEC_ID_UNKNOWN;
+	if (known)
+		count_out(known->user);
 	image->exec_id = __sync_fetch_and_add(&settings->next_exec_id, 1);
 	image->parent_exec_id = find_exec_id(image->parent_pid);
 	if (image->parent_exec_id == EXEC_ID_UNKNOWN)
@@ -240,10 +229,8 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	image = bpf_map_lookup_elem(&images, &process.exec_id);
 	if (image)
 		__sync_fetch_and_add(&image->users, 1);
-	if (bpf_map_update_elem(&processes, &tgid, &process, BPF_ANY)) {
-		count(LOST_PROCESSES);
+	if (!add_process(tgid, &process, image))
 		release_image(process.exec_id);
-	}
 	return 0;
 }
 
@@ -251,13 +238,18 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(on_exit, struct task_struct *task)
 {
+	struct process *known, process;
 	__u32 tgid = task->tgid;
-	__u64 exec_id;
 
 	if (task->signal->live.counter != 0)
 		return 0;
-	exec_id = find_exec_id(tgid);
-	if (!bpf_map_delete_elem(&processes, &tgid))
-		release_image(exec_id);
+	known = bpf_map_lookup_elem(&processes, &tgid);
+	if (!known)
+		return 0;
+	process = *known;
+	if (!bpf_map_delete_elem(&processes, &tgid)) {
+		count_out(process.user);
+		release_image(process.exec_id);
+	}
 	return 0;
 }

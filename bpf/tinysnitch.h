@@ -16,8 +16,9 @@
 #define EXEC_ID_KERNEL 1
 #define EXEC_ID_SEEDED (1ULL << 63) /* user space gives ids from here on */
 
-#define IMAGES_OF_ONE 4096 /* living ones, of any user but root */
-#define USERS_APART 65536  /* from this uid on they are of containers: subuid(5), anybody may have any number */
+#define IMAGES_OF_ONE 4096     /* living ones, of any user but root */
+#define PROCESSES_OF_ONE 16384 /* likewise */
+#define USERS_APART 65536      /* from this uid on they are of containers: subuid(5), anybody may have any number */
 
 enum direction { OUTBOUND = 0, INBOUND = 1, ANY_REMOTE = 2 };
 enum verdict {
@@ -72,6 +73,13 @@ struct own_key {
 struct process {
 	__u64 exec_id;
 	__u64 started_ns; /* group leader's start_boottime */
+	__u32 user;       /* whose share it takes; 0: nobody's, as that of root's and of what user space wrote */
+	__u32 pad;
+};
+
+/* What runs of one user's. */
+struct share {
+	__u32 images, processes;
 };
 
 /* Whose socket: the newest process that used it. key of `sockets`: socket cookie */
@@ -224,7 +232,7 @@ struct watch {
 struct crowd_key {
 	__u64 exec_id;
 	__u32 uid;
-	__u32 direction;
+	__u32 direction; /* enum direction; and whether they are held to be judged, or read */
 };
 
 struct crowd {
@@ -247,7 +255,7 @@ struct settings {
 	__u32 has_ties;           /* a verdict was given that holds for one interface alone */
 	__u32 is_reset_lost;      /* what resets a connection of ours comes back to no socket (BPF alone) */
 	__u32 crowd_limit;        /* how many packets any one user may have held in a moment; 0: user space keeps up */
-	__u32 pad;
+	__u32 message_limit;      /* and how many they may have read */
 	struct owner reader; /* of the queues (BPF alone): what comes on top of it is let go, and sent by another */
 };
 
@@ -271,6 +279,7 @@ enum statistic {
 	LOST_FIRST_PACKETS, /* scoped: to a port that no hook had told of */
 	LOST_ASTRAY,        /* to an address of ours, by way of another machine */
 	LOST_CROWD,         /* beyond the share of a program or a user, of what can be judged */
+	LOST_MESSAGES,      /* likewise, of what can be read */
 	STATISTICS
 };
 

@@ -36,9 +36,11 @@ class ResolverTalk:
         """What is a fact beside the resolver."""
         self.names.set_facts(replace(TRUSTED, **facts))
 
-    def asks(self, exec_id: int, name: str, *, resolver: bytes = STUB, kind: int = A, id: int = 0) -> int:
+    def asks(
+        self, exec_id: int, name: str, *, resolver: bytes = STUB, kind: int = A, id: int = 0, user: int = 0
+    ) -> int:
         self.last_id = id or self.last_id + 1
-        self.names.ask(flow_to(resolver), DnsQuestion(self.last_id, name, kind), exec_id, self.now_s)
+        self.names.ask(flow_to(resolver), DnsQuestion(self.last_id, name, kind), exec_id, self.now_s, user=user)
         return self.last_id
 
     def hears(

@@ -42,6 +42,20 @@ def test_of_its_own_names_its_newest_question_decides(talk: ResolverTalk) -> Non
     assert talk.name_of(SHOP, CURL) == "b.test"
 
 
+def test_a_name_that_who_asks_anew_means_alone_is_told(talk: ResolverTalk) -> None:
+    """Where it decided before, among others."""
+    talk.looks_up(CURL, "a.test", SHOP)
+    talk.looks_up(CURL, "b.test", SHOP)
+    assert talk.looks_up(FIREFOX, "b.test", SHOP) == (SHOP,)
+    assert talk.looks_up(FIREFOX, "b.test", SHOP) == ()
+
+
+def test_who_asks_anew_for_a_name_of_hosts_means_it_from_then_on(talk: ResolverTalk) -> None:
+    talk.looks_up(CURL, "a.test", SHOP)
+    talk.finds(hosts={SHOP: ("b.test",)})
+    assert talk.looks_up(FIREFOX, "a.test", SHOP) == (SHOP,)
+
+
 def test_an_unknown_process_is_nobody(talk: ResolverTalk) -> None:
     talk.looks_up(0, "a.test", SHOP)
     talk.looks_up(0, "b.test", SHOP)

@@ -213,3 +213,45 @@ def test_a_changed_answer_never_teaches(field: str, number: int, name: str) -> N
     changed = msgspec.structs.replace(answer, **{field: name if field == "name" else number})
     learned = talk.names.learn(flow_to(STUB), changed, talk.now_s)
     assert (learned.refusal is None) == (changed == answer)
+
+
+# What is forgotten
+
+
+@pytest.mark.parametrize(("user", "room"), [(1000, 25), (999, 50), (0, 50)])
+def test_no_users_questions_push_out_those_of_others(user: int, room: int) -> None:
+    """A service may have more: a resolver asks for all."""
+    talk = ResolverTalk(max_questions=100)
+    asked = talk.asks(CURL, "shop.test", user=1001)
+    for number in range(100):
+        talk.asks(5000 + number, f"{number}.test", user=user)
+    assert talk.hears("shop.test", SHOP, id=asked).addresses == (SHOP,)
+    assert talk.names.statistics().questions == TableStatistics(room, 100 - room)
+
+
+def test_of_many_users_the_oldest_question_makes_room() -> None:
+    talk = ResolverTalk(max_questions=4)
+    asked = [talk.asks(CURL, f"{user}.test", user=user) for user in range(1000, 1005)]
+    assert talk.hears("1000.test", SHOP, id=asked[0]).addresses == ()
+    assert talk.hears("1001.test", SHOP, id=asked[1]).addresses == (SHOP,)
+
+
+def test_whose_questions_are_answered_has_room_again() -> None:
+    talk = ResolverTalk(max_questions=40)
+    first = talk.asks(CURL, "a.test", user=1000)
+    for number in range(100):
+        talk.looks_up(CURL, f"{number}.test", MIRROR)
+        talk.asks(CURL, "b.test", id=7, user=1000)
+        talk.asks(CURL, "c.test", id=8, user=1000)
+        talk.hears("c.test", MIRROR, id=8)
+    assert talk.hears("a.test", SHOP, id=first).addresses == (SHOP,)
+
+
+def test_questions_that_are_over_take_no_room() -> None:
+    talk = ResolverTalk(max_questions=40)
+    for number in range(10):
+        talk.asks(CURL, f"{number}.test", user=1000)
+    talk.now_s += QUESTION_LIFE_S + 1
+    asked = [talk.asks(CURL, f"{number}.test", user=1000) for number in range(10)]
+    assert talk.hears("0.test", SHOP, id=asked[0]).addresses == (SHOP,)
+    assert talk.names.statistics().questions.evicted == 0

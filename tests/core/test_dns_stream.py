@@ -28,12 +28,12 @@ def framed(*messages: bytes) -> bytes:
 
 
 class Talk:
-    def __init__(self, capacity: int = 4) -> None:
+    def __init__(self, capacity: int = 8) -> None:
         self.streams = DnsStreams(capacity)
         self.now_s = 1000.0
 
-    def connect(self, port: int = 40000) -> None:
-        self.streams.read_questions(flow_of(port), Segment(OURS, 0, SYN), self.now_s)
+    def connect(self, port: int = 40000, user: int = 0) -> None:
+        self.streams.read_questions(flow_of(port), Segment(OURS, 0, SYN), self.now_s, user=user)
         self.streams.read_answers(flow_of(port), Segment(THEIRS, OURS + 1, SYN | ACK), self.now_s)
 
     def ask(self, data: bytes, at: int = 0, port: int = 40000, flags: int = ACK) -> list[bytes]:
@@ -170,6 +170,13 @@ def test_connections_are_bounded_and_counted(talk: Talk) -> None:
     with pytest.raises(Malformed, match="beginning"):
         talk.hear(framed(FIRST))
     assert talk.hear(framed(FIRST), port=40004) == [FIRST]
+
+
+def test_no_users_connections_push_out_those_of_others(talk: Talk) -> None:
+    for port in range(40001, 40100):
+        talk.connect(port, user=1000)
+    assert talk.streams.statistics() == TableStatistics(used=3, evicted=97)
+    assert talk.hear(framed(FIRST)) == [FIRST]
 
 
 def test_idle_connections_make_room_without_a_loss(talk: Talk) -> None:

@@ -50,6 +50,16 @@ def test_reading_is_bounded_and_what_had_to_go_is_counted() -> None:
     assert names.tables()["connections being read"].evicted == 2
 
 
+def test_no_users_readings_push_out_those_of_others() -> None:
+    """What is read from its middle on says no name, and goes on."""
+    names = SaidNames(4, None)
+    first, *rest = segments(HELLO, 20)
+    assert names.read(flow_to(443), 7, first, user=1000) is None
+    for port in range(500, 600):
+        assert names.read(flow_to(port), port, first, user=1001) is None
+    assert [names.read(flow_to(443), 7, segment, user=1000) for segment in rest][-1] == Said("ads.test")
+
+
 def test_an_endless_handshake_is_given_up() -> None:
     names = SaidNames(4, CIPHER)
     part = initial(crypto(handshake("ads.test")[:40]))

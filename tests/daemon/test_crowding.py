@@ -1,8 +1,12 @@
 """When each may have only so many packets held, and when no longer."""
 
+import asyncio
+import time
+
 import pytest
 
-from tinysnitch.daemon.crowding import LOOK_S, MANY, PATIENCE_NS, Crowding
+from tinysnitch.daemon.crowding import LOOK_S, MANY, PATIENCE_NS, Crowding, CrowdWatch
+from tinysnitch.daemon.failures import Failures
 from tinysnitch.kernel.bpf_structs import CROWD_MOMENT_NS
 
 BATCH = 64
@@ -189,3 +193,29 @@ def test_nothing_is_looked_at_again_that_is_not_limited() -> None:
     flood = Flood(MANY)
     flood.crowding.look_again()
     assert flood.limits == []
+
+
+def test_a_limit_ends_without_a_further_packet() -> None:
+
+    async def flood() -> None:
+        is_over = asyncio.Event()
+
+        def limit(most: int) -> None:
+            if not most:
+                is_over.set()
+
+        watch = CrowdWatch(lambda: MANY, limit, lambda: 0, Failures().attempt)
+        while not watch.is_limited:
+            watch.note_batch(BATCH, BATCH, time.monotonic_ns())
+        await is_over.wait()
+        assert not watch.is_limited
+
+    asyncio.run(flood())
+
+
+def test_of_a_batch_that_was_not_full_nothing_is_noted() -> None:
+    watch = CrowdWatch(lambda: MANY, lambda _limit: None, lambda: 0, Failures().attempt)
+    end_ns = time.monotonic_ns() + 2 * PATIENCE_NS
+    while time.monotonic_ns() < end_ns:
+        watch.note_batch(BATCH - 1, BATCH, time.monotonic_ns())
+    assert not watch.is_limited

@@ -9,8 +9,9 @@ from tests.evasion.stage import ATTACKER, PYTHON
 from tests.lab.daemon import Daemon
 from tests.lab.lab import Lab
 from tests.lab.patience import PATIENCE, WAIT_S, read_line, wait_until
+from tests.lab.stubs import set_resolvers, start_stub
 from tests.lab.wakeups import are_at_rest
-from tests.lab.world import HOST4, WORLD4
+from tests.lab.world import HOST4, PAGE_NAMES, WORLD4
 from tinysnitch.daemon.counters import KERNEL_LOSSES
 from tinysnitch.daemon.history_budget import Share
 
@@ -84,6 +85,25 @@ end_s = time.monotonic() + 60
 while time.monotonic() < end_s and not select.select([sys.stdin], [], [], 0)[0]:
     for _ in range(20000):
         tells.send(b"x" * 12)
+    os.write(1, b"flooding\\n")
+"""
+# Another name each time, by two processes; by so many sockets, as no more than some 280 packets of one may wait.
+ASK = """
+import os, select, socket, sys, time
+os.fork()
+end_s = time.monotonic() + 60
+each = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(16)]
+for asks in each:
+    asks.connect((sys.argv[1], 53))
+    asks.setblocking(False)
+while time.monotonic() < end_s and not select.select([sys.stdin], [], [], 0)[0]:
+    for number in range(2000):
+        name = b"\\x10" + os.urandom(8).hex().encode() + b"\\x04test\\0"
+        try:
+            begin = number.to_bytes(2, "big") + bytes([1, 0, 0, 1, 0, 0, 0, 0, 0, 0])
+            each[number % 16].send(begin + name + bytes([0, 1, 0, 1]))
+        except OSError:
+            pass
     os.write(1, b"flooding\\n")
 """
 
@@ -166,6 +186,24 @@ def test_of_what_claims_to_tell_names_of_the_link(lab: Lab) -> None:
     flood.stdin.close()
     flood.wait(timeout=WAIT_S)
     assert count_losses(daemon)["DNS messages dropped"] == 0
+
+
+@pytest.mark.parametrize("stub", [None, "dnsmasq"])
+def test_of_questions_for_names(lab: Lab, stub: str | None) -> None:
+    """Of another user; also where a resolver on this machine asks for all, and so for who asks too much."""
+    resolver = start_stub(lab, stub) if stub else WORLD4
+    set_resolvers(lab, resolver, options="attempts:3 timeout:2")  # one may be lost on a busy machine
+    daemon = lab.start_daemon(f"allow localhost - -\nallow localhost - -src\nallow {WORLD4} 53 udp\n")
+    flood = lab.spawn([PYTHON, "-c", ASK, resolver], user=ATTACKER, stdin=subprocess.PIPE)
+    wait_until(lambda: is_crowded(daemon))
+    wait_until(lambda: lab.run(["getent", "ahostsv4", "shop.test"]).returncode == 0)  # all that came before is read
+    found = [lab.run(["getent", "ahostsv4", name]) for name in PAGE_NAMES[:10]]
+    assert flood.stdin
+    flood.stdin.close()
+    assert [each.returncode for each in found] == [0] * 10, daemon.cli("status").stdout
+    assert count_losses(daemon)[KERNEL_LOSSES["lost_messages"]]
+    flood.wait(timeout=WAIT_S)
+    wait_until(lambda: not is_crowded(daemon))
 
 
 def test_the_history_keeps_what_was_there_before(lab: Lab) -> None:

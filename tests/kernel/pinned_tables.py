@@ -8,7 +8,7 @@ from tinysnitch.core.verdict_key import VerdictKey
 from tinysnitch.kernel.bpf_maps import BpfMaps
 from tinysnitch.kernel.bpf_pins import PinFolder
 from tinysnitch.kernel.bpf_programs import BpfPrograms, pack_flow, pack_owner, pack_verdict_key
-from tinysnitch.kernel.bpf_structs import LISTENER, LISTENER_KEY, OWNED_SOCKET, SETTINGS, Listener, Owner
+from tinysnitch.kernel.bpf_structs import LISTENER, LISTENER_KEY, OWNED_SOCKET, SETTINGS, SHARE, Listener, Owner
 from tinysnitch.kernel.libbpf import Map
 
 
@@ -55,13 +55,14 @@ def forget_process(programs: BpfPrograms, pid: int) -> None:
         assert maps.processes.delete(pid)
 
 
-def change_share(programs: BpfPrograms, uid: int, images: int) -> int:
-    """As if this user had as many images; how many they had."""
-    with closing(Map(programs.maps_dir / "shares", Struct("=I"), Struct("=Q"))) as shares:
+def change_share(programs: BpfPrograms, uid: int, **changes: int) -> dict[str, int]:
+    """As if this user had as many `images` or `processes`; how many they had."""
+    with closing(Map(programs.maps_dir / "shares", Struct("=I"), SHARE.struct)) as shares:
         found = shares.find(uid)
         assert found
-        assert shares.write((uid,), (images,))
-    return int(found[0])
+        had = dict(zip(SHARE.fields, found, strict=True))
+        assert shares.write((uid,), tuple((had | changes).values()))
+    return had
 
 
 def forget_socket(programs: BpfPrograms, cookie: int) -> None:

@@ -12,11 +12,12 @@ from tinysnitch.kernel.bpf_structs import CROWD_MOMENT_NS
 pytestmark = pytest.mark.privileged
 
 MANY = 100
+UDP_SEGMENT = 103  # linux/udp.h
 
 
 @pytest.fixture
 def asked(place: BpfPlace, programs: BpfPrograms) -> BpfPrograms:
-    for name, target in (("out_allowed", "ACCEPT"), ("out_crowded", "DROP")):
+    for name, target in (("out_allowed", "ACCEPT"), ("out_crowded", "DROP"), ("out_unread", "DROP")):
         path = str(programs.program_path(name))
         place.run("iptables", "-A", "OUTPUT", "-p", "udp", "-m", "bpf", "--object-pinned", path, "-j", target)
     return programs
@@ -31,6 +32,15 @@ def count_lost(programs: BpfPrograms) -> int:
     return programs.read_statistics()["lost_crowd"]
 
 
+def count_unread(programs: BpfPrograms) -> int:
+    return programs.read_statistics()["lost_messages"]
+
+
+def count_moments(began_ns: int) -> int:
+    """That may have begun since; the clock of the kernel's side is coarse."""
+    return time.monotonic_ns() // CROWD_MOMENT_NS - began_ns // CROWD_MOMENT_NS + 2
+
+
 def test_while_user_space_keeps_up_all_go_on(asked: BpfPrograms, agent: Agent) -> None:
     send(agent, MANY)
     assert count_lost(asked) == 0
@@ -40,9 +50,7 @@ def test_a_program_has_a_quarter_of_its_users_share(asked: BpfPrograms, agent: A
     asked.limit_crowds(8)
     began_ns = time.monotonic_ns()
     send(agent, MANY)
-    moments = (
-        time.monotonic_ns() // CROWD_MOMENT_NS - began_ns // CROWD_MOMENT_NS + 2
-    )  # the clock of the kernel's side is coarse
+    moments = count_moments(began_ns)
     assert MANY - 2 * moments <= count_lost(asked) < MANY
 
 
@@ -65,7 +73,7 @@ def test_any_number_of_programs_has_no_more_than_their_user(place: BpfPlace, ask
     for round_ in range(10):
         for each in others:
             send(each, 1, 4000 + round_)
-    moments = time.monotonic_ns() // CROWD_MOMENT_NS - began_ns // CROWD_MOMENT_NS + 2
+    moments = count_moments(began_ns)
     assert count_lost(asked) >= 40 - moments
 
 
@@ -79,7 +87,7 @@ def test_all_users_of_containers_have_no_more_than_one_user(
     began_ns = time.monotonic_ns()
     for number in range(MANY):
         agent.call("send_as", handle, first_uid + number, "127.0.0.1", 4000 + number)
-    moments = time.monotonic_ns() // CROWD_MOMENT_NS - began_ns // CROWD_MOMENT_NS + 2
+    moments = count_moments(began_ns)
     assert count_lost(asked) == 0 if not is_together else count_lost(asked) >= MANY - moments
 
 
@@ -89,6 +97,67 @@ def test_no_more_is_told_of_the_link_than_it_has_to_say(place: BpfPlace, program
     began_ns = time.monotonic_ns()
     for round_ in range(5):
         send(agent, 200, 4000 + 200 * round_)
-    moments = time.monotonic_ns() // CROWD_MOMENT_NS - began_ns // CROWD_MOMENT_NS + 2
+    moments = count_moments(began_ns)
     (found,) = re.findall(r"^\[(\d+):\d+\] -A OUTPUT .*bpf", place.run("iptables-save", "-c"), re.MULTILINE)
     assert 64 <= int(found) <= 64 * moments
+
+
+def send_as(agent: Agent, uid: int, count: int, first_port: int = 4000) -> None:
+    handle, _cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
+    for port in range(first_port, first_port + count):
+        agent.call("send_as", handle, uid, "127.0.0.1", port)
+
+
+@pytest.mark.parametrize(("uid", "share"), [(1000, 1), (999, 8)])
+def test_of_messages_a_program_has_an_eighth_of_what_a_service_has(
+    asked: BpfPrograms, agent: Agent, uid: int, share: int
+) -> None:
+    """A resolver on this machine asks for all others."""
+    asked.limit_messages(8)
+    began_ns = time.monotonic_ns()
+    send_as(agent, uid, MANY)
+    assert MANY - share * count_moments(began_ns) <= count_unread(asked) < MANY
+    assert count_lost(asked) == 0
+
+
+def test_messages_of_nobody_take_no_room_of_services(place: BpfPlace, programs: BpfPrograms, agent: Agent) -> None:
+    """Whose flow is forgotten, say: here only those to the last port are noted."""
+    for name, port, target in (("out_allowed", str(4000 + MANY), "ACCEPT"), ("out_unread", "4000:5000", "DROP")):
+        path = str(programs.program_path(name))
+        words = ["-p", "udp", "--dport", port, "-m", "bpf", "--object-pinned", path]
+        place.run("iptables", "-A", "OUTPUT", *words, "-j", target)
+    programs.limit_messages(8)
+    send(agent, MANY)
+    before = count_unread(programs)
+    assert before
+    send(agent, 1, 4000 + MANY)
+    assert count_unread(programs) == before
+
+
+def test_an_answer_counts_for_whoever_asked(place: BpfPlace, programs: BpfPrograms, agent: Agent) -> None:
+    """Not for whoever sends it; and apart from the questions."""
+    ends = (("OUTPUT", "--dport", "out_allowed", "ACCEPT"), ("INPUT", "--sport", "in_unread", "DROP"))
+    for chain, end, name, target in ends:
+        match = ["-p", "udp", end, "4000", "-m", "bpf", "--object-pinned", str(programs.program_path(name))]
+        place.run("iptables", "-A", chain, *match, "-j", target)
+    server, asker = (agent.call("open_socket", "AF_INET", "SOCK_DGRAM")[0] for _ in range(2))
+    agent.call("bind", server, "127.0.0.1", 4000)
+    agent.call("bind", asker, "127.0.0.1", 5000)
+    agent.call("send_as", asker, 1000, "127.0.0.1", 4000)
+    programs.limit_messages(8)
+    began_ns = time.monotonic_ns()
+    for _ in range(MANY):
+        agent.call("send_to", server, "127.0.0.1", 5000)
+    assert MANY - count_moments(began_ns) <= count_unread(programs) < MANY
+
+
+def test_what_is_yet_to_be_cut_counts_as_what_it_will_be(asked: BpfPrograms, agent: Agent) -> None:
+    """One call of 40 datagrams has them read one by one."""
+    handle, _cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
+    assert not agent.call("connect", handle, "127.0.0.1", 4000)
+    assert not agent.call("set_option", handle, "IPPROTO_UDP", UDP_SEGMENT, [1, 0, 0, 0])
+    asked.limit_messages(20)
+    began_ns = time.monotonic_ns()
+    for _ in range(10):
+        agent.call("send", handle, "x" * 40)  # EPERM where it is dropped
+    assert 10 - count_moments(began_ns) <= count_unread(asked) < 10

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ import pytest
 
 from tests.kernel.bpf_place import AGENT, BpfPlace
 from tests.kernel.pinned_tables import change_share
+from tests.lab.patience import wait_until
 from tinysnitch.kernel import bpf_structs as structs
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 from tinysnitch.kernel.bpf_structs import Image, TraceKind
@@ -216,27 +218,50 @@ def run_all(uids: list[int]) -> list[subprocess.Popen[bytes]]:
     ("uid", "other", "is_together"),
     [(LONER, LONER, True), (LONER, HERMIT, False), (100_000, 200_000, True)],
 )
+@pytest.mark.parametrize(("what", "most"), [("images", structs.IMAGES_OF_ONE), ("processes", structs.PROCESSES_OF_ONE)])
 def test_one_user_does_not_fill_the_table_for_all(
-    programs: BpfPrograms, uid: int, other: int, is_together: bool
+    programs: BpfPrograms, uid: int, other: int, is_together: bool, what: str, most: int
 ) -> None:
     """What finds no room is unknown. Root has its programs in any case; all users of containers count as one, since
     anybody may have thousands of these."""
     place = min(uid, structs.USERS_APART)
-    change_share(programs, place, structs.IMAGES_OF_ONE - 1)
-    change_share(programs, 0, structs.IMAGES_OF_ONE)
+    change_share(programs, place, **{what: most - 1})
+    change_share(programs, 0, **{what: most})
     running = run_all([uid, other, *[0] * ROOTS])
     try:
         known = [bool(programs.find_process(one.pid)) for one in running]
         assert known == [True, not is_together, *[True] * ROOTS]
-        assert programs.read_statistics()["lost_images"] == is_together
+        assert programs.read_statistics()[f"lost_{what}"] == is_together
     finally:
         for one in running:
             one.kill()
             one.wait()
-    assert change_share(programs, place, structs.IMAGES_OF_ONE - 1) == structs.IMAGES_OF_ONE - 1
-    assert change_share(programs, 0, 0) > structs.IMAGES_OF_ONE - ROOTS / 2
+    assert change_share(programs, place, **{what: most - 1})[what] == most - 1
+    assert change_share(programs, 0, **{what: 0})[what] > most - ROOTS / 2
     again = run_captured(programs, ["/bin/true"], uid=uid)
     assert again.uid == uid
+
+
+def test_forks_count_for_the_user_of_their_program(programs: BpfPrograms) -> None:
+    """Also one that executes the same program over and over: it is one process."""
+    change_share(programs, LONER, processes=structs.PROCESSES_OF_ONE - 3)
+    script = "sleep 60 & sleep 60 & sleep 60 & echo; read line; exec sleep 60"
+    with subprocess.Popen(["sh", "-c", script], user=LONER, group=0, stdin=-1, stdout=-1) as shell:
+        assert shell.stdin
+        assert shell.stdout
+        shell.stdout.readline()
+        children = [int(pid) for pid in Path(f"/proc/{shell.pid}/task/{shell.pid}/children").read_text().split()]
+        try:
+            wait_until(lambda: [bool(programs.find_process(pid)) for pid in children] == [True, True, False])
+            shell.stdin.write(b"\n")
+            shell.stdin.flush()
+            wait_until(lambda: Path(f"/proc/{shell.pid}/comm").read_text() == "sleep\n")
+            assert programs.find_process(shell.pid)
+        finally:
+            for pid in (*children, shell.pid):
+                os.kill(pid, signal.SIGKILL)
+    had = change_share(programs, LONER)
+    assert had["processes"] == structs.PROCESSES_OF_ONE - 3
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """What the rules hold and what they let be, with real packets. (Held packets and verdicts: test_enforcement.py.)"""
 
+import re
 import select
 import socket
 import struct
@@ -23,6 +24,7 @@ FIN, SYN, RST, PSH, ACK = 0x01, 0x02, 0x04, 0x08, 0x10
 TCP_REPAIR = 19  # linux/tcp.h: a socket that is closed in repair mode says nothing to the other end
 SO_MARK = 36  # asm-generic/socket.h
 IGMP = 2
+READ = re.compile(f"-j NFQUEUE|-g {LABEL}-READIN$")
 
 
 def send_raw(wire: Wire, source: str, family: int, protocol: int, packet: bytes) -> None:
@@ -294,7 +296,7 @@ def test_a_scope_reads_names_behind_a_daemon_of_the_machine(
     rules = build_rules(family, program_path=path, scope=scope, has_security=has_security)
     lines = [(table, line) for table, chains in rules.chains.items() for body in chains.values() for line in body]
     lines += [(jump.table, jump.rule) for jump in rules.jumps]
-    answered = {table for table, line in lines if "--sport 53 " in line and "NFQUEUE" in line}
+    answered = {table for table, line in lines if "--sport 53 " in line and READ.search(line)}
     asked = {table for table, line in lines if "--dport 53 " in line and line.endswith(f"{LABEL}-ASKED")}
     assert answered == asked == {"security" if scope and has_security else "mangle"}
 

@@ -1,5 +1,8 @@
 """Outstanding DNS questions: an answer teaches only when one of them waits for it, and once.
 
+Whose question is forgotten has no name of what it connects to, and a rule that denies the name does not hold: so each
+user has a share of the room.
+
 Times are boot-time seconds, handed in.
 """
 
@@ -11,7 +14,8 @@ from msgspec.structs import replace
 from tinysnitch.core.dns_message import NO_ERROR, DnsAnswer, DnsQuestion
 from tinysnitch.core.flow import Flow
 from tinysnitch.core.name_source import NameSource
-from tinysnitch.core.table import BoundedTable, TableStatistics
+from tinysnitch.core.shared_table import SharedTable
+from tinysnitch.core.table import TableStatistics
 
 ROOT = "."  # no host has that name and no rule can spell it, but a resolver that answers everything answers this too
 QUESTION_LIFE_S = 30.0  # resolvers give up sooner: `timeout` of resolv.conf(5) is at most 30 s
@@ -52,12 +56,13 @@ class Asked(msgspec.Struct, frozen=True):
     asked_s: float
     source: NameSource = NameSource.DNS  # whom it was put to
     sent: int = 1  # how often, without those that were answered
+    user: int = 0  # whose share of the room it takes
     is_answered: bool = False  # by addresses; the answers to the others that were sent teach nothing
 
 
 class DnsQuestions:
     def __init__(self, capacity: int) -> None:
-        self._questions: BoundedTable[tuple[Flow, int], tuple[Asked, ...]] = BoundedTable(capacity)
+        self._questions: SharedTable[tuple[Flow, int], tuple[Asked, ...]] = SharedTable(capacity)
         self._last_number = 0
 
     def next_number(self) -> int:
@@ -69,15 +74,15 @@ class DnsQuestions:
         """Where an earlier daemon counted to this."""
         self._last_number = max(self._last_number, number)
 
-    def add(self, flow: Flow, question: DnsQuestion, exec_id: int, now_s: float) -> None:
+    def add(self, flow: Flow, question: DnsQuestion, exec_id: int, now_s: float, *, user: int = 0) -> None:
         """Note a question on its way out; one that is sent again counts as new, and one more answer is to come."""
         self._forget_old(now_s)
         key = (flow, question.id)
         known = self._questions.find(key) or ()
         sent = 1 + sum(one.sent for one in known if _is_same(one, question))
-        asked = Asked(question.name, question.type, exec_id, self.next_number(), now_s, sent=sent)
+        asked = Asked(question.name, question.type, exec_id, self.next_number(), now_s, sent=sent, user=user)
         others = [one for one in known if not _is_same(one, question)]
-        self._questions.put(key, (*others, asked)[-QUESTIONS_PER_ID:])
+        self._questions.put(key, (*others, asked)[-QUESTIONS_PER_ID:], user)
 
     def waits(self, flow: Flow, message_id: int) -> bool:
         """Whether a question under this id was put there, and is not answered yet."""
@@ -93,7 +98,7 @@ class DnsQuestions:
         if asked and asked.sent > 1:  # the program did not wait, and a slow resolver answers each
             left.append(replace(asked, sent=asked.sent - 1, is_answered=asked.is_answered or result is asked))
         if left:
-            self._questions.put(key, tuple(left))
+            self._questions.put(key, tuple(left), left[-1].user)
         return result
 
     def statistics(self) -> TableStatistics:
@@ -101,7 +106,7 @@ class DnsQuestions:
 
     def _forget_old(self, now_s: float) -> None:
         while (oldest := self._questions.find_oldest()) and now_s - oldest[1][-1].asked_s > QUESTION_LIFE_S:
-            self._questions.pop_oldest()
+            self._questions.pop(oldest[0])
 
 
 def _is_same(asked: Asked, message: DnsQuestion | DnsAnswer) -> bool:

@@ -7,7 +7,7 @@ from tinysnitch.core.commands import Command, PassMessage, Report
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.dns_talk import DnsTalk, Heard
 from tinysnitch.core.events import AnswerReceived, LookUpsTold, QuestionSent
-from tinysnitch.core.process import exec_id_of
+from tinysnitch.core.process import exec_id_of, user_of
 from tinysnitch.core.records import LossCounted
 from tinysnitch.core.settlement import Settlement
 
@@ -18,7 +18,8 @@ class DnsReader:
         self._settlement = settlement
 
     def read_question(self, event: QuestionSent, now: Instant) -> Iterator[Command]:
-        heard = self._dns.ask(event.flow, event.payload, exec_id_of(event.attribution), now.boot_s)
+        exec_id, user = exec_id_of(event.attribution), user_of(event.attribution)
+        heard = self._dns.ask(event.flow, event.payload, exec_id, now.boot_s, user=user)
         yield PassMessage(event.packet_id)
         yield from _tell(heard, now)
 

@@ -14,7 +14,8 @@ from tinysnitch.core.dns_wire import MAX_MESSAGE_BYTES
 from tinysnitch.core.errors import Malformed
 from tinysnitch.core.flow import Flow
 from tinysnitch.core.segment import Segment
-from tinysnitch.core.table import BoundedTable, TableStatistics
+from tinysnitch.core.shared_table import SharedTable
+from tinysnitch.core.table import TableStatistics
 
 IDLE_S = 120.0  # after that a connection goes first, and is no loss: resolvers close them sooner (RFC 7766 6.2.3)
 _PREFIX_BYTES = 2  # RFC 1035 4.2.2: before each message its length
@@ -68,17 +69,17 @@ class DnsStreams:
     """The connections with trusted resolvers. Flows are as the program sees them: outbound."""
 
     def __init__(self, capacity: int) -> None:
-        self._connections: BoundedTable[Flow, _Connection] = BoundedTable(capacity)
+        self._connections: SharedTable[Flow, _Connection] = SharedTable(capacity)
         self.given_up = 0  # connections whose segments contradicted each other, came too early, or held too much
 
     def follows(self, flow: Flow) -> bool:
         """Whether it is read: it began when its resolver was trusted."""
         return self._connections.find(flow) is not None
 
-    def read_questions(self, flow: Flow, segment: Segment, now_s: float) -> list[bytes]:
-        """The questions that this segment completes. Raises Malformed."""
+    def read_questions(self, flow: Flow, segment: Segment, now_s: float, *, user: int = 0) -> list[bytes]:
+        """The questions that this segment completes. Raises Malformed. `user`: whose connection it is."""
         if segment.is_opening:
-            self._open(flow, segment, now_s)
+            self._open(flow, segment, now_s, user)
         connection = self._find(flow, now_s)
         return self._read(flow, connection.questions, segment) if connection else []
 
@@ -99,11 +100,11 @@ class DnsStreams:
     def statistics(self) -> TableStatistics:
         return self._connections.statistics()
 
-    def _open(self, flow: Flow, segment: Segment, now_s: float) -> None:
+    def _open(self, flow: Flow, segment: Segment, now_s: float, user: int) -> None:
         while (oldest := self._connections.find_oldest()) and now_s - oldest[1].used_s > IDLE_S:
-            self._connections.pop_oldest()
+            self._connections.pop(oldest[0])
         reader = MessageReader(ByteStream(segment.data_sequence))
-        self._connections.put(flow, _Connection(reader, now_s))
+        self._connections.put(flow, _Connection(reader, now_s), user)
 
     def _find(self, flow: Flow, now_s: float) -> _Connection | None:
         connection = self._connections.find(flow)

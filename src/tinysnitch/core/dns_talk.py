@@ -6,6 +6,7 @@ includes questions to servers that are not trusted, where it matters (outside_qu
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 
@@ -91,10 +92,10 @@ class DnsTalk:
         """Whether the program may mean another of the names, and connect again before we are told which."""
         return self.is_told and bool(connection.other_names) and not connection.is_name_sure
 
-    def ask(self, flow: Flow, payload: Payload, exec_id: int, now_s: float) -> Heard:
-        """Note the questions in a packet."""
-        messages = self._messages(self.streams.read_questions, flow, payload, now_s)
-        refusals = [self._ask(flow, message, exec_id, now_s) for message in messages]
+    def ask(self, flow: Flow, payload: Payload, exec_id: int, now_s: float, *, user: int = 0) -> Heard:
+        """Note the questions in a packet. `user`: whose they are."""
+        messages = self._messages(partial(self.streams.read_questions, user=user), flow, payload, now_s)
+        refusals = [self._ask(flow, message, exec_id, now_s, user=user) for message in messages]
         return Heard(told=self._tell(flow, "question to", refusals, now_s))
 
     def learn(self, flow: Flow, payload: Payload, now_s: float) -> Heard:
@@ -151,13 +152,13 @@ class DnsTalk:
         except Malformed:
             return [_UNREADABLE]
 
-    def _ask(self, flow: Flow, message: bytes, exec_id: int, now_s: float) -> Refusal | None:
+    def _ask(self, flow: Flow, message: bytes, exec_id: int, now_s: float, *, user: int) -> Refusal | None:
         try:
             if source := LINK_PORTS.get(flow.remote_port):
                 for question in parse_link_questions(message):
                     self.link.ask(source, question, exec_id, now_s)
             elif self.names.is_trusted(flow.remote):
-                self.names.ask(flow, parse_question(message), exec_id, now_s)
+                self.names.ask(flow, parse_question(message), exec_id, now_s, user=user)
             elif exec_id == UNKNOWN_EXEC_ID:  # no connection is known to be of the same program
                 return self.names.refuse(Refusal.NOT_TRUSTED).refusal
             else:

@@ -20,7 +20,16 @@ from functools import cache
 
 import msgspec
 
-from tinysnitch.core.belief import NO_NAME, Belief, Beliefs, NameFacts, find_over, name_facts, newest_questions
+from tinysnitch.core.belief import (
+    NO_NAME,
+    Belief,
+    Beliefs,
+    NameFacts,
+    decides_already,
+    find_over,
+    name_facts,
+    newest_questions,
+)
 from tinysnitch.core.dns_message import DnsAnswer, DnsQuestion, host_of
 from tinysnitch.core.dns_questions import Asked, DnsQuestions, Refusal
 from tinysnitch.core.facts import Facts
@@ -90,10 +99,10 @@ class Names:
         """Whether an answer there is looked at."""
         return self.is_trusted(flow.remote) or self.questions.waits(flow, message_id)
 
-    def ask(self, flow: Flow, question: DnsQuestion, exec_id: int, now_s: float) -> None:
-        """Note a question on its way out."""
+    def ask(self, flow: Flow, question: DnsQuestion, exec_id: int, now_s: float, *, user: int = 0) -> None:
+        """Note a question on its way out. `user`: whose it is."""
         if self.is_trusted(flow.remote):  # else a program's own resolver could push out real questions
-            self.questions.add(flow, question, exec_id, now_s)
+            self.questions.add(flow, question, exec_id, now_s, user=user)
 
     def learn(self, flow: Flow, answer: DnsAnswer, now_s: float) -> Learned:
         """Take the names out of an answer; `flow` as the question saw it."""
@@ -169,20 +178,22 @@ class Names:
         aliases: tuple[str, ...],
         has_ended: HasEnded,
     ) -> bool:
-        """Whether another name decides for the address now, or may be meant."""
+        """Whether another name may decide for the address now, or be meant."""
         self._forget_over(now_s)
-        beliefs, own_life_s = self._beliefs_of(address), 0 if self.is_own(address) else KEPT_S
-        before, used = self._deciding_names(address, beliefs, now_s, asked.exec_id), len(beliefs)
+        beliefs, is_own = self._beliefs_of(address), self.is_own(address)
+        used, is_for_all = len(beliefs), not is_own and address not in self._hosts
         for name in find_over(beliefs, now_s):
             del beliefs[name]
         expires_s = now_s + max(min(ttl_s, MAX_NAME_TTL_S), self._min_ttl_s)
         name = host_of(asked.name, asked.type)
-        belief = beliefs.setdefault(name, Belief(name, 0, 0.0, {}, asked.source))
-        belief.strengthen(asked, expires_s, now_s + own_life_s, aliases=aliases)
+        belief = beliefs.get(name)
+        is_settled = belief is not None and decides_already(beliefs, belief, asked, now_s, is_for_all=is_for_all)
+        if belief is None:
+            belief = beliefs[name] = Belief(name, 0, 0.0, {}, asked.source)
+        belief.strengthen(asked, expires_s, now_s + (0 if is_own else KEPT_S), aliases=aliases)
         _evict_asker(belief, has_ended)
         # Who preferred a name that has to go is not known here: as good as a change for all.
-        is_changed = self._evict_name(beliefs, now_s)
-        is_changed |= self._deciding_names(address, beliefs, now_s, asked.exec_id) != before
+        is_changed = self._evict_name(beliefs, now_s) or not is_settled
         self._used_names += len(beliefs) - used
         self._evict_addresses()
         return is_changed
@@ -191,13 +202,6 @@ class Names:
         if self.is_own(address):
             beliefs = {name: belief for name, belief in beliefs.items() if exec_id in belief.askers}
         return name_facts(beliefs, now_s, exec_id, self._hosts.get(address, ()))
-
-    def _deciding_names(
-        self, address: bytes, beliefs: Beliefs, now_s: float, exec_id: int
-    ) -> tuple[tuple[str | None, frozenset[str]], ...]:
-        """For everyone who did not ask, and for this process; each with the names that may be meant as well."""
-        each = (self._facts(address, beliefs, now_s, who) for who in (UNKNOWN_EXEC_ID, exec_id))
-        return tuple((facts.name, frozenset(() if facts.is_sure else facts.others)) for facts in each)
 
     def _beliefs_of(self, address: bytes) -> Beliefs:
         beliefs = self._addresses.find(address)

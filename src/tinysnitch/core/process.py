@@ -7,6 +7,8 @@ from enum import Enum
 
 import msgspec
 
+from tinysnitch.core.user_share import CONTAINERS_FROM
+
 UNKNOWN_EXEC_ID, KERNEL_EXEC_ID = 0, 1  # EXEC_ID_UNKNOWN and EXEC_ID_KERNEL of bpf/tinysnitch.h
 MEMORY_FILE = "/memfd:"  # how the path of an executable in memory begins: memfd_create(2). Else only root can make one
 FLATPAK, CONTAINER = "flatpak:", "container:"  # how such an owner begins
@@ -77,6 +79,13 @@ def exec_id_of(attribution: Attribution) -> int:
     if attribution.process:
         return attribution.process.exec_id
     return KERNEL_EXEC_ID if attribution.source is AttributionSource.KERNEL else UNKNOWN_EXEC_ID
+
+
+def user_of(attribution: Attribution) -> int:
+    """Whose share of a room it takes: what is nobody's takes none from services."""
+    if attribution.process:
+        return attribution.process.uid
+    return 0 if attribution.source is AttributionSource.KERNEL else CONTAINERS_FROM
 
 
 OtherFile = tuple[int, int, tuple[str, ...]]  # device, inode, owners

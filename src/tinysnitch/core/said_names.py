@@ -12,7 +12,8 @@ from tinysnitch.core.errors import Malformed
 from tinysnitch.core.flow import Flow
 from tinysnitch.core.quic_initial import Cipher, QuicReader
 from tinysnitch.core.segment import Payload, Segment
-from tinysnitch.core.table import BoundedTable, TableStatistics
+from tinysnitch.core.shared_table import SharedTable
+from tinysnitch.core.table import TableStatistics
 
 MAX_SEGMENTS = 20_000  # a ClientHello of the largest size, byte by byte
 MAX_DATAGRAMS = 64
@@ -36,12 +37,13 @@ class _Reading(msgspec.Struct):
 class SaidNames:
     def __init__(self, capacity: int, cipher: Cipher | None) -> None:
         """Without a cipher QUIC says nothing."""
-        self._readings: BoundedTable[Flow, _Reading] = BoundedTable(capacity)
+        self._readings: SharedTable[Flow, _Reading] = SharedTable(capacity)
         self._cipher = cipher
 
-    def read(self, flow: Flow, cookie: int, payload: Payload) -> Said | None:
-        """What came of a packet, in the order that they are sent; None: the next ones have to tell."""
-        reading = self._find(flow, cookie) or self._open(flow, cookie, payload)
+    def read(self, flow: Flow, cookie: int, payload: Payload, *, user: int = 0) -> Said | None:
+        """What came of a packet, in the order that they are sent; None: the next ones have to tell. `user`: whose
+        connection it is."""
+        reading = self._find(flow, cookie) or self._open(flow, cookie, payload, user)
         said = _read(reading, payload) if reading else NOTHING
         if said is not None:
             self._readings.pop(flow)
@@ -54,14 +56,14 @@ class SaidNames:
         reading = self._readings.find(flow)
         return reading if reading and reading.cookie == cookie else None
 
-    def _open(self, flow: Flow, cookie: int, payload: Payload) -> _Reading | None:
+    def _open(self, flow: Flow, cookie: int, payload: Payload, user: int) -> _Reading | None:
         if isinstance(payload, Segment):
             reading = _Reading(cookie, TlsReader(payload.data_sequence), MAX_SEGMENTS)
         elif self._cipher is not None:
             reading = _Reading(cookie, QuicReader(self._cipher), MAX_DATAGRAMS)
         else:
             return None
-        self._readings.put(flow, reading)
+        self._readings.put(flow, reading, user)
         return reading
 
 

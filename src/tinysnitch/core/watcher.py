@@ -15,6 +15,7 @@ from tinysnitch.core.decision import Decision
 from tinysnitch.core.events import DataSent
 from tinysnitch.core.name_source import NameSource
 from tinysnitch.core.names import NAMES_PER_ADDRESS
+from tinysnitch.core.process import user_of
 from tinysnitch.core.records import ConnectionDecided, NameSaid
 from tinysnitch.core.said_names import SaidNames
 from tinysnitch.core.settlement import Settlement
@@ -43,7 +44,7 @@ class Watcher:
 
     def read(self, event: DataSent, connection: Connection, now: Instant) -> Iterator[Command]:
         """`connection`: what is known apart from what it says. Its name, if it has one by now, is a guess."""
-        said = self._said.read(event.flow, event.cookie, event.payload)
+        said = self._said.read(event.flow, event.cookie, event.payload, user=user_of(connection.attribution))
         if said is None:
             yield ShowMore(event.packet_id)
             return

@@ -127,10 +127,13 @@ def _unescape(found: re.Match[str], column: int) -> str:
 
 _PLAIN_WORD = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")  # as shlex.quote has it
 _PRINTABLE_ASCII = re.compile(r"[ -~]*")
-# Printable as Unicode sees it, and yet nothing to see: fillers, variation selectors, the blank Braille pattern.
-BLANKS = frozenset(
-    map(chr, (0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0, *range(0x180B, 0x1810)))
-) | frozenset(map(chr, (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
+# Printable as Unicode sees it, and yet nothing to see: fillers, variation selectors, blank signs of Braille, of
+# hieroglyphs and of music, what stands for an object.
+BLANKS = (
+    frozenset(map(chr, (0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0, *range(0x180B, 0x1810))))
+    | frozenset(map(chr, (0xFFFC, 0x13441, 0x13442, 0x16FE4, 0x1D159)))
+    | frozenset(map(chr, (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
+)
 
 
 def quote_word(text: str) -> str:

@@ -23,7 +23,7 @@ from tinysnitch.core.process import ProcessKey, exec_id_of
 from tinysnitch.core.records import Record, uid_told_of
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.daemon.control_clients import ControlClients
-from tinysnitch.daemon.crowding import LOOK_S, Crowding
+from tinysnitch.daemon.crowding import MANY_MESSAGES, CrowdWatch
 from tinysnitch.daemon.failures import Failures
 from tinysnitch.daemon.process_watch import ProcessWatch
 from tinysnitch.daemon.recorder import Recorder
@@ -38,7 +38,7 @@ from tinysnitch.kernel.socket_holders import ScanNotDue
 from tinysnitch.kernel.translated_answers import TranslatedAnswers
 
 BATCHES = 16
-MESSAGES = 4  # to a batch: one may take 10 ms, with as many addresses as it can hold
+MESSAGES = 4  # to a batch: one may take 4 ms, with as many addresses as it can hold
 TURN_NS = 20_000_000  # no further batch is begun after that
 LINGER_NS = 50_000
 LOSS_CHECK_S = 1.0  # how often losses are looked at while there is traffic
@@ -81,8 +81,11 @@ class Driver:
         self._early: deque[tuple[float, PacketQueued]] = deque()  # until when it is held, since more may be known then
         self._early_timer = SingleTimer(self._judge_early)
         self._flush_timer = SingleTimer(lambda: self._finish(read_instant()))
-        self._crowding = Crowding(self._count_unseen, doors.enforcement.limit_crowds, doors.enforcement.count_crowded)
-        self._crowd_timer = SingleTimer(self._look_at_crowds)
+        limits, attempt = doors.enforcement, failures.attempt
+        self._crowd = CrowdWatch(self._count_unseen, limits.limit_crowds, limits.count_crowded, attempt)
+        self._messages = CrowdWatch(
+            self._count_unread, limits.limit_messages, limits.count_unread, attempt, many=MANY_MESSAGES
+        )
         self._next_loss_check_s = 0.0
         self._find_losses: Callable[[float], Iterable[DataLost]] = lambda _now_s: ()
         self._hear: Callable[[], None] = lambda: None
@@ -100,7 +103,8 @@ class Driver:
         loop = asyncio.get_running_loop()
         for queue in (self.doors.queue, self.doors.names_queue):
             loop.remove_reader(queue.fileno())
-        for timer in (self._timer, self._flush_timer, self._scan_timer, self._early_timer, self._crowd_timer):
+        timers = (self._timer, self._flush_timer, self._scan_timer, self._early_timer, self._crowd, self._messages)
+        for timer in timers:
             if timer is not None:
                 timer.cancel()
 
@@ -144,28 +148,20 @@ class Driver:
                 self.doors.enforcement.drop(queued.packet_id)
         self._is_alone = False
         self._finish(now)
-        if len(packets) == BATCH or self._crowding.is_watching:
-            took_ns = time.monotonic_ns() - began_ns
-            self._attempt(self._crowding.note_batch, len(packets), BATCH, took_ns)
-            self._wait_for_crowds()
+        self._crowd.note_batch(len(packets), BATCH, began_ns)
 
     @property
     def is_crowded(self) -> bool:
-        """Whether more comes than can be judged."""
-        return self._crowding.is_limited
-
-    def _look_at_crowds(self) -> None:
-        self._attempt(self._crowding.look_again)
-        self._wait_for_crowds()
-
-    def _wait_for_crowds(self) -> None:
-        if self.is_crowded:
-            self._crowd_timer.start(LOOK_S)
+        """Whether more comes than can be judged, or read."""
+        return self._crowd.is_limited or self._messages.is_limited
 
     def _count_unseen(self) -> int:
         """Packets in the queue that were not looked at: others are held on purpose."""
         held = self.engine.prompts.packet_room.used + len(self._deferred) + len(self._early)
         return self.doors.queue.statistics().waiting - held
+
+    def _count_unread(self) -> int:
+        return self.doors.names_queue.statistics().waiting
 
     def _linger(self) -> list[QueuedPacket]:
         """Whatever was let through often comes right back: looking for a moment costs less than being woken."""
@@ -227,7 +223,9 @@ class Driver:
         """Batch after batch, as connections are."""
         end_ns = time.monotonic_ns() + TURN_NS
         while packets := self.doors.names_queue.read_packets(MESSAGES):
+            began_ns = time.monotonic_ns()
             self._learn(packets)
+            self._messages.note_batch(len(packets), MESSAGES, began_ns)
             if time.monotonic_ns() >= end_ns:
                 return
 

@@ -42,7 +42,7 @@ VERDICT_PROGRAMS = (
     "in_unasked",
 )
 
-CROWD_PROGRAMS = ("out_crowded", "in_crowded", "in_told")
+CROWD_PROGRAMS = ("out_crowded", "in_crowded", "out_unread", "in_unread", "in_told")
 NETFILTER_PROGRAMS = (*VERDICT_PROGRAMS, *CROWD_PROGRAMS)  # which its rules ask
 
 PROGRAMS = {

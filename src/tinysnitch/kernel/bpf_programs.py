@@ -70,6 +70,7 @@ class BpfPrograms:
             programs._note_own_addresses(read_addresses().own)
             programs.note_reader()
             programs.limit_crowds(0)  # who was killed may have left a limit
+            programs.limit_messages(0)
             undo.pop_all()
         return programs
 
@@ -217,7 +218,7 @@ class BpfPrograms:
 
     def find_process(self, pid: int) -> ProcessEntry | None:
         found = self._maps.processes.find(pid)
-        return None if found is None else ProcessEntry(*found)
+        return None if found is None else ProcessEntry(*found[:2])
 
     def find_owner(self, cookie: int) -> Owner | None:
         """Of a socket that was released, too, for a while."""
@@ -242,7 +243,7 @@ class BpfPrograms:
 
     def seed_process(self, pid: int, started_ns: int, exec_id: int) -> bool:
         """False: it is known already, and the image is dropped again."""
-        is_new = self._maps.processes.write((pid,), (exec_id, started_ns), BPF_NOEXIST)
+        is_new = self._maps.processes.write((pid,), (exec_id, started_ns, 0, 0), BPF_NOEXIST)
         if not is_new:
             self._maps.images.delete(exec_id)
         return is_new
@@ -303,6 +304,10 @@ class BpfPrograms:
     def limit_crowds(self, limit: int) -> None:
         """How many packets of any one user may be held in a moment (CROWD_MOMENT_NS); 0: all."""
         self._settings.set_crowd_limit(limit)
+
+    def limit_messages(self, limit: int) -> None:
+        """How many of any one user may be read in a moment, likewise."""
+        self._settings.set_message_limit(limit)
 
     # Counts and traces
 

@@ -61,5 +61,8 @@ class BpfSettings:
     def set_crowd_limit(self, limit: int) -> None:
         self._narrow[_OFFSETS["crowd_limit"] // 4] = limit
 
+    def set_message_limit(self, limit: int) -> None:
+        self._narrow[_OFFSETS["message_limit"] // 4] = limit
+
     def set_tracing(self, is_tracing: bool) -> None:
         self._narrow[_OFFSETS["is_tracing"] // 4] = is_tracing

@@ -43,6 +43,7 @@ DIRECTORY_SIZE = 512
 ARGS_SIZE = 2304
 STARTED_AS_SIZE = 256
 IMAGES_OF_ONE = 4096
+PROCESSES_OF_ONE = 16384
 USERS_APART = 65536
 
 STATISTICS = (
@@ -64,6 +65,7 @@ STATISTICS = (
     "lost_first_packets",
     "lost_astray",
     "lost_crowd",
+    "lost_messages",
 )
 
 
@@ -108,7 +110,8 @@ OWNED_SOCKET = Layout(
     | {"let_go_to": "16s"}
 )
 OWN_KEY = Layout({"address": "16s"})
-PROCESS = Layout({"exec_id": "Q", "started_ns": "Q"})
+PROCESS = Layout({"exec_id": "Q", "started_ns": "Q", "user": "I", "pad": "I"})
+SHARE = Layout({"images": "I", "processes": "I"})
 LISTENER_KEY = Layout({"address": "16s", "port": "H", "protocol": "B", "pad": "B"})
 LISTENER = Layout({"cookie": "Q"} | OWNER.inside("owner") | {"members": "I", "is_shared": "I"})
 CLAIM = Layout({"cookie": "Q"} | OWNER.inside("owner") | LISTENER_KEY.inside("key") | {"kind": "I"})
@@ -154,7 +157,7 @@ SETTINGS = Layout(
         "has_ties": "I",
         "is_reset_lost": "I",
         "crowd_limit": "I",
-        "pad": "I",
+        "message_limit": "I",
     }
     | OWNER.inside("reader")
 )

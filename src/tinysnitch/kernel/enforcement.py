@@ -117,9 +117,20 @@ class Enforcement:
         if self._programs is not None:
             self._programs.limit_crowds(limit)
 
+    def limit_messages(self, limit: int) -> None:
+        if self._programs is not None:
+            self._programs.limit_messages(limit)
+
     def count_crowded(self) -> int:
-        """What was dropped by such a limit, ever."""
-        return self._programs.read_statistics()["lost_crowd"] if self._programs is not None else 0
+        """What was dropped by a limit of crowds, ever."""
+        return self._count("lost_crowd")
+
+    def count_unread(self) -> int:
+        """Likewise, of messages."""
+        return self._count("lost_messages")
+
+    def _count(self, loss: str) -> int:
+        return self._programs.read_statistics()[loss] if self._programs is not None else 0
 
     def flush(self) -> None:
         """Verdicts go to the kernel in one message a queue, after all that they rest on was written."""

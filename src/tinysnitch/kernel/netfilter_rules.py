@@ -147,7 +147,7 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
         unheard = [f"-p tcp {self._asks('out_unheard')} {unreachable}"] if self.program_path else []
         reset = "-p tcp -j REJECT --reject-with tcp-reset"
         reject = [*unheard, reset, *_REFUSE_SCTP[self.family], unreachable]
-        later = {**self._questions(), **self._late_answers()} if self.reads_later else {}
+        later = {**self._questions(), **self._late_answers(), **self._reading()} if self.reads_later else {}
         parts = {
             **({"security": {"LAST": ["-j DROP", told], **self._escaped(), **later}} if self.has_security else {}),
             "filter": {
@@ -158,6 +158,7 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
             "mangle": {
                 **self._judgement(),
                 "LAST": ["-j DROP"],
+                **self._reading(),
                 **self._questions(),
                 **self._leaving(),
                 "DENY": [f"-j MARK --set-xmark {DENY_MARK:#x}/0xffffffff", "-j ACCEPT", told],
@@ -243,6 +244,7 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
                 f"{self._asks('out_astray')} -j DROP",
                 f"{self._asks('out_denied')} {self._go('DENY')}",
                 f"-m mark --mark {ALLOW_BIT:#x}/{ALLOW_BIT:#x} {self._go('PASS')}",
+                f"{self._asks('out_unread')} -j DROP",
                 f"{self._asks('out_guarded')} -j NFQUEUE --queue-num {self.queues[1]}",
                 self._look(),
             ],
@@ -271,7 +273,7 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
         }
 
     def _inbound(self) -> dict[str, list[str]]:
-        look = "-j RETURN" if self.reads_later else self._look()
+        look = "-j RETURN" if self.reads_later else self._read("in")
         forged_group = _FORGED_GROUP if self.family is Family.V6 and self.program_path else []
         # Without BPF nothing tells a listener of the scope from others: then what comes in is not judged.
         is_judged = self.program_path is not None or self.scope is None
@@ -332,11 +334,20 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
 
     # Names
 
+    def _read(self, way: str) -> str:
+        return self._go(f"READ{way.upper()}") if self.program_path else self._look()
+
+    def _reading(self) -> dict[str, list[str]]:
+        """What comes to the reader, but for that of whoever has too much of it."""
+        if self.program_path is None:
+            return {}
+        return {f"READ{way.upper()}": [f"{self._asks(f'{way}_unread')} -j DROP", self._look()] for way in ("out", "in")}
+
     def _questions(self) -> dict[str, list[str]]:
         """DNS questions on their way out, allowed by now."""
         scoped = "" if self.scope is None else f' -m cgroup --path "{self.scope}"'
         ours = [_OURS, *([self._asks("out_ours")] if self.program_path else [])]
-        return {"ASKED": [f"{match}{scoped} {self._look()}" for match in ours]}
+        return {"ASKED": [f"{match}{scoped} {self._read('out')}" for match in ours]}
 
     def _answers(self, look: str) -> str:
         """DNS answers are learned before they are delivered; while no daemon lives they pass."""
@@ -344,7 +355,7 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
         return f"-p udp -m udp --sport 53 {self._asks('in_answer') if self.program_path else is_answer} {look}"
 
     def _late_answers(self) -> dict[str, list[str]]:
-        return {"NAMES": [self._answers(self._look()), *self._stream(self._look())]}
+        return {"NAMES": [self._answers(self._read("in")), *self._stream(self._read("in"))]}
 
     def _stream(self, look: str) -> list[str]:
         """DNS answers over TCP, piece by piece; only of a connection that is there, so that no flood comes near them.
