@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
@@ -122,6 +122,26 @@ def test_a_socket_bound_to_the_address_goes_before_one_for_all(watched: WatchedL
         with receiver(watched.lab, kind, HOST4, "7102", "reuse_port") as narrow:
             assert visit(watched, kind, HOST4, 7102)["pid"] == narrow.pid
         assert visit(watched, kind, HOST4, 7102)["pid"] == wide.pid
+
+
+@KINDS
+@pytest.mark.parametrize(("bound", "address"), [("0.0.0.0", HOST4), ("::", HOST6)])
+def test_what_comes_from_this_machine_is_of_who_listens_on_the_interface_that_has_the_address(
+    watched: WatchedLab, kind: str, bound: str, address: str
+) -> None:
+    """It comes by lo, but a socket of that interface takes it (inet_iif()), before one for all."""
+    other = watched.lab.folder / "receiver.py"
+    other.write_bytes((PROGRAMS / "receiver.py").read_bytes())
+    words = (kind, bound, "7123", "reuse_address")
+    with ExitStack() as stack:
+        if kind == "udp":
+            stack.enter_context(receiver(watched.lab, *words, program=str(other)))
+        server = stack.enter_context(receiver(watched.lab, *words, "device"))
+        local = next(_ports)
+        watched.run([PYTHON, "-c", CLIENT, kind, address, "7123", str(local)])
+        record = watched.daemon.wait_connection(direction="inbound", local_port=7123, remote_port=local)
+        assert (record["program"], record["pid"]) == (RECEIVER, server.pid)
+        assert got(server)
 
 
 @KINDS

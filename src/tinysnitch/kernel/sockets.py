@@ -11,6 +11,7 @@ import msgspec
 
 from tinysnitch.core.errors import Malformed, SnitchError, unless_short
 from tinysnitch.core.flow import ICMP, ICMPV6, TCP, UDP, V4_PREFIX, Direction, Flow, format_protocol, is_v4
+from tinysnitch.kernel.home_interface import LOOPBACK, find_home
 from tinysnitch.kernel.kernel_modules import with_reason
 from tinysnitch.kernel.netlink import NetlinkSocket
 from tinysnitch.kernel.vrf import is_vrf
@@ -95,6 +96,8 @@ class SocketDiag:
         """The TCP or UDP socket that takes the flow's packets, found as the kernel finds it for a packet.
 
         `interface`: index of the one that the packet came by, or goes by; 0: not known."""
+        if interface == LOOPBACK:
+            interface = find_home(self._links, flow.local)
         found = self._look_up(flow, interface)
         if found and found.state == TCP_TIME_WAIT:  # a SYN goes on to whoever would take it from another port
             found = self._look_up(msgspec.structs.replace(flow, remote_port=0), interface)
