@@ -56,7 +56,8 @@ class SocketUsers:
             now = owner if self._is_unchanged(owner) else self._read_user(owner.pid)
             if now is not None or not self.is_ending(owner):
                 return now
-        users = filter(None, map(self._read_user, self._holders.find_holders(inode, uid)))
+        holders = self._holders.find_holders(inode, uid, is_one_enough=True)
+        users = filter(None, map(self._read_user, holders))
         return max(users, key=lambda user: (user.pid != procfs.INIT, user.started_ns), default=None)
 
     def is_ending(self, owner: Owner) -> bool:
