@@ -3,7 +3,9 @@
 import itertools
 import json
 import os
+import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -229,6 +231,32 @@ def test_what_a_program_may_take_by_another_protocol_is_not_the_kernels(watched:
     assert sent.returncode == 0, sent.stderr
     record = watched.daemon.wait_connection(direction="inbound", protocol=str(protocol))
     assert (record["program"], record["attribution"]) == ("unknown", "unknown")
+
+
+COME_OFTEN = """
+import socket, sys
+clients = [socket.socket() for _ in range(64)]
+for client in clients:
+    client.setblocking(False)
+    client.connect_ex((sys.argv[1], 7124))
+print("listening", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_syn_that_is_sent_again_while_it_is_held_is_of_who_listens(watched: WatchedLab) -> None:
+    """The second one is judged when the first has made a connection, which nobody has accepted."""
+    with receiver(watched.lab, "tcp", HOST4, "7124") as server:
+        watched.daemon.process.send_signal(signal.SIGSTOP)
+        wait_listening(watched.lab.spawn_world([PYTHON, "-c", COME_OFTEN, HOST4], stdin=subprocess.PIPE))
+        server.send_signal(signal.SIGSTOP)
+        time.sleep(1.5)  # TCP's first time-out is a second
+        watched.daemon.process.send_signal(signal.SIGCONT)
+        watched.daemon.wait_for_count(lambda record: record.get("local_port") == 7124, 64)
+        with receiver(watched.lab, "udp", HOST4, "7125"):
+            visit(watched, "udp", HOST4, 7125)  # behind all that
+    records = [record for record in watched.daemon.records("connection") if record["local_port"] == 7124]
+    assert {record["pid"] for record in records} == {server.pid}
 
 
 NOT_TAKING = """

@@ -54,6 +54,11 @@ class DiagSocket(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         is_connected = self.remote_port != 0 or self.remote not in (ANY_V4, ANY_V6)
         return not is_connected or (self.remote, self.remote_port) == (flow.remote, flow.remote_port)
 
+    def is_nobodys_connection(self, flow: Flow) -> bool:
+        """Whether it is over; or comes in and was not accepted yet, and this is the SYN that was sent again."""
+        is_coming = flow.direction is Direction.INBOUND and flow.protocol == TCP and self.state != TCP_LISTEN
+        return self.state == TCP_TIME_WAIT or (is_coming and not self.inode)
+
     def is_connected_as(self, flow: Flow) -> bool:
         """Whether the flow is this very connection."""
         own = self.local, self.local_port, self.remote, self.remote_port
@@ -99,7 +104,7 @@ class SocketDiag:
         if interface == LOOPBACK:
             interface = find_home(self._links, flow.local)
         found = self._look_up(flow, interface)
-        if found and found.state == TCP_TIME_WAIT:  # a SYN goes on to whoever would take it from another port
+        if found and found.is_nobodys_connection(flow):  # a SYN is of whoever would take it from another port
             found = self._look_up(msgspec.structs.replace(flow, remote_port=0), interface)
         if found or flow.protocol not in (TCP, UDP):
             return found
