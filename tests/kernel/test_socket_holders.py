@@ -237,12 +237,12 @@ def test_who_is_found_is_told_before_the_scan_is_over_where_one_is_enough(monkey
         inode = inode_of(opened)
         for now_s in (0.0, 3 * STEP_S):  # each time anew, for nobody else waits
             clock.now_s = now_s
-            assert holders.find_holders(inode, ROOT, is_one_enough=True) == [os.getpid()]
+            assert holders.find_holders(inode, ROOT, os.getpid().__eq__) == [os.getpid()]
         clock.now_s = 6 * STEP_S
-        with pytest.raises(ScanNotDue):
-            holders.find_holders(inode, ROOT)
+        with pytest.raises(ScanNotDue):  # one that ends is not enough
+            holders.find_holders(inode, ROOT, (1).__eq__)
     with pytest.raises(ScanNotDue):  # it is closed
-        holders.find_holders(inode, ROOT, is_one_enough=True)
+        holders.find_holders(inode, ROOT, os.getpid().__eq__)
 
 
 def test_nobody_holds_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,17 +62,17 @@ class SocketHolders:
         self._answered: Counter[int] = Counter()
         self._held: Counter[int] = Counter()  # packets that wait, since the last scan was over, by whose sockets
 
-    def find_holders(self, inode: int, uid: int, *, is_one_enough: bool = False) -> list[int]:
+    def find_holders(self, inode: int, uid: int, is_enough: Callable[[int], bool] = lambda _pid: False) -> list[int]:
         """Pids, checked just now, so that each still holds the socket of this user. Raises ScanNotDue, TooManyWait.
 
-        `is_one_enough`: others that are older may hold it too."""
+        `is_enough`: whether others, that are older, need not be looked for."""
         found = self._list_known(inode)
         if not found and not self._is_scanning and self._take_answer(inode):
             return []
         if not found:
             now_s = self._clock()
             is_over = self._scan_for(inode, share_of(uid), now_s)
-            found = self._list_known(inode) if is_over else self._list_held(inode, self._seen) if is_one_enough else []
+            found = self._list_known(inode) if is_over else [*filter(is_enough, self._list_held(inode, self._seen))]
             if not found and not is_over:
                 self._wait(inode, share_of(uid), now_s)
         if found:

@@ -56,8 +56,7 @@ class SocketUsers:
             now = owner if self._is_unchanged(owner) else self._read_user(owner.pid)
             if now is not None or not self.is_ending(owner):
                 return now
-        holders = self._holders.find_holders(inode, uid, is_one_enough=True)
-        users = filter(None, map(self._read_user, holders))
+        users = filter(None, map(self._read_user, self._holders.find_holders(inode, uid, self._is_seen)))
         return max(users, key=lambda user: (user.pid != procfs.INIT, user.started_ns), default=None)
 
     def is_ending(self, owner: Owner) -> bool:
@@ -67,6 +66,10 @@ class SocketUsers:
     def _is_unchanged(self, owner: Owner) -> bool:
         entry = self._table.find_process(owner.pid)
         return entry is not None and (entry.exec_id, procfs.read_uid(owner.pid)) == (owner.exec_id, owner.uid)
+
+    def _is_seen(self, pid: int) -> bool:
+        """By the kernel's side, which takes it out as soon as it ends."""
+        return pid != procfs.INIT and self._table.find_process(pid) is not None
 
     def _read_user(self, pid: int) -> Owner | None:
         entry, uid = self._table.find_process(pid), procfs.read_uid(pid)
