@@ -209,5 +209,41 @@ def test_who_was_handed_the_socket_is_found_when_the_first_has_closed_it(monkeyp
     other.wait(timeout=WAIT_S)
 
 
+def test_that_nobody_has_it_is_no_answer_to_who_asks_after_it_was_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two packets waited for the scan that found it; then it is handed on."""
+    clock = Clock(monkeypatch)
+    holders = SocketHolders(clock)
+    monkeypatch.setattr(procfs, "list_processes", lambda: [os.getpid()])
+    with socket.socket() as opened:
+        inode = inode_of(opened)
+        holders._next_piece_s = STEP_S
+        for _ in range(2):
+            with pytest.raises(ScanNotDue):
+                holders.find_holders(inode, ROOT)
+        clock.now_s = STEP_S
+        assert [holders.find_holders(inode, ROOT) for _ in range(2)] == [[os.getpid()]] * 2
+        other = subprocess.Popen(["sleep", "30"], pass_fds=[opened.fileno()])
+    monkeypatch.setattr(procfs, "list_processes", lambda: [other.pid])
+    assert holders.find_holders(inode, ROOT) == [other.pid]
+    other.kill()
+    other.wait(timeout=WAIT_S)
+
+
+def test_who_is_found_is_told_before_the_scan_is_over_where_one_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(procfs, "list_processes", lambda: [1, 2, os.getpid()])
+    clock = Clock(monkeypatch, step_s=STEP_S)
+    holders = SocketHolders(clock)
+    with socket.socket() as opened:
+        inode = inode_of(opened)
+        for now_s in (0.0, 3 * STEP_S):  # each time anew, for nobody else waits
+            clock.now_s = now_s
+            assert holders.find_holders(inode, ROOT, os.getpid().__eq__) == [os.getpid()]
+        clock.now_s = 6 * STEP_S
+        with pytest.raises(ScanNotDue):  # one that ends is not enough
+            holders.find_holders(inode, ROOT, (1).__eq__)
+    with pytest.raises(ScanNotDue):  # it is closed
+        holders.find_holders(inode, ROOT, os.getpid().__eq__)
+
+
 def test_nobody_holds_it(monkeypatch: pytest.MonkeyPatch) -> None:
     assert SocketHolders(Clock(monkeypatch)).find_holders(2**40, ROOT) == []

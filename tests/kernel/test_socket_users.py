@@ -2,6 +2,7 @@ import os
 import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -11,6 +12,8 @@ from tests.kernel.test_socket_holders import inode_of
 from tests.lab.patience import WAIT_S
 from tinysnitch.kernel import procfs
 from tinysnitch.kernel.bpf_structs import Owner, ProcessEntry
+from tinysnitch.kernel.socket_holders import ScanNotDue
+from tinysnitch.kernel.socket_users import ON_ITS_WAY_S, SocketUsers
 
 GONE = Owner(99, 5, 2**22 + 1, 0)
 SLEEP = ["sleep", "60"]
@@ -98,6 +101,23 @@ def test_nobody_has_what_is_held_by_none_or_by_processes_that_were_not_seen(
     table.processes.clear()
     assert PatientUsers(table).find_user(own, inode) is None
     assert PatientUsers(table).find_user(GONE, inode) is None
+
+
+def test_what_is_on_its_way_is_of_who_receives_it_in_a_moment(
+    table: DictTable, server: socket.socket, own: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sent by SCM_RIGHTS and closed, it is nobody's."""
+    monkeypatch.setattr(procfs, "list_processes", lambda: [os.getpid()])
+    users, inode, uid = SocketUsers(table, lambda: 0.0), inode_of(server), os.getuid()
+    with ExitStack() as stack:
+        ours, others = map(stack.enter_context, socket.socketpair())
+        socket.send_fds(ours, [b"x"], [server.fileno()])
+        server.close()
+        with pytest.raises(ScanNotDue) as early:
+            users.find_user(own, inode, uid)
+        assert early.value.wait_s == ON_ITS_WAY_S
+        stack.enter_context(socket.socket(fileno=socket.recv_fds(others, 1, 1)[1][0]))
+        assert users.find_user(own, inode, uid) == own
 
 
 def test_who_ends_leaves_it_to_others_though_it_still_has_the_descriptor(

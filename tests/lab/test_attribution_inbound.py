@@ -3,9 +3,11 @@
 import itertools
 import json
 import os
+import signal
 import subprocess
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
@@ -125,6 +127,26 @@ def test_a_socket_bound_to_the_address_goes_before_one_for_all(watched: WatchedL
 
 
 @KINDS
+@pytest.mark.parametrize(("bound", "address"), [("0.0.0.0", HOST4), ("::", HOST6)])
+def test_what_comes_from_this_machine_is_of_who_listens_on_the_interface_that_has_the_address(
+    watched: WatchedLab, kind: str, bound: str, address: str
+) -> None:
+    """It comes by lo, but a socket of that interface takes it (inet_iif()), before one for all."""
+    other = watched.lab.folder / "receiver.py"
+    other.write_bytes((PROGRAMS / "receiver.py").read_bytes())
+    words = (kind, bound, "7123", "reuse_address")
+    with ExitStack() as stack:
+        if kind == "udp":
+            stack.enter_context(receiver(watched.lab, *words, program=str(other)))
+        server = stack.enter_context(receiver(watched.lab, *words, "device"))
+        local = next(_ports)
+        watched.run([PYTHON, "-c", CLIENT, kind, address, "7123", str(local)])
+        record = watched.daemon.wait_connection(direction="inbound", local_port=7123, remote_port=local)
+        assert (record["program"], record["pid"]) == (RECEIVER, server.pid)
+        assert got(server)
+
+
+@KINDS
 def test_in_a_group_each_connection_is_of_who_takes_it(watched: WatchedLab, kind: str) -> None:
     """SO_REUSEPORT: the kernel chooses by a hash of the addresses, so many connections meet both."""
     words = (kind, "0.0.0.0", "7103", "reuse_port")
@@ -209,6 +231,32 @@ def test_what_a_program_may_take_by_another_protocol_is_not_the_kernels(watched:
     assert sent.returncode == 0, sent.stderr
     record = watched.daemon.wait_connection(direction="inbound", protocol=str(protocol))
     assert (record["program"], record["attribution"]) == ("unknown", "unknown")
+
+
+COME_OFTEN = """
+import socket, sys
+clients = [socket.socket() for _ in range(64)]
+for client in clients:
+    client.setblocking(False)
+    client.connect_ex((sys.argv[1], 7124))
+print("listening", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_syn_that_is_sent_again_while_it_is_held_is_of_who_listens(watched: WatchedLab) -> None:
+    """The second one is judged when the first has made a connection, which nobody has accepted."""
+    with receiver(watched.lab, "tcp", HOST4, "7124") as server:
+        watched.daemon.process.send_signal(signal.SIGSTOP)
+        wait_listening(watched.lab.spawn_world([PYTHON, "-c", COME_OFTEN, HOST4], stdin=subprocess.PIPE))
+        server.send_signal(signal.SIGSTOP)
+        time.sleep(1.5)  # TCP's first time-out is a second
+        watched.daemon.process.send_signal(signal.SIGCONT)
+        watched.daemon.wait_for_count(lambda record: record.get("local_port") == 7124, 64)
+        with receiver(watched.lab, "udp", HOST4, "7125"):
+            visit(watched, "udp", HOST4, 7125)  # behind all that
+    records = [record for record in watched.daemon.records("connection") if record["local_port"] == 7124]
+    assert {record["pid"] for record in records} == {server.pid}
 
 
 NOT_TAKING = """

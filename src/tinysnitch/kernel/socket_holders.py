@@ -3,15 +3,17 @@
 Rules: (1) a scan takes a third of the time at most, and after a piece of it others have their turn: anyone may have
 processes and descriptors by the thousand. (2) What is asked before it is over has to wait for it (ScanNotDue), all
 together: no answer is made up. (3) A socket that was asked for before a scan began is answered by it, if only with
-nobody: none waits for two. (4) Whoever has more descriptors than are looked at makes nobody wait. (5) To look long
-through those of one process takes a tenth of the time for each user (look_budget.py): beyond that only the lowest are
-looked at, and a scan tells the rest. (6) Of no user's sockets more than MOST_WAITING packets are held for a scan, which
-may take minutes: else the queue would have no place for what others send.
+nobody: none waits for two. Where one holder is enough it is told once it is found: who is handed a socket is mostly
+new, and the newest are looked at first. (4) Whoever has more descriptors than are looked at makes nobody wait. (5) To
+look long through those of one process takes a tenth of the time for each user (look_budget.py): beyond that only the
+lowest are looked at, and a scan tells the rest. (6) Of no user's sockets more than MOST_WAITING packets are held for a
+scan, which may take minutes: else the queue would have no place for what others send.
 """
 
 import time
 from collections import Counter
 from collections.abc import Callable
+from typing import NoReturn
 
 from tinysnitch.core.table import BoundedTable
 from tinysnitch.core.user_share import share_of
@@ -60,15 +62,29 @@ class SocketHolders:
         self._answered: Counter[int] = Counter()
         self._held: Counter[int] = Counter()  # packets that wait, since the last scan was over, by whose sockets
 
-    def find_holders(self, inode: int, uid: int) -> list[int]:
-        """Pids, checked just now, so that each still holds the socket of this user. Raises ScanNotDue, TooManyWait."""
+    def find_holders(self, inode: int, uid: int, is_enough: Callable[[int], bool] = lambda _pid: False) -> list[int]:
+        """Pids, checked just now, so that each still holds the socket of this user. Raises ScanNotDue, TooManyWait.
+
+        `is_enough`: whether others, that are older, need not be looked for."""
         found = self._list_known(inode)
-        if found:
-            return found
-        if not self._is_scanning and self._take_answer(inode):
+        if not found and not self._is_scanning and self._take_answer(inode):
             return []
-        self._scan_for(inode, share_of(uid))
-        return self._list_known(inode)
+        if not found:
+            now_s = self._clock()
+            is_over = self._scan_for(inode, share_of(uid), now_s)
+            found = self._list_known(inode) if is_over else [*filter(is_enough, self._list_held(inode, self._seen))]
+            if not found and not is_over:
+                self._wait(inode, share_of(uid), now_s)
+        if found:
+            self._note_found(inode)
+        return found
+
+    def _note_found(self, inode: int) -> None:
+        """No scan is to say any more whether nobody has it; where it was for this one alone, the next begins anew."""
+        self._answered.pop(inode, None)
+        self._waiting.pop(inode, None)
+        if not any(self._answered.values()) and not any(self._waiting.values()):
+            self._end_scan()
 
     def is_held(self, pid: int, inode: int) -> bool:
         """Whether the process has the socket open now: one look where it had it before, else at all it has."""
@@ -82,7 +98,10 @@ class SocketHolders:
         return place is not None
 
     def _list_known(self, inode: int) -> list[int]:
-        holders = self._holders.get(inode, {})
+        return self._list_held(inode, self._holders)
+
+    def _list_held(self, inode: int, seen: dict[int, dict[int, int]]) -> list[int]:
+        holders = seen.get(inode, {})
         for pid, descriptor in holders.items():
             self._places.put((pid, inode), f"fd/{descriptor}")
         return [pid for pid in holders if self.is_held(pid, inode)]
@@ -93,18 +112,19 @@ class SocketHolders:
         self._answered[inode] -= has_one
         return has_one
 
-    def _scan_for(self, inode: int, whose: int) -> None:
-        """Go on with the scan, or begin one. Raises ScanNotDue until one is over that was begun after it was asked;
-        TooManyWait only where it does not go on, so that what waits already finds its turn."""
-        now_s = self._clock()
+    def _scan_for(self, inode: int, whose: int, now_s: float) -> bool:
+        """Go on with the scan, or begin one. Whether one is over that was begun after it was asked. Raises TooManyWait
+        only where it does not go on, so that what waits already finds its turn."""
         if now_s >= self._next_piece_s:
             if not self._is_scanning:
                 self._begin(inode)
             self._go_on(now_s)
-            if not self._is_scanning and self._take_answer(inode):
-                return
-        elif self._held[whose] >= MOST_WAITING:
+            return not self._is_scanning and self._take_answer(inode)
+        if self._held[whose] >= MOST_WAITING:
             raise TooManyWait
+        return False
+
+    def _wait(self, inode: int, whose: int, now_s: float) -> NoReturn:
         self._held[whose] += 1
         if not self._answered[inode]:
             self._waiting[inode] += 1
@@ -126,6 +146,10 @@ class SocketHolders:
             self._left.pop()  # now: one that could not be looked through is looked through again
             ended_s = self._clock()
         if not self._left:
-            self._holders, self._seen, self._is_scanning = self._seen, {}, False
-            self._held.clear()
+            self._holders = self._seen
+            self._end_scan()
         self._next_piece_s = ended_s + _SHARE * min(ended_s - began_s, LONGEST_S)
+
+    def _end_scan(self) -> None:
+        self._seen, self._is_scanning = {}, False
+        self._held.clear()

@@ -11,6 +11,7 @@ import msgspec
 
 from tinysnitch.core.errors import Malformed, SnitchError, unless_short
 from tinysnitch.core.flow import ICMP, ICMPV6, TCP, UDP, V4_PREFIX, Direction, Flow, format_protocol, is_v4
+from tinysnitch.kernel.home_interface import LOOPBACK, find_home
 from tinysnitch.kernel.kernel_modules import with_reason
 from tinysnitch.kernel.netlink import NetlinkSocket
 from tinysnitch.kernel.vrf import is_vrf
@@ -52,6 +53,11 @@ class DiagSocket(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             return False
         is_connected = self.remote_port != 0 or self.remote not in (ANY_V4, ANY_V6)
         return not is_connected or (self.remote, self.remote_port) == (flow.remote, flow.remote_port)
+
+    def is_nobodys_connection(self, flow: Flow) -> bool:
+        """Whether it is over; or comes in and was not accepted yet, and this is the SYN that was sent again."""
+        is_coming = flow.direction is Direction.INBOUND and flow.protocol == TCP and self.state != TCP_LISTEN
+        return self.state == TCP_TIME_WAIT or (is_coming and not self.inode)
 
     def is_connected_as(self, flow: Flow) -> bool:
         """Whether the flow is this very connection."""
@@ -95,8 +101,10 @@ class SocketDiag:
         """The TCP or UDP socket that takes the flow's packets, found as the kernel finds it for a packet.
 
         `interface`: index of the one that the packet came by, or goes by; 0: not known."""
+        if interface == LOOPBACK:
+            interface = find_home(self._links, flow.local)
         found = self._look_up(flow, interface)
-        if found and found.state == TCP_TIME_WAIT:  # a SYN goes on to whoever would take it from another port
+        if found and found.is_nobodys_connection(flow):  # a SYN is of whoever would take it from another port
             found = self._look_up(msgspec.structs.replace(flow, remote_port=0), interface)
         if found or flow.protocol not in (TCP, UDP):
             return found
