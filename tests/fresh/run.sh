@@ -74,7 +74,8 @@ if [ ! -e "$KEYS" ] || ! command -v debootstrap >/dev/null; then
 	apt-get install -qq -y --no-install-recommends debootstrap "$KEYRING" >/dev/null
 fi
 MIRROR=${MIRROR:-$(find_mirror "$SUITE")}
-[ -n "$MIRROR" ] || fail "apt on this machine knows no mirror of $SUITE" "name one: make test-fresh MIRROR=URL"
+[ -n "$MIRROR" ] || fail "apt on this machine has no list of a mirror's of $SUITE" \
+	"apt-get update, or name one: make test-fresh MIRROR=URL"
 trap clean_up EXIT
 trap 'exit 130' INT TERM
 make_root

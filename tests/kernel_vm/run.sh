@@ -77,7 +77,8 @@ write_command() { # pytest's words
 [ "$(id -u)" -eq 0 ] || fail "the virtual machine shares this machine's files, so it needs root" "sudo make test-kernel"
 install_missing
 MIRROR=${MIRROR:-$(find_mirror)}
-[ -n "$MIRROR" ] || fail "apt on this machine knows no mirror" "name one: make test-kernel SUITE=$SUITE MIRROR=URL"
+[ -n "$MIRROR" ] || fail "apt on this machine has no list of a mirror's" \
+	"apt-get update, or name one: make test-kernel SUITE=$SUITE MIRROR=URL"
 make_apt
 version=$(find_version)
 [ -n "$version" ] || fail "$SUITE has no linux-image-$KERNEL" "name a suite that has it: make test-kernel SUITE=bookworm KERNEL=6.1"

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.daemon import Record
+from tests.lab.patience import WAIT_S
 from tests.lab.watched_lab import PYTHON, WatchedLab
 from tests.lab.world import HOST4, PROGRAMS, WORLD4
 
@@ -97,7 +98,7 @@ def test_a_jar_is_the_program(watched: WatchedLab) -> None:
     )
     jar = folder / "client.jar"
     for command in (["javac", "Client.java"], ["jar", "cfe", str(jar), "Client", "Client.class"]):
-        subprocess.run(command, cwd=folder, check=True, timeout=60)
+        subprocess.run(command, cwd=folder, check=True, timeout=WAIT_S)
     assert run_and_find(watched, ["java", "-jar", str(jar)], port)["program"] == str(jar)
 
 
