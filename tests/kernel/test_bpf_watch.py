@@ -145,6 +145,8 @@ def test_what_was_read_and_denied_is_denied(
     flow.send()
     flow.end(Verdict.DENY)
     assert "out_denied" in flow.send()
+    flow.end(Verdict.ALLOW)  # a packet that was held beside the one that said the name, and says none itself
+    assert "out_denied" in flow.send()
     programs.set_generation(programs.generation + 1)
     assert "out_denied" in flow.send()
 

@@ -197,9 +197,10 @@ class BpfPrograms:
         return _PROVISIONAL[watch]
 
     def end_watch(self, flow: Flow, cookie: int, verdict: Verdict) -> None:
-        """What the flow sends goes on unread, or is refused."""
+        """What the flow sends goes on unread, or is refused: also what it sent before that was known."""
         key = cookie, flow.remote, flow.local_port, flow.remote_port, 0
-        self._maps.watched.write(key, (_WATCH_STATES[verdict],))
+        if verdict is Verdict.DENY or self._maps.watched.find(*key) != (structs.WATCH_CUT,):
+            self._maps.watched.write(key, (_WATCH_STATES[verdict],))
 
     def forget_verdicts(self, keys: Iterable[VerdictKey]) -> None:
         for key in keys:
