@@ -153,7 +153,8 @@ def test_an_answer_counts_for_whoever_asked(place: BpfPlace, programs: BpfProgra
 
 def test_what_is_yet_to_be_cut_counts_as_what_it_will_be(asked: BpfPrograms, agent: Agent) -> None:
     """One call of 40 datagrams has them read one by one."""
-    handle, _cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
+    server, handle = (agent.call("open_socket", "AF_INET", "SOCK_DGRAM")[0] for _ in range(2))
+    agent.call("bind", server, "127.0.0.1", 4000)  # else the call after each that goes on sends nothing: it is refused
     assert not agent.call("connect", handle, "127.0.0.1", 4000)
     assert not agent.call("set_option", handle, "IPPROTO_UDP", UDP_SEGMENT, [1, 0, 0, 0])
     asked.limit_messages(20)
