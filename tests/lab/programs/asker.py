@@ -17,8 +17,17 @@ def receive(client: socket.socket) -> bytes:
     """A datagram, or a message of a stream."""
     if client.type == socket.SOCK_DGRAM:
         return client.recv(65535)
-    length = int.from_bytes(client.recv(2, socket.MSG_WAITALL))
-    return client.recv(length, socket.MSG_WAITALL)
+    return read_whole(client, int.from_bytes(read_whole(client, 2)))
+
+
+def read_whole(client: socket.socket, size: int) -> bytes:
+    """With a time limit MSG_WAITALL does not wait: Python has such a socket not block."""
+    came = bytearray()
+    while len(came) < size:
+        piece = client.recv(size - len(came))
+        assert piece, "the stream has ended"
+        came += piece
+    return bytes(came)
 
 
 def main() -> None:
