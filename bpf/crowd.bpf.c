@@ -38,12 +38,12 @@ static __always_inline void name_crowd(struct __sk_buff *skb, __u8 direction, __
 }
 
 /* The program first: what that has too much of takes nothing from what its user has. */
-static __always_inline bool has_room(struct crowd_key *key, __u32 most, __u32 count)
+static __always_inline bool has_room(struct crowd_key *key, __u32 most)
 {
-	if (!has_places(key, (most + PROGRAMS_TO_A_USER - 1) / PROGRAMS_TO_A_USER, count))
+	if (!has_place(key, (most + PROGRAMS_TO_A_USER - 1) / PROGRAMS_TO_A_USER))
 		return false;
 	key->exec_id = ANY_PROGRAM;
-	return has_places(key, most, count);
+	return has_place(key, most);
 }
 
 static __always_inline int is_crowded(struct __sk_buff *skb, __u8 direction)
@@ -54,7 +54,7 @@ static __always_inline int is_crowded(struct __sk_buff *skb, __u8 direction)
 	if (!settings || !settings->crowd_limit)
 		return 0;
 	name_crowd(skb, direction, direction, &key);
-	if (has_room(&key, settings->crowd_limit, 1))
+	if (has_room(&key, settings->crowd_limit))
 		return 0;
 	count(LOST_CROWD);
 	return 1;
@@ -64,14 +64,14 @@ static __always_inline int is_crowded(struct __sk_buff *skb, __u8 direction)
  * A resolver on this machine asks for all others: a service has twice as much as whoever may ask it, in one program or in
  * several. Of whom nothing is noted is no service.
  */
-static __always_inline bool has_room_to_be_read(struct crowd_key *key, __u32 most, __u32 count)
+static __always_inline bool has_room_to_be_read(struct crowd_key *key, __u32 most)
 {
 	if (key->exec_id == EXEC_ID_UNKNOWN)
 		key->uid = USERS_APART;
 	if (key->uid >= PEOPLE_FROM)
-		return has_room(key, (most + 1) / 2, count);
+		return has_room(key, (most + 1) / 2);
 	key->exec_id = ANY_PROGRAM;
-	return has_places(key, most, count);
+	return has_place(key, most);
 }
 
 /* Unread nothing goes on: what is not learned would have no name. */
@@ -83,8 +83,7 @@ static __always_inline int is_unread(struct __sk_buff *skb, __u8 direction)
 	if (!settings || !settings->message_limit)
 		return 0;
 	name_crowd(skb, direction, OUTBOUND, &key);
-	/* What is yet to be cut (UDP_SEGMENT) comes to the reader piece by piece. */
-	if (has_room_to_be_read(&key, settings->message_limit, skb->gso_segs ?: 1))
+	if (has_room_to_be_read(&key, settings->message_limit))
 		return 0;
 	count(LOST_MESSAGES);
 	return 1;

@@ -15,9 +15,9 @@ static __always_inline __u32 share_of(__u32 uid)
 }
 
 /* Two at the same time may both begin a moment: then one packet more goes on. */
-static __always_inline bool has_places(const struct crowd_key *key, __u32 most, __u32 count)
+static __always_inline bool has_place(const struct crowd_key *key, __u32 most)
 {
-	struct crowd first = {.moment = bpf_ktime_get_coarse_ns() / CROWD_MOMENT_NS, .count = count};
+	struct crowd first = {.moment = bpf_ktime_get_coarse_ns() / CROWD_MOMENT_NS, .count = 1};
 	struct crowd *crowd = bpf_map_lookup_elem(&crowds, key);
 
 	if (!crowd) {
@@ -28,12 +28,7 @@ static __always_inline bool has_places(const struct crowd_key *key, __u32 most, 
 		*crowd = first;
 		return true;
 	}
-	return crowd->count < most && __sync_fetch_and_add(&crowd->count, count) < most;
-}
-
-static __always_inline bool has_place(const struct crowd_key *key, __u32 most)
-{
-	return has_places(key, most, 1);
+	return crowd->count < most && __sync_fetch_and_add(&crowd->count, 1) < most;
 }
 
 #endif

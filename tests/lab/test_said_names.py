@@ -22,7 +22,6 @@ CLIENT = str(PROGRAMS / "hello_client.py")
 REFUSED = "ECONNRESET"
 DENY = "deny *.ads.test - -\nallow - - -\n"
 WHOLE = 1 << 20
-AGAIN = 4  # packets: its two segments, the last one again (RFC 8985, TLP), and then the first
 
 
 class Talk:
@@ -91,23 +90,6 @@ def test_a_denied_name_ends_the_connection_before_the_server_hears_it(talk: Talk
     assert talk.hear(2) == ["shop.test", "bank.test"]
     daemon.wait_for(lambda record: record["event"] == "said" and record["name"] == "bank.test")
     assert count_allowed(daemon) == judged
-
-
-@pytest.mark.parametrize("address", [WORLD4, WORLD6])
-def test_what_is_sent_again_while_it_is_held_is_denied_too(talk: Talk, address: str) -> None:
-    """A ClientHello of several segments: TCP sends the last one again, since it has long left its own hands."""
-    daemon = talk.lab.start_daemon(DENY)
-    assert talk.say("shop.test", address=address) == "answered"  # from now on the kernel lets SYNs there go by itself
-    daemon.wait_for(lambda record: record["event"] == "said" and record["name"] == "shop.test")
-    stand_still(daemon.process.pid)
-    queued = count_queued(talk.lab)
-    talk.start("www.ads.test", address=address)
-    wait_until(lambda: count_queued(talk.lab) - queued >= AGAIN, "nothing is sent again")
-    daemon.process.send_signal(signal.SIGCONT)
-    assert talk.result() == REFUSED
-    assert talk.say("bank.test", address=address) == "answered"
-    assert talk.hear(2) == ["shop.test", "bank.test"]
-    wait_denial(daemon, remote_address=address)
 
 
 @pytest.mark.parametrize("address", [WORLD4, WORLD6])

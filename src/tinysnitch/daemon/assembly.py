@@ -170,7 +170,7 @@ class Assembly:
         is_alone = self._programs is None  # nobody else tells whose packets are
         queue = Queue(instance.queues[0], copy_range=HEADERS_SIZE, tells_sender=is_alone)
         self._undo.callback(queue.close)
-        names_queue = Queue(instance.queues[1], tells_sender=is_alone, is_cut=True)
+        names_queue = Queue(instance.queues[1], tells_sender=is_alone)
         self._undo.callback(names_queue.close)
         return queue, names_queue
 

@@ -82,20 +82,12 @@ class QueueStatistics(msgspec.Struct, frozen=True):
 
 class Queue:
     def __init__(
-        self,
-        number: int,
-        *,
-        copy_range: int = 0xFFFF,
-        max_length: int = MAX_LENGTH,
-        tells_sender: bool = False,
-        is_cut: bool = False,
+        self, number: int, *, copy_range: int = 0xFFFF, max_length: int = MAX_LENGTH, tells_sender: bool = False
     ) -> None:
-        """`tells_sender`: packets have their `sender_uid`; two more attributes of each are to be read then. `is_cut`:
-        what a program sends at once comes as the packets that the kernel makes of it: of a datagram nothing else tells
-        where it ends (udp(7), UDP_SEGMENT)."""
+        """`tells_sender`: packets have their `sender_uid`; two more attributes of each are to be read then."""
         self.number = number
         self.gone = 0  # packets that the kernel did not have any more when their verdict came
-        self._flags = (0 if is_cut else _FLAG_GSO) | (_FLAG_UID_GID if tells_sender else 0)
+        self._flags = _FLAG_GSO | (_FLAG_UID_GID if tells_sender else 0)
         self._buffer = bytearray(_DATAGRAM)
         self._view = memoryview(self._buffer)
         self._verdicts: list[bytes] = []
