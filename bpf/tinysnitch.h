@@ -274,7 +274,7 @@ enum statistic {
 	LOST_WATCHES,       /* allowed without being watched */
 	LOST_PACKET_USERS,  /* ring buffer full */
 	LOST_TRACES,        /* ring buffer full */
-	LOST_MARKS,         /* of what was denied: others took them, it was dropped behind them */
+	LOST_MARKS,         /* others took that of what was denied, or it was denied later: dropped behind them */
 	LOST_ANSWERS,       /* to a SYN that was not let go */
 	LOST_FIRST_PACKETS, /* scoped: to a port that no hook had told of */
 	LOST_ASTRAY,        /* to an address of ours, by way of another machine */

@@ -204,7 +204,7 @@ def test_a_limit_ends_without_a_further_packet() -> None:
             if not most:
                 is_over.set()
 
-        watch = CrowdWatch(lambda: MANY, limit, lambda: 0, Failures().attempt)
+        watch = CrowdWatch(Crowding(lambda: MANY, limit, lambda: 0), Failures().attempt)
         while not watch.is_limited:
             watch.note_batch(BATCH, BATCH, time.monotonic_ns())
         await is_over.wait()
@@ -214,7 +214,7 @@ def test_a_limit_ends_without_a_further_packet() -> None:
 
 
 def test_of_a_batch_that_was_not_full_nothing_is_noted() -> None:
-    watch = CrowdWatch(lambda: MANY, lambda _limit: None, lambda: 0, Failures().attempt)
+    watch = CrowdWatch(Crowding(lambda: MANY, lambda _limit: None, lambda: 0), Failures().attempt)
     end_ns = time.monotonic_ns() + 2 * PATIENCE_NS
     while time.monotonic_ns() < end_ns:
         watch.note_batch(BATCH - 1, BATCH, time.monotonic_ns())

@@ -1,3 +1,4 @@
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -128,12 +129,13 @@ def test_quoted_arguments_stay_one_covered_piece() -> None:
 def test_time_goes_on_in_a_suspend() -> None:
     """By the clock of the daemon, where ours stands still; what is asked afterwards has all of its time."""
     state = opened()
+    note = partial(state.note_clocks, 0.0, wall_s=state.wall_ahead_s)
     for ahead_s in (7000.0, 7000.9):  # of the second part was read when we had no processor
-        state.note_boot_clock(ahead_s)
+        note(boot_s=ahead_s)
     state.handle(QuestionOpened(prompt_of()), 0.0)
-    state.note_boot_clock(7030.0)
+    note(boot_s=7030.0)
     assert (shown(state, 15.0).seconds_left, shown(state, 15.0).fraction_left) == (15, 0.25)
-    state.note_boot_clock(7130.0)
+    note(boot_s=7130.0)
     assert shown(state, 15.0).seconds_left == 0
     state.handle(QuestionClosed(1, "no answer"), 15.0)
     state.handle(QuestionOpened(prompt_of(2)), 15.0)

@@ -109,16 +109,9 @@ class Crowding:
 class CrowdWatch:
     """Over one queue, as long as it takes."""
 
-    def __init__(
-        self,
-        count_waiting: Callable[[], int],
-        limit: Callable[[int], object],
-        count_dropped: Callable[[], int],
-        attempt: Callable[..., bool],
-        *,
-        many: int = MANY,
-    ) -> None:
-        self._crowding = Crowding(count_waiting, limit, count_dropped, many=many)
+    def __init__(self, crowding: Crowding, attempt: Callable[..., bool]) -> None:
+        """`attempt` calls what may fail, and says whether it did not."""
+        self._crowding = crowding
         self._attempt = attempt
         self._timer = SingleTimer(self._look_again)
 

@@ -23,7 +23,7 @@ from tinysnitch.core.process import ProcessKey, exec_id_of
 from tinysnitch.core.records import Record, uid_told_of
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.daemon.control_clients import ControlClients
-from tinysnitch.daemon.crowding import MANY_MESSAGES, CrowdWatch
+from tinysnitch.daemon.crowding import MANY_MESSAGES, Crowding, CrowdWatch
 from tinysnitch.daemon.failures import Failures
 from tinysnitch.daemon.process_watch import ProcessWatch
 from tinysnitch.daemon.recorder import Recorder
@@ -81,11 +81,10 @@ class Driver:
         self._early: deque[tuple[float, PacketQueued]] = deque()  # until when it is held, since more may be known then
         self._early_timer = SingleTimer(self._judge_early)
         self._flush_timer = SingleTimer(lambda: self._finish(read_instant()))
-        limits, attempt = doors.enforcement, failures.attempt
-        self._crowd = CrowdWatch(self._count_unseen, limits.limit_crowds, limits.count_crowded, attempt)
-        self._messages = CrowdWatch(
-            self._count_unread, limits.limit_messages, limits.count_unread, attempt, many=MANY_MESSAGES
-        )
+        held = Crowding(self._count_unseen, doors.enforcement.limit_crowds, doors.enforcement.count_crowded)
+        limit, count_dropped = doors.enforcement.limit_messages, doors.enforcement.count_unread
+        unread = Crowding(self._count_unread, limit, count_dropped, many=MANY_MESSAGES)
+        self._crowd, self._messages = (CrowdWatch(crowding, failures.attempt) for crowding in (held, unread))
         self._next_loss_check_s = 0.0
         self._find_losses: Callable[[float], Iterable[DataLost]] = lambda _now_s: ()
         self._hear: Callable[[], None] = lambda: None

@@ -36,7 +36,6 @@ from tinysnitch.store.rules_file import RulesFile
 
 _USERS = 64
 _SUM_HINT = "a file's sum is read once a rule asks for it: `tinysnitch rules add` it, then let the program try again"
-
 _AWAITED_HINT = "try again in a moment, or write the uid instead of the user's name (`id -u`)"
 
 

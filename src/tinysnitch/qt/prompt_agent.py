@@ -134,9 +134,8 @@ class PromptAgent:
         self._show()
 
     def _look_at_clocks(self) -> None:
-        now = time.monotonic()
-        self.state.wall_ahead_s = time.time() - now
-        self.state.note_boot_clock(time.clock_gettime(time.CLOCK_BOOTTIME) - now)
+        boot_s = time.clock_gettime(time.CLOCK_BOOTTIME)
+        self.state.note_clocks(time.monotonic(), wall_s=time.time(), boot_s=boot_s)
 
     # coming and going
 

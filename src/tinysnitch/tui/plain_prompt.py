@@ -206,9 +206,8 @@ class PlainPrompt:
             self.leave()
 
     def _look_at_clocks(self) -> None:
-        now = time.monotonic()
-        self._state.wall_ahead_s = time.time() - now
-        self._state.note_boot_clock(time.clock_gettime(time.CLOCK_BOOTTIME) - now)
+        boot_s = time.clock_gettime(time.CLOCK_BOOTTIME)
+        self._state.note_clocks(time.monotonic(), wall_s=time.time(), boot_s=boot_s)
 
     # the terminal
 

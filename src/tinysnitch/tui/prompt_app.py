@@ -168,9 +168,8 @@ class PromptApp(App[None], inherit_bindings=False):
         self._draw_soon()
 
     def _look_at_clocks(self) -> None:
-        now = time.monotonic()
-        self.state.wall_ahead_s = time.time() - now
-        self.state.note_boot_clock(time.clock_gettime(time.CLOCK_BOOTTIME) - now)
+        boot_s = time.clock_gettime(time.CLOCK_BOOTTIME)
+        self.state.note_clocks(time.monotonic(), wall_s=time.time(), boot_s=boot_s)
 
     async def _leave(self) -> None:
         await self._link.finish()

@@ -75,7 +75,7 @@ class PromptState:
         self.unanswered_count = 0  # questions one after the other whose time ended, where `notice` tells of the last
         self.trouble = ""  # what is wrong until the daemon says that it is over
         self.is_connected = False
-        self.wall_ahead_s = 0.0  # wall clock minus the clock of `handle`; kept by the front end, since it may be set
+        self.wall_ahead_s = 0.0  # wall clock minus the clock of `handle`, as noted last: it may be set
         self._boot_ahead_s: float | None = None
         self._is_for_user = False  # our answers are rules for our own user alone
         self._selected_id: int | None = None
@@ -122,9 +122,11 @@ class PromptState:
         """When the question in sight begins to take keys; None while nobody knows, or with none in sight."""
         return self.guard.ready_s if self.selected else None
 
-    def note_boot_clock(self, ahead_s: float) -> None:
-        """By how much that clock is ahead of the one of `handle`, which may stand still in a suspend: there the time of
-        the questions goes on. To be told before `handle`, and before anything is shown."""
+    def note_clocks(self, now: float, *, wall_s: float, boot_s: float) -> None:
+        """What others say while the clock of `handle` says `now`. That may stand still in a suspend, and the boot-time
+        clock does not: there the time of the questions goes on. To be told before `handle`, and before anything is
+        shown."""
+        self.wall_ahead_s, ahead_s = wall_s - now, boot_s - now
         if self._boot_ahead_s is None:
             self._boot_ahead_s = ahead_s
         slept_s = ahead_s - self._boot_ahead_s
