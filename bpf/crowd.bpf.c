@@ -74,12 +74,30 @@ static __always_inline bool has_room_to_be_read(struct crowd_key *key, __u32 mos
 	return has_place(key, most);
 }
 
+/*
+ * Of several messages in one packet, sent by one call or put together as they came (UDP_SEGMENT and UDP_GRO, udp(7)), the
+ * first alone would be read. Nobody honest has them so.
+ */
+static __always_inline bool is_several(struct __sk_buff *skb, __u8 direction)
+{
+	struct flow_key flow_key = {.direction = direction};
+	enum packet_role role = ROLE_NONE;
+	struct transport transport = {};
+
+	return skb->gso_segs > 1 && parse_packet(skb, &flow_key, &transport, &role) && flow_key.protocol == UDP &&
+	       is_message_port(UDP, flow_key.remote_port);
+}
+
 /* Unread nothing goes on: what is not learned would have no name. */
 static __always_inline int is_unread(struct __sk_buff *skb, __u8 direction)
 {
 	struct crowd_key key = {.direction = IS_MESSAGE + direction};
 	struct settings *settings = find_settings();
 
+	if (is_several(skb, direction)) {
+		count(LOST_MESSAGES);
+		return 1;
+	}
 	if (!settings || !settings->message_limit)
 		return 0;
 	name_crowd(skb, direction, OUTBOUND, &key);

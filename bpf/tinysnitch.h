@@ -279,7 +279,7 @@ enum statistic {
 	LOST_FIRST_PACKETS, /* scoped: to a port that no hook had told of */
 	LOST_ASTRAY,        /* to an address of ours, by way of another machine */
 	LOST_CROWD,         /* beyond the share of a program or a user, of what can be judged */
-	LOST_MESSAGES,      /* likewise, of what can be read */
+	LOST_MESSAGES,      /* likewise, of what can be read; or several in one packet */
 	STATISTICS
 };
 

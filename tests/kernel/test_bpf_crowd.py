@@ -148,3 +148,31 @@ def test_an_answer_counts_for_whoever_asked(place: BpfPlace, programs: BpfProgra
     for _ in range(MANY):
         agent.call("send_to", server, "127.0.0.1", 5000)
     assert MANY - count_moments(began_ns) <= count_unread(programs) < MANY
+
+
+def send_at_once(agent: Agent, port: int, own_port: int = 0) -> str:
+    """Two datagrams by one call, which netfilter sees as one packet (udp(7), UDP_SEGMENT)."""
+    udp_segment = 103  # linux/udp.h
+    handle, _cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
+    assert not agent.call("set_option", handle, "IPPROTO_UDP", udp_segment, [4, 0, 0, 0])
+    agent.call("bind", handle, "127.0.0.1", own_port)
+    assert not agent.call("connect", handle, "127.0.0.1", port)
+    return str(agent.call("send", handle, "one,two,"))
+
+
+@pytest.mark.parametrize(("port", "lost"), [(53, 1), (5353, 1), (443, 0)])
+def test_several_questions_in_one_packet_do_not_go_on(asked: BpfPrograms, agent: Agent, port: int, lost: int) -> None:
+    """Of which the first alone would be read. To other ports several may go: QUIC is sent so."""
+    assert send_at_once(agent, port) == ("EPERM" if lost else "")
+    assert count_unread(asked) == lost
+
+
+@pytest.mark.parametrize(("own_port", "lost"), [(53, 1), (443, 0)])
+def test_nor_do_several_answers_in_one_packet(
+    place: BpfPlace, programs: BpfPrograms, agent: Agent, own_port: int, lost: int
+) -> None:
+    """As the kernel puts them together for who wants that (UDP_GRO)."""
+    unread = ["-m", "bpf", "--object-pinned", str(programs.program_path("in_unread")), "-j", "DROP"]
+    place.run("iptables", "-A", "INPUT", "-p", "udp", *unread)
+    assert not send_at_once(agent, 4000, own_port)
+    assert count_unread(programs) == lost

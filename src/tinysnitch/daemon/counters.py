@@ -27,7 +27,7 @@ KERNEL_LOSSES = {
     "lost_first_packets": "first packets to a port, before it was known whose it is",
     "lost_astray": "packets to this machine itself that were to leave it (dropped)",
     "lost_crowd": "packets dropped, of a program that sends or gets too many at once",
-    "lost_messages": "DNS messages dropped, of a program that sends or gets too many at once",
+    "lost_messages": "DNS messages dropped, of a program that sends or gets too many at once, or several in one packet",
 }
 STARTING = "tinysnitchd is still starting"
 
