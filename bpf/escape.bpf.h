@@ -4,6 +4,7 @@
 #define ESCAPE_BPF_H
 
 #include "judgement.bpf.h"
+#include "passing.bpf.h"
 #include "watch.bpf.h"
 
 #define DHCP_SERVER 67
@@ -171,7 +172,7 @@ static __always_inline int has_escaped(struct __sk_buff *skb, __u8 direction)
 	struct conversation *conversation;
 	__u64 now_ns;
 
-	if (!settings || !was_denied_lately(settings))
+	if (!settings || was_passing(skb, direction) || !was_denied_lately(settings))
 		return 0;
 	if (direction == OUTBOUND && skb->ingress_ifindex) /* forwarded, and so never judged */
 		return 0;

@@ -102,7 +102,7 @@ static __always_inline int is_denied(struct __sk_buff *skb, __u8 direction)
 SEC("socket")
 int out_allowed(struct __sk_buff *skb)
 {
-	return is_allowed(skb, OUTBOUND);
+	return note_passing(skb, OUTBOUND, is_allowed(skb, OUTBOUND));
 }
 
 SEC("socket")
@@ -114,7 +114,7 @@ int out_denied(struct __sk_buff *skb)
 SEC("socket")
 int in_allowed(struct __sk_buff *skb)
 {
-	return is_allowed(skb, INBOUND);
+	return note_passing(skb, INBOUND, is_allowed(skb, INBOUND));
 }
 
 SEC("socket")
@@ -127,7 +127,7 @@ int in_denied(struct __sk_buff *skb)
 SEC("socket")
 int in_going(struct __sk_buff *skb)
 {
-	return is_going(skb);
+	return note_passing(skb, INBOUND, is_going(skb));
 }
 
 /* From what was asked out there: a DNS answer is read before it is delivered. */
@@ -266,8 +266,9 @@ SEC("socket")
 int out_leaves(struct __sk_buff *skb)
 {
 	struct settings *settings = find_settings();
+	bool is_allowed = was_passing(skb, OUTBOUND);
 
-	return !settings || was_denied_lately(settings) || may_be_message(skb);
+	return !settings || (!is_allowed && was_denied_lately(settings)) || may_be_message(skb);
 }
 
 SEC("socket")

@@ -1,4 +1,7 @@
-"""leaving.bpf.h: of what leaves, messages that names are learned from are looked at; all is, soon after a denial."""
+"""leaving.bpf.h: of what leaves, messages that names are learned from are looked at; soon after a denial all is.
+
+All but what was just allowed (passing.bpf.h).
+"""
 
 import re
 import socket
@@ -105,3 +108,24 @@ def test_a_denial_is_remembered_for_a_minute(
     change_settings(leaving, denied_at=denied_at % 2**32)
     agent.call("send_raw", handle, "127.0.0.1", [3, *bytes(7)])
     assert count_leaving(place) == is_looked_at
+
+
+def test_after_a_denial_nothing_is_looked_up_again_of_what_was_just_allowed(
+    place: BpfPlace, leaving: BpfPrograms, agent: Agent
+) -> None:
+    """But once only: the next packet may be where this one was."""
+    for table, chain, name in (("filter", "OUTPUT", "out_allowed"), ("mangle", "POSTROUTING", "out_leaves")):
+        path = str(leaving.program_path(name))
+        place.run("iptables", "-t", table, "-A", chain, "-m", "bpf", "--object-pinned", path)
+    handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
+    agent.call("bind", handle, "127.0.0.1", 5000)
+    key = key_of(entry_of(leaving, agent, cookie), make_flow(UDP, "127.0.0.1"))
+    leaving.remember_verdict(key, Verdict.ALLOW, leaving.generation, 0)
+    change_settings(leaving, denied_at=(time.monotonic_ns() >> 30) % 2**32)
+    for port, asked in ((key.port, 1), (key.port + 1, 2), (key.port, 1)):
+        before = count_leaving(place)
+        taker, _cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")  # else there is an ICMP, too
+        agent.call("reuse_address", taker)
+        agent.call("bind", taker, "127.0.0.1", port)
+        agent.call("send_to", handle, "127.0.0.1", port)
+        assert count_leaving(place) - before == asked
