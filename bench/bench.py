@@ -1,6 +1,7 @@
 """`make bench`: what a connection costs with and without the firewall, side by side in one run, as tables.
 
-Rounds interleave the rows, so that a machine that gets slower does so for all of them; the medians are printed.
+Rounds interleave the rows, so that a machine that gets slower does so for all of them. Rates are medians, as are ratios
+within each round.
 """
 
 import argparse
@@ -19,8 +20,9 @@ from bench.strains import measure_strains
 from bench.streams import measure_streams
 from tests.lab.lab import Lab
 
-COLUMNS = "| {} | a second | of bare | of the C loop | p50 µs | p99 µs | queued | daemon CPU s per 10 000 | failed |"
-RULER = "|---|---:|---:|---:|---:|---:|---:|---:|---:|"
+BASELINES = {"bare kernel": "bare", "conntrack only": "conntrack", "every one accepted by a C loop": "the C loop"}
+COLUMNS = ["a second", *(f"of {name}" for name in BASELINES.values()), "p50 µs", "p99 µs", "queued"]
+COLUMNS += ["daemon CPU s per 10 000", "failed"]
 LOADS = [("tcp4", 1), ("tcp4", 8), ("udp4", 1), ("udp4", 8), ("tcp6", 1), ("tcp6", 8), ("udp6", 8)]
 PARTS = ("connections", "streams", "strains")
 CONNECT_S, LOAD_S = 0.7, 2.0
@@ -31,7 +33,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--part", choices=PARTS, action="append", help="[default: all of them]")
     parser.add_argument("--kind", choices=sorted(KINDS), help="of connection  [default: all of them]")
     parser.add_argument("--threads", type=int, help="of the client  [default: 1 and 8]")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument(
         "--seconds", type=float, help="of each row in each round  [default: 0.7, streams and strains 2]"
     )
@@ -53,24 +55,28 @@ def describe_machine() -> str:
     return f"{cores}, Linux {platform.release()}, Python {platform.python_version()}, {iptables}, commit {commit}"
 
 
-def format_row(name: str, row: Measured, bare_rate: float, c_rate: float) -> str:
+def ratio_to(row: Measured, baseline: Measured) -> float:
+    """The median of the ratios within each round: a machine that gets slower does so for both."""
+    rates = zip(row.samples, baseline.samples, strict=True)
+    return statistics.median(sample.rate / base.rate for sample, base in rates)
+
+
+def format_row(name: str, row: Measured, baselines: list[Measured]) -> str:
     rate, p50, p99 = (
         statistics.median(getattr(sample, field) for sample in row.samples) for field in ("rate", "p50_us", "p99_us")
     )
     failed = sum(sample.failed for sample in row.samples)
     queued = f"{row.queued / row.count:.3f}" if row.has_daemon else ""
     cpu = f"{row.cpu_s / row.count * 10_000:.2f}" if row.has_daemon else ""
-    ratios = f"{rate / bare_rate:.2f} | {rate / c_rate:.2f}"
-    return f"| {name} | {rate:,.0f} | {ratios} | {p50:.1f} | {p99:.1f} | {queued} | {cpu} | {failed} |"
+    ratios = (f"{ratio_to(row, baseline):.2f}" for baseline in baselines)
+    cells = [name, f"{rate:,.0f}", *ratios, f"{p50:.1f}", f"{p99:.1f}", queued, cpu, str(failed)]
+    return f"| {' | '.join(cells)} |"
 
 
 def format_table(title: str, bench: Bench) -> str:
-    bare, c_loop = (
-        statistics.median(sample.rate for sample in bench.rows[name].samples)
-        for name in ("bare kernel", "every one accepted by a C loop")
-    )
-    rows = [format_row(name, row, bare, c_loop) for name, row in bench.rows.items()]
-    return "\n".join([COLUMNS.format(title), RULER, *rows])
+    baselines = [bench.rows[name] for name in BASELINES]
+    rows = [format_row(name, row, baselines) for name, row in bench.rows.items()]
+    return "\n".join([f"| {' | '.join([title, *COLUMNS])} |", f"|---|{'---:|' * len(COLUMNS)}", *rows])
 
 
 def choose_loads(options: argparse.Namespace) -> Iterator[tuple[str, int]]:

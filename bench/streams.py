@@ -113,10 +113,16 @@ def measure_streams(lab: Lab, rounds: int, seconds: float) -> None:
         each.wait()
     print("| one stream | bare | conntrack only | of bare | judged | of bare |\n|---|---:|---:|---:|---:|---:|")
     for name, rows in found.items():
-        bare, tracked, judged = (statistics.median(figures) for figures in zip(*rows, strict=True))
-        cells = f"{bare:,.1f} | {tracked:,.1f} | {tracked / bare:.3f} | {judged:,.1f} | {judged / bare:.3f}"
-        print(f"| {name} | {cells} |", flush=True)
+        print(format_stream(name, rows), flush=True)
     print()
+
+
+def format_stream(name: str, rows: list[list[float]]) -> str:
+    """`rows`: of each round the bare, tracked and judged rate. Medians, also of the ratios within each round."""
+    bare, tracked, judged = (statistics.median(rates) for rates in zip(*rows, strict=True))
+    tracked_ratio, judged_ratio = (statistics.median(row[state] / row[0] for row in rows) for state in (1, 2))
+    cells = f"{bare:,.1f} | {tracked:,.1f} | {tracked_ratio:.3f} | {judged:,.1f} | {judged_ratio:.3f}"
+    return f"| {name} | {cells} |"
 
 
 def measure_round(lab: Lab, streams: dict[str, Callable[[], float]]) -> Iterator[list[float]]:
