@@ -11,7 +11,7 @@ from bench.programs import program_path
 from tests.lab.daemon import Daemon, Record
 from tests.lab.lab import Lab
 
-LOOK_S, QUIET_LOOKS = 0.5, 6  # one after the other that find nothing more in the log: then nothing more will come
+LOOK_S, QUIET_LOOKS = 0.5, 6  # looks in a row without a new line in the log: then the log is complete
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,13 @@ class Outcome:
     unknown: int = 0
     lost: int = 0
     seconds: float = 0.0
-    others: int = 0  # decisions on other connections meanwhile
+    others: int = 0  # connections of others that were decided meanwhile
     losses: Counter[str] = field(default_factory=Counter)  # what the daemon says it lost
     examples: list[Record] = field(default_factory=list)
 
 
 def spawn_short_lives(lab: Lab, scenario: Scenario) -> tuple[dict[int, int], float]:
-    """Number → pid of each, and the seconds that all took."""
+    """Start them all. Returns each one's number → pid, and the seconds that it took."""
     words = map(str, (scenario.count, scenario.at_a_time, scenario.a_second, scenario.remote, scenario.port))
     done = lab.run([program_path("short_lived"), "spawn", scenario.kind, *words], timeout_s=900)
     *lines, last = done.stdout.splitlines()
@@ -60,8 +60,8 @@ def run_scenario(lab: Lab, daemon: Daemon, scenario: Scenario) -> Outcome:
 
 
 def wait_quiet(daemon: Daemon, scenario: Scenario) -> list[Record]:
-    """All decisions on the scenario's port, once no more of them come. Looks are counted, not seconds: in some of these
-    nobody may have had a processor."""
+    """All decisions on the scenario's port, once no more are logged. Looks are counted, not seconds: in a second the
+    host may have given nobody a processor."""
     count, quiet_looks = -1, 0
     while True:
         found = [record for record in daemon.records("connection") if record["remote_port"] == scenario.port]
@@ -73,7 +73,7 @@ def wait_quiet(daemon: Daemon, scenario: Scenario) -> list[Record]:
 
 
 def judge(pids: dict[int, int], seconds: float, records: list[Record]) -> Outcome:
-    """A connection is told by the number among its arguments; the pid was noted when it was started."""
+    """Each connection is identified by the number among its program's arguments; the pid was noted at its start."""
     outcome = Outcome(made=len(pids), seconds=seconds)
     seen: Counter[int] = Counter()
     for record in records:
@@ -93,7 +93,7 @@ def judge(pids: dict[int, int], seconds: float, records: list[Record]) -> Outcom
 
 
 class Load:
-    """5 000 connections a second beside, each to another remote, so that each is a miss."""
+    """5 000 other connections a second, each to a new remote, so that each is a miss."""
 
     def __init__(self, lab: Lab, first: str, count: int, port: str) -> None:
         self._lab = lab

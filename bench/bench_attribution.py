@@ -1,4 +1,4 @@
-"""`make bench-attribution`: how many short lives are attributed right, and what it costs to know, as two tables."""
+"""`make bench-attribution`: how many short-lived programs are named right, and what that costs, as two tables."""
 
 import argparse
 import json
@@ -16,7 +16,7 @@ from bench.rows import MANY4_FIRST, PORT, RANGE
 from tests.lab.lab import Lab
 from tests.lab.world import WORLD4
 
-# By address: what holds for every remote is in the kernel's cache soon, and a flood of misses would be none.
+# One remote network: a rule for any remote would soon be one entry in the kernel's cache, and end the flood of misses.
 ALLOW_ALL = "allow 0.0.0.0/0 - -\nallow ::/0 - -\nallow - - -src\n"
 COST = Path(__file__).with_name("bpf_cost.py")
 EXEC_PROGRAMS = ("on_exec", "on_fork", "on_exit")
@@ -50,7 +50,7 @@ def format_outcome(name: str, outcome: Outcome) -> str:
 
 
 def print_outcomes(count: int) -> bool:
-    """Whether nothing is wrong, and all is right where BPF is there."""
+    """Whether no program got a wrong name, and with BPF all got the right one."""
     print("| scenario | made | right | wrong | unknown | lost | a second | others a second |")
     print("|---|---:|---:|---:|---:|---:|---:|---:|")
     is_good = True
@@ -82,7 +82,7 @@ def read_costs(lab: Lab) -> dict[str, tuple[int, int]]:
 
 
 def print_exec_cost(lab: Lab, rounds: int) -> None:
-    """Rounds with and without, one after the other; and what the programs themselves took."""
+    """Execs without and with the daemon, in turns; and the time spent in our BPF programs."""
     bare, traced = [], []
     for _ in range(rounds):
         bare.append(measure_exec_us(lab))

@@ -30,7 +30,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def run_alone(*words: str) -> tuple[str, float]:
-    """What a Python module prints, and how long it took: each in a process of its own, to weigh it alone."""
+    """What a Python module prints, and the seconds it took. Run by a process of its own, whose memory is measured."""
     start_s = time.monotonic()
     done = subprocess.run([sys.executable, "-m", *words], capture_output=True, text=True, check=True)
     return done.stdout, time.monotonic() - start_s

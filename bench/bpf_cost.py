@@ -24,7 +24,7 @@ def read_fdinfo(descriptor: int) -> dict[str, str]:
 
 
 def read_cost(path: Path) -> tuple[int, int]:
-    """Runs and nanoseconds of a pinned program, or of the one behind a pinned link."""
+    """Runs and nanoseconds of a pinned program, or of the program of a pinned link."""
     descriptor = open_pin(path)
     if path.parent.name == "links":
         number = int(read_fdinfo(descriptor)["prog_id"])

@@ -180,7 +180,7 @@ int main(int argc, char **argv)
 	}
 	for (int i = 0; i < threads; i++)
 		pthread_join(workers[i].thread, NULL);
-	/* Not until the last one's end: a SYN that is lost is sent again after a second, which says nothing of the rate. */
+	/* Not the time until the last one ended: a lost SYN is sent again after a second, which says nothing of the rate. */
 	report(workers, threads, seconds);
 	return 0;
 }

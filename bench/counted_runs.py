@@ -12,7 +12,7 @@ _SWITCH = Path("/proc/sys/kernel/bpf_stats_enabled")
 
 @contextmanager
 def counted_runs(*, are_counted: bool) -> Iterator[None]:
-    """Of the whole machine; afterwards it is as before."""
+    """Switch it on for the whole machine, and back afterwards."""
     before = _SWITCH.read_text()
     _SWITCH.write_text(str(int(are_counted)))
     try:

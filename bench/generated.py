@@ -1,4 +1,4 @@
-"""Names, lists and rules as they might be, always the same ones: generated with a fixed seed."""
+"""Plausible names, lists and rules. They are always the same: generated with a fixed seed."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +11,7 @@ _LABELS = 500
 
 
 def generate_names(count: int, seed: int = 1) -> Iterator[str]:
-    """A domain at random, in half of them with a label before it that others have too."""
+    """A random domain; half of them have one more label in front, out of a few common ones."""
     random = Random(seed)
     labels = ["", *(f"{_word(random)}." for _ in range(_LABELS))]
     for number in range(count):
@@ -24,7 +24,7 @@ def _word(random: Random) -> str:
 
 
 def write_list(path: Path, count: int) -> None:
-    """As a hosts file."""
+    """The names as a hosts file."""
     with path.open("w") as file:
         file.writelines(f"0.0.0.0 {name}\n" for name in generate_names(count))
 

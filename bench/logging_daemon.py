@@ -1,4 +1,4 @@
-"""A tinysnitchd whose log goes to a file: whoever reads along takes the second core away from what is measured."""
+"""A tinysnitchd whose log goes to a file: a reader of a pipe would take the second core away from what is measured."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ class LoggingDaemon:
         program: tuple[str, ...] = (str(BIN / "tinysnitchd"),),
         has_own_disk: bool = False,
     ) -> None:
-        """`has_own_disk`: its state is on a small one, which only the lab sees."""
+        """`has_own_disk`: its state folder is on a small disk of its own, mounted in the lab alone."""
         self.folder = lab.folder / f"bench-{time.monotonic_ns()}"
         (self.folder / "state").mkdir(parents=True)
         if has_own_disk:

@@ -25,7 +25,7 @@ _RESOLVER = parse_address("10.0.0.53")
 
 
 def _best_s(work: Callable[[], object]) -> float:
-    """The fastest of some rounds: what else the machine does only adds."""
+    """The fastest of some rounds: other load on the machine only adds time."""
     times = []
     for _ in range(ROUNDS):
         start_s = time.perf_counter()
@@ -35,7 +35,7 @@ def _best_s(work: Callable[[], object]) -> float:
 
 
 def measure_talk() -> dict[str, float]:
-    """Questions and answers of different names, each parsed, checked and learned."""
+    """Questions and answers about different names, each parsed, checked and learned."""
     exchanges = [_exchange(number, name) for number, name in enumerate(generate_names(MESSAGES // 2))]
 
     def talk() -> None:
@@ -58,7 +58,7 @@ def _exchange(number: int, name: str) -> tuple[Flow, bytes, bytes]:
 
 
 def measure_list(compiled_list: Path, count: int) -> dict[str, float]:
-    """A list of the first `count` names, mapped from what another process compiled; misses are of others."""
+    """A list of the first `count` names, mapped from the file that another process compiled; a miss is another name."""
     before_mb = _rss_mb()
     from tinysnitch.store.compiled_list import map_compiled
 

@@ -20,13 +20,13 @@ from tests.lab.patience import PATIENCE
 PROGRAM = "opensnitchd"
 METHOD = "proc"
 _WAIT_S = 30.0
-_READY = "Running on netfilter queue"  # what it says right before it reads the first packet
-_UNDECIDED = "Timed out while sending packet"  # go_callback(): what waited for a millisecond is accepted
+_READY = "Running on netfilter queue"  # logged right before it reads the first packet
+_UNDECIDED = "Timed out while sending packet"  # go_callback(): it accepts a packet that waited for a millisecond
 _TIME = "2025-01-01T00:00:00Z"
 
 
 def find_version(lab: Lab) -> str | None:
-    """None where it is not installed."""
+    """The version of the package; None where it is not installed."""
     return lab.run_outside([PROGRAM, "-version"]).stdout.strip() if shutil.which(PROGRAM) else None
 
 
@@ -55,11 +55,11 @@ class OpenSnitch:
             raise RuntimeError(f"OpenSnitch judges nothing: {self._log.read_text()}")
 
     def count_undecided(self) -> int:
-        """Packets that it accepted unseen, as it had no time for them."""
+        """How many packets it accepted without a decision, since it had no time for them."""
         return self._log.read_text().count(_UNDECIDED)
 
     def stop(self) -> None:
-        """Its rules are gone then. What it does after that takes five seconds more (Queue.destroy()): it is killed."""
+        """End it: kill it once its netfilter rules are gone: the rest takes five more seconds (Queue.destroy())."""
         os.kill(self.process.pid, signal.SIGTERM)
         self._wait_until(lambda: not any(word in self._read_rules() for word in ("NFQUEUE", "opensnitch")))
         self.process.kill()
@@ -80,33 +80,33 @@ class OpenSnitch:
 
     def _read_rules(self) -> str:
         done = self._lab.run_outside(["sh", "-c", "iptables-save && ip6tables-save"])
-        done.check_returncode()  # nothing read is not the same as nothing there
+        done.check_returncode()  # a failed command must not pass for an empty list
         return done.stdout
 
     def _remove_chains(self) -> None:
-        """The empty ones that it leaves behind would cost every packet of the rows to come."""
+        """Remove the empty tables that it leaves behind: every packet of the rows to come would go through them."""
         for program in ("iptables", "ip6tables"):
             for table in ("mangle", "filter"):
                 self._lab.run_outside([program, "-t", table, "-X"])
 
 
 def _config(folder: Path) -> dict[str, Any]:
-    """As the package brings it, but for what has a comment; no flag is needed beside it."""
+    """The package's own configuration, except for the lines with a comment. No flags are needed besides."""
     return {
         "Server": {"Address": f"unix://{folder}/ui"},  # nobody listens there
-        # Not "allow": a connection whose program it did not find would count as one that it decided.
+        # Not "allow": a connection whose program it did not find would count as decided.
         "DefaultAction": "deny",
         "DefaultDuration": "once",
         "InterceptUnknown": False,
-        # "ebpf" needs a package of its own, kprobes and debugfs; a kernel of a virtual machine often has none.
+        # "ebpf" needs another package, kprobes and debugfs, which the kernels of virtual machines often lack.
         "ProcMonitorMethod": METHOD,
-        # None are here. Those of that package, if it is installed, would watch the libc of the whole machine.
+        # An empty folder. The modules of that package, if it is installed, would trace the libc of the whole machine.
         "Ebpf": {"ModulesPath": str(folder)},
-        # Not "nftables": on a kernel without nft_queue all passes it unseen, and only its log says so. Either way it is
-        # the first packet of each connection that is queued.
+        # Not "nftables": on a kernel without nft_queue all traffic bypasses it, and only its log says so. Either way
+        # the first packet of each connection is queued.
         "Firewall": "iptables",
         "Rules": {"Path": str(folder / "rules")},
-        "LogLevel": 1,  # the line that it is ready, and none for a connection
+        "LogLevel": 1,  # logs that it is ready, and no line for each connection
     }
 
 

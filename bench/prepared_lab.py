@@ -13,7 +13,7 @@ from tests.lab.leftovers import remove_stale
 
 
 def make_ready() -> None:
-    """The programs, and a machine without what an earlier run left. Ends the process where that is not root's."""
+    """Compile the programs and remove what an earlier run left. Ends the process if it does not run as root."""
     if os.geteuid() != 0:
         sys.stderr.write("tinysnitch: error: this makes network namespaces\ntinysnitch: hint: run it as root\n")
         sys.exit(4)
@@ -23,7 +23,7 @@ def make_ready() -> None:
 
 @contextmanager
 def prepared_lab() -> Iterator[Lab]:
-    """With its servers and addresses, while the kernel does not count what BPF programs take."""
+    """A lab with its servers and addresses. Meanwhile the kernel does not count the time of BPF programs."""
     with counted_runs(are_counted=False), Lab() as lab:
         prepare(lab)
         yield lab

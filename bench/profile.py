@@ -24,13 +24,13 @@ RESULT_S = 60.0
 
 @dataclass(frozen=True)
 class Profile:
-    """One load: what the client saw, and the daemon's stages."""
+    """One load: the client's figures, and those of the daemon's stages."""
 
     bare: Sample
     missed: Sample
-    spent_us: dict[str, float]  # of each stage, a miss
-    entries: dict[str, float]  # into each stage, a miss
-    own_us: float  # of the clock, an entry
+    spent_us: dict[str, float]  # stage → time in it, a miss
+    entries: dict[str, float]  # stage → how often it was entered, a miss
+    own_us: float  # cost of the clock itself, an entry
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -45,7 +45,7 @@ def measure(lab: Lab, kind: Kind, threads: int, seconds: float) -> Profile:
     rules = f"allow {kind.many} {kind.port} {kind.protocol} {program_path('connect_loop')}\n"
     program = (sys.executable, "-m", "bench.profiled_daemon", str(result))
     daemon = LoggingDaemon(lab, rules, program=program)
-    first = connect(lab, kind, threads, seconds / 5)  # what is looked up once only has been
+    first = connect(lab, kind, threads, seconds / 5)  # a warm-up: whatever is looked up only once has been looked up
     os.kill(daemon.process.pid, BEGIN_ANEW)
     missed = connect(lab, kind, threads, seconds, first.count)
     os.kill(daemon.process.pid, WRITE_RESULT)
@@ -77,7 +77,7 @@ def await_file(path: Path) -> str:
 
 
 def list_stages() -> list[str]:
-    """In the order of the table."""
+    """The stages in the order of the table."""
     first = [WAITING, OUTSIDE]
     return list(dict.fromkeys([*first, *(stage for _owner, _name, stage in (*STAGES[:8], *GENERATORS, *STAGES[8:]))]))
 

@@ -1,4 +1,4 @@
-"""tinysnitchd with a clock around its parts: profiled_daemon.py RESULT FLAG... The parts themselves know nothing of it.
+"""tinysnitchd with a clock around its parts: profiled_daemon.py RESULT FLAG... The parts are not changed for it.
 
 One signal begins to count anew, one writes what was counted as JSON. What is measured is slower by the clock itself.
 """
@@ -26,9 +26,9 @@ from tinysnitch.kernel.nfqueue import Queue
 from tinysnitch.kernel.packet_events import PacketEvents
 from tinysnitch.store.history import History
 
-BEGIN_ANEW, WRITE_RESULT = signal.SIGRTMIN, signal.SIGRTMIN + 1  # the daemon itself obeys none of them
+BEGIN_ANEW, WRITE_RESULT = signal.SIGRTMIN, signal.SIGRTMIN + 1  # the daemon itself uses neither
 WAITING = "waiting for packets"
-# In the order of a packet's way. A stage inside another is not counted there.
+# In the order in which a packet passes them. Time in a nested stage counts for that stage alone.
 STAGES = [
     (selectors.EpollSelector, "select", WAITING),
     (Driver, "_judge", "driver"),
@@ -58,7 +58,7 @@ def install(clock: StageClock) -> None:
 
 
 def write_result(clock: StageClock, path: Path) -> None:
-    """Whole or not at all: whoever waits for the file may read it once it is there."""
+    """Written under another name first, so that the file is complete once it is there."""
     result = {"spent_ns": clock.spent_ns, "entries": clock.entries, "own_ns": clock.measure_own_cost_ns()}
     unfinished = path.with_suffix(".unfinished")
     unfinished.write_text(json.dumps(result))

@@ -11,11 +11,11 @@ from tests.lab.lab import Lab
 
 HERE = Path(__file__).parent
 BUILD = HERE.parent / "build" / "bench"
-EVERYWHERE = "connect_everywhere"  # connect_loop under a name that other rules speak of
+EVERYWHERE = "connect_everywhere"  # connect_loop under another name, for which the bench has other rules
 
 
 class Sample(msgspec.Struct, frozen=True):
-    """What connect_loop prints."""
+    """The figures that connect_loop prints."""
 
     count: int
     refused: int

@@ -1,4 +1,4 @@
-"""The window measured: from connect() to a painted question, and what it takes at rest. `make bench-prompt`."""
+"""`make bench-prompt`: how long the window takes from connect() to a painted question, and what it costs at rest."""
 
 import argparse
 import os
@@ -18,7 +18,7 @@ from tests.qt.screen import Screen
 
 FIRST_PORT = 20000
 CURL = ["curl", "-4", "-sS", "http://shop.test/"]
-# Says when it connects: a little before the packet is held.
+# Prints the time right before it connects, a little before the packet is held.
 CLIENT = """
 import socket, sys, time
 print(time.time(), flush=True)
@@ -49,13 +49,13 @@ def main() -> None:
 
 
 def measure_paint(lab: Lab, daemon: Daemon, rounds: int) -> None:
-    """The window in a process that says when it has painted; its parts are those of tinysnitch-prompt."""
+    """The window of tinysnitch-prompt in a process that reports when it has painted."""
     with Screen(1920, 1080) as screen:
         command = [sys.executable, "-m", "bench.prompt", "--show", str(daemon.socket)]
         window = subprocess.Popen(command, env=screen.environment(), stdout=subprocess.PIPE, text=True)
         try:
             assert window.stdout
-            window.stdout.readline()  # it waits attached
+            window.stdout.readline()  # it is attached to the daemon
             times_ms = sorted(paint_ms(lab, daemon, window, FIRST_PORT + number) for number in range(rounds))
         finally:
             window.kill()

@@ -17,20 +17,20 @@ from tests.lab.world import WORLD4, WORLD6
 PORT = "9000"
 DENIED_PORT = "9001"
 ECHO_PORT = "9002"
-# Routed to the world's loopback: every connection can have a remote address of its own.
+# Networks routed to the world's loopback, so that every connection can have a remote address of its own.
 MANY4, MANY4_FIRST = "10.128.0.0/9", "10.128.0.1"
 MANY6, MANY6_FIRST = "fd78::/64", "fd78::1"
 RANGE = 4_000_000
 CROWD = 50_000  # remotes of a port scan or of a peer-to-peer client
 QUEUE = "60"
-CONNTRACK = "-m conntrack --ctstate INVALID -j DROP"  # it holds for nothing, and has conntrack follow everything
+CONNTRACK = "-m conntrack --ctstate INVALID -j DROP"  # matches nothing, but makes conntrack track everything
 GOAL = 0.65  # of the C loop's rate
-PACE = 10_000  # a second; at full rate the server's wake-ups tell the p50, which is either half or twice as long
+PACE = 10_000  # a second. At full rate the p50 is half as long or twice, depending on whether the server was awake
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What is connected to, and how."""
+    """A kind of traffic: what the client connects to, and how."""
 
     flags: tuple[str, ...]
     protocol: str
@@ -40,7 +40,7 @@ class Kind:
     port: str = PORT
 
 
-# A datagram counts when its echo is back: what is merely sent would be counted when it waits in a queue, or was lost.
+# A datagram counts once its echo is back: a datagram that is merely sent may still be queued, or be lost.
 KINDS = {
     "tcp4": Kind((), "tcp", WORLD4, MANY4, MANY4_FIRST),
     "tcp6": Kind((), "tcp", WORLD6, MANY6, MANY6_FIRST),
@@ -55,7 +55,7 @@ class Measured:
 
     samples: list[Sample] = field(default_factory=list)
     cpu_s: float = 0.0
-    queued: int = 0  # packets that user space saw
+    queued: int = 0  # packets that were queued for user space
     has_daemon: bool = False
 
     @property
@@ -85,7 +85,7 @@ class Bench:
         with output_rule(self._lab, CONNTRACK):
             self._measure("conntrack only", self._connect)
             self._measure_paced("conntrack only")
-        with self._accept_all():  # to new remotes, as our misses: a UDP flow whose ports come again is not NEW
+        with self._accept_all():  # to new remotes, like our misses: a UDP flow whose ports are used again is not NEW
             self._measure("every one accepted by a C loop", self._connect_to_many)
         daemon = LoggingDaemon(self._lab, self._rules())
         self._measure_paced("cached allow", daemon)
@@ -97,7 +97,7 @@ class Bench:
             self._measure_opensnitch(f"every one decided by OpenSnitch {self.opensnitch}")
 
     def _measure_opensnitch(self, name: str) -> None:
-        """The same connections as those that are every one a miss."""
+        """With the same connections as in our row of misses."""
         opensnitch = OpenSnitch(self._lab, program_path("connect_loop"))
         self._measure(name, self._connect_to_many, opensnitch)
         self.opensnitch_mb.append(read_resident_mb(opensnitch.process.pid))
@@ -105,7 +105,7 @@ class Bench:
         opensnitch.stop()
 
     def _daemon_rows(self) -> Iterator[tuple[str, Callable[[], Sample]]]:
-        """In an order that matters: once something was denied the kernel looks at more (bpf/escape.bpf.h)."""
+        """The order matters: within a minute of a denial the kernel checks more (bpf/escape.bpf.h)."""
         c_rate = self.rows["every one accepted by a C loop"].samples[-1].rate
         yield "cached allow", self._connect
         yield "allowed everywhere, 50,000 remotes", self._connect_to_crowd
@@ -134,7 +134,7 @@ class Bench:
         row.queued += count_queued(self._lab) - queued
 
     def _measure_paced(self, name: str, daemon: LoggingDaemon | None = None) -> None:
-        """For its p50 alone, which several threads would give each other."""
+        """At a fixed rate, for its p50. With one thread alone: several would wait for each other."""
         if self._threads == 1:
             words = ["-p", str(PACE), self._kind.remote, self._kind.port]
             paced = partial(run_connect_loop, self._lab, *self._words(), *words)
@@ -168,7 +168,7 @@ class Bench:
 
 @contextmanager
 def output_rule(lab: Lab, rule: str) -> Iterator[None]:
-    """A rule of netfilter for what the lab's host sends."""
+    """A netfilter rule for packets that the lab's host sends."""
     for program in ("iptables", "ip6tables"):
         must(lab, [program, "-t", "mangle", "-A", "OUTPUT", *rule.split()])
     try:

@@ -16,7 +16,7 @@ from tests.lab.daemon import Daemon
 from tests.lab.lab import Lab
 from tests.lab.world import WORLD4
 
-STARTS = 5  # or as many as rounds, where these are fewer
+STARTS = 5  # at most; no more than there are rounds
 NAMED_REMOTES = 40_000  # more than a second's misses
 CACHED = "cached"
 _FIRST = 10 << 24 | 128 << 16 | 1  # MANY4_FIRST
@@ -33,12 +33,12 @@ class Scale:
 
 @dataclass
 class Measured:
-    first_ready_s: float = 0.0  # when nothing was read before
-    ready_s: list[float] = field(default_factory=list)  # when nothing has changed
+    first_ready_s: float = 0.0  # with lists that were never read before
+    ready_s: list[float] = field(default_factory=list)  # with nothing changed since the last start
     rss_mb: float = 0.0
     samples: dict[str, list[Sample]] = field(default_factory=dict)
     misses: int = 0
-    misses_cpu_s: float = 0.0  # of the daemon
+    misses_cpu_s: float = 0.0  # CPU time of the daemon
 
     @property
     def us_a_miss(self) -> float:
@@ -66,7 +66,7 @@ class ScaleBench:
         return folder
 
     def weigh(self, rounds: int) -> None:
-        """Before anything is decided. The first start of each reads everything anew."""
+        """Time the starts, and measure memory before anything is decided. The first start reads all files anew."""
         for scale, row in self.rows.items():
             row.first_ready_s = self._time_start(scale, row)
             row.ready_s = [self._time_start(scale, row) for _ in range(min(STARTS, rounds))]
@@ -80,7 +80,7 @@ class ScaleBench:
         return ready_s
 
     def give_names(self) -> None:
-        """To the remotes, in an /etc/hosts that only this lab sees."""
+        """Give the remotes names, in an /etc/hosts of the lab alone."""
         hosts = self._lab.folder / "hosts"
         with hosts.open("w") as file:
             for number, name in enumerate(generate_names(NAMED_REMOTES, seed=5)):
@@ -90,10 +90,10 @@ class ScaleBench:
         must(self._lab, ["mount", "--bind", str(hosts), "/etc/hosts"])
 
     def run_round(self, is_turned: bool) -> None:
-        """In turned order every other time, so that what a round warms up helps all of them."""
+        """Every other round in reverse order, so that none always profits from the one before it."""
         for scale, row in reversed(self.rows.items()) if is_turned else self.rows.items():
             daemon = self._start(scale)
-            self._connect("1", WORLD4)  # until the first of them is remembered
+            self._connect("1", WORLD4)  # until the verdict is in the cache
             before_s = read_cpu_s(daemon.process.pid)
             for name, measure in self._measures():
                 sample = measure()

@@ -20,7 +20,10 @@ from tinysnitch.view.prompt_events import DaemonGreeted, Event, QuestionOpened
 SIZES = [(1280, 720), (3840, 2160)]
 SCALES = [1, 2]
 LARGE_PT = 26.0  # on the small screen
-SURROUNDINGS = {"light": ("#ffffff", "#202020"), "dark": ("#16181b", "#c8c8c8")}  # paper and ink of what is beside it
+SURROUNDINGS = {
+    "light": ("#ffffff", "#202020"),
+    "dark": ("#16181b", "#c8c8c8"),
+}  # paper and ink of the text beside the window
 
 
 def main() -> None:
@@ -65,7 +68,7 @@ def take_all(folder: Path, prefix: str, font_pt: float | None) -> None:
 
 
 def play(ids: list[str], keys: str | list[str], font_pt: float | None) -> PromptWindow:
-    """The window with these questions, after these keys."""
+    """The window with these questions, after these keys were pressed."""
     window = PromptWindow(font_pt)
     agent = PromptAgent(window, 0.0, find_file=find_sample_file)
     for event in opened(ids):
@@ -84,7 +87,7 @@ def save(window: QWindow, grabbed: int, path: Path) -> None:
 
 
 class OtherWindow(QRasterWindow):
-    """Something to read, over the whole screen."""
+    """A text that covers the whole screen, as a background."""
 
     def __init__(self, paper: str, ink: str) -> None:
         super().__init__()
@@ -106,7 +109,7 @@ def show_desktop(paper: str, ink: str) -> OtherWindow:
 
 
 def pictures() -> Iterator[tuple[str, list[str], str | list[str]]]:
-    """Name, sample questions, and keys that are pressed."""
+    """Of each picture: its name, the sample questions, and the keys that are pressed."""
     for name in SAMPLES:
         yield name, [name], ""
     yield "toggled", ["question"], "fdpj"
@@ -125,7 +128,7 @@ def opened(names: list[str]) -> Iterator[Event]:
 
 
 def settle(seconds: float) -> None:
-    """Let Qt work for so long."""
+    """Let Qt handle events for so many seconds."""
     loop = QEventLoop()
     QTimer.singleShot(int(seconds * 1000), loop.quit)
     loop.exec()

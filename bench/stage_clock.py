@@ -1,4 +1,4 @@
-"""Where the time goes: each moment is charged to the innermost stage that is open, so that they add up to all of it."""
+"""Where the time goes: each moment is charged to the innermost open stage, so that the stages add up to the whole."""
 
 import functools
 import time
@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
-OUTSIDE = "asyncio's loop"  # what no stage is wrapped around
+OUTSIDE = "asyncio's loop"  # time outside all stages
 
 
 class StageClock:
@@ -36,11 +36,11 @@ class StageClock:
         self._since_ns = now_ns
 
     def wrap(self, owner: Any, name: str, stage: str) -> None:  # noqa: ANN401  (a class or a module)
-        """From now on what `owner.name` does is the stage's."""
+        """From now on charge the time in `owner.name` to the stage."""
         setattr(owner, name, self._timed(getattr(owner, name), stage))
 
     def wrap_iterator(self, owner: Any, name: str, stage: str) -> None:  # noqa: ANN401  (a class)
-        """The same for a generator: each step is the stage's, what its caller does between them is not."""
+        """Likewise for a generator: its steps are charged to the stage, but not what its caller does between them."""
         wrapped = self._timed(getattr(owner, name), stage)
         step = self._timed(next, stage)
 
@@ -63,7 +63,7 @@ class StageClock:
         return timed
 
     def measure_own_cost_ns(self) -> float:
-        """What one entry costs, which the stages themselves do not take: charged to whoever called."""
+        """Nanoseconds that the clock adds to each entry into a stage. They are charged to the stage around it."""
         clock, rounds = StageClock(), 20_000
         empty = clock._timed(lambda: None, "empty")
         begun_ns = time.perf_counter_ns()

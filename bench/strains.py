@@ -1,4 +1,4 @@
-"""Under strain: nothing to do, clients that do not read, a full disk, and more than can be decided."""
+"""The daemon idle, with clients that do not read, with a full disk, and with more connections than it can decide."""
 
 import json
 import re
@@ -21,13 +21,13 @@ from tests.lab.patience import wait_until
 from tests.lab.wakeups import are_at_rest, stand_still
 from tests.lab.world import WORLD4
 
-IDLE = 10  # times as long as a load
+IDLE = 10  # times as long as the other loads
 THREADS = "8"
 STUCK_CLIENTS = 4
 OVERLOAD = 3
 RECOVERY_S = 1.0
 TINYSNITCH = str(BIN / "tinysnitch")
-# Processors are shared out among sessions first (sched(7), autogroup); what services and terminals start has one each.
+# The kernel divides the processors among sessions first (sched(7), autogroup). Each service and terminal has its own.
 OWN_SESSION = ["setsid"]
 
 
@@ -47,17 +47,17 @@ def rules() -> str:
     return "\n".join([*allowed, ""])
 
 
-# Nothing to do
+# Idle
 
 
 def count_wakeups(pid: int) -> int:
-    """Of all threads, since they exist: proc_pid_status(5)."""
+    """Context switches of all threads since their start: proc_pid_status(5)."""
     texts = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/status")]
     return sum(int(number) for text in texts for number in re.findall(r"ctxt_switches:\s+(\d+)", text))
 
 
 def measure_idle(lab: Lab, seconds: float) -> Iterator[tuple[str, str]]:
-    """After some work: its history is written by then."""
+    """Measured after some work, once its history is written."""
     daemon = LoggingDaemon(lab, rules())
     miss(lab, 0, 0.2)
     time.sleep(3)
@@ -74,7 +74,7 @@ def measure_idle(lab: Lab, seconds: float) -> Iterator[tuple[str, str]]:
 
 
 def miss(lab: Lab, offset: int, seconds: float, *flags: str) -> Sample:
-    """Connections to remotes from `offset` on, each a miss when none was there before."""
+    """Connections to remotes from `offset` on: each is a miss, unless one was made to that remote before."""
     words = [*flags, "-s", str(seconds), "-r", str(RANGE), "-o", str(offset)]
     return run_connect_loop(lab, *words, MANY4_FIRST, ECHO_PORT if "-u" in flags else PORT)
 
@@ -99,14 +99,14 @@ def stuck_clients(lab: Lab, daemon: LoggingDaemon) -> Iterator[None]:
 
 
 def count_clients(lab: Lab, daemon: LoggingDaemon) -> int:
-    """With whoever asks."""
+    """The daemon's socket, with clients that follow the log and never read."""
     command = [TINYSNITCH, "status", "--socket", str(daemon.socket), "--json"]
     return int(json.loads(lab.run_outside(command).stdout)["clients"])
 
 
 @contextmanager
 def full_disk(lab: Lab, daemon: LoggingDaemon) -> Iterator[None]:
-    """Only the lab's own mount namespace sees this disk."""
+    """The disk is mounted in the lab's own mount namespace alone."""
     fill = 'dd if=/dev/zero of="$0"/filler bs=4k 2>/dev/null; test -e "$0"/filler'
     must(lab, ["sh", "-c", fill, str(daemon.folder / "state")])
     yield
@@ -133,27 +133,27 @@ def measure_hindered(lab: Lab, rounds: int, seconds: float) -> Iterator[tuple[st
         yield name, f"{rate:,.0f} ({rate / free:.2f})"
 
 
-# More than can be decided
+# Overload
 
 
 @dataclass(frozen=True)
 class Overload:
-    """One round. Rates are a second; times are the p50 of a miss, before and RECOVERY_S after the end."""
+    """One round. Rates are per second; times are the p50 of a miss, before the flood and RECOVERY_S after its end."""
 
-    miss_rate: float  # of new flows, when no more come than can be decided
+    miss_rate: float  # of new flows, while no more come than can be decided
     offered: int
     decided: int
     arrived: int
     dropped: int
     cached_rate: float
-    bare_rate: float  # beside the same flood
-    crowded_rate: float  # and beside a busy process as well
+    bare_rate: float  # of the bare kernel beside the same flood
+    crowded_rate: float  # the same beside a busy process as well
     before_us: float
     after_us: float
 
 
 def count_arrived(lab: Lab) -> int:
-    """Datagrams that the world got, for whomever: /proc/net/snmp, proc_net(5)."""
+    """All datagrams that reached the world: /proc/net/snmp, proc_net(5)."""
     done = lab.run_world(["cat", "/proc/net/snmp"])
     names, values = (line.split()[1:] for line in done.stdout.splitlines() if line.startswith("Udp:"))
     counters = dict(zip(names, map(int, values), strict=True))
@@ -174,7 +174,7 @@ def connect_beside_flood(lab: Lab, pace: float, seconds: float) -> tuple[int, Sa
 
 @contextmanager
 def busy_process(lab: Lab, seconds: float) -> Iterator[None]:
-    """It takes of the processors what the daemon does, and ends by itself."""
+    """A process that is as busy as the daemon, and ends by itself."""
     loop = "import sys, time\nend_s = time.monotonic() + float(sys.argv[1])\nwhile time.monotonic() < end_s: pass"
     busy = lab.spawn([*OWN_SESSION, "/usr/bin/python3", "-c", loop, str(2 * seconds)])
     try:
@@ -190,7 +190,7 @@ def read_sample(loop: subprocess.Popen[str]) -> Sample:
 
 
 def count_dropped(daemon: LoggingDaemon, lab: Lab) -> int:
-    """What `tinysnitch status` says."""
+    """The losses that `tinysnitch status` tells."""
     command = [TINYSNITCH, "status", "--socket", str(daemon.socket)]
     text = lab.run_outside(command).stdout
     return sum(map(int, re.findall(r"(\d+) packets dropped", text)))
@@ -225,8 +225,8 @@ def run_overload(lab: Lab, seconds: float) -> Overload:
 
 
 def measure_overload(lab: Lab, rounds: int, seconds: float) -> Iterator[tuple[str, str]]:
-    """Counts are of all rounds together, the rest are medians. On few processors a round is a matter of which one the
-    scheduler gives to whom: what the daemon decides more, the connections beside it are less."""
+    """Counts are sums of all rounds, other figures medians. On few processors a round depends on how the scheduler
+    divides them: the more the daemon decides, the fewer connections go on beside it."""
     found = [run_overload(lab, seconds) for _ in range(rounds)]
 
     def total(name: str) -> str:

@@ -16,7 +16,7 @@ from tests.lab.world import WORLD4, WORLD6
 IPERF, PYTHON = "/usr/bin/iperf3", "/usr/bin/python3"
 POUR_PORT, SILENT_PORT = "9003", "9004"
 DATAGRAM = 1400  # bytes
-# One datagram after the other, as fast as they go; the echoes, where there are any, are read as they come.
+# Sends datagrams as fast as it can, and reads the echoes, if there are any, as they come.
 FLOOD = f"""
 import socket, sys, time
 address, port, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
@@ -38,7 +38,7 @@ while time.monotonic() < end:
         pass
 print(count / seconds)
 """
-# At one port it sends whoever asks datagrams for as many seconds as the question says, at the other it says nothing.
+# At one port it answers with datagrams for as many seconds as the question says; at the other it never answers.
 SERVE = f"""
 import socket, sys, time
 server, silent = (socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) for _port in sys.argv[1:])
@@ -70,7 +70,7 @@ except TimeoutError:
 
 
 def run_iperf(lab: Lab, seconds: float) -> float:
-    """Bits a second that arrived. iperf3 takes whole seconds."""
+    """Bits per second that arrived. iperf3 takes whole seconds."""
     done = lab.run([IPERF, "-c", WORLD4, "-t", str(max(1, round(seconds))), "-J"], timeout_s=30)
     if done.returncode:
         raise RuntimeError(f"iperf3: {done.stdout[-500:]}")
@@ -79,7 +79,7 @@ def run_iperf(lab: Lab, seconds: float) -> float:
 
 
 def count_datagrams(lab: Lab, program: str, address: str, port: str, seconds: float) -> float:
-    """Datagrams a second that were sent on one flow, or came."""
+    """Datagrams per second that were sent on one flow, or received."""
     done = lab.run([PYTHON, "-c", program, address, port, str(seconds)], timeout_s=30)
     return float(done.stdout)
 
