@@ -95,6 +95,7 @@ static __always_inline int is_denied(struct __sk_buff *skb, __u8 direction)
 	if (verdict != VERDICT_DENY && !is_cut(&question) && (verdict != VERDICT_NONE || !is_given_up(skb, &question)))
 		return 0;
 	note_denial(settings);
+	forget_passing(direction);
 	count(HITS_DENIED);
 	return 1;
 }
