@@ -75,8 +75,9 @@ static __always_inline bool has_room_to_be_read(struct crowd_key *key, __u32 mos
 }
 
 /*
- * Of several messages in one packet, sent by one call or put together as they came (UDP_SEGMENT and UDP_GRO, udp(7)), the
- * first alone would be read. Nobody honest has them so.
+ * Several DNS messages in one packet, of which user space would read only the first: sent by one call (UDP_SEGMENT), or put
+ * together as they came (UDP_GRO, udp(7)). No honest program has them so. By gso_size, which is 0 in a packet of a single
+ * datagram: gso_segs is 0 in what another virtual machine put together (virtio_net_hdr_to_skb()).
  */
 static __always_inline bool is_several(struct __sk_buff *skb, __u8 direction)
 {
@@ -84,7 +85,7 @@ static __always_inline bool is_several(struct __sk_buff *skb, __u8 direction)
 	enum packet_role role = ROLE_NONE;
 	struct transport transport = {};
 
-	return skb->gso_segs > 1 && parse_packet(skb, &flow_key, &transport, &role) && flow_key.protocol == UDP &&
+	return skb->gso_size && parse_packet(skb, &flow_key, &transport, &role) && flow_key.protocol == UDP &&
 	       is_message_port(UDP, flow_key.remote_port);
 }
 

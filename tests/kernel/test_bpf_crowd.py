@@ -6,6 +6,7 @@ import time
 import pytest
 
 from tests.kernel.bpf_place import Agent, BpfPlace
+from tests.kernel.packet_run import make_udp, run_on_packet
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 from tinysnitch.kernel.bpf_structs import CROWD_MOMENT_NS
 
@@ -175,4 +176,14 @@ def test_nor_do_several_answers_in_one_packet(
     unread = ["-m", "bpf", "--object-pinned", str(programs.program_path("in_unread")), "-j", "DROP"]
     place.run("iptables", "-A", "INPUT", "-p", "udp", *unread)
     assert not send_at_once(agent, 4000, own_port)
+    assert count_unread(programs) == lost
+
+
+@pytest.mark.parametrize(("port", "gso_size", "lost"), [(53, 4, 1), (53, 0, 0), (443, 4, 0)])
+def test_nor_do_answers_that_another_machine_put_into_one_packet(
+    programs: BpfPrograms, port: int, gso_size: int, lost: int
+) -> None:
+    """From a virtual machine's host they come without their number (virtio_net_hdr_to_skb())."""
+    packet = make_udp("192.0.2.1", port, "127.0.0.1", 5000)
+    assert run_on_packet(programs.program_path("in_unread"), packet, gso_size) == lost
     assert count_unread(programs) == lost
