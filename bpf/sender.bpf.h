@@ -70,7 +70,7 @@ static __always_inline bool sends_within_the_call(__u32 type)
  */
 static __always_inline void correct_sender(struct __sk_buff *skb, __u64 cookie, struct owner *owner)
 {
-	struct owned_socket socket = {.boundness = BOUND};
+	struct owned_socket socket = {.boundness = BOUND}, *known;
 	struct settings *settings = find_settings();
 	struct owner current = {};
 	struct sock *sk;
@@ -86,7 +86,11 @@ static __always_inline void correct_sender(struct __sk_buff *skb, __u64 cookie, 
 	if (!is_same_program(owner, &current))
 		hand_over_port(cookie, &current);
 	*owner = current;
+	known = bpf_map_lookup_elem(&sockets, &cookie);
+	if (known) /* all else stays as it is: has_left() needs the protocol to know whose the port is */
+		socket = *known;
 	socket.owner = current;
+	socket.is_given = 0;
 	socket.sk = (__u64)sk;
 	if (bpf_map_update_elem(&sockets, &cookie, &socket, BPF_ANY))
 		count(LOST_SOCKETS);

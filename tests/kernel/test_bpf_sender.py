@@ -11,6 +11,7 @@ import pytest
 
 from tests.kernel.bpf_place import Agent, BpfPlace
 from tests.kernel.packet_place import wait_packets
+from tests.kernel.pinned_tables import read_boundness, read_noted_protocol
 from tests.kernel.test_bpf_verdict import LOCAL_PORT, PORT, entry_of, judge, make_flow, open_bound
 from tinysnitch.core.flow import TCP, UDP
 from tinysnitch.kernel.bpf_programs import BpfPrograms
@@ -77,6 +78,22 @@ def test_a_process_that_lets_go_a_packet_of_a_closed_socket_is_not_its_sender(
         queue.flush()
     assert wait_packets(queue, 1)
     assert programs.find_flow(make_flow(UDP, "127.0.0.1")) == entry_of(programs, agent, cookies[0])
+
+
+def test_another_sender_changes_nothing_but_the_owner(place: BpfPlace, programs: BpfPrograms, agent: Agent) -> None:
+    """The protocol that the socket was made for must stay: it is needed to see whether the socket has left its port."""
+    judge(place, programs, "OUTPUT")
+    handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
+    agent.call("bind", handle, "127.0.0.1", LOCAL_PORT)
+    agent.call("connect", handle, "127.0.0.1", PORT)
+    noted = (read_noted_protocol(programs, cookie), read_boundness(programs, cookie))
+    read_by_another(programs)
+    with socket.socket(fileno=take_socket(agent.pid)) as taken:
+        taken.send(b"x")  # which runs no hook
+    owner = programs.find_owner(cookie)
+    assert owner
+    assert owner.pid == os.getpid()
+    assert (read_noted_protocol(programs, cookie), read_boundness(programs, cookie)) == noted
 
 
 @pytest.mark.parametrize("local_port", [LOCAL_PORT, TCP])
