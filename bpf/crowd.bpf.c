@@ -11,7 +11,7 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-#define PROGRAMS_TO_A_USER 4 /* one program may have so small a part of its user's share */
+#define PROGRAMS_TO_A_USER 4 /* a program may have this part of its user's share: a quarter */
 #define LINK_NAMES 64        /* in a moment: some hundred machines of a link answer within a second */
 #define IS_MESSAGE 4         /* added to the direction */
 #define PEOPLE_FROM 1000     /* lower uids are of services (login.defs(5), SYS_UID_MAX) */

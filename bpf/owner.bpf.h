@@ -27,7 +27,7 @@ static __always_inline bool is_same_process(const struct owner *a, const struct 
 	return a->pid == b->pid && a->started_ns == b->started_ns;
 }
 
-/* And the same user, in any process. */
+/* The same program and user, be it in another process. */
 static __always_inline bool is_same_program(const struct owner *a, const struct owner *b)
 {
 	return a->exec_id == b->exec_id && a->uid == b->uid;

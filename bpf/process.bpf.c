@@ -51,7 +51,7 @@ static __always_inline bool add_process(__u32 tgid, struct process *process, con
 	return false;
 }
 
-/* One process less runs it. */
+/* One process less runs the image; after the last it is retired. */
 static __always_inline void release_image(__u64 exec_id)
 {
 	struct image *image = bpf_map_lookup_elem(&images, &exec_id);

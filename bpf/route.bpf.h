@@ -10,7 +10,7 @@
 
 #define SKB_DST_NOREF 1UL
 
-/* That it was routed to; NULL: to none yet. */
+/* The device that the packet was routed to; NULL: it was not routed yet. */
 static __always_inline struct net_device *find_device(struct sk_buff *skb)
 {
 	unsigned long dst = BPF_CORE_READ(skb, _skb_refdst) & ~SKB_DST_NOREF;
