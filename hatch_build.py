@@ -55,9 +55,10 @@ def compile_object(source: Path, target: Path) -> None:
     clang = find_clang()
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_suffix(".unfinished")
-    includes = [f"-I/usr/include/{triplet}" for triplet in [sysconfig.get_config_var("MULTIARCH")] if triplet]
+    triplet = sysconfig.get_config_var("MULTIARCH")  # None where the distribution has no such folders
+    includes = [f"-I/usr/include/{triplet}"] if triplet else []
     try:
-        # Written to by its bare name: LLVM replaces each % of a path in those of its temporary files.
+        # The output is given by its bare name: LLVM replaces each % in the paths of its temporary files.
         flags = (*FLAGS, *strictness_of(clang), *includes)
         run(clang, *flags, "-c", str(source.absolute()), "-o", unfinished.name, folder=target.parent)
         strip = find_strip(clang)
@@ -75,7 +76,7 @@ def run(*command: str, folder: Path) -> None:
 
 
 def find_clang() -> str:
-    """The one we test with, else the newest that knows the target."""
+    """The path of the clang that we test with, else of the newest that can compile for BPF."""
     names = {path.name for folder in command_folders() for path in folder.glob("clang*")}
     numbered = [name for name in names if re.fullmatch(r"clang-\d+", name)]
     numbered.sort(key=lambda name: (name == PREFERRED_CLANG, int(name.removeprefix("clang-"))), reverse=True)
@@ -87,7 +88,7 @@ def find_clang() -> str:
 
 
 def strictness_of(clang: str) -> tuple[str, ...]:
-    """Others warn of other things: of macros of libbpf before 1.6, say, from clang 21 on."""
+    """Warnings are errors only with the clang that we test with: 21 and newer, say, warn of macros of libbpf < 1.6."""
     return ("-Werror",) if Path(clang).name == PREFERRED_CLANG else ()
 
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Who takes connections from a socket that listens: whoever does uses it now. accept(2) has no hook; but where it is to
- * tell the remote address, it asks as getpeername(2) does (do_accept(), inet_getname()), which has one.
+ * A process that accepts a connection uses the listening socket, so it becomes its owner. accept(2) has no hook; but if
+ * it is to tell the remote address, it asks for that as getpeername(2) does (do_accept(), inet_getname()), which has
+ * one.
  */
 #include "attribution.bpf.h"
 #include "handover.bpf.h"
@@ -33,9 +34,9 @@ static __always_inline bool has_socket(struct fdtable *table, __u64 cookie)
 }
 
 /*
- * accept() gives the descriptor after the address, getpeername() needs it before: what has none is being accepted, or
- * another thread has closed it meanwhile. But nobody can accept without the socket that listens. With more descriptors
- * than are searched it cannot be told.
+ * Whether the hook was run by accept(). It makes the descriptor after it has asked for the address, and getpeername()
+ * is called with one: so a connection without a descriptor is being accepted, unless another thread has just closed it.
+ * Therefore the process must also have the listening socket. False if it has more descriptors than are searched.
  */
 static __always_inline bool is_being_accepted(struct sock *sk, __u64 listening)
 {
@@ -45,7 +46,7 @@ static __always_inline bool is_being_accepted(struct sock *sk, __u64 listening)
 	       has_socket(table, listening);
 }
 
-/* `flow` comes with the local address. */
+/* The caller sets the local address and port of `flow`. */
 static __always_inline int note_accept(struct bpf_sock_addr *ctx, struct flow_key *flow)
 {
 	struct settings *settings = find_settings();

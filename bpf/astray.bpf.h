@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What is sent to an address of this machine, and yet leaves it: any program may choose the interface (socket(7),
- * SO_BINDTODEVICE; ip(7), IP_PKTINFO), also for 127.0.0.1, and also of a connection that is there. Then it goes to
- * whoever answers for the address out there, and is dropped: what rules say of the address they say of this machine.
- * Addresses of the link are left out: on another link they may be another machine's.
+ * A packet to an address of this machine that yet leaves it. Any program may choose the interface (socket(7),
+ * SO_BINDTODEVICE; ip(7), IP_PKTINFO), also for 127.0.0.1, and also for a connection that is open. The packet would go
+ * to any machine that answers for the address out there, but rules for the address mean this machine: so it is dropped.
+ * Link-local addresses are left out: on another link they may be another machine's.
  */
 #ifndef ASTRAY_BPF_H
 #define ASTRAY_BPF_H
@@ -37,7 +37,7 @@ __noinline bool is_own(const struct flow_key *flow)
 	__builtin_memcpy(key.address, flow->remote, sizeof(key.address));
 	epoch = bpf_map_lookup_elem(&own_addresses, &key);
 	return epoch &&
-	       (__s32)(*epoch - settings->own_epoch) >= 0; /* those of the next one are written before it begins */
+	       (__s32)(*epoch - settings->own_epoch) >= 0; /* addresses are written before their epoch begins */
 }
 
 __noinline __u32 read_interface(struct __sk_buff *skb)
@@ -54,8 +54,9 @@ __noinline bool stays_here(struct __sk_buff *skb)
 }
 
 /*
- * Of IPv6: any program may say that it is another machine (ipv6(7), IPV6_FREEBIND), and any machine that it is this one.
- * Of IPv4 the kernel drops both (fib_validate_source(), ip_route_output_key_hash_rcu()).
+ * Asked of IPv6, where the addresses do not tell: any program may send in the name of another machine (ipv6(7),
+ * IPV6_FREEBIND), and any machine in that of this one. Of IPv4 the kernel drops both (fib_validate_source(),
+ * ip_route_output_key_hash_rcu()).
  */
 __noinline bool is_by_loopback(struct __sk_buff *skb, const struct flow_key *flow)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Whose packet: from the socket that sent it, or the one that listens for it. */
+/* Whose a packet is: by the socket that sent it, or the one that it comes in to. */
 #ifndef ATTRIBUTION_BPF_H
 #define ATTRIBUTION_BPF_H
 
@@ -11,8 +11,8 @@
 
 struct attribution {
 	struct owner owner;
-	__u64 cookie; /* 0: no socket; or GROUP */
-	bool is_listening;
+	__u64 cookie;      /* of its socket; 0: none is known; with the bit GROUP: several programs have the port */
+	bool is_listening; /* inbound: a socket is known that takes it */
 };
 
 static __always_inline void blame_kernel(struct attribution *attribution)
@@ -20,7 +20,10 @@ static __always_inline void blame_kernel(struct attribution *attribution)
 	attribution->owner = (struct owner){.exec_id = EXEC_ID_KERNEL};
 }
 
-/* Of what comes in. To what was released nothing new comes: whoever has its port by now is in the table of ports. */
+/*
+ * Inbound: who owns the socket. Not looked for in `released`: to a closed socket nothing comes, and who has its port by
+ * now is in `listeners`.
+ */
 static __always_inline bool find_owner(__u64 cookie, struct owner *owner)
 {
 	struct owned_socket *socket = bpf_map_lookup_elem(&sockets, &cookie);
@@ -31,7 +34,7 @@ static __always_inline bool find_owner(__u64 cookie, struct owner *owner)
 	return true;
 }
 
-/* Of what is sent. `socket` NULL: it may have been released */
+/* Outbound: who sends by the socket. `socket` NULL: it is not in `sockets`, and may have been released. */
 static __always_inline void find_sender(const struct owned_socket *socket, __u64 cookie, struct owner *owner)
 {
 	struct owner *known;
@@ -46,8 +49,9 @@ static __always_inline void find_sender(const struct owned_socket *socket, __u64
 }
 
 /*
- * MPTCP and SMC send a program's data through TCP sockets of the kernel's own (mptcp_subflow_create_socket(),
- * smc_create_clcsk()). Those of MPTCP lead back to the program's socket; those of SMC stay unknown.
+ * Whether a program's data leaves by this socket of the kernel's own: MPTCP and SMC send it through TCP sockets of
+ * theirs (mptcp_subflow_create_socket(), smc_create_clcsk()). Those of MPTCP lead back to the program's socket, and to
+ * `owner`; those of SMC stay unknown.
  */
 static __always_inline bool is_borrowed(struct sock *sk, __u8 protocol, struct owner *owner)
 {
@@ -67,11 +71,11 @@ static __always_inline bool is_borrowed(struct sock *sk, __u8 protocol, struct o
 }
 
 /*
- * What a program sends comes by no device and has nothing in it, before it leaves; then it has the device that it
- * leaves by (ip_output(), ip6_output()). That of a tunnel stays with the packet until then; IPsec has none, but notes
- * what it has put into its own (xfrm4_transport_output(), xfrm4_tunnel_encap_add()).
+ * Whether a tunnel put the packet into its own. What a program sends has no device before it leaves, and then that
+ * which it leaves by (ip_output(), ip6_output()). A packet that went into a tunnel still has the tunnel's device; IPsec
+ * has no device, but notes where the packet inside begins (xfrm4_transport_output(), xfrm4_tunnel_encap_add()).
  */
-static __always_inline bool has_come_far(struct sk_buff *skb)
+static __always_inline bool has_been_tunnelled(struct sk_buff *skb)
 {
 	struct net_device *device = BPF_CORE_READ(skb, dev);
 
@@ -79,11 +83,13 @@ static __always_inline bool has_come_far(struct sk_buff *skb)
 }
 
 /*
- * What a tunnel sends (WireGuard, VXLAN, IPsec) still leads to the socket whose packet is in it: skb_scrub_packet() does
- * not orphan. A raw socket sends whatever it likes, also another protocol than its own (IP_HDRINCL), but not from afar; one
- * of AF_PPPOX what a program writes to it, in L2TP's UDP (pppol2tp_sendmsg()). One of another port may also have got that
- * since, with its SYN still held, or between MSG_MORE and the end of a datagram; or have none any more, since it was closed
- * (udp_lib_unhash()).
+ * Whether the packet is a tunnel's own (WireGuard, VXLAN, IPsec). It still leads to the socket whose packet is inside
+ * it, since skb_scrub_packet() does not orphan, but differs from what that sends in its protocol or its port. That
+ * alone is no proof:
+ * - A raw socket may send any protocol (IP_HDRINCL), but not through a tunnel.
+ * - What a program writes to a socket of AF_PPPOX leaves in L2TP's UDP (pppol2tp_sendmsg()).
+ * - A socket may have got another port while its SYN was held, or between MSG_MORE and the end of a datagram; or it was
+ *   closed, and has none any more (udp_lib_unhash()).
  */
 static __always_inline bool is_of_tunnel(struct sk_buff *skb, const struct flow_key *flow)
 {
@@ -91,16 +97,16 @@ static __always_inline bool is_of_tunnel(struct sk_buff *skb, const struct flow_
 
 	if (BPF_CORE_READ(sk, sk_protocol) != flow->protocol)
 		return BPF_CORE_READ(sk, __sk_common.skc_family) != AF_PPPOX &&
-		       (BPF_CORE_READ(sk, sk_type) != SOCK_RAW || has_come_far(skb));
+		       (BPF_CORE_READ(sk, sk_type) != SOCK_RAW || has_been_tunnelled(skb));
 	if (BPF_CORE_READ(sk, sk_type) == SOCK_RAW)
 		return false;
 	return has_ports(flow->protocol) && BPF_CORE_READ(sk, __sk_common.skc_num) != flow->local_port &&
-	       has_come_far(skb);
+	       has_been_tunnelled(skb);
 }
 
 /*
- * Of a program's socket, with its protocol and from its port, as most is: seen without a read past the verifier, each of
- * which takes 37 ns.
+ * Whether a program's socket sends this, with the socket's protocol and from its port, as most packets are. Told by
+ * fields of the context alone: a read of the kernel's memory takes 37 ns.
  */
 static __always_inline bool is_plain(struct __sk_buff *skb, const struct flow_key *flow,
 				     const struct owned_socket *socket)
@@ -125,12 +131,15 @@ static __always_inline void attribute_outbound(struct __sk_buff *skb, const stru
 	}
 	attribution->cookie = cookie;
 	find_sender(socket, cookie, &attribution->owner);
-	/* A SYN is the caller's of connect(), whoever runs when it is sent again; but a raw socket may send one too. */
+	/*
+	 * A SYN belongs to the caller of connect(), whatever runs when it is sent again. But a raw socket may send one,
+	 * too.
+	 */
 	if (flow->protocol != TCP || !socket || !socket->protocol)
 		correct_sender(skb, cookie, &attribution->owner);
 	if (attribution->owner.exec_id != EXEC_ID_UNKNOWN)
 		return;
-	/* One of TCP that is closed leads to no socket of MPTCP any more: whose it was its flow tells. */
+	/* A TCP socket that is closed leads no more to that of MPTCP: the entry of its flow tells whose it was. */
 	if (!skb->sk || is_short(skb->sk) || (flow->protocol == TCP && is_closed(skb->sk)))
 		return;
 	sk = BPF_CORE_READ((struct sk_buff *)skb, sk);
@@ -138,10 +147,13 @@ static __always_inline void attribute_outbound(struct __sk_buff *skb, const stru
 		blame_kernel(attribution);
 }
 
-/* Which sockets have a port of several programs, as a number that no socket has: another one when they change. */
+/*
+ * Stands in place of a cookie where several programs have a port, with a number in the lower bits that changes when
+ * they do. No cookie of a socket has this bit.
+ */
 #define GROUP (1ULL << 63)
 
-/* Of two programs only the kernel's own look-up tells. */
+/* Where two programs have the port, only the kernel's own look-up tells which takes a packet: then it is shared. */
 static __always_inline void look_for_listener(const struct listener_key *key, struct listener **found, __u64 *group,
 					      bool *is_shared)
 {
@@ -157,9 +169,9 @@ static __always_inline void look_for_listener(const struct listener_key *key, st
 }
 
 /*
- * The exact local address, else any of the family, else any at all. The kernel chooses so as well, but passes over
- * sockets of another interface, and between the last two may also choose by CPU (compute_score() in net/ipv4/udp.c).
- * `group` comes zeroed, and stays so where one program has the port.
+ * Who has the port at the exact local address, else at any of the family, else at any at all. The kernel chooses so
+ * too, but passes over sockets of another interface, and between the last two may also choose by CPU (compute_score()
+ * in net/ipv4/udp.c). `group` is zeroed by the caller, and stays 0 where one program has the port.
  */
 static __always_inline struct listener *find_listener(const struct flow_key *flow, __u64 *group)
 {
@@ -180,12 +192,12 @@ static __always_inline struct listener *find_listener(const struct flow_key *flo
 }
 
 /*
- * Whoever has ended, or runs another program by now (no id comes twice), left the socket to others: nobody is known. Not
- * for what is sent: there each use notes its owner.
+ * Inbound: an owner that has ended, or runs another program by now (no exec id is given twice), has left the socket to
+ * other processes, of which none is known. Outbound that is not asked: there each use of a socket notes its owner.
  */
 static __always_inline void forget_stale(struct owner *owner)
 {
-	__u32 pid = owner->pid; /* a key on our stack, as in find_noted_verdict() */
+	__u32 pid = owner->pid; /* a key on this function's own stack, as in find_noted_verdict() */
 	struct process *process = bpf_map_lookup_elem(&processes, &pid);
 
 	if (owner->exec_id != EXEC_ID_KERNEL && (!process || process->exec_id != owner->exec_id))
@@ -193,8 +205,9 @@ static __always_inline void forget_stale(struct owner *owner)
 }
 
 /*
- * A port that the kernel chose is given back by connect() to AF_UNSPEC (udp_disconnect()), that of a listener by
- * shutdown() too (tcp_set_state()), and the next may get it where no hook tells. Of MPTCP the program's socket has none.
+ * Whether the socket has the port no more. A port that the kernel chose is given back by connect() to AF_UNSPEC
+ * (udp_disconnect()), that of a listener also by shutdown() (tcp_set_state()), and the next socket may get it without a
+ * hook. Not asked of MPTCP, whose program's socket has no port.
  */
 static __always_inline bool has_left(const struct owned_socket *socket, __u16 port)
 {
@@ -224,8 +237,9 @@ static __always_inline void attribute_inbound(struct __sk_buff *skb, const struc
 		return;
 	}
 	/*
-	 * Early demux (net.ipv4.ip_early_demux) has found a connected socket already: of a flow that conntrack forgot. Or
-	 * one that has been, under its cookie: a SYN passes on from that to whoever listens (TCP_TW_SYN).
+	 * If the socket is connected, early demux (net.ipv4.ip_early_demux) has found it already. It also finds a
+	 * connection in TIME_WAIT, by the cookie of its socket: a SYN to that goes to the socket that listens
+	 * (TCP_TW_SYN).
 	 */
 	attribution->cookie = bpf_get_socket_cookie(skb);
 	if (attribution->cookie && !is_in_time_wait(skb) && find_owner(attribution->cookie, &attribution->owner)) {
@@ -246,7 +260,7 @@ static __always_inline void attribute_inbound(struct __sk_buff *skb, const struc
 	forget_stale(&attribution->owner);
 }
 
-/* True: it is known. For the verifier a function of its own: inline it took half of all its steps. */
+/* Whether the owner is known. Not inlined, so that the verifier checks it once: else it took half of all its steps. */
 __noinline bool attribute(struct __sk_buff *skb, const struct flow_key *flow, struct attribution *attribution)
 {
 	if (!flow || !attribution)

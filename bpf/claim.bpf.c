@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What user space found out about ports, written here: the hooks change the same numbers at the same time, on another
- * CPU, and only a program can add to them. No packet comes here but the claim itself (BPF_PROG_TEST_RUN).
+ * Writes what user space found out about ports into the tables. User space cannot do so itself: hooks change the same
+ * counts at the same time on other CPUs, and only a program can add to them. It is attached nowhere: user space runs it
+ * with a claim in place of a packet (BPF_PROG_TEST_RUN).
  */
 #include "current.bpf.h"
 #include "handover.bpf.h"
@@ -24,7 +25,7 @@ static __noinline void replace_owner(struct claim *claim)
 		bpf_map_update_elem(&sockets, &claim->cookie, &socket, BPF_NOEXIST);
 }
 
-/* Who runs this. By its pid of the first namespace, which it may not know itself. */
+/* The daemon, which runs this. Its pid in the initial namespace is noted, which it may not know itself. */
 static __always_inline void note_reader(void)
 {
 	struct settings *settings = find_settings();
@@ -35,7 +36,7 @@ static __always_inline void note_reader(void)
 		settings->reader = reader;
 }
 
-/* Whether the port was not known to be the socket's: see that it is still open then. */
+/* 1: a port was noted that was not known before. The caller must check then that the socket is still open. */
 SEC("socket")
 int on_claim(struct __sk_buff *skb)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What answers what was allowed, for all protocols but TCP, which tells by its flags. Conntrack would know it too, at 3
- * to 5 us a connection, also for TCP; and it takes whoever has the port by now for the one that began.
+ * Tells packets that answer what was allowed, for all protocols but TCP, where flags tell. Conntrack could tell too,
+ * but costs 3 to 5 us a connection, also of TCP, and gives the answer to any socket that has the port by now.
  */
 #ifndef CONVERSATION_BPF_H
 #define CONVERSATION_BPF_H
@@ -12,20 +12,21 @@
 #include "share.bpf.h"
 
 #define SECOND_NS 1000000000ULL
-#define MOST_BEGUN 32 /* in a moment: no user has more than a quarter of the room within ANSWER_NS */
+#define MOST_BEGUN 32 /* by one user in a moment: no more than a quarter of the table's room within ANSWER_NS */
 
+/* A packet that is judged. */
 struct question {
 	struct flow_key flow;
 	struct attribution whose;
-	struct flow_key conversation; /* the same with direction 0, and with ports also where rules know none */
+	struct flow_key conversation; /* `flow` with direction 0, and with ports even where rules know none */
 	enum packet_role role;
-	__u32 transport;  /* where its header begins */
-	bool is_headless; /* a fragment that is not the first has none */
-	bool is_watched;
-	bool is_own;           /* the remote is this machine; looked for where no conversation goes on */
-	bool has_strayed;      /* it leaves by another interface than the one that its verdict ties it to */
-	__u32 interface;       /* that one; 0: none */
-	__u32 noted_interface; /* of its flow, whatever holds of that */
+	__u32 transport;       /* where the transport header begins */
+	bool is_headless;      /* a fragment that is not the first, and has no transport header */
+	bool is_watched;       /* a datagram that is to be read before it goes on */
+	bool is_own;           /* the remote is this machine; set where no conversation goes on */
+	bool has_strayed;      /* it leaves by another interface than the one that its verdict is for */
+	__u32 interface;       /* the one that its verdict is for; 0: any */
+	__u32 noted_interface; /* the one that its flow was last tied to, whether that verdict still holds or not */
 };
 
 static __always_inline void name_conversation(struct __sk_buff *skb, struct question *question)
@@ -43,7 +44,7 @@ static __always_inline __u64 read_conversation_clock(void)
 	return bpf_ktime_get_coarse_ns();
 }
 
-/* Signed: it may be later than `now_ns`, if another CPU has seen a packet since this one read the clock. */
+/* Signed: `then_ns` is later than `now_ns` if another CPU has seen a packet since this one read the clock. */
 static __always_inline bool is_within(__u64 span_ns, __u64 then_ns, __u64 now_ns)
 {
 	return (__s64)(now_ns - then_ns) < (__s64)span_ns;
@@ -54,7 +55,7 @@ static __always_inline bool is_alive(const struct conversation *conversation, __
 	return is_within(conversation->is_answered ? LULL_NS : ANSWER_NS, conversation->seen_ns, now_ns);
 }
 
-/* NULL: none is known, or not any more, or the packet is of those that have none. */
+/* NULL: none is known, it has ended, or the packet belongs to none. */
 static __always_inline struct conversation *find_conversation(const struct question *question, __u64 now_ns)
 {
 	struct conversation *conversation;
@@ -67,8 +68,10 @@ static __always_inline struct conversation *find_conversation(const struct quest
 	return conversation && is_alive(conversation, now_ns) ? conversation : NULL;
 }
 
-/* The very socket, or another of the same program and user: a server may answer from a socket for one peer alone. */
-static __always_inline bool is_theirs(const struct question *question, const struct conversation *conversation)
+/*
+ * Whether the same program and user sends, be it by another socket: a server may answer from one for this peer alone.
+ */
+static __always_inline bool is_of_its_program(const struct question *question, const struct conversation *conversation)
 {
 	const struct attribution *whose = &question->whose;
 
@@ -77,36 +80,39 @@ static __always_inline bool is_theirs(const struct question *question, const str
 }
 
 /*
- * What came in to a port that nobody had is answered by nobody who is known: that may have bound it since. Where no hook
- * tells whose ports are, nobody is known of what comes in.
+ * If the packet that was allowed came in to a port that no program was known to have, no known program may answer it:
+ * that may have bound the port since. But of protocols whose ports no hook tells of, no program is ever known of what
+ * comes in.
  */
-static __always_inline bool may_be_theirs(const struct question *question, const struct conversation *conversation)
+static __always_inline bool may_be_of_its_program(const struct question *question,
+						  const struct conversation *conversation)
 {
 	if (conversation->exec_id != EXEC_ID_UNKNOWN)
-		return is_theirs(question, conversation);
+		return is_of_its_program(question, conversation);
 	return question->whose.owner.exec_id == EXEC_ID_UNKNOWN || !has_ports(question->flow.protocol);
 }
 
-static __always_inline bool is_from_them(struct __sk_buff *skb, struct question *question,
-					 struct conversation *conversation)
+/* Outbound: whether the socket or the program of the conversation sends this. */
+static __always_inline bool is_from_its_owner(struct __sk_buff *skb, struct question *question,
+					      struct conversation *conversation)
 {
 	__u64 cookie = bpf_get_socket_cookie(skb);
 
 	if (cookie == conversation->cookie)
 		return true;
 	attribute(skb, &question->flow, &question->whose);
-	if (!may_be_theirs(question, conversation))
+	if (!may_be_of_its_program(question, conversation))
 		return false;
 	conversation->cookie = cookie;
 	return true;
 }
 
 /*
- * A socket that is closed has left its port, which the next one may get where no hook tells (inet_autobind()). While
- * ports are lost it may not be the only one there.
+ * Whether the socket of the conversation still has the port. A closed one has not, and the next socket may get the port
+ * without a hook (inet_autobind()). While some ports are not in the table it must also be alone on the port.
  */
-static __always_inline bool is_still_theirs(const struct settings *settings, const struct question *question,
-					    const struct conversation *conversation)
+static __always_inline bool still_has_port(const struct settings *settings, const struct question *question,
+					   const struct conversation *conversation)
 {
 	struct owned_socket *socket = bpf_map_lookup_elem(&sockets, &conversation->cookie);
 
@@ -118,12 +124,15 @@ static __always_inline bool is_still_theirs(const struct settings *settings, con
 }
 
 /*
- * Early demux knows the socket if it is connected; to one of the kernel's own (L2TP's) no packet leads that leaves by it.
- * Whose a packet without ports is, nothing tells. A port that is shared has no one owner: user space finds who takes the
- * packet. One that no hook told of is a program's that only calls send().
+ * Inbound: whether the packet comes to the socket or the program of the conversation.
+ * - Early demux knows the socket if it is connected. The conversation of a socket of the kernel's own (L2TP's) is noted
+ *   without its cookie.
+ * - Nothing tells whose a packet without ports is: it may pass.
+ * - If several programs share the port, user space finds which of them takes the packet.
+ * - If no hook told of the port, a program got it that only calls send().
  */
-static __always_inline bool is_for_them(struct __sk_buff *skb, const struct settings *settings,
-					struct question *question, const struct conversation *conversation)
+static __always_inline bool is_for_its_owner(struct __sk_buff *skb, const struct settings *settings,
+					     struct question *question, const struct conversation *conversation)
 {
 	const struct attribution *whose = &question->whose;
 	__u64 cookie = bpf_get_socket_cookie(skb);
@@ -135,11 +144,12 @@ static __always_inline bool is_for_them(struct __sk_buff *skb, const struct sett
 		return true;
 	attribute(skb, &question->flow, &question->whose);
 	if (!whose->is_listening)
-		return is_still_theirs(settings, question, conversation);
-	return !(whose->cookie & GROUP) && (whose->cookie == conversation->cookie || is_theirs(question, conversation));
+		return still_has_port(settings, question, conversation);
+	return !(whose->cookie & GROUP) &&
+	       (whose->cookie == conversation->cookie || is_of_its_program(question, conversation));
 }
 
-/* A datagram like one that was allowed a moment ago, by the same process and the same rules. */
+/* Whether this is sent by the process that sent the one before, which the same rules allowed less than a second ago. */
 static __always_inline bool is_repeated(const struct settings *settings, const struct question *question,
 					const struct conversation *conversation, __u64 now_ns)
 {
@@ -147,7 +157,7 @@ static __always_inline bool is_repeated(const struct settings *settings, const s
 	       is_within(SECOND_NS, conversation->judged_ns, now_ns) && conversation->pid == read_current_pid();
 }
 
-/* An answer to what was allowed, what follows after an answer, or one more of what was allowed just now. */
+/* Whether the packet may pass as an answer, as a packet after an answer, or as one more of what was just allowed. */
 static __always_inline bool goes_on(struct __sk_buff *skb, const struct settings *settings, struct question *question,
 				    struct conversation *conversation, __u64 now_ns)
 {
@@ -161,30 +171,31 @@ static __always_inline bool goes_on(struct __sk_buff *skb, const struct settings
 		return false;
 	if (!is_answer && !conversation->is_answered && !is_repeated(settings, question, conversation, now_ns))
 		return false;
-	if (question->flow.direction == OUTBOUND ? !is_from_them(skb, question, conversation)
-						 : !is_for_them(skb, settings, question, conversation))
+	if (question->flow.direction == OUTBOUND ? !is_from_its_owner(skb, question, conversation)
+						 : !is_for_its_owner(skb, settings, question, conversation))
 		return false;
 	if (is_answer && !conversation->is_answered)
 		conversation->is_answered = 1;
-	/* Not for each packet: that would move the cache line from CPU to CPU. */
+	/* Once a second, not for each packet: that would move the cache line from CPU to CPU. */
 	if (!is_within(SECOND_NS, conversation->seen_ns, now_ns))
 		conversation->seen_ns = now_ns;
 	return true;
 }
 
 /*
- * The kernel sends by a program's port, too: what it puts into UDP for IPsec (RFC 3948), of which the program hands over
- * what comes. The port stays the program's, and so does what answers.
+ * Whether the kernel sends from a program's port: so it does for IPsec in UDP (RFC 3948), where the program hands over
+ * what comes in. The conversation stays the program's, so that answers go to it.
  */
-static __always_inline bool is_by_their_port(const struct question *question, const struct conversation *known)
+static __always_inline bool is_from_its_port(const struct question *question, const struct conversation *known)
 {
 	return question->whose.owner.exec_id == EXEC_ID_KERNEL && question->flow.direction == OUTBOUND && known &&
 	       known->exec_id != EXEC_ID_KERNEL && bpf_map_lookup_elem(&sockets, &known->cookie);
 }
 
 /*
- * Any user may begin as many as there is room for, with this machine itself, say, and then an answer to others would be
- * judged, as what nobody asked for. So those of whoever begins too many have a room of their own.
+ * Whether the user begins too many conversations. Any user could fill the table, by datagrams to this machine itself,
+ * say, and then answers to others would be judged as if nobody had asked. So those beyond MOST_BEGUN go into a table of
+ * their own.
  */
 __noinline bool is_one_of_many(const struct owner *owner, __u32 direction)
 {
@@ -202,7 +213,7 @@ static __always_inline void begin_conversation(const struct question *question, 
 	long problem;
 
 	if (is_one_of_many(&question->whose.owner, question->flow.direction)) {
-		bpf_map_delete_elem(&conversations, &question->conversation); /* it is found first */
+		bpf_map_delete_elem(&conversations, &question->conversation); /* that would be found first */
 		problem = bpf_map_update_elem(&crowded, &question->conversation, conversation, BPF_ANY);
 	} else {
 		problem = bpf_map_update_elem(&conversations, &question->conversation, conversation, BPF_ANY);
@@ -211,7 +222,7 @@ static __always_inline void begin_conversation(const struct question *question, 
 		count(LOST_CONVERSATIONS);
 }
 
-/* A packet was allowed: what answers it is welcome. */
+/* A packet was allowed: from now on what answers it may pass. `known`: its conversation, if there is one. */
 static __always_inline void note_conversation(struct __sk_buff *skb, const struct settings *settings,
 					      const struct question *question, struct conversation *known, __u64 now_ns)
 {
@@ -231,7 +242,7 @@ static __always_inline void note_conversation(struct __sk_buff *skb, const struc
 
 	if (question->role == ROLE_NONE || question->role == ROLE_ANSWERS)
 		return;
-	if (is_by_their_port(question, known)) {
+	if (is_from_its_port(question, known)) {
 		known->seen_ns = now_ns;
 		return;
 	}

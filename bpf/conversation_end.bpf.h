@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A UDP socket that spoke to one remote alone takes its conversation with it: the next at that port is another.
- * A table of nothing but dead ones would take each new one's room from the oldest, at three times the cost.
+ * When a connected UDP socket is closed its conversation ends: the next socket at that port has another one. Else the
+ * table would be full of ended ones, and to begin a conversation, which evicts the oldest, would cost three times as
+ * much.
  */
 #ifndef CONVERSATION_END_BPF_H
 #define CONVERSATION_END_BPF_H
@@ -11,10 +12,10 @@
 
 #include <bpf/bpf_endian.h>
 
-/* False: connected to nobody. As name_conversation() has it. */
+/* The key that name_conversation() makes of its packets. False: it is not connected. */
 static __always_inline bool name_connection(struct bpf_sock *ctx, struct flow_key *key)
 {
-	struct sock *sk = (struct sock *)ctx; /* what the verifier does not show of it here */
+	struct sock *sk = (struct sock *)ctx; /* for the fields that the context does not show here */
 
 	key->protocol = UDP;
 	key->remote_port = bpf_ntohs(ctx->dst_port);

@@ -1,23 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What is held waits in one queue of one length, whoever sent it: a machine out there that sends a hundred thousand packets
- * a second, or a program that does, would leave no place there for anybody else's. So while user space does not keep up,
- * each program and each user has a share of what it can judge in a moment; what comes in apart from what is sent, since
- * that is not theirs to choose. Asked last, of what would be held. The same goes for what is read, and its queue.
+ * All held packets wait in one queue of limited length: a program or a remote machine that sends a hundred thousand a
+ * second would leave no place there for the packets of others. So while user space does not keep up, each program and
+ * each user has a share of the packets that it can judge in a moment. What comes in is counted apart from what is sent,
+ * since a program cannot choose it. Asked last, of packets that would be held; and likewise of messages that would be
+ * read, which have a queue of their own.
  */
 #include "packet.bpf.h"
 #include "share.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
-#define PROGRAMS_TO_A_USER 4
-#define LINK_NAMES 64    /* some hundred machines of a link answer within a second */
-#define IS_MESSAGE 4     /* added to the direction */
-#define PEOPLE_FROM 1000 /* uids; those below are of services (login.defs(5), SYS_UID_MAX) */
+#define PROGRAMS_TO_A_USER 4 /* a program may have this part of its user's share: a quarter */
+#define LINK_NAMES 64        /* in a moment: some hundred machines of a link answer within a second */
+#define IS_MESSAGE 4         /* added to the direction */
+#define PEOPLE_FROM 1000     /* lower uids are of services (login.defs(5), SYS_UID_MAX) */
 
 /*
- * As the verdict program noted it just now, or when the conversation began: an answer is whose the question was. What
- * makes no sense is nobody's.
+ * Whose share the packet takes: that of the owner whom the verdict program noted for the flow, just now, or when the
+ * conversation began: an answer counts for the program that asked. `key` is left as it is if the packet is malformed,
+ * or nothing is noted.
  */
 static __always_inline void name_crowd(struct __sk_buff *skb, __u8 direction, __u8 noted_direction,
 				       struct crowd_key *key)
@@ -37,7 +39,7 @@ static __always_inline void name_crowd(struct __sk_buff *skb, __u8 direction, __
 	key->uid = share_of(flow->owner.uid);
 }
 
-/* The program first: what that has too much of takes nothing from what its user has. */
+/* The program is asked first: its packets beyond its own share take nothing from its user's. */
 static __always_inline bool has_room(struct crowd_key *key, __u32 most)
 {
 	if (!has_place(key, (most + PROGRAMS_TO_A_USER - 1) / PROGRAMS_TO_A_USER))
@@ -61,8 +63,8 @@ static __always_inline int is_crowded(struct __sk_buff *skb, __u8 direction)
 }
 
 /*
- * A resolver on this machine asks for all others: a service has twice as much as whoever may ask it, in one program or in
- * several. Of whom nothing is noted is no service.
+ * A resolver on this machine asks for all programs: a service may have twice as many messages read as any other user,
+ * and all of them by one program. An unknown program is taken for no service.
  */
 static __always_inline bool has_room_to_be_read(struct crowd_key *key, __u32 most)
 {
@@ -75,8 +77,9 @@ static __always_inline bool has_room_to_be_read(struct crowd_key *key, __u32 mos
 }
 
 /*
- * Of several messages in one packet, sent by one call or put together as they came (UDP_SEGMENT and UDP_GRO, udp(7)), the
- * first alone would be read. Nobody honest has them so.
+ * Several DNS messages in one packet, of which user space would read only the first: sent by one call (UDP_SEGMENT), or
+ * put together as they came (UDP_GRO, udp(7)). No honest client or resolver has them so. By gso_size, which is 0 for a
+ * single datagram: gso_segs is 0 in what another virtual machine put together (virtio_net_hdr_to_skb()).
  */
 static __always_inline bool is_several(struct __sk_buff *skb, __u8 direction)
 {
@@ -84,11 +87,11 @@ static __always_inline bool is_several(struct __sk_buff *skb, __u8 direction)
 	enum packet_role role = ROLE_NONE;
 	struct transport transport = {};
 
-	return skb->gso_segs > 1 && parse_packet(skb, &flow_key, &transport, &role) && flow_key.protocol == UDP &&
+	return skb->gso_size && parse_packet(skb, &flow_key, &transport, &role) && flow_key.protocol == UDP &&
 	       is_message_port(UDP, flow_key.remote_port);
 }
 
-/* Unread nothing goes on: what is not learned would have no name. */
+/* Whether a DNS message is to be dropped. None goes on unread: the address in it would have no name. */
 static __always_inline int is_unread(struct __sk_buff *skb, __u8 direction)
 {
 	struct crowd_key key = {.direction = IS_MESSAGE + direction};
@@ -132,13 +135,13 @@ int in_unread(struct __sk_buff *skb)
 }
 
 /*
- * What claims to tell of names of the link is read, and any machine out there may send it to a port that is open to it. Names
- * of resolvers are read by the same reader.
+ * Whether there is room to read an answer of mDNS or LLMNR. Any machine of the link may send them to an open port, and
+ * they must leave room for those of resolvers, which wait in the same queue.
  */
 SEC("socket")
 int in_told(struct __sk_buff *skb)
 {
-	struct crowd_key key = {.exec_id = ANY_PROGRAM, .direction = ANY_REMOTE}; /* which no packet's own has */
+	struct crowd_key key = {.exec_id = ANY_PROGRAM, .direction = ANY_REMOTE}; /* a direction that no packet has */
 
 	return has_place(&key, LINK_NAMES);
 }

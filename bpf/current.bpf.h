@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Who runs now, as the owner of what it uses. */
+/* The current process, as the owner of what it uses. */
 #ifndef CURRENT_BPF_H
 #define CURRENT_BPF_H
 
@@ -7,7 +7,10 @@
 
 #define CLOCK_TICK_NS 10000000
 
-/* Of a process from before our start /proc told only the clock tick it started in: proc_pid_stat(5), 100 a second. */
+/*
+ * Of a process from before the daemon's start /proc told only in which clock tick it started, 100 of them a second
+ * (proc_pid_stat(5)): the exact time is filled in here.
+ */
 static __always_inline bool is_started_at(struct process *process, __u64 started_ns)
 {
 	if (process->exec_id >= EXEC_ID_SEEDED && process->started_ns == started_ns / CLOCK_TICK_NS * CLOCK_TICK_NS)
@@ -16,8 +19,8 @@ static __always_inline bool is_started_at(struct process *process, __u64 started
 }
 
 /*
- * Without the helpers that tell pid and uid: before Linux 6.10 a socket filter may not call the first, and the second
- * never (bpf_base_func_proto()).
+ * Read from the task, since a socket filter may not call the helpers: that for the pid not before Linux 6.10, that for
+ * the uid never (bpf_base_func_proto()).
  */
 static __always_inline __u32 read_current_pid(void)
 {
@@ -25,9 +28,9 @@ static __always_inline __u32 read_current_pid(void)
 }
 
 /*
- * Not inlined, nor static, so that it is looked at once a program: at each pointer that is followed from a trusted one the
- * verifier looks through all types of the kernel, by name (btf_nested_type_is_trusted()), three times. As it was inlined
- * that was a fifth of all work of loading. Always true: only a number can be given back.
+ * Not static, so that the verifier checks it once for each program: wherever a trusted pointer is followed it searches
+ * all types of the kernel by name (btf_nested_type_is_trusted()), three times. Inlined, that was a fifth of the time of
+ * loading. Returns whether `owner` was filled in: a function that is not static cannot return nothing.
  */
 __noinline bool read_current(struct owner *owner)
 {

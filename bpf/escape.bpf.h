@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What would leave in another way than it was judged: led elsewhere on its way, or denied and no longer marked so. */
+/* Packets that would leave otherwise than they were judged: led elsewhere, or denied and no longer marked as denied. */
 #ifndef ESCAPE_BPF_H
 #define ESCAPE_BPF_H
 
@@ -13,9 +13,12 @@
 #define DHCP6_SERVER 547
 #define IGMP 2
 
-#define DENIAL_LASTS 60 /* a little more than as many seconds */
+#define DENIAL_LASTS 60 /* for how long packets are looked up again; in units of 2^30 ns, a little more than a second */
 
-/* A program may set a route on a connection that was judged, too: what it sends from then on goes elsewhere. */
+/*
+ * Whether a packet of TCP has a source route or a routing header, or is malformed. A program may set one on an open
+ * connection, too: what it sends from then on goes elsewhere.
+ */
 static __always_inline bool is_led_elsewhere(struct __sk_buff *skb)
 {
 	struct flow_key flow = {.direction = OUTBOUND};
@@ -32,7 +35,7 @@ static __always_inline bool is_led_elsewhere(struct __sk_buff *skb)
 	return next_header != TCP && (!parse_packet(skb, &flow, &transport, &role) || transport.is_routed);
 }
 
-/* Whether its socket is, or was, in the cgroup that we are attached to, or that of MPTCP whose subflow it is. */
+/* Whether its socket is, or was, in the cgroup that is judged; for a subflow of MPTCP the program's socket. */
 static __always_inline bool is_in_scope(struct __sk_buff *skb)
 {
 	__u64 cookie = bpf_get_socket_cookie(skb);
@@ -47,7 +50,7 @@ static __always_inline bool is_in_scope(struct __sk_buff *skb)
 	return whose && bpf_map_lookup_elem(&sockets, &cookie);
 }
 
-/* Of TCP. The interface of a connection that is there is chosen by SO_BINDTODEVICE alone. */
+/* Of an open TCP connection with this machine: whether it leaves. Only SO_BINDTODEVICE can choose its interface. */
 static __always_inline bool goes_astray(struct __sk_buff *skb)
 {
 	struct flow_key flow = {.direction = OUTBOUND};
@@ -64,8 +67,8 @@ static __always_inline bool is_allowed_by(const struct flow *flow)
 }
 
 /*
- * A program may have filled the tables, so that nothing tells any more whether its connection was tied. What is bound to an
- * interface gets nothing by another one: if the last packet came by another, it was bound since.
+ * Whether the socket was bound to an interface since its last packet came in by another one: bound, it would not have
+ * got that. Asked where nothing tells whether the connection was tied, since a program may have filled the tables.
  */
 static __always_inline bool is_bound_anew(struct __sk_buff *skb)
 {
@@ -75,7 +78,10 @@ static __always_inline bool is_bound_anew(struct __sk_buff *skb)
 	return bound && bound->bound_dev_if && BPF_CORE_READ(sk, sk_rx_dst_ifindex) != (int)bound->bound_dev_if;
 }
 
-/* Of TCP, and tied to an interface: it leaves by another one, or was not allowed there. That socket may be closed. */
+/*
+ * Of a TCP connection that is tied to an interface: whether this packet leaves by another one, or was not allowed by
+ * this one. The socket may be closed by now.
+ */
 static __always_inline bool has_strayed(struct __sk_buff *skb)
 {
 	__u64 cookie = bpf_get_socket_cookie(skb);
@@ -102,7 +108,7 @@ static __always_inline bool is_dhcp(const struct flow_key *flow, bool is_v4)
 	return flow->local_port == DHCP6_CLIENT && flow->remote_port == DHCP6_SERVER;
 }
 
-/* Errors; for IPv6 also listeners (RFC 2710, 3810), routers and neighbours (RFC 4861). */
+/* Errors; for IPv6 also multicast listeners (RFC 2710, 3810), routers and neighbours (RFC 4861). */
 static __always_inline bool is_link_icmp(__u8 type, bool is_v4)
 {
 	if (is_v4)
@@ -110,7 +116,7 @@ static __always_inline bool is_link_icmp(__u8 type, bool is_v4)
 	return (type >= 1 && type <= 4) || (type >= 130 && type <= 137) || type == 143;
 }
 
-/* What netfilter's rules pass without asking: _DHCP, _IGMP and _LINK in kernel/netfilter_rules.py. */
+/* Whether netfilter's rules pass it without asking: _DHCP, _IGMP and _LINK in kernel/netfilter_rules.py. */
 static __always_inline bool is_of_link(struct __sk_buff *skb, const struct question *question)
 {
 	const struct flow_key *flow = &question->flow;
@@ -126,7 +132,7 @@ static __always_inline bool is_of_link(struct __sk_buff *skb, const struct quest
 	return !bpf_skb_load_bytes(skb, question->transport, &type, 1) && is_link_icmp(type, is_v4);
 }
 
-/* The destination was another one when it was judged: translated since (nat OUTPUT), as the socket still knows. */
+/* Whether the destination was translated since it was judged (nat OUTPUT): the socket still has the one before. */
 static __always_inline bool is_translated(struct __sk_buff *skb, const struct flow_key *flow)
 {
 	struct sock *sk = BPF_CORE_READ((struct sk_buff *)skb, sk);
@@ -141,7 +147,7 @@ static __always_inline bool is_translated(struct __sk_buff *skb, const struct fl
 	return __builtin_memcmp(meant, none, sizeof(meant)) && __builtin_memcmp(meant, flow->remote, sizeof(meant));
 }
 
-/* Cheap, and does not stand still but in suspend. */
+/* In units of 2^30 ns. Cheap; it stands still only in suspend. */
 static __always_inline __u32 read_denial_clock(void)
 {
 	return bpf_ktime_get_coarse_ns() >> 30;
@@ -162,8 +168,9 @@ static __always_inline bool was_denied_lately(const struct settings *settings)
 }
 
 /*
- * Behind all others: is it denied, and yet here? A denial is a mark, and rules behind ours may have set another. While
- * nothing is denied no packet is looked at twice: a denied one comes here at once, or after the queue of another program.
+ * Asked behind all other rules: whether the packet is denied, and yet here. A denial is a mark, and rules behind ours
+ * may have set another. Asked for a minute after each denial: a denied packet comes here at once, or after the queue of
+ * another program.
  */
 static __always_inline int has_escaped(struct __sk_buff *skb, __u8 direction)
 {
@@ -176,7 +183,7 @@ static __always_inline int has_escaped(struct __sk_buff *skb, __u8 direction)
 		return 0;
 	if (direction == OUTBOUND && skb->ingress_ifindex) /* forwarded, and so never judged */
 		return 0;
-	/* Others' would be noted as the sender's (correct_sender()), and what answers them be judged. */
+	/* Packets of others: correct_sender() would note their sockets, and then what answers them would be judged. */
 	if (direction == OUTBOUND && settings->is_scoped && !is_in_scope(skb))
 		return 0;
 	if (!read_question(skb, direction, &question) || is_of_link(skb, &question))

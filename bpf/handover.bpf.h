@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Who gets a bound socket from its owner. No hook tells of that, but of what is executed with it, and of what accepts a
- * connection from it. What else there is (unix(7), SCM_RIGHTS; setuid(2)), user space looks for on a miss.
+ * A bound socket gets another owner. No hook tells when it is passed on, but hooks tell of a program that is executed
+ * with it (inherited.bpf.h), and of one that accepts a connection from it (accept.bpf.c). After all other ways
+ * (SCM_RIGHTS, unix(7); setuid(2)) user space looks for the owner on a miss.
  */
 #ifndef HANDOVER_BPF_H
 #define HANDOVER_BPF_H
@@ -11,7 +12,7 @@
 #define S_IFMT 00170000 /* inode(7) */
 #define S_IFSOCK 0140000
 
-/* Of the socket that is open there; 0: none, or it never had one, or has another's. */
+/* The cookie of the socket that this descriptor is of; 0: it is of none, or of one without a cookie of its own. */
 static __always_inline __u64 read_cookie(struct file **files, __u32 index)
 {
 	struct file *file = NULL;
@@ -36,8 +37,8 @@ static __always_inline struct listener *find_bound(__u64 cookie)
 }
 
 /*
- * What it sends is not its heir's before that uses it: a SYN may be held, and others may have it still. Seen before the
- * owner is, which is read first (copy_sender()).
+ * What the socket sends is not the new owner's until that uses it: a SYN of the earlier owner may be held, and others
+ * may still have it open. So is_given is written before the owner, which copy_sender() reads first.
  */
 static __always_inline void give_socket(struct owned_socket *socket, const struct owner *owner)
 {
@@ -46,21 +47,25 @@ static __always_inline void give_socket(struct owned_socket *socket, const struc
 	socket->owner = *owner;
 }
 
-/* Word by word, as it is read: for a moment an owner may be two halves, which is nobody's, and so a miss. */
+/*
+ * The owner is written word by word, and read so: for a moment it may be half of the old one and half of the new. No
+ * verdict is remembered for that, so it is a miss.
+ */
 static __always_inline void hand_over_listener(__u64 cookie, struct listener *listener, const struct owner *owner)
 {
-	/* The others of the group may stay with whoever had this one. */
+	/* The other sockets at this port may stay with the earlier owner. */
 	if (listener->is_shared || (listener->members > 1 && !is_same_program(&listener->owner, owner)))
 		note_change(listener);
-	if (listener->cookie == cookie || listener->members == 1) { /* the first one, or what is left of all */
+	if (listener->cookie == cookie || listener->members == 1) { /* the first socket, or the only one left */
 		listener->cookie = cookie;
 		listener->owner = *owner;
 	}
 }
 
 /*
- * Whoever uses a bound socket has its port. Else, beside another socket of the binder on the same port, the tables would
- * name this one's user for what the other takes, user space the binder, and the packet go round between them for ever.
+ * The process that uses a bound socket has its port. Were this not noted, and the binder had another socket on the
+ * port, the tables and user space would name different processes for what that takes, and the packet would go round for
+ * ever.
  */
 static __always_inline void hand_over_port(__u64 cookie, const struct owner *owner)
 {

@@ -1,22 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A socket is connecting while its SYN is still held, and takes any SYN+ACK that acknowledges the number it began with
- * (tcp_rcv_synsent_state_process()), which a program in league can tell the remote before. So what answers a SYN that
- * was not let go is dropped, and so is what answers nothing that is known: whoever can fill a table can have forgotten
- * what is held. One dropped too many costs a second: the SYN is sent again, and judged again.
+ * A socket is connecting while its SYN is still held, and takes any SYN+ACK that acknowledges its sequence number
+ * (tcp_rcv_synsent_state_process()), which a program in league can tell the remote before. So a SYN+ACK to a SYN that
+ * was not let go is dropped. So is one to a SYN of which nothing is known: a program that can fill a table can have a
+ * held SYN forgotten. To drop one too many costs a second: the SYN is sent again, and judged again.
  */
 #ifndef HANDSHAKE_BPF_H
 #define HANDSHAKE_BPF_H
 
 #include "judgement.bpf.h"
 
+/* Whether the SYN of the socket's last connect() was let go to this remote. */
 static __always_inline bool is_let_go(const struct owned_socket *socket, const struct flow_key *flow)
 {
 	return socket->syn == SYN_LET_GO && socket->let_go_port == flow->remote_port &&
 	       !__builtin_memcmp(socket->let_go_to, flow->remote, sizeof(flow->remote));
 }
 
-/* Of none that a program uses: a subflow of MPTCP, say. Whose it is is looked for each time (is_borrowed()). */
+/* For a socket that no program uses, a subflow of MPTCP, say. Its owner is looked for each time (is_borrowed()). */
 static __always_inline void note_unknown_let_go(const struct question *question)
 {
 	struct owned_socket socket = {
@@ -32,9 +33,10 @@ static __always_inline void note_unknown_let_go(const struct question *question)
 }
 
 /*
- * A packet that leaves was allowed. Of TCP only a SYN is asked about. With where it goes, since it may have been held
- * until its socket connects elsewhere. Of one that was closed by then no hook would tell when it can be forgotten.
- * True: it is the first SYN of its connection that is let go.
+ * Notes at the socket that its SYN was let go, and to which remote: when a held SYN is let go the socket may be
+ * connecting elsewhere already. True: it is the first SYN of its connection. Nothing is noted for a socket that was
+ * closed meanwhile, since no hook would tell when to forget it. (The only outbound packets of TCP that are judged are
+ * SYNs.)
  */
 static __always_inline bool note_let_go(struct __sk_buff *skb, const struct question *question)
 {
@@ -60,8 +62,9 @@ static __always_inline bool note_let_go(struct __sk_buff *skb, const struct ques
 }
 
 /*
- * Of a socket whose SYN nobody let go. MPTCP resets what it gives up (mptcp_do_fastclose()), also then. Asked at once: by
- * the time that a packet was judged its socket is in another state. An earlier SYN of it may be let go late, to elsewhere.
+ * Whether a packet that is no SYN leaves by a socket whose SYN was not let go to its remote. MPTCP sends a reset when
+ * it gives up a connection (mptcp_do_fastclose()), even then. It is asked before the packet is held, since the socket
+ * changes its state meanwhile. An earlier SYN of the same socket may have been let go, but to another remote.
  */
 static __always_inline bool is_unopened(struct __sk_buff *skb)
 {
@@ -78,20 +81,20 @@ static __always_inline bool is_unopened(struct __sk_buff *skb)
 	return !socket || !parse_packet(skb, &flow, &transport, &role) || !is_let_go(socket, &flow);
 }
 
-/* Behind an extension header of IPv6. No answer has one that was not made to be taken for none. */
+/* Whether the packet has extension headers of IPv6. A SYN+ACK has none, unless to evade early demux. */
 static __always_inline bool is_behind_extension(const struct question *question)
 {
 	return !is_mapped(question->flow.remote) && question->transport != sizeof(struct ipv6_header);
 }
 
-/* No socket is known without early demux (a sysctl), and behind extension headers. */
+/* By the flow, where the socket is not known: without early demux (a sysctl), and behind extension headers. */
 static __always_inline bool answers_held_flow(const struct settings *settings, struct question *question, __u64 cookie)
 {
 	struct flow *flow = bpf_map_lookup_elem(&flows, &question->flow);
 	struct owned_socket *socket;
 	enum verdict verdict;
 
-	/* It never was a miss, or is forgotten. Of what a socket was let go with it knows; scoped, most are others'. */
+	/* The SYN was no miss, or is forgotten, and no socket says that it was let go. Scoped, most are others'. */
 	if (!flow || (cookie && flow->cookie != cookie))
 		return !settings->is_scoped && (cookie || is_behind_extension(question));
 	socket = bpf_map_lookup_elem(&sockets, &flow->cookie);
@@ -103,7 +106,7 @@ static __always_inline bool answers_held_flow(const struct settings *settings, s
 	return verdict != VERDICT_ALLOW && !is_provisional(verdict);
 }
 
-/* `question` is that of the SYN. */
+/* Whether a SYN+ACK answers a SYN that was not let go. `question`: with the flow of that SYN. */
 static __always_inline bool answers_what_is_held(struct __sk_buff *skb, const struct settings *settings,
 						 struct question *question)
 {

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Packets that come in: what most of them are, and what names are learned from, before all rules that judge. */
+/* Inbound packets that are told before any rule judges: those of conversations, and those that tell names. */
 #ifndef INCOMING_BPF_H
 #define INCOMING_BPF_H
 
 #include "handshake.bpf.h"
 
 /*
- * From loopback as all the rest of its conversation, or not as all the rest. What is ours and comes by a VRF is not
- * known so.
+ * Whether the packet comes by loopback just if its conversation goes by loopback: else its source is forged. False also
+ * for what this machine sends to itself by a VRF, which is then judged like any other packet.
  */
 static __always_inline bool comes_its_way(struct __sk_buff *skb, const struct flow_key *flow,
 					  const struct conversation *conversation)
 {
 	bool is_here = is_by_loopback(skb, flow);
 
-	if (is_mapped(flow->remote)) /* the kernel sees to it, but for 127.0.0.2 and route_localnet, a sysctl */
+	if (is_mapped(flow->remote)) /* the kernel drops forged ones, but for 127.0.0.2 with route_localnet, a sysctl */
 		return !is_loopback(flow->remote) || skb->ifindex == LOOPBACK_INTERFACE;
 	return conversation->is_local == is_here && (is_here || !conversation->is_own);
 }
@@ -32,8 +32,8 @@ static __always_inline struct conversation *find_going(struct __sk_buff *skb, co
 }
 
 /*
- * What a conversation goes on with, and is no message that names are learned from: nothing else is asked of it, of IPv6
- * not even whose its addresses are (_FORGED in kernel/netfilter_rules.py).
+ * Whether the packet goes on in a conversation, and is no message that names are learned from. Then no other rule is
+ * asked, over IPv6 not even whether its source is forged (_FORGED in kernel/netfilter_rules.py).
  */
 static __always_inline bool is_going(struct __sk_buff *skb)
 {
@@ -47,8 +47,9 @@ static __always_inline bool is_going(struct __sk_buff *skb)
 }
 
 /*
- * Of a connection that is there: no flood comes so far. Of one that is held, denied or over nothing is read. Where there
- * is no early demux (a sysctl; on loopback) only the flow leads to the socket. `flow` is that of the SYN.
+ * Whether a TCP packet is of an open connection. Nothing is read of one that is held, denied or over: a flood of forged
+ * packets has none. Without early demux (a sysctl; on loopback) only the flow leads to the socket. `flow`: that of the
+ * SYN.
  */
 static __always_inline bool is_of_connection(struct __sk_buff *skb, const struct settings *settings,
 					     const struct flow_key *flow)
@@ -57,7 +58,7 @@ static __always_inline bool is_of_connection(struct __sk_buff *skb, const struct
 	struct owned_socket *socket = bpf_map_lookup_elem(&sockets, &cookie);
 	struct flow *known;
 
-	if (is_in_time_wait(skb)) /* over: no program gets what comes */
+	if (is_in_time_wait(skb)) /* it is over: no program gets the packet */
 		return false;
 	if (!cookie) {
 		known = bpf_map_lookup_elem(&flows, flow);
@@ -65,11 +66,11 @@ static __always_inline bool is_of_connection(struct __sk_buff *skb, const struct
 	}
 	if (socket)
 		return is_let_go(socket, flow);
-	/* It began before us, or is forgotten. Scoped, it is another's. */
+	/* The connection began before the daemon, or is forgotten. Scoped, it is one of others. */
 	return !settings->is_scoped && (cookie || skb->ifindex == LOOPBACK_INTERFACE);
 }
 
-/* From what was asked out there. */
+/* Whether it comes from a remote that was asked: over TCP of an open connection, else of a conversation begun here. */
 static __always_inline bool is_answer(struct __sk_buff *skb)
 {
 	struct settings *settings = find_settings();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Bound sockets that a program is executed with, as systemd hands them to a service: sd_listen_fds(3). What is closed on
- * exec is closed by now (begin_new_exec()).
+ * Bound sockets that a program is executed with, as systemd hands them to a service: sd_listen_fds(3). Descriptors that
+ * an exec closes are closed by now (begin_new_exec()).
  */
 #ifndef INHERITED_BPF_H
 #define INHERITED_BPF_H
@@ -14,8 +14,8 @@ struct heir {
 };
 
 /*
- * As kernel/seed.py: the newest process. One that executes itself anew keeps sockets for others that have them already,
- * and is no younger for that (de_thread() in fs/exec.c).
+ * Of the processes that have a socket the newest is its owner, as in kernel/seed.py. An exec makes no process newer
+ * (de_thread() in fs/exec.c): one that executes itself anew may only keep the socket for others, which have it already.
  */
 static __always_inline bool is_younger(const struct owner *known, const struct owner *owner)
 {

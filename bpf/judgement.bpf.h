@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a packet asks, whose it is, and what is remembered of that. */
+/* What a packet is, whose it is, and which verdict is remembered for it. */
 #ifndef JUDGEMENT_BPF_H
 #define JUDGEMENT_BPF_H
 
 #include "conversation.bpf.h"
 
+/* False: the packet is malformed. */
 static __always_inline bool read_question(struct __sk_buff *skb, __u8 direction, struct question *question)
 {
 	struct transport transport = {};
@@ -19,7 +20,7 @@ static __always_inline bool read_question(struct __sk_buff *skb, __u8 direction,
 	return true;
 }
 
-/* A held packet, of which the reader of the queues has just decided. */
+/* Whether this is a held packet that walks the chain again: it does so within a call of the daemon that decided it. */
 static __always_inline bool is_walking_again(void)
 {
 	struct settings *settings = find_settings();
@@ -32,8 +33,9 @@ static __always_inline bool is_walking_again(void)
 }
 
 /*
- * A socket may be closed while its packet is held, and is in `sockets` no more, or be used by another program since: its
- * flow still tells. Read after the owner, so that a flow in use is found by one look-up alone.
+ * Finds the owner. While a packet is held its socket may be closed, and then is no more in `sockets`; or another
+ * program may use it. The entry of the flow still tells whose the packet was. It is looked up last, since most packets
+ * do not need it.
  */
 static __always_inline void find_whose(struct __sk_buff *skb, struct question *question)
 {
@@ -50,8 +52,9 @@ static __always_inline void find_whose(struct __sk_buff *skb, struct question *q
 }
 
 /*
- * Scoped: it comes in to a port of others, or is a tunnel's, and what is in it was judged when the program sent it. But what
- * SCTP puts into UDP (RFC 6951) was not (sctp_v4_xmit()).
+ * Scoped: whether the packet is none of the scope's. If it comes in, it is to a port of others. If it leaves, it is a
+ * tunnel's: the packet inside was judged when the program sent it. But what SCTP puts into UDP (RFC 6951) was not
+ * (sctp_v4_xmit()).
  */
 static __always_inline bool is_of_others(struct __sk_buff *skb, const struct question *question)
 {
@@ -64,8 +67,8 @@ static __always_inline bool is_of_others(struct __sk_buff *skb, const struct que
 }
 
 /*
- * What was said of connections like this one. A function of its own for the verifier, which goes through it once and not
- * for each of its callers; nor are its keys on their stacks.
+ * The verdict for connections like this one. Not inlined, so that the verifier checks it once and not for each caller,
+ * and its keys take no room on their stacks.
  */
 __noinline __u32 find_verdict_of_process(const struct flow_key *flow, const struct owner *owner)
 {
@@ -84,7 +87,10 @@ __noinline __u32 find_verdict_of_process(const struct flow_key *flow, const stru
 	return find_verdict(settings, &key);
 }
 
-/* What was said of this very flow: the verdict, and above it the interface that it ties the flow to, be it in force or not. */
+/*
+ * The verdict for this very flow, in the lower half. In the upper half the interface that the flow was last tied to,
+ * whether that verdict still holds or not.
+ */
 __noinline __u64 find_noted_verdict(const struct flow_key *asked, const struct owner *owner, __u64 cookie)
 {
 	struct settings *settings = find_settings();
@@ -94,7 +100,7 @@ __noinline __u64 find_noted_verdict(const struct flow_key *asked, const struct o
 
 	if (!settings || !asked || !owner)
 		return VERDICT_NONE;
-	key.flow = *asked; /* Linux 6.1 takes no memory of the caller for a key (map_key_value_types, verifier.c) */
+	key.flow = *asked; /* Linux 6.1 takes no memory of a caller as a key (map_key_value_types, verifier.c) */
 	flow = bpf_map_lookup_elem(&flows, &key.flow);
 	if (flow && flow->cookie != cookie)
 		flow = bpf_map_lookup_elem(&displaced, &key);
@@ -104,6 +110,7 @@ __noinline __u64 find_noted_verdict(const struct flow_key *asked, const struct o
 	return is_current(settings, flow->generation, flow->expires_ns) ? noted | flow->verdict : noted;
 }
 
+/* VERDICT_NONE also for a packet that was allowed by another interface alone. */
 static __always_inline enum verdict find_verdict_for_flow(struct __sk_buff *skb, struct question *question)
 {
 	__u64 noted = find_noted_verdict(&question->flow, &question->whose.owner, question->whose.cookie);
@@ -118,9 +125,9 @@ static __always_inline enum verdict find_verdict_for_flow(struct __sk_buff *skb,
 }
 
 /*
- * What was said of this very flow comes first: two names may lead to one address, and of what its program may there
- * the other key knows the address alone. Looked for where there is such a thing: it takes 150 ns. `skb` NULL: it is not
- * that which was judged.
+ * The verdict for this very flow comes first: two names may lead to one address, and the verdict for the process goes
+ * by the address alone. As that look-up takes 150 ns, it is made first only if there are such verdicts. `skb` NULL: the
+ * packet at hand is not the one that was judged, so its interface does not matter.
  */
 static __always_inline enum verdict find_verdict_for(struct __sk_buff *skb, const struct settings *settings,
 						     struct question *question)
@@ -135,8 +142,8 @@ static __always_inline enum verdict find_verdict_for(struct __sk_buff *skb, cons
 }
 
 /*
- * Two packets that are held would else take the place of each other's decision for ever: each walks the chain again, and
- * is a miss.
+ * Before the entry of a flow is overwritten: keeps a verdict that another socket has there. Without it two held packets
+ * of one flow would overwrite each other's verdict for ever, since each is a miss when it walks the chain again.
  */
 __noinline bool keep_decision(const struct flow_key *asked, __u64 cookie)
 {
@@ -154,8 +161,8 @@ __noinline bool keep_decision(const struct flow_key *asked, __u64 cookie)
 }
 
 /*
- * A SYN whose socket has given up while it was held: nobody waits for what would come of it. A raw socket is never
- * connected, and in the same state.
+ * Whether this is a SYN whose socket has given up while it was held: nobody waits for the connection any more. A raw
+ * socket is always in that state.
  */
 static __always_inline bool is_given_up(struct __sk_buff *skb, const struct question *question)
 {
@@ -163,7 +170,7 @@ static __always_inline bool is_given_up(struct __sk_buff *skb, const struct ques
 	       BPF_CORE_READ((struct sk_buff *)skb, sk, sk_type) != SOCK_RAW;
 }
 
-/* Of what has strayed it is written already, and holds for what has not. */
+/* Notes whose the flow is. For a packet that has strayed the entry is there, and holds for those that have not. */
 static __always_inline void write_flow(const struct question *question)
 {
 	struct flow flow = {

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The ports of the kernel's own sockets (a tunnel's, say) that were there before us: no hook told of them, and sock_diag
- * does not tell them from those of programs. Read through once, by a daemon that starts, in its network namespace.
+ * The ports of the kernel's own sockets (a tunnel's, say) that were there before the daemon: no hook told of them, and
+ * sock_diag does not tell them from those of programs. A daemon that starts runs these iterators once, in its network
+ * namespace.
  */
 #include "listener.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* The cookie is made here if it has none yet. */
+/* `cookie`: the helper that the caller read it with has made one, if the socket had none. */
 static __always_inline void note_if_kernels(struct sock *sk, __u64 cookie)
 {
 	struct listener_key key = {};
@@ -17,7 +18,9 @@ static __always_inline void note_if_kernels(struct sock *sk, __u64 cookie)
 		note_kernel_listener(cookie, &key);
 }
 
-/* Also one that is connected, as L2TP's is: of the kernel's no owner is noted by which it could be known. */
+/*
+ * Connected ones too, as L2TP's is: a packet to a socket of the kernel's is known by its port alone, not by an owner.
+ */
 SEC("iter/udp")
 int on_list_udp(struct bpf_iter__udp *ctx)
 {
@@ -28,7 +31,7 @@ int on_list_udp(struct bpf_iter__udp *ctx)
 	return 0;
 }
 
-/* Those of MPTCP and SMC are of the program that called bind(): user space looks for it. */
+/* Without those of MPTCP and SMC, which belong to the program that called bind(): user space looks for that. */
 SEC("iter/tcp")
 int on_list_tcp(struct bpf_iter__tcp *ctx)
 {

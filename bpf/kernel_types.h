@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The fields of the kernel's structs that we read, and no others. preserve_access_index makes libbpf move each access
- * to where the running kernel's BTF has the field (CO-RE), so neither order nor size matters here.
+ * The kernel's structs with only those fields that we read. preserve_access_index makes libbpf move each access to
+ * where the running kernel's BTF has the field (CO-RE), so their order and offsets do not matter here.
  */
 #ifndef KERNEL_TYPES_H
 #define KERNEL_TYPES_H

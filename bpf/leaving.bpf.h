@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Packets that leave, after all rules: of most, one glance tells that nothing is left to do. */
+/* Outbound packets after all rules: for most, one look at the headers tells that nothing is left to do. */
 #ifndef LEAVING_BPF_H
 #define LEAVING_BPF_H
 
@@ -7,7 +7,7 @@
 
 #define PLAIN_V4 0x45 /* no options: RFC 791 3.1 */
 
-/* How a packet begins, where IPv4 has no options; of IPv6 the next header is in it too. */
+/* The first bytes of a packet: of IPv4 without options to the ports, of IPv6 with the next header. */
 struct packet_start {
 	union {
 		struct ipv4_header v4;
@@ -16,7 +16,7 @@ struct packet_start {
 	__be16 source_port, port;
 };
 
-/* Whether names may be learned from it. What has extension headers, or makes no sense, may hold anything. */
+/* Whether names may be learned from it. Also true if it is malformed or has extension headers: it may hold anything. */
 static __always_inline bool may_be_message(struct __sk_buff *skb)
 {
 	__u32 at = sizeof(struct ipv6_header);

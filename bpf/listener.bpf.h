@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Who has which port: as many as ask for it together (socket(7), SO_REUSEPORT and SO_REUSEADDR), and how many are left. */
+/* Who has which port, and how many sockets share it: as many as asked to (socket(7), SO_REUSEPORT and SO_REUSEADDR). */
 #ifndef LISTENER_BPF_H
 #define LISTENER_BPF_H
 
 #include "owner.bpf.h"
 #include "remembered.bpf.h"
 
-/* In `members`: nobody is left, and it is being deleted. Whoever joins at this moment joins nothing. */
+/*
+ * In `members`: no socket is left, and the entry is being deleted. A socket that joins at this moment must try again.
+ */
 #define NOBODY_LEFT (1U << 31)
 #define ATTEMPTS 4
 
@@ -14,7 +16,10 @@ static __always_inline void leave_listener(const struct listener_key *key)
 {
 	struct listener *listener = bpf_map_lookup_elem(&listeners, key);
 
-	/* While anyone is left it stays, and stays shared: the next to bind the port would be taken for the only one. */
+	/*
+	 * While a socket is left the entry stays, and stays shared: else the next to bind would be taken for the only
+	 * one.
+	 */
 	if (!listener)
 		return;
 	if (listener->is_shared)
@@ -31,11 +36,14 @@ static __always_inline void forget_listener(__u64 cookie)
 	if (!known)
 		return;
 	key = *known;
-	if (!bpf_map_delete_elem(&bindings, &cookie)) /* else another did, at this moment */
+	if (!bpf_map_delete_elem(&bindings, &cookie)) /* else another CPU did, at this moment */
 		leave_listener(&key);
 }
 
-/* What is deleted may be another port's at once (bpf_mem_cache_free()): so it is looked for once more. */
+/*
+ * False: the entry is not there, or is being deleted. Its memory may be another port's at once (bpf_mem_cache_free()),
+ * so it is looked up once more.
+ */
 static __always_inline bool join_listener(const struct listener_key *key, const struct owner *owner)
 {
 	struct listener *listener = bpf_map_lookup_elem(&listeners, key);
@@ -48,7 +56,7 @@ static __always_inline bool join_listener(const struct listener_key *key, const 
 	       bpf_map_lookup_elem(&listeners, key) == listener;
 }
 
-/* Whoever left last may be about to delete it: then once more. */
+/* Tries again where the last socket on the port has left, and the entry is about to be deleted. */
 static __always_inline bool take_port(const struct listener_key *key, const struct listener *listener)
 {
 	for (int attempt = 0; attempt < ATTEMPTS; attempt++)
@@ -68,7 +76,9 @@ static __always_inline void trace(__u8 kind, __u64 cookie, const struct owner *o
 	write_trace(&event);
 }
 
-/* Whoever fills the tables could be among those who take a port without being counted there. */
+/*
+ * From now on no port that can be shared is taken for a single program's: a program may have filled the table to hide.
+ */
 static __always_inline void lose_listener(struct settings *settings)
 {
 	count(LOST_LISTENERS);
@@ -85,7 +95,10 @@ static __always_inline void name_listener(struct sock *sk, struct listener_key *
 		READ_V6(&key->address, sk, skc_v6_rcv_saddr);
 }
 
-/* A socket that is connected has one address for as long, and gets its others back without a hook (udp_disconnect()). */
+/*
+ * Whether the socket is noted at this port already. An entry for any address will do: while it is connected the socket
+ * has a single one, and gets the others back without a hook (udp_disconnect()).
+ */
 static __always_inline bool has_place_in(const struct listener_key *known, const struct listener_key *key)
 {
 	return known->port == key->port && known->protocol == key->protocol &&
@@ -93,8 +106,8 @@ static __always_inline bool has_place_in(const struct listener_key *known, const
 }
 
 /*
- * A socket that did not ask to share its port is alone on it: at all its interfaces, and for both families if it has
- * both. NULL: it is not known.
+ * Whether another socket may have the same port: not if this one did not ask to share it, is bound to no interface, and
+ * has both families where it is one of IPv6. NULL: the socket is not known.
  */
 static __always_inline bool may_share(struct sock *sk)
 {
@@ -104,7 +117,7 @@ static __always_inline bool may_share(struct sock *sk)
 	       BPF_CORE_READ(sk, __sk_common.skc_bound_dev_if);
 }
 
-/* Also of what is known: note_owner() may have written it anew meanwhile. */
+/* Called for a known port, too: note_owner() may have written the entry anew meanwhile. */
 static __always_inline void note_boundness(__u64 cookie, enum boundness boundness)
 {
 	struct owned_socket *socket = bpf_map_lookup_elem(&sockets, &cookie);
@@ -113,7 +126,7 @@ static __always_inline void note_boundness(__u64 cookie, enum boundness boundnes
 		socket->boundness = boundness;
 }
 
-/* False: known already, or lost. */
+/* Notes that the socket has this port. False: that was known, or there was no room. */
 static __always_inline bool note_listener(struct sock *sk, __u64 cookie, const struct listener_key *key,
 					  const struct owner *owner)
 {
@@ -139,15 +152,16 @@ static __always_inline bool note_listener(struct sock *sk, __u64 cookie, const s
 	}
 	problem = bpf_map_update_elem(&bindings, &cookie, key, BPF_NOEXIST);
 	if (problem)
-		leave_listener(key);       /* nobody would do it later */
-	if (problem && problem != -EEXIST) /* another noted it at this moment (scope.bpf.c) */
+		leave_listener(key);       /* without a binding nothing would do so later */
+	if (problem && problem != -EEXIST) /* EEXIST: another CPU noted it at this moment (scope.bpf.c) */
 		lose_listener(settings);
 	return !problem;
 }
 
 /*
- * Root alone has the kernel listen by TCP (NFS, iSCSI). For others SMC does so, whose connections are theirs
- * (smc_bind()); nothing tells here which of its sockets is SMC's.
+ * Whether a socket of the kernel's own may be bound for a program. Only root can have the kernel itself listen by TCP
+ * (NFS, iSCSI); for other users SMC does so, and its connections are theirs (smc_bind()). Nothing tells here which
+ * socket is SMC's.
  */
 static __always_inline bool is_bound_for_others(const struct listener_key *key)
 {
@@ -155,8 +169,8 @@ static __always_inline bool is_bound_for_others(const struct listener_key *key)
 }
 
 /*
- * The kernel tells of no end of its own sockets: whoever takes the port next joins, and is looked for in user space.
- * So is whoever has it already, where both share it.
+ * No hook tells when a socket of the kernel's own is closed, so its entry stays. A program that takes the port later
+ * joins it, and one that has it already shares it: then user space looks for who takes a packet.
  */
 static __always_inline void note_kernel_listener(__u64 cookie, const struct listener_key *key)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The maps, the same in each object: libbpf pins each by its name in the instance's folder and every object
- * after the first uses what it finds there. Each is bounded; whoever fails to write counts it.
+ * The maps, the same in each object: libbpf pins each by its name in the instance's folder, and every object after the
+ * first uses what it finds there. Each map is bounded; a write that fails is counted by the program that tried.
  */
 #ifndef MAPS_BPF_H
 #define MAPS_BPF_H
@@ -12,7 +12,7 @@
 
 #include "tinysnitch.h"
 
-/* exec id: what runs, and the last 4096 that ended */
+/* exec id: its image, of all that run and of the last 4096 that ended */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -22,7 +22,7 @@ struct {
 	__type(value, struct image);
 } images SEC(".maps");
 
-/* uid: how much of what runs is this user's; the last: all users from USERS_APART on */
+/* uid: how many images and processes this user has; at USERS_APART: all users from there on together */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, USERS_APART + 1);
@@ -31,7 +31,7 @@ struct {
 	__type(value, struct share);
 } shares SEC(".maps");
 
-/* exec ids without a process, the oldest first; the room here is how many stay known */
+/* exec ids that no process runs any more, the oldest first: their images stay known as long as they are here */
 struct {
 	__uint(type, BPF_MAP_TYPE_QUEUE);
 	__uint(max_entries, 4096);
@@ -58,7 +58,7 @@ struct {
 	__type(value, struct owned_socket);
 } sockets SEC(".maps");
 
-/* The same for sockets that were released while packets of them were held, or may yet be sent; scoped, for each. */
+/* The owners of sockets that were released while packets of theirs may be held or on their way; scoped, of all. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 16384);
@@ -94,7 +94,7 @@ struct {
 	__type(value, struct flow);
 } flows SEC(".maps");
 
-/* What was decided of a flow, and had to make room there for another socket between the same ends */
+/* Entries of `flows` with a verdict whose place there another socket between the same ends has taken */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 4096);
@@ -111,7 +111,7 @@ struct {
 	__type(value, struct conversation);
 } conversations SEC(".maps");
 
-/* Likewise, of those who begin so many that they would leave nobody else room there */
+/* Conversations of programs that begin so many that `conversations` would have no room for those of others */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 32768);
@@ -120,7 +120,7 @@ struct {
 	__type(value, struct conversation);
 } crowded SEC(".maps");
 
-/* Addresses of this machine but for those of loopback and of the link: in which epoch they were written last */
+/* Addresses of this machine, but for those of loopback and of the link: the epoch in which each was written last */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 4096);
@@ -129,7 +129,7 @@ struct {
 	__type(value, __u32);
 } own_addresses SEC(".maps");
 
-/* What connections without a name say is read, or was: each that sent something. */
+/* Connections without a name that sent something: whether what they send is still read */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 16384);
@@ -146,7 +146,7 @@ struct {
 	__type(value, struct verdict_value);
 } verdicts SEC(".maps");
 
-/* How much of what is held is whose, while it is too much (crowd.bpf.c) */
+/* How many packets of a program or a user were held or read in this moment, or conversations begun (share.bpf.h) */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 4096);
@@ -193,7 +193,7 @@ static __always_inline void count(enum statistic statistic)
 	__u64 *number = bpf_map_lookup_elem(&statistics, &index);
 
 	if (number)
-		__sync_fetch_and_add(number, 1); /* cgroup hooks can be preempted by each other */
+		__sync_fetch_and_add(number, 1); /* one program may interrupt another on the same CPU */
 }
 
 static __always_inline struct settings *find_settings(void)
@@ -203,7 +203,7 @@ static __always_inline struct settings *find_settings(void)
 	return bpf_map_lookup_elem(&settings, &zero);
 }
 
-/* A function of its own: its type brings `struct trace_event` into the BTF, for the test of the layouts. */
+/* Not inlined: its type brings `struct trace_event` into the BTF, for the test of the layouts. */
 static __noinline __attribute__((unused)) void write_trace(struct trace_event *event)
 {
 	event->time_ns = bpf_ktime_get_boot_ns();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Owners, and sockets that nobody owns as they are. */
+/* Comparing owners; and sockets whose owner is not the program that the hooks saw: the kernel's, MPTCP's, SMC's. */
 #ifndef OWNER_BPF_H
 #define OWNER_BPF_H
 
@@ -7,7 +7,7 @@
 
 #include <bpf/bpf_core_read.h>
 
-#define DESCRIPTORS 1024 /* searched at most: RLIMIT_NOFILE's usual soft limit */
+#define DESCRIPTORS 1024 /* of a process, that are searched at most: RLIMIT_NOFILE's usual soft limit */
 #define MPTCP 262
 #define TCP_SYN_SENT 2
 #define TCP_TIME_WAIT 6
@@ -15,7 +15,7 @@
 #define TCP_LISTEN 10
 #define TCP_NEW_SYN_RECV 12
 
-/* One of skc_v6_daddr and skc_v6_rcv_saddr; nothing is written where the kernel was built without IPv6. */
+/* `field` is skc_v6_daddr or skc_v6_rcv_saddr. Writes nothing where the kernel was built without IPv6. */
 #define READ_V6(to, sk, field)                                                                                         \
 	do {                                                                                                           \
 		if (bpf_core_field_exists((sk)->__sk_common.field))                                                    \
@@ -27,7 +27,7 @@ static __always_inline bool is_same_process(const struct owner *a, const struct 
 	return a->pid == b->pid && a->started_ns == b->started_ns;
 }
 
-/* Whatever process of it. */
+/* The same program and user, be it in another process. */
 static __always_inline bool is_same_program(const struct owner *a, const struct owner *b)
 {
 	return a->exec_id == b->exec_id && a->uid == b->uid;
@@ -38,28 +38,28 @@ static __always_inline bool is_same_owner(const struct owner *a, const struct ow
 	return is_same_program(a, b) && is_same_process(a, b);
 }
 
-/* Odd, so that whoever comes and goes four billion times does not make it 0. */
+/* Always odd, so that it does not come back to 0 after four billion changes. */
 static __always_inline void note_change(struct listener *listener)
 {
 	__sync_fetch_and_add(&listener->is_shared, 2);
 	__sync_fetch_and_or(&listener->is_shared, 1);
 }
 
-/* Shorter than struct sock, and no program's to use. */
+/* In these states the kernel has a shorter struct than struct sock, and no program uses the socket. */
 static __always_inline bool is_short(const struct bpf_sock *sk)
 {
 	return sk->state == TCP_TIME_WAIT || sk->state == TCP_NEW_SYN_RECV;
 }
 
-/* It gave up while its SYN was held. */
+/* A connecting socket that has given up while its SYN was held. A raw socket is in this state, too. */
 static __always_inline bool is_closed(const struct bpf_sock *sk)
 {
 	return sk && sk->state == TCP_CLOSE;
 }
 
 /*
- * A socket that the kernel made for itself: nobody owns it, whoever it was made for. Read past the verifier, which shows
- * no sk_kern_sock in the context. It is not to be short.
+ * A socket that the kernel made for itself: no program owns it, even if it was made for one. Read from the kernel's
+ * memory, since the context does not show sk_kern_sock. Not for sockets that is_short() is true for.
  */
 static __always_inline bool is_kernel_socket(struct sock *sk)
 {
@@ -67,8 +67,8 @@ static __always_inline bool is_kernel_socket(struct sock *sk)
 }
 
 /*
- * The program's socket whose subflow this one of TCP is, a socket of the kernel's own (mptcp_subflow_create_socket());
- * NULL: it is no subflow.
+ * For a subflow of MPTCP, which is a TCP socket of the kernel's own (mptcp_subflow_create_socket()): the program's
+ * socket. NULL: it is no subflow.
  */
 static __always_inline struct sock *find_mptcp_socket(struct sock *sk)
 {
@@ -81,7 +81,10 @@ static __always_inline struct sock *find_mptcp_socket(struct sock *sk)
 	return BPF_CORE_READ(subflow, conn);
 }
 
-/* Of the kernel's own, by which SMC carries what is a program's. So marked once it connects, or listens. */
+/*
+ * A TCP socket of the kernel's own that carries a program's SMC connection. It is marked so once it connects or
+ * listens.
+ */
 static __always_inline bool is_smc(struct sock *sk)
 {
 	struct tcp_sock *tcp = (struct tcp_sock *)sk;
@@ -90,8 +93,8 @@ static __always_inline bool is_smc(struct sock *sk)
 }
 
 /*
- * One of the kernel's own that is a program's by now: SMC that cannot do without TCP puts its socket of that under the
- * program's descriptor (smc_switch_to_fallback()). Subflows of MPTCP may share the program's.
+ * A socket of the kernel's own that a program has a descriptor of by now: where SMC falls back to TCP, it puts its TCP
+ * socket there (smc_switch_to_fallback()). Subflows of MPTCP are left out: they may share the file of the program's.
  */
 static __always_inline bool is_handed_out(struct sock *sk)
 {
@@ -99,8 +102,8 @@ static __always_inline bool is_handed_out(struct sock *sk)
 }
 
 /*
- * What MPTCP accepts has the cookie of the socket that listens (mptcp_sk_clone_init()): what is noted under it is that
- * one's.
+ * A connection that MPTCP accepted has the cookie of the socket that listens (mptcp_sk_clone_init()). What is noted
+ * under that cookie is of the listening socket, and not of `sk`.
  */
 static __always_inline bool is_of_another(const struct owned_socket *noted, const void *sk)
 {

@@ -2,19 +2,20 @@
 /*
  * From packet to flow. Where xt_bpf runs (LOCAL_OUT, POST_ROUTING and LOCAL_IN), skb->data is at the IP header:
  * ip_local_out() has just built it, ip_local_deliver() and ip6_input() have not yet taken it off. For a cgroup's hook
- * it is put back (__cgroup_bpf_run_filter_skb()). Of IPv4 it is whole by LOCAL_IN (ip_local_deliver()), of IPv6 it may
- * be a fragment.
- * What core/packet.py calls malformed is refused here too: a verdict that is remembered must not let it pass.
- *
- * Functions that are not static the verifier goes through once for each program, with any arguments, so also with NULL,
- * and not on each way that leads there (do_check_subprogs() in kernel/bpf/verifier.c): it takes a tenth of the time.
+ * it is put back (__cgroup_bpf_run_filter_skb()). In LOCAL_IN an IPv4 packet is whole (ip_local_deliver()), an IPv6
+ * packet may be a fragment.
+ * A packet that hides where it goes, which core/packet.py calls malformed, has no flow here either: no remembered
+ * verdict must let it pass.
+ * The verifier checks a function that is not static once for each program, with any arguments, NULL too; a static one
+ * is checked anew on each path that calls it (do_check_subprogs() in kernel/bpf/verifier.c). That takes ten times as
+ * long.
  */
 #ifndef PACKET_BPF_H
 #define PACKET_BPF_H
 
 #include "remembered.bpf.h"
 
-#define EXTENSIONS 8 /* a longer chain only serves to hide the transport header */
+#define EXTENSIONS 8 /* extension headers of IPv6; a longer chain only serves to hide the transport header */
 
 /* IANA protocol numbers */
 #define HOP_BY_HOP 0
@@ -23,7 +24,7 @@
 #define AUTHENTICATION 51
 #define DESTINATION_OPTIONS 60
 
-/* 0: the first fragment. RFC 791 3.1; RFC 8200 4.5, in the second byte */
+/* The bits of the fragment offset, 0 in the first fragment: RFC 791 3.1; in the second byte, RFC 8200 4.5 */
 #define FRAGMENT_OFFSET 0x1fff
 #define FRAGMENT_OFFSET6 0xf8
 
@@ -61,15 +62,15 @@ struct ipv6_header {
 	__u8 source[16], destination[16];
 } __attribute__((aligned(8)));
 
-/* Where the transport header is, and whose. */
+/* Where the transport header is, and of which protocol. */
 struct transport {
 	__u32 offset;
 	__u8 protocol;
-	bool is_missing; /* a fragment that is not the first */
-	bool is_routed;  /* a routing header led to the address in the IP header */
+	bool is_missing; /* the packet is a fragment, and not the first */
+	bool is_routed;  /* it has a routing header */
 };
 
-/* What a packet can be in a conversation: its protocol may tell, or not. */
+/* What a packet can be in a conversation: of none; question or answer, which nothing tells; a question; an answer. */
 enum packet_role { ROLE_NONE, ROLE_ANY, ROLE_ASKS, ROLE_ANSWERS };
 
 static __always_inline void place_addresses(struct flow_key *flow, const void *source, const void *destination)
@@ -80,7 +81,7 @@ static __always_inline void place_addresses(struct flow_key *flow, const void *s
 	__builtin_memcpy(flow->remote, is_outbound ? destination : source, 16);
 }
 
-/* How far on the next option is; 0: there is none, or it makes no sense. */
+/* Bytes from this option to the next; 0: it is the last, or malformed. */
 __noinline __u32 measure_option(struct __sk_buff *skb, __u32 at, __u8 type)
 {
 	__u8 size;
@@ -93,8 +94,8 @@ __noinline __u32 measure_option(struct __sk_buff *skb, __u32 at, __u8 type)
 }
 
 /*
- * A source route makes the address in the header only the next stop. Any program may set one (ip(7), IP_OPTIONS), and
- * the kernel sends none of a wrong length (__ip_options_compile()), so a search up to the first that is wrong will do.
+ * With a source route the destination in the IP header is only the next stop. Any program may set one (ip(7),
+ * IP_OPTIONS). The search ends at the first malformed option: the kernel sends none (__ip_options_compile()).
  */
 __noinline bool has_source_route(struct __sk_buff *skb, __u32 end)
 {
@@ -133,7 +134,7 @@ static __always_inline bool is_extension(__u8 protocol)
 	       protocol == DESTINATION_OPTIONS;
 }
 
-/* AH counts words of 4 bytes and leaves out two (RFC 4302 2.2), the others of 8 and leave out one (RFC 8200 4). */
+/* In bytes. AH counts units of 4 bytes, less 2 (RFC 4302 2.2); the others count units of 8, less 1 (RFC 8200 4). */
 static __always_inline __u32 measure_extension(__u8 protocol, __u8 length)
 {
 	if (protocol == FRAGMENT)
@@ -141,7 +142,10 @@ static __always_inline __u32 measure_extension(__u8 protocol, __u8 length)
 	return protocol == AUTHENTICATION ? (length + 2) * 4 : (length + 1) * 8;
 }
 
-/* False: cut short, or a routing header that makes the address in the IP header only the next stop (RFC 3542 7). */
+/*
+ * False: it is cut short, or a routing header by which the destination in the IP header is only the next stop (RFC 3542
+ * 7).
+ */
 __noinline bool skip_extension(struct __sk_buff *skb, struct transport *transport)
 {
 	__u8 header[4];
@@ -164,7 +168,7 @@ static __always_inline bool parse_v6(struct __sk_buff *skb, struct flow_key *flo
 
 	if (bpf_skb_load_bytes(skb, 0, &header, sizeof(header)))
 		return false;
-	/* It would pass for an address of IPv4 here; ip6_rcv_core() drops such a source too. */
+	/* An IPv4-mapped one would be taken for an address of IPv4; ip6_rcv_core() drops such a source too. */
 	if (is_mapped(header.source) || is_mapped(header.destination))
 		return false;
 	place_addresses(flow, header.source, header.destination);
@@ -229,11 +233,11 @@ static __always_inline bool parse_icmp(struct __sk_buff *skb, struct flow_key *f
 	return true;
 }
 
-/* False: not a packet that makes sense. `flow` comes zeroed but for the direction, `transport` and `role` zeroed. */
+/* False: it is malformed. The caller sets the direction of `flow`, and zeroes the rest, `transport` and `role`. */
 __noinline bool parse_packet(struct __sk_buff *skb, struct flow_key *flow, struct transport *transport,
 			     enum packet_role *role)
 {
-	struct ipv4_header header; /* the shorter one: one read tells the version, and is all that IPv4 needs */
+	struct ipv4_header header; /* the shorter header: one read tells the version, and is all that IPv4 needs */
 
 	if (!flow || !transport || !role || bpf_skb_load_bytes(skb, 0, &header, sizeof(header)))
 		return false;
@@ -245,7 +249,7 @@ __noinline bool parse_packet(struct __sk_buff *skb, struct flow_key *flow, struc
 		return true;
 	if (flow->protocol == ICMP || flow->protocol == ICMPV6)
 		return parse_icmp(skb, flow, transport->offset, role);
-	if (flow->protocol != TCP) /* its flags tell */
+	if (flow->protocol != TCP) /* whose flags tell; it has no conversations */
 		*role = ROLE_ANY;
 	return !has_ports(flow->protocol) || parse_ports(skb, flow, transport->offset);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Packet sockets, when they are opened: costs nothing else anything. */
+/* Notes who opens a packet socket. It costs nothing at any other time. */
 #include "packet_socket.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";

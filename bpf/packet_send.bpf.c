@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Packet sockets, when they have sent: for kernels on which functions cannot be traced. All sockets pay for it, some 70 ns
- * a send(2). WORKAROUND(kernel < 6.3): has no such tracepoint; there packet sockets are found in /proc/net/packet alone.
+ * Notes who has sent by a packet socket: for kernels on which functions cannot be traced. It costs every socket some 70
+ * ns a send(2). WORKAROUND(kernel < 6.3): there is no such tracepoint; packet sockets are found in /proc/net/packet
+ * alone.
  */
 #include "packet_socket.bpf.h"
 

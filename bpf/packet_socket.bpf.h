@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Who uses a packet socket (packet(7)), which sends and receives past netfilter. No cgroup hook runs for AF_PACKET:
- * packet_create() itself is traced where the kernel can do that (packet_open.bpf.c), else what is sent (packet_send.bpf.c).
- * Loaded and read by a living daemon alone.
+ * packet_create() itself is traced where the kernel can do that (packet_open.bpf.c), else what is sent
+ * (packet_send.bpf.c). These programs run only while the daemon lives.
  */
 #ifndef PACKET_SOCKET_BPF_H
 #define PACKET_SOCKET_BPF_H
@@ -12,7 +12,7 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
 
-/* Told of already; not pinned, so that each daemon is told anew */
+/* Owners that the daemon was told of already; not pinned, so that each daemon is told anew */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1024);
@@ -39,7 +39,7 @@ static __always_inline void note_packet_user(struct net *net)
 		return;
 	if (bpf_ringbuf_output(&packet_events, &owner, sizeof(owner), 0)) {
 		count(LOST_PACKET_USERS);
-		bpf_map_delete_elem(&packet_users, &owner); /* the next packet tries again */
+		bpf_map_delete_elem(&packet_users, &owner); /* so that it is told of the next time */
 	}
 }
 

@@ -21,7 +21,7 @@ static __always_inline struct mount *find_mount(const struct path *path)
 	return (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
 }
 
-/* From the root of a mount to where it is mounted. False: this is the topmost root of its namespace. */
+/* Goes from the root of a mount to where it is mounted. False: it is the topmost mount of its namespace. */
 static __always_inline bool leave_mount(struct mount **mount, struct dentry **dentry)
 {
 	struct mount *inner = *mount;
@@ -35,8 +35,8 @@ static __always_inline bool leave_mount(struct mount **mount, struct dentry **de
 }
 
 /*
- * False: there would have been more. `room` must be a constant. `size` must be in a map: there the verifier knows of no
- * number, and finds each step to be as the one before.
+ * False: the path is cut. `room` must be a constant. `size` must be in a map: of a number there the verifier knows
+ * nothing, so that all steps of the loop are alike to it.
  */
 static __always_inline bool write_path(char *out, const __u16 room, __u16 *size, const struct path *path)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* How much of what runs is whose: the tables have room for no more than so much of any one user's. */
+/* How many images and processes each user has in the tables: no user may have so many that others find no room. */
 #ifndef POPULATION_BPF_H
 #define POPULATION_BPF_H
 
@@ -20,7 +20,7 @@ static __always_inline void leave_share(const struct image *image)
 		__sync_fetch_and_sub(&share->images, 1);
 }
 
-/* Whoever starts thousands of programs that go on would have those of all others be unknown. */
+/* False: the user has too many images; root never has. Else one user could make the programs of all others unknown. */
 static __always_inline bool enter_share(const struct image *image)
 {
 	struct share *share = find_share(image->uid);
@@ -41,7 +41,7 @@ static __always_inline void count_out(__u32 user)
 		__sync_fetch_and_sub(&share->processes, 1);
 }
 
-/* Likewise whoever forks. */
+/* False: the user has too many processes. `user` 0: it is counted for nobody. */
 static __always_inline bool count_in(__u32 user)
 {
 	struct share *share = user ? find_share(user) : NULL;

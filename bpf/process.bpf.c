@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Who runs: every exec makes an image, forks share it, the last exit retires it. Captured at the exec itself, in the
- * kernel, before the new program runs a single instruction: afterwards it could write its own argv, and even replace
- * /proc/PID/exe (prctl(2), PR_SET_MM_MAP).
+ * Which processes run what: every exec makes an image, forks share it, the last exit retires it. It is captured at the
+ * exec itself, before the new program runs a single instruction: afterwards that could write its own argv, and even
+ * replace /proc/PID/exe (prctl(2), PR_SET_MM_MAP).
  */
 #include "inherited.bpf.h"
 #include "path.bpf.h"
@@ -22,7 +22,7 @@ static __always_inline __u64 find_exec_id(__u32 tgid)
 	return process ? process->exec_id : EXEC_ID_UNKNOWN;
 }
 
-/* Once the queue is full, forget the oldest to make room. Another CPU may take that room: then once more. */
+/* When the queue is full the oldest image is forgotten. Another CPU may take the room that it leaves: so try again. */
 static __always_inline void retire_image(__u64 exec_id)
 {
 	__u64 oldest;
@@ -37,7 +37,7 @@ static __always_inline void retire_image(__u64 exec_id)
 	count(LOST_IMAGES);
 }
 
-/* Without room it is unknown, whatever is still written of whoever had its number before. */
+/* False: there is no room. Then the process is unknown, and an entry of an earlier process of that tgid is removed. */
 static __always_inline bool add_process(__u32 tgid, struct process *process, const struct image *image)
 {
 	process->user = image ? share_of(image->uid) : 0;
@@ -51,6 +51,7 @@ static __always_inline bool add_process(__u32 tgid, struct process *process, con
 	return false;
 }
 
+/* One process less runs the image; after the last it is retired. */
 static __always_inline void release_image(__u64 exec_id)
 {
 	struct image *image = bpf_map_lookup_elem(&images, &exec_id);
@@ -62,7 +63,10 @@ static __always_inline void release_image(__u64 exec_id)
 	retire_image(exec_id);
 }
 
-/* A descriptor that was passed, or /proc/PID/root, leads into the mounts of others: there any file may be at the path. */
+/*
+ * False: the path leads into the mounts of another process, by /proc/PID/root or a descriptor that was passed. There
+ * any file may be at it.
+ */
 static __always_inline bool is_of_own_mounts(const struct path *path, struct task_struct *task)
 {
 	return BPF_CORE_READ(find_mount(path), mnt_ns) == BPF_CORE_READ(task, nsproxy, mnt_ns);
@@ -84,10 +88,11 @@ static __always_inline void read_executable(struct image *image, struct task_str
 }
 
 /*
- * A script is opened below the folder after this, by the program itself. With others that share it (clone(2), CLONE_FS)
- * it may be another one by then: an exec ends the threads (de_thread()), but unshares no fs_struct. One that is alone
- * stays so, since only a process itself can share (copy_fs()): so this is asked first. And a folder of other mounts
- * than the process has, through a descriptor that it was passed, may show other files at the same path.
+ * Whether the working directory stays what it is until the interpreter opens its script below it. A process that shares
+ * it (clone(2), CLONE_FS) could change it: an exec ends the other threads (de_thread()), but does not unshare the
+ * fs_struct. Only the process itself can begin to share it (copy_fs()), so the path that is read after this will stay
+ * right. And a directory of other mounts than the process has, by a descriptor that was passed, may show other files at
+ * the same path.
  */
 static __always_inline bool is_own_directory(struct fs_struct *fs, struct task_struct *task)
 {
@@ -120,7 +125,7 @@ static __always_inline void read_args(struct image *image, struct task_struct *t
 	}
 }
 
-/* The executable's own path has no links: of a file with several names this tells which one was meant. */
+/* The path given to execve(2), which may lead over links: it tells by which of a file's names it was started. */
 static __always_inline void read_started_as(struct image *image, struct linux_binprm *binprm)
 {
 	long size = bpf_probe_read_kernel_str(image->started_as, STARTED_AS_SIZE, BPF_CORE_READ(binprm, filename));
@@ -129,8 +134,8 @@ static __always_inline void read_started_as(struct image *image, struct linux_bi
 }
 
 /*
- * Anybody can make a further user namespace, mount in it what they like over any file, and chroot(): user_namespaces(7).
- * The daemon is in the first one, whose level is 0: bpf(2) asks for capabilities in that (bpf_capable()).
+ * In a user namespace of one's own anybody can mount any file over any other, and chroot(): user_namespaces(7). The
+ * daemon is in the initial one, whose level is 0: bpf(2) asks for capabilities in that (bpf_capable()).
  */
 static __always_inline void read_namespace(struct image *image, struct task_struct *task)
 {
@@ -138,7 +143,7 @@ static __always_inline void read_namespace(struct image *image, struct task_stru
 		image->flags |= IMAGE_USER_NAMESPACE;
 }
 
-/* All but the ids. The texts past their sizes are whatever was there before: Python reads by size. */
+/* Fills in all but the exec ids. Behind the texts is what was there before: Python reads by their sizes. */
 static __always_inline void read_image(struct image *image, struct task_struct *task)
 {
 	image->flags = 0;
@@ -155,7 +160,7 @@ static __always_inline void read_image(struct image *image, struct task_struct *
 	read_args(image, task);
 }
 
-/* A process whose new image cannot be kept must not go on under the old one: it becomes unknown. */
+/* If there is no room for the new image the process becomes unknown: it must not go on under the old one. */
 static __always_inline void store_image(struct image *image)
 {
 	struct process process = {.exec_id = image->exec_id, .started_ns = image->started_ns};
@@ -223,7 +228,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	if (child->pid != child->tgid) /* a thread */
 		return 0;
 	if (process.exec_id == EXEC_ID_UNKNOWN) {
-		bpf_map_delete_elem(&processes, &tgid); /* seeded when it had just died: the pid is another's now */
+		bpf_map_delete_elem(&processes, &tgid); /* seeded for a process that had just ended */
 		return 0;
 	}
 	image = bpf_map_lookup_elem(&images, &process.exec_id);
@@ -234,7 +239,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	return 0;
 }
 
-/* do_exit() has counted this thread off `live` before; two last threads may both see 0, so deleting decides. */
+/* do_exit() has counted this thread off `live` before. The last two may both see 0, but only one deletes the entry. */
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(on_exit, struct task_struct *task)
 {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * How a SYN that is denied is refused. A reset comes as if from the remote, by loopback, where rules of others may take
- * it for a forged one (wg-quick's do). An ICMP error comes from ourselves, but there is a limit to how many are sent
- * (icmp_msgs_per_sec). So what did not end the last one that was refused in vain is not used for the next.
+ * How a denied SYN is refused: by a reset, or by an ICMP error. A reset comes as if from the remote, but by loopback,
+ * and rules of others may drop it for that (wg-quick's do). An ICMP error comes from this machine, but only so many are
+ * sent a second (icmp_msgs_per_sec). If a refused SYN is sent again its refusal was lost: from then on the other kind
+ * is sent.
  */
 #ifndef REFUSAL_BPF_H
 #define REFUSAL_BPF_H
@@ -10,6 +11,7 @@
 #include "astray.bpf.h"
 #include "packet.bpf.h"
 
+/* True: an ICMP error is to refuse this packet. */
 static __always_inline bool is_reset_lost(struct __sk_buff *skb)
 {
 	struct settings *settings = find_settings();
@@ -28,7 +30,7 @@ static __always_inline bool is_reset_lost(struct __sk_buff *skb)
 	return settings->is_reset_lost;
 }
 
-/* Netfilter (addrtype) knows no address of a VRF. */
+/* Whether the source is an address of this machine. Netfilter's addrtype knows none of a VRF. */
 static __always_inline bool is_from_us(struct __sk_buff *skb)
 {
 	struct flow_key flow = {.direction = INBOUND}; /* so the source is the remote */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What user space told the kernel to remember, and whether it still holds. */
+/* The verdicts that user space told the kernel to remember, and whether they still hold. */
 #ifndef REMEMBERED_BPF_H
 #define REMEMBERED_BPF_H
 
@@ -20,7 +20,10 @@ static __always_inline bool has_ports(__u8 protocol)
 	return protocol == TCP || protocol == UDP;
 }
 
-/* Where UDP has them, too, but rules know none. These are of programs, and no hook tells whose their ports are. */
+/*
+ * These have ports at the same place as UDP, but rules know none of theirs. Programs use them, and no hook tells which
+ * program has which port.
+ */
 static __always_inline bool has_other_ports(__u8 protocol)
 {
 	return protocol == SCTP || protocol == DCCP || protocol == UDPLITE;
@@ -37,7 +40,7 @@ static __always_inline void map_v4(__u8 *address, __u32 v4)
 	words[3] = v4;
 }
 
-/* Word by word, as the contexts of the hooks must be read. */
+/* Word by word: the context of a cgroup hook can be read in no other way. */
 static __always_inline void copy_v6(__u8 *address, __u32 a, __u32 b, __u32 c, __u32 d)
 {
 	__u32 *words = (__u32 *)address;
@@ -55,7 +58,7 @@ static __always_inline bool is_mapped(const __u8 *address)
 	return !words[0] && !words[1] && words[2] == bpf_htonl(0xffff);
 }
 
-/* Of IPv4, or any at all. */
+/* The address that stands for any: of IPv6 (::), or of IPv4 (0.0.0.0). */
 static __always_inline bool is_any(const __u8 *address)
 {
 	const __be32 *words = (const __be32 *)address;
@@ -82,7 +85,7 @@ static __always_inline enum verdict find_verdict_of_key(const struct settings *s
 	return value->verdict;
 }
 
-/* VERDICT_NONE: nothing is remembered, or not any more. */
+/* For this remote, else for any. VERDICT_NONE: none is remembered, or it holds no more. */
 static __always_inline enum verdict find_verdict(const struct settings *settings, const struct verdict_key *key)
 {
 	struct verdict_key everywhere = {

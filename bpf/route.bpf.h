@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The way of a packet that leaves. */
+/* The interface that a packet leaves by. */
 #ifndef ROUTE_BPF_H
 #define ROUTE_BPF_H
 
@@ -10,7 +10,7 @@
 
 #define SKB_DST_NOREF 1UL
 
-/* Where it was routed to. */
+/* The device that the packet was routed to; NULL: it was not routed yet. */
 static __always_inline struct net_device *find_device(struct sk_buff *skb)
 {
 	unsigned long dst = BPF_CORE_READ(skb, _skb_refdst) & ~SKB_DST_NOREF;

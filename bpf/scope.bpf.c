@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Scoped (tinysnitch run) what comes in is judged if a hook told whose its port is; the rest is others'. But the kernel
- * also gives ports where no hook runs: in listen() (inet_csk_listen_start()), in a connect() or sendto() that fails later
- * (inet_autobind()). So this runs last, where a socket of the scope gets a packet: a first one for a port that is not
- * noted is dropped, and the port noted. It comes again, and is judged. Where there is no room to note it none gets in.
+ * Scoped (tinysnitch run): a packet that comes in is judged if a hook told that its port is of the scope; all others
+ * pass. But the kernel also gives ports without a hook: in listen() (inet_csk_listen_start()), and in a connect() or
+ * sendto() that fails later (inet_autobind()). So this runs last of all, where a socket of the scope gets a packet. The
+ * first packet to a port that is not noted is dropped, and the port is noted: when the packet comes again it is judged.
+ * Without room to note the port no packet gets in.
  */
 #include "judgement.bpf.h"
 #include "listener.bpf.h"
@@ -17,6 +18,7 @@ char LICENSE[] SEC("license") = "GPL";
 #define FLAG_SYN 2
 #define FLAG_ACK 16
 
+/* Whether it is a socket of the judged network namespace that may take a first packet. */
 static __always_inline bool is_ours(struct sock *sk, const struct settings *settings)
 {
 	__u16 protocol = BPF_CORE_READ(sk, sk_protocol);
@@ -24,11 +26,12 @@ static __always_inline bool is_ours(struct sock *sk, const struct settings *sett
 
 	if (BPF_CORE_READ(sk, __sk_common.skc_net.net, net_cookie) != settings->netns_cookie)
 		return false;
-	if (protocol == TCP) /* two that connect to each other need no listener (RFC 9293 3.5) */
+	if (protocol == TCP) /* SYN_SENT: two that connect to each other need no listener (RFC 9293 3.5) */
 		return state == TCP_LISTEN || state == TCP_SYN_SENT;
 	return protocol == UDP && BPF_CORE_READ(sk, sk_type) != SOCK_RAW;
 }
 
+/* A SYN, or a datagram of no conversation of this socket. */
 static __always_inline bool is_first(struct __sk_buff *skb, const struct question *question, __u64 cookie)
 {
 	struct conversation *conversation;
@@ -41,7 +44,10 @@ static __always_inline bool is_first(struct __sk_buff *skb, const struct questio
 	return !conversation || conversation->cookie != cookie;
 }
 
-/* Else it was judged by nobody (is_allowed() in verdict.bpf.c). A hook may have told of a port that the socket left. */
+/*
+ * Whether the socket's port is noted: otherwise is_allowed() (verdict.bpf.c) let the packet pass unjudged. Compared
+ * with the port that it has now, since a hook may have told of one that it has left.
+ */
 static __always_inline bool is_noted(__u64 cookie, const struct listener_key *key)
 {
 	struct listener_key *known = bpf_map_lookup_elem(&bindings, &cookie);
@@ -71,7 +77,7 @@ int on_receive(struct __sk_buff *skb)
 	find_owner(cookie, &owner);
 	forget_listener(cookie);
 	note_listener(sk, cookie, &key, &owner);
-	if (bpf_map_lookup_elem(&released, &cookie)) /* it is being closed: nobody else would take that away */
+	if (bpf_map_lookup_elem(&released, &cookie)) /* it is being closed: nothing else would forget the port */
 		forget_listener(cookie);
 	count(LOST_FIRST_PACKETS);
 	return DROP;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Who sends this packet, where no hook told: send() on a connected UDP socket, or on a raw or ping socket, runs none.
- * LOCAL_OUT runs within the very call that sends, so the sender is the current process; but a softirq or the verdict
- * of any NFQUEUE may bring a packet here as well, on top of whoever runs. So another process than the one that was
- * noted counts only when it has the socket open. The reader of our own queues sends nothing by others' sockets.
+ * LOCAL_OUT runs within the very call that sends, so the sender is the current process. But a packet also comes here
+ * from a softirq, or with the verdict of any NFQUEUE, and then any process may be the current one. So a process other
+ * than the noted owner counts only if it has the socket open. The reader of our own queues sends nothing by others'
+ * sockets.
  */
 #ifndef SENDER_BPF_H
 #define SENDER_BPF_H
@@ -29,7 +30,9 @@ static long look_at_descriptor(__u32 index, struct search *search)
 	return search->is_found;
 }
 
-/* A socket's file leads to it by private_data (sock_alloc_file()). */
+/*
+ * Whether the current process has the socket among its first descriptors: private_data of a file (sock_alloc_file()).
+ */
 static __noinline bool has_open(struct socket *wanted)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
@@ -43,8 +46,8 @@ static __noinline bool has_open(struct socket *wanted)
 }
 
 /*
- * Whoever got a socket and has not used it yet is no sender: unknown. Read in this order, see give_socket(); and
- * without a branch, which would lead the verifier through most of a program twice.
+ * A process that was handed a socket and has not used it yet is not the sender: that is unknown. The order of the reads
+ * is that of give_socket(). Without a branch, after which the verifier would check most of a program twice.
  */
 static __always_inline void copy_sender(const struct owned_socket *socket, struct owner *owner)
 {
@@ -53,16 +56,21 @@ static __always_inline void copy_sender(const struct owned_socket *socket, struc
 	owner->exec_id &= socket->is_given - 1ULL;
 }
 
-/* Others send when their timers and the acknowledgements say so, be it inside a tunnel of another protocol. */
+/*
+ * Sockets of other types also send when a timer or an acknowledgement says so, maybe in a tunnel of another protocol.
+ */
 static __always_inline bool sends_within_the_call(__u32 type)
 {
 	return type == SOCK_DGRAM || type == SOCK_RAW;
 }
 
-/* `owner` comes as noted, zeroed when there is none. The search among another's descriptors takes microseconds, once. */
+/*
+ * `owner`: as noted, zeroed if none is. If the current process sends, it becomes the owner here and in the table. The
+ * search among its descriptors takes microseconds, once for each change.
+ */
 static __always_inline void correct_sender(struct __sk_buff *skb, __u64 cookie, struct owner *owner)
 {
-	struct owned_socket socket = {.boundness = BOUND};
+	struct owned_socket socket = {.boundness = BOUND}, *known;
 	struct settings *settings = find_settings();
 	struct owner current = {};
 	struct sock *sk;
@@ -78,7 +86,11 @@ static __always_inline void correct_sender(struct __sk_buff *skb, __u64 cookie, 
 	if (!is_same_program(owner, &current))
 		hand_over_port(cookie, &current);
 	*owner = current;
+	known = bpf_map_lookup_elem(&sockets, &cookie);
+	if (known) /* all else stays as it is: has_left() needs the protocol to know whose the port is */
+		socket = *known;
 	socket.owner = current;
+	socket.is_given = 0;
 	socket.sk = (__u64)sk;
 	if (bpf_map_update_elem(&sockets, &cookie, &socket, BPF_ANY))
 		count(LOST_SOCKETS);

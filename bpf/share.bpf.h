@@ -1,20 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* How much each may have of something in a moment. */
+/* How many of something a program or a user may have in a moment: packets held, messages read, conversations begun. */
 #ifndef SHARE_BPF_H
 #define SHARE_BPF_H
 
 #include "maps.bpf.h"
 
-#define ANY_PROGRAM (~0ULL) /* no exec id grows so large */
-#define BEGINNERS (~1ULL)   /* of conversations; those below it are the kernel's and unknown ones' */
+/* In place of an exec id, which never grows so large. */
+#define ANY_PROGRAM (~0ULL)
+#define BEGINNERS (~1ULL) /* who begins conversations; the two ids below it: unknown programs, and the kernel */
 
-/* All users of containers have one together: one person may be any number of these (subuid(5)). */
+/* All users of containers have one share together: one person may be any number of these (subuid(5)). */
 static __always_inline __u32 share_of(__u32 uid)
 {
 	return uid < USERS_APART ? uid : USERS_APART;
 }
 
-/* Two at the same time may both begin a moment: then one packet more goes on. */
+/*
+ * Counts one more in this moment. False: there have been `most` already. If two CPUs begin a moment at the same time,
+ * one more than that may be let go on.
+ */
 static __always_inline bool has_place(const struct crowd_key *key, __u32 most)
 {
 	struct crowd first = {.moment = bpf_ktime_get_coarse_ns() / CROWD_MOMENT_NS, .count = 1};

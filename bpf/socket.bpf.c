@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Whose socket: noted under its cookie in the context of the very process that uses it, so that nothing has to be
- * looked for later. The newest user wins: a socket can be handed over (unix(7), SCM_RIGHTS). A connection that is known
- * to be denied is refused right here. These hooks never allow: what they miss, the verdict programs see as a packet.
+ * Whose a socket is: noted under its cookie in the context of the process that uses it, so that nothing has to be
+ * looked for later. The last user is the owner, since a socket can be handed over (unix(7), SCM_RIGHTS). A connection
+ * for which a denial is remembered is refused right here. These hooks never allow: the verdict programs judge what they
+ * let go on.
  */
 #include "conversation_end.bpf.h"
 #include "handover.bpf.h"
@@ -15,7 +16,7 @@ char LICENSE[] SEC("license") = "GPL";
 #define GO_ON 1
 #define REFUSE 0
 
-/* The settings when the socket is in the network namespace that is judged, else NULL. */
+/* NULL: the socket is not in the network namespace that is judged. */
 static __always_inline struct settings *find_settings_for(void *ctx)
 {
 	struct settings *settings = find_settings();
@@ -23,19 +24,19 @@ static __always_inline struct settings *find_settings_for(void *ctx)
 	return settings && bpf_get_netns_cookie(ctx) == settings->netns_cookie ? settings : NULL;
 }
 
-/* `known`: what was noted of it before, if anything. */
+/* `known`: what was noted of the socket before, or NULL. */
 static __always_inline void note_owner(__u64 cookie, struct owned_socket *known, const struct owner *owner)
 {
 	struct owned_socket socket = {.owner = *owner, .boundness = known ? known->boundness : BOUND};
 
 	if (known && is_same_owner(&known->owner, owner) && !known->is_given) {
-		if (known->syn) /* connect() comes here while no SYN is on its way (__inet_stream_connect()) */
+		if (known->syn) /* connect() runs the hook before it sends a SYN (__inet_stream_connect()) */
 			known->syn = SYN_HELD;
 		return;
 	}
 	if (known && known->boundness && !is_same_program(&known->owner, owner))
 		hand_over_port(cookie, owner);
-	if (known) { /* connect() on what is connected changes nothing but the owner */
+	if (known) { /* connect() on a connected socket changes nothing but the owner */
 		socket.sk = known->sk;
 		socket.watch = known->watch;
 		socket.is_tied = known->is_tied;
@@ -49,22 +50,22 @@ SEC("cgroup/sock_create")
 int on_sock_create(struct bpf_sock *ctx)
 {
 	__u64 cookie = bpf_get_socket_cookie(ctx);
-	struct owned_socket socket = {.sk = (__u64)ctx}; /* the socket itself (__cgroup_bpf_run_filter_sk()) */
+	struct owned_socket socket = {.sk = (__u64)ctx}; /* the struct sock (__cgroup_bpf_run_filter_sk()) */
 
 	if (!find_settings_for(ctx))
 		return GO_ON;
 	read_current(&socket.owner);
 	if (ctx->type != SOCK_RAW && (ctx->protocol == TCP || ctx->protocol == UDP))
 		socket.protocol = ctx->protocol;
-	if (bpf_map_update_elem(&sockets, &cookie, &socket, BPF_ANY)) /* nobody has used it yet: no look-up before */
+	if (bpf_map_update_elem(&sockets, &cookie, &socket, BPF_ANY)) /* a new socket: nothing was noted of it before */
 		count(LOST_SOCKETS);
 	return GO_ON;
 }
 
 /*
- * What is seen later of a released socket that sends within the call is held somewhere by now, and holds a part of
- * sk_wmem_alloc until it is freed (skb_set_owner_w()); 1 is the socket's own (sk_alloc()). The context is the socket
- * itself (__cgroup_bpf_run_filter_sk()).
+ * Whether a packet of a released socket may yet be seen. One that was sent within the call counts in sk_wmem_alloc
+ * until it is freed (skb_set_owner_w()), where 1 is the socket's own (sk_alloc()). The context is the struct sock
+ * (__cgroup_bpf_run_filter_sk()).
  */
 static __always_inline bool may_still_send(struct bpf_sock *ctx)
 {
@@ -98,14 +99,14 @@ int on_sock_release(struct bpf_sock *ctx)
 		return GO_ON;
 	may_be_bound = !socket || socket->boundness;
 	/*
-	 * A SYN that is still held has its owner in `flows`; a datagram may be one of many, and not all have been seen.
+	 * The owner of a SYN that is still held is in `flows`; that of a datagram may not be, if it was not judged yet.
 	 * Scoped, a packet may still come to the socket (scope.bpf.c).
 	 */
 	if (settings->is_scoped || (ctx->protocol != TCP && may_still_send(ctx)))
 		keep_released(cookie, socket);
 	if (ctx->protocol == UDP)
 		end_conversation(ctx, cookie);
-	/* Before its port goes: whoever notes that meanwhile knows no owner (scope.bpf.c). */
+	/* Before its port is forgotten: if scope.bpf.c notes the port meanwhile it finds no owner. */
 	bpf_map_delete_elem(&sockets, &cookie);
 	if (may_be_bound)
 		forget_listener(cookie);
@@ -113,8 +114,9 @@ int on_sock_release(struct bpf_sock *ctx)
 }
 
 /*
- * mptcp_bind() binds the first subflow, in the context of its caller; the kernel binds later ones when it likes
- * (__mptcp_subflow_connect()). Whoever has the program's socket open called; else nobody uses it, and its owner stays.
+ * `sk`: the program's socket of MPTCP, of which the kernel binds a subflow. mptcp_bind() binds the first in the context
+ * of its caller, and the kernel binds later ones at any time (__mptcp_subflow_connect()). So the current process is the
+ * caller if it has the program's socket open; else nobody uses the socket, and its owner stays.
  */
 static __always_inline void note_mptcp_binding(struct sock *sk, const struct listener_key *key)
 {
@@ -122,7 +124,7 @@ static __always_inline void note_mptcp_binding(struct sock *sk, const struct lis
 	struct owned_socket *known = bpf_map_lookup_elem(&sockets, &cookie);
 	struct owner owner = {};
 
-	if (!known) /* from before our start: user space looks for it */
+	if (!known) /* a socket from before the daemon's start: user space looks for its owner */
 		return;
 	owner = known->owner;
 	if (has_open(BPF_CORE_READ(sk, sk_socket))) {
@@ -142,7 +144,7 @@ static __always_inline void note_kernels_binding(struct bpf_sock *ctx, const str
 		note_kernel_listener(bpf_get_socket_cookie(ctx), key);
 }
 
-/* `key` comes with the local address and port; a socket of MPTCP (262) is one of TCP to the other side. */
+/* The caller sets address and port of `key`. For a subflow of MPTCP the protocol here is TCP. */
 static __always_inline int note_binding(struct bpf_sock *ctx, struct listener_key *key)
 {
 	struct settings *settings = find_settings_for(ctx);
@@ -183,8 +185,9 @@ int on_post_bind6(struct bpf_sock *ctx)
 }
 
 /*
- * The cookie of the socket that a program uses; 0: it is the kernel's own. mptcp_connect() runs the hook of its first
- * subflow, in the context of its caller; the kernel connects later ones when it likes. `cookie`: the subflow's.
+ * The cookie of the socket that a program uses; 0: none, the kernel connects a socket of its own. mptcp_connect() runs
+ * the hook for its first subflow in the context of its caller, and the kernel connects later ones at any time.
+ * `cookie`: of the socket that the hook runs for.
  */
 static __always_inline __u64 find_used(struct bpf_sock_addr *ctx, __u64 cookie)
 {
@@ -192,14 +195,14 @@ static __always_inline __u64 find_used(struct bpf_sock_addr *ctx, __u64 cookie)
 
 	if (!is_kernel_socket(sk) || is_handed_out(sk))
 		return cookie;
-	bpf_map_delete_elem(&sockets, &cookie); /* what was let go is another connection's (handshake.bpf.h) */
+	bpf_map_delete_elem(&sockets, &cookie); /* an earlier SYN of it may be noted as let go (handshake.bpf.h) */
 	whose = ctx->protocol == TCP ? find_mptcp_socket(sk) : NULL;
 	if (!whose || !has_open(BPF_CORE_READ(whose, sk_socket)))
 		return 0;
 	return BPF_CORE_READ(whose, __sk_common.skc_cookie.counter);
 }
 
-/* `key` comes with the remote address alone. */
+/* The caller sets the remote address of `key`. `owner` is filled in, unless nobody uses the socket. */
 static __always_inline int note_use(struct bpf_sock_addr *ctx, struct verdict_key *key, struct owner *owner, __u8 kind)
 {
 	struct settings *settings = find_settings_for(ctx);
@@ -209,7 +212,7 @@ static __always_inline int note_use(struct bpf_sock_addr *ctx, struct verdict_ke
 	if (!settings)
 		return GO_ON;
 	known = bpf_map_lookup_elem(&sockets, &cookie);
-	if (!known || !known->protocol) { /* else a program made it, which was seen */
+	if (!known || !known->protocol) { /* else a program was seen to make it: it is not the kernel's own */
 		cookie = find_used(ctx, cookie);
 		if (!cookie)
 			return GO_ON;
@@ -254,8 +257,8 @@ int on_connect6(struct bpf_sock_addr *ctx)
 }
 
 /*
- * A socket that sends without bind() got its port from inet_send_prepare() just before, which no bind hook sees, and
- * from now on anyone can send to it.
+ * A socket that sends without bind() got its port from inet_send_prepare() just before, without a hook. From now on any
+ * machine can send to that port, so it is noted.
  */
 static __always_inline int note_send(struct bpf_sock_addr *ctx, struct verdict_key *key)
 {
@@ -265,7 +268,7 @@ static __always_inline int note_send(struct bpf_sock_addr *ctx, struct verdict_k
 	int way = note_use(ctx, key, &owner, TRACE_SEND);
 	struct sock *sk;
 
-	if (!socket || ctx->protocol != UDP || !owner.pid) /* none was noted */
+	if (!socket || ctx->protocol != UDP || !owner.pid) /* no pid: nobody uses it, or it is not judged */
 		return way;
 	local.port = socket->src_port;
 	copy_v6(local.address, socket->src_ip6[0], socket->src_ip6[1], socket->src_ip6[2], socket->src_ip6[3]);

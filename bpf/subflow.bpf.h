@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The kernel's own sockets below one of MPTCP: no hook tells of their end. */
+/* Subflows of MPTCP, the kernel's own sockets below the program's: no hook tells when one is closed. */
 #ifndef SUBFLOW_BPF_H
 #define SUBFLOW_BPF_H
 
@@ -7,7 +7,7 @@
 
 #define MOST_SUBFLOWS 16
 
-/* Not inlined, nor static, so that the verifier goes through it once, not for each subflow. Always true. */
+/* Not static, so that the verifier checks it once and not for each subflow. Always true: it cannot return nothing. */
 __noinline bool forget_subflow(__u64 cookie)
 {
 	bpf_map_delete_elem(&sockets, &cookie);
@@ -16,9 +16,9 @@ __noinline bool forget_subflow(__u64 cookie)
 }
 
 /*
- * What was noted of a socket that a program closes, if it is one of MPTCP, for its subflows. They have a port where user
- * space found it (kernel/seed.py): sock_diag shows a subflow, not the program's socket. A path that ended before, under a
- * connection that went on, is left to the table.
+ * When a program closes a socket of MPTCP: forgets what is noted under the cookies of its subflows. A port is noted so
+ * where user space found it (kernel/seed.py), since sock_diag shows subflows and not the program's socket. A subflow
+ * that was closed earlier, while the connection went on, stays until the table evicts it.
  */
 static __always_inline void forget_subflows(struct bpf_sock *ctx)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * "Allowed?" and "denied?", asked by netfilter (iptables -m bpf --object-pinned) for each SYN and each packet that is not
- * TCP; of each other packet of TCP on its way out, whether it is to be shown. What is not remembered is a miss: the flow
- * is written down with its owner, so that user space can join the queued packet to it.
+ * What netfilter asks (iptables -m bpf --object-pinned): of each SYN and each packet that is not TCP whether it is
+ * allowed, and whether it is denied; of each other TCP packet that leaves whether it is to be shown. If no verdict is
+ * remembered it is a miss: the owner is noted for the flow, so that user space can tell whose the queued packet is.
  */
 #include "escape.bpf.h"
 #include "handshake.bpf.h"
@@ -13,7 +13,7 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* User space reads questions for names that were allowed, and wants to know who asked. */
+/* Notes who asks, of an allowed question for a name: user space reads it. */
 static __always_inline void keep_message_flow(const struct question *question)
 {
 	struct flow *flow;
@@ -38,8 +38,8 @@ static __always_inline int is_allowed(struct __sk_buff *skb, __u8 direction)
 	if (!settings || !read_question(skb, direction, &question))
 		return 0;
 	/*
-	 * What comes in of IPv6 comes as it was sent, in fragments: only the first has ports and is judged, and without
-	 * it none of the others is delivered. Two that overlap end the packet (RFC 5722; ip6_frag_queue() in
+	 * IPv6 packets come in as they were sent, in fragments. Only the first has ports and is judged: without it none
+	 * of the others is delivered. If two overlap, all are dropped (RFC 5722; ip6_frag_queue() in
 	 * net/ipv6/reassembly.c).
 	 */
 	if (direction == INBOUND && question.is_headless)
@@ -54,7 +54,7 @@ static __always_inline int is_allowed(struct __sk_buff *skb, __u8 direction)
 	if (settings->is_scoped && is_of_others(skb, &question))
 		return 1;
 	verdict = find_verdict_for(skb, settings, &question);
-	/* Before its watch, which is noted at a socket: of a subflow of MPTCP none is known until then. */
+	/* Before begin_watch(), which needs an entry in `sockets`: that of a subflow of MPTCP is made here. */
 	if (direction == OUTBOUND && (verdict == VERDICT_ALLOW || is_provisional(verdict)))
 		is_first = note_let_go(skb, &question);
 	switch (verdict) {
@@ -95,6 +95,7 @@ static __always_inline int is_denied(struct __sk_buff *skb, __u8 direction)
 	if (verdict != VERDICT_DENY && !is_cut(&question) && (verdict != VERDICT_NONE || !is_given_up(skb, &question)))
 		return 0;
 	note_denial(settings);
+	forget_passing(direction);
 	count(HITS_DENIED);
 	return 1;
 }
@@ -123,21 +124,21 @@ int in_denied(struct __sk_buff *skb)
 	return is_denied(skb, INBOUND);
 }
 
-/* Is nothing to be asked about it? */
+/* Does it go on in a conversation, so that no other rule need be asked? */
 SEC("socket")
 int in_going(struct __sk_buff *skb)
 {
 	return note_passing(skb, INBOUND, is_going(skb));
 }
 
-/* From what was asked out there: a DNS answer is read before it is delivered. */
+/* Does it come from a remote that was asked? A DNS answer is read before it is delivered. */
 SEC("socket")
 int in_answer(struct __sk_buff *skb)
 {
 	return is_answer(skb);
 }
 
-/* A SYN+ACK to what was not let go. One that makes no sense is refused as well. */
+/* Is it a SYN+ACK to a SYN that was not let go? So is a malformed one. */
 SEC("socket")
 int in_unasked(struct __sk_buff *skb)
 {
@@ -155,7 +156,7 @@ int in_unasked(struct __sk_buff *skb)
 	return 1;
 }
 
-/* User space wants to know whose the packet is. */
+/* Notes whose the packet is, for user space. Always 1. */
 static __always_inline int show(struct __sk_buff *skb, struct question *question)
 {
 	struct flow *flow = bpf_map_lookup_elem(&flows, &question->flow);
@@ -168,7 +169,7 @@ static __always_inline int show(struct __sk_buff *skb, struct question *question
 	return 1;
 }
 
-/* To an address of this machine, by way of another one: nothing else is to be done with it. */
+/* Does it leave this machine, though it is to one of its addresses? Then it is dropped. */
 SEC("socket")
 int out_astray(struct __sk_buff *skb)
 {
@@ -183,8 +184,8 @@ int out_astray(struct __sk_buff *skb)
 }
 
 /*
- * Is it to be shown, of a connection that is there? For TCP alone, and for each of its packets: most carry nothing, or
- * their socket tells. What is led elsewhere, not opened, or may be astray by now, is shown to be dropped.
+ * Is a TCP packet that is no SYN to be shown? Asked of each: most carry no data, or their socket tells. Also true for
+ * packets that the rules behind drop or judge: led elsewhere, of a connection that was not let go, astray, or strayed.
  */
 SEC("socket")
 int out_stream(struct __sk_buff *skb)
@@ -217,7 +218,7 @@ int out_unopened(struct __sk_buff *skb)
 	return is_unopened(skb);
 }
 
-/* It leaves by another interface than its verdict is for: it is judged again. */
+/* Does it leave by another interface than its verdict is for? Then it is judged again. */
 SEC("socket")
 int out_strayed(struct __sk_buff *skb)
 {
@@ -225,8 +226,8 @@ int out_strayed(struct __sk_buff *skb)
 }
 
 /*
- * The same for the first packet: a datagram, or a SYN that carries data (RFC 7413). A watch outlives the verdict that
- * began it: what is not allowed any more, or is another program's by now, is to be judged, not read.
+ * Is a datagram, or a SYN with data (RFC 7413), to be read? A watch outlives the verdict that began it: a packet that
+ * is allowed no more, or is another program's by now, must be judged and not read.
  */
 SEC("socket")
 int out_watched(struct __sk_buff *skb)
@@ -247,7 +248,7 @@ int out_watched(struct __sk_buff *skb)
 	return show(skb, &question);
 }
 
-/* Has it to wait until it was read, also while nobody reads? So has what user space is to drop. */
+/* Must it wait until it was read, even while no daemon lives? So must a packet that the daemon is to drop. */
 SEC("socket")
 int out_guarded(struct __sk_buff *skb)
 {
@@ -261,14 +262,14 @@ int out_guarded(struct __sk_buff *skb)
 	return watch && watch->state == WATCH_GUARDED;
 }
 
-/* Is there a reason to go through the rules for what leaves? They take longer than all that most packets are asked. */
+/* Must it go through the rules for what leaves? They take longer than everything else that most packets are asked. */
 SEC("socket")
 int out_leaves(struct __sk_buff *skb)
 {
 	struct settings *settings = find_settings();
-	bool is_allowed = was_passing(skb, OUTBOUND);
+	bool was_just_allowed = was_passing(skb, OUTBOUND);
 
-	return !settings || (!is_allowed && was_denied_lately(settings)) || may_be_message(skb);
+	return !settings || (!was_just_allowed && was_denied_lately(settings)) || may_be_message(skb);
 }
 
 SEC("socket")
@@ -277,14 +278,14 @@ int out_escaped(struct __sk_buff *skb)
 	return has_escaped(skb, OUTBOUND);
 }
 
-/* It is refused: may a reset not be heard of? */
+/* Is it to be refused by ICMP, since a reset may not be heard? */
 SEC("socket")
 int out_unheard(struct __sk_buff *skb)
 {
 	return is_reset_lost(skb);
 }
 
-/* It is denied, and what refuses it comes to this machine. */
+/* Is its source this machine's, so that what refuses it stays here? */
 SEC("socket")
 int out_ours(struct __sk_buff *skb)
 {

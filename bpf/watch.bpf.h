@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Connections that were allowed without a name: what they send is shown to user space until it has read the name that
- * they say themselves (TLS, QUIC), or that they say none. A packet that user space has read and let go has a mark.
+ * Connections that were allowed though their remote has no name: what they send is shown to user space until it has
+ * read the remote's name in it (TLS, QUIC), or seen that there is none. A packet that user space has read and let go
+ * has a mark.
  */
 #ifndef WATCH_BPF_H
 #define WATCH_BPF_H
@@ -17,7 +18,7 @@ static __always_inline bool is_read(const struct __sk_buff *skb)
 	return skb->mark & READ_MARK;
 }
 
-/* A datagram that is empty tells something too: that it is no QUIC. */
+/* An empty datagram counts as well: it tells that this is no QUIC. */
 static __always_inline bool has_payload(struct __sk_buff *skb, const struct question *question)
 {
 	__u8 words;
@@ -29,7 +30,7 @@ static __always_inline bool has_payload(struct __sk_buff *skb, const struct ques
 	return question->transport + (words >> 4) * 4 < skb->len;
 }
 
-/* Of TCP, without more than its header: seen at a glance, where no extension header is in between. */
+/* Whether a TCP segment has no data. Told by three reads; false for one behind an extension header. */
 static __always_inline bool is_bare_segment(struct __sk_buff *skb)
 {
 	__u32 at = sizeof(struct ipv6_header);
@@ -63,6 +64,7 @@ static __always_inline struct watch *find_watch(const struct question *question)
 	return bpf_map_lookup_elem(&watched, &key);
 }
 
+/* Whether user space has ended the connection, since a rule denies the name that it read. */
 static __always_inline bool is_cut(const struct question *question)
 {
 	struct watch *watch;
@@ -73,6 +75,7 @@ static __always_inline bool is_cut(const struct question *question)
 	return watch && watch->state == WATCH_CUT;
 }
 
+/* False: there was no room, so nothing of it will be read. */
 static __always_inline bool write_watch(const struct question *question, enum watch_state state)
 {
 	struct watch watch = {.state = state};
@@ -85,14 +88,14 @@ static __always_inline bool write_watch(const struct question *question, enum wa
 	return false;
 }
 
-/* What comes is a stream of its own, even if the socket had one before, between the same ends too. */
+/* A new connection is let go: its stream is read from the start, even if an earlier one of its socket was read. */
 static __always_inline void begin_stream(struct __sk_buff *skb, const struct question *question, enum watch_state state)
 {
 	struct owned_socket *socket = bpf_map_lookup_elem(&sockets, &question->whose.cookie);
 	struct watch_key key = {};
 
 	if (!socket) {
-		if (!is_closed(skb->sk)) /* else it will send no more: nothing is lost */
+		if (!is_closed(skb->sk)) /* a closed one sends no more: nothing is lost */
 			count(LOST_WATCHES);
 		return;
 	}
@@ -104,8 +107,8 @@ static __always_inline void begin_stream(struct __sk_buff *skb, const struct que
 }
 
 /*
- * Whether the packet may go on at once: a SYN, or what belongs to a connection that was read to the end. A SYN may carry
- * data (RFC 7413), and comes here again once that was read: then it begins no stream any more (`is_first`).
+ * Whether the packet may go on at once: a SYN without data, or what belongs to a connection that is read no more. A SYN
+ * with data (RFC 7413) comes here again once that was read, and then begins no stream (`is_first` is false).
  */
 static __always_inline bool begin_watch(struct __sk_buff *skb, struct question *question, enum verdict verdict,
 					bool is_first)
@@ -126,8 +129,8 @@ static __always_inline bool begin_watch(struct __sk_buff *skb, struct question *
 }
 
 /*
- * Whether a packet of a stream is to be shown. What is written down here outlives the socket. One that was held may be of
- * the stream before, and comes by once more when that was read.
+ * Whether a packet of a stream is to be shown. The entry in `watched` outlives the socket. A packet that was held may
+ * be of an earlier stream of the socket, so only one to the remote of the last SYN ends the watch at the socket.
  */
 static __always_inline bool is_stream_watched(const struct question *question, struct owned_socket *socket)
 {

@@ -15,13 +15,13 @@ pytestmark = [pytest.mark.privileged]
 
 # Says its port, takes what comes there once, leaves it for a line, and keeps its socket for another.
 LEAVE_PORT = """
-import ctypes, socket, sys
+import ctypes, os, signal, socket, sys
 way, *remote = sys.argv[1:]
 leaver = socket.socket(socket.AF_INET, socket.SOCK_STREAM if way == "listen" else socket.SOCK_DGRAM)
 if way == "listen":
     leaver.bind(("", 0))
     leaver.listen()
-elif way == "bind":
+elif way in ("bind", "worker"):
     leaver.bind(("", 0))
 elif way == "send":
     leaver.sendto(b"x", ("127.0.0.1", 9))
@@ -31,10 +31,22 @@ else:
 print(leaver.getsockname()[1], flush=True)
 leaver.accept() if way == "listen" else leaver.recv(100)
 sys.stdin.readline()
+worker = 0
+if way == "worker":  # a child that sends by it without a hook, and lives on
+    leaver.connect(("127.0.0.1", 9))
+    read, write = os.pipe()
+    worker = os.fork()
+    if not worker:
+        leaver.send(b"x")
+        os.write(write, b"x")
+        signal.pause()
+    os.read(read, 1)
 assert not ctypes.CDLL(None).connect(leaver.fileno(), bytes(16), 16)
 assert way == "listen" or not leaver.getsockname()[1]
 print("left", flush=True)
 sys.stdin.readline()
+if worker:
+    os.kill(worker, signal.SIGKILL)
 """
 # Gets its port where no hook tells (inet_csk_listen_start()).
 LISTEN = """
@@ -77,7 +89,7 @@ def leaver(stage: Stage, way: str, *remote: str) -> Iterator[subprocess.Popen[st
     process.communicate("\n", timeout=WAIT_S)
 
 
-@pytest.mark.parametrize("way", ["bind", "send", "listen"])
+@pytest.mark.parametrize("way", ["bind", "worker", "send", "listen"])
 def test_a_second_user_gets_the_port_that_an_honest_socket_left(stage: Stage, way: str) -> None:
     kind, evil = ("tcp", LISTEN) if way == "listen" else ("udp", TAKE_PORT)
     program = stage.folder / "take_port.py"

@@ -1,4 +1,4 @@
-"""accept.bpf.c: whose a socket that listens is once somebody takes a connection from it."""
+"""accept.bpf.c: a process that accepts a connection becomes the owner of the listening socket."""
 
 import subprocess
 from pathlib import Path
@@ -14,9 +14,9 @@ from tinysnitch.kernel.bpf_programs import BpfPrograms
 pytestmark = pytest.mark.privileged
 
 NOBODY = 65534
-DESCRIPTORS = 1024  # looked at: bpf/owner.bpf.h
+DESCRIPTORS = 1024  # of a process, that are searched: bpf/owner.bpf.h
 CLOSING = Path(__file__).parents[1] / "evasion" / "programs" / "closing.c"
-ROUNDS = 300_000  # a second; the first that comes through is among the first thousands
+ROUNDS = 300_000  # take a second; without the check one of the first thousands succeeds
 LOCAL = pytest.mark.parametrize(
     ("family", "bound", "address"),
     [
@@ -38,21 +38,21 @@ class Server:
         self.agent.call("listen", self.handle)
 
     def owner(self) -> tuple[int, int]:
-        """pid and uid, as both tables have them."""
+        """pid and uid of the owner; (0, 0) unless both tables have the same."""
         owner = self._programs.find_owner(self._cookie)
         listener = find_listener(self._programs, TCP, self.port, self._bound)
         return (owner.pid, owner.uid) if owner and listener and listener.owner == owner else (0, 0)
 
 
 def connect(agent: Agent, family: str, address: str, port: int) -> int:
-    """Its handle."""
+    """The handle of the connected socket."""
     handle, _cookie = agent.call("open_socket", family, "SOCK_STREAM")
     assert agent.call("connect", handle, address, port) == ""
     return int(handle)
 
 
 @LOCAL
-def test_it_is_of_who_accepts(
+def test_a_process_that_accepts_becomes_the_owner(
     place: BpfPlace, programs: BpfPrograms, agent: Agent, family: str, bound: str, address: str
 ) -> None:
     server = Server(place, programs, family, bound)
@@ -63,10 +63,10 @@ def test_it_is_of_who_accepts(
 
 
 @pytest.mark.parametrize("is_beyond", [False, True])
-def test_who_asks_for_the_remote_of_a_connection_does_not_listen(
+def test_a_process_that_asks_for_the_remote_does_not_become_the_owner(
     place: BpfPlace, programs: BpfPrograms, agent: Agent, *, is_beyond: bool
 ) -> None:
-    """As those do that a server hands its connections to; also with more descriptors than are looked at."""
+    """So does a worker that a server hands its connections to. Also with more descriptors than are searched."""
     server = Server(place, programs, "AF_INET", "0.0.0.0")
     connect(agent, "AF_INET", "127.0.0.1", server.port)
     accepted = server.agent.call("accept", server.handle)
@@ -76,10 +76,10 @@ def test_who_asks_for_the_remote_of_a_connection_does_not_listen(
     assert server.owner() == (server.agent.pid, 0)
 
 
-def test_who_closes_a_connection_while_it_asks_does_not_listen(
+def test_a_connection_closed_while_its_remote_is_asked_for_is_not_taken_for_an_accepted_one(
     place: BpfPlace, programs: BpfPrograms, agent: Agent, tmp_path: Path
 ) -> None:
-    """The kernel answers for a socket that its process has no more: as if it were being accepted."""
+    """Another thread closes it during getpeername(): it has no descriptor then, as one that is being accepted."""
     subprocess.run(
         ["gcc", "-O1", "-Wall", "-Wextra", "-Werror", "-pthread", "-o", tmp_path / "it", CLOSING], check=True
     )
@@ -90,12 +90,12 @@ def test_who_closes_a_connection_while_it_asks_does_not_listen(
     assert server.owner() == (server.agent.pid, 0)
 
 
-def test_of_workers_that_run_the_same_as_the_same_user_none_replaces_the_other(
+def test_a_worker_of_the_same_program_and_user_does_not_replace_the_owner(
     place: BpfPlace, programs: BpfPrograms, agent: Agent
 ) -> None:
     server = Server(place, programs, "AF_INET", "0.0.0.0")
     server.agent.call("accept_as", server.handle, 0)
     client = connect(agent, "AF_INET", "127.0.0.1", server.port)
-    assert agent.call("receive", client) == "x"  # the worker has asked whose the other end is
+    assert agent.call("receive", client) == "x"  # by now the worker has accepted
     assert server.owner() == (server.agent.pid, 0)
     server.agent.call("end_children")

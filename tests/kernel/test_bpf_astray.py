@@ -1,4 +1,4 @@
-"""astray.bpf.h: what is an address of this machine, where its table does not say so. (What leaves by which interface:
+"""astray.bpf.h: which addresses are this machine's. (Which packets leave by which interface:
 tests/evasion/test_astray.py.)"""
 
 import socket
@@ -22,7 +22,7 @@ OTHER = "2001:db8::2"  # beyond the link
 
 @pytest.fixture
 def led_out(place: BpfPlace, programs: BpfPrograms, agent: Agent) -> int:
-    """A socket all of whose packets leave by a link."""
+    """A socket that is bound to an interface, by which all its packets leave."""
     add_link(place, "2001:db8::1/64")
     place.run("ip", "-6", "route", "add", "default", "dev", "veth0")
     place.run("ip", "neigh", "add", OTHER, "lladdr", "02:00:00:00:00:01", "dev", "veth0")
@@ -42,7 +42,7 @@ def is_astray(programs: BpfPrograms, agent: Agent, handle: int, address: str) ->
 def test_the_address_of_loopback_is_ours_whatever_the_table_says(
     place: BpfPlace, programs: BpfPrograms, agent: Agent, led_out: int, address: str, *, is_ours: bool
 ) -> None:
-    """It may have been taken from the interface."""
+    """Root may have removed it from the interface."""
     place.run("ip", "-6", "address", "delete", "::1/128", "dev", "lo")
     programs.set_generation(programs.generation + 1, frozenset())
     assert is_astray(programs, agent, led_out, address) == is_ours
@@ -52,7 +52,7 @@ def test_the_address_of_loopback_is_ours_whatever_the_table_says(
 def test_addresses_are_ours_until_they_are_left_out(
     programs: BpfPrograms, agent: Agent, led_out: int, epochs_ahead: int, *, is_ours: bool
 ) -> None:
-    """Those of the next epoch are written before it begins."""
+    """Addresses are written with the number of the next epoch before that begins."""
     with (
         closing(Map(programs.maps_dir / "settings", Struct("=I"), SETTINGS.struct)) as settings,
         closing(Map(programs.maps_dir / "own_addresses", OWN_KEY.struct, Struct("=I"))) as addresses,

@@ -19,7 +19,7 @@ BOUND = 1  # enum boundness of bpf/tinysnitch.h
 def test_a_port_is_handed_over_while_others_come_and_go_and_the_last_takes_it_along(
     place: BpfPlace, programs: BpfPrograms, agent: Agent
 ) -> None:
-    """An entry that stayed would be there for good; of one that went early somebody would be in no table."""
+    """A lost count would leave an entry for good, or remove one while a socket still has the port."""
     handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
     agent.call("reuse_address", handle)
     agent.call("bind", handle, LOCAL, PORT)
@@ -33,8 +33,8 @@ def test_a_port_is_handed_over_while_others_come_and_go_and_the_last_takes_it_al
     assert find_listener(programs, UDP, PORT, parse_address(LOCAL)) is None
 
 
-def test_who_got_a_socket_that_was_forgotten_has_not_used_it(programs: BpfPrograms, agent: Agent) -> None:
-    """What of it is held, or sent again, may be another's. And it takes its port along."""
+def test_the_new_owner_of_a_forgotten_socket_has_not_used_it(programs: BpfPrograms, agent: Agent) -> None:
+    """A packet of it that is held, or sent again, may be the earlier owner's. At its end the port is forgotten."""
     handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
     agent.call("bind", handle, LOCAL, PORT)
     forget_socket(programs, cookie)

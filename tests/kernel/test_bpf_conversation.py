@@ -1,4 +1,4 @@
-"""conversation.bpf.h: what answers what was allowed passes, and nothing else. Asked by real iptables rules."""
+"""conversation.bpf.h: an answer to what was allowed passes, and nothing else. Asked by real iptables rules."""
 
 import socket
 import struct
@@ -24,7 +24,7 @@ UDPLITE = 136
 
 
 def judge(place: BpfPlace, programs: BpfPrograms, chain: str, *match: str) -> None:
-    """What is not allowed is dropped, of the packets that match; in the other chain all are judged and none dropped."""
+    """Drops packets that match and are not allowed; in the other chain all are judged and none is dropped."""
     for iptables in ("iptables", "ip6tables"):
         for each, way in (("OUTPUT", "out"), ("INPUT", "in")):
             narrowed = match if each == chain else ()
@@ -44,7 +44,7 @@ def key_of_conversation(flow: Flow) -> tuple[bytes, bytes, int, int, int, int, i
 
 @pytest.mark.parametrize(("family", "address"), FAMILIES)
 @pytest.mark.parametrize("is_allowed", [True, False])
-def test_an_answer_comes_in_to_who_was_allowed_to_ask(
+def test_an_answer_comes_in_if_the_question_was_allowed(
     place: BpfPlace, programs: BpfPrograms, agent: Agent, server: Agent, family: str, address: str, is_allowed: bool
 ) -> None:
     judge(place, programs, "INPUT", "-p", "udp", "--dport", str(LOCAL_PORT))
@@ -57,7 +57,9 @@ def test_an_answer_comes_in_to_who_was_allowed_to_ask(
     assert agent.hears(handle, expected=is_allowed) == is_allowed
 
 
-def test_nobody_else_answers(place: BpfPlace, programs: BpfPrograms, agent: Agent, server: Agent) -> None:
+def test_a_packet_from_another_port_is_no_answer(
+    place: BpfPlace, programs: BpfPrograms, agent: Agent, server: Agent
+) -> None:
     judge(place, programs, "INPUT", "-p", "udp", "--dport", str(LOCAL_PORT))
     other, _cookie = open_bound(server, "AF_INET", "SOCK_DGRAM", "127.0.0.1", PORT + 1)
     handle, cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
@@ -96,8 +98,8 @@ def test_an_answer_is_for_any_socket_of_the_same_program_and_user(
     assert agent.hears(handle, expected=uid == 0) == (uid == 0)
 
 
-def test_who_is_not_known_is_not_the_same_as_another_who_is_not(place: BpfPlace) -> None:
-    """Both were there before us."""
+def test_two_unknown_programs_are_not_taken_for_the_same(place: BpfPlace) -> None:
+    """Both processes were there before the programs were loaded."""
     unknown, server = place.start_agent(), place.start_agent()
     programs = place.load()
     judge(place, programs, "INPUT", "-p", "udp", "--dport", str(LOCAL_PORT))
@@ -111,7 +113,7 @@ def test_who_is_not_known_is_not_the_same_as_another_who_is_not(place: BpfPlace)
     assert not unknown.hears(handle, expected=False)
 
 
-def test_a_server_may_answer_also_from_another_socket_and_its_heir_may_not(
+def test_a_server_may_answer_from_another_socket_and_another_program_may_not(
     place: BpfPlace, programs: BpfPrograms, agent: Agent, server: Agent
 ) -> None:
     judge(place, programs, "OUTPUT", "-p", "udp", "--sport", str(PORT))
@@ -129,7 +131,7 @@ def test_a_server_may_answer_also_from_another_socket_and_its_heir_may_not(
         who.call("close", listening)
 
 
-def test_who_has_the_port_by_now_does_not_answer_what_came_to_nobody(
+def test_a_packet_that_came_to_no_program_is_not_answered_unasked_by_one_that_binds_the_port_later(
     place: BpfPlace, programs: BpfPrograms, conversations: Map, server: Agent
 ) -> None:
     judge(place, programs, "OUTPUT", "-p", "udp", "--sport", str(LOCAL_PORT))
@@ -143,7 +145,7 @@ def test_who_has_the_port_by_now_does_not_answer_what_came_to_nobody(
 
 @pytest.mark.parametrize(("family", "address"), [*FAMILIES, ("AF_INET6", "::ffff:127.0.0.1")])
 @pytest.mark.parametrize("is_connected", [True, False])
-def test_a_conversation_ends_with_the_socket_that_had_no_other(
+def test_a_conversation_ends_with_its_socket_if_that_was_connected(
     place: BpfPlace,
     programs: BpfPrograms,
     conversations: Map,
@@ -168,7 +170,7 @@ def test_a_conversation_ends_with_the_socket_that_had_no_other(
 
 
 def begin_many(programs: BpfPrograms, agent: Agent, handle: int, cookie: int, crowded: Map) -> Flow:
-    """Until one is put aside; that one."""
+    """Begins 1000 conversations; returns the first that was put into the other table."""
     flows = [msgspec.structs.replace(make_flow(UDP, "127.0.0.1"), remote_port=port) for port in range(2000, 3000)]
     for flow in flows:
         allow(programs, agent, cookie, flow)
@@ -176,7 +178,7 @@ def begin_many(programs: BpfPrograms, agent: Agent, handle: int, cookie: int, cr
     return next(flow for flow in flows if crowded.find(*key_of_conversation(flow)))
 
 
-def test_who_begins_many_is_answered_from_a_table_of_their_own(
+def test_conversations_of_a_user_who_begins_many_are_in_a_table_of_their_own(
     place: BpfPlace, programs: BpfPrograms, conversations: Map, crowded: Map, agent: Agent, server: Agent
 ) -> None:
     judge(place, programs, "INPUT", "-p", "udp", "--dport", str(LOCAL_PORT))
@@ -188,10 +190,10 @@ def test_who_begins_many_is_answered_from_a_table_of_their_own(
     assert agent.hears(handle, expected=True)
 
 
-def test_what_one_direction_has_too_much_of_is_nothing_to_the_other(
+def test_too_many_conversations_in_one_direction_take_no_room_of_the_other(
     place: BpfPlace, programs: BpfPrograms, conversations: Map, crowded: Map, agent: Agent, server: Agent
 ) -> None:
-    """What comes in is not theirs to choose."""
+    """A program cannot choose what comes in."""
     judge(place, programs, "INPUT", "-p", "udp", "--dport", str(PORT))
     handle, cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
     begin_many(programs, agent, handle, cookie, crowded)
@@ -217,7 +219,7 @@ def test_a_conversation_that_is_not_the_sockets_own_stays(
     assert conversations.find(*key)
 
 
-# Below 0: another CPU saw a packet of it after this one had read the clock. A busy machine takes a while to send one.
+# An age below 0: another CPU saw a packet after this one had read the clock. Some seconds are left for a busy machine.
 @pytest.mark.parametrize(
     ("age_s", "is_answered", "passes"),
     [(-60, 1, True), (24, 0, True), (31, 0, False), (114, 1, True), (121, 1, False)],
@@ -236,7 +238,7 @@ def test_a_conversation_ends_when_nothing_was_said_for_long(
     judge(place, programs, "INPUT", "-p", "udp", "--dport", str(LOCAL_PORT))
     listening, _cookie = open_bound(server, "AF_INET", "SOCK_DGRAM", "127.0.0.1", PORT)
     handle, cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
-    # A machine may have booted less than that ago: the kernel's difference wraps all the same.
+    # Modulo 2**64, as the kernel computes: the machine may have booted less than that ago.
     seen_ns = (time.monotonic_ns() - age_s * S) % 2**64
     key = key_of_conversation(make_flow(UDP, "127.0.0.1"))
     assert conversations.write(key, (cookie, 1, seen_ns, 0, 0, 0, 0, structs.OUTBOUND, is_answered, 0, 0, 0, 0))
@@ -251,7 +253,7 @@ def test_a_conversation_ends_when_nothing_was_said_for_long(
     ("is_answered", "age_s", "other_rules", "other_pid", "passes"),
     [(1, 60, 1, 1, True), (0, 0, 0, 0, True), (0, 2, 0, 0, False), (0, 0, 1, 0, False), (0, 0, 0, 1, False)],
 )
-def test_who_began_goes_on_unasked_after_an_answer_and_for_a_moment(
+def test_more_packets_pass_unjudged_after_an_answer_and_for_a_second(
     place: BpfPlace,
     programs: BpfPrograms,
     conversations: Map,
@@ -308,7 +310,7 @@ def test_an_echo_is_answered_by_a_reply_and_not_by_a_question(
 
 
 @pytest.mark.parametrize("shares", [True, False])
-def test_while_ports_are_lost_answers_are_for_who_is_alone_on_its_port(
+def test_while_ports_are_lost_answers_come_only_to_a_socket_alone_on_its_port(
     place: BpfPlace, programs: BpfPrograms, conversations: Map, agent: Agent, server: Agent, *, shares: bool
 ) -> None:
     judge(place, programs, "INPUT", "-p", "udp", "--dport", str(LOCAL_PORT))
@@ -327,7 +329,7 @@ def test_while_ports_are_lost_answers_are_for_who_is_alone_on_its_port(
 def test_ports_tell_conversations_apart_also_where_rules_know_none(
     place: BpfPlace, programs: BpfPrograms, conversations: Map, agent: Agent
 ) -> None:
-    """UDP-Lite, as SCTP and DCCP, has them where UDP has them (RFC 3828)."""
+    """UDP-Lite, like SCTP and DCCP, has its ports at the same place as UDP (RFC 3828)."""
     judge(place, programs, "OUTPUT", "-p", str(UDPLITE))
     raw, cookie = agent.call("open_socket", "AF_INET", "SOCK_RAW", UDPLITE)
     local = parse_address("127.0.0.1")
@@ -337,7 +339,7 @@ def test_ports_tell_conversations_apart_also_where_rules_know_none(
     assert not conversations.find(local, local, 0, 0, UDPLITE, 0, 0)
 
 
-def test_tcp_has_none(place: BpfPlace, programs: BpfPrograms, conversations: Map, agent: Agent) -> None:
+def test_tcp_has_no_conversations(place: BpfPlace, programs: BpfPrograms, conversations: Map, agent: Agent) -> None:
     judge(place, programs, "OUTPUT", "-p", "tcp", "--dport", str(PORT))
     handle, cookie = open_bound(agent, "AF_INET", "SOCK_STREAM", "127.0.0.1")
     flow = make_flow(socket.IPPROTO_TCP, "127.0.0.1")

@@ -1,4 +1,4 @@
-"""crowd.bpf.c: how many packets of whom go on to the queue, while user space does not keep up."""
+"""crowd.bpf.c: how many packets of each program and user go on to the queue, while user space does not keep up."""
 
 import re
 import time
@@ -6,6 +6,7 @@ import time
 import pytest
 
 from tests.kernel.bpf_place import Agent, BpfPlace
+from tests.kernel.packet_run import make_udp, run_on_packet
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 from tinysnitch.kernel.bpf_structs import CROWD_MOMENT_NS
 
@@ -36,11 +37,11 @@ def count_unread(programs: BpfPrograms) -> int:
 
 
 def count_moments(began_ns: int) -> int:
-    """That may have begun since; the clock of the kernel's side is coarse."""
+    """How many moments may have begun since; the clock of the kernel's side is coarse."""
     return time.monotonic_ns() // CROWD_MOMENT_NS - began_ns // CROWD_MOMENT_NS + 2
 
 
-def test_while_user_space_keeps_up_all_go_on(asked: BpfPrograms, agent: Agent) -> None:
+def test_while_user_space_keeps_up_nothing_is_dropped(asked: BpfPrograms, agent: Agent) -> None:
     send(agent, MANY)
     assert count_lost(asked) == 0
 
@@ -53,7 +54,7 @@ def test_a_program_has_a_quarter_of_its_users_share(asked: BpfPrograms, agent: A
     assert MANY - 2 * moments <= count_lost(asked) < MANY
 
 
-def test_what_one_has_too_much_of_keeps_nobody_else_from_the_queue(
+def test_a_program_that_sends_too_much_keeps_no_other_from_the_queue(
     place: BpfPlace, asked: BpfPrograms, agent: Agent
 ) -> None:
     asked.limit_crowds(8)
@@ -65,7 +66,7 @@ def test_what_one_has_too_much_of_keeps_nobody_else_from_the_queue(
     assert count_lost(asked) == before
 
 
-def test_any_number_of_programs_has_no_more_than_their_user(place: BpfPlace, asked: BpfPrograms, agent: Agent) -> None:
+def test_any_number_of_programs_have_no_more_than_their_user(place: BpfPlace, asked: BpfPrograms, agent: Agent) -> None:
     asked.limit_crowds(1)
     others = [agent, *(place.start_agent() for _ in range(3))]
     began_ns = time.monotonic_ns()
@@ -80,7 +81,7 @@ def test_any_number_of_programs_has_no_more_than_their_user(place: BpfPlace, ask
 def test_all_users_of_containers_have_no_more_than_one_user(
     asked: BpfPrograms, agent: Agent, first_uid: int, is_together: bool
 ) -> None:
-    """One person may be any number of these."""
+    """One person may have any number of these."""
     asked.limit_crowds(1)
     handle, _cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
     began_ns = time.monotonic_ns()
@@ -90,7 +91,7 @@ def test_all_users_of_containers_have_no_more_than_one_user(
     assert count_lost(asked) == 0 if not is_together else count_lost(asked) >= MANY - moments
 
 
-def test_no_more_is_told_of_the_link_than_it_has_to_say(place: BpfPlace, programs: BpfPrograms, agent: Agent) -> None:
+def test_names_of_the_link_are_read_up_to_a_limit(place: BpfPlace, programs: BpfPrograms, agent: Agent) -> None:
     told = ["-m", "bpf", "--object-pinned", str(programs.program_path("in_told"))]
     place.run("iptables", "-A", "OUTPUT", "-p", "udp", *told)
     began_ns = time.monotonic_ns()
@@ -111,7 +112,7 @@ def send_as(agent: Agent, uid: int, count: int, first_port: int = 4000) -> None:
 def test_of_messages_a_program_has_an_eighth_of_what_a_service_has(
     asked: BpfPrograms, agent: Agent, uid: int, share: int
 ) -> None:
-    """A resolver on this machine asks for all others."""
+    """A resolver on this machine, which is a service, asks for all other programs."""
     asked.limit_messages(8)
     began_ns = time.monotonic_ns()
     send_as(agent, uid, MANY)
@@ -119,8 +120,10 @@ def test_of_messages_a_program_has_an_eighth_of_what_a_service_has(
     assert count_lost(asked) == 0
 
 
-def test_messages_of_nobody_take_no_room_of_services(place: BpfPlace, programs: BpfPrograms, agent: Agent) -> None:
-    """Whose flow is forgotten, say: here only those to the last port are noted."""
+def test_messages_of_unknown_programs_take_no_room_of_services(
+    place: BpfPlace, programs: BpfPrograms, agent: Agent
+) -> None:
+    """A program is unknown if its flow was forgotten, say. Here only the flow to the last port is noted."""
     for name, port, target in (("out_allowed", str(4000 + MANY), "ACCEPT"), ("out_unread", "4000:5000", "DROP")):
         path = str(programs.program_path(name))
         words = ["-p", "udp", "--dport", port, "-m", "bpf", "--object-pinned", path]
@@ -133,8 +136,8 @@ def test_messages_of_nobody_take_no_room_of_services(place: BpfPlace, programs: 
     assert count_unread(programs) == before
 
 
-def test_an_answer_counts_for_whoever_asked(place: BpfPlace, programs: BpfPrograms, agent: Agent) -> None:
-    """Not for whoever sends it; and apart from the questions."""
+def test_an_answer_counts_for_the_program_that_asked(place: BpfPlace, programs: BpfPrograms, agent: Agent) -> None:
+    """Not for the sender of the answer; and apart from the questions."""
     ends = (("OUTPUT", "--dport", "out_allowed", "ACCEPT"), ("INPUT", "--sport", "in_unread", "DROP"))
     for chain, end, name, target in ends:
         match = ["-p", "udp", end, "4000", "-m", "bpf", "--object-pinned", str(programs.program_path(name))]
@@ -162,7 +165,7 @@ def send_at_once(agent: Agent, port: int, own_port: int = 0) -> str:
 
 @pytest.mark.parametrize(("port", "lost"), [(53, 1), (5353, 1), (443, 0)])
 def test_several_questions_in_one_packet_do_not_go_on(asked: BpfPrograms, agent: Agent, port: int, lost: int) -> None:
-    """Of which the first alone would be read. To other ports several may go: QUIC is sent so."""
+    """Only the first would be read. To other ports they may go: QUIC is sent so."""
     assert send_at_once(agent, port) == ("EPERM" if lost else "")
     assert count_unread(asked) == lost
 
@@ -171,8 +174,18 @@ def test_several_questions_in_one_packet_do_not_go_on(asked: BpfPrograms, agent:
 def test_nor_do_several_answers_in_one_packet(
     place: BpfPlace, programs: BpfPrograms, agent: Agent, own_port: int, lost: int
 ) -> None:
-    """As the kernel puts them together for who wants that (UDP_GRO)."""
+    """The kernel puts them together for a program that wants that (UDP_GRO)."""
     unread = ["-m", "bpf", "--object-pinned", str(programs.program_path("in_unread")), "-j", "DROP"]
     place.run("iptables", "-A", "INPUT", "-p", "udp", *unread)
     assert not send_at_once(agent, 4000, own_port)
+    assert count_unread(programs) == lost
+
+
+@pytest.mark.parametrize(("port", "gso_size", "lost"), [(53, 4, 1), (53, 0, 0), (443, 4, 0)])
+def test_nor_do_answers_that_another_machine_put_into_one_packet(
+    programs: BpfPrograms, port: int, gso_size: int, lost: int
+) -> None:
+    """From a virtual machine's host they come without their number (virtio_net_hdr_to_skb())."""
+    packet = make_udp("192.0.2.1", port, "127.0.0.1", 5000)
+    assert run_on_packet(programs.program_path("in_unread"), packet, gso_size) == lost
     assert count_unread(programs) == lost

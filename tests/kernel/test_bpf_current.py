@@ -1,4 +1,4 @@
-"""current.bpf.h: who runs now, of processes that were there before us."""
+"""current.bpf.h: the current process, where it was there before the programs were loaded."""
 
 import pytest
 
@@ -8,11 +8,11 @@ from tinysnitch.kernel.bpf_structs import EXEC_ID_SEEDED
 
 pytestmark = pytest.mark.privileged
 
-TICK_NS = 10_000_000  # what /proc tells the start in: proc_pid_stat(5)
+TICK_NS = 10_000_000  # the unit in which /proc tells the start of a process: proc_pid_stat(5)
 
 
-def test_a_process_from_before_is_the_one_that_started_in_that_tick(place: BpfPlace) -> None:
-    """Another one may have got the pid while it was looked at."""
+def test_a_seeded_process_is_known_by_the_tick_in_which_it_started(place: BpfPlace) -> None:
+    """Another process may have got the pid while /proc was read."""
     agent = place.start_agent()
     programs = place.load()
     _handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")

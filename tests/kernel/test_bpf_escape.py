@@ -1,4 +1,4 @@
-"""escape.bpf.h: behind all others, what is denied is dropped, and what netfilter's rules pass unasked is not."""
+"""escape.bpf.h: a denied packet that gets past all rules is dropped; one that the rules pass unasked is not."""
 
 import re
 import socket
@@ -25,7 +25,7 @@ ADDRESSES = {"AF_INET": "127.0.0.1", "AF_INET6": "::1"}
 
 
 def passed_types(family: Family) -> set[int]:
-    """What the product's rules let go as ICMP of the link."""
+    """The types of ICMP that the product's rules pass unasked."""
     writer = RuleWriter(family=family, label="TS", queues=(1, 2), program_path=Path, scope=None, has_security=True)
     rules = writer.build(remark="")
     return {int(kind) for kind in re.findall(r"-type (\d+) -j RETURN", "\n".join(rules.chains["mangle"]["TS-LINKOUT"]))}
@@ -33,7 +33,7 @@ def passed_types(family: Family) -> set[int]:
 
 @pytest.fixture
 def outbound(place: BpfPlace, programs: BpfPrograms) -> BpfPrograms:
-    """A denial is seen, and nobody acts on it: as if its mark were gone."""
+    """A denied packet goes on, as if it had lost its mark."""
     denied, escaped = programs.program_path("out_denied"), programs.program_path("out_escaped")
     for iptables in ("iptables", "ip6tables"):
         place.run(iptables, "-A", "OUTPUT", "-m", "bpf", "--object-pinned", str(denied), "-j", "ACCEPT")
@@ -60,7 +60,7 @@ def deny_all(programs: BpfPrograms, agent: Agent, protocol: int) -> None:
         ("AF_INET6", IGMP, set()),
     ],
 )
-def test_what_keeps_the_link_alive_is_what_the_rules_pass(
+def test_of_icmp_and_igmp_the_same_passes_as_by_the_rules(
     outbound: BpfPrograms, agent: Agent, family: str, protocol: int, passed: set[int]
 ) -> None:
     deny_all(outbound, agent, protocol)
@@ -83,7 +83,7 @@ def test_what_keeps_the_link_alive_is_what_the_rules_pass(
         *(("AF_INET6", *ports, False) for ports in ((547, 546), (546, 53), (53, 547), (68, 67))),
     ],
 )
-def test_what_asks_for_an_address_is_passed(
+def test_dhcp_passes(
     outbound: BpfPrograms, agent: Agent, family: str, local_port: int, remote_port: int, *, is_passed: bool
 ) -> None:
     deny_all(outbound, agent, UDP)
@@ -92,7 +92,7 @@ def test_what_asks_for_an_address_is_passed(
     assert (outbound.read_statistics()["lost_marks"] == 0) == is_passed
 
 
-def test_what_is_behind_the_first_piece_is_not_taken_for_the_links(outbound: BpfPrograms, agent: Agent) -> None:
+def test_a_later_fragment_is_not_taken_for_icmp_of_the_link(outbound: BpfPrograms, agent: Agent) -> None:
     deny_all(outbound, agent, ICMPV6)
     handle, _cookie = agent.call("open_socket", "AF_INET6", "SOCK_RAW", FRAGMENT)
     header = struct.pack("!BBHI", ICMPV6, 0, 8, 7)
@@ -100,10 +100,10 @@ def test_what_is_behind_the_first_piece_is_not_taken_for_the_links(outbound: Bpf
     assert outbound.read_statistics()["lost_marks"] == 1
 
 
-def test_what_a_raw_socket_makes_of_another_protocol_is_its_programs_here_too(
+def test_a_packet_of_another_protocol_by_a_raw_socket_is_its_programs_here_too(
     outbound: BpfPrograms, agent: Agent
 ) -> None:
-    """By now it has a device, as what comes out of a tunnel has before."""
+    """At POSTROUTING it has a device, as a tunnel's packet has before that."""
     deny_all(outbound, agent, UDP)
     handle, _cookie = agent.call("open_socket", "AF_INET", "SOCK_RAW", socket.IPPROTO_RAW)
     ends = socket.inet_aton("127.0.0.1") * 2
@@ -133,7 +133,7 @@ LOOPBACK, ANOTHER = 1, 2  # interfaces
         ("forgotten", 1, DENY, ANOTHER, False),
     ],
 )
-def test_what_a_stream_sends_has_strayed_unless_it_was_allowed_by_that_interface(
+def test_a_segment_has_strayed_unless_its_flow_was_allowed_by_that_interface(
     place: BpfPlace,
     programs: BpfPrograms,
     agent: Agent,

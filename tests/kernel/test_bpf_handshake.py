@@ -13,10 +13,10 @@ from tinysnitch.kernel.nfqueue import NfVerdict, Queue
 pytestmark = pytest.mark.privileged
 
 
-def test_nothing_is_noted_of_a_socket_that_was_closed_while_its_packet_was_held(
+def test_nothing_is_noted_of_a_socket_that_was_closed_while_its_syn_was_held(
     place: BpfPlace, programs: BpfPrograms, agent: Agent, queue: Queue
 ) -> None:
-    """No hook would tell that it can go."""
+    """No hook would tell when to forget it."""
     judge(place, programs, "OUTPUT")
     handle, cookie = open_bound(agent, "AF_INET", "SOCK_STREAM", "127.0.0.1")
     assert agent.is_swallowed(handle, "127.0.0.1", PORT)
@@ -33,7 +33,7 @@ def test_nothing_is_noted_of_a_socket_that_was_closed_while_its_packet_was_held(
     assert place.count_sockets() == before
 
 
-def test_a_socket_that_was_forgotten_while_its_packet_was_held_takes_its_port_along(
+def test_the_port_of_a_socket_that_was_forgotten_while_its_syn_was_held_goes_when_it_is_closed(
     place: BpfPlace, programs: BpfPrograms, agent: Agent
 ) -> None:
     judge(place, programs, "OUTPUT")

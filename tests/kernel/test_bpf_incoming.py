@@ -1,4 +1,4 @@
-"""incoming.bpf.h: what comes in of a conversation, what teaches names, and fragments. Asked by real iptables rules."""
+"""incoming.bpf.h: inbound packets of conversations, and those that teach names. Asked by real iptables rules."""
 
 import re
 import struct
@@ -23,7 +23,7 @@ DNS, MDNS, LLMNR = 53, 5353, 5355
 
 
 def choose(place: BpfPlace, programs: BpfPrograms, name: str, match: str, verdict: str) -> None:
-    """What the program says yes to of the packets that match."""
+    """`verdict` for packets that match, and that the program says yes to."""
     for iptables in ("iptables", "ip6tables"):
         asked = ["-m", "bpf", "--object-pinned", str(programs.program_path(name))]
         place.run(iptables, "-A", "INPUT", *match.split(), *asked, "-j", verdict)
@@ -34,7 +34,7 @@ def choose(place: BpfPlace, programs: BpfPrograms, name: str, match: str, verdic
     ("is_local", "port", "goes_on"),
     [(1, PORT, True), (0, PORT, False), *((1, port, False) for port in (DNS, MDNS, LLMNR))],
 )
-def test_of_what_goes_on_it_is_asked_where_it_comes_from_and_whether_names_are_learned_from_it(
+def test_a_packet_of_a_conversation_goes_on_if_it_comes_its_way_and_tells_no_names(
     place: BpfPlace,
     programs: BpfPrograms,
     conversations: Map,
@@ -56,7 +56,7 @@ def test_of_what_goes_on_it_is_asked_where_it_comes_from_and_whether_names_are_l
     known = (cookie, 1, time.monotonic_ns(), 0, 0, 0, 0, structs.OUTBOUND, 0, 0, 1, 0, is_local)
     assert conversations.write(key_of_conversation(flow), known)
     server.call("send_to", speaking, address, LOCAL_PORT)
-    goes_on |= family == "AF_INET" and port == PORT  # then the kernel sees to where it comes from
+    goes_on |= family == "AF_INET" and port == PORT  # of IPv4 the kernel itself drops forged sources
     assert agent.hears(handle, expected=goes_on) == goes_on
 
 
@@ -78,10 +78,10 @@ def resolver_flow(address: str) -> Flow:
     return msgspec.structs.replace(make_flow(TCP, address), remote_port=DNS)
 
 
-# Of loopback, where no early demux finds the socket. From other machines: tests/evasion/test_dns_over_tcp.py.
+# Over loopback, where early demux does not find the socket. From other machines: tests/evasion/test_dns_over_tcp.py.
 @pytest.mark.parametrize(("family", "address"), FAMILIES)
 @pytest.mark.parametrize("forgotten", ["", "flows", "sockets"])
-def test_of_a_connection_that_was_let_go_what_the_other_end_says_is_an_answer(
+def test_data_from_the_remote_of_a_connection_that_was_let_go_is_an_answer(
     place: BpfPlace, programs: BpfPrograms, agent: Agent, server: Agent, *, family: str, address: str, forgotten: str
 ) -> None:
     handle, cookie, served = connect_to_resolver(place, programs, agent, server, family, address)
@@ -99,10 +99,10 @@ def forget(place: BpfPlace, name: str, key: Struct, value: Struct, *fields: byte
         assert opened.delete(*fields)
 
 
-def test_of_one_that_is_held_nothing_is_an_answer(
+def test_data_for_a_connection_that_is_held_is_no_answer(
     place: BpfPlace, programs: BpfPrograms, agent: Agent, server: Agent
 ) -> None:
-    """Its flow is written down all the same."""
+    """Though its flow is noted."""
     choose(place, programs, "in_answer", f"-p tcp --dport {LOCAL_PORT}", "ACCEPT")
     judge(place, programs, "OUTPUT", "-p", "tcp", "--dport", str(DNS))
     raw, _cookie = server.call("open_socket", "AF_INET", "SOCK_RAW", TCP)

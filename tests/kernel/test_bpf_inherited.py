@@ -1,6 +1,6 @@
 """inherited.bpf.h: whose a bound socket is after an exec.
 
-The parent goes on before the kernel tells of it (begin_new_exec(), exec_binprm()).
+The tests wait for it: the parent goes on before the kernel tells of the exec (begin_new_exec(), exec_binprm()).
 """
 
 import os
@@ -19,7 +19,7 @@ from tinysnitch.kernel.bpf_programs import BpfPrograms
 
 pytestmark = pytest.mark.privileged
 
-DESCRIPTORS = 1024  # looked at: bpf/owner.bpf.h
+DESCRIPTORS = 1024  # of a process, that are searched: bpf/owner.bpf.h
 SLEEP = ("/usr/bin/sleep", "60")
 EXECUTES_ANEW = ("/usr/bin/sh", "-c", "kill -STOP $$; exec sleep 60")
 
@@ -34,14 +34,14 @@ def bound(programs: BpfPrograms, agent: Agent) -> Iterator[tuple[int, int, int]]
 
 
 def owner_pid(programs: BpfPrograms, cookie: int, port: int) -> int:
-    """As both tables have it."""
+    """0 unless both tables have the same owner."""
     owner = programs.find_owner(cookie)
     listener = find_listener(programs, UDP, port, parse_address("0.0.0.0"))
     return owner.pid if owner and listener and listener.owner == owner else 0
 
 
 @pytest.mark.parametrize(("front", "uid"), [((), 0), (("/usr/bin/setpriv", "--reuid=65534", "--clear-groups"), 65534)])
-def test_it_is_of_who_is_executed_with_it(
+def test_a_program_that_is_executed_with_a_bound_socket_becomes_its_owner(
     programs: BpfPrograms, agent: Agent, bound: tuple[int, int, int], front: tuple[str, ...], uid: int
 ) -> None:
     handle, cookie, port = bound
@@ -61,7 +61,7 @@ def owner_uid(programs: BpfPrograms, cookie: int) -> int | None:
 
 
 @pytest.mark.parametrize("descriptor", [63, 255, DESCRIPTORS - 1])
-def test_it_is_found_at_whatever_descriptor_it_is(
+def test_the_socket_is_found_at_any_descriptor_below_the_limit(
     programs: BpfPrograms, agent: Agent, bound: tuple[int, int, int], descriptor: int
 ) -> None:
     handle, cookie, port = bound
@@ -70,21 +70,21 @@ def test_it_is_found_at_whatever_descriptor_it_is(
 
 
 def execute_anew(pid: int) -> None:
-    """What was begun as EXECUTES_ANEW, once it has stopped."""
+    """Lets a process of EXECUTES_ANEW go on, once it has stopped, and waits for its exec."""
     wait_until(lambda: " (sh) T " in Path(f"/proc/{pid}/stat").read_text())
     os.kill(pid, signal.SIGCONT)
     wait_asleep(pid)
 
 
 def wait_asleep(pid: int) -> None:
-    """Until it is SLEEP, and does so: by then the kernel has told of the exec (exec_binprm())."""
+    """Waits until the process runs SLEEP and sleeps: by then the kernel has told of the exec (exec_binprm())."""
     wait_until(lambda: " (sleep) S " in Path(f"/proc/{pid}/stat").read_text())
 
 
-def test_who_executes_itself_anew_keeps_what_is_its_own(
+def test_an_owner_that_executes_another_program_stays_the_owner(
     programs: BpfPrograms, agent: Agent, bound: tuple[int, int, int]
 ) -> None:
-    """As another program by then."""
+    """With the exec id of the new program."""
     handle, cookie, port = bound
     heir = agent.call("spawn_with", handle, *EXECUTES_ANEW)
     wait_until(lambda: owner_pid(programs, cookie, port) == heir)
@@ -96,7 +96,7 @@ def test_who_executes_itself_anew_keeps_what_is_its_own(
     assert owner_pid(programs, cookie, port) == heir
 
 
-def test_what_is_closed_on_exec_stays_whose_it_was(
+def test_a_socket_that_is_closed_on_exec_keeps_its_owner(
     programs: BpfPrograms, agent: Agent, bound: tuple[int, int, int]
 ) -> None:
     _handle, cookie, port = bound
@@ -104,7 +104,7 @@ def test_what_is_closed_on_exec_stays_whose_it_was(
     assert owner_pid(programs, cookie, port) == agent.pid
 
 
-def test_a_socket_that_nobody_can_come_to_stays_whose_it_was(programs: BpfPrograms, agent: Agent) -> None:
+def test_a_socket_that_is_not_bound_keeps_its_owner(programs: BpfPrograms, agent: Agent) -> None:
     handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_STREAM")
     wait_asleep(agent.call("spawn_with", handle, *SLEEP))
     owner = programs.find_owner(cookie)
@@ -117,7 +117,7 @@ def test_a_socket_that_nobody_can_come_to_stays_whose_it_was(programs: BpfProgra
 def test_an_older_process_that_executes_itself_anew_takes_nothing(
     programs: BpfPrograms, agent: Agent, bound: tuple[int, int, int], is_forgotten: bool
 ) -> None:
-    """As `systemctl --user daemon-reexec`: services have its sockets already, be there newer ones by the thousand."""
+    """So does `systemctl --user daemon-reexec`, whose sockets services have already."""
     handle, cookie, port = bound
     older = agent.call("spawn_with", handle, *EXECUTES_ANEW)
     wait_until(lambda: owner_pid(programs, cookie, port) == older)
@@ -132,8 +132,8 @@ def test_an_older_process_that_executes_itself_anew_takes_nothing(
     assert is_forgotten or owner_pid(programs, cookie, port) == heir
 
 
-def test_it_takes_nothing_of_a_group_that_is_divided_either(programs: BpfPrograms, agent: Agent) -> None:
-    """Whose the port is by the table of ports is the first one's owner, older than both."""
+def test_nor_does_it_take_one_of_several_sockets_that_share_a_port(programs: BpfPrograms, agent: Agent) -> None:
+    """The table of ports has the owner of the first of them, which is older than both processes."""
     for _member in range(2):
         handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
         agent.call("set_option", handle, "SOL_SOCKET", socket.SO_REUSEPORT, [1, 0, 0, 0])
@@ -149,7 +149,7 @@ def test_it_takes_nothing_of_a_group_that_is_divided_either(programs: BpfProgram
     assert owner.pid == heir
 
 
-def test_a_group_that_is_divided_is_shared(programs: BpfPrograms, agent: Agent) -> None:
+def test_a_port_is_shared_once_one_of_its_sockets_is_handed_on(programs: BpfPrograms, agent: Agent) -> None:
     """Then only the kernel's own look-up tells who takes a packet."""
     handles = [agent.call("open_socket", "AF_INET", "SOCK_DGRAM")[0] for _ in range(2)]
     port, address = 4000, parse_address("0.0.0.0")
@@ -158,20 +158,20 @@ def test_a_group_that_is_divided_is_shared(programs: BpfPrograms, agent: Agent) 
         agent.call("bind", handle, "0.0.0.0", port)
     known = find_listener(programs, UDP, port, address)
     assert not is_shared(programs, UDP, port, address)
-    for _heir in range(2):  # each is a change, and the first socket stays whose it was
+    for _heir in range(2):  # each is a change, and the first socket keeps its owner
         changes = read_changes(programs, UDP, port, address)
         agent.call("spawn_with", handles[1], *SLEEP)
         wait_until(lambda changes=changes: read_changes(programs, UDP, port, address) != changes)
         assert find_listener(programs, UDP, port, address) == known
     agent.call("close", handles[0])
     changes = read_changes(programs, UDP, port, address)
-    agent.call("spawn_with", handles[1], *SLEEP)  # also of what is left
+    agent.call("spawn_with", handles[1], *SLEEP)  # a change even if it is the only one left
     wait_until(lambda: read_changes(programs, UDP, port, address) != changes)
     agent.call("end_children")
 
 
-def test_what_is_left_of_a_group_is_of_who_gets_it(programs: BpfPrograms, agent: Agent) -> None:
-    """Also where it was not the first one there."""
+def test_the_last_socket_at_a_port_takes_the_port_to_its_new_owner(programs: BpfPrograms, agent: Agent) -> None:
+    """Even if it was not the first one there."""
     handles = []
     for _member in range(2):
         handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")

@@ -1,4 +1,4 @@
-"""judgement.bpf.h: whose a packet is, and what was said of it. Asked by real iptables rules; nobody reads the queue."""
+"""judgement.bpf.h: whose a packet is, and its verdict. Asked by real iptables rules; nobody reads the queue."""
 
 import pytest
 
@@ -27,10 +27,10 @@ pytestmark = pytest.mark.privileged
 
 
 @pytest.mark.parametrize("runs", [None, 1 << 63 | 1])
-def test_a_listener_whose_owner_ended_or_runs_another_program_is_of_nobody_known(
+def test_a_listener_whose_owner_ended_or_runs_another_program_has_no_known_owner(
     inbound: BpfPrograms, agent: Agent, runs: int | None
 ) -> None:
-    """And so no verdict for the owner lets anybody in."""
+    """So no verdict for the earlier owner lets a packet in."""
     owner = Owner(1 << 63, 5, NOBODYS, 7)
     flow = make_flow(UDP, "127.0.0.1", Direction.INBOUND)
     assert inbound.seed_listener(UDP, PORT, parse_address("0.0.0.0"), Listener(99, owner))
@@ -43,7 +43,7 @@ def test_a_listener_whose_owner_ended_or_runs_another_program_is_of_nobody_known
     assert inbound.find_flow(flow) == FlowEntry(99, Owner(0, 0, 0, 0))
 
 
-def test_what_was_decided_for_a_flow_holds_for_its_owner_alone(inbound: BpfPrograms, agent: Agent) -> None:
+def test_a_verdict_for_a_flow_holds_for_its_owner_alone(inbound: BpfPrograms, agent: Agent) -> None:
     first, second = Owner(1 << 63, 5, NOBODYS, 7), Owner(1 << 63 | 1, 5, NOBODYS + 1, 7)
     flow = make_flow(UDP, "127.0.0.1", Direction.INBOUND)
     assert inbound.seed_listener(UDP, PORT, parse_address("0.0.0.0"), Listener(99, first))
@@ -60,8 +60,8 @@ def test_what_was_decided_for_a_flow_holds_for_its_owner_alone(inbound: BpfProgr
     assert inbound.read_statistics()["misses"] == misses + 1
 
 
-def test_what_came_while_the_owner_lived_lets_nothing_in_after_its_end(inbound: BpfPrograms, agent: Agent) -> None:
-    """The flow still says whose it was."""
+def test_the_entry_of_a_flow_lets_nothing_in_after_its_owner_has_ended(inbound: BpfPrograms, agent: Agent) -> None:
+    """The entry still says whose the flow was."""
     owner = Owner(1 << 63, 5, NOBODYS, 7)
     flow = make_flow(UDP, "127.0.0.1", Direction.INBOUND)
     assert inbound.seed_listener(UDP, PORT, parse_address("0.0.0.0"), Listener(99, owner))
@@ -76,7 +76,7 @@ def test_what_came_while_the_owner_lived_lets_nothing_in_after_its_end(inbound: 
     assert inbound.read_statistics()["hits_allowed"] == 0
 
 
-def test_what_was_sent_is_its_programs_after_the_end_of_that(
+def test_a_held_syn_is_its_programs_even_after_the_program_has_ended(
     place: BpfPlace, programs: BpfPrograms, agent: Agent, queue: Queue
 ) -> None:
     judge(place, programs, "OUTPUT")

@@ -1,4 +1,4 @@
-"""The kernel's own ports that were there before the programs, and those that are not its own."""
+"""kernel_socket.bpf.c: ports of the kernel's own sockets that were there before the programs were loaded."""
 
 import socket
 import subprocess
@@ -46,7 +46,7 @@ def make_tunnel(place: BpfPlace, local: str = LOCAL) -> None:
 
 @pytest.mark.parametrize(("local", "bound"), [(LOCAL, "0.0.0.0"), ("::1", "::")])
 def test_a_tunnels_port_is_the_kernels(place: BpfPlace, local: str, bound: str) -> None:
-    """Among many of programs, which are gone through in no order that we know."""
+    """Among many ports of programs: the iterator goes through all sockets in no known order."""
     agent = place.start_agent()
     others = [agent.call("bind", agent.call("open_socket", "AF_INET", "SOCK_DGRAM")[0], LOCAL, 0) for _ in range(20)]
     make_tunnel(place, local)
@@ -61,8 +61,8 @@ def test_a_tunnels_port_is_the_kernels(place: BpfPlace, local: str, bound: str) 
     assert list(programs.maps_dir.parent.glob("**/on_list*")) == []
 
 
-def test_what_is_known_of_its_port_already_stays(place: BpfPlace) -> None:
-    """From a hook, which is newer."""
+def test_an_owner_that_is_known_already_stays(place: BpfPlace) -> None:
+    """It is from a hook, and newer."""
     make_tunnel(place)
     programs = place.load()
     known = Listener(5, Owner(1 << 63, 2, 3, 4))
@@ -71,8 +71,8 @@ def test_what_is_known_of_its_port_already_stays(place: BpfPlace) -> None:
     assert find_listener(programs, UDP, PORT, ANY) == known
 
 
-def test_its_port_goes_with_the_program_that_has_it_later(place: BpfPlace) -> None:
-    """The kernel tells of no end of its own sockets."""
+def test_a_port_of_the_kernels_is_forgotten_with_the_program_that_has_it_later(place: BpfPlace) -> None:
+    """No hook tells when a socket of the kernel's own is closed."""
     make_tunnel(place)
     programs = load_and_list(place)
     place.run("ip", "link", "del", "tunnel")
@@ -83,7 +83,7 @@ def test_its_port_goes_with_the_program_that_has_it_later(place: BpfPlace) -> No
     assert find_listener(programs, UDP, PORT, ANY) is None
 
 
-def test_that_its_port_finds_no_room_is_remembered(place: BpfPlace) -> None:
+def test_that_a_port_finds_no_room_is_remembered(place: BpfPlace) -> None:
     make_tunnel(place)
     programs = place.load()
     for port in range(LISTENERS):
@@ -94,7 +94,7 @@ def test_that_its_port_finds_no_room_is_remembered(place: BpfPlace) -> None:
 
 
 @pytest.mark.parametrize("kind", ["SOCK_STREAM", "SOCK_DGRAM"])
-def test_a_programs_port_is_not(place: BpfPlace, kind: str) -> None:
+def test_a_programs_port_is_not_taken_for_the_kernels(place: BpfPlace, kind: str) -> None:
     agent = place.start_agent()
     handle, _cookie = open_bound(agent, "AF_INET", kind, LOCAL, PORT)
     if kind == "SOCK_STREAM":
@@ -103,8 +103,8 @@ def test_a_programs_port_is_not(place: BpfPlace, kind: str) -> None:
     assert find_listener(programs, TCP if kind == "SOCK_STREAM" else UDP, PORT, parse_address(LOCAL)) is None
 
 
-def test_nor_one_that_the_kernel_opened_for_a_program(place: BpfPlace) -> None:
-    """Of MPTCP: in TCP it has a socket of the kernel's own."""
+def test_nor_is_one_that_the_kernel_opened_for_a_program(place: BpfPlace) -> None:
+    """For MPTCP it opens a TCP socket of its own."""
     agent = place.start_agent()
     try:
         socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_MPTCP).close()

@@ -1,6 +1,6 @@
-"""leaving.bpf.h: of what leaves, messages that names are learned from are looked at; soon after a denial all is.
+"""leaving.bpf.h: which packets that leave go through further rules: DNS messages, and for a minute after a denial all.
 
-All but what was just allowed (passing.bpf.h).
+But for packets that were just allowed (passing.bpf.h).
 """
 
 import re
@@ -30,7 +30,7 @@ def to_port(port: int) -> bytes:
 
 @pytest.fixture
 def leaving(place: BpfPlace, programs: BpfPrograms) -> BpfPrograms:
-    """Counted, and let go."""
+    """Packets that must go through further rules are counted, and let go."""
     for iptables in ("iptables", "ip6tables"):
         path = str(programs.program_path("out_leaves"))
         place.run(iptables, "-t", "mangle", "-A", "POSTROUTING", "-m", "bpf", "--object-pinned", path)
@@ -63,7 +63,7 @@ WITH_PORTS = [
         ("AF_INET", DESTINATION_OPTIONS, PADDED + to_port(53), False),
     ],
 )
-def test_what_may_be_a_message_is_looked_at_and_nothing_else(
+def test_packets_that_may_be_messages_are_looked_at_and_no_others(
     place: BpfPlace, leaving: BpfPrograms, agent: Agent, family: str, protocol: int, packet: bytes, is_looked_at: bool
 ) -> None:
     assert leaving
@@ -73,10 +73,10 @@ def test_what_may_be_a_message_is_looked_at_and_nothing_else(
 
 
 @pytest.mark.parametrize(("port", "is_looked_at"), [(53, True), (54, False)])
-def test_what_may_be_a_message_is_looked_at_behind_options_too(
+def test_a_message_behind_ip_options_is_looked_at_too(
     place: BpfPlace, leaving: BpfPrograms, agent: Agent, port: int, is_looked_at: bool
 ) -> None:
-    """RFC 791 3.1: here three words of them, which do nothing."""
+    """RFC 791 3.1. Here three words of options that do nothing."""
     assert leaving
     handle, _cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
     assert agent.call("set_option", handle, "IPPROTO_IP", socket.IP_OPTIONS, [1] * 12) == ""
@@ -84,7 +84,7 @@ def test_what_may_be_a_message_is_looked_at_behind_options_too(
     assert count_leaving(place) == is_looked_at
 
 
-def test_after_a_denial_all_is_looked_at(place: BpfPlace, leaving: BpfPrograms, agent: Agent) -> None:
+def test_after_a_denial_all_packets_are_looked_at(place: BpfPlace, leaving: BpfPrograms, agent: Agent) -> None:
     denied = str(leaving.program_path("out_denied"))
     place.run("iptables", "-A", "OUTPUT", "-m", "bpf", "--object-pinned", denied, "-j", "DROP")
     handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_RAW", ICMP)
@@ -98,7 +98,7 @@ def test_after_a_denial_all_is_looked_at(place: BpfPlace, leaving: BpfPrograms, 
     assert count_leaving(place) == 1
 
 
-# -1: another CPU denied something after this one had read the clock
+# -1: another CPU denied a packet after this one had read the clock
 @pytest.mark.parametrize(("age", "is_looked_at"), [(-1, True), (0, True), (59, True), (62, False)])
 def test_a_denial_is_remembered_for_a_minute(
     place: BpfPlace, leaving: BpfPrograms, agent: Agent, age: int, is_looked_at: bool
@@ -110,10 +110,10 @@ def test_a_denial_is_remembered_for_a_minute(
     assert count_leaving(place) == is_looked_at
 
 
-def test_after_a_denial_nothing_is_looked_up_again_of_what_was_just_allowed(
+def test_after_a_denial_a_packet_that_was_just_allowed_is_not_looked_at(
     place: BpfPlace, leaving: BpfPrograms, agent: Agent
 ) -> None:
-    """But once only: the next packet may be where this one was."""
+    """It is recognised only once: the next packet may have its address."""
     for table, chain, name in (("filter", "OUTPUT", "out_allowed"), ("mangle", "POSTROUTING", "out_leaves")):
         path = str(leaving.program_path(name))
         place.run("iptables", "-t", table, "-A", chain, "-m", "bpf", "--object-pinned", path)

@@ -1,4 +1,4 @@
-"""packet.bpf.h: where the ports are, and packets that no verdict may cover because they hide where they go."""
+"""packet.bpf.h: where the ports are; packets that hide where they go have no flow, so that no verdict covers them."""
 
 import socket
 import struct
@@ -25,7 +25,7 @@ def outbound(place: BpfPlace, programs: BpfPrograms) -> BpfPrograms:
 
 
 def make_chain(headers: int) -> bytes:
-    """Destination options, each with padding alone (RFC 8200 4.2), up to UDP. The socket makes the first one's type."""
+    """Destination options with nothing but padding (RFC 8200 4.2), then UDP. The first one's type is the socket's."""
     kinds = [DESTINATION_OPTIONS] * (headers - 1) + [UDP]
     return b"".join(bytes([kind, 0, 1, 4, 0, 0, 0, 0]) for kind in kinds)
 
@@ -37,14 +37,14 @@ def test_ports_are_found_behind_extension_headers(outbound: BpfPrograms, agent: 
     assert outbound.find_flow(make_flow(UDP, "::1")) == entry_of(outbound, agent, cookie)
 
 
-def test_a_longer_chain_is_no_flow_at_all(outbound: BpfPrograms, agent: Agent) -> None:
+def test_a_packet_with_a_longer_chain_has_no_flow(outbound: BpfPrograms, agent: Agent) -> None:
     handle, _cookie = agent.call("open_socket", "AF_INET6", "SOCK_RAW", DESTINATION_OPTIONS)
     agent.call("send_raw", handle, "::1", list(make_chain(9) + PORTS))
     assert outbound.read_statistics()["misses"] == 0
 
 
 def test_ports_are_found_behind_an_authentication_header(outbound: BpfPrograms, agent: Agent) -> None:
-    """RFC 4302: it counts words of 4 bytes and leaves out two; here 4 of them, with a check value of 4 bytes."""
+    """RFC 4302: its length counts words of 4 bytes, less 2. Here there are 4, with a check value of 4 bytes."""
     handle, cookie = agent.call("open_socket", "AF_INET6", "SOCK_RAW", AUTHENTICATION)
     header = struct.pack("!BBHIII", UDP, 2, 0, 7, 1, 0)
     agent.call("send_raw", handle, "::1", list(header + PORTS))
@@ -52,10 +52,8 @@ def test_ports_are_found_behind_an_authentication_header(outbound: BpfPrograms, 
 
 
 @pytest.mark.parametrize("place_in_datagram", [8, 256])
-def test_a_piece_that_is_sent_without_its_ports_is_judged_too(
-    outbound: BpfPrograms, agent: Agent, place_in_datagram: int
-) -> None:
-    """Nobody delivers it alone; but who is in league with its sender reads it."""
+def test_a_fragment_without_ports_is_judged_too(outbound: BpfPrograms, agent: Agent, place_in_datagram: int) -> None:
+    """No machine delivers it alone, but a remote in league with its sender can read it."""
     handle, cookie = agent.call("open_socket", "AF_INET6", "SOCK_RAW", FRAGMENT)
     header = struct.pack("!BBHI", UDP, 0, place_in_datagram, 7)
     agent.call("send_raw", handle, "::1", list(header + PORTS))
@@ -65,7 +63,9 @@ def test_a_piece_that_is_sent_without_its_ports_is_judged_too(
 
 
 @pytest.mark.parametrize("ends", [("::ffff:127.0.0.1", "::1"), ("::1", "::ffff:127.0.0.1")])
-def test_what_would_pass_for_ipv4_is_no_flow_at_all(outbound: BpfPrograms, agent: Agent, ends: tuple[str, str]) -> None:
+def test_a_packet_with_an_ipv4_mapped_address_has_no_flow(
+    outbound: BpfPrograms, agent: Agent, ends: tuple[str, str]
+) -> None:
     handle, _cookie = agent.call("open_socket", "AF_INET6", "SOCK_RAW", socket.IPPROTO_RAW)
     header = struct.pack("!IHBB", 6 << 28, len(PORTS), UDP, 64) + b"".join(IPv6Address(end).packed for end in ends)
     assert agent.call("send_raw", handle, "::1", list(header + PORTS)) == ""
@@ -82,7 +82,7 @@ def allow_all(programs: BpfPrograms, agent: Agent, cookie: int, address: str) ->
 def test_a_source_route_is_never_allowed(
     place: BpfPlace, outbound: BpfPrograms, agent: Agent, kind: int, front: bytes
 ) -> None:
-    """To 127.0.0.1 first, which is allowed, and from there on to 127.0.0.2; also behind other options."""
+    """It goes to 127.0.0.1 first, which is allowed, and from there to 127.0.0.2. Also behind other options."""
     place.run("sysctl", "-qw", "net.ipv4.conf.all.accept_source_route=1")
     handle, cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
     allow_all(outbound, agent, cookie, "127.0.0.1")
@@ -98,7 +98,7 @@ def test_a_source_route_is_never_allowed(
 
 @pytest.mark.parametrize("options", [[0x44, 12, 5, 0] + [0] * 8, [1] * 4])
 def test_other_options_change_nothing(outbound: BpfPrograms, agent: Agent, options: list[int]) -> None:
-    """And what follows them is none: the port begins with the byte of a source route."""
+    """The bytes after the options are no option, though the port begins like a source route."""
     handle, cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1", 131 << 8)
     allow_all(outbound, agent, cookie, "127.0.0.1")
     assert agent.call("set_option", handle, "IPPROTO_IP", socket.IP_OPTIONS, options) == ""
@@ -107,7 +107,7 @@ def test_other_options_change_nothing(outbound: BpfPrograms, agent: Agent, optio
 
 
 def test_a_segment_route_is_never_allowed(outbound: BpfPrograms, agent: Agent) -> None:
-    """RFC 8754: to ::1 first, which is allowed, then to where the socket sends."""
+    """RFC 8754: it goes to ::1 first, which is allowed, and then to the address that the socket sends to."""
     handle, cookie = open_bound(agent, "AF_INET6", "SOCK_DGRAM", "::1")
     allow_all(outbound, agent, cookie, "::1")
     segments = b"\x00" * 16 + IPv6Address("::1").packed

@@ -21,13 +21,13 @@ from tinysnitch.kernel.bpf_structs import Image, TraceKind
 pytestmark = pytest.mark.privileged
 
 NOBODY = 65534
-LONER, HERMIT = 6401, 6402  # no other test's users: programs of theirs, run meanwhile, would take room or give it back
-ROOTS = 40  # more than others of root's end here that were begun before a test and after its programs were loaded
+LONER, HERMIT = 6401, 6402  # uids that no other test uses: programs of these users would change what is counted
+ROOTS = 40  # more than the programs of root that end during a test, and began after its BPF programs were loaded
 KEPT = 4096  # images that stay known after their end: max_entries of `retired`
 
 
 def trace_images(programs: BpfPrograms, run: Callable[[], object]) -> list[Image]:
-    """What was executed on this machine while it ran."""
+    """The images of all that was executed on this machine during `run()`."""
     programs.set_tracing(True)
     run()
     programs.set_tracing(False)
@@ -70,7 +70,7 @@ def test_the_user_is_known(programs: BpfPrograms) -> None:
 
 
 def test_when_it_was_executed_is_captured_not_when_the_process_started(programs: BpfPrograms) -> None:
-    """A process executes another program at any time."""
+    """A process may execute another program long after its start."""
     command = ("sh", "-c", "sleep 0.1; exec true")
     images = trace_images(programs, lambda: subprocess.run(command, check=True))
     [shell] = [image for image in images if image.args == command and image.parent_pid == os.getpid()]
@@ -89,7 +89,7 @@ def test_bytes_that_are_not_utf8_come_back(programs: BpfPrograms) -> None:
 
 
 def test_the_path_it_was_started_by_is_captured(programs: BpfPrograms, tmp_path: Path) -> None:
-    """As it was told to the kernel: over a link, and whatever the first argument says. A long one is cut."""
+    """As the kernel was given it: a link's path, whatever the first argument says. A long path is cut."""
     link = tmp_path / "link"
     link.symlink_to("/bin/true")
     image = run_captured(programs, ["false"], file=link)
@@ -136,9 +136,9 @@ def test_a_file_below_a_mount_in_a_mount(programs: BpfPrograms, tmp_path: Path) 
         ),
     ],
 )
-def test_what_sees_other_mounts_is_flagged(programs: BpfPrograms, script: str, flag: int) -> None:
-    """The last ones are in a folder of the mounts that they left, and a file of those. All that the machine executes is
-    traced, and others execute /bin/true as well: ours says whose it is."""
+def test_an_exec_that_sees_other_mounts_is_flagged(programs: BpfPrograms, script: str, flag: int) -> None:
+    """The last two have their folder, or the file, in mounts that they have left. All that this machine executes is
+    traced, and others execute /bin/true as well: an argument tells which is ours."""
     ours = f"of-{os.getpid()}"
     images = trace_images(programs, lambda: subprocess.run(["sh", "-ec", script, ours], check=True))
     assert [image.flags for image in images if image.args == ("/bin/true", ours)] == [flag]
@@ -172,7 +172,7 @@ def test_the_parent_is_known(place: BpfPlace, programs: BpfPrograms) -> None:
     assert image.executable == os.path.realpath("/bin/true")
 
 
-def test_where_no_parent_is_known_it_is_what_ran_before_and_runs_no_more(programs: BpfPrograms) -> None:
+def test_where_no_parent_is_known_it_is_the_image_that_ran_before(programs: BpfPrograms) -> None:
     command = ("sh", "-c", "exec true")
     images = trace_images(programs, lambda: subprocess.run(command, check=True))
     [shell] = [image for image in images if image.args == command and image.parent_pid == os.getpid()]
@@ -222,8 +222,8 @@ def run_all(uids: list[int]) -> list[subprocess.Popen[bytes]]:
 def test_one_user_does_not_fill_the_table_for_all(
     programs: BpfPrograms, uid: int, other: int, is_together: bool, what: str, most: int
 ) -> None:
-    """What finds no room is unknown. Root has its programs in any case; all users of containers count as one, since
-    anybody may have thousands of these."""
+    """A program without room is unknown. Root has no limit. All users of containers count as one, since anybody may
+    have thousands of them."""
     place = min(uid, structs.USERS_APART)
     change_share(programs, place, **{what: most - 1})
     change_share(programs, 0, **{what: most})
@@ -243,7 +243,7 @@ def test_one_user_does_not_fill_the_table_for_all(
 
 
 def test_forks_count_for_the_user_of_their_program(programs: BpfPrograms) -> None:
-    """Also one that executes the same program over and over: it is one process."""
+    """A process that executes another program is still one process."""
     change_share(programs, LONER, processes=structs.PROCESSES_OF_ONE - 3)
     script = "sleep 60 & sleep 60 & sleep 60 & echo; read line; exec sleep 60"
     with subprocess.Popen(["sh", "-c", script], user=LONER, group=0, stdin=-1, stdout=-1) as shell:
@@ -268,7 +268,7 @@ def test_forks_count_for_the_user_of_their_program(programs: BpfPrograms) -> Non
 def test_an_image_stays_for_the_next_retirements_and_then_goes(place: BpfPlace, programs: BpfPrograms) -> None:
     first = run_captured(programs, ["/bin/true"])
     agent = place.start_agent()
-    agent.call("run_many", KEPT // 40, "/bin/true")  # on a busy machine others end by the thousand meanwhile
+    agent.call("run_many", KEPT // 40, "/bin/true")  # few: on a busy machine other programs end by the thousand
     assert programs.find_image(first.exec_id)
     agent.call("run_many", KEPT, "/bin/true")
     assert programs.find_image(first.exec_id) is None

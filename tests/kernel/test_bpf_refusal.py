@@ -1,4 +1,4 @@
-"""refusal.bpf.h: what refused a SYN in vain is not used for the next. (See also tests/lab/test_lost_resets.py.)"""
+"""refusal.bpf.h: if a refused SYN is sent again, the other kind of refusal is used. (tests/lab/test_lost_resets.py)"""
 
 import re
 import struct
@@ -26,35 +26,37 @@ def asks(programs: BpfPrograms) -> tuple[str, ...]:
 
 @pytest.fixture
 def refused(place: BpfPlace, programs: BpfPrograms) -> BpfPrograms:
-    """What refuses a SYN comes to nobody: it is swallowed."""
+    """Refusals are lost: the SYN is dropped instead."""
     for match in ((*TO_PORT, *asks(programs)), TO_PORT):
         place.run("iptables", "-A", "OUTPUT", *TCP, *match, "-j", "DROP")
     return programs
 
 
 def count_refused(place: BpfPlace, chain: str = "OUTPUT", iptables: str = "iptables") -> list[int]:
-    """How many were to be unreachable, and how many to be reset."""
+    """How many were to be refused by ICMP, and how many by a reset."""
     saved = place.run(f"{iptables}-save", "-c")
     return [int(count) for count in re.findall(rf"^\[(\d+):\d+\] -A {chain} ", saved, re.MULTILINE)]
 
 
 def begin_connect(place: BpfPlace, agent: Agent, handle: int, *, again: int) -> None:
-    """It goes on in the kernel, which sends the SYN again so many times, a second later each (ip-sysctl.rst)."""
+    """The kernel sends the SYN `again` times more, each a second later (ip-sysctl.rst)."""
     place.run("sysctl", "-qw", f"net.ipv4.tcp_syn_retries={again}")
     assert agent.is_swallowed(handle, "127.0.0.1", PORT)
 
 
-def test_who_sends_again_is_refused_in_the_other_way(place: BpfPlace, refused: BpfPrograms, agent: Agent) -> None:
+def test_a_syn_that_is_sent_again_is_refused_in_the_other_way(
+    place: BpfPlace, refused: BpfPrograms, agent: Agent
+) -> None:
     assert refused
     handle, _cookie = open_bound(agent, "AF_INET", "SOCK_STREAM", "127.0.0.1")
     begin_connect(place, agent, handle, again=2)
     seen: list[list[int]] = []
-    wait_until(lambda: seen.append(count_refused(place)) or sum(seen[-1]) == 3)  # of which some may have been missed
+    wait_until(lambda: seen.append(count_refused(place)) or sum(seen[-1]) == 3)  # not each state may have been seen
     assert all(counts in ([0, 1], [1, 1], [1, 2]) for counts in seen)
 
 
 @pytest.mark.parametrize(("is_lost", "counts"), [(0, [0, 2]), (1, [2, 0])])
-def test_who_is_forgotten_is_refused_as_the_last_one_was(
+def test_a_forgotten_socket_is_refused_as_the_last_one_was(
     place: BpfPlace, refused: BpfPrograms, agent: Agent, is_lost: int, counts: list[int]
 ) -> None:
     handle, cookie = open_bound(agent, "AF_INET", "SOCK_STREAM", "127.0.0.1")
@@ -65,7 +67,7 @@ def test_who_is_forgotten_is_refused_as_the_last_one_was(
     assert count_refused(place) == counts
 
 
-def test_a_connection_that_is_there_is_reset(place: BpfPlace, programs: BpfPrograms, agent: Agent) -> None:
+def test_an_open_connection_is_reset(place: BpfPlace, programs: BpfPrograms, agent: Agent) -> None:
     """An ICMP error does not end it (RFC 1122 4.2.3.9)."""
     listening, _cookie = open_bound(agent, "AF_INET", "SOCK_STREAM", "127.0.0.1", PORT)
     agent.call("listen", listening)
@@ -79,10 +81,10 @@ def test_a_connection_that_is_there_is_reset(place: BpfPlace, programs: BpfProgr
     assert (asked, all_sent > 0) == (0, True)
 
 
-def test_what_comes_in_says_nothing_of_the_socket_that_it_comes_to(
+def test_a_denied_syn_that_comes_in_changes_nothing_at_the_socket_that_it_comes_to(
     place: BpfPlace, programs: BpfPrograms, agent: Agent
 ) -> None:
-    """A SYN that is denied, to one that is connecting (RFC 9293 3.5): what answers its own SYN is still welcome."""
+    """The socket is connecting (RFC 9293 3.5): the answer to its own SYN may still come in."""
     add_link(place, f"{HERE}/64")
     place.run("ip", "link", "set", "veth0", "address", "02:00:00:00:00:01")
     place.run("ip", "neigh", "add", THERE, "lladdr", "02:00:00:00:00:02", "dev", "veth0")
@@ -99,7 +101,7 @@ def test_what_comes_in_says_nothing_of_the_socket_that_it_comes_to(
 
 
 def make_syn() -> bytes:
-    """A frame with a SYN from there; nobody looks at the checksum before it is dropped."""
+    """A frame with a SYN from THERE. Its checksum is wrong, but it is dropped before that is looked at."""
     syn = struct.pack("!HHIIBBHHH", PORT, LOCAL_PORT, 1, 0, 5 << 4, SYN, 512, 0, 0)
     header = struct.pack("!IHBB", 6 << 28, len(syn), 6, 64) + parse_address(THERE) + parse_address(HERE)
     return bytes([2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x86, 0xDD]) + header + syn

@@ -1,4 +1,4 @@
-"""scope.bpf.c: a first packet for a port that no hook told of is dropped, and the port noted."""
+"""scope.bpf.c: a first packet to a port that no hook told of is dropped, and the port is noted."""
 
 import socket
 import time
@@ -41,7 +41,7 @@ def maps(programs: BpfPrograms) -> Iterator[BpfMaps]:
 def test_a_port_is_noted_unless_its_socket_is_being_closed(
     programs: BpfPrograms, maps: BpfMaps, agent: Agent, *, family: str, local: str, is_closing: bool
 ) -> None:
-    """Between the hook of its end and the end a packet may come: what it left would stay for ever."""
+    """A packet may come after the hook that tells of the end: a port noted then would stay for ever."""
     handle, cookie = agent.call("open_socket", family, "SOCK_DGRAM")
     port = agent.call("bind", handle, local, 0)
     owner = programs.find_owner(cookie)
@@ -60,10 +60,10 @@ def test_a_port_is_noted_unless_its_socket_is_being_closed(
 
 
 @pytest.mark.parametrize("is_its_own", [True, False])
-def test_what_answers_is_no_first_packet_unless_another_socket_asked(
+def test_an_answer_is_no_first_packet_unless_another_socket_asked(
     programs: BpfPrograms, maps: BpfMaps, conversations: Map, agent: Agent, *, is_its_own: bool
 ) -> None:
-    """Which has left its port to this one, where no hook tells."""
+    """That one has left its port to this socket, without a hook."""
     handle, cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", LOCAL)
     maps.sockets.delete(cookie)
     programs.withdraw_listener(cookie)
@@ -76,7 +76,7 @@ def test_what_answers_is_no_first_packet_unless_another_socket_asked(
 
 
 def test_a_port_that_multipath_tcp_listens_on_is_its_programs(programs: BpfPrograms, agent: Agent) -> None:
-    """What the packet comes to is a socket of the kernel's own, whose end no hook tells."""
+    """The packet comes to a socket of the kernel's own, and no hook tells when that is closed."""
     try:
         handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_STREAM", socket.IPPROTO_MPTCP)
     except OSError:
@@ -93,9 +93,7 @@ def test_a_port_that_multipath_tcp_listens_on_is_its_programs(programs: BpfProgr
 
 
 @pytest.mark.parametrize("kind", ["SOCK_DGRAM", "SOCK_STREAM"])
-def test_a_socket_that_was_closed_is_known_as_that(
-    programs: BpfPrograms, maps: BpfMaps, agent: Agent, kind: str
-) -> None:
+def test_the_owner_of_a_closed_socket_is_known(programs: BpfPrograms, maps: BpfMaps, agent: Agent, kind: str) -> None:
     handle, cookie = agent.call("open_socket", "AF_INET", kind)
     agent.call("bind", handle, LOCAL, 0)
     owner = programs.find_owner(cookie)
@@ -105,10 +103,10 @@ def test_a_socket_that_was_closed_is_known_as_that(
     assert programs.find_owner(cookie) == owner
 
 
-def test_what_comes_while_sockets_begin_and_end_leaves_nothing(
+def test_packets_that_come_while_sockets_are_bound_and_closed_leave_no_entry(
     place: BpfPlace, programs: BpfPrograms, agent: Agent
 ) -> None:
-    """A packet between bind() and its hook is noted by both, one after the hook of the end by nobody else."""
+    """For a packet between bind() and its hook both note the port; after the hook of its end nothing forgets it."""
     flood = Thread(target=place.start_agent().call, args=("send_many", LOCAL, PORT, 1.5))
     flood.start()
     agent.call("bind_and_close", LOCAL, PORT, 1)

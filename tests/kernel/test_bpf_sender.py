@@ -1,4 +1,4 @@
-"""sender.bpf.h: who sends where no hook tells."""
+"""sender.bpf.h: which process sends a packet, where no hook tells."""
 
 import ctypes
 import os
@@ -11,6 +11,7 @@ import pytest
 
 from tests.kernel.bpf_place import Agent, BpfPlace
 from tests.kernel.packet_place import wait_packets
+from tests.kernel.pinned_tables import read_boundness, read_noted_protocol
 from tests.kernel.test_bpf_verdict import LOCAL_PORT, PORT, entry_of, judge, make_flow, open_bound
 from tinysnitch.core.flow import TCP, UDP
 from tinysnitch.kernel.bpf_programs import BpfPrograms
@@ -22,7 +23,7 @@ PIDFD_GETFD = 438  # pidfd_getfd(2)
 
 
 def take_socket(pid: int) -> int:
-    """A descriptor of the very file of the other process, which has one socket."""
+    """Our own descriptor of the one socket that the other process has."""
     (descriptor,) = (int(each.name) for each in Path(f"/proc/{pid}/fd").iterdir() if each.readlink().match("socket:*"))
     pidfd = os.pidfd_open(pid)
     taken = int(ctypes.CDLL(None).syscall(PIDFD_GETFD, pidfd, descriptor, 0))
@@ -32,7 +33,7 @@ def take_socket(pid: int) -> int:
 
 
 def read_by_another(programs: BpfPrograms) -> None:
-    """We are no longer the one whom the kernel's side knows as the reader."""
+    """The kernel's side knows another process as the reader, and not this one."""
     if (pid := os.fork()) == 0:
         programs.note_reader()
         os._exit(0)
@@ -40,10 +41,10 @@ def read_by_another(programs: BpfPrograms) -> None:
 
 
 @pytest.mark.parametrize("is_known", [True, False])
-def test_who_reads_the_queue_is_no_sender_whatever_it_has_open(
+def test_the_reader_of_the_queue_is_no_sender_whatever_it_has_open(
     place: BpfPlace, programs: BpfPrograms, agent: Agent, queue: Queue, is_known: bool
 ) -> None:
-    """Its descriptors are not looked through then: 11 us for each datagram that it lets go."""
+    """Its descriptors are not searched, which would take 11 us for each datagram that it lets go."""
     judge(place, programs, "OUTPUT")
     handle, cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
     agent.call("send_to", handle, "127.0.0.1", PORT)
@@ -59,10 +60,10 @@ def test_who_reads_the_queue_is_no_sender_whatever_it_has_open(
     assert owner.pid == (agent.pid if is_known else os.getpid())
 
 
-def test_who_lets_a_packet_go_whose_socket_was_closed_meanwhile_is_not_its_sender(
+def test_a_process_that_lets_go_a_packet_of_a_closed_socket_is_not_its_sender(
     place: BpfPlace, programs: BpfPrograms, agent: Agent, queue: Queue
 ) -> None:
-    """It walks the chain again in the context of whoever reads the queue, and has files that lead to nothing."""
+    """The packet walks the chain again in the context of the reader, some of whose files are no sockets."""
     judge(place, programs, "OUTPUT")
     cookies = []
     for who in (agent, place.start_agent()):  # the second one takes the place of the first one's flow
@@ -79,11 +80,27 @@ def test_who_lets_a_packet_go_whose_socket_was_closed_meanwhile_is_not_its_sende
     assert programs.find_flow(make_flow(UDP, "127.0.0.1")) == entry_of(programs, agent, cookies[0])
 
 
+def test_another_sender_changes_nothing_but_the_owner(place: BpfPlace, programs: BpfPrograms, agent: Agent) -> None:
+    """The protocol that the socket was made for must stay: it is needed to see whether the socket has left its port."""
+    judge(place, programs, "OUTPUT")
+    handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
+    agent.call("bind", handle, "127.0.0.1", LOCAL_PORT)
+    agent.call("connect", handle, "127.0.0.1", PORT)
+    noted = (read_noted_protocol(programs, cookie), read_boundness(programs, cookie))
+    read_by_another(programs)
+    with socket.socket(fileno=take_socket(agent.pid)) as taken:
+        taken.send(b"x")  # which runs no hook
+    owner = programs.find_owner(cookie)
+    assert owner
+    assert owner.pid == os.getpid()
+    assert (read_noted_protocol(programs, cookie), read_boundness(programs, cookie)) == noted
+
+
 @pytest.mark.parametrize("local_port", [LOCAL_PORT, TCP])
-def test_a_syn_by_a_raw_socket_is_of_who_sends_it(
+def test_a_syn_by_a_raw_socket_belongs_to_the_process_that_sends_it(
     place: BpfPlace, programs: BpfPrograms, agent: Agent, local_port: int
 ) -> None:
-    """Also from the port that a raw socket has, which is its protocol's number (inet_create())."""
+    """Even from the port of a raw socket, which is the number of its protocol (inet_create())."""
     judge(place, programs, "OUTPUT")
     handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_RAW", TCP)
     syn = struct.pack("!HHIIBBHHH", local_port, PORT, 1, 0, 5 << 4, 2, 1024, 0, 0)

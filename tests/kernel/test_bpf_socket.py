@@ -1,4 +1,4 @@
-"""socket.bpf.c: whose socket, who listens, and refusal inside connect() and sendto()."""
+"""socket.bpf.c: who owns a socket, who has a port, and refusal inside connect() and sendto()."""
 
 import errno
 import socket
@@ -46,7 +46,7 @@ def deny(programs: BpfPrograms, agent: Agent, remote: str, port: int, protocol: 
     return key
 
 
-def test_who_is_denied_every_remote_is_refused_at_once(programs: BpfPrograms, agent: Agent) -> None:
+def test_a_denial_of_every_remote_refuses_at_once(programs: BpfPrograms, agent: Agent) -> None:
     exec_id = find_process(programs, agent).exec_id
     key = VerdictKey(exec_id, 0, TCP, Direction.OUTBOUND, None, 0)
     programs.remember_verdict(key, Verdict.DENY, programs.generation, 0)
@@ -114,7 +114,7 @@ def test_what_a_program_made_a_socket_for_stays_noted_whoever_uses_it(
     assert read_noted_protocol(programs, cookie) == noted
 
 
-def test_a_process_from_before_is_unknown_but_named(place: BpfPlace) -> None:
+def test_a_process_from_before_the_start_is_noted_as_unknown_with_its_pid(place: BpfPlace) -> None:
     agent = place.start_agent()
     programs = place.load()
     _handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_STREAM")
@@ -154,10 +154,10 @@ def test_bind_notes_the_listener_and_close_forgets_it(
     assert find_listener(programs, protocol, port, parse_address(address)) is None
 
 
-def test_a_listener_is_forgotten_also_when_its_owner_was_meanwhile(
+def test_a_listener_is_forgotten_even_if_the_entry_of_its_socket_was_evicted(
     place: BpfPlace, programs: BpfPrograms, agent: Agent
 ) -> None:
-    """An LRU map lets go of what was not used for long; the next use notes the owner, and not what was bound."""
+    """An LRU map evicts an entry that was not used for long. The next use notes the owner, but not that it is bound."""
     handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
     port = agent.call("bind", handle, "127.0.0.1", 0)
     (path,) = place.bpffs.glob("**/maps/sockets")
@@ -169,10 +169,8 @@ def test_a_listener_is_forgotten_also_when_its_owner_was_meanwhile(
     assert find_listener(programs, UDP, port, parse_address("127.0.0.1")) is None
 
 
-def test_a_listener_that_only_the_daemons_start_found_is_forgotten_at_close(
-    programs: BpfPrograms, agent: Agent
-) -> None:
-    """No hook tells of the port that listen() gives; at the next start it is in the kernel's list of sockets."""
+def test_a_listener_that_was_seeded_is_forgotten_at_close(programs: BpfPrograms, agent: Agent) -> None:
+    """No hook tells of a port given by listen(); a daemon that starts finds it in the kernel's list of sockets."""
     handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_STREAM")
     agent.call("listen", handle)
     port, address, owner = agent.call("local_port", handle), parse_address("0.0.0.0"), owner_of(programs, agent)
@@ -183,7 +181,7 @@ def test_a_listener_that_only_the_daemons_start_found_is_forgotten_at_close(
     assert find_listener(programs, TCP, port, address) is None
 
 
-def test_a_listener_that_connects_is_forgotten_at_close_all_the_same(programs: BpfPrograms, agent: Agent) -> None:
+def test_a_listener_that_was_connected_is_forgotten_at_close(programs: BpfPrograms, agent: Agent) -> None:
     handle, _cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
     port = agent.call("bind", handle, "0.0.0.0", 0)
     agent.call("connect", handle, "127.0.0.1", 9)  # its local address is 127.0.0.1 from now on
@@ -192,7 +190,7 @@ def test_a_listener_that_connects_is_forgotten_at_close_all_the_same(programs: B
 
 
 def test_a_listener_of_multipath_tcp_is_forgotten_too(programs: BpfPrograms, agent: Agent) -> None:
-    """The port is a kernel's own socket's, whose end no hook tells: else anyone could fill the table with such."""
+    """The port is that of a socket of the kernel's own, whose end no hook tells: anybody could fill the table so."""
     handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_STREAM", socket.IPPROTO_MPTCP)
     port = agent.call("bind", handle, "127.0.0.1", 0)
     found = find_listener(programs, TCP, port, parse_address("127.0.0.1"))
@@ -201,10 +199,10 @@ def test_a_listener_of_multipath_tcp_is_forgotten_too(programs: BpfPrograms, age
     assert find_listener(programs, TCP, port, parse_address("127.0.0.1")) is None
 
 
-def test_a_listener_of_multipath_tcp_that_the_daemons_start_found_is_forgotten_too(
+def test_a_listener_of_multipath_tcp_that_was_seeded_is_forgotten_too(
     place: BpfPlace, programs: BpfPrograms, agent: Agent
 ) -> None:
-    """It is found by the kernel's own socket, in the list of all; also where the program's is known already."""
+    """In the kernel's list of sockets it is found by the subflow, even if the program's socket is known already."""
     handle, _cookie = agent.call("open_socket", "AF_INET", "SOCK_STREAM", socket.IPPROTO_MPTCP)
     port = agent.call("bind", handle, "127.0.0.1", 0)
     agent.call("listen", handle)
@@ -214,7 +212,7 @@ def test_a_listener_of_multipath_tcp_that_the_daemons_start_found_is_forgotten_t
     assert find_listener(programs, TCP, port, parse_address("127.0.0.1")) is None
 
 
-def test_a_port_that_another_socket_took_too_stays(programs: BpfPrograms, agent: Agent) -> None:
+def test_a_port_that_another_socket_has_too_stays(programs: BpfPrograms, agent: Agent) -> None:
     first, _cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
     second, cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
     for handle in (first, second):
@@ -232,7 +230,7 @@ def test_a_port_that_another_socket_took_too_stays(programs: BpfPrograms, agent:
 def test_a_port_that_programs_share_stays_theirs_until_the_last_has_left(
     place: BpfPlace, programs: BpfPrograms
 ) -> None:
-    """Else who binds it next would be taken for the only one, and get the other's packets allowed."""
+    """Else the next to bind it would be taken for the only one, and what is allowed for it go to the other."""
     agents = [place.start_agent() for _ in range(3)]
     handles = [agent.call("open_socket", "AF_INET", "SOCK_DGRAM")[0] for agent in agents]
     for agent, handle in zip(agents, handles, strict=True):
@@ -249,8 +247,10 @@ def test_a_port_that_programs_share_stays_theirs_until_the_last_has_left(
     assert find_listener(programs, UDP, port, parse_address("127.0.0.1")) is None
 
 
-def test_whoever_comes_to_a_shared_port_or_leaves_it_is_a_change(place: BpfPlace, programs: BpfPrograms) -> None:
-    """Also who had it first: what was decided of those who shared it until now is not for who takes it since."""
+def test_each_socket_that_comes_to_a_shared_port_or_leaves_it_is_a_change(
+    place: BpfPlace, programs: BpfPrograms
+) -> None:
+    """Even one of the first program: a verdict for those who shared the port until then is not for others."""
     first, second = place.start_agent(), place.start_agent()
     changes = []
     for agent in (first, second, first, second):
@@ -265,7 +265,7 @@ def test_whoever_comes_to_a_shared_port_or_leaves_it_is_a_change(place: BpfPlace
 
 
 def test_a_shared_port_stays_shared_however_often_others_come_and_go(programs: BpfPrograms, agent: Agent) -> None:
-    """Who binds and closes it without pause for an hour or two would have it be one program's again."""
+    """The number of changes must not wrap to 0, for which a program would bind and close for an hour or two."""
     address = parse_address("127.0.0.1")
     with open_listeners(programs) as listeners:
         for changes in (2**32 - 1, 2**32 - 2):
@@ -277,8 +277,10 @@ def test_a_shared_port_stays_shared_however_often_others_come_and_go(programs: B
             assert is_shared(programs, UDP, 4000, address)
 
 
-def test_who_binds_a_port_that_is_being_forgotten_is_not_forgotten_with_it(programs: BpfPrograms, agent: Agent) -> None:
-    """The entry of the last that left is there for a moment yet: who joined that would be in no table."""
+def test_a_socket_that_binds_a_port_that_is_being_forgotten_is_counted_as_lost(
+    programs: BpfPrograms, agent: Agent
+) -> None:
+    """The entry is still there for a moment: a socket that joined it would be in no table afterwards."""
     nobody_left = 1 << 31  # bpf/listener.bpf.h
     address, owner = parse_address("127.0.0.1"), owner_of(programs, agent)
     with open_listeners(programs) as listeners:
@@ -306,9 +308,9 @@ def test_sending_without_bind_notes_the_port(
     assert find_listener(programs, UDP, port, parse_address(bound)) is None
 
 
-def test_a_listener_that_was_connected_for_a_while_has_all_addresses_still(programs: BpfPrograms, agent: Agent) -> None:
+def test_a_listener_that_was_connected_for_a_while_still_has_all_addresses(programs: BpfPrograms, agent: Agent) -> None:
     handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
-    port = agent.call("bind", handle, "0.0.0.0", 4000)  # what the kernel gives it would lose again
+    port = agent.call("bind", handle, "0.0.0.0", 4000)  # a port that the kernel chose it would lose again
     agent.call("connect", handle, "127.0.0.1", 9)
     agent.call("send_to", handle, "127.0.0.1", 9)  # from 127.0.0.1, for now
     assert agent.call("disconnect", handle) == ""
@@ -327,7 +329,7 @@ def test_a_listener_that_was_connected_for_a_while_has_all_addresses_still(progr
         ("AF_INET6", "SOCK_DGRAM", UDP, "::ffff:127.0.0.1", "127.0.0.1"),
     ],
 )
-def test_connect_to_what_is_denied_is_refused(
+def test_connect_to_a_denied_remote_is_refused(
     place: BpfPlace,
     programs: BpfPrograms,
     agent: Agent,
@@ -354,7 +356,7 @@ def test_connect_to_what_is_denied_is_refused(
     ("family", "address", "remote"),
     [("AF_INET", "127.0.0.1", "127.0.0.1"), ("AF_INET6", "::1", "::1"), ("AF_INET6", "::ffff:127.0.0.1", "127.0.0.1")],
 )
-def test_sendto_what_is_denied_is_refused(
+def test_sendto_a_denied_remote_is_refused(
     programs: BpfPrograms, agent: Agent, family: str, address: str, remote: str
 ) -> None:
     deny(programs, agent, remote, 9, UDP)

@@ -1,4 +1,4 @@
-"""verdict.bpf.c: asked by real iptables rules. Nobody reads the queue, so what is queued is swallowed."""
+"""verdict.bpf.c: asked by real iptables rules. Nobody reads the queue, so a queued packet is lost."""
 
 import socket
 import struct
@@ -55,7 +55,7 @@ def open_bound(agent: Agent, family: str, kind: str, address: str, port: int = L
 
 
 def make_flow(protocol: int, address: str, direction: Direction = Direction.OUTBOUND) -> Flow:
-    """Between the agent's port and PORT, both at one address."""
+    """Between the agent's port and PORT, both at `address`."""
     packed = parse_address(address)
     if direction is Direction.OUTBOUND:
         return Flow(protocol, direction, packed, LOCAL_PORT, packed, PORT)
@@ -73,7 +73,7 @@ def key_of(entry: FlowEntry, flow: Flow) -> VerdictKey:
 
 
 @pytest.mark.parametrize(("family", "address"), FAMILIES)
-def test_an_unknown_connection_is_a_miss_and_says_whose_it_is(
+def test_an_undecided_connection_is_a_miss_and_its_owner_is_noted(
     outbound: BpfPrograms, agent: Agent, family: str, address: str
 ) -> None:
     handle, cookie = open_bound(agent, family, "SOCK_STREAM", address)
@@ -164,7 +164,7 @@ def test_a_verdict_for_the_flow_holds_for_its_program_only(outbound: BpfPrograms
 
 @pytest.mark.parametrize("staleness", ["generation", "expiry"])
 @pytest.mark.parametrize("of", ["process", "flow"])
-def test_what_is_stale_is_a_miss(outbound: BpfPrograms, agent: Agent, staleness: str, of: str) -> None:
+def test_a_stale_verdict_is_a_miss(outbound: BpfPrograms, agent: Agent, staleness: str, of: str) -> None:
     handle, cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
     flow = make_flow(UDP, "127.0.0.1")
     agent.call("send_to", handle, "127.0.0.1", PORT)
@@ -181,7 +181,7 @@ def test_what_is_stale_is_a_miss(outbound: BpfPrograms, agent: Agent, staleness:
 
 
 def test_the_flow_of_a_closed_socket_still_says_whose_it_was(outbound: BpfPrograms, agent: Agent) -> None:
-    """A program may end while its only packet is held; that packet comes around again (NF_REPEAT)."""
+    """A program may end while its only packet is held, which then walks the chain again (NF_REPEAT)."""
     handle, cookie = open_bound(agent, "AF_INET", "SOCK_STREAM", "127.0.0.1")
     assert agent.is_swallowed(handle, "127.0.0.1", PORT)
     agent.call("close", handle)
@@ -191,7 +191,7 @@ def test_the_flow_of_a_closed_socket_still_says_whose_it_was(outbound: BpfProgra
 def test_the_owner_of_a_packet_is_known_when_another_socket_has_taken_its_ports(
     place: BpfPlace, outbound: BpfPrograms, agent: Agent, queue: Queue
 ) -> None:
-    """Two packets are held and one flow is written down: the other packet finds its owner by its own socket."""
+    """Two packets are held, and the flow has one entry: the owner of the other packet is found by its socket."""
     assert queue
     other = place.start_agent()
     owners = []
@@ -208,7 +208,7 @@ def test_the_owner_of_a_packet_is_known_when_another_socket_has_taken_its_ports(
 
 
 @pytest.mark.parametrize(("port", "is_noted"), [(53, True), (5353, True), (5355, True), (5354, False)])
-def test_a_dns_question_that_is_allowed_says_who_asked(
+def test_of_an_allowed_dns_question_it_is_noted_who_asked(
     outbound: BpfPrograms, agent: Agent, port: int, is_noted: bool
 ) -> None:
     local = parse_address("127.0.0.1")
@@ -220,7 +220,7 @@ def test_a_dns_question_that_is_allowed_says_who_asked(
     assert outbound.find_flow(flow) == (entry if is_noted else None)
 
 
-def test_a_dns_question_says_who_asked_last_from_that_port(
+def test_of_dns_questions_from_one_port_the_last_asker_is_noted(
     place: BpfPlace, outbound: BpfPrograms, agent: Agent
 ) -> None:
     flow = msgspec.structs.replace(make_flow(UDP, "127.0.0.1"), remote_port=53)
@@ -252,7 +252,7 @@ def test_other_protocols_have_no_ports(outbound: BpfPrograms, agent: Agent) -> N
     assert outbound.find_flow(Flow(200, Direction.OUTBOUND, packed, 0, packed, 0)) == entry_of(outbound, agent, cookie)
 
 
-def test_what_comes_from_no_socket_is_the_kernels(place: BpfPlace, programs: BpfPrograms, agent: Agent) -> None:
+def test_a_packet_without_a_socket_is_the_kernels(place: BpfPlace, programs: BpfPrograms, agent: Agent) -> None:
     """The reset that netfilter answers with: nf_send_reset()."""
     allowed = str(programs.program_path("out_allowed"))
     reset = ("-p", "tcp", "--tcp-flags", "RST", "RST")
@@ -273,7 +273,7 @@ def add_link(place: BpfPlace, address: str) -> None:
         place.run("ip", "link", "set", link, "up")
 
 
-def test_what_comes_from_the_kernels_own_socket_is_the_kernels(
+def test_a_packet_from_a_socket_of_the_kernels_own_is_the_kernels(
     place: BpfPlace, outbound: BpfPrograms, agent: Agent
 ) -> None:
     """A neighbour solicitation, from the socket of ndisc_net_init()."""
@@ -298,7 +298,7 @@ def test_what_comes_from_the_kernels_own_socket_is_the_kernels(
         ("AF_INET6", "::", "AF_INET6", "::1"),
     ],
 )
-def test_inbound_belongs_to_who_listens(
+def test_an_inbound_packet_belongs_to_the_program_that_listens(
     place: BpfPlace, inbound: BpfPrograms, agent: Agent, family: str, bound: str, client_family: str, address: str
 ) -> None:
     server = place.start_agent()
@@ -313,7 +313,9 @@ def test_inbound_belongs_to_who_listens(
     assert agent.call("wait_connected", handle) == ""
 
 
-def test_inbound_to_nobody_is_unknown_and_an_echo_is_the_kernels(inbound: BpfPrograms, agent: Agent) -> None:
+def test_an_inbound_packet_to_a_closed_port_is_unknown_and_an_echo_is_the_kernels(
+    inbound: BpfPrograms, agent: Agent
+) -> None:
     handle, _cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
     agent.call("send_to", handle, "127.0.0.1", PORT)
     assert inbound.find_flow(make_flow(UDP, "127.0.0.1", Direction.INBOUND)) == FlowEntry(0, Owner(0, 0, 0, 0))
@@ -334,7 +336,7 @@ def test_a_seeded_listener_counts(inbound: BpfPrograms, agent: Agent) -> None:
     assert found == FlowEntry(99, owner)
 
 
-def test_who_runs_another_program_by_now_has_left_its_port_to_others(inbound: BpfPrograms, agent: Agent) -> None:
+def test_a_process_that_runs_another_program_by_now_is_no_longer_the_owner(inbound: BpfPrograms, agent: Agent) -> None:
     assert inbound.seed_listener(UDP, PORT, parse_address("0.0.0.0"), Listener(99, Owner(1 << 63, 5, agent.pid, 0)))
     handle, _cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
     agent.call("send_to", handle, "127.0.0.1", PORT)
@@ -342,7 +344,7 @@ def test_who_runs_another_program_by_now_has_left_its_port_to_others(inbound: Bp
     assert found == FlowEntry(99, Owner(0, 0, 0, 0))
 
 
-def test_in_a_scope_others_ports_are_left_alone(place: BpfPlace) -> None:
+def test_scoped_ports_of_others_are_left_alone(place: BpfPlace) -> None:
     programs = place.load(is_scoped=True)
     judge(place, programs, "INPUT")
     agent = place.start_agent()
@@ -356,7 +358,7 @@ def test_in_a_scope_others_ports_are_left_alone(place: BpfPlace) -> None:
 
 
 def test_a_further_path_of_multipath_tcp_is_its_programs(place: BpfPlace, outbound: BpfPrograms, agent: Agent) -> None:
-    """A worker of the kernel opens it on a socket of the kernel's own; that must not make it `kernel`."""
+    """A worker of the kernel opens it with a socket of the kernel's own, but its owner is not `kernel`."""
     try:
         socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_MPTCP).close()
     except OSError:

@@ -1,4 +1,4 @@
-"""What the verdict programs say of connections that are allowed without a name. Rules without a target only count."""
+"""watch.bpf.h: which packets of connections without a name are shown. The iptables rules have no target: they count."""
 
 import socket
 
@@ -22,7 +22,7 @@ PROGRAMS = ("out_allowed", "out_denied", "out_stream", "out_watched", "out_guard
 
 
 class Counted:
-    """A connection over loopback, and how many of its packets each program said yes to since the last look."""
+    """A connection over loopback, and which programs said yes to its packets since the last look."""
 
     def __init__(
         self, place: BpfPlace, programs: BpfPrograms, agent: Agent, protocol: int, watch: Watch, *, is_v6: bool = False
@@ -50,7 +50,7 @@ class Counted:
         self.programs.remember_verdict(key, Verdict.ALLOW, self.programs.generation, 0, watch=self._watch)
 
     def send(self, *remote: str | int) -> list[str]:
-        """Send one packet; the programs that said yes to it, or to those before it."""
+        """Sends one packet. Returns the programs that said yes to it, or to one before it that was late."""
         self._place.run(self._iptables, "-Z", "OUTPUT")
         if remote:
             self._agent.call("send_to", self.client, *remote)
@@ -122,10 +122,10 @@ def test_a_stream_is_shown_also_when_its_socket_is_forgotten(
 
 @pytest.mark.parametrize("verdict", [Verdict.ALLOW, Verdict.DENY])
 @pytest.mark.parametrize(("address", "port"), [("127.0.0.2", PORT), ("127.0.0.1", PORT + 1)])
-def test_the_end_of_a_stream_that_comes_late_ends_no_later_one_of_its_socket(
+def test_a_late_end_of_a_stream_does_not_end_a_later_stream_of_its_socket(
     place: BpfPlace, programs: BpfPrograms, agent: Agent, verdict: Verdict, address: str, port: int
 ) -> None:
-    """What was sent before connect(AF_UNSPEC) may be read after the next connect()."""
+    """Data sent before connect() to AF_UNSPEC may be read after the next connect()."""
     stream = Counted(place, programs, agent, TCP, Watch.NOTED)
     assert "out_stream" in stream.send()
     assert agent.call("disconnect", stream.client) == ""
@@ -138,7 +138,7 @@ def test_the_end_of_a_stream_that_comes_late_ends_no_later_one_of_its_socket(
 
 
 @pytest.mark.parametrize("protocol", [TCP, UDP])
-def test_what_was_read_and_denied_is_denied(
+def test_a_connection_that_was_denied_by_what_it_said_stays_denied(
     place: BpfPlace, programs: BpfPrograms, agent: Agent, protocol: int
 ) -> None:
     flow = Counted(place, programs, agent, protocol, Watch.GUARDED)
@@ -159,7 +159,7 @@ def test_a_datagram_is_shown_before_it_is_allowed(place: BpfPlace, programs: Bpf
 
 
 @pytest.mark.parametrize("watch", [Watch.NOTED, Watch.GUARDED])
-def test_a_watch_lets_nothing_pass_that_is_not_allowed_any_more(
+def test_a_packet_that_is_allowed_no_more_is_not_shown(
     place: BpfPlace, programs: BpfPrograms, agent: Agent, watch: Watch
 ) -> None:
     talk = Counted(place, programs, agent, UDP, watch)
@@ -169,7 +169,7 @@ def test_a_watch_lets_nothing_pass_that_is_not_allowed_any_more(
 
 
 @pytest.mark.parametrize("is_read", [False, True])
-def test_what_answers_passes_once_the_question_was_read_and_does_not_end_the_watch(
+def test_an_answer_passes_once_the_question_was_read_and_does_not_end_the_watch(
     place: BpfPlace, programs: BpfPrograms, agent: Agent, *, is_read: bool
 ) -> None:
     talk = Counted(place, programs, agent, UDP, Watch.GUARDED)
@@ -186,7 +186,7 @@ def test_what_answers_passes_once_the_question_was_read_and_does_not_end_the_wat
     assert "out_watched" in talk.send()
 
 
-def test_what_is_shown_is_its_sockets_also_where_another_one_was(
+def test_a_shown_packet_is_noted_for_its_socket_in_place_of_another_one(
     place: BpfPlace, programs: BpfPrograms, agent: Agent
 ) -> None:
     stream = Counted(place, programs, agent, TCP, Watch.NOTED)
@@ -197,8 +197,8 @@ def test_what_is_shown_is_its_sockets_also_where_another_one_was(
     assert (shown.cookie, shown.owner.pid) == (stream.cookie, agent.pid)
 
 
-def test_what_is_shown_keeps_its_verdict(place: BpfPlace, programs: BpfPrograms, agent: Agent) -> None:
-    """Where it holds for the flow alone: else the next packet is a miss."""
+def test_showing_a_packet_keeps_the_verdict_of_its_flow(place: BpfPlace, programs: BpfPrograms, agent: Agent) -> None:
+    """A verdict for the flow alone, that is. Without it the next packet would be a miss."""
     talk = Counted(place, programs, agent, UDP, Watch.GUARDED)
     talk.send()
     assert programs.remember_flow(talk.flow, Verdict.ALLOW, programs.generation, 0, watch=Watch.GUARDED)
@@ -206,7 +206,9 @@ def test_what_is_shown_keeps_its_verdict(place: BpfPlace, programs: BpfPrograms,
     assert read_flow_verdict(programs, talk.flow)
 
 
-def test_of_one_socket_each_talk_is_read_for_itself(place: BpfPlace, programs: BpfPrograms, agent: Agent) -> None:
+def test_each_conversation_of_one_socket_is_read_for_itself(
+    place: BpfPlace, programs: BpfPrograms, agent: Agent
+) -> None:
     talk = Counted(place, programs, agent, UDP, Watch.GUARDED)
     talk.send()
     talk.end(Verdict.ALLOW)
@@ -217,7 +219,7 @@ def test_of_one_socket_each_talk_is_read_for_itself(place: BpfPlace, programs: B
 
 
 def test_without_a_watch_nothing_is_shown(place: BpfPlace, programs: BpfPrograms, agent: Agent) -> None:
-    """Be there others or not."""
+    """Even if another connection has a watch."""
     stream = Counted(place, programs, agent, TCP, Watch.NONE)
     assert stream.send() == ["out_allowed"]
     key = key_of(entry_of(programs, agent, stream.cookie), stream.flow)

@@ -1,6 +1,6 @@
 /* The part of libbpf 1.x that we call, for cffi's ABI mode (hatch_build.py makes _libbpf_abi.py of it). */
 
-/* libbpf.h: the fields up to `sz` count, those after them are as good as zero. */
+/* libbpf.h: `sz` is the size of the struct; libbpf takes the fields that it lacks to be zero. */
 struct bpf_object_open_opts {
 	size_t sz;
 	const char *object_name;
@@ -14,7 +14,7 @@ struct bpf_object_open_opts {
 	uint32_t kernel_log_level;
 };
 
-/* bpf.h: likewise up to `repeat`. */
+/* bpf.h: likewise; the fields after `repeat` are left out. */
 struct bpf_test_run_opts {
 	size_t sz;
 	const void *data_in;
