@@ -1,5 +1,6 @@
-"""Looks up what a comer may do beside the loop: names of users and groups may come over the network, and the loop must
-give the verdicts for that. One look-up a user at a time; root and the like never wait for one.
+"""Looks up the right of a new client in a thread: user and group databases may need the network, and so our verdicts.
+
+There is one look-up a user (uid and gid) at a time. Root, and others whose right is known, never wait for one.
 """
 
 from collections.abc import Callable
@@ -11,8 +12,8 @@ from tinysnitch.daemon.control_permission import Permissions, Right
 from tinysnitch.daemon.side_work import do_beside
 
 MAX_LOOKUPS = 16  # threads
-MAX_OF_ONE = 4  # of them: one user may come by many groups, and one person by many users of containers (subuid(5))
-MAX_WAITING = 16  # clients, for each of them
+MAX_OF_ONE = 4  # threads for one user, who may have many gids; all users of containers count as one (subuid(5))
+MAX_WAITING = 16  # clients that wait for one look-up
 
 Found = Callable[[Right | None], None]
 
@@ -23,7 +24,7 @@ class RightLookup:
         self._waiting: dict[tuple[int, int], list[Found]] = {}  # by uid and gid
 
     def find(self, uid: int, gid: int, found: Found) -> None:
-        """Have the right told, at once where it is known. Raises SnitchError when too many wait."""
+        """Call `found` with the right: at once if it is known, else later. Raises SnitchError when too many wait."""
         if self._permissions.is_known(uid):
             found(self._permissions.find(uid, gid))
             return

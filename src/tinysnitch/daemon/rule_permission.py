@@ -1,4 +1,4 @@
-"""Which rules a client may make and take away: all, or own ones (core/own_rules.py)."""
+"""Which rules a client may add and remove: all of them, or those of its own user (core/own_rules.py)."""
 
 from tinysnitch.core.active_rules import ActiveRules
 from tinysnitch.core.errors import NotPermitted, SnitchError
@@ -20,16 +20,16 @@ def may_see_rule(rule: Rule, right: Right, rules: ActiveRules) -> bool:
 
 
 def check_owner(rule: Rule, right: Right, rules: ActiveRules) -> None:
-    """Raises NotPermitted when it is not for the client to make or to take away."""
+    """Raise NotPermitted when the rule is not for this client's user alone."""
     if not may_see_rule(rule, right, rules):
         hint = f"write user={right.uid} behind the verdict: {rule.verdict.value} user={right.uid} ..."
         raise NotPermitted(f"a rule of user {right.uid} must be for user {right.uid} alone", hint)
 
 
 def check_new_rule(rule: Rule, right: Right, rules: ActiveRules) -> None:
-    """Raises SnitchError when the client may not make the rule.
+    """Raise SnitchError when the client may not add the rule.
 
-    The rules' facts must know its words, unless it has what no own rule may have.
+    The facts must know the rule's words, unless it has something that no rule of a user may have (`find_excess`).
     """
     if right.sees_all:
         return
