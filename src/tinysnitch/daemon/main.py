@@ -142,7 +142,7 @@ def tinysnitchd(
     try:
         _run(settings)
     finally:
-        if run_folder is not None:  # should `tinysnitch run` be killed, nobody else would
+        if run_folder is not None:  # `tinysnitch run` may have been killed, and then nobody else removes it
             shutil.rmtree(run_folder, ignore_errors=True)
 
 
@@ -158,7 +158,7 @@ def _run(options: Options) -> None:
 
 
 def _check_rules(path: Path) -> None:
-    """The daemon of one command has no rules of before that could hold: with an error it would judge by none."""
+    """Refuse rules with errors for one command: no earlier rules are in force, so it would be judged by none."""
     from tinysnitch.store.rules_file import RulesFile
 
     errors = RulesFile(path).read().errors
