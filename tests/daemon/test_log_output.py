@@ -1,4 +1,5 @@
 import asyncio
+import errno
 import os
 import socket
 import subprocess
@@ -84,6 +85,28 @@ def test_a_reader_that_goes_on_is_served_before_the_loop_comes_around(pipe: tupl
         read = os.read(pipe[0], 1 << 20)
         log.flush()
         assert len(read) + len(os.read(pipe[0], 1 << 20)) > 100_000
+        log.close()
+
+    asyncio.run(session())
+
+
+def test_where_the_loop_cannot_watch_the_reader_the_next_flush_sends_the_rest(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """epoll_ctl(2): ENOSPC. Raised, it would keep the history from being written, or end the loop that logs it."""
+
+    def refuse(*_watch: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    async def session() -> None:
+        log = LogOutput(pipe[1])
+        monkeypatch.setattr(asyncio.get_running_loop(), "add_writer", refuse)
+        fill(log, 100)
+        assert len(os.read(pipe[0], 1 << 20)) < 100 * 1007
+        monkeypatch.undo()
+        log.flush()
+        assert os.read(pipe[0], 1 << 20).endswith(LINE + b"\n")
+        assert log.lost == 0
         log.close()
 
     asyncio.run(session())

@@ -49,8 +49,8 @@ class LogOutput:
             return
         self._continue()  # even if the loop watches already: in a flood there are many batches to one turn of the loop
         if self._pending and not self._is_waiting:
-            # A regular file on a full disk never becomes ready (epoll_ctl(2): EPERM): the next flush tries again.
-            with suppress(PermissionError):
+            # epoll_ctl(2): EPERM for a regular file (on a full disk), or no room. The next flush tries again.
+            with suppress(OSError):
                 asyncio.get_running_loop().add_writer(self._fd, self._continue)
                 self._is_waiting = True
 
