@@ -1,6 +1,7 @@
 """Over a real Unix socket: who gets in, what is answered, what is told."""
 
 import asyncio
+import errno
 import json
 import os
 import socket
@@ -145,6 +146,31 @@ def test_closing_ends_clients_and_removes_the_socket(tmp_path: Path) -> None:
     assert client.read_to_end() == []
     client.__exit__()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_socket_that_the_loop_cannot_watch_is_not_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """epoll_ctl(2): ENOSPC. A file where nobody listens would look as if all were well, and never be made anew."""
+    path = tmp_path / "socket"
+
+    async def refuse(*_arguments: object, **_options: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    async def run() -> None:
+        server = ControlServer(desk := SmallDesk(), Permissions(), desk.clients)
+        await server.start(path)
+        path.unlink()
+        monkeypatch.setattr(asyncio.get_running_loop(), "create_unix_server", refuse)
+        with pytest.raises(SnitchError, match="cannot make the control socket"):
+            await server.listen_anew()
+        assert not path.exists()
+        monkeypatch.undo()
+        await server.listen_anew()
+        assert path.is_socket()
+        await server.close()
+
+    asyncio.run(run())
 
 
 def test_who_is_attached_is_detached_by_the_end(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 import os
+import shutil
 import socket
 import stat
 from contextlib import ExitStack, suppress
@@ -45,6 +46,16 @@ def test_a_folder_that_was_made_goes_also_when_the_socket_went_first(tmp_path: P
     control = ControlSocket(tmp_path / "run" / "socket")
     control.listen().close()
     control.path.unlink()
+    control.remove()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_all_folders_that_were_made_go_also_when_one_was_made_anew(tmp_path: Path) -> None:
+    control = ControlSocket(tmp_path / "a" / "b" / "socket")
+    for _ in range(2):
+        control.listen().close()
+        shutil.rmtree(tmp_path / "a" / "b")
+    control.listen().close()
     control.remove()
     assert list(tmp_path.iterdir()) == []
 

@@ -61,7 +61,12 @@ class ControlServer:
     async def _listen(self, place: ControlSocket) -> None:
         sock = place.listen()
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_unix_server(self._make_peer, sock=sock, backlog=ACCEPTED_AT_ONCE)
+        try:
+            self._server = await loop.create_unix_server(self._make_peer, sock=sock, backlog=ACCEPTED_AT_ONCE)
+        except OSError as error:  # epoll_ctl(2). Without the file SocketWatch tries again
+            sock.close()
+            place.remove()
+            raise place.error_of(error) from error
         sock.listen(BACKLOG)  # asyncio's `backlog` is also how many it accepts at once: it gave listen() that number
 
     async def close(self) -> None:

@@ -28,16 +28,20 @@ class ControlSocket:
             self._clear_stale()
             return self._bind()
         except OSError as error:
-            hint = hint_for(error, "name another place with --socket PATH (at most 107 bytes), or run as root")
-            raise SnitchError(f"cannot make the control socket {self.path}: {error.strerror or error}", hint) from error
+            raise self.error_of(error) from error
+
+    def error_of(self, error: OSError) -> SnitchError:
+        """The error for people when the socket could not be made."""
+        hint = hint_for(error, "name another place with --socket PATH (at most 107 bytes), or run as root")
+        return SnitchError(f"cannot make the control socket {self.path}: {error.strerror or error}", hint)
 
     def remove(self) -> None:
         """Remove the file and the folders that this object made, and nothing else. Safe at any moment."""
         with suppress(OSError):  # it is gone: since Python 3.13 Server.close() removes it
             if self._mark is not None and _mark_of(self.path) == self._mark:
                 os.unlink(self.path)
-        with suppress(OSError):  # somebody keeps files of their own there
-            for folder in reversed(self._made_folders):
+        for folder in reversed(self._made_folders):
+            with suppress(OSError):  # others keep files there, or it was removed and made once more
                 os.rmdir(folder)
         self._mark = None
         self._made_folders.clear()
