@@ -42,17 +42,28 @@ def test_a_bad_frame_ends_its_client_alone(running: RunningServer, data: bytes, 
 
 
 class Deaf(asyncio.Transport):
-    """Where epoll has no room for it."""
+    """A transport for which epoll has no room after reading was resumed `times` times."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, times: int) -> None:
         super().__init__({"socket": sock})
         self.is_aborted = False
+        self._times = times
+        self._is_reading = True
 
     def pause_reading(self) -> None:
-        pass
+        self._is_reading = False
+
+    def is_reading(self) -> bool:
+        return self._is_reading
+
+    def is_closing(self) -> bool:
+        return self.is_aborted
 
     def resume_reading(self) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+        if not self._times:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self._times -= 1
+        self._is_reading = True
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         pass
@@ -61,13 +72,29 @@ class Deaf(asyncio.Transport):
         self.is_aborted = True
 
 
-def test_whoever_cannot_be_heard_keeps_no_place(running: RunningServer) -> None:
+def test_a_client_that_cannot_be_heard_keeps_no_place(running: RunningServer) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        transport = Deaf(ours)
+        transport = Deaf(ours, times=0)
         peer = control_peer.ControlPeer(running.server, 99)
         with pytest.raises(OSError, match="No space"):
             running.call(peer.connection_made, transport)
+        assert transport.is_aborted
+        running.call(peer.connection_lost, None)
+
+
+def test_nor_does_one_that_cannot_be_heard_any_more_after_many_requests(
+    running: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "TURN_S", 60.0)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        transport = Deaf(ours, times=1)
+        peer = control_peer.ControlPeer(running.server, 99)
+        running.call(peer.connection_made, transport)
+        requests = encode_frame(Hello()) + (MAX_INBOX + 1) * encode_frame(ReadStatus())
+        with pytest.raises(OSError, match="No space"):
+            running.call(peer.data_received, requests)
         assert transport.is_aborted
         running.call(peer.connection_lost, None)
 

@@ -85,6 +85,22 @@ def test_one_look_serves_all_that_wait_for_it() -> None:
     in_loop(work)
 
 
+def test_one_client_that_fails_does_not_keep_the_others_waiting(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(_right: Right | None) -> None:
+        raise OSError("no room in epoll")
+
+    async def work(lookup: RightLookup, names: SlowNames, told: Told) -> None:
+        lookup.find(ALICE, ALICE, fail)
+        lookup.find(ALICE, ALICE, told.append)
+        names.may_end.set()
+        async with asyncio.timeout(5):
+            await until(told, 1)
+
+    assert in_loop(work) == [Right(ALICE, sees_all=False)]
+    assert "no room in epoll" in caplog.text
+    caplog.clear()
+
+
 def test_look_ups_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     async def work(lookup: RightLookup, names: SlowNames, told: Told) -> None:
         for number in range(MAX_LOOKUPS):

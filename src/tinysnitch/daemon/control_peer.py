@@ -83,11 +83,7 @@ class ControlPeer(asyncio.Protocol):
         self.right = right
         self._is_welcome = True
         self._transport.write(encode_frame(Welcome(sees_all=right.sees_all)))
-        try:
-            self._transport.resume_reading()
-        except OSError:  # epoll_ctl(2): we would never hear of the client again, not even of its end
-            self._transport.abort()
-            raise
+        self._resume_reading()
         self._pump()
 
     def refuse(self, error: SnitchError) -> None:
@@ -150,7 +146,7 @@ class ControlPeer(asyncio.Protocol):
     def _take_request(self) -> None:
         frame = self._inbox.popleft()
         if not self._inbox and not self._transport.is_reading():
-            self._transport.resume_reading()
+            self._resume_reading()
         try:
             request = _decoder.decode(frame)
         except Malformed as error:
@@ -162,6 +158,13 @@ class ControlPeer(asyncio.Protocol):
             self._greet(request)
         else:
             self._replies = self._server.answer(self, request)
+
+    def _resume_reading(self) -> None:
+        try:
+            self._transport.resume_reading()
+        except OSError:  # epoll_ctl(2): we would never hear of the client again, not even of its end
+            self._transport.abort()
+            raise
 
     def _greet(self, hello: Hello) -> None:
         self._is_greeted = True

@@ -3,6 +3,7 @@
 There is one look-up a user (uid and gid) at a time. Root, and others whose right is known, never wait for one.
 """
 
+import asyncio
 from collections.abc import Callable
 from functools import partial
 
@@ -48,7 +49,7 @@ class RightLookup:
 
     def _tell(self, uid: int, gid: int, right: Right | None) -> None:
         for found in self._waiting.pop((uid, gid)):
-            found(right)
+            asyncio.get_running_loop().call_soon(found, right)  # if one raises, the others are told all the same
 
 
 def _too_many(who: str) -> SnitchError:
