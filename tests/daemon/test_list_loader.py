@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tinysnitch.core.errors import SnitchError
 from tinysnitch.daemon import list_loader
 from tinysnitch.daemon.list_loader import AGAIN_S, SHORT_BYTES, ListLoader
 from tinysnitch.kernel import bounded_reader
@@ -290,6 +291,13 @@ def test_the_cache_holds_only_what_is_used(place: Place) -> None:
     place.compiler.fail()
     place.loader.refresh()
     assert list(place.cache.iterdir()) == []
+
+
+def test_the_cache_is_not_the_folder_of_the_lists_itself(tmp_path: Path) -> None:
+    """What is compiled would replace the lists, and mean nothing when it is read as one."""
+    (tmp_path / "link").symlink_to(tmp_path)
+    with pytest.raises(SnitchError, match="keeps compiled lists"):
+        ListLoader(tmp_path / "lists", tmp_path / "link" / "lists", SlowCompiler())
 
 
 def test_a_cache_that_cannot_be_made(place: Place) -> None:

@@ -7,6 +7,7 @@
 3. Lists that no rule names are loaded too, so that a rule that names one holds at once.
 """
 
+import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Protocol
 
 import msgspec
 
+from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.raw_text import MAX_BYTES
 from tinysnitch.core.remote_text import is_list_name
 from tinysnitch.daemon.bounded_look import BoundedLook
@@ -48,7 +50,10 @@ class ListLoader:
         failed: Callable[[float], None] = lambda _delay_s: None,
     ) -> None:
         """`changed` is called when a long list was loaded, or could not be. `failed` is called with the number of
-        seconds after which to call `try_again`."""
+        seconds after which to call `try_again`. Raises SnitchError when the cache is the folder of the lists."""
+        if os.path.realpath(folder) == os.path.realpath(cache):  # a compiled list would replace its source
+            hint = "name another folder with --lists or --state-dir"
+            raise SnitchError(f"{folder} is where this daemon keeps compiled lists", hint)
         self.folder = folder
         self._cache = cache
         self._compiler = compiler
