@@ -87,4 +87,4 @@ def test_where_nothing_can_be_kept_the_end_goes_on(
 ) -> None:
     file.path.mkdir()
     keep(file, titled, image_at_exec(titled))
-    assert "rules with arguments may not hold" in caplog.text
+    assert "rules with arguments may not match" in caplog.text

@@ -316,7 +316,7 @@ def test_an_answer_undoes_no_denial_of_others(tmp_path: Path, choice: Choice) ->
         ask(place)
         place.driver.feed(PacketQueued(4, flow_of(4), whose(9, uid=1000, is_host_file=False)))
         place.desk.answer(asks_of(place, ALICE)[-1], WIDE, ALICE)
-        with pytest.raises(NotPermitted, match="would undo one of others: deny - 443 tcp"):
+        with pytest.raises(NotPermitted, match="would overrule a rule that is not yours: deny - 443 tcp"):
             place.desk.answer(1, WIDE, ALICE)
         assert asks_of(place, ALICE) == [1]
         place.desk.answer(1, choice, ALICE)

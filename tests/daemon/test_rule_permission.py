@@ -58,8 +58,8 @@ def test_an_own_rule_is(line: str) -> None:
     [
         ("@ads - -", "can't have a list"),
         ("- - - /opt/**", "can't have a pattern"),
-        ("- - - /home/alice/l", "over a link that others than root can turn"),
-        ("mail.test 25 tcp", "would undo one of others: deny - 25 tcp"),
+        ("- - - /home/alice/l", "over a link that others than root can change"),
+        ("mail.test 25 tcp", "would overrule a rule that is not yours: deny - 25 tcp"),
         (f"- - - /usr/bin/curl {'x' * MAX_LENGTH}", "longer than 16384"),
     ],
 )

@@ -50,7 +50,8 @@ def keep_arguments(table: ImageTable, file: KeptArguments) -> None:
     try:
         file.replace(read_boot_id(), list(islice(_find_titled(table), MAX_PROCESSES)))
     except (SnitchError, OSError) as error:
-        _log.warning("after a restart rules with arguments may not hold for programs with a title: %s", error)
+        hidden = "programs that wrote a title over their arguments"
+        _log.warning("after a restart rules with arguments may not match %s: %s", hidden, error)
 
 
 def _find_titled(table: ImageTable) -> Iterator[KeptProcess]:

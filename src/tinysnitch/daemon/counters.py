@@ -18,16 +18,17 @@ KERNEL_LOSSES = {
     "lost_flows": "flows not stored",
     "lost_conversations": "conversations not stored",
     "lost_watches": "connections without a name not read",
-    "lost_packet_users": "users of packet sockets not told of",
+    "lost_packet_users": "processes with packet sockets not reported",
     "lost_traces": "trace lines",
     # The last check (bpf/escape.bpf.h) stops a denied packet that has no mark. It cannot tell whether another rule
     # removed the mark, or whether the packet was allowed in our chains and its verdict or process changed since then.
-    "lost_marks": "packets stopped last of all: other netfilter rules took their mark, or they were denied meanwhile",
+    "lost_marks": "denied packets stopped by the last check: other netfilter rules removed their mark, or they were"
+    " denied only meanwhile",
     "lost_answers": "answers to connections that were still held, or denied",
-    "lost_first_packets": "first packets to a port, before it was known whose it is",
-    "lost_astray": "packets to this machine itself that were to leave it (dropped)",
-    "lost_crowd": "packets dropped, of a program that sends or gets too many at once",
-    "lost_messages": "DNS messages dropped, of a program that sends or gets too many at once, or several in one packet",
+    "lost_first_packets": "first packets to a port whose program was not known yet",
+    "lost_astray": "packets to this machine itself that were routed out of it (dropped)",
+    "lost_crowd": "packets dropped, of programs that send or receive too many at once",
+    "lost_messages": "DNS messages dropped, of programs with too many at once, or several in one packet",
 }
 STARTING = "tinysnitchd is still starting"
 
@@ -68,11 +69,11 @@ class Counters:
             "DNS messages dropped": names.dropped_full + names.dropped_unread,
             "packets dropped, waited too long": self._driver.outwaited,
             "packets gone before their verdict": self._doors.queue.gone + self._doors.names_queue.gone,
-            "DNS questions of which it is not known who asked": self._doors.packet_events.lost_askers,
+            "DNS questions from unknown programs": self._doors.packet_events.lost_askers,
             "packets not parsed": self._driver.malformed,
             "connections whose program is unknown": self._doors.attributor.unknown,
             "failures, see the log": self._driver.failures.count,
-            "rules till a process quits that ended at once, too many": self._doors.processes.turned_away,
+            "rules until a program quits that ended at once, too many of them": self._doors.processes.turned_away,
             "questions turned away": self._engine.prompts.turned_away,
             "further packets of held flows dropped": self._engine.prompts.dropped,
             "clients cut off, too slow": clients.slow,

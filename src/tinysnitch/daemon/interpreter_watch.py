@@ -13,7 +13,7 @@ from tinysnitch.daemon.follow import follow
 from tinysnitch.store.file_watch import watch_ways
 
 GONE = "the Python that tinysnitchd runs by is gone: it could not start again"
-HINT = "run `make install` and restart tinysnitchd before the next boot, or that has no firewall"
+HINT = "run `make install` and restart tinysnitchd before the next boot, which has no firewall otherwise"
 
 
 class InterpreterWatch:

@@ -286,7 +286,7 @@ class SetUp:
         """Warn when /proc hides processes from us: that is where we look for who holds a socket that was passed on."""
         hidden = "; ".join(find_hidden(is_bpf=is_bpf))
         if hidden:
-            unknown = "what comes in, and what ran before, may be of unknown programs"
+            unknown = "inbound connections, and programs that ran already, may be judged as unknown"
             _log.warning("%s: %s", unknown, hidden)
 
     def _tell_of_name_services(self) -> None:

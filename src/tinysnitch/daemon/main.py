@@ -118,7 +118,11 @@ Examples:
     help="May answer for their own processes, as the group tinysnitch may: a user, uid or %GROUP; repeat it for more.",
 )
 @click.option(
-    "--admin", "admins", metavar="NAME", multiple=True, help="May see and answer everything, as root may: likewise."
+    "--admin",
+    "admins",
+    metavar="NAME",
+    multiple=True,
+    help="May see and answer everything, as root may: a user, uid or %GROUP; repeat it for more.",
 )
 @click.option("--scoped", "is_scoped", is_flag=True, hidden=True, help="Judge a cgroup of our own making only.")
 @click.option("--run-folder", type=Place(), hidden=True, help="With --scoped: take this folder away at the end.")

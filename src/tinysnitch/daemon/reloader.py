@@ -34,8 +34,8 @@ WRITTEN_S = 1.0  # how long the rules file may stay open for writing; a program 
 LOOKS, LOOK_EACH_S = 20, 1.0  # looks at addresses: so many at once, and one more each so many seconds
 PATIENCE_S = 3.0  # when a start takes longer it is told what it waits for
 WAITING = "the rules file waits until the lists and users that it names are known"
-NO_RULES = "rules and what they speak of could not be read"
-NOT_READ = f"{NO_RULES} anew"
+NO_RULES = "the rules, or what they name, could not be read"
+NOT_READ = f"{NO_RULES} again"
 
 
 _log = logging.getLogger(__name__)

@@ -38,7 +38,7 @@ def check_new_rule(rule: Rule, right: Right, rules: ActiveRules) -> None:
         raise NotPermitted(f"a rule of user {right.uid} can't have {excess}", "write each thing out, or ask root")
     check_owner(rule, right, rules)
     if has_turnable_path(rule, rules.facts):
-        problem = f"a rule of user {right.uid} can't have a path over a link that others than root can turn"
+        problem = f"a rule of user {right.uid} can't have a path over a link that others than root can change"
         raise NotPermitted(problem, "write the path of the file that it leads to")
     if len(format_rule(rule)) > MAX_LENGTH:
         raise SnitchError(f"the rule is longer than {MAX_LENGTH} characters", "leave its arguments out")
@@ -49,4 +49,5 @@ def check_new_rule(rule: Rule, right: Right, rules: ActiveRules) -> None:
     others = (each for each in rules if not is_own(each, right.uid, rules.facts))
     overruled = find_overruled(rule, others, rules.facts)
     if overruled:
-        raise NotPermitted(f"the rule would undo one of others: {format_rule(overruled)}", "root may allow it")
+        problem = f"it would overrule a rule that is not yours: {format_rule(overruled)}"
+        raise NotPermitted(problem, "ask root to add it")

@@ -33,7 +33,7 @@ class ServiceNotice:
                 manager.send(b"READY=1")
         except OSError as error:
             _log.warning(
-                "%s: %s: whoever started tinysnitchd does not know that it stands", self._address, error.strerror
+                "%s: %s: the service manager could not be told that tinysnitchd is ready", self._address, error.strerror
             )
 
     def close(self) -> None:

@@ -29,7 +29,7 @@ class _Content(OfBoot, frozen=True):
 class KeptArguments:
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file = KeptFile(path, _Content, "of programs with a title no arguments are known")
+        self._file = KeptFile(path, _Content, "the arguments of programs that wrote a title over them are not known")
 
     def read(self, boot_id: str) -> tuple[KeptProcess, ...]:
         content = self._file.read(boot_id)
