@@ -1,4 +1,4 @@
-"""Clients that do not behave end themselves, and nobody else."""
+"""Clients that misbehave lose their own connection, and harm no other client."""
 
 import asyncio
 import errno
@@ -159,13 +159,13 @@ def test_of_who_asks_and_does_not_read_no_more_is_read(running: RunningServer) -
 
 
 def test_who_says_no_more_is_answered_all_the_same(running: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As `nc -N` does; however little time there is for it."""
+    """A client may close its sending side, as `nc -N` does; also when each turn of the loop has no time for it."""
     monkeypatch.setattr(turns, "TURN_S", 0.0001)
     assert kinds(talk(running, *[ReadStatus()] * 60)) == ["status", "done"] * 60
 
 
 def answers_of(running: RunningServer, numbers: range) -> list[GiveAnswer]:
-    """To questions that are open from now on."""
+    """Open questions, and make the requests that answer them."""
     running.call(running.desk.prompts.update, {number: make_prompt(number) for number in numbers})
     return [GiveAnswer(number, rule=f"allow - {number} tcp") for number in numbers]
 
@@ -175,7 +175,7 @@ def rules_of(replies: list[Reply]) -> list[object]:
 
 
 def test_answers_that_are_sent_at_once_are_each_answered_in_order(running: RunningServer) -> None:
-    """Each tells who attached that its question is closed: also whoever has asked for more already."""
+    """Each answer pushes the closed question to clients that attached, even while they wait for replies."""
     with RawClient(running, Hello(), Attach()) as client:
         client.read(3)
         answers = answers_of(running, range(10, 110))
@@ -185,7 +185,7 @@ def test_answers_that_are_sent_at_once_are_each_answered_in_order(running: Runni
 
 
 def test_no_request_is_begun_within_another(running: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The engine is in the middle of its commands then. Of two clients, too, that waited for their turn."""
+    """A push comes in the middle of the engine's commands. Also where two clients wait for their turn."""
     under_way: list[int] = []
     deepest: list[int] = []
     answer = running.desk.answer
@@ -209,7 +209,7 @@ def test_no_request_is_begun_within_another(running: RunningServer, monkeypatch:
 
 
 def test_a_client_that_lets_too_many_wait_is_cut_off(running: RunningServer) -> None:
-    """However short they are."""
+    """The number of pushes is limited, however short they are."""
     running.desk.rules = ["allow - - -"] * 50_000
     with RawClient(running, Hello(), ReadLog(0, follow=True), ListRules()) as client:
         client.read(2)  # the long reply is under way, and nobody reads on
@@ -227,7 +227,7 @@ def test_how_much_may_wait_for_a_client_is_by_its_right(
     with here as running, RawClient(running, Hello(), ReadLog(0, follow=True)) as client:
         client.read(1)
         running.wait_until(lambda: running.clients.statistics().followers == 1)
-        for _ in range(100):  # who reads may be told for ever
+        for _ in range(100):  # a client that reads may get any number of pushes
             running.call(running.clients.push_record, b'{"event":"lost"}', right.uid)
             client.read(1)
         assert running.call(running.clients.statistics).slow == 0
@@ -244,7 +244,7 @@ def test_a_client_that_is_gone_in_the_middle_of_a_reply_is_forgotten(running: Ru
 
 
 def test_nothing_is_done_before_it_is_known_who_asks(tmp_path: Path) -> None:
-    """Python 3.11 reads once more where reading is paused at once."""
+    """Python 3.11 reads once more even if reading was paused at once."""
     names, rule = SlowNames(), AddRule("deny - - -")
     with running_server(tmp_path / "socket", names) as running, RawClient(running) as client:
         running.wait_until(lambda: bool(running.server._comers))

@@ -42,7 +42,7 @@ def test_a_folder_that_was_there_stays(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_was_made_goes_also_when_the_socket_went_first(tmp_path: Path) -> None:
-    """Python's Server.close() takes it away, from 3.13 on."""
+    """Since Python 3.13 Server.close() removes it."""
     control = ControlSocket(tmp_path / "run" / "socket")
     control.listen().close()
     control.path.unlink()

@@ -1,4 +1,4 @@
-"""From nothing to a firewall and back. The whole way, for real, is in tests/lab."""
+"""From nothing to a firewall and back. tests/lab tests the whole with real connections."""
 
 import asyncio
 import os
@@ -77,7 +77,7 @@ SetUp._tell_of_name_services(Some(parts=Some(fact_source=Some(name_services=("by
 
 @pytest.mark.parametrize(("end", "told"), [("", ""), (" >/dev/null", "by a socket\n")])
 def test_what_the_log_has_is_not_told_a_second_time_in_the_same_place(end: str, told: str) -> None:
-    """In the journal, or a terminal."""
+    """Standard output and standard error may both be the journal, or a terminal."""
     command = ["sh", "-c", f'exec "$@"{end}', "sh", sys.executable, "-c", TELL]
     assert subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True).stdout == told
 
@@ -90,7 +90,7 @@ def test_what_the_log_has_is_not_told_a_second_time_in_the_same_place(end: str, 
     ],
 )
 def test_a_second_signal_at_the_end_leaves_no_half(numbers: tuple[signal.Signals, ...], gone: list[str]) -> None:
-    """Programs without rules would go on refusing what was denied last."""
+    """BPF programs without netfilter rules would go on refusing what was denied last."""
     done: list[str] = []
 
     async def run() -> None:
@@ -107,7 +107,7 @@ def test_a_second_signal_at_the_end_leaves_no_half(numbers: tuple[signal.Signals
 
 
 class Left:
-    """What a daemon leaves, or an earlier one has left: what is done to it."""
+    """What an earlier daemon, or this one, has left in the kernel; notes what is removed."""
 
     def __init__(self) -> None:
         self.done: list[str] = []
@@ -124,7 +124,7 @@ KEEP, SCOPED = {"on_exit": OnExit.KEEP}, {"is_scoped": True}
 
 
 def stopped(flags: Flags, number: signal.Signals | None, *, is_ready: bool, was_there: bool = False) -> SetUp:
-    """A daemon that this signal came to, or that fails where there is none."""
+    """A daemon that got this signal; without a signal one that fails."""
 
     async def run() -> SetUp:
         stop = Stop()
@@ -145,7 +145,7 @@ def stopped(flags: Flags, number: signal.Signals | None, *, is_ready: bool, was_
         ({}, signal.SIGTERM, ["removed"]),
         ({}, HAND_OVER, []),
         (KEEP, signal.SIGTERM, []),
-        (SCOPED, HAND_OVER, ["removed"]),  # nobody takes over from one command's
+        (SCOPED, HAND_OVER, ["removed"]),  # one command's daemon has no successor
         ({}, None, []),
         (SCOPED, None, []),  # `tinysnitch run` takes that away, once the command has ended
     ],
@@ -175,7 +175,7 @@ def test_a_start_that_fails_leaves_what_was_there(flags: Flags, was_there: bool,
         ({}, HAND_OVER, False, []),
         (KEEP, signal.SIGTERM, False, []),
         ({}, None, False, []),
-        ({}, signal.SIGTERM, True, []),  # its end does that, by what it is told
+        ({}, signal.SIGTERM, True, []),  # its end decides that by its options
     ],
 )
 def test_a_start_that_is_stopped_opens_what_an_earlier_daemon_closed(
@@ -227,14 +227,14 @@ def test_a_start_that_waits_for_a_list_ends_by_sigterm_and_leaves_nothing(lab: L
     daemon.terminate()
     said, _ = daemon.communicate(timeout=WAIT_S)
     assert (daemon.returncode, said) == (0, "")
-    assert list(compiled.glob("[!.]*")) == []  # it was not waited for
+    assert list(compiled.glob("[!.]*")) == []  # the start did not wait for it
     assert "TINYSNITCH" not in lab.run_outside(["iptables-save"]).stdout
     assert lab.run_outside(["find", "/sys/fs/bpf", "-name", "tinysnitch*"]).stdout == ""
 
 
 @pytest.mark.privileged
 def test_sighup_reads_the_rules_file_again(lab: Lab) -> None:
-    """Where nothing tells that it is another one: what is mounted over it does not."""
+    """No watch tells of a file that is mounted over the rules file."""
     daemon = lab.start_daemon("")
     (lab.folder / "new").write_text("deny - 23 tcp\n")
     mounted = lab.run_outside(["mount", "--bind", str(lab.folder / "new"), str(daemon.rules)])
@@ -312,13 +312,13 @@ def test_it_says_that_others_can_change_the_rules(lab: Lab) -> None:
 
 
 def command_of(lab: Lab, *flags: str) -> list[str]:
-    """tinysnitchd with its text log."""
+    """The command line of tinysnitchd with its text log."""
     places = ["--cgroup", str(lab.cgroup), "--state-dir", str(lab.folder / "state"), "--socket", str(lab.folder / "s")]
     return [str(Path(sys.executable).parent / "tinysnitchd"), *places, *flags]
 
 
 def until_ready(lines: Iterable[str]) -> Iterator[str]:
-    """Up to the ready line."""
+    """Read its output up to the ready line."""
     for line in lines:
         yield line
         if " INFO ready" in line:

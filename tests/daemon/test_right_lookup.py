@@ -1,4 +1,4 @@
-"""What a comer may do, by databases that take their time."""
+"""Rights of new clients when the user and group databases are slow."""
 
 import asyncio
 import socket
@@ -17,7 +17,7 @@ ALICE = 1000
 
 
 class SlowNames(Permissions):
-    """A look-up lasts until it may end; whose uid is odd makes it fail."""
+    """A look-up lasts until the test ends it; one of an odd uid fails."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ Told = list[Right | None]
 
 
 def in_loop(work: Callable[[RightLookup, SlowNames, Told], Awaitable[None]]) -> Told:
-    """Run it, and let all look-ups end; what was told."""
+    """Run the work, and let all look-ups end; the rights that were found."""
     told = Told()
 
     async def run() -> None:
@@ -78,7 +78,7 @@ def test_one_look_serves_all_that_wait_for_it() -> None:
         names.may_end.set()
         await until(told, MAX_WAITING)
         assert names.looks == 1
-        lookup.find(ALICE, ALICE, told.append)  # who is in a group by now is looked up again
+        lookup.find(ALICE, ALICE, told.append)  # looked up again: the user may be in a group by now
         await until(told, MAX_WAITING + 1)
         assert names.looks == 2
 
