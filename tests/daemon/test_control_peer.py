@@ -247,8 +247,8 @@ def test_nothing_is_done_before_it_is_known_who_asks(tmp_path: Path) -> None:
     """Python 3.11 reads once more even if reading was paused at once."""
     names, rule = SlowNames(), AddRule("deny - - -")
     with running_server(tmp_path / "socket", names) as running, RawClient(running) as client:
-        running.wait_until(lambda: bool(running.server._comers))
-        (peer,) = running.server._comers
+        running.wait_until(lambda: bool(running.server._newcomers))
+        (peer,) = running.server._newcomers
         assert not peer._transport.is_reading()
         running.call(peer.data_received, encode_frame(Hello()) + encode_frame(rule))
         running.call(peer.resume_writing)

@@ -24,7 +24,7 @@ from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.events import DataLost
 from tinysnitch.daemon.assembly import Assembly
 from tinysnitch.daemon.error_log import ErrorLog
-from tinysnitch.daemon.lifecycle import TURN_S, SetUp, begun
+from tinysnitch.daemon.lifecycle import TURN_S, SetUp, meanwhile
 from tinysnitch.daemon.netfilter_guard import PUT_BACK
 from tinysnitch.daemon.options import OnExit, Options
 from tinysnitch.daemon.stop import HAND_OVER, Stop
@@ -32,27 +32,27 @@ from tinysnitch.kernel.bpf_programs import BpfPrograms
 from tinysnitch.kernel.netfilter import Netfilter
 
 
-def test_whoever_works_beside_begun_work_soon_has_the_interpreter_back() -> None:
+def test_work_in_a_thread_does_not_keep_the_interpreter_from_us_for_long() -> None:
     usual_s = sys.getswitchinterval()
-    with begun(lambda: None):
+    with meanwhile(lambda: None):
         assert sys.getswitchinterval() == pytest.approx(TURN_S)
-    with pytest.raises(OSError, match="inside"), begun(lambda: None):
+    with pytest.raises(OSError, match="inside"), meanwhile(lambda: None):
         raise OSError("inside")
     assert sys.getswitchinterval() == usual_s
 
 
-def test_work_that_is_begun_is_done_at_the_end() -> None:
+def test_work_in_a_thread_is_done_when_the_block_ends() -> None:
     done: list[str] = []
 
     def fail() -> None:
         done.append("tried")
         raise SnitchError("not today")
 
-    with begun(lambda: (time.sleep(0.02), done.append("done"))):
+    with meanwhile(lambda: (time.sleep(0.02), done.append("done"))):
         pass
-    with begun(fail):
+    with meanwhile(fail):
         pass
-    with pytest.raises(OSError, match="inside"), begun(lambda: done.append("done")):
+    with pytest.raises(OSError, match="inside"), meanwhile(lambda: done.append("done")):
         raise OSError("inside")
     assert done == ["done", "tried", "done"]
 
@@ -63,7 +63,7 @@ def test_work_that_no_thread_can_begin_is_left(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(Thread, "start", refuse)
     done: list[str] = []
-    with begun(lambda: done.append("beside")):
+    with meanwhile(lambda: done.append("beside")):
         done.append("inside")
     assert done == ["inside"]
 
@@ -100,7 +100,7 @@ def test_a_second_signal_at_the_end_leaves_no_half(numbers: tuple[signal.Signals
             daemon._is_ready = True
             for number, step in zip(numbers, ("rules", "programs"), strict=True):
                 stop.take(number)
-                daemon._take_away(partial(done.append, step))
+                daemon._remove_unless_kept(partial(done.append, step))
 
     asyncio.run(run())
     assert done == gone
@@ -154,7 +154,7 @@ def test_what_a_daemon_takes_away(
     flags: Flags, number: signal.Signals | None, done: list[str], was_there: bool
 ) -> None:
     daemon, rules, programs = stopped(flags, number, is_ready=True, was_there=was_there), Left(), Left()
-    daemon._take_away(rules.remove)
+    daemon._remove_unless_kept(rules.remove)
     daemon._take_programs_away(cast(BpfPrograms, programs))
     assert rules.done == programs.done == done
 
@@ -163,7 +163,7 @@ def test_what_a_daemon_takes_away(
 @pytest.mark.parametrize(("was_there", "done"), [(False, ["removed"]), (True, [])])
 def test_a_start_that_fails_leaves_what_was_there(flags: Flags, was_there: bool, done: list[str]) -> None:
     daemon, rules, programs = stopped(flags, None, is_ready=False, was_there=was_there), Left(), Left()
-    daemon._take_away(rules.remove)
+    daemon._remove_unless_kept(rules.remove)
     daemon._take_programs_away(cast(BpfPrograms, programs))
     assert (rules.done, programs.done) == (done, ["own ones withdrawn"])
 

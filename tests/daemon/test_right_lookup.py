@@ -155,4 +155,4 @@ def test_who_cannot_be_looked_up_now_is_refused_and_not_waited_for(
         client.connect(str(running.path))
         assert b"wait to be let in already" in said.read()
     assert running.call(running.clients.statistics).crowded_out == 1
-    assert running.server._comers == set()
+    assert running.server._newcomers == set()

@@ -41,7 +41,7 @@ class ControlServer:
         self._desk = desk
         self._rights = RightLookup(permissions)
         self._ids = itertools.count(1)
-        self._comers: set[ControlPeer] = set()  # clients whose right is being looked up
+        self._newcomers: set[ControlPeer] = set()  # clients whose right is being looked up
         self._socket: ControlSocket | None = None
         self._server: asyncio.Server | None = None
         self._is_closing = False
@@ -73,12 +73,12 @@ class ControlServer:
         """End every client and take the socket file away; safe when never started."""
         self._is_closing = True
         if self._server is not None:
-            await _refuse_comers(self._server)
+            await _refuse_newcomers(self._server)
             self._server.close()
         if self._socket is not None:
             self._socket.remove()
-        for comer in list(self._comers):
-            self._let_in(comer, -1, None)  # refuses it, since we are closing
+        for newcomer in list(self._newcomers):
+            self._let_in(newcomer, -1, None)  # refuses it, since we are closing
         self.clients.close()
         if self._server is not None:
             with suppress(TimeoutError):  # no client can hold up the daemon's end
@@ -88,18 +88,18 @@ class ControlServer:
 
     def receive(self, peer: ControlPeer, uid: int, gid: int) -> None:
         """Welcome or refuse a new client once its right is known."""
-        self._comers.add(peer)
+        self._newcomers.add(peer)
         try:
             self._rights.find(uid, gid, partial(self._let_in, peer, uid))
         except SnitchError as error:
-            self._comers.discard(peer)
+            self._newcomers.discard(peer)
             self.clients.crowded_out += 1
             peer.refuse(error)
 
     def _let_in(self, peer: ControlPeer, uid: int, right: Right | None) -> None:
-        if peer not in self._comers:  # it left meanwhile, or was refused
+        if peer not in self._newcomers:  # it left meanwhile, or was refused
             return
-        self._comers.discard(peer)
+        self._newcomers.discard(peer)
         try:
             right = self._admit(uid, right)
         except SnitchError as error:
@@ -123,7 +123,7 @@ class ControlServer:
         return right
 
     def forget(self, peer: ControlPeer) -> None:
-        self._comers.discard(peer)
+        self._newcomers.discard(peer)
         if self.clients.remove(peer):
             self._desk.detach(peer.client_id)
 
@@ -223,7 +223,7 @@ def _refusal(error: SnitchError) -> bytes:
     return encode_frame(msg.Refused(str(error), error.hint, error.exit_code))
 
 
-async def _refuse_comers(server: asyncio.Server) -> None:
+async def _refuse_newcomers(server: asyncio.Server) -> None:
     """Accept no more, and let the clients accepted a moment ago reach receive(): Server.close() would forget them."""
     for sock in server.sockets:
         asyncio.get_running_loop().remove_reader(sock)

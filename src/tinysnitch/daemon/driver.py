@@ -233,7 +233,7 @@ class Driver:
         now = read_instant()
         for queued in packets:
             if not self._attempt(self._read_message, queued, now):
-                self._let_go(queued)
+                self._settle_unread(queued)
         self._finish(now)
 
     def _read_message(self, queued: QueuedPacket, now: Instant) -> None:
@@ -242,10 +242,10 @@ class Driver:
             event = self.doors.packet_events.message_event(queued)
         except Malformed:
             self.malformed += 1
-            self._let_go(queued)
+            self._settle_unread(queued)
         except NoteLost:
             self.outwaited += 1
-            self._let_go(queued)
+            self._settle_unread(queued)
         except ScanNotDue as early:
             self._defer(self._learn, queued, early.wait_s)
         else:
@@ -253,7 +253,7 @@ class Driver:
                 self.doors.enforcement.note_shown_mark(queued.packet_id, queued.mark)
             self._work_off(event, now)
 
-    def _let_go(self, queued: QueuedPacket) -> None:
+    def _settle_unread(self, queued: QueuedPacket) -> None:
         """Decide about a packet that cannot be read. A DNS message goes on, since its connection was allowed. What a
         connection without a name sends is dropped: it might say a name that a rule denies."""
         if queued.hook == LOCAL_OUT:

@@ -54,18 +54,18 @@ class FactSource:
     def cancel(self) -> None:
         self._timer.cancel()
 
-    def read(self, said: Mentions) -> Facts:
+    def read(self, mentions: Mentions) -> Facts:
         """Read the facts that rules with these words need, as they are now."""
         addresses = read_addresses()
         self.lists.refresh()
-        self.problems = dict(problem for name in sorted(said.lists) for problem in self._problems_of(name))
+        self.problems = dict(problem for name in sorted(mentions.lists) for problem in self._problems_of(name))
         hosts = self._read_hosts()
         if hosts.lost:
             self.problems["names of /etc/hosts not read"] = hosts.lost
-        found = {name: self.lists.find(name) for name in said.lists}
-        ways, users = self._paths.read(said), self._users.find(said.users)
+        found = {name: self.lists.find(name) for name in mentions.lists}
+        ways, users = self._paths.read(mentions), self._users.find(mentions.users)
         setup = self._find_setup()
-        told = (*_problems_of_users(said.users, users), *self._paths.problems(), *setup.services)
+        told = (*_problems_of_users(mentions.users, users), *self._paths.problems(), *setup.services)
         self.problems |= dict.fromkeys(told, 1)
         return Facts(
             own_addresses=addresses.own,
@@ -114,10 +114,10 @@ class FactSource:
             self._timer.start(AGAIN_S)
         return self._setup
 
-    def is_awaited(self, said: Mentions) -> bool:
+    def is_awaited(self, mentions: Mentions) -> bool:
         """Whether one of these lists or users is still being looked up for the first time."""
         self.lists.refresh()
-        return self.lists.is_awaited(said.lists) or self._users.is_awaited(said.users)
+        return self.lists.is_awaited(mentions.lists) or self._users.is_awaited(mentions.users)
 
     def _problems_of(self, name: str) -> Iterator[tuple[str, int]]:
         held = self.lists.held().get(name, HeldList())

@@ -60,7 +60,8 @@ class FrontDesk:
         self._counters = counters
         self._history = history
         self._budget = ChangeBudget()
-        self._seen: BoundedTable[int, tuple[int, tuple[Rule, ...]]] = BoundedTable(_USERS)  # by uid: generation, rules
+        # By uid: a generation, and the rules of the file that the user may see.
+        self._visible_rules: BoundedTable[int, tuple[int, tuple[Rule, ...]]] = BoundedTable(_USERS)
         self._explainer = Explainer(driver.engine, identity.options)
 
     def status(self, right: Right) -> Status:
@@ -113,10 +114,10 @@ class FrontDesk:
         rules = self._engine.rules
         if right.sees_all:
             return rules.from_file()
-        generation, found = self._seen.find(right.uid) or (None, ())
+        generation, found = self._visible_rules.find(right.uid) or (None, ())
         if generation != rules.generation:
             found = self._visible(rules.from_file(), right)
-            self._seen.put(right.uid, (rules.generation, found))
+            self._visible_rules.put(right.uid, (rules.generation, found))
         return found
 
     def _visible(self, rules: tuple[Rule, ...], right: Right) -> tuple[Rule, ...]:

@@ -78,7 +78,7 @@ async def run_daemon(options: Options) -> None:
 
 
 @contextmanager
-def begun(work: Callable[[], object]) -> Iterator[None]:
+def meanwhile(work: Callable[[], object]) -> Iterator[None]:
     """Do the work in a thread while the `with` block runs; not at all when there can be no thread.
 
     Its SnitchErrors are ignored: whoever does the same work later gets them. This saves time: 100 000 rules are parsed
@@ -131,7 +131,7 @@ class SetUp:
         self._claim(instance)
         cgroup = self._choose_cgroup(instance)
         self._prepare_rules_file()
-        with begun(self._rules_file.read):
+        with meanwhile(self._rules_file.read):
             programs, problem = self._load_programs(instance, cgroup)
         scope = path_in_hierarchy(cgroup) if self._options.is_scoped else None
         netfilter = Netfilter(instance.label, instance.queues, programs.program_path if programs else None, scope)
@@ -173,7 +173,7 @@ class SetUp:
     def _enforce(self, netfilter: Netfilter) -> None:
         self._add_rules(netfilter)
         if not self._options.is_scoped:  # with one command's firewall all its processes are ended
-            self._undo.callback(self._take_away, self._refuse_waiting)
+            self._undo.callback(self._remove_unless_kept, self._refuse_waiting)
         self._guard(netfilter)
 
     def _watch_machine(self, *, is_bpf: bool) -> None:
@@ -238,8 +238,8 @@ class SetUp:
         has_failed = self._is_ready and not self._stop.has_come
         return self._options.on_exit is OnExit.KEEP or is_followed or has_failed
 
-    def _take_away(self, remove: Callable[[], None]) -> None:
-        """Undo a step, unless enforcement is to stay, or, after a failed start, was there before."""
+    def _remove_unless_kept(self, remove: Callable[[], None]) -> None:
+        """Undo a step, unless enforcement is to stay, or, if the start failed, was there before."""
         is_kept = self._keeps if self._is_ready else self._was_there
         if not is_kept:
             remove()
@@ -252,7 +252,7 @@ class SetUp:
         """After a failed start, remove only what this start made: an earlier daemon's programs, for another --cgroup
         perhaps, may be beside them."""
         if self._is_ready:
-            self._take_away(programs.remove)
+            self._remove_unless_kept(programs.remove)
         else:
             programs.withdraw()
 
@@ -265,7 +265,7 @@ class SetUp:
         try:
             check_match("bpf")
             if mount_bpffs():
-                self._undo.callback(self._take_away, unmount_bpffs)
+                self._undo.callback(self._remove_unless_kept, unmount_bpffs)
             programs = BpfPrograms.load(instance.pins, cgroup, read_netns_cookie(), self._options.is_scoped)
         except SnitchError as error:
             because = "; ".join(dict.fromkeys((str(error), *find_missing())))
@@ -297,7 +297,7 @@ class SetUp:
                 _log.warning("%s", told)
 
     def _add_rules(self, netfilter: Netfilter) -> None:
-        self._undo.callback(self._take_away, partial(self._remove_rules, netfilter))
+        self._undo.callback(self._remove_unless_kept, partial(self._remove_rules, netfilter))
         netfilter.add()
         if netfilter.lacks_security():
             _log.warning("no security table in this kernel: a netfilter rule of others may accept what is denied")

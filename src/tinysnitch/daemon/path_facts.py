@@ -69,15 +69,15 @@ class PathFacts:
     def cancel(self) -> None:
         self._timer.cancel()
 
-    def read(self, said: Mentions) -> Ways:
-        places = said.paths.union(map(folder_of, said.patterns))
+    def read(self, mentions: Mentions) -> Ways:
+        places = mentions.paths.union(map(folder_of, mentions.patterns))
         self._waiting = {path: (look, seen) for path, (look, seen) in self._waiting.items() if look.seen == seen}
         self._silent = (self._silent | self._waiting.keys()) & places
         self._silent |= frozenset(self._find_silent(sorted(places - self._silent)))
         self._follow(places - self._silent)
         if self._silent:
             self._timer.start(AGAIN_S)
-        self._last = self._read_ways(said)
+        self._last = self._read_ways(mentions)
         return self._last
 
     def problems(self) -> Iterator[str]:
@@ -85,15 +85,15 @@ class PathFacts:
         for path in sorted(self._silent):
             yield f"{quote_word(path[:256])}, a path in rules, cannot be looked up: what it lies in does not answer"
 
-    def _read_ways(self, said: Mentions) -> Ways:
+    def _read_ways(self, mentions: Mentions) -> Ways:
         """Look up what answers; for silent paths take what was read before."""
-        kept = self._silent.union(pattern for pattern in said.patterns if folder_of(pattern) in self._silent)
-        links, patterns, last = find_links(said.paths - kept), find_patterns(said.patterns - kept), self._last
+        kept = self._silent.union(pattern for pattern in mentions.patterns if folder_of(pattern) in self._silent)
+        links, patterns, last = find_links(mentions.paths - kept), find_patterns(mentions.patterns - kept), self._last
         return Ways(
             links=links | {path: target for path, target in last.links.items() if path in kept},
-            turnable_links=find_turnable_links(said.own_paths, links) | (last.turnable_links & kept),
+            turnable_links=find_turnable_links(mentions.own_paths, links) | (last.turnable_links & kept),
             patterns=patterns | {pattern: target for pattern, target in last.patterns.items() if pattern in kept},
-            turnable_patterns=find_turnable_patterns(said.own_patterns, patterns) | (last.turnable_patterns & kept),
+            turnable_patterns=find_turnable_patterns(mentions.own_patterns, patterns) | (last.turnable_patterns & kept),
         )
 
     def _find_silent(self, paths: Sequence[str]) -> Iterator[str]:

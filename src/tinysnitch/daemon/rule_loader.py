@@ -31,11 +31,11 @@ class RuleLoader:
         nothing has changed, and it can be called again.
         """
         rules, errors = self._read_file()
-        said, coming = mentions_of(in_force), mentions_of(rules)
-        is_waiting = not errors and self._source.is_awaited(coming)
+        old, new = mentions_of(in_force), mentions_of(rules)
+        is_waiting = not errors and self._source.is_awaited(new)
         # The event with the facts comes first, and has waiting packets decided by the old rules once more: so the facts
         # must cover the words of the old rules too.
-        events = self._read_facts(said if errors or is_waiting else said | coming)
+        events = self._read_facts(old if errors or is_waiting else old | new)
         if not is_waiting and (not errors or errors != self.errors):
             events.append(RulesLoaded(rules, errors, is_edited=self._file.take_edit()))
         self.errors, self.is_waiting = errors, is_waiting
@@ -64,8 +64,8 @@ class RuleLoader:
         """
         return self._read_facts(mentions_of(rules))
 
-    def _read_facts(self, said: Mentions) -> list[Event]:
-        facts = self._source.read(said)
+    def _read_facts(self, mentions: Mentions) -> list[Event]:
+        facts = self._source.read(mentions)
         problems, known = self._source.problems, self._known_problems
         events: list[Event] = [DataLost(what, count) for what, count in problems.items() if known.get(what) != count]
         self._known_problems = problems

@@ -35,7 +35,8 @@ class Stop:
             raise asyncio.CancelledError
 
     def block_further(self) -> None:
-        """Block further signals: an impatient user must not interrupt our end."""
+        """Block further signals. The very last step: the loop's end restores default actions, and a second signal of an
+        impatient user would then kill us with a wrong exit status."""
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
 
     async def wait(self) -> None:
