@@ -47,6 +47,7 @@ class Deaf(asyncio.Transport):
     def __init__(self, sock: socket.socket, times: int) -> None:
         super().__init__({"socket": sock})
         self.is_aborted = False
+        self.is_full = False  # the client does not read, and epoll has no room to wait for it
         self._times = times
         self._is_reading = True
 
@@ -66,7 +67,8 @@ class Deaf(asyncio.Transport):
         self._is_reading = True
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        pass
+        if self.is_full:
+            raise OSError(errno.ENOSPC, "No space left on device")
 
     def abort(self) -> None:
         self.is_aborted = True
@@ -96,6 +98,23 @@ def test_nor_does_one_that_cannot_be_heard_any_more_after_many_requests(
         with pytest.raises(OSError, match="No space"):
             running.call(peer.data_received, requests)
         assert transport.is_aborted
+        running.call(peer.connection_lost, None)
+
+
+def test_one_that_cannot_be_waited_for_does_not_keep_a_question_from_others(running: RunningServer) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        transport = Deaf(ours, times=1)
+        peer = control_peer.ControlPeer(running.server, 99)
+        running.call(peer.connection_made, transport)
+        running.call(peer.data_received, encode_frame(Hello()) + encode_frame(Attach()))
+        transport.is_full = True
+        with RawClient(running, Hello(), Attach()) as good:
+            good.read(3)
+            running.call(running.clients.push_prompt, make_prompt(9))
+            assert kinds(good.read(1)) == ["prompt_shown"]
+        assert transport.is_aborted
+        assert running.call(running.clients.statistics).slow == 1
         running.call(peer.connection_lost, None)
 
 

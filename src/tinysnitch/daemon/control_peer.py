@@ -82,7 +82,7 @@ class ControlPeer(asyncio.Protocol):
     def welcome(self, right: Right) -> None:
         self.right = right
         self._is_welcome = True
-        self._transport.write(encode_frame(Welcome(sees_all=right.sees_all)))
+        self._write(encode_frame(Welcome(sees_all=right.sees_all)))
         self._resume_reading()
         self._pump()
 
@@ -107,7 +107,7 @@ class ControlPeer(asyncio.Protocol):
         """Send the pushes that wait, unless a reply is under way, and close without waiting for a slow reader."""
         is_in_reply = next(self._replies, None) is not None
         while self._pushes and not (is_in_reply or self._is_paused or self._transport.is_closing()):
-            self._transport.write(self._pushes.popleft())
+            self._write(self._pushes.popleft())
         if self._transport.get_write_buffer_size():
             self._transport.abort()
         else:
@@ -133,8 +133,16 @@ class ControlPeer(asyncio.Protocol):
             frame = next(self._replies, None) or self._next_push()
             if frame is None:
                 return True
-            self._transport.write(frame)
+            self._write(frame)
         return False
+
+    def _write(self, frame: bytes) -> None:
+        """Raises nothing: a push goes to other clients too."""
+        try:
+            self._transport.write(frame)
+        except OSError:  # epoll_ctl(2): the client does not take it all now, and we cannot wait for it
+            self._server.clients.slow += 1
+            self._transport.abort()
 
     def _next_push(self) -> bytes | None:
         if not self._pushes:
@@ -179,7 +187,7 @@ class ControlPeer(asyncio.Protocol):
         """Tell the client why, and close once that is sent."""
         self._inbox.clear()
         self._pushes.clear()
-        self._transport.write(encode_frame(refusal))
+        self._write(encode_frame(refusal))
         self.close()
 
 
