@@ -1,4 +1,4 @@
-"""What tinysnitchd was told on its command line (docs/commands.md)."""
+"""The options of tinysnitchd (docs/commands.md)."""
 
 from enum import Enum
 from pathlib import Path
