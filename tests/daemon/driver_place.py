@@ -1,4 +1,4 @@
-"""A driver over queues that the test fills; all else is the daemon's own, on files of the test."""
+"""A driver over queues that the test fills; everything else is the daemon's own, with files of the test."""
 
 import asyncio
 import errno
@@ -63,7 +63,7 @@ def datagram(packet_id: int, payload: bytes = b"no DNS") -> QueuedPacket:
 
 
 class SmallQueue:
-    """What the driver asks of kernel/nfqueue.py; `put` packets, read `sent`."""
+    """Stands for a Queue of kernel/nfqueue.py: `put` packets into it, and read the verdicts in `sent`."""
 
     def __init__(self) -> None:
         self._ours, self._theirs = socket.socketpair()
@@ -81,7 +81,7 @@ class SmallQueue:
         self._theirs.send(b"x")
 
     def read_packets(self, limit: int = 64) -> list[QueuedPacket]:
-        """As the queue itself: nothing there is no reason to wait."""
+        """The packets that are there, maybe none. Does not wait, like the real queue."""
         packets, self._waiting = self._waiting[:limit], self._waiting[limit:]
         if not self._waiting:
             with suppress(BlockingIOError):
@@ -128,7 +128,7 @@ class SmallAttributor:
 
 
 class Refusing:
-    """A kernel that remembers nothing."""
+    """BPF programs that fail to remember any verdict."""
 
     def set_generation(self, generation: int, own_addresses: frozenset[bytes] | None) -> None:
         pass

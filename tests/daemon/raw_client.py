@@ -1,4 +1,4 @@
-"""A client that says what it is told to, right or wrong, and reads frames as JSON."""
+"""A client of the control socket that sends whatever the test gives it, and reads frames as JSON."""
 
 import json
 import socket
@@ -12,7 +12,7 @@ Reply = dict[str, object]
 
 
 class RawClient:
-    """Says what it is told to, and reads frames as JSON."""
+    """Sends what the test gives it, and reads frames as JSON."""
 
     def __init__(self, running: RunningServer, *requests: Request) -> None:
         self.socket = socket.socket(socket.AF_UNIX)
@@ -46,7 +46,7 @@ class RawClient:
 
 
 def talk(running: RunningServer, *requests: Request) -> list[Reply]:
-    """All replies without the greeting, the last one `done` or `refused` for each request."""
+    """Send requests; all replies but the greeting. The last reply to each request is `done` or `refused`."""
     with RawClient(running, Hello(), *requests) as client:
         client.socket.shutdown(socket.SHUT_WR)
         replies = client.read_to_end()

@@ -63,7 +63,7 @@ def make_prompt(prompt_id: int = 3, **fields: object) -> Prompt:
 
 
 class Comers(Permissions):
-    """Whoever comes is the next of these, whatever the kernel says."""
+    """Each client that connects gets the next of these rights, whatever the kernel says of it."""
 
     def __init__(self, *rights: Right | None) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class Comers(Permissions):
 
 
 class SlowNames(Permissions):
-    """Of all that come, the first is looked up for as long as told."""
+    """The look-up of the first client lasts until the test ends it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -92,7 +92,7 @@ class SlowNames(Permissions):
 
 
 class SmallDesk:
-    """Holds a few rules and prompts; the first answer takes the prompt away."""
+    """Holds a few rules and prompts; the first answer to a prompt closes it."""
 
     def __init__(self) -> None:
         self.rules = ["allow google.com 443 tcp /usr/bin/curl"]
@@ -171,7 +171,7 @@ class SmallDesk:
 
 
 class RunningServer:
-    """The server in a thread with its own loop; `call` runs something in there and returns what it gives."""
+    """The server in a thread with its own loop; `call` runs a function there and returns its result."""
 
     def __init__(self, path: Path, permissions: Permissions | None = None) -> None:
         self.path = path

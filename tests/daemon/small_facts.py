@@ -1,4 +1,4 @@
-"""A source of facts for tests without a loop: users are looked up at once, and no path is followed."""
+"""A source of facts for tests without a loop: users are looked up at once, and no path is watched."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""The parts of the daemon, put together. The whole way, for real, is in tests/lab."""
+"""The assembled parts of the daemon. tests/lab tests the whole with real connections."""
 
 import asyncio
 import os
@@ -28,7 +28,7 @@ def test_further_interpreters(value: str, names: tuple[str, ...]) -> None:
 
 @pytest.mark.privileged
 def test_a_further_interpreter_is_named_by_its_script(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Here curl, which takes a file for one more address, and goes on."""
+    """The interpreter is curl: it takes the file for one more address, and goes on."""
     monkeypatch.setenv("TINYSNITCH_TRIMS", "curl")
     script = lab.folder / "script"
     script.touch()
@@ -81,7 +81,7 @@ def test_a_rules_file_that_cannot_be_read_asks_about_everything_and_says_why(lab
 
 @pytest.mark.privileged
 def test_what_learns_does_not_start_without_its_rules(lab: Lab) -> None:
-    """It would let through what the broken file denies."""
+    """It would allow what the rules in the broken file deny."""
     rules = lab.folder / "broken"
     rules.write_text("deny shop.test - -\nbogus\n")
     command = [str(Path(sys.executable).parent / "tinysnitchd"), "--learn", "--rules", str(rules)]

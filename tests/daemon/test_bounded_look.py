@@ -1,4 +1,4 @@
-"""bounded_look.py: what is found comes back, and what does not answer is an error among others."""
+"""bounded_look.py: it returns what is found, and raises an OSError when nothing answers."""
 
 import errno
 import threading

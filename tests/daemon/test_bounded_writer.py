@@ -1,4 +1,4 @@
-"""bounded_writer.py: a change that does not come to its end holds nobody up, and is not made twice."""
+"""bounded_writer.py: a change that does not end holds nothing up, and is not made twice."""
 
 import os
 import signal

@@ -15,7 +15,7 @@ from tinysnitch.daemon.control_permission import Right
 
 
 def spend(budget: ChangeBudget, uid: int, now_s: float) -> int:
-    """How many changes are free."""
+    """Make changes until one is refused; how many were permitted."""
     for count in range(10 * BURST):
         try:
             budget.spend(uid, now_s)
@@ -52,8 +52,8 @@ def test_who_must_wait_is_told() -> None:
 
 
 def test_nobody_keeps_the_daemon_busy_with_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Root may."""
-    monkeypatch.setattr(change_budget, "EACH_S", 60.0)  # a hundred may take longer than one more is kept waiting for
+    """Root has no limit."""
+    monkeypatch.setattr(change_budget, "EACH_S", 60.0)  # else one more may be free while the hundred are made
     others = "deny - 23 tcp"
 
     async def run() -> None:

@@ -1,4 +1,4 @@
-"""Who is in, and what each of them is told, over a real Unix socket."""
+"""Which clients are connected, and what is pushed to each, over a real Unix socket."""
 
 import os
 import socket
@@ -21,7 +21,7 @@ BOB = Right(1001, sees_all=False)
 
 @contextmanager
 def arrived(path: Path, rights: Sequence[Right], *requests: Request) -> Iterator[tuple[RunningServer, list[RawClient]]]:
-    """A server, and a client of each right that has said these."""
+    """A server, and for each right a client that has sent these requests."""
     with running_server(path, Comers(*rights)) as running, ExitStack() as clients:
         yield running, [clients.enter_context(RawClient(running, *requests)) for _right in rights]
 

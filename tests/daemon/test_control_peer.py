@@ -1,4 +1,4 @@
-"""Clients that do not behave end themselves, and nobody else."""
+"""Clients that misbehave lose their own connection, and harm no other client."""
 
 import asyncio
 import errno
@@ -42,33 +42,79 @@ def test_a_bad_frame_ends_its_client_alone(running: RunningServer, data: bytes, 
 
 
 class Deaf(asyncio.Transport):
-    """Where epoll has no room for it."""
+    """A transport for which epoll has no room after reading was resumed `times` times."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, times: int) -> None:
         super().__init__({"socket": sock})
         self.is_aborted = False
+        self.is_full = False  # the client does not read, and epoll has no room to wait for it
+        self._times = times
+        self._is_reading = True
 
     def pause_reading(self) -> None:
-        pass
+        self._is_reading = False
+
+    def is_reading(self) -> bool:
+        return self._is_reading
+
+    def is_closing(self) -> bool:
+        return self.is_aborted
 
     def resume_reading(self) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+        if not self._times:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self._times -= 1
+        self._is_reading = True
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        pass
+        if self.is_full:
+            raise OSError(errno.ENOSPC, "No space left on device")
 
     def abort(self) -> None:
         self.is_aborted = True
 
 
-def test_whoever_cannot_be_heard_keeps_no_place(running: RunningServer) -> None:
+def test_a_client_that_cannot_be_heard_keeps_no_place(running: RunningServer) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        transport = Deaf(ours)
+        transport = Deaf(ours, times=0)
         peer = control_peer.ControlPeer(running.server, 99)
         with pytest.raises(OSError, match="No space"):
             running.call(peer.connection_made, transport)
         assert transport.is_aborted
+        running.call(peer.connection_lost, None)
+
+
+def test_nor_does_one_that_cannot_be_heard_any_more_after_many_requests(
+    running: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "TURN_S", 60.0)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        transport = Deaf(ours, times=1)
+        peer = control_peer.ControlPeer(running.server, 99)
+        running.call(peer.connection_made, transport)
+        requests = encode_frame(Hello()) + (MAX_INBOX + 1) * encode_frame(ReadStatus())
+        with pytest.raises(OSError, match="No space"):
+            running.call(peer.data_received, requests)
+        assert transport.is_aborted
+        running.call(peer.connection_lost, None)
+
+
+def test_one_that_cannot_be_waited_for_does_not_keep_a_question_from_others(running: RunningServer) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        transport = Deaf(ours, times=1)
+        peer = control_peer.ControlPeer(running.server, 99)
+        running.call(peer.connection_made, transport)
+        running.call(peer.data_received, encode_frame(Hello()) + encode_frame(Attach()))
+        transport.is_full = True
+        with RawClient(running, Hello(), Attach()) as good:
+            good.read(3)
+            running.call(running.clients.push_prompt, make_prompt(9))
+            assert kinds(good.read(1)) == ["prompt_shown"]
+        assert transport.is_aborted
+        assert running.call(running.clients.statistics).slow == 1
         running.call(peer.connection_lost, None)
 
 
@@ -132,13 +178,13 @@ def test_of_who_asks_and_does_not_read_no_more_is_read(running: RunningServer) -
 
 
 def test_who_says_no_more_is_answered_all_the_same(running: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As `nc -N` does; however little time there is for it."""
+    """A client may close its sending side, as `nc -N` does; also when each turn of the loop has no time for it."""
     monkeypatch.setattr(turns, "TURN_S", 0.0001)
     assert kinds(talk(running, *[ReadStatus()] * 60)) == ["status", "done"] * 60
 
 
 def answers_of(running: RunningServer, numbers: range) -> list[GiveAnswer]:
-    """To questions that are open from now on."""
+    """Open questions, and make the requests that answer them."""
     running.call(running.desk.prompts.update, {number: make_prompt(number) for number in numbers})
     return [GiveAnswer(number, rule=f"allow - {number} tcp") for number in numbers]
 
@@ -148,7 +194,7 @@ def rules_of(replies: list[Reply]) -> list[object]:
 
 
 def test_answers_that_are_sent_at_once_are_each_answered_in_order(running: RunningServer) -> None:
-    """Each tells who attached that its question is closed: also whoever has asked for more already."""
+    """Each answer pushes the closed question to clients that attached, even while they wait for replies."""
     with RawClient(running, Hello(), Attach()) as client:
         client.read(3)
         answers = answers_of(running, range(10, 110))
@@ -158,7 +204,7 @@ def test_answers_that_are_sent_at_once_are_each_answered_in_order(running: Runni
 
 
 def test_no_request_is_begun_within_another(running: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The engine is in the middle of its commands then. Of two clients, too, that waited for their turn."""
+    """A push comes in the middle of the engine's commands. Also where two clients wait for their turn."""
     under_way: list[int] = []
     deepest: list[int] = []
     answer = running.desk.answer
@@ -182,7 +228,7 @@ def test_no_request_is_begun_within_another(running: RunningServer, monkeypatch:
 
 
 def test_a_client_that_lets_too_many_wait_is_cut_off(running: RunningServer) -> None:
-    """However short they are."""
+    """The number of pushes is limited, however short they are."""
     running.desk.rules = ["allow - - -"] * 50_000
     with RawClient(running, Hello(), ReadLog(0, follow=True), ListRules()) as client:
         client.read(2)  # the long reply is under way, and nobody reads on
@@ -200,7 +246,7 @@ def test_how_much_may_wait_for_a_client_is_by_its_right(
     with here as running, RawClient(running, Hello(), ReadLog(0, follow=True)) as client:
         client.read(1)
         running.wait_until(lambda: running.clients.statistics().followers == 1)
-        for _ in range(100):  # who reads may be told for ever
+        for _ in range(100):  # a client that reads may get any number of pushes
             running.call(running.clients.push_record, b'{"event":"lost"}', right.uid)
             client.read(1)
         assert running.call(running.clients.statistics).slow == 0
@@ -217,11 +263,11 @@ def test_a_client_that_is_gone_in_the_middle_of_a_reply_is_forgotten(running: Ru
 
 
 def test_nothing_is_done_before_it_is_known_who_asks(tmp_path: Path) -> None:
-    """Python 3.11 reads once more where reading is paused at once."""
+    """Python 3.11 reads once more even if reading was paused at once."""
     names, rule = SlowNames(), AddRule("deny - - -")
     with running_server(tmp_path / "socket", names) as running, RawClient(running) as client:
-        running.wait_until(lambda: bool(running.server._comers))
-        (peer,) = running.server._comers
+        running.wait_until(lambda: bool(running.server._newcomers))
+        (peer,) = running.server._newcomers
         assert not peer._transport.is_reading()
         running.call(peer.data_received, encode_frame(Hello()) + encode_frame(rule))
         running.call(peer.resume_writing)

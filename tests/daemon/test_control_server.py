@@ -1,6 +1,7 @@
-"""Over a real Unix socket: who gets in, what is answered, what is told."""
+"""Over a real Unix socket: which clients get in, what they are answered, and what is pushed to them."""
 
 import asyncio
+import errno
 import json
 import os
 import socket
@@ -147,8 +148,33 @@ def test_closing_ends_clients_and_removes_the_socket(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_socket_that_the_loop_cannot_watch_is_not_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """epoll_ctl(2): ENOSPC. The file would stay although nobody listens, and never be made anew."""
+    path = tmp_path / "socket"
+
+    async def refuse(*_arguments: object, **_options: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    async def run() -> None:
+        server = ControlServer(desk := SmallDesk(), Permissions(), desk.clients)
+        await server.start(path)
+        path.unlink()
+        monkeypatch.setattr(asyncio.get_running_loop(), "create_unix_server", refuse)
+        with pytest.raises(SnitchError, match="cannot make the control socket"):
+            await server.listen_anew()
+        assert not path.exists()
+        monkeypatch.undo()
+        await server.listen_anew()
+        assert path.is_socket()
+        await server.close()
+
+    asyncio.run(run())
+
+
 def test_who_is_attached_is_detached_by_the_end(tmp_path: Path) -> None:
-    """What the desk speaks with ends next. And one that was never started ends as well."""
+    """The parts behind the desk end after the server. A server that was never started can be closed as well."""
 
     async def session(client: socket.socket) -> None:
         desk = SmallDesk()
@@ -169,7 +195,7 @@ def test_who_is_attached_is_detached_by_the_end(tmp_path: Path) -> None:
 
 
 def test_a_follower_reads_what_happened_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also what had to wait for a turn that does not come any more."""
+    """Also lines that waited for a turn of the loop that does not come any more."""
     with running_server(tmp_path / "socket") as running:
         client = RawClient(running, Hello(), ReadLog(1, follow=True))
         client.read(2)
@@ -184,7 +210,7 @@ def test_a_follower_reads_what_happened_at_the_end(tmp_path: Path, monkeypatch: 
 def test_a_client_that_comes_while_we_close_keeps_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, turns: int
 ) -> None:
-    """At each moment between accept() and the greeting; the client stays until we end it."""
+    """At each moment between accept() and the greeting; the client stays until we close its connection."""
     monkeypatch.setattr("tinysnitch.daemon.control_server.CLOSE_S", 2 * WAIT_S)
 
     async def session(client: socket.socket) -> None:
@@ -204,7 +230,7 @@ def test_a_client_that_comes_while_we_close_keeps_nobody(
 
 @pytest.mark.parametrize("turns", range(3))
 def test_who_comes_in_the_middle_of_our_end_is_told_of_it(tmp_path: Path, turns: int) -> None:
-    """By the kernel, if by nobody else: a client that waits for its greeting would wait for ever."""
+    """It gets a refusal, or at least the end of the connection: it would wait for its greeting for ever."""
 
     async def session(client: socket.socket) -> None:
         desk = SmallDesk()
@@ -263,7 +289,7 @@ def test_another_user_is_refused_by_what_the_kernel_says(running: RunningServer)
 
 
 def test_who_is_looked_up_keeps_nobody_waiting(tmp_path: Path) -> None:
-    """A name service may need the network: then the loop must give the verdicts for that."""
+    """A name service may need the network, and so verdicts from the loop."""
     names = SlowNames()
     with running_server(tmp_path / "socket", names) as running, RawClient(running, Hello(), ListAsks()) as waiting:
         assert kinds(talk(running, ReadStatus())) == ["status", "done"]
@@ -288,4 +314,5 @@ def test_who_is_looked_up_at_the_end_is_refused(tmp_path: Path) -> None:
     with waiting:
         (refused,) = waiting.read_to_end()
     names.may_end.set()
-    assert (refused["message"], refused["exit_code"]) == ("tinysnitchd is stopping", 3)  # prompts wait for the next one
+    # Exit code 3 makes prompts wait for the next daemon.
+    assert (refused["message"], refused["exit_code"]) == ("tinysnitchd is stopping", 3)

@@ -1,4 +1,5 @@
 import os
+import shutil
 import socket
 import stat
 from contextlib import ExitStack, suppress
@@ -41,10 +42,20 @@ def test_a_folder_that_was_there_stays(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_was_made_goes_also_when_the_socket_went_first(tmp_path: Path) -> None:
-    """Python's Server.close() takes it away, from 3.13 on."""
+    """Since Python 3.13 Server.close() removes it."""
     control = ControlSocket(tmp_path / "run" / "socket")
     control.listen().close()
     control.path.unlink()
+    control.remove()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_all_folders_that_were_made_go_also_when_one_was_made_anew(tmp_path: Path) -> None:
+    control = ControlSocket(tmp_path / "a" / "b" / "socket")
+    for _ in range(2):
+        control.listen().close()
+        shutil.rmtree(tmp_path / "a" / "b")
+    control.listen().close()
     control.remove()
     assert list(tmp_path.iterdir()) == []
 

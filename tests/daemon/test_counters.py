@@ -87,7 +87,7 @@ def test_what_nobody_knows_the_sender_of_any_more_is_not_read_or_has_no_asker_an
             place.names_queue.flush()
             assert place.names_queue.sent == [(1, NfVerdict.DROP), (2, NfVerdict.ACCEPT)]
             assert counters.losses()["packets dropped, waited too long"] == 1
-            assert counters.losses()["DNS questions of which it is not known who asked"] == 1
+            assert counters.losses()["DNS questions from unknown programs"] == 1
 
     asyncio.run(run())
 

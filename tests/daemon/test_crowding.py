@@ -1,4 +1,4 @@
-"""When each may have only so many packets held, and when no longer."""
+"""When the number of packets held for each user is limited, and when no longer."""
 
 import asyncio
 import time
@@ -10,9 +10,9 @@ from tinysnitch.daemon.failures import Failures
 from tinysnitch.kernel.bpf_structs import CROWD_MOMENT_NS
 
 BATCH = 64
-STEP_NS = PATIENCE_NS // 10  # that a batch takes
-STEPS = int(LOOK_S * 1e9) // STEP_NS  # batches until it is looked at again
-ALL = STEPS * BATCH  # packets that can be judged until then
+STEP_NS = PATIENCE_NS // 10  # how long a batch takes
+STEPS = int(LOOK_S * 1e9) // STEP_NS  # batches between two looks
+ALL = STEPS * BATCH  # packets that can be judged between two looks
 
 
 def share(times: int) -> int:
@@ -23,11 +23,11 @@ LIMIT = share(1)
 
 
 class Flood:
-    """A queue with so many packets in it, and a kernel's side that counts what it drops."""
+    """A queue with a number of packets in it, and BPF programs that count what they drop."""
 
     def __init__(self, waiting: int) -> None:
         self.waiting, self.now_ns, self.dropped = waiting, 10**15, 0
-        self.packet_ns = STEP_NS // BATCH  # that one takes
+        self.packet_ns = STEP_NS // BATCH  # how long a packet takes
         self.looks = 0
         self.limits: list[int] = []
         self.crowding = Crowding(self._count, self.limits.append, lambda: self.dropped, lambda: self.now_ns)
@@ -42,7 +42,7 @@ class Flood:
             self.crowding.note_batch(size, BATCH, self.packet_ns * size)
 
     def pass_look(self, size: int, dropped: int) -> None:
-        """Until it is looked at again: so many packets in each batch."""
+        """Pass the time until the next look, with so many packets in each batch."""
         self.judge(STEPS, size)
         self.dropped += dropped
         self.crowding.look_again()
@@ -79,7 +79,7 @@ def test_what_is_caught_up_with_is_not_even_counted() -> None:
 
 
 def limit() -> Flood:
-    """The queue becomes short at once."""
+    """The limit applies, and the queue gets short at once."""
     flood = Flood(MANY)
     flood.judge(11)
     flood.waiting = 0
@@ -97,7 +97,7 @@ def test_it_lasts_while_there_is_too_much() -> None:
 
 
 def test_what_comes_hardly_faster_than_it_is_judged_has_nearly_all_of_the_time() -> None:
-    """More and more, until three quarters of the time are spent; one program may have all of it."""
+    """Its share grows until three quarters of the time are spent; a single program may have all of that."""
     flood = limit()
     for part in (16, 8, 4):
         flood.pass_look(BATCH // part, ALL)
@@ -128,7 +128,7 @@ def test_where_many_wait_each_has_its_share_alone() -> None:
 
 
 def limit_while_processors_are_taken_away() -> Flood:
-    """A batch takes two hundred times as long as it does."""
+    """Begin to limit while each batch takes two hundred times as long as usual."""
     flood = Flood(MANY)
     flood.judge(1)
     flood.now_ns += 199 * STEP_NS
@@ -147,7 +147,7 @@ def test_what_was_slow_once_may_be_quick_again() -> None:
 
 
 def test_what_comes_steadily_is_let_in_once_it_can_be_judged() -> None:
-    """Less than we can judge, and more than we could when it was limited."""
+    """Less comes than we can judge now, but more than we could judge when the limit began."""
     flood = limit_while_processors_are_taken_away()
     flood.pass_look(BATCH // 32, ALL // 4)
     assert flood.limits[1:] == [0]
@@ -162,7 +162,7 @@ def test_where_nothing_is_judged_it_is_not_measured_how_quickly() -> None:
 
 
 def test_shares_that_are_too_large_become_smaller() -> None:
-    """Who is behind all the time has other things to do as well."""
+    """If we are behind all the time, the loop has other work besides."""
     flood = Flood(MANY)
     flood.judge(11)
     flood.packet_ns //= 10
@@ -172,7 +172,7 @@ def test_shares_that_are_too_large_become_smaller() -> None:
 
 @pytest.mark.parametrize(("dropped", "is_over"), [(ALL // 3, True), (ALL * 2 // 3, False)])
 def test_a_program_that_wants_more_than_its_share_and_less_than_all_gets_it(dropped: int, is_over: bool) -> None:
-    """What was dropped before counts no more."""
+    """Packets that were dropped in earlier looks do not count again."""
     flood = limit()
     flood.dropped += 10**9
     flood.crowding.look_again()

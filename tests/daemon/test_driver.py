@@ -1,4 +1,4 @@
-"""The loop, over queues that the test fills: what goes wrong costs its packet, never the loop."""
+"""The loop, over queues that the test fills: a failure drops its packet, and never ends the loop."""
 
 import asyncio
 import logging
@@ -41,7 +41,7 @@ def test_packets_come_in_and_verdicts_leave(tmp_path: Path) -> None:
             place.queue.put(msgspec.structs.replace(syn(1, port=443), mark=0x1234), syn(2, port=80))
             await until(lambda: place.queue.sent)
             assert place.queue.sent == [(1, NfVerdict.REPEAT), (2, NfVerdict.REPEAT)]
-            assert place.queue.marks == {1: 0x1234 | ALLOW_BIT, 2: DENY_MARK}  # without BPF; and its own stays
+            assert place.queue.marks == {1: 0x1234 | ALLOW_BIT, 2: DENY_MARK}  # without BPF; its own mark stays
             assert "allow" in place.read_log()
 
     asyncio.run(run())
@@ -51,7 +51,7 @@ def test_packets_come_in_and_verdicts_leave(tmp_path: Path) -> None:
 def test_the_verdict_of_a_packet_that_came_alone_leaves_before_the_engine_is_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
-    """A client waits for it. Those of several leave together, as do those that an answer gives."""
+    """Verdicts for several packets leave together, as do those that an answer gives."""
 
     async def run() -> None:
         with closing(start(Place(tmp_path, "allow - 443 tcp\n"))) as place:
@@ -73,7 +73,7 @@ def test_the_verdict_of_a_packet_that_came_alone_leaves_before_the_engine_is_don
 
 
 def test_nothing_is_read_after_its_stop(tmp_path: Path) -> None:
-    """The queues are closed then, and their descriptors may be given to others."""
+    """The queues are closed then, and other files may get the same descriptors."""
 
     async def run() -> None:
         with closing(start(Place(tmp_path))) as place:
@@ -89,7 +89,7 @@ def test_nothing_is_read_after_its_stop(tmp_path: Path) -> None:
 
 
 def test_a_flood_has_a_turn_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Packets that take long come at once and without end: what answers a question has its turn too."""
+    """Slow packets come without a pause; the client that answers a question gets its turn all the same."""
     monkeypatch.setattr(driver, "TURN_NS", 0)
 
     async def run() -> None:
@@ -168,7 +168,7 @@ def test_what_is_no_packet_is_dropped_and_what_is_no_message_goes_on(tmp_path: P
             assert place.queue.sent == [(1, NfVerdict.DROP)]
             assert place.names_queue.sent == [(packet_id, NfVerdict.ACCEPT) for packet_id in (2, 3, 4)]
             assert place.driver.malformed == 2
-            assert place.doors.enforcement._shown_marks == {}  # of what is only looked at none is needed
+            assert place.doors.enforcement._shown_marks == {}  # DNS messages need no mark
 
     asyncio.run(run())
 
@@ -239,7 +239,7 @@ def test_what_fails_costs_its_packet_and_the_loop_goes_on(tmp_path: Path, caplog
             assert place.queue.sent[-1] == (4, NfVerdict.REPEAT)
 
     asyncio.run(run())
-    assert len(caplog.records) == 1  # whoever makes us fail does not fill the log
+    assert len(caplog.records) == 1  # a program that makes us fail cannot fill the log
     assert "a bug" in caplog.text
 
 
@@ -269,7 +269,7 @@ def test_what_waits_for_a_scan_is_held_and_judged_with_all_that_came_meanwhile(t
 def test_what_the_kernel_cannot_remember_is_dropped(
     tmp_path: Path, is_held: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Repeated it would come back here for ever."""
+    """If it were repeated, it would come back to us again and again."""
 
     async def run() -> None:
         with closing(start(Place(tmp_path, "" if is_held else "allow - - -\n", Refusing()))) as place:
@@ -285,7 +285,7 @@ def test_what_the_kernel_cannot_remember_is_dropped(
 def test_what_was_read_to_the_end_is_dropped_where_that_cannot_be_noted(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Without a verdict it would be held for ever; what is sent again is read again."""
+    """Without a verdict it would be held for ever. TCP sends it again, and it is read again."""
 
     async def run() -> None:
         with closing(start(Place(tmp_path, programs=Refusing()))) as place:
@@ -302,7 +302,7 @@ def test_what_was_read_to_the_end_is_dropped_where_that_cannot_be_noted(
 def test_verdicts_that_the_kernel_did_not_take_are_sent_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Nothing more needs to come."""
+    """Even if no further packet comes."""
 
     async def run() -> None:
         with closing(start(Place(tmp_path, "allow - - -\n"))) as place, caplog.at_level(logging.CRITICAL):
@@ -310,7 +310,7 @@ def test_verdicts_that_the_kernel_did_not_take_are_sent_again(
                 full.setattr(place.queue, "flush", fail_with_emfile)
                 place.queue.put(syn(1))
                 await until(lambda: place.failures.count)
-            place.driver._timer.cancel()  # type: ignore[union-attr]  # of the history, which would come round to it
+            place.driver._timer.cancel()  # type: ignore[union-attr]  # of the history: it would send them too
             await until(lambda: place.queue.sent)
 
     asyncio.run(run())
@@ -364,7 +364,7 @@ def test_a_moment_that_passed_while_the_machine_slept_is_not_missed(tmp_path: Pa
 
 
 def test_a_question_ends_by_the_clock_also_in_a_flood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Packets are there in each turn of the loop, before what is due has its own."""
+    """Packets wait in each turn of the loop, and are read before the timer rings."""
     numbers = iter(range(10, 10**9))
 
     async def run() -> None:

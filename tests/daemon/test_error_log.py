@@ -1,4 +1,4 @@
-"""What goes wrong is told without waiting for who reads it."""
+"""Errors are logged without waiting for the reader of standard error."""
 
 import asyncio
 import logging
@@ -43,7 +43,7 @@ def test_warnings_and_asyncios_errors_come_as_lines(pipe: tuple[int, int]) -> No
 
 
 def test_no_text_steers_the_terminal_that_shows_it(pipe: tuple[int, int], capsys: pytest.CaptureFixture[str]) -> None:
-    """Neither while the loop runs nor before."""
+    """Control characters are escaped, while the loop runs and before that."""
     hostile = "/tmp/\x1b]0;title\x07\u202e\x9b2J"
     shown = r"tinysnitch: failed: /tmp/\x1b]0;title\x07\u202e\x9b2J"
     with ErrorLog(pipe[1]):
@@ -66,7 +66,7 @@ def test_no_text_steers_the_terminal_that_shows_it(pipe: tuple[int, int], capsys
 def test_what_asyncio_says_again_and_again_is_told_once_a_second(
     pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As of accept() without descriptors: 3000 lines a second would fill the machine's log."""
+    """For example about accept() without descriptors: 3000 lines a second would fill the machine's log."""
 
     async def run() -> None:
         complain = asyncio.get_running_loop().call_exception_handler
@@ -150,7 +150,7 @@ def test_a_socket_waits_again_after_the_end() -> None:
 
 
 def test_a_file_is_left_to_logging_itself(tmp_path: Path) -> None:
-    """Written to at another place than the descriptor's, what comes after would be written over it."""
+    """With an offset of our own, we and other processes would overwrite each other there."""
     handlers = list(logging.getLogger().handlers)
     with (tmp_path / "errors").open("w") as file, ErrorLog(file.fileno()) as error_log:
         assert logging.getLogger().handlers == handlers
@@ -158,7 +158,7 @@ def test_a_file_is_left_to_logging_itself(tmp_path: Path) -> None:
 
 
 def make_full_pipe(path: Path) -> int:
-    """A named one; the descriptor of its reader, who reads nothing."""
+    """Make a full named pipe; the descriptor of its reader, which never reads."""
     os.mkfifo(path)
     reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     writer = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
@@ -171,14 +171,14 @@ def make_full_pipe(path: Path) -> int:
 
 @pytest.mark.privileged
 def test_a_full_pipe_on_standard_error_stops_no_verdict_and_no_end(lab: Lab) -> None:
-    """`tinysnitchd 2>&1 | less`, which nobody scrolls, and a history to warn of. Losses are told with what comes."""
+    """`tinysnitchd 2>&1 | less` that nobody scrolls, and a history to warn of. Losses are told with traffic."""
     folder = lab.folder / "daemon"
     folder.mkdir()
     (folder / "rules").write_text("allow - 80 tcp\n")
     reader = make_full_pipe(folder / "stderr")
     daemon = lab.restart_daemon(folder)
     (folder / "stderr").unlink()
-    (folder / "stderr").touch()  # for who describes a failed test
+    (folder / "stderr").touch()  # read when a failed test is described
     with closing(sqlite3.connect(folder / "state" / "history.sqlite", isolation_level=None)) as history:
         history.execute("begin exclusive")
         while not any(record["what"] == "history rows" for record in daemon.records("lost")):

@@ -1,4 +1,4 @@
-"""What would be decided, told of rules that a real engine has."""
+"""What `explain` says about the rules of a real engine."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -31,7 +31,7 @@ SHOP = ("/usr/bin/curl", "shop.test", 443, "tcp")
 
 
 class Asked:
-    """Someone who asks about these rules."""
+    """An Explainer for these rules, and a client that asks it."""
 
     def __init__(self, rules: str, facts: Facts | None = None, **options: object) -> None:
         found, errors = parse_rules(rules, "rules")
@@ -77,7 +77,7 @@ def test_a_rule_that_demands_a_sum() -> None:
 
 
 def test_a_file_that_cannot_be_read_meets_each_demand_of_what_does_not_allow() -> None:
-    """As the daemon judges it."""
+    """The daemon judges real connections in the same way."""
     allowed, denied = f"allow sha256={'a' * 64} - - -", f"deny sha256={'b' * 64} - 443 tcp"
     asked = Asked(f"{allowed}\n{denied}\nallow - - -\n")
     assert asked(*SHOP, None, False).rule == denied
@@ -91,7 +91,7 @@ def test_a_file_that_cannot_be_read_meets_each_demand_of_what_does_not_allow() -
         ("allow iface=eth0 - - -\n", None, {"allow iface=eth0 - - -": "it would decide on eth0"}),
         ("deny shop.test 443 tcp\nallow iface=eth0 - - -\n", "deny shop.test 443 tcp", {}),
         ("allow - - -\ndeny iface=eth0 other.test - -\n", "allow - - -", {}),
-        (  # the narrower rule of the interface does not decide, but takes away the one that did
+        (  # the narrower rule with `iface=` does not decide, but beats the rule that did
             "deny shop.test - -\nallow iface=eth0 shop.test - -\nask - 443 tcp\n",
             "deny shop.test - -",
             {"ask - 443 tcp": "it would decide on eth0"},
@@ -215,7 +215,7 @@ def test_of_many_that_nearly_match_some_are_told_and_the_others_counted() -> Non
 
 
 def test_rules_for_other_names_are_not_looked_at_closer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With 100 000 of them verdicts waited 0.3 s."""
+    """With 100 000 such rules verdicts would wait for 0.3 s."""
     lines = [f"allow {name}.test 443 tcp /usr/bin/curl x\n" for name in ("shop", "bank", "mail")]
     asked = Asked("".join(lines) + "allow *.test 443 tcp /usr/bin/curl y\n")
     looked_at: list[Rule] = []
@@ -334,7 +334,7 @@ def test_a_rule_that_does_not_hold_beats_none() -> None:
 
 
 def test_a_program_that_cannot_be_looked_up_is_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It lies in what does not answer, as NFS whose server is gone."""
+    """Its file system does not answer, as NFS without its server."""
     over = Event()
     monkeypatch.setattr(explainer, "resolve_path", lambda _path: over.wait())
     explanation = Asked("allow - - - /mnt/tool\n")("/mnt/tool", "shop.test", 443, "tcp")

@@ -1,4 +1,4 @@
-"""What the words of rules stand for on this machine now."""
+"""What the words of rules stand for on this machine."""
 
 import asyncio
 import threading
@@ -131,7 +131,7 @@ def test_how_names_are_looked_up_is_as_it_was_while_that_does_not_answer(
         assert source.problems == {"programs ask": 1, SILENT: 1}
         is_over.set()
         async with asyncio.timeout(WAIT_S):
-            while source.problems:  # who waited in vain for long, on a machine that is slow, pauses first
+            while source.problems:  # on a slow machine a pause may come first, after a long wait in vain
                 await is_again.wait()
                 is_again.clear()
                 source.read(Mentions())

@@ -1,4 +1,4 @@
-"""What fails unforeseen is counted each time, and told now and then."""
+"""Each unforeseen failure is counted, and one a second is logged."""
 
 import errno
 

@@ -12,7 +12,7 @@ from tinysnitch.store.file_watch import watch_file
 
 
 class Reader:
-    """Counts how often it reads, and wakes whoever waits for that."""
+    """Counts how often it is called, and wakes the test that waits for that."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -106,7 +106,7 @@ def test_a_change_does_not_wait_for_as_long_as_we_had_no_processor(monkeypatch: 
 
 
 def test_a_file_that_never_rests_leaves_time_for_the_rest() -> None:
-    """Each read of many rules takes a second: verdicts come between them."""
+    """To read many rules takes a second; verdicts must be given between two readings."""
 
     async def run() -> None:
         reader = Reader()

@@ -1,4 +1,4 @@
-"""What clients ask, answered by a real engine and driver."""
+"""Requests of clients, answered by a real engine and driver."""
 
 import asyncio
 import errno
@@ -69,7 +69,7 @@ def ourselves() -> Attribution:
 
 
 def test_rules_are_written_out_one_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of 100 000 all at once take 0.4 s, and verdicts wait; with one at a time the control server has its turns."""
+    """100 000 at once would take 0.4 s, while verdicts wait. One by one, the control server can pause."""
     written: list[Rule] = []
 
     def format_one(rule: Rule) -> str:
@@ -121,7 +121,7 @@ def test_a_temporary_rule_is_removed_by_its_line(tmp_path: Path) -> None:
 
 
 def test_a_temporary_rule_is_removed_also_while_the_file_is_gone(tmp_path: Path) -> None:
-    """Unless the file has it, too: that one goes on."""
+    """Unless the file had the rule too: that one stays in force."""
 
     def use(place: Place) -> None:
         for packet_id in (1, 2):
@@ -244,7 +244,7 @@ WIDE = Choice(verdict=yes().verdict, lifetime=Lifetime.FOREVER, remote=RemoteSco
 
 
 def ask(place: Place) -> None:
-    """Question 1 is of uid 1000, 2 of uid 1001, 3 of nobody that is known."""
+    """Open questions: 1 about a process of uid 1000, 2 of uid 1001, 3 of an unknown user."""
     place.driver.feed(
         PacketQueued(1, flow_of(1), whose(7, uid=1000)),
         PacketQueued(2, flow_of(2, BANK), whose(8, uid=1001)),
@@ -310,13 +310,13 @@ def test_a_line_by_hand_must_name_its_user(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("choice", [yes(), msgspec.structs.replace(WIDE, lifetime=Lifetime.ONCE)])
 def test_an_answer_undoes_no_denial_of_others(tmp_path: Path, choice: Choice) -> None:
-    """Nor does `once`, which makes no rule, nor what is answered of a program that no rule can name."""
+    """`once` makes no rule, and neither does an answer about a program that no rule can name: both may be given."""
 
     def use(place: Place) -> None:
         ask(place)
         place.driver.feed(PacketQueued(4, flow_of(4), whose(9, uid=1000, is_host_file=False)))
         place.desk.answer(asks_of(place, ALICE)[-1], WIDE, ALICE)
-        with pytest.raises(NotPermitted, match="would undo one of others: deny - 443 tcp"):
+        with pytest.raises(NotPermitted, match="would overrule a rule that is not yours: deny - 443 tcp"):
             place.desk.answer(1, WIDE, ALICE)
         assert asks_of(place, ALICE) == [1]
         place.desk.answer(1, choice, ALICE)

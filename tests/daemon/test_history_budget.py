@@ -49,7 +49,7 @@ def test_so_it_is_with_visitors_and_what_is_turned_away(record: ConnectionDecide
 
 
 def test_no_user_pushes_all_else_out() -> None:
-    """By connections that are allowed to each of the addresses of 127.0.0.0/8."""
+    """Allowed connections to all addresses of 127.0.0.0/8 would fill the history."""
     mine, others = (
         [ConnectionDecided(Connection(flow=flow_of(), attribution=whose(uid=uid)), ALLOWED, False, 1.5) for uid in uids]
         for uids in ((200_000, 300_000), (0, 1001))

@@ -1,4 +1,4 @@
-"""What a daemon says it is."""
+"""How a daemon describes itself."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""When the Python of an installation counts as gone, and that it is told."""
+"""When the Python of an installation counts as gone, and that people are told."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ from tinysnitch.daemon.interpreter_watch import GONE, HINT, InterpreterWatch
 
 @pytest.fixture(name="python")
 def _python(tmp_path: Path) -> Path:
-    """As `python3 -m venv` makes it: a link to the machine's."""
+    """A Python as `python3 -m venv` makes it: a link to the machine's."""
     (tmp_path / "python3.13").write_text("a build")
     (tmp_path / "python").symlink_to("python3.13")
     return tmp_path / "python"
@@ -35,7 +35,7 @@ def turn(python: Path) -> None:
 
 
 def rebuild(python: Path) -> None:
-    """As dpkg(1) brings a new build of the same version."""
+    """Install a new build of the same version as dpkg(1) does."""
     (python.parent / "next").write_text("another build")
     (python.parent / "next").rename(python.resolve())
 
@@ -70,7 +70,7 @@ def read_problem(daemon: Daemon) -> str:
 
 @pytest.mark.privileged
 def test_the_daemon_tells(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of an installation like ours that is the test's own."""
+    """The test makes an installation of its own, and takes its Python away."""
     ours, place = Path(sys.prefix), lab.folder / "installation"
     (place / "bin").mkdir(parents=True)
     shutil.copy(ours / "pyvenv.cfg", place)

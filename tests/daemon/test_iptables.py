@@ -47,7 +47,7 @@ def test_rules_come_once_and_go_without_a_trace(lab: Lab) -> None:
 @pytest.mark.privileged
 @pytest.mark.parametrize("family", ["iptables", "ip6tables"])
 def test_a_family_that_one_who_was_killed_did_not_come_to_is_added(lab: Lab, family: str) -> None:
-    """At a boot that takes long systemd ends what adds them, and starts it again."""
+    """At a slow boot systemd kills the command that adds them, and runs it again."""
     add, save = [str(BIN / "tinysnitch-iptables-add")], [f"{family}-save", "-t", "mangle"]
     lab.run_outside(add)
     for table in ("mangle", "filter", "security"):
@@ -72,7 +72,7 @@ def test_a_family_that_one_who_was_killed_did_not_come_to_is_added(lab: Lab, fam
     ],
 )
 def test_what_others_emptied_while_no_daemon_lived_is_added_again(lab: Lab, deed: str, flags: list[str]) -> None:
-    """A chain of ours may still be there, and lets everything through."""
+    """If a chain of ours is still there but empty, everything passes."""
     daemon = lab.start_daemon("", *flags)
     daemon.kill()
     closed, add = [str(CLOSED), "check"], [str(BIN / "tinysnitch-iptables-add")]

@@ -1,4 +1,4 @@
-"""From nothing to a firewall and back. The whole way, for real, is in tests/lab."""
+"""From nothing to a firewall and back. tests/lab tests the whole with real connections."""
 
 import asyncio
 import os
@@ -24,7 +24,7 @@ from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.events import DataLost
 from tinysnitch.daemon.assembly import Assembly
 from tinysnitch.daemon.error_log import ErrorLog
-from tinysnitch.daemon.lifecycle import TURN_S, SetUp, begun
+from tinysnitch.daemon.lifecycle import TURN_S, SetUp, meanwhile
 from tinysnitch.daemon.netfilter_guard import PUT_BACK
 from tinysnitch.daemon.options import OnExit, Options
 from tinysnitch.daemon.stop import HAND_OVER, Stop
@@ -32,27 +32,27 @@ from tinysnitch.kernel.bpf_programs import BpfPrograms
 from tinysnitch.kernel.netfilter import Netfilter
 
 
-def test_whoever_works_beside_begun_work_soon_has_the_interpreter_back() -> None:
+def test_work_in_a_thread_does_not_keep_the_interpreter_from_us_for_long() -> None:
     usual_s = sys.getswitchinterval()
-    with begun(lambda: None):
+    with meanwhile(lambda: None):
         assert sys.getswitchinterval() == pytest.approx(TURN_S)
-    with pytest.raises(OSError, match="inside"), begun(lambda: None):
+    with pytest.raises(OSError, match="inside"), meanwhile(lambda: None):
         raise OSError("inside")
     assert sys.getswitchinterval() == usual_s
 
 
-def test_work_that_is_begun_is_done_at_the_end() -> None:
+def test_work_in_a_thread_is_done_when_the_block_ends() -> None:
     done: list[str] = []
 
     def fail() -> None:
         done.append("tried")
         raise SnitchError("not today")
 
-    with begun(lambda: (time.sleep(0.02), done.append("done"))):
+    with meanwhile(lambda: (time.sleep(0.02), done.append("done"))):
         pass
-    with begun(fail):
+    with meanwhile(fail):
         pass
-    with pytest.raises(OSError, match="inside"), begun(lambda: done.append("done")):
+    with pytest.raises(OSError, match="inside"), meanwhile(lambda: done.append("done")):
         raise OSError("inside")
     assert done == ["done", "tried", "done"]
 
@@ -63,7 +63,7 @@ def test_work_that_no_thread_can_begin_is_left(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(Thread, "start", refuse)
     done: list[str] = []
-    with begun(lambda: done.append("beside")):
+    with meanwhile(lambda: done.append("beside")):
         done.append("inside")
     assert done == ["inside"]
 
@@ -77,7 +77,7 @@ SetUp._tell_of_name_services(Some(parts=Some(fact_source=Some(name_services=("by
 
 @pytest.mark.parametrize(("end", "told"), [("", ""), (" >/dev/null", "by a socket\n")])
 def test_what_the_log_has_is_not_told_a_second_time_in_the_same_place(end: str, told: str) -> None:
-    """In the journal, or a terminal."""
+    """Standard output and standard error may both be the journal, or a terminal."""
     command = ["sh", "-c", f'exec "$@"{end}', "sh", sys.executable, "-c", TELL]
     assert subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True).stdout == told
 
@@ -90,7 +90,7 @@ def test_what_the_log_has_is_not_told_a_second_time_in_the_same_place(end: str, 
     ],
 )
 def test_a_second_signal_at_the_end_leaves_no_half(numbers: tuple[signal.Signals, ...], gone: list[str]) -> None:
-    """Programs without rules would go on refusing what was denied last."""
+    """BPF programs without netfilter rules would go on refusing what was denied last."""
     done: list[str] = []
 
     async def run() -> None:
@@ -100,14 +100,14 @@ def test_a_second_signal_at_the_end_leaves_no_half(numbers: tuple[signal.Signals
             daemon._is_ready = True
             for number, step in zip(numbers, ("rules", "programs"), strict=True):
                 stop.take(number)
-                daemon._take_away(partial(done.append, step))
+                daemon._remove_unless_kept(partial(done.append, step))
 
     asyncio.run(run())
     assert done == gone
 
 
 class Left:
-    """What a daemon leaves, or an earlier one has left: what is done to it."""
+    """What an earlier daemon, or this one, has left in the kernel; notes what is removed."""
 
     def __init__(self) -> None:
         self.done: list[str] = []
@@ -124,7 +124,7 @@ KEEP, SCOPED = {"on_exit": OnExit.KEEP}, {"is_scoped": True}
 
 
 def stopped(flags: Flags, number: signal.Signals | None, *, is_ready: bool, was_there: bool = False) -> SetUp:
-    """A daemon that this signal came to, or that fails where there is none."""
+    """A daemon that got this signal; without a signal one that fails."""
 
     async def run() -> SetUp:
         stop = Stop()
@@ -145,7 +145,7 @@ def stopped(flags: Flags, number: signal.Signals | None, *, is_ready: bool, was_
         ({}, signal.SIGTERM, ["removed"]),
         ({}, HAND_OVER, []),
         (KEEP, signal.SIGTERM, []),
-        (SCOPED, HAND_OVER, ["removed"]),  # nobody takes over from one command's
+        (SCOPED, HAND_OVER, ["removed"]),  # one command's daemon has no successor
         ({}, None, []),
         (SCOPED, None, []),  # `tinysnitch run` takes that away, once the command has ended
     ],
@@ -154,7 +154,7 @@ def test_what_a_daemon_takes_away(
     flags: Flags, number: signal.Signals | None, done: list[str], was_there: bool
 ) -> None:
     daemon, rules, programs = stopped(flags, number, is_ready=True, was_there=was_there), Left(), Left()
-    daemon._take_away(rules.remove)
+    daemon._remove_unless_kept(rules.remove)
     daemon._take_programs_away(cast(BpfPrograms, programs))
     assert rules.done == programs.done == done
 
@@ -163,7 +163,7 @@ def test_what_a_daemon_takes_away(
 @pytest.mark.parametrize(("was_there", "done"), [(False, ["removed"]), (True, [])])
 def test_a_start_that_fails_leaves_what_was_there(flags: Flags, was_there: bool, done: list[str]) -> None:
     daemon, rules, programs = stopped(flags, None, is_ready=False, was_there=was_there), Left(), Left()
-    daemon._take_away(rules.remove)
+    daemon._remove_unless_kept(rules.remove)
     daemon._take_programs_away(cast(BpfPrograms, programs))
     assert (rules.done, programs.done) == (done, ["own ones withdrawn"])
 
@@ -175,7 +175,7 @@ def test_a_start_that_fails_leaves_what_was_there(flags: Flags, was_there: bool,
         ({}, HAND_OVER, False, []),
         (KEEP, signal.SIGTERM, False, []),
         ({}, None, False, []),
-        ({}, signal.SIGTERM, True, []),  # its end does that, by what it is told
+        ({}, signal.SIGTERM, True, []),  # its end decides that by its options
     ],
 )
 def test_a_start_that_is_stopped_opens_what_an_earlier_daemon_closed(
@@ -227,14 +227,14 @@ def test_a_start_that_waits_for_a_list_ends_by_sigterm_and_leaves_nothing(lab: L
     daemon.terminate()
     said, _ = daemon.communicate(timeout=WAIT_S)
     assert (daemon.returncode, said) == (0, "")
-    assert list(compiled.glob("[!.]*")) == []  # it was not waited for
+    assert list(compiled.glob("[!.]*")) == []  # the start did not wait for it
     assert "TINYSNITCH" not in lab.run_outside(["iptables-save"]).stdout
     assert lab.run_outside(["find", "/sys/fs/bpf", "-name", "tinysnitch*"]).stdout == ""
 
 
 @pytest.mark.privileged
 def test_sighup_reads_the_rules_file_again(lab: Lab) -> None:
-    """Where nothing tells that it is another one: what is mounted over it does not."""
+    """No watch tells of a file that is mounted over the rules file."""
     daemon = lab.start_daemon("")
     (lab.folder / "new").write_text("deny - 23 tcp\n")
     mounted = lab.run_outside(["mount", "--bind", str(lab.folder / "new"), str(daemon.rules)])
@@ -312,13 +312,13 @@ def test_it_says_that_others_can_change_the_rules(lab: Lab) -> None:
 
 
 def command_of(lab: Lab, *flags: str) -> list[str]:
-    """tinysnitchd with its text log."""
+    """The command line of tinysnitchd with its text log."""
     places = ["--cgroup", str(lab.cgroup), "--state-dir", str(lab.folder / "state"), "--socket", str(lab.folder / "s")]
     return [str(Path(sys.executable).parent / "tinysnitchd"), *places, *flags]
 
 
 def until_ready(lines: Iterable[str]) -> Iterator[str]:
-    """Up to the ready line."""
+    """Read its output up to the ready line."""
     for line in lines:
         yield line
         if " INFO ready" in line:

@@ -1,4 +1,4 @@
-"""Long lists are compiled beside the loop: by real processes, one after the other."""
+"""Long lists are compiled beside the loop by real processes, one at a time."""
 
 import asyncio
 import errno
@@ -17,7 +17,7 @@ from tinysnitch.store.compiled_list import map_compiled
 
 
 async def compile_all(compiler: ListCompiler, *paths: Path) -> list[str]:
-    """What is said of each, in the order in which they are done."""
+    """Compile lists; the problem of each, or "", in the order in which they were done."""
     said: list[str] = []
     is_done = asyncio.Event()
     for path in paths:
@@ -48,7 +48,7 @@ def test_a_problem_is_told(tmp_path: Path) -> None:
 def test_whatever_fails_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Rules that name the list wait until something is said of it."""
+    """Rules that name the list wait until `done` is called."""
 
     async def fail(*_command: object, **_how: object) -> Never:
         raise ValueError("not foreseen")
@@ -71,7 +71,7 @@ def test_want_of_memory_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_where_the_loop_can_watch_no_more_nobody_waits_for_what_it_will_not_hear(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """epoll_ctl(2): fs.epoll.max_user_watches. All that comes after the process's own end is refused."""
+    """epoll_ctl(2): fs.epoll.max_user_watches. After that of the process's end all further watches are refused."""
     register, numbers = selectors.EpollSelector.register, itertools.count()
 
     def refuse(self: selectors.EpollSelector, file: int, events: int, data: object = None) -> selectors.SelectorKey:

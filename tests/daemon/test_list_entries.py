@@ -1,4 +1,4 @@
-"""What is told of the lists of a folder, and of those that are not there."""
+"""What clients are told about lists in the folder, and about lists that do not exist."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Which state of a list holds: the file's, or what was read before until the file is read."""
+"""Which state of a list is in force: that of the file, or what was read before."""
 
 import errno
 import os
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tinysnitch.core.errors import SnitchError
 from tinysnitch.daemon import list_loader
 from tinysnitch.daemon.list_loader import AGAIN_S, SHORT_BYTES, ListLoader
 from tinysnitch.kernel import bounded_reader
@@ -18,7 +19,7 @@ LONG = "ads.test\n".ljust(SHORT_BYTES + 1, "\n")
 
 
 class SlowCompiler:
-    """Compiles when the test says so."""
+    """A compiler that compiles when the test says so."""
 
     def __init__(self) -> None:
         self.begun: list[tuple[Path, Path, Callable[[str], None]]] = []
@@ -68,7 +69,7 @@ class Place:
 
 @pytest.fixture(autouse=True)
 def _settled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every file at once."""
+    """Every file counts as settled at once."""
     monkeypatch.setattr(file_stamp, "SETTLE_NS", -(10**18))
 
 
@@ -109,7 +110,7 @@ def test_a_list_that_changed_a_moment_ago_is_read_again(place: Place, monkeypatc
 def test_a_folder_that_does_not_answer_leaves_what_was_read_and_keeps_rules_waiting(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As one whose lock somebody keeps: what may be in it is awaited, else a rule that denies it would deny nothing."""
+    """A user may hold its lock. Rules that deny a list wait for it: meanwhile they would deny nothing."""
     monkeypatch.setattr(bounded_reader, "PAUSE_S", 0.0)  # however long that took
     place.write("ads.test\n")
     over = threading.Event()
@@ -196,7 +197,7 @@ def test_a_failure_does_not_bring_back_what_was_compiled_before_it(place: Place)
 
 
 def test_a_long_list_that_failed_is_tried_again_later(place: Place) -> None:
-    """No process could be started, or there was no room: no change of the file tells that this is over."""
+    """If processes or room were short, no change of the file would tell that this is over."""
     place.write(LONG)
     place.compiler.fail()
     assert place.tries_after_s == [AGAIN_S]
@@ -212,7 +213,7 @@ def test_a_long_list_that_failed_is_tried_again_later(place: Place) -> None:
 def test_a_long_list_that_cannot_be_mapped_is_not_taken_for_absent(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """For want of a descriptor just then, say: to be silent, and not to try again, would mean to deny nothing."""
+    """A descriptor may be missing just then. If nothing was told and tried again, `deny @LIST` would deny nothing."""
     place.write(LONG)
     with monkeypatch.context() as patched:
         patched.setattr(list_loader, "map_compiled", lambda _path: None)
@@ -290,6 +291,13 @@ def test_the_cache_holds_only_what_is_used(place: Place) -> None:
     place.compiler.fail()
     place.loader.refresh()
     assert list(place.cache.iterdir()) == []
+
+
+def test_the_cache_is_not_the_folder_of_the_lists_itself(tmp_path: Path) -> None:
+    """The compiled lists would replace their sources, and make no sense when they are read as lists."""
+    (tmp_path / "link").symlink_to(tmp_path)
+    with pytest.raises(SnitchError, match="keeps compiled lists"):
+        ListLoader(tmp_path / "lists", tmp_path / "link" / "lists", SlowCompiler())
 
 
 def test_a_cache_that_cannot_be_made(place: Place) -> None:

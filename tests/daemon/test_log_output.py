@@ -1,4 +1,5 @@
 import asyncio
+import errno
 import os
 import socket
 import subprocess
@@ -34,7 +35,7 @@ def fill(log: LogOutput, count: int) -> None:
 
 
 async def read_all(reader: int, size: int) -> bytes:
-    """What a reader gets that begins to read only now."""
+    """Read as much as this, beginning only now."""
     os.set_blocking(reader, False)
     read = bytearray()
     while len(read) < size:
@@ -89,6 +90,28 @@ def test_a_reader_that_goes_on_is_served_before_the_loop_comes_around(pipe: tupl
     asyncio.run(session())
 
 
+def test_where_the_loop_cannot_watch_the_reader_the_next_flush_sends_the_rest(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """epoll_ctl(2): ENOSPC. If flush() raised, the history would not be written, or the loop might end."""
+
+    def refuse(*_watch: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    async def session() -> None:
+        log = LogOutput(pipe[1])
+        monkeypatch.setattr(asyncio.get_running_loop(), "add_writer", refuse)
+        fill(log, 100)
+        assert len(os.read(pipe[0], 1 << 20)) < 100 * 1007
+        monkeypatch.undo()
+        log.flush()
+        assert os.read(pipe[0], 1 << 20).endswith(LINE + b"\n")
+        assert log.lost == 0
+        log.close()
+
+    asyncio.run(session())
+
+
 def test_a_slow_reader_gets_the_end_in_whole_lines(pipe: tuple[int, int]) -> None:
     log = LogOutput(pipe[1])
     for number in range(500):  # half a megabyte, of which the pipe takes 64 KiB at once
@@ -135,7 +158,7 @@ def test_the_flag_is_not_set_on_a_descriptor_that_is_shared(pipe: tuple[int, int
 
 
 def test_a_socket_cannot_be_opened_anew() -> None:
-    """The journal's, say: while we have it, it blocks nobody."""
+    """For example the journal's. It has O_NONBLOCK as long as we use it."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         log = LogOutput(ours.fileno())
@@ -159,7 +182,7 @@ def test_a_file_is_appended_to(tmp_path: Path) -> None:
 
 
 def test_what_others_write_to_the_file_does_not_overwrite_the_log(tmp_path: Path) -> None:
-    """`{ tinysnitchd; echo end; } >file 2>&1`: they have the place in the file in common."""
+    """`{ tinysnitchd; echo end; } >file 2>&1`: both share one offset in the file."""
     with (tmp_path / "log").open("wb", buffering=0) as file:
         file.write(b"begin\n")
         log = LogOutput(file.fileno())
@@ -180,7 +203,7 @@ def test_a_full_disk_costs_the_lines_only() -> None:
 
 @pytest.mark.privileged
 def test_after_a_half_written_line_the_next_is_whole(small_disk: Path) -> None:
-    """A disk that gets full in the middle of a line, and has room again."""
+    """The disk gets full in the middle of a line, and has room again later."""
 
     async def session() -> None:
         with (small_disk / "log").open("ab") as file:

@@ -1,4 +1,4 @@
-"""Losses that rose."""
+"""Which losses are told, and when."""
 
 from tinysnitch.core.events import DataLost
 from tinysnitch.daemon.loss_watch import LossWatch

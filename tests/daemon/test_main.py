@@ -81,7 +81,7 @@ def test_a_wrong_place_has_a_hint(capsys: pytest.CaptureFixture[str]) -> None:
 def test_what_went_wrong_is_said_where_the_end_finds_no_thread(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As where the service has too small a TasksMax=, and iptables-save cannot be run either."""
+    """The service may have too small a TasksMax=; then iptables-save cannot be run either."""
 
     async def run_daemon(_options: Options) -> None:
         await asyncio.to_thread(lambda: None)
@@ -97,7 +97,7 @@ def test_what_went_wrong_is_said_where_the_end_finds_no_thread(
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> list[Options]:
-    """The daemons that were to be started."""
+    """The options of the daemons that would have been started."""
     starts: list[Options] = []
 
     async def run_daemon(options: Options) -> None:

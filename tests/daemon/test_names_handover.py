@@ -15,7 +15,7 @@ from tinysnitch.store.kept_names import KeptNames
 
 
 class Table:
-    """Of processes by pid, as the kernel's side has it."""
+    """The table of processes by pid, as the BPF programs keep it."""
 
     def __init__(self, **exec_ids: int) -> None:
         self.exec_ids = {int(pid.removeprefix("pid")): exec_id for pid, exec_id in exec_ids.items()}
@@ -64,8 +64,8 @@ def test_another_process_of_the_same_pid_never_asked(file: KeptNames) -> None:
 
 
 @pytest.mark.parametrize("table", [Table(), None])
-def test_of_who_is_gone_meanwhile_the_name_stays(file: KeptNames, table: Table | None) -> None:
-    """Or of whom nothing is known any more: BPF was there before."""
+def test_the_name_stays_when_the_process_that_asked_has_ended(file: KeptNames, table: Table | None) -> None:
+    """Or that cannot be found any more, since the next daemon has no BPF."""
     before, after = new_talk(), new_talk()
     with names_handed_over(before.names, file, table_of(os.getpid(), 7)):
         before.looks_up(7, "mine.test", SHOP)
@@ -75,7 +75,7 @@ def test_of_who_is_gone_meanwhile_the_name_stays(file: KeptNames, table: Table |
 
 
 class Crowd:
-    """One image, run by everybody."""
+    """A table in which all processes run one image."""
 
     def find_process(self, pid: int) -> ProcessEntry:
         return ProcessEntry(7, pid)
@@ -97,7 +97,7 @@ def test_of_a_program_that_forks_as_it_likes_a_few_are_handed_on(
 def test_who_is_not_handed_on_may_still_mean_what_it_asked_for(
     file: KeptNames, monkeypatch: pytest.MonkeyPatch, count: int, is_sure: bool
 ) -> None:
-    """It may be denied: a connection by the name that it asks for next is a guess."""
+    """The name may be denied: a connection by another name that it asks for next is only a guess."""
     monkeypatch.setattr(procfs, "list_processes", lambda: list(range(2, 2 + count)))
     before, after = new_talk(), new_talk()
     with names_handed_over(before.names, file, Crowd()):
@@ -108,7 +108,7 @@ def test_who_is_not_handed_on_may_still_mean_what_it_asked_for(
 
 
 def test_a_process_is_looked_for_once_however_many_names_it_asked_for(file: KeptNames) -> None:
-    """After weeks there are thousands of names, of a program of dozens of processes: each start took seconds."""
+    """After weeks a program with dozens of processes may have thousands of names: each start took seconds."""
     before, asked = new_talk(), []
     table = table_of(os.getpid(), 7)
     with names_handed_over(before.names, file, table):

@@ -1,4 +1,4 @@
-"""With rules that come and go as the test says; with real ones: tests/lab/test_taken_away.py."""
+"""With rules that the test takes away; tests/lab/test_taken_away.py has real ones."""
 
 import asyncio
 import threading
@@ -15,13 +15,13 @@ from tinysnitch.kernel.netfilter import Netfilter
 
 
 class Rules:
-    """Whole or not; adding them fails as often as told, and looking at them by what is given."""
+    """Rules that are gone at first. The first `failures` tries to add them fail, the first looks raise `blindness`."""
 
     def __init__(self, failures: int = 0, blindness: tuple[Exception, ...] = ()) -> None:
         self.is_there = False
         self.looks = 0
         self.guard: NetfilterGuard | None = None
-        self.known: list[str] = []  # what it told while they were added
+        self.known: list[str] = []  # the guard's `problem` each time that rules were added
         self._failures = iter(range(failures))
         self._blindness = iter(blindness)
 
@@ -63,7 +63,7 @@ def test_what_is_gone_is_put_back_and_told() -> None:
 
 
 def test_what_went_before_it_listened_is_put_back() -> None:
-    """Nothing tells of that any more."""
+    """There is no event for what happened before."""
     rules, told = Rules(), list[str]()
 
     async def run() -> None:
@@ -79,7 +79,7 @@ def test_what_went_before_it_listened_is_put_back() -> None:
 
 
 def test_who_takes_them_away_again_at_once_wins_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The pause is as long as it is where looks take their time; here they take none."""
+    """The pause is fixed here, since looks take no time."""
     monkeypatch.setattr(netfilter_guard, "PAUSE_S", 1000.0)
     rules, told = Rules(), list[str]()
 
@@ -102,7 +102,7 @@ def test_who_takes_them_away_again_at_once_wins_no_time(monkeypatch: pytest.Monk
 
 
 def test_while_they_are_put_back_it_is_known_that_they_are_gone() -> None:
-    """iptables may take half a minute, and nothing is judged meanwhile."""
+    """iptables may take half a minute, and `status` must tell meanwhile that nothing is judged."""
     rules, told = Rules(failures=1), list[str]()
     guard = asyncio.run(guard_until(rules, told, count=2))
     assert (rules.known, told, guard.problem) == ([TAKEN_AWAY, FAILED], [FAILED, PUT_BACK], "")
@@ -161,7 +161,7 @@ def test_each_change_of_others_is_looked_at_once() -> None:
 
 
 async def count_looks(rules: Rules, count: int) -> int:
-    """Once there are so many, and there was time for more."""
+    """The number of looks after at least `count`, and after some time for more."""
     async with asyncio.timeout(60):
         while rules.looks < count:  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.001)
@@ -170,7 +170,7 @@ async def count_looks(rules: Rules, count: int) -> int:
 
 
 class SlowRules(Rules):
-    """A look at them takes until it is told to end."""
+    """A look at these rules lasts until the test ends it."""
 
     def __init__(self, *blindness: Exception) -> None:
         super().__init__(blindness=blindness)
@@ -190,7 +190,7 @@ class SlowRules(Rules):
 
 
 def test_a_look_that_fails_while_we_stop_is_the_last() -> None:
-    """It ends us no less than one that works: who waits for it would wait for ever."""
+    """The guard must end after it as after any look, or `stop` would wait for ever."""
     rules, told = SlowRules(SnitchError("iptables-save: killed")), list[str]()
 
     async def run() -> None:
@@ -201,7 +201,7 @@ def test_a_look_that_fails_while_we_stop_is_the_last() -> None:
 
 
 def test_once_it_is_stopped_nothing_is_put_back() -> None:
-    """What takes our rules away comes next: those of a look that is under way would stay behind."""
+    """Our rules are removed next. A look that is under way must not add them afterwards."""
     rules, told = SlowRules(), list[str]()
 
     async def run() -> None:

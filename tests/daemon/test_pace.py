@@ -2,7 +2,7 @@ from tinysnitch.daemon.pace import Pace
 
 
 def count_at(pace: Pace, now_s: float) -> int:
-    """How often it may be done at once."""
+    """How often it may be done at this time."""
     return next(count for count in range(100) if not pace.may_go(now_s))
 
 

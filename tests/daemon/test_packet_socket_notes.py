@@ -1,4 +1,4 @@
-"""Who opens a packet socket is reported; nothing is read after the end."""
+"""Processes that open a packet socket are reported; nothing is read after the end."""
 
 import asyncio
 import os
@@ -17,7 +17,7 @@ OLD, NEW = (PacketSocketHolder(pid, 0, f"/usr/bin/{pid}", 0) for pid in (1, 2))
 
 
 class SmallWatch:
-    """One holder in the table; one more for each byte in a pipe."""
+    """There is one holder in the table, and an event for each byte in a pipe."""
 
     def __init__(self) -> None:
         self.reader, self.writer = os.pipe()
@@ -63,7 +63,7 @@ def test_old_and_new_ones_are_reported_until_the_end(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("is_stopped", [False, True])
 def test_nothing_waits_while_processes_are_looked_through(monkeypatch: pytest.MonkeyPatch, is_stopped: bool) -> None:
-    """Anyone may have descriptors by the ten thousand."""
+    """Any user may have tens of thousands of descriptors."""
     goes_on, looks = threading.Event(), threading.Semaphore(0)
 
     def find_holders(_inodes: set[int]) -> list[PacketSocketHolder]:

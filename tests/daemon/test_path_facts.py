@@ -1,4 +1,4 @@
-"""What the paths in rules lead to, while some of them cannot be looked up."""
+"""Where the paths in rules lead while some of them cannot be looked up."""
 
 import asyncio
 import itertools
@@ -19,7 +19,7 @@ TARGET = "/usr/bin/env"
 
 
 class Place:
-    """A folder of links, of which those called `silent...` do not answer while `answers` is not set."""
+    """A folder of links. Those called `silent...` do not answer until `answers` is set."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self._folder = folder
@@ -107,7 +107,7 @@ def test_not_all_that_is_silent_is_waited_for(place: Place) -> None:
 def test_what_is_silent_for_hours_keeps_nothing_else_from_being_looked_up(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No thread is lost at it again while the first one waits there."""
+    """No further thread is sent there while the first one waits."""
     monkeypatch.setattr(path_facts, "AGAIN_S", 0.0)
     silent, other = place.link("silent"), place.link("other")
     minutes = itertools.count()

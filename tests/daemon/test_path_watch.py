@@ -1,4 +1,4 @@
-"""Which paths of rules are followed, and that links on their way are."""
+"""Which paths of rules are watched, and that links on their way are."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -14,7 +14,7 @@ TIMEOUT_S = 60
 
 
 class Follower:
-    """What is told, and by which watch: once when it begins, then for each change."""
+    """Notes the number of the watch at each item: one when it begins, then one for each change."""
 
     def __init__(self) -> None:
         self.begun = 0

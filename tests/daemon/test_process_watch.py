@@ -26,7 +26,7 @@ def key_of(child: subprocess.Popen[bytes], later_s: int = 0) -> ProcessKey:
 
 
 def run(child: subprocess.Popen[bytes], process: ProcessKey, *, is_ended_first: bool, ends: bool = True) -> ProcessKey:
-    """What is reported of a child, and that nothing else is."""
+    """Watch a process. Returns what is reported; it must be one report, and not within `add`."""
 
     async def session() -> ProcessKey:
         reports: asyncio.Queue[ProcessKey] = asyncio.Queue()
@@ -110,7 +110,7 @@ def test_without_a_descriptor_for_it_the_rule_ends_and_is_counted(child: subproc
 def test_what_cannot_be_waited_for_is_reported_as_ended(
     child: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As where epoll has no room; it takes no regular file either."""
+    """A regular file stands for the case that epoll has no room: it refuses both."""
     reports: list[ProcessKey] = []
     process = key_of(child)
     monkeypatch.setattr(process_watch, "open_pidfd", lambda _pid, _started_ns: os.open(__file__, os.O_RDONLY))
@@ -127,7 +127,7 @@ def test_what_cannot_be_waited_for_is_reported_as_ended(
 
 
 def test_a_process_with_many_rules_takes_one_descriptor(child: subprocess.Popen[bytes]) -> None:
-    """A browser that runs for months may be given more of them than processes can be waited for."""
+    """A browser that runs for months may get more rules than there is room for processes."""
 
     async def session() -> None:
         reports: asyncio.Queue[ProcessKey] = asyncio.Queue()
@@ -145,7 +145,7 @@ def test_a_process_with_many_rules_takes_one_descriptor(child: subprocess.Popen[
 
 
 def test_one_after_the_other() -> None:
-    """They may have the same descriptor."""
+    """Two processes after each other may get the same descriptor."""
     children = [subprocess.Popen(["sleep", "60"]) for _ in range(2)]
 
     async def session() -> None:

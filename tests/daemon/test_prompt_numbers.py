@@ -23,7 +23,7 @@ def note_ask(history: History, number: int) -> None:
 
 
 def test_a_number_is_beyond_all_that_were_given(history: History) -> None:
-    """Those too that were not written when the daemon was killed."""
+    """Also beyond those that a killed daemon had not written yet."""
     for number in (500, 501):
         note_ask(history, number)
     history.append(b'{"event":"lost"}')

@@ -1,4 +1,4 @@
-"""For whom the window is, and that it ends. The window itself is in tests/qt."""
+"""Which user the window is for, and that it ends. tests/qt tests the window itself."""
 
 import asyncio
 import os
@@ -39,7 +39,7 @@ def test_nobody_is_an_error_to_act_on(said: str) -> None:
 
 
 def stand_in(folder: Path, script: str) -> Path:
-    """A command in place of the window: says what it was given, and waits. Where it says that."""
+    """A command in place of the window, which writes down what it was given, and waits. Returns where it writes."""
     command, told = folder / "tinysnitch-prompt", folder / "told"
     command.write_text(f"#!/bin/sh\n{script} >{told}.new\nmv {told}.new {told}\nexec sleep 60\n")
     command.chmod(0o755)

@@ -144,7 +144,7 @@ def test_who_visits_a_server_is_one_rule_in_the_end(place: Place) -> None:
 
 
 def test_the_history_is_written_though_nothing_more_happens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(history, "FLUSH_AFTER_S", 0.5)  # sooner it might be due before it was looked at
+    monkeypatch.setattr(history, "FLUSH_AFTER_S", 0.5)  # if shorter, it might be due before we look
 
     async def run() -> None:
         with closing(driver_place.Place(tmp_path, "allow - - -\n")) as place:

@@ -1,4 +1,4 @@
-"""Rules, and what they speak of, are read anew when they are others; what cannot be read is told and tried again."""
+"""Rules and facts are read again when they change; what cannot be read is told and tried again."""
 
 import asyncio
 import logging
@@ -26,7 +26,7 @@ from tinysnitch.protocol.messages import Notice, Push
 
 
 def hear_notices(place: Place, told: list[str]) -> None:
-    """As a prompt does."""
+    """Collect the notices that a prompt would get."""
 
     def push(message: Push, _uid: int | None) -> None:
         if isinstance(message, Notice):
@@ -69,7 +69,7 @@ def test_prompts_are_told_of_a_broken_file_until_it_is_mended(tmp_path: Path, ru
 
 
 def test_each_edit_is_told_once_also_one_that_leaves_the_rules_as_they_are(tmp_path: Path) -> None:
-    """Who saves the file sees that it was read. What an answer writes is told by the answer."""
+    """A user who saves the file sees that it was read. What an answer writes is told by the answer."""
 
     async def run() -> None:
         with closing(Place(tmp_path, "allow - - -\n")) as place:
@@ -91,7 +91,7 @@ def test_each_edit_is_told_once_also_one_that_leaves_the_rules_as_they_are(tmp_p
 
 
 def test_processes_are_looked_at_anew_with_the_rules(tmp_path: Path) -> None:
-    """New rules may ask for other facts of them: a file's sum."""
+    """New rules may need more facts about them, such as a file's sum."""
 
     async def run() -> None:
         with closing(Place(tmp_path)) as place:
@@ -119,7 +119,7 @@ def test_rules_that_were_read_are_left_alone(tmp_path: Path, monkeypatch: pytest
 
 
 async def start(place: Place) -> None:
-    """Returns once all has been read that is read at the start."""
+    """Start it; returns once all that is read at the start has been read."""
     await place.reloader.start(place.rules_file.path, place.lists)
     await asyncio.sleep(0.01)
 
@@ -138,7 +138,7 @@ def test_news_of_addresses_are_read(tmp_path: Path) -> None:
 
 
 def test_news_that_tell_nothing_new_cost_no_look_at_the_rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each advertisement of a router is told so, and any machine of the link may send a hundred a second."""
+    """The kernel tells of each advertisement of a router, and any machine of the link may send a hundred a second."""
     reads: list[object] = []
 
     async def run() -> None:
@@ -154,7 +154,7 @@ def test_news_that_tell_nothing_new_cost_no_look_at_the_rules(tmp_path: Path, mo
 
 
 def test_news_one_after_the_other_are_looked_at_together(tmp_path: Path) -> None:
-    """Else whoever announces networks on the link has all verdicts given anew as often as they like."""
+    """Otherwise a machine that announces networks on the link could make all verdicts stale all the time."""
 
     async def run() -> None:
         with closing(Place(tmp_path)) as place:
@@ -197,7 +197,7 @@ def test_new_facts_are_read_at_once_and_nothing_is_told_of_it(tmp_path: Path) ->
 
 
 def test_nothing_is_left_to_be_done_at_the_end(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """The descriptor of the news may be another's then, and who is told of a failure is gone."""
+    """Another file may have the descriptor of the news then, and the parts that report failures have ended."""
 
     async def run() -> None:
         with closing(Place(tmp_path)) as place, caplog.at_level(logging.CRITICAL):
@@ -235,7 +235,7 @@ def test_edits_of_the_rules_file_and_of_lists_are_followed_to_the_end(tmp_path: 
 def test_rules_that_wait_for_a_list_hold_once_it_is_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, patience_s: float
 ) -> None:
-    """Nor is a start done before: it would judge without them. Where that takes long it is told."""
+    """A start waits for it too, since it would judge without these rules. If that takes long people are told."""
     are_read, told = asyncio.Event(), list[str]()
     monkeypatch.setattr(FactSource, "is_awaited", lambda *_: not are_read.is_set())
     monkeypatch.setattr(reloader, "PATIENCE_S", patience_s)
@@ -318,7 +318,7 @@ def test_rules_that_could_not_be_read_are_tried_again(
 def test_a_start_that_cannot_read_what_rules_speak_of_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, fail: object, hint: str
 ) -> None:
-    """It would wait for ever."""
+    """Otherwise it would wait for ever."""
 
     async def run() -> None:
         with closing(Place(tmp_path)) as place, monkeypatch.context() as broken:
@@ -352,7 +352,7 @@ def test_facts_that_could_not_be_read_are_tried_again(
 
 @pytest.mark.parametrize("text", ["nonsense\n", None])
 def test_an_answer_by_hand_holds_while_the_file_does_not_load(tmp_path: Path, text: str | None) -> None:
-    """What its words stand for was forgotten with the next look at the file: the very one that its writing causes."""
+    """To read the file again, which its writing causes, must not forget the facts for the words of the new rule."""
 
     async def run() -> None:
         with closing(Place(tmp_path, "allow - - -\nask - 443 tcp\n")) as place:
@@ -374,7 +374,7 @@ def test_an_answer_by_hand_holds_while_the_file_does_not_load(tmp_path: Path, te
 def test_what_the_engine_fails_at_is_told_and_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, what: str
 ) -> None:
-    """Whoever added the rule would believe that it holds."""
+    """Otherwise the user who added the rule would believe that it is in force."""
     monkeypatch.setattr(reloader, "AGAIN_S", 0.01)
     told: list[str] = []
 

@@ -1,4 +1,4 @@
-"""What a comer may do, by databases that take their time."""
+"""Rights of new clients when the user and group databases are slow."""
 
 import asyncio
 import socket
@@ -17,7 +17,7 @@ ALICE = 1000
 
 
 class SlowNames(Permissions):
-    """A look-up lasts until it may end; whose uid is odd makes it fail."""
+    """A look-up lasts until the test ends it; one of an odd uid fails."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ Told = list[Right | None]
 
 
 def in_loop(work: Callable[[RightLookup, SlowNames, Told], Awaitable[None]]) -> Told:
-    """Run it, and let all look-ups end; what was told."""
+    """Run the work, and let all look-ups end; the rights that were found."""
     told = Told()
 
     async def run() -> None:
@@ -78,11 +78,27 @@ def test_one_look_serves_all_that_wait_for_it() -> None:
         names.may_end.set()
         await until(told, MAX_WAITING)
         assert names.looks == 1
-        lookup.find(ALICE, ALICE, told.append)  # who is in a group by now is looked up again
+        lookup.find(ALICE, ALICE, told.append)  # looked up again: the user may be in a group by now
         await until(told, MAX_WAITING + 1)
         assert names.looks == 2
 
     in_loop(work)
+
+
+def test_one_client_that_fails_does_not_keep_the_others_waiting(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(_right: Right | None) -> None:
+        raise OSError("no room in epoll")
+
+    async def work(lookup: RightLookup, names: SlowNames, told: Told) -> None:
+        lookup.find(ALICE, ALICE, fail)
+        lookup.find(ALICE, ALICE, told.append)
+        names.may_end.set()
+        async with asyncio.timeout(5):
+            await until(told, 1)
+
+    assert in_loop(work) == [Right(ALICE, sees_all=False)]
+    assert "no room in epoll" in caplog.text
+    caplog.clear()
 
 
 def test_look_ups_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,4 +155,4 @@ def test_who_cannot_be_looked_up_now_is_refused_and_not_waited_for(
         client.connect(str(running.path))
         assert b"wait to be let in already" in said.read()
     assert running.call(running.clients.statistics).crowded_out == 1
-    assert running.server._comers == set()
+    assert running.server._newcomers == set()

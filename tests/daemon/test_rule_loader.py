@@ -1,4 +1,4 @@
-"""The rules file and what its words stand for, as events."""
+"""Which events the rules file and the facts give."""
 
 import errno
 from pathlib import Path
@@ -34,7 +34,7 @@ def test_facts_come_before_the_rules_that_rest_on_them(tmp_path: Path) -> None:
 
 
 def test_facts_of_the_old_rules_hold_while_these_do(tmp_path: Path) -> None:
-    """What waits is decided when the facts change, and the new rules come only after that."""
+    """Waiting packets are decided when the facts change, and the new rules come only after that."""
     loader = loader_of(tmp_path, "ask user=root - - -\n")
     loader.read_rules(())
     (tmp_path / "rules").write_text("deny user=daemon - - -\n")

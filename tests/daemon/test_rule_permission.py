@@ -46,7 +46,7 @@ def test_a_rule_of_others_is_neither_seen_nor_made_nor_taken_away(line: str) -> 
 
 @pytest.mark.parametrize("line", ["allow user=1000 a.test 443 tcp", "deny user=alice - - - /usr/bin/curl"])
 def test_an_own_rule_is(line: str) -> None:
-    """Also one that undoes an own denial."""
+    """Also a rule that overrules a denial of the user's own."""
     rule, rules = parse_rule(line), rules_of("deny - 25 tcp", "deny user=alice - - -")
     assert may_see_rule(rule, ALICE, rules)
     check_owner(rule, ALICE, rules)
@@ -58,8 +58,8 @@ def test_an_own_rule_is(line: str) -> None:
     [
         ("@ads - -", "can't have a list"),
         ("- - - /opt/**", "can't have a pattern"),
-        ("- - - /home/alice/l", "over a link that others than root can turn"),
-        ("mail.test 25 tcp", "would undo one of others: deny - 25 tcp"),
+        ("- - - /home/alice/l", "over a link that others than root can change"),
+        ("mail.test 25 tcp", "would overrule a rule that is not yours: deny - 25 tcp"),
         (f"- - - /usr/bin/curl {'x' * MAX_LENGTH}", "longer than 16384"),
     ],
 )
@@ -100,7 +100,7 @@ def test_an_own_rule_may_name_its_user_also_the_first_one(tmp_path: Path) -> Non
 
 
 def test_a_name_that_takes_long_to_look_up_is_no_refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever tries again gets the rule: the name is kept, though no rule has it, and the next look is as slow."""
+    """A client that tries again gets the rule: the name is kept although no rule has it, however slow the look-up."""
     may_answer, line = Semaphore(0), "deny user=alice - 23 tcp"
     monkeypatch.setattr(user_ids, "find_uid", lambda _name: 1000 if may_answer.acquire(timeout=60) else None)
     monkeypatch.setattr(user_ids, "MOMENT_S", 0.0)
@@ -144,7 +144,7 @@ def decided_for_env(place: Place) -> Verdict:
 
 @pytest.mark.privileged
 def test_a_link_turned_after_its_rule_was_made_undoes_no_denial(tmp_path: Path) -> None:
-    """It is a plain file when the rule is made, so that nothing is to be said against it."""
+    """The path is a plain file when the rule is made, so that the rule is permitted."""
     tool = tmp_path / "tool"
     tool.touch()
     os.chown(tool, 1000, 1000)

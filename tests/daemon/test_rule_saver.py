@@ -1,4 +1,4 @@
-"""What answers make is written, at once or later."""
+"""Rules that answers make are written, at once or later."""
 
 import asyncio
 import errno
@@ -48,7 +48,7 @@ RULE = "allow 10.0.0.80 443 tcp /usr/bin/curl ()"
 
 
 def lose_a_rule(place: Place) -> Path:
-    """Answer forever while the rules file is moved away; where it is."""
+    """Answer `forever` while the rules file is moved away; returns where it is."""
     moved = place.rules_file.path.rename(place.rules_file.path.with_suffix(".away"))
     place.driver.feed(PacketQueued(1, flow_of(1), whose()))
     place.driver.feed(AnswerGiven(1, yes(), 0))
@@ -56,7 +56,7 @@ def lose_a_rule(place: Place) -> Path:
 
 
 def count_tries(place: Place, monkeypatch: pytest.MonkeyPatch) -> list[None]:
-    """One entry for each time that it was tried to write them again."""
+    """A list that gets one entry for each try to write the rules again."""
     tries: list[None] = []
     save_again = place.rules_file.save_again
 
@@ -144,7 +144,7 @@ def test_temporary_rules_that_a_restart_would_lose_are_counted(tmp_path: Path) -
 
 
 def fill_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For temporary rules."""
+    """Let no temporary rules be written."""
 
     def fail(*_arguments: object, **_how: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -156,7 +156,7 @@ def fill_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_temporary_rule_that_was_removed_on_a_full_disk_does_not_come_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_at_end: bool
 ) -> None:
-    """The file of before would put it in force at the next start."""
+    """The old file would put it in force again at the next start."""
     monkeypatch.setattr(rule_saver, "AGAIN_S", 60.0 if is_at_end else 0.01)
 
     async def run() -> None:

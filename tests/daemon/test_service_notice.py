@@ -1,4 +1,4 @@
-"""What waits for the firewall is told that it stands, and no earlier: sd_notify(3)."""
+"""The service manager is told that the firewall stands, and not earlier: sd_notify(3)."""
 
 import logging
 import os
@@ -20,7 +20,7 @@ BIN = Path(sys.executable).parent
 
 @pytest.fixture(params=["path", "abstract"])
 def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[socket.socket, str]]:
-    """The socket of a service manager, and what it calls it."""
+    """The socket of a service manager, and its name in NOTIFY_SOCKET."""
     address = f"@tinysnitch-{secrets.token_hex(8)}" if request.param == "abstract" else str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
         heard.bind(address.replace("@", "\0", 1))
@@ -33,7 +33,7 @@ def test_whoever_started_it_is_told_once(manager: tuple[socket.socket, str]) -> 
     environment = {"NOTIFY_SOCKET": address, "LANG": "C"}
     ServiceNotice(environment).say_ready()
     assert heard.recv(100) == b"READY=1"
-    assert environment == {"LANG": "C"}  # its helpers have nothing to say
+    assert environment == {"LANG": "C"}  # so that its children cannot speak to the service manager
 
 
 def test_without_a_service_manager_nobody_is_told(caplog: pytest.LogCaptureFixture) -> None:

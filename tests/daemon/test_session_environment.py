@@ -51,7 +51,7 @@ def test_the_screen_is_found_at_a_process_of_the_user(tmp_path: Path) -> None:
 
 
 def test_the_folder_of_the_session_is_named_where_there_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without systemd-logind or elogind there is none, and a name of nothing would keep the window from its start."""
+    """Without systemd-logind or elogind there is none, and the window would not start if it were named."""
     monkeypatch.setattr("tinysnitch.daemon.session_environment.RUNTIME", tmp_path)
     assert "XDG_RUNTIME_DIR" not in session_environment(ME, SCREEN)
     (folder := tmp_path / str(ME.pw_uid)).mkdir()

@@ -5,7 +5,7 @@ from tinysnitch.daemon.single_timer import SingleTimer
 
 
 async def pass_turns() -> None:
-    """What was to be done at once has been, or never will."""
+    """Let the loop turn until all work that is due has been done."""
     later = asyncio.get_running_loop().create_future()
     asyncio.get_running_loop().call_later(0.001, later.set_result, None)
     await later

@@ -1,4 +1,4 @@
-"""A control socket that somebody takes away is made anew, and that is told."""
+"""A control socket whose file is removed is made anew, and people are told."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""What ends the daemon. What is left then: tests/lab/test_stop.py."""
+"""The signals that end the daemon. tests/lab/test_stop.py tests what is left then."""
 
 import asyncio
 import os

@@ -5,7 +5,7 @@ from tinysnitch.daemon.throttle import Throttle
 
 
 def count_done(wanted: int, *, burst: int, each_s: float, expected: int) -> int:
-    """How often it is done at once; then until it was done as often as expected."""
+    """How often it is done at once; then wait until it was done as often as expected."""
 
     async def run() -> int:
         done: list[None] = []

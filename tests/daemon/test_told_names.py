@@ -1,4 +1,4 @@
-"""What systemd-resolved tells reaches the engine, from each systemd-resolved anew; here it is a socket of ours."""
+"""What systemd-resolved tells reaches the engine, also after its restart. A socket of the test stands for it."""
 
 import asyncio
 import base64
@@ -27,7 +27,7 @@ _WITHOUT_QUESTION = 12 + len("\4shop\4test\0") + 4  # bytes of a message that co
 
 
 def tell(name: str) -> bytes:
-    """As systemd-resolved does: records have whole names."""
+    """Tell an answer as systemd-resolved does: records have uncompressed names."""
     owner = b"".join(bytes([len(label)]) + label.encode() for label in (*name.split("."), ""))
     raw = owner + told_of("shop.test")[_WITHOUT_QUESTION + 2 :]
     records = [{"raw": base64.b64encode(raw).decode()}]

@@ -1,4 +1,4 @@
-"""A line of tinysnitch-trace; that the kernel's side feeds it is shown in tests/lab."""
+"""The lines of tinysnitch-trace. tests/lab tests it with the BPF programs."""
 
 import asyncio
 import signal
@@ -18,7 +18,7 @@ from tinysnitch.kernel.bpf_structs import Owner, TraceEvent, TraceKind
 
 @pytest.fixture(autouse=True)
 def _pipes_as_before() -> Iterator[None]:
-    """asyncio leaves the default behind, which is to end the process: that of all tests to come."""
+    """Restore SIGPIPE: asyncio leaves its default action, which would end the process of all later tests."""
     before = signal.getsignal(signal.SIGPIPE)
     yield
     signal.signal(signal.SIGPIPE, before)
@@ -93,7 +93,7 @@ def test_only_root_may_trace(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_is_ignored_stays_so() -> None:
-    """By nohup(1)."""
+    """nohup(1) ignores SIGHUP."""
 
     async def set_up() -> object:
         _stop_by_signals()

@@ -1,4 +1,4 @@
-"""However many clients ask at once, what else the loop does has its turn."""
+"""However many clients ask at once, the other work of the loop gets its turn."""
 
 import asyncio
 import socket
@@ -24,7 +24,7 @@ PIECE_S = 0.002
 
 
 class Client:
-    """Has so many pieces of work to do."""
+    """A client with a number of pieces of work."""
 
     def __init__(self, shared: Turns, pieces: int, note: Callable[["Client"], None]) -> None:
         self._turns = shared
@@ -42,7 +42,7 @@ class Client:
 
 
 async def work_off(count: int, pieces: int) -> tuple[list[int], int]:
-    """Whose pieces were done in which order, and how many of them in one turn of the loop at the most."""
+    """Work all off: the order of the clients, and the largest number of pieces in one turn of the loop."""
     done: list[int] = []
     shared = Turns()
     clients = [Client(shared, pieces, lambda client: done.append(clients.index(client))) for _ in range(count)]
@@ -104,7 +104,7 @@ def test_many_clients_that_ask_at_once_leave_the_loop_its_turns(
 
 
 def test_many_who_knock_at_once_leave_the_loop_its_turns(tmp_path: Path) -> None:
-    """Anyone may knock, and need say nothing for that."""
+    """Any user may connect, without sending anything."""
 
     async def session(comers: list[socket.socket]) -> list[int]:
         desk = SmallDesk()

@@ -1,4 +1,4 @@
-"""Users whose uids a slow name service tells."""
+"""The uids of users when the name service is slow."""
 
 import asyncio
 import errno
@@ -15,7 +15,7 @@ BOB, NOBODY = BOTH - ALICE, frozenset[str]()
 
 
 class Service:
-    """Answers when it may."""
+    """A name service that answers when the test lets it."""
 
     def __init__(self) -> None:
         self.uids = {"alice": 1000}
@@ -38,7 +38,7 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Service:
 
 
 async def rest(users: UserIds, service: Service) -> None:
-    """Let all looks come to their end: none may ask the service of another test."""
+    """Let all look-ups end: none may ask the service of a later test."""
     service.may_answer.release(100)
     async with asyncio.timeout(60):
         while users._is_looking or users._new:  # noqa: ASYNC110 - nothing there signals an event
@@ -60,7 +60,7 @@ def test_a_new_name_is_waited_for_and_those_that_are_known_are_not(service: Serv
 
 
 def test_a_name_that_was_forgotten_meanwhile_is_new_again(service: Service) -> None:
-    """Before the loop heard that its first look is over."""
+    """Even before the loop was told that its first look-up is over."""
 
     async def run() -> None:
         told: list[None] = []
@@ -136,7 +136,7 @@ def test_where_the_look_itself_fails_nobody_waits_for_it(
 
 
 def test_a_shortage_makes_nobody_absent(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither who is new nor who is known."""
+    """Neither a new name nor a known one."""
     answers: list[int | None] = []
 
     def find(_name: str) -> int:
@@ -177,7 +177,7 @@ def test_another_uid_is_told(service: Service) -> None:
 
 
 def test_what_is_asked_during_a_look_is_looked_up_after_it(service: Service) -> None:
-    """The network may have come up meanwhile."""
+    """The network may have come up during the look-up."""
 
     async def run() -> None:
         changed = asyncio.Event()

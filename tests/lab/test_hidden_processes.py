@@ -32,7 +32,7 @@ def warnings_of(lab: Lab, *flags: str, front: tuple[str, ...] = ()) -> str:
 
 def test_a_pid_namespace_of_its_own_is_told(lab: Lab) -> None:
     said = warnings_of(lab, front=OWN_NUMBERS)
-    assert "tinysnitch: what comes in, and what ran before, may be of unknown programs: " in said
+    assert "tinysnitch: inbound connections, and programs that ran already, may be judged as unknown: " in said
     assert "--pid=host" in said
 
 

@@ -1,4 +1,4 @@
-"""Fills the history that it is given where there is no room, and then where there is."""
+"""Writes a history on a full disk, and then makes room."""
 
 import resource
 import sys

@@ -1,4 +1,4 @@
-"""The process that compiles: its exit code, and what it says."""
+"""The process that compiles a list: its exit code, and its errors."""
 
 import subprocess
 import sys

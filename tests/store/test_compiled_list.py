@@ -1,4 +1,4 @@
-"""What is mapped from a file is what was compiled, or nothing."""
+"""A file maps to what was compiled, or to nothing."""
 
 import os
 import resource
@@ -87,7 +87,7 @@ def test_what_is_mapped_outlives_its_file(target: Path) -> None:
 
 
 def test_a_disk_that_fills_up_anywhere_keeps_the_old_one(source: Path, target: Path) -> None:
-    """A limit on the size of files stands for the full disk (setrlimit(2)): write(2) may then do a part of its work."""
+    """A limit on the size of files stands for the full disk (setrlimit(2)): write(2) may write a part."""
     compiled, old = compile_list(source), target.read_bytes()
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:

@@ -15,7 +15,7 @@ from tinysnitch.store.text_file import replace_text
 
 @pytest.fixture(autouse=True)
 def _no_descriptor_stays() -> Iterator[None]:
-    """What is held is tried every few seconds."""
+    """A leak would add up: a lock that is held is tried every few seconds."""
     before = os.listdir("/proc/self/fd")
     yield
     assert os.listdir("/proc/self/fd") == before
@@ -37,7 +37,7 @@ def test_a_lock_keeps_the_second_one_out(tmp_path: Path) -> None:
 
 
 def test_the_lock_leaves_nothing_and_is_one_for_all_who_want_it(tmp_path: Path) -> None:
-    """Each who waited finds the lock file taken away, while the next one makes another."""
+    """Each process that waited finds that the lock file is gone, while the next one makes another."""
     inside: list[int] = []
     most: list[int] = []
 
@@ -58,7 +58,7 @@ def test_the_lock_leaves_nothing_and_is_one_for_all_who_want_it(tmp_path: Path) 
 
 
 def test_who_waited_for_a_lock_that_went_takes_the_next_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between our opening and our locking another one of us finishes, and a third begins."""
+    """Between our opening and our locking another process finishes, and a third one begins."""
     place, wait, waits = tmp_path / ".a.lock", fcntl.flock, [True]
 
     def flock(fd: int, operation: int) -> None:
@@ -83,7 +83,7 @@ def test_a_lock_that_cannot_be_had_is_no_lock(tmp_path: Path, monkeypatch: pytes
 
 
 def test_nobody_waits_for_ever_for_a_lock(tmp_path: Path) -> None:
-    """Its holder may be stopped (SIGSTOP)."""
+    """The holder of the lock may be stopped (SIGSTOP)."""
     path = tmp_path / "a"
     with locked(path):
         with pytest.raises(LockHeld, match=r"\.a\.lock is held") as refused, locked(path, patience_s=0.1):

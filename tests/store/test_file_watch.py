@@ -29,7 +29,7 @@ def link_elsewhere(path: Path) -> None:
 
 
 async def see_changes(path: Path, *changes: Callable[[Path], object], watch: AsyncIterator[None] | None = None) -> None:
-    """Each change is told of before the next one is made."""
+    """Make the changes one by one; each must be told before the next one is made."""
     async with asyncio.timeout(TIMEOUT_S):
         watch = watch or watch_file(path)
         await anext(watch)
@@ -61,7 +61,7 @@ def test_the_watch_goes_on_after_each_change(tmp_path: Path) -> None:
 
 
 def test_a_file_that_comes_whole_is_seen(tmp_path: Path) -> None:
-    """By a second name: nobody writes to it any more."""
+    """A file that gets its name by link(2) is complete, and no CLOSE_WRITE follows."""
     (tmp_path / "other").write_text("new")
     path = tmp_path / "rules"
     asyncio.run(see_changes(path, lambda _: path.hardlink_to(tmp_path / "other")))
@@ -103,7 +103,7 @@ def test_a_change_behind_a_link_is_seen(tmp_path: Path) -> None:
 
 
 def turn(link: Path, target: str) -> None:
-    """As deployments do: at once."""
+    """Replace a link in one step, as deployments do."""
     link.with_name("next").symlink_to(target)
     link.with_name("next").rename(link)
 
@@ -115,7 +115,7 @@ def make_versions(folder: Path) -> None:
 
 
 def test_a_folder_link_that_is_turned_is_seen(tmp_path: Path) -> None:
-    """And what changes where it leads now; and that the link goes, and comes again."""
+    """So are changes in the folder that it leads to now, and that the link is removed and made again."""
     make_versions(tmp_path)
     link = tmp_path / "current"
     link.symlink_to("v1")
@@ -136,7 +136,7 @@ def test_a_link_to_a_link_that_is_turned_is_seen(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_put_in_the_place_of_another_is_seen(tmp_path: Path) -> None:
-    """Also one further up."""
+    """Also a folder further up on the way."""
     folder = tmp_path / "up" / "etc"
     folder.mkdir(parents=True)
     (folder / "rules").write_text("old")
@@ -153,7 +153,7 @@ def test_a_folder_that_is_put_in_the_place_of_another_is_seen(tmp_path: Path) ->
 
 
 def test_a_way_that_ends_early_is_watched_from_there(tmp_path: Path) -> None:
-    """As that of /etc/resolv.conf to a folder of systemd-resolved that is not there yet."""
+    """For example /etc/resolv.conf, a link into a folder that systemd-resolved has not made yet."""
     path, folder = tmp_path / "resolv.conf", tmp_path / "run" / "resolve"
     path.symlink_to("run/resolve/stub")
     changes = [lambda _: folder.parent.mkdir(), lambda _: folder.mkdir(), lambda _: write(folder / "stub")]
@@ -168,7 +168,7 @@ def test_a_link_that_leads_around_in_circles_can_be_watched(tmp_path: Path) -> N
 
 
 def test_whatever_leads_a_path_elsewhere_is_seen(tmp_path: Path) -> None:
-    """A link that is turned, also one that comes in the place of the file, or where nothing was; a folder exchanged."""
+    """A link that is changed, that replaces a file, or that is new; and a folder that replaces another one."""
     make_versions(tmp_path)
     current, plain, missing = tmp_path / "current", tmp_path / "plain", tmp_path / "missing"
     current.symlink_to("v1")
@@ -200,7 +200,7 @@ def test_where_only_the_way_matters_the_folder_of_the_file_wakes_nobody(
 
 
 def test_what_happens_beside_the_way_wakes_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor do the folders that the way led over before."""
+    """Nor does what happens in folders that the way led over before."""
     make_versions(tmp_path)
     link = tmp_path / "current"
     link.symlink_to("v1")
@@ -229,7 +229,7 @@ def test_what_happens_beside_the_way_wakes_nobody(tmp_path: Path, monkeypatch: p
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may make a device")
 def test_what_others_write_to_a_device_wakes_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All of the machine writes to /dev/null."""
+    """All programs of the machine write to /dev/null."""
     null = tmp_path / "null"
     os.mknod(null, stat.S_IFCHR | 0o666, os.makedev(1, 3))
     seen: list[object] = []
@@ -304,7 +304,7 @@ def test_what_a_link_in_a_folder_leads_to_is_watched(tmp_path: Path) -> None:
 
 
 def test_a_change_from_elsewhere_is_seen_where_the_file_is_mounted(tmp_path: Path) -> None:
-    """As Docker mounts /etc/resolv.conf; here a second name of the file stands for its place in another mount."""
+    """Docker mounts /etc/resolv.conf so. A second name of the file stands for its place in the other mount."""
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "here").mkdir()
     source, path = tmp_path / "elsewhere" / "source", tmp_path / "here" / "file"
@@ -337,7 +337,7 @@ def test_changes_that_nobody_looked_at_yet_are_one(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_listed_for_want_of_a_descriptor_is_not_taken_for_one_without_links(
     tmp_path: Path,
 ) -> None:
-    """Whoever follows it tries again; else nobody would notice what changes where they lead."""
+    """The error makes follow() try again; otherwise changes behind the links would go unnoticed."""
 
     async def watch() -> None:  # the watch itself takes two
         with descriptors_left(2), pytest.raises(OSError, match=f"Too many open files: '{tmp_path}"):

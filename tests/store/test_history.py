@@ -42,7 +42,7 @@ def fill(history: History, count: int, first: int = 0) -> list[bytes]:
 
 
 def count_rows(history: History) -> int:
-    """In the file, whatever waits."""
+    """The number of rows in the file, without lines that wait."""
     with closing(sqlite3.connect(history._path)) as db:
         (count,) = db.execute("select count(*) from history").fetchone()
     return int(count)
@@ -120,7 +120,7 @@ def test_too_many_rows_go_in_steps(tmp_path: Path) -> None:
 
 
 def test_what_the_wal_holds_is_carried_over_a_little_at_a_time(history: History) -> None:
-    """A second's flood: all of it at once would hold up verdicts for milliseconds."""
+    """A checkpoint after a second's flood would hold up verdicts for milliseconds."""
     for number in range(80 * BATCH):
         history.append(b"%d %s" % (number, b"x" * 500))
         history.flush_due(0.0)
@@ -128,7 +128,7 @@ def test_what_the_wal_holds_is_carried_over_a_little_at_a_time(history: History)
 
 
 def test_long_lines_do_not_fill_the_disk(tmp_path: Path) -> None:
-    """Programs choose how long their lines are."""
+    """The arguments of programs make lines long."""
     path, limit, line = tmp_path / "history.db", 4 << 20, b"x" * 50_000
     history = History(path, max_bytes=limit)
     for number in range(5 * BATCH):
@@ -143,7 +143,7 @@ def test_long_lines_do_not_fill_the_disk(tmp_path: Path) -> None:
 
 
 def test_long_lines_behind_many_short_ones_do_not_either(tmp_path: Path) -> None:
-    """They come faster than the step of rows makes room: the file would keep what it once took from the disk."""
+    """Twice as many old rows as came do not make room for them, and a file does not become smaller again."""
     path, limit, line = tmp_path / "history.db", 4 << 20, b"x" * 50_000
     history = History(path, max_bytes=limit)
     fill(history, 30_000)
@@ -155,7 +155,7 @@ def test_long_lines_behind_many_short_ones_do_not_either(tmp_path: Path) -> None
 
 
 def test_long_lines_are_written_and_taken_away_a_few_at_a_time(tmp_path: Path) -> None:
-    """No verdict is given meanwhile: 256 of 54 KB took 0.3 s."""
+    """Verdicts wait meanwhile: 256 lines of 54 KB took 0.3 s."""
     with closing(History(tmp_path / "history.db", max_bytes=8 << 20)) as history:
         changes, line = [0], b"x" * 54_000
         for _ in range(512):
@@ -191,7 +191,7 @@ def test_the_lines_of_one_user(history: History) -> None:
 
 
 def test_what_is_read_is_not_in_memory_at_once(history: History, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The file may have 256 MB, and whoever reads may be slow, or go away."""
+    """The file may have 256 MB, and a client may read slowly, or go away."""
     lines = fill(history, 3 * BATCH)
     taken = history.read_newest(1000)
     assert next(taken) == lines[0]
@@ -238,7 +238,7 @@ def test_a_file_that_breaks_while_it_is_read_ends_what_is_read(history: History,
 
 
 def test_whoever_reads_a_broken_file_is_told_once(history: History, tmp_path: Path) -> None:
-    """No line at all would mean that nothing was decided."""
+    """An empty answer would mean that nothing was decided."""
     history.close()
     (tmp_path / "history.db").write_bytes(b"x" * 9000)
     with pytest.raises(SnitchError, match="cannot be read: file is not a database") as told:
@@ -262,7 +262,7 @@ def test_of_a_batch_that_fails_halfway_nothing_stays_and_the_next_is_written(his
 def test_a_lock_that_was_not_given_back_ends_with_its_connection(
     history: History, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """fcntl(2) may fail at that, too. SQLite then takes the lock for another's, and each try lasts 10 s."""
+    """fcntl(2) may fail to unlock. SQLite then takes our lock for that of others, and each try lasts 10 s."""
     before, error = history._connect(), sqlite3.OperationalError("locking protocol")
     error.sqlite_errorcode = sqlite3.SQLITE_PROTOCOL
 
@@ -277,7 +277,7 @@ def test_a_lock_that_was_not_given_back_ends_with_its_connection(
 
 
 def test_who_locks_the_file_holds_no_verdict_up(history: History) -> None:
-    """As somebody who looks into it with sqlite3 may. SQLite itself would wait for five seconds."""
+    """A user may lock it with the sqlite3 command. By default Python would wait for five seconds."""
     with closing(sqlite3.connect(history._path, isolation_level=None)) as other:
         other.execute("begin immediate")
         fill(history, BATCH)
@@ -286,7 +286,7 @@ def test_who_locks_the_file_holds_no_verdict_up(history: History) -> None:
 
 
 def test_the_lines_of_a_user_are_found_without_those_of_others(history: History) -> None:
-    """Of 200,000 lines, 100 MB, a few may be theirs."""
+    """Only a few of 200,000 lines (100 MB) may be of this user."""
     db = history._connect()
     for query, values in ((_PAGE_OF_USER, (1000, 0, 9, 64)), (_NTH_OF_USER, (1000, 9))):
         plan = " ".join(str(row) for row in db.execute(f"explain query plan {query}", values))
@@ -355,7 +355,7 @@ def test_a_folder_that_is_not_there_loses_lines_and_raises_nothing(
     assert history.lost == 2 * BATCH
     with pytest.raises(SnitchError, match="cannot be read: No such file or directory"):
         history.read_newest(10)
-    assert len(caplog.records) == 1  # said once, not with every batch
+    assert len(caplog.records) == 1  # logged once, not with every batch
     (tmp_path / "none").mkdir()
     lines = fill(history, BATCH)
     history.flush()
@@ -364,7 +364,7 @@ def test_a_folder_that_is_not_there_loses_lines_and_raises_nothing(
 
 
 def test_what_fails_is_tried_once_a_second(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Each try costs the verdicts that wait meanwhile."""
+    """Verdicts wait during each try."""
     history = History(tmp_path / "none" / "history.db")
     fill(history, 3 * BATCH)
     (tmp_path / "none").mkdir()

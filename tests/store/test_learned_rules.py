@@ -29,7 +29,7 @@ def learn(path: Path, *lines: str) -> LearnedRules:
 
 @contextmanager
 def limited_files(size: int) -> Iterator[None]:
-    """setrlimit(2): what would make a file longer is refused, the bytes before that are written."""
+    """Limit the size of files (setrlimit(2)): write(2) writes up to the limit, and fails there."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
@@ -74,7 +74,7 @@ def test_nothing_is_made_before_something_is_learned(tmp_path: Path) -> None:
 
 
 def test_what_was_cut_off_goes(tmp_path: Path) -> None:
-    """By a power cut: `... /bin/sh` would be for more than `... /bin/sh script` is."""
+    """After a power cut: `... /bin/sh` would match more than `... /bin/sh script`."""
     path = tmp_path / "learned.rules"
     learn(path, ONE)
     with path.open("a") as file:

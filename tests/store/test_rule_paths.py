@@ -57,7 +57,7 @@ def test_a_pattern_can_be_turned_where_a_folder_of_it_can(tmp_path: Path) -> Non
 
 
 def turnable(*paths: Path) -> set[str]:
-    """The names of those files."""
+    """The names of those links that others than root can change."""
     words = [str(path) for path in paths]
     return {path.rpartition("/")[2] for path in find_turnable_links(words, find_links(words))}
 
@@ -88,7 +88,7 @@ def test_a_link_can_be_turned_by_whoever_may_put_another_into_its_place(tmp_path
 
 @pytest.mark.privileged
 def test_nobody_else_can_turn_a_path_over_roots_link_to_a_folder(tmp_path: Path) -> None:
-    """As /bin is where it leads to /usr/bin."""
+    """For example /bin, where it is a link to /usr/bin."""
     (tmp_path / "real").mkdir()
     (tmp_path / "real" / "tool").touch()
     (tmp_path / "linked").symlink_to("real")
@@ -113,7 +113,7 @@ def test_links_that_lead_in_circles_lead_nowhere(tmp_path: Path) -> None:
 
 
 def test_a_path_is_followed_no_further_than_the_kernel_goes(tmp_path: Path) -> None:
-    """Who may write on its way can make a chain of any length: it kept the loop, or was too much for Python 3.12."""
+    """A user with a folder on its way can make a chain of any length, which took long, or broke Python 3.12."""
     (tmp_path / "0").touch()
     for number in range(3000):
         (tmp_path / str(number + 1)).symlink_to(str(number))
@@ -126,7 +126,7 @@ def test_a_path_is_followed_no_further_than_the_kernel_goes(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("part", ["a/", "./", "../", "/"])
 def test_a_path_of_too_many_parts_leads_nowhere_else(tmp_path: Path, part: str) -> None:
-    """Of all links on it, too. To look through tens of thousands took seconds."""
+    """The parts of all links on it count as well. To go through tens of thousands took seconds."""
     (tmp_path / "link").symlink_to("/" + part * 300)
     for path in (f"/{part * 30_000}", str(tmp_path / "link")):
         assert resolve_path(path) == path

@@ -136,7 +136,7 @@ def test_what_was_appended_need_not_be_parsed(file: RulesFile) -> None:
 
 
 def test_what_a_removal_leaves_need_not_be_parsed(file: RulesFile, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With 100 000 rules each time takes a second, and verdicts wait."""
+    """To parse 100 000 rules takes a second, and verdicts wait."""
     write(
         file,
         "\ufeff# mine\n\nallow A.example 80,443 tcp # a\r\n \t\ndeny - - -\nallow a.example 443,80 tcp\n\r\nask - - -",
@@ -173,7 +173,7 @@ def test_append_keeps_all_other_lines(file: RulesFile, before: str) -> None:
 
 
 def test_no_line_is_written_that_says_something_else(file: RulesFile) -> None:
-    """It would make the file one with an error, and at the next start no rule of it would hold."""
+    """The file would have an error, and at the next start none of its rules would be in force."""
     write(file, "allow - - -\n")
     unsayable = Rule(verdict=Verdict.ALLOW, remote=Remote(RemoteKind.NAME, "."))
     for take in (file.append, file.save):
@@ -187,7 +187,7 @@ def test_no_line_is_written_that_says_something_else(file: RulesFile) -> None:
 def test_what_an_editor_writes_while_the_file_is_parsed_is_not_taken_for_known(
     file: RulesFile, monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
-    """It would be in the file, and not in force."""
+    """Otherwise it would be in the file but not in force."""
     line = "allow a.example 443 tcp"
     write(file, f"{line}\n")
 
@@ -226,7 +226,7 @@ def test_what_an_editor_writes_while_ours_is_on_its_way_to_the_disk_stays(
 def test_what_an_editor_writes_right_behind_ours_is_not_taken_for_ours(
     file: RulesFile, monkeypatch: pytest.MonkeyPatch, change: str, is_renamed: bool
 ) -> None:
-    """While the folder is synced. What it takes out would stay in force."""
+    """While we sync the folder. Otherwise rules that the editor removed would stay in force."""
     line, sync = "allow a.example 443 tcp", os.fsync
     write(file, f"{line}\n")
     file.take_edit()
@@ -255,7 +255,7 @@ def test_a_file_that_never_rests_is_left_as_it_is(file: RulesFile, monkeypatch: 
 
 
 def test_a_file_that_somebody_is_about_to_write_is_left_to_them(file: RulesFile) -> None:
-    """`curl ... > FILE` empties it first, and goes on with that file: were another one in its place, all were lost."""
+    """`curl ... > FILE` empties the file, and then writes to it: if we replaced it, all that would be lost."""
     write(file, "deny b.example - -\n")
     with file.path.open("w") as writer:
         with pytest.raises(SnitchError, match="something else is writing it"):
@@ -290,7 +290,7 @@ def test_append_makes_no_file_of_one_rule_where_there_were_others(file: RulesFil
 
 @pytest.fixture
 def unsaved(file: RulesFile) -> RulesFile:
-    """The file was moved away when the rule of an answer was to be written, and is back without it."""
+    """A rules file with an unsaved rule: the file was moved away when an answer's rule came, and is back."""
     write(file, "")
     file.path.unlink()
     with pytest.raises(SnitchError, match="the file is gone"):
@@ -379,7 +379,7 @@ def test_a_null_device_is_an_empty_file_that_takes_no_rule(tmp_path: Path) -> No
 
 
 def test_a_lock_that_stays_is_waited_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody gets a verdict meanwhile."""
+    """Verdicts wait meanwhile."""
     waits: list[float] = []
     path = tmp_path / "rules"
     path.write_text("")

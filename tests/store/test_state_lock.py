@@ -29,7 +29,7 @@ def test_of_two_the_second_is_refused(tmp_path: Path) -> None:
         StateLock(folder)
     assert str(caught.value) == f"{folder} is the state folder of another tinysnitchd, process {os.getpid()}"
     assert "--state-dir" in caught.value.hint
-    (folder / "lock").write_text("")  # as long as the first has not written who it is
+    (folder / "lock").write_text("")  # the first has not written its pid yet
     with pytest.raises(SnitchError, match=r"state folder of another tinysnitchd$"):
         StateLock(folder)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
@@ -51,7 +51,7 @@ def test_nobody_else_can_put_another_folder_in_its_place(tmp_path: Path, mask: i
 
 
 def test_whoever_is_killed_holds_it_no_longer(tmp_path: Path) -> None:
-    (tmp_path / "lock").write_text("12345678901234\n")  # of one before
+    (tmp_path / "lock").write_text("12345678901234\n")  # of an earlier daemon
     with subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True) as holder:
         assert read_line(holder) == "held\n"
         with pytest.raises(SnitchError, match=f"process {holder.pid}"):
@@ -85,7 +85,7 @@ def test_a_full_disk_keeps_nobody_from_the_start(
 
 
 def test_a_file_system_without_locks_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """NFS, say, whose lock daemon does not run."""
+    """For example NFS when its lock daemon does not run."""
 
     def refuse(*_words: object) -> None:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))

@@ -45,7 +45,7 @@ def test_a_line_without_an_end_or_sense_is_left_out(tmp_path: Path, caplog: pyte
 
 
 def test_a_file_that_was_cut_off_holds_no_rule(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """By a power cut: `... - - - /bin/x` would hold for more than the rule that it was. It is told."""
+    """After a power cut: `... - - - /bin/x` would match more than the rule did. It is logged."""
     kept = TemporaryRules(tmp_path / "temporary.rules")
     kept.replace([AT_10, AT_20])
     text = kept.path.read_bytes()

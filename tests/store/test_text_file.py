@@ -25,7 +25,7 @@ from tinysnitch.store.text_file import (
 
 @pytest.fixture(autouse=True)
 def _no_descriptor_stays() -> Iterator[None]:
-    """What cannot be read is tried every few seconds."""
+    """A leak would add up: a file that cannot be read is tried every few seconds."""
     before = os.listdir("/proc/self/fd")
     yield
     assert os.listdir("/proc/self/fd") == before
@@ -58,7 +58,7 @@ def test_what_is_always_empty_is_an_empty_file() -> None:
 
 
 def test_only_a_regular_file_is_replaced(tmp_path: Path) -> None:
-    """As root it would take /dev/null itself away."""
+    """Root could replace /dev/null itself."""
     os.mknod(tmp_path / "a", stat.S_IFIFO | 0o600)
     with pytest.raises(OSError, match="not a regular file"):
         replace_text(tmp_path / "a", "text")
@@ -83,12 +83,12 @@ replace_text(Path(sys.argv[1]), "new", check=lambda: os.kill(os.getpid(), signal
 
 
 def leave_unfinished(path: Path) -> None:
-    """As who is killed while writing it does."""
+    """Leave an unfinished file, as a process that is killed while it writes does."""
     assert subprocess.run([sys.executable, "-c", KILLED, str(path)]).returncode == -signal.SIGKILL
 
 
 def test_a_text_is_on_the_disk_before_it_takes_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A power cut leaves the old text or the new one. The last to be written is the folder, with the new name."""
+    """A power cut leaves the old text or the new one. The folder, with the new name, is synced last."""
     path, steps = tmp_path / "a", []
     path.write_text("old")
 
@@ -102,7 +102,7 @@ def test_a_text_is_on_the_disk_before_it_takes_its_place(tmp_path: Path, monkeyp
 
 
 def test_who_may_read_it_stays(tmp_path: Path) -> None:
-    """Of a new file it is said."""
+    """A new file gets the mode that is given."""
     replace_text(tmp_path / "a", "old", 0o604)
     assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o604
     (tmp_path / "a").chmod(0o640)
@@ -111,7 +111,7 @@ def test_who_may_read_it_stays(tmp_path: Path) -> None:
 
 
 def test_a_text_comes_from_its_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From another file system it could not take its place."""
+    """It could not be renamed from another file system."""
     monkeypatch.setattr(tempfile, "tempdir", "/proc")
     replace_text(tmp_path / "a", "text")
     assert read_text(tmp_path / "a") == "text"
@@ -145,7 +145,7 @@ def test_who_has_it_open_to_write_to_is_seen(tmp_path: Path) -> None:
 
 
 def test_who_begins_to_write_in_the_moment_of_the_look_ends_nobody(tmp_path: Path) -> None:
-    """The kernel tells of it by a signal."""
+    """The kernel tells us by a signal."""
 
     def write() -> None:
         for _ in range(2000):
@@ -165,7 +165,7 @@ def test_refusals_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_root_is_refused_is_not_for_want_of_a_right(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An immutable file: exit code 4 and `run it as root` would tell root to do what they did."""
+    """For example an immutable file: `run it as root` (exit code 4) would not help root."""
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     with pytest.raises(SnitchError, match="/x: Operation not permitted") as refused, errors_named(Path("/x")):
         raise PermissionError(errno.EPERM, "Operation not permitted")
@@ -181,7 +181,7 @@ def test_every_refusal_has_a_hint(number: int) -> None:
 
 @pytest.mark.privileged
 def test_a_file_that_is_mounted_by_itself_cannot_be_replaced(tmp_path: Path) -> None:
-    """As a container gets a single file (`docker run -v`): rename(2) finds it busy."""
+    """A container may get a single file so (`docker run -v`); rename(2) then fails with EBUSY."""
     for name in ("elsewhere", "rules"):
         (tmp_path / name).write_text("old\n")
     code = (

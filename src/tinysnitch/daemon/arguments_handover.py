@@ -1,8 +1,8 @@
-"""What servers were started with goes from one daemon to the next, where they wrote a title over it (nginx, sshd).
+"""Hands the arguments of servers that wrote a title over them (nginx, sshd) from one daemon to the next.
 
-The kernel's side noted it when they were executed. It goes with the daemon that is stopped, and with an upgrade that
-brings other programs for the kernel; from /proc it cannot be had any more. Without it a rule with arguments would not
-hold for a server that runs on, be it the one by which whoever did the upgrade got there.
+The BPF programs noted these arguments at the exec, and /proc no longer has them. The note is lost when a daemon that is
+stopped removes its BPF programs, or when an upgrade brings different ones. Without the handover a rule with arguments
+would stop matching a server that goes on running, such as the sshd through which the administrator is logged in.
 """
 
 import logging
@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 
 class EarlierArguments:
-    """What the daemon before left."""
+    """The arguments that the previous daemon left."""
 
     def __init__(self, kept: Iterable[KeptProcess]) -> None:
         self._kept = {(each.pid, each.started_ns): each for each in kept}
@@ -37,7 +37,7 @@ class EarlierArguments:
         return cls(file.read(read_boot_id()))
 
     def complete(self, process: LiveProcess) -> LiveProcess:
-        """The process with what it was started with, if that is hidden and known."""
+        """The process with the arguments it was started with, where a title hides them and they were handed over."""
         found = None if process.is_argv_complete else self._kept.get((process.pid, process.started_ns))
         if found is None or (found.stack, found.inode) != (procfs.read_stack(process.pid), process.inode):
             return process
@@ -46,11 +46,12 @@ class EarlierArguments:
 
 
 def keep_arguments(table: ImageTable, file: KeptArguments) -> None:
-    """For the next daemon; what fails is told, and keeps nobody."""
+    """Write the file for the next daemon. A failure is logged and does not hold up the end."""
     try:
         file.replace(read_boot_id(), list(islice(_find_titled(table), MAX_PROCESSES)))
     except (SnitchError, OSError) as error:
-        _log.warning("after a restart rules with arguments may not hold for programs with a title: %s", error)
+        hidden = "programs that wrote a title over their arguments"
+        _log.warning("after a restart rules with arguments may not match %s: %s", hidden, error)
 
 
 def _find_titled(table: ImageTable) -> Iterator[KeptProcess]:

@@ -1,4 +1,4 @@
-"""Puts together what the daemon consists of in user space, each part with its undo, and sets it going."""
+"""Builds the daemon's parts in user space, registers the undo of each, and starts them."""
 
 import asyncio
 import logging
@@ -61,18 +61,18 @@ from tinysnitch.store.rules_file import RulesFile
 from tinysnitch.store.temporary_rules import TemporaryRules
 
 HEADERS_SIZE = 1280  # bytes of a packet that is judged: all headers are in the first ones (RFC 7112 5, RFC 8200 5)
-RESET_TAKES_S = 1.0  # it comes by loopback, at once but on a very busy machine
+RESET_TAKES_S = 1.0  # a reset crosses the loopback at once, except on a very busy machine
 
 _log = logging.getLogger(__name__)
 
 
 def read_extra_interpreters(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """TINYSNITCH_TRIMS: further interpreters, names or whole paths, separated by blanks or commas."""
+    """Read TINYSNITCH_TRIMS: further interpreters, as names or whole paths, separated by blanks or commas."""
     return tuple(environment.get("TINYSNITCH_TRIMS", "").replace(",", " ").split())
 
 
 class Assembly:
-    """Whoever made it calls `start`, and finds the parts here that the life of the daemon has to do with."""
+    """All parts in user space. Its public attributes are those that lifecycle.py uses; `start` sets them going."""
 
     def __init__(
         self,
@@ -109,7 +109,7 @@ class Assembly:
         undo.push_async_callback(self._server.close)
 
     def _make_source(self) -> FactSource:
-        """Of the facts, with what tells of their changes."""
+        """Make the source of facts, and the watches that tell when a fact changes."""
         options, compiler = self._options, ListCompiler()
         self._undo.push_async_callback(compiler.close)
         again = SingleTimer(lambda: lists.try_again())
@@ -136,7 +136,7 @@ class Assembly:
         return history
 
     def _make_engine(self, history: History, temporary_rules: TemporaryRules) -> Engine:
-        """With what outlived the daemon before: temporary rules and names."""
+        """Make the engine, with the temporary rules and names that the previous daemon left."""
         options, programs = self._options, self._programs
         settings = Settings(
             timeout_s=options.timeout_s,
@@ -167,7 +167,7 @@ class Assembly:
         )
 
     def _open_queues(self, instance: Instance) -> tuple[Queue, Queue]:
-        is_alone = self._programs is None  # nobody else tells whose packets are
+        is_alone = self._programs is None  # without BPF only the queue itself tells the sender of a packet
         queue = Queue(instance.queues[0], copy_range=HEADERS_SIZE, tells_sender=is_alone)
         self._undo.callback(queue.close)
         names_queue = Queue(instance.queues[1], tells_sender=is_alone)
@@ -208,14 +208,15 @@ class Assembly:
         )
 
     def _make_end(self) -> Callable[[Flow, int], object]:
-        """Ends connections whose reset is lost: rules of others (wg-quick's) may take it for a forged one."""
+        """Make a function that ends a connection whose reset got lost: netfilter rules of others (wg-quick's) may drop
+        it as a forged one."""
         sockets = SocketDiag()
         self._undo.callback(sockets.close)
         call_later = asyncio.get_running_loop().call_later
         return lambda flow, cookie: call_later(RESET_TAKES_S, sockets.end_connection, flow, cookie)
 
     async def start(self) -> None:
-        """Returns once the rules hold, and packets are read."""
+        """Return once the rules are in force and packets are read."""
         await self._server.start(self._options.socket)
         watch = SocketWatch(self._options.socket, self._server.listen_anew)
         self._undo.callback(watch.stop)
@@ -225,7 +226,7 @@ class Assembly:
             self._undo.callback(part.stop)
         await self.reloader.start(self._options.rules, self._options.lists)
         self._check_rules()
-        # Last: where an earlier daemon left its rules, packets wait already, and no rule is known before.
+        # Last: where an earlier daemon left its netfilter rules, packets wait already, and no rule was known before.
         losses = LossWatch(self.counters.untold_losses)
         self.driver.start(losses.new_losses, told_names.hear)
         told_names.start()
@@ -235,14 +236,14 @@ class Assembly:
         self.driver.feed(*losses.rest())
 
     def _check_rules(self) -> None:
-        """Without its rules a firewall that asks is closed, but one that learns lets through what they deny."""
+        """Refuse to observe without the rules, since what they deny would pass. Without --learn nothing would."""
         if self._loader.errors and self._options.is_learning:
             first = self._loader.errors[0]
             raise SnitchError(f"the rules file does not load: {first}", first.hint or "mend it, or leave --learn out")
 
 
 def _close_log(log: LogOutput) -> None:
-    """What nobody takes of the end is not in the log, nor is that it was lost."""
+    """Close the log, and tell on standard error how many of its last lines nobody read: the log cannot say it."""
     before = log.lost
     log.close()
     if log.lost > before:

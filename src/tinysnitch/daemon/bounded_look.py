@@ -1,4 +1,4 @@
-"""Looks where others can keep us waiting; a place that does not answer is an error like any other of its kind."""
+"""Looks up what may lie in a file system that does not answer, and gives up after a while with an OSError."""
 
 import errno
 from collections.abc import Callable
@@ -14,7 +14,7 @@ class BoundedLook:
         self._reader = BoundedReader()
 
     def do(self, look: Callable[[], T]) -> T:
-        """What `look` finds, which is never None, or raises. TimeoutError, which is an OSError: nothing in time."""
+        """Return what `look` returns (never None), or raise what it raises; TimeoutError when it takes too long."""
         found = self._reader.read_shared(look)
         if found is None:
             raise TimeoutError(errno.ETIMEDOUT, "it does not answer")

@@ -1,7 +1,7 @@
-"""Changes a file where others can keep us waiting: anyone keeps the lock of a folder that all may read (THREATS.md).
+"""Changes a file in a folder that may not answer: any user can hold the lock of a folder that all read (THREATS.md).
 
-A thread makes the change, and is waited for a little longer than it itself waits for the lock of the file.
-A change that takes longer goes on beside the loop; until it is over there is no other one.
+A thread makes the change, and we wait for it a little longer than it waits for the lock of the file. A change that
+takes longer goes on in its thread, and until it is done every further change is refused.
 """
 
 import math
@@ -26,7 +26,10 @@ class BoundedWriter:
         self._late: WorkerThread | None = None
 
     def do(self, path: Path, change: Callable[[], T]) -> T:
-        """What `change` returns or raises. Raises SnitchError where it goes on beside us, or an earlier one does."""
+        """Return what `change` returns, or raise what it raises.
+
+        Raises SnitchError when it takes too long and goes on in its thread, or when an earlier change still does.
+        """
         if self._late is not None and self._late.is_alive():
             problem = f"{path}: its folder does not answer, and an earlier change still waits for it"
             raise SnitchError(problem, "try again once it does")
@@ -47,8 +50,8 @@ class BoundedWriter:
 
 
 def _wait_for(results: SimpleQueue[T], patience_s: float) -> T:
-    """Look by look: of a single wait that the host had our processors for, the thread would have had nothing. Raises
-    Empty."""
+    """Wait in short steps: if the host of a virtual machine takes our processors away, a single long wait would be over
+    before the thread had run at all. Raises Empty."""
     for _ in range(math.ceil(patience_s / LOOK_S)):
         with suppress(Empty):
             return results.get(timeout=LOOK_S)

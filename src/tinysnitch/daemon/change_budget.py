@@ -1,4 +1,4 @@
-"""How much a user who decides for their own processes alone may change at once: each change writes and reads files.
+"""Limits how many changes a user with the right for their own processes may make: each one writes and reads files.
 
 Time is an argument: boot-time seconds.
 """
@@ -8,7 +8,7 @@ from tinysnitch.core.table import BoundedTable
 from tinysnitch.daemon.pace import Pace
 
 BURST = 100  # changes at once: a page may ask for many connections, answered together
-EACH_S = 0.5  # one more
+EACH_S = 0.5  # seconds until one further change is free
 _USERS = 256
 
 
@@ -17,7 +17,7 @@ class ChangeBudget:
         self._paces: BoundedTable[int, Pace] = BoundedTable(_USERS)  # by uid
 
     def spend(self, uid: int, now_s: float) -> None:
-        """Note a change. Raises SnitchError when there were too many."""
+        """Count one change of this user. Raises SnitchError when there were too many."""
         pace = self._paces.find(uid) or Pace(burst=BURST, each_s=EACH_S)
         self._paces.put(uid, pace)
         if not pace.may_go(now_s):

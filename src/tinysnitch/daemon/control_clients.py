@@ -1,7 +1,6 @@
-"""Who is connected, and who is told what: each client as far as its right goes.
+"""The connected clients, and what is pushed to each of them, as far as its right goes.
 
-What is told waits with each of them (control_peer.py): no client can slow a verdict, or have anything grow without
-bound.
+Pushes wait in a bounded queue of each client (control_peer.py): no client can slow a verdict or use unbounded memory.
 """
 
 import asyncio
@@ -18,7 +17,7 @@ from tinysnitch.protocol import messages as msg
 from tinysnitch.protocol.framing import encode_frame
 
 MAX_CLIENTS = 64
-MAX_OWN_CLIENTS = 32  # of those who see only their own: there is always room for those who see all
+MAX_OWN_CLIENTS = 32  # clients that see only their own user's: some room is left for those that see all
 MAX_CLIENTS_OF_USER = 16
 UNSAVED = "the rule holds but could not be saved"
 
@@ -28,9 +27,9 @@ class ControlStatistics(msgspec.Struct, frozen=True):
     prompt_clients: int
     followers: int
     refused: int  # not permitted
-    crowded_out: int  # one too many: of all, of those who see only their own, or of one user
-    malformed: int  # ended by a frame that is no message
-    slow: int  # cut off because they did not read
+    crowded_out: int  # turned away by a limit: on all clients, on those of one user, or on look-ups of rights
+    malformed: int  # cut off after a frame that is no message
+    slow: int  # cut off because they did not read their pushes
 
 
 class ControlClients:
@@ -53,10 +52,10 @@ class ControlClients:
             slow=self.slow,
         )
 
-    # who is there
+    # Who is connected
 
     def find_limit(self, right: Right) -> int | None:
-        """The limit that one client more of this right would pass."""
+        """The limit that one more client with this right would exceed, or None."""
         rights = [peer.right for peer in self._peers.values()]
         if len(rights) >= MAX_CLIENTS:
             return MAX_CLIENTS
@@ -71,69 +70,70 @@ class ControlClients:
         self._peers[peer.client_id] = peer
 
     def add_follower(self, peer: ControlPeer) -> None:
-        """It reads the log as it is written."""
+        """From now on this client gets the lines of the log as they are written."""
         self._followers[peer.client_id] = peer
 
     def add_prompt(self, peer: ControlPeer) -> None:
-        """It asks a person."""
+        """From now on this client is a prompt client: it gets questions and notices."""
         self._prompt_peers[peer.client_id] = peer
 
     def remove(self, peer: ControlPeer) -> bool:
-        """Whether it was one that asks a person."""
+        """Forget a client; whether it was a prompt client."""
         self._peers.pop(peer.client_id, None)
         self._followers.pop(peer.client_id, None)
         return self._prompt_peers.pop(peer.client_id, None) is not None
 
     def close(self) -> None:
-        """End every one."""
+        """End every client."""
         for peer in list(self._peers.values()):
             peer.close()
 
-    # what they are told
+    # What they are told
 
     def push_record(self, line: bytes, uid: int | None) -> None:
-        """One log line, without its newline, about a process of `uid`, to every follower who may see it."""
+        """Push a log line (without its newline) about a process of `uid` to every follower that may see it."""
         if self._followers:
             _push(self._followers, line + b"\n", uid)
 
     def push_prompt(self, prompt: Prompt) -> None:
-        """A question that is open, or whose count is another now."""
+        """Push a question that was opened, or whose count of waiting packets changed."""
         self._push_message(msg.prompt_shown(prompt), uid_of(prompt.connection.attribution))
 
     def push_closed(self, closed: ClosePrompt) -> None:
         self._push_message(msg.PromptClosed(closed.prompt_id, closed.reason, closed.by_uid), closed.uid)
 
     def push_notice(self, text: str, hint: str = "") -> None:
-        """Of the firewall as a whole, which is not everybody's to see."""
+        """Push a notice about the firewall as a whole, to clients that see everything."""
         self._push_message(msg.Notice(text, hint), None)
 
     def hold_notice(self, text: str, hint: str = "") -> None:
-        """Something that stays so until it is lifted: whoever attaches meanwhile is told. The same again is no news."""
+        """Push a notice that stands until it is lifted: whoever attaches meanwhile gets it too."""
         notice = msg.Notice(text, hint, stands=True)
-        if self._standing != (notice,):
+        if self._standing != (notice,):  # the same once more is no news
             self._standing = (notice,)
             self._push_message(notice, None)
 
     def find_standing(self, right: Right) -> tuple[msg.Notice, ...]:
-        """What is held now, for whoever attaches."""
+        """The notice that stands now, for a client that attaches."""
         return self._standing if right.covers(None) else ()
 
     def lift_notice(self, text: str) -> None:
-        """What was held is over, if anything was."""
+        """End the notice that stands, if there is one, and push this text instead."""
         was_standing, self._standing = self._standing, ()
         if was_standing:
             self._push_message(msg.Notice(text, stands=False), None)
 
     def push_unsaved(self, error: SnitchError) -> None:
-        """A rule holds but could not be saved. Whoever gives the answer that makes it reads that in the reply.
+        """Tell that a rule is in force but could not be saved.
 
-        All others once its question is closed, so that the end of the question is not the last that they read.
+        The client whose answer made the rule gets this in its reply (`take_unsaved`). The others get a notice in the
+        next turn of the loop: it must come after the message that closes the question, to be the last that is shown.
         """
         self._unsaved = error
         asyncio.get_running_loop().call_soon(self.push_notice, f"{UNSAVED}: {error}", error.hint)
 
     def take_unsaved(self) -> SnitchError | None:
-        """Why a rule could not be saved since this was asked last."""
+        """Return why a rule could not be saved since the last call, or None."""
         error, self._unsaved = self._unsaved, None
         return error
 
@@ -143,7 +143,7 @@ class ControlClients:
 
 
 def _push(peers: dict[int, ControlPeer], frame: bytes, uid: int | None) -> None:
-    """To those who may see what is about a process of `uid`."""
+    """Send the frame to each of these clients that may see what concerns a process of `uid`."""
     for peer in list(peers.values()):
         if peer.right.covers(uid):
             peer.push(frame)

@@ -1,10 +1,10 @@
-"""One client of the control socket. Whatever it does or does not do ends itself at worst.
+"""One client of the control socket. Whatever a client does, it can harm no more than its own connection.
 
 1. Requests are answered in order, one reply object at a time, while the client reads and its turn lasts (turns.py).
 2. Pushes wait behind a reply that is under way; a client that lets too many wait is cut off.
-3. No request is begun within another one, or within anything else that pushes: the engine is in the middle of its
-   commands then, and the reply would come before that of an earlier request, or take its place.
-4. The first frame that is not a message is answered with Refused, and is the last.
+3. `push` never begins a request: the engine is in the middle of its commands then, and the reply could come before that
+   of an earlier request, or replace it.
+4. A frame that is not a message is answered with Refused, and the connection ends.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tinysnitch.daemon.control_server import ControlServer
 
 MAX_PUSHES = 4096  # lines and prompts that may wait for one client
-# Whoever sees all may be told of as many questions at once as there can be, each of them long.
+# A client that sees everything may be sent all questions that can be open at once, each of them long.
 MAX_PUSH_BYTES, MAX_OWN_PUSH_BYTES = 16 << 20, 1 << 20
 MAX_INBOX = 64  # requests read but not begun; beyond that nothing more is read
 
@@ -31,7 +31,7 @@ _decoder: FrameDecoder[Request] = FrameDecoder(Request)
 class ControlPeer(asyncio.Protocol):
     def __init__(self, server: "ControlServer", client_id: int) -> None:
         self.client_id = client_id
-        self.right = Right(uid=-1, sees_all=False)  # until the kernel has said who is there
+        self.right = Right(uid=-1, sees_all=False)  # covers nothing, until `welcome`
         self._server = server
         self._reader = FrameReader()
         self._inbox: deque[bytes] = deque()
@@ -39,15 +39,16 @@ class ControlPeer(asyncio.Protocol):
         self._pushes: deque[bytes] = deque()
         self._push_bytes = 0
         self._is_greeted = False
-        self._is_welcome = False  # nothing is answered before: Python 3.11 reads on where reading is paused at once
-        self._is_paused = False
-        self._is_ended = False  # it says no more
+        # No request is answered before that: Python 3.11 may still read although reading was paused at once.
+        self._is_welcome = False
+        self._is_paused = False  # writing
+        self._is_ended = False  # the client sends no more
 
-    # what asyncio calls
+    # Called by asyncio
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._transport.pause_reading()  # until it is known what it may do
+        self._transport.pause_reading()  # until its right is known
         self._server.receive(self, *read_peer(transport.get_extra_info("socket")))
 
     def connection_lost(self, _error: Exception | None) -> None:
@@ -64,7 +65,7 @@ class ControlPeer(asyncio.Protocol):
         self._pump()
 
     def eof_received(self) -> bool:
-        """It says no more, and may still read: what it asked is answered before its end (asyncio.Protocol)."""
+        """The client sends no more but may still read: answer what it asked, then close (true keeps it open)."""
         self._is_ended = True
         self._pump()
         return True
@@ -76,25 +77,21 @@ class ControlPeer(asyncio.Protocol):
         self._is_paused = False
         self._pump()
 
-    # what the server calls
+    # Called by the server
 
     def welcome(self, right: Right) -> None:
         self.right = right
         self._is_welcome = True
-        self._transport.write(encode_frame(Welcome(sees_all=right.sees_all)))
-        try:
-            self._transport.resume_reading()
-        except OSError:  # epoll_ctl(2): it would be heard no more, nor its end, and keep its place for ever
-            self._transport.abort()
-            raise
+        self._write(encode_frame(Welcome(sees_all=right.sees_all)))
+        self._resume_reading()
         self._pump()
 
     def refuse(self, error: SnitchError) -> None:
-        """It may not stay."""
+        """Tell the client why it may not stay, and close."""
         self._end(Refused(str(error), error.hint, error.exit_code))
 
     def push(self, frame: bytes) -> None:
-        """Send without being asked; behind a reply that is under way."""
+        """Send a frame that nobody asked for, behind a reply that is under way."""
         if self._transport.is_closing():
             return
         self._pushes.append(frame)
@@ -107,16 +104,16 @@ class ControlPeer(asyncio.Protocol):
         self._send()
 
     def close(self) -> None:
-        """Say what happened at the end, behind no reply, and end without waiting for a client that does not read."""
+        """Send the pushes that wait, unless a reply is under way, and close without waiting for a slow reader."""
         is_in_reply = next(self._replies, None) is not None
         while self._pushes and not (is_in_reply or self._is_paused or self._transport.is_closing()):
-            self._transport.write(self._pushes.popleft())
+            self._write(self._pushes.popleft())
         if self._transport.get_write_buffer_size():
             self._transport.abort()
         else:
             self._transport.close()
 
-    # the one place that writes
+    # Replies and pushes
 
     def _pump(self) -> None:
         while self._is_welcome and self._send():
@@ -128,7 +125,7 @@ class ControlPeer(asyncio.Protocol):
                 return
 
     def _send(self) -> bool:
-        """What is there to be sent; whether it all was, and there is time for more."""
+        """Send what waits; whether all of it was sent and there is time for another request."""
         while not self._is_paused and not self._transport.is_closing():
             if not self._server.turns.has_time():
                 self._server.turns.wait(self._pump)
@@ -136,8 +133,16 @@ class ControlPeer(asyncio.Protocol):
             frame = next(self._replies, None) or self._next_push()
             if frame is None:
                 return True
-            self._transport.write(frame)
+            self._write(frame)
         return False
+
+    def _write(self, frame: bytes) -> None:
+        """Raises nothing: a push goes to other clients too."""
+        try:
+            self._transport.write(frame)
+        except OSError:  # epoll_ctl(2): the client does not take it all now, and we cannot wait for it
+            self._server.clients.slow += 1
+            self._transport.abort()
 
     def _next_push(self) -> bytes | None:
         if not self._pushes:
@@ -149,7 +154,7 @@ class ControlPeer(asyncio.Protocol):
     def _take_request(self) -> None:
         frame = self._inbox.popleft()
         if not self._inbox and not self._transport.is_reading():
-            self._transport.resume_reading()
+            self._resume_reading()
         try:
             request = _decoder.decode(frame)
         except Malformed as error:
@@ -162,6 +167,13 @@ class ControlPeer(asyncio.Protocol):
         else:
             self._replies = self._server.answer(self, request)
 
+    def _resume_reading(self) -> None:
+        try:
+            self._transport.resume_reading()
+        except OSError:  # epoll_ctl(2): we would never hear of the client again, not even of its end
+            self._transport.abort()
+            raise
+
     def _greet(self, hello: Hello) -> None:
         self._is_greeted = True
         if hello.protocol != PROTOCOL:
@@ -172,10 +184,10 @@ class ControlPeer(asyncio.Protocol):
         self._end(Refused(f"the daemon does not understand what it is asked: {error}", VERSION_HINT))
 
     def _end(self, refusal: Refused) -> None:
-        """Say why, and close as soon as that is said."""
+        """Tell the client why, and close once that is sent."""
         self._inbox.clear()
         self._pushes.clear()
-        self._transport.write(encode_frame(refusal))
+        self._write(encode_frame(refusal))
         self.close()
 
 

@@ -1,8 +1,8 @@
-"""Who may use the control socket, and how far their right goes.
+"""Which users may use the control socket, and how far their right goes.
 
-1. Everything: root, the daemon's own user, whom root started the prompt for, and whoever is named as `--admin`.
-2. What is about their own processes: members of the group `tinysnitch`, and whoever is named as `--user`.
-3. Nobody else gets in. What the kernel said at connect() holds until the client goes.
+1. Root, the daemon's own user, the user for whom `--prompt` shows the window, and those named by `--admin`: everything.
+2. Members of the group `tinysnitch` and users named by `--user`: what concerns their own processes.
+3. Nobody else gets in. A client keeps the right that it had at connect() until it leaves.
 """
 
 import grp
@@ -24,7 +24,7 @@ _UCRED = struct.Struct("iII")  # struct ucred: pid, uid, gid (unix(7), SO_PEERCR
 
 
 def read_peer(sock: socket.socket) -> tuple[int, int]:
-    """uid and gid at the other end, as the kernel noted them at connect(): no frame can change them."""
+    """The client's uid and gid as the kernel noted them at connect(): nothing that the client sends can change them."""
     _pid, uid, gid = _UCRED.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
     return uid, gid
 
@@ -33,15 +33,15 @@ class Right(msgspec.Struct, frozen=True):
     """What a client may see, answer and change."""
 
     uid: int
-    sees_all: bool  # else what is about processes of this uid
+    sees_all: bool  # False: only what concerns processes of this uid
 
     def covers(self, uid: int | None) -> bool:
-        """Whether it takes in what is about a process of this uid; None: about nobody's."""
+        """Whether it covers what concerns a process of this uid (None: of no known user, or no process at all)."""
         return self.sees_all or uid == self.uid
 
 
 class Permissions:
-    """`users` and `admins` are names, uids, or `%GROUP` (as in sudoers(5)). Raises SnitchError where nobody has one."""
+    """`users` and `admins` are names, uids, or `%GROUP` (as in sudoers(5)). Raises SnitchError when one is unknown."""
 
     def __init__(self, users: Iterable[str] = (), admins: Iterable[str] = ()) -> None:
         self._users = (f"%{GROUP}", *users)
@@ -51,16 +51,16 @@ class Permissions:
             _check_name(who)
 
     def invite(self, uid: int) -> None:
-        """Whom root started the prompt for may do everything."""
+        """Give this user the right to everything: root had the daemon show the prompt to them."""
         self._invited.add(uid)
 
     def is_known(self, uid: int) -> bool:
-        """Whether `find` needs no look into the user and group databases."""
+        """Whether `find` can tell without the user and group databases, which may be slow."""
         return uid in (0, os.geteuid()) or uid in self._invited
 
     def find(self, uid: int, gid: int) -> Right | None:
-        """The right of a peer. By the user and group databases: whoever is new in a group need not log in again. Raises
-        OSError where a user cannot be looked up for want of descriptors or memory."""
+        """The right of a client, None when it has none. The databases are asked, so that a user who was just added to a
+        group need not log in again. Raises OSError when descriptors or memory are short."""
         if self.is_known(uid) or _is_among(uid, gid, self._admins):
             return Right(uid, sees_all=True)
         return Right(uid, sees_all=False) if _is_among(uid, gid, self._users) else None
@@ -88,7 +88,7 @@ def _find_uid(name: str) -> int | None:
 
 
 def _check_name(who: str) -> None:
-    """A name that nobody has is a slip. A uid needs none: what runs in containers has no entry among the users."""
+    """Raise SnitchError for an unknown name: it is a slip. A uid may be unknown: users of containers have no entry."""
     if who[:1] == "%" and not _has_group(who[1:]):
         raise SnitchError(f"there is no group {who[1:]!r}", "`getent group` lists those there are")
     try:

@@ -1,6 +1,6 @@
 """The control socket: lets clients in, and hands their requests to the desk.
 
-Once a client is in, control_clients.py knows it, and tells it what happens.
+A client that was let in is added to ControlClients, which pushes to it what happens.
 """
 
 import asyncio
@@ -24,13 +24,14 @@ from tinysnitch.daemon.turns import Turns
 from tinysnitch.protocol import messages as msg
 from tinysnitch.protocol.framing import encode_frame
 
-# And one more, in a turn of the loop: anyone may knock, and each knock takes 0.2 ms of all verdicts.
+# In one turn of the loop asyncio accepts one more than this. Any user may connect, and each time takes 0.2 ms from the
+# verdicts.
 ACCEPTED_AT_ONCE = 3
-CLOSE_S = 2.0  # for clients to be gone at the end
+CLOSE_S = 2.0  # how long we wait for clients to close at the end
 
 _log = logging.getLogger(__name__)
 _DONE = encode_frame(msg.Done())
-_TURNS_TO_ADMIT = 3  # of the loop: the task of the one accepted, connection_made(), and one to spare
+_TURNS_TO_ADMIT = 3  # of the loop, after accept(): asyncio's task, then connection_made(), and one to spare
 
 
 class ControlServer:
@@ -40,7 +41,7 @@ class ControlServer:
         self._desk = desk
         self._rights = RightLookup(permissions)
         self._ids = itertools.count(1)
-        self._comers: set[ControlPeer] = set()  # whose right is being looked up
+        self._newcomers: set[ControlPeer] = set()  # clients whose right is being looked up
         self._socket: ControlSocket | None = None
         self._server: asyncio.Server | None = None
         self._is_closing = False
@@ -51,7 +52,7 @@ class ControlServer:
         await self._listen(self._socket)
 
     async def listen_anew(self) -> None:
-        """At the place where somebody took the socket away. Whoever is in stays. Raises SnitchError."""
+        """Make the socket file again after it was removed. Connected clients stay. Raises SnitchError."""
         assert self._server is not None
         assert self._socket is not None
         self._server.close()
@@ -60,40 +61,45 @@ class ControlServer:
     async def _listen(self, place: ControlSocket) -> None:
         sock = place.listen()
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_unix_server(self._make_peer, sock=sock, backlog=ACCEPTED_AT_ONCE)
-        sock.listen(BACKLOG)  # asyncio takes the one number for both
+        try:
+            self._server = await loop.create_unix_server(self._make_peer, sock=sock, backlog=ACCEPTED_AT_ONCE)
+        except OSError as error:  # epoll_ctl(2). Without the file SocketWatch tries again
+            sock.close()
+            place.remove()
+            raise place.error_of(error) from error
+        sock.listen(BACKLOG)  # asyncio's `backlog` is also how many it accepts at once: it gave listen() that number
 
     async def close(self) -> None:
         """End every client and take the socket file away; safe when never started."""
         self._is_closing = True
         if self._server is not None:
-            await _refuse_comers(self._server)
+            await _refuse_newcomers(self._server)
             self._server.close()
         if self._socket is not None:
             self._socket.remove()
-        for comer in list(self._comers):
-            self._let_in(comer, -1, None)  # nobody is let in any more, whoever it is
+        for newcomer in list(self._newcomers):
+            self._let_in(newcomer, -1, None)  # refuses it, since we are closing
         self.clients.close()
         if self._server is not None:
-            with suppress(TimeoutError):  # no client keeps the daemon from its end
+            with suppress(TimeoutError):  # no client can hold up the daemon's end
                 await asyncio.wait_for(self._server.wait_closed(), CLOSE_S)
 
-    # what peers ask
+    # Called by peers
 
     def receive(self, peer: ControlPeer, uid: int, gid: int) -> None:
-        """Have a peer welcomed or refused, as soon as it is known what it may do."""
-        self._comers.add(peer)
+        """Welcome or refuse a new client once its right is known."""
+        self._newcomers.add(peer)
         try:
             self._rights.find(uid, gid, partial(self._let_in, peer, uid))
         except SnitchError as error:
-            self._comers.discard(peer)
+            self._newcomers.discard(peer)
             self.clients.crowded_out += 1
             peer.refuse(error)
 
     def _let_in(self, peer: ControlPeer, uid: int, right: Right | None) -> None:
-        if peer not in self._comers:  # gone meanwhile
+        if peer not in self._newcomers:  # it left meanwhile, or was refused
             return
-        self._comers.discard(peer)
+        self._newcomers.discard(peer)
         try:
             right = self._admit(uid, right)
         except SnitchError as error:
@@ -103,7 +109,7 @@ class ControlServer:
             peer.welcome(right)
 
     def _admit(self, uid: int, right: Right | None) -> Right:
-        """The right of a peer that may stay. Raises SnitchError."""
+        """Return the right of a client that may stay. Raises SnitchError for one that may not."""
         if self._is_closing:
             raise DaemonNotRunning("tinysnitchd is stopping", "try again once it is back")
         if right is None:
@@ -117,12 +123,12 @@ class ControlServer:
         return right
 
     def forget(self, peer: ControlPeer) -> None:
-        self._comers.discard(peer)
+        self._newcomers.discard(peer)
         if self.clients.remove(peer):
             self._desk.detach(peer.client_id)
 
     def answer(self, peer: ControlPeer, request: msg.Request) -> Iterator[bytes]:
-        """The frames that answer a request. What goes wrong before the first one is told, and reaches no further."""
+        """The frames that answer a request. An error before the first frame becomes a Refused, and is not raised."""
         try:
             return self._frames(peer, request)
         except SnitchError as error:
@@ -189,7 +195,7 @@ class ControlServer:
             raise SnitchError("an answer is either a choice or a rule", "send exactly one of them")
         answer = request.rule if request.choice is None else request.choice
         assert answer is not None
-        self.clients.take_unsaved()  # of before
+        self.clients.take_unsaved()  # forget what an earlier answer left
         rule = self._desk.answer(request.prompt_id, answer, right)
         error = self.clients.take_unsaved()
         if error is None:
@@ -203,7 +209,7 @@ class ControlServer:
 
 
 def _frames_of_log(lines: Iterable[bytes], end: Iterable[bytes]) -> Iterator[bytes]:
-    """They are read as they are taken, which may fail halfway."""
+    """A frame for each line, then `end`. Lines are read as they are sent; when that fails a Refused ends the reply."""
     try:
         for line in lines:
             yield line + b"\n"
@@ -217,8 +223,8 @@ def _refusal(error: SnitchError) -> bytes:
     return encode_frame(msg.Refused(str(error), error.hint, error.exit_code))
 
 
-async def _refuse_comers(server: asyncio.Server) -> None:
-    """Accept no more, and let those come to receive() who were accepted a moment ago: Server.close() forgets them."""
+async def _refuse_newcomers(server: asyncio.Server) -> None:
+    """Accept no more, and let the clients accepted a moment ago reach receive(): Server.close() would forget them."""
     for sock in server.sockets:
         asyncio.get_running_loop().remove_reader(sock)
     for _ in range(_TURNS_TO_ADMIT):

@@ -1,4 +1,4 @@
-"""The socket file: made for one daemon, taken over from a dead one, never from a living one."""
+"""The file of the control socket: a dead daemon's is replaced, a living one's never."""
 
 import os
 import socket
@@ -9,41 +9,45 @@ from pathlib import Path
 from tinysnitch.core.errors import SnitchError, hint_for
 
 _FOLDER_MODE = 0o755
-_SOCKET_MODE = 0o666  # anyone may knock; who may enter is decided by SO_PEERCRED, and said plainly
+_SOCKET_MODE = 0o666  # any user may connect; SO_PEERCRED decides who may stay, and the others are told why not
 BACKLOG = 128
 
 
 class ControlSocket:
-    """A listening Unix socket and the undo of all that making it left on disk."""
+    """Makes a listening Unix socket, and removes what that left on disk."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._made_folders: list[Path] = []  # the innermost last
-        self._mark: tuple[int, int] | None = None  # tells our socket file from a successor's
+        self._mark: tuple[int, int] | None = None  # of our socket file: tells it from one of another daemon
 
     def listen(self) -> socket.socket:
-        """Raises SnitchError, also when a living daemon has the place."""
+        """Make the file and listen. Raises SnitchError, also when a living daemon listens there."""
         try:
             self._make_folder()
             self._clear_stale()
             return self._bind()
         except OSError as error:
-            hint = hint_for(error, "name another place with --socket PATH (at most 107 bytes), or run as root")
-            raise SnitchError(f"cannot make the control socket {self.path}: {error.strerror or error}", hint) from error
+            raise self.error_of(error) from error
+
+    def error_of(self, error: OSError) -> SnitchError:
+        """The error for people when the socket could not be made."""
+        hint = hint_for(error, "name another place with --socket PATH (at most 107 bytes), or run as root")
+        return SnitchError(f"cannot make the control socket {self.path}: {error.strerror or error}", hint)
 
     def remove(self) -> None:
-        """Safe at any moment: only what this object made goes away."""
-        with suppress(OSError):  # gone already: from Python 3.13 on Server.close() takes it away
+        """Remove the file and the folders that this object made, and nothing else. Safe at any moment."""
+        with suppress(OSError):  # it is gone: since Python 3.13 Server.close() removes it
             if self._mark is not None and _mark_of(self.path) == self._mark:
                 os.unlink(self.path)
-        with suppress(OSError):  # somebody keeps files of their own there
-            for folder in reversed(self._made_folders):
+        for folder in reversed(self._made_folders):
+            with suppress(OSError):  # others keep files there, or it was removed and made once more
                 os.rmdir(folder)
         self._mark = None
         self._made_folders.clear()
 
     def _make_folder(self) -> None:
-        """And those above it: whoever may knock must come through all of them, whatever the umask is."""
+        """Make the folder and those above it. The umask does not matter: all users must be able to pass through."""
         for folder in reversed([folder for folder in self.path.parents if not folder.exists()]):
             folder.mkdir()
             self._made_folders.append(folder)
@@ -65,7 +69,7 @@ class ControlSocket:
             sock.bind(os.fspath(self.path))
             self._mark = _mark_of(self.path)
             self.path.chmod(_SOCKET_MODE)
-            self._mark = _mark_of(self.path)  # the change of mode counts as one
+            self._mark = _mark_of(self.path)  # the change of mode changed the ctime
             sock.listen(BACKLOG)
         except BaseException:
             sock.close()
@@ -75,13 +79,13 @@ class ControlSocket:
 
 
 def _mark_of(path: Path) -> tuple[int, int]:
-    """Inode numbers are used again; together with the time of the last change they are not."""
+    """Inode and ctime: an inode number alone may be used again for another file."""
     found = path.lstat()
     return found.st_ino, found.st_ctime_ns
 
 
 def _is_alive(path: Path) -> bool:
-    """A socket whose daemon is dead refuses; a full backlog (EAGAIN) belongs to a living one."""
+    """Whether a process listens there. A dead daemon's socket refuses; a full backlog (EAGAIN) is a living one's."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as probe:
         try:
             probe.connect(os.fspath(path))

@@ -1,4 +1,4 @@
-"""Every count of the daemon under one name each: what waits, what is in use, and above all what was lost."""
+"""All counters of the daemon, each under one name: what waits, what is in use, and above all what was lost."""
 
 from collections import Counter
 
@@ -18,16 +18,17 @@ KERNEL_LOSSES = {
     "lost_flows": "flows not stored",
     "lost_conversations": "conversations not stored",
     "lost_watches": "connections without a name not read",
-    "lost_packet_users": "users of packet sockets not told of",
+    "lost_packet_users": "processes with packet sockets not reported",
     "lost_traces": "trace lines",
-    # Who looks last (bpf/escape.bpf.h) finds a denied packet that goes on, and cannot tell whether its mark was taken
-    # or never given: its verdict, or whose it is, may have changed since our chains let it on.
-    "lost_marks": "packets stopped last of all: other netfilter rules took their mark, or they were denied meanwhile",
+    # The last check (bpf/escape.bpf.h) stops a denied packet that has no mark. It cannot tell whether another rule
+    # removed the mark, or whether the packet was allowed in our chains and its verdict or process changed since then.
+    "lost_marks": "denied packets stopped by the last check: other netfilter rules removed their mark, or they were"
+    " denied only meanwhile",
     "lost_answers": "answers to connections that were still held, or denied",
-    "lost_first_packets": "first packets to a port, before it was known whose it is",
-    "lost_astray": "packets to this machine itself that were to leave it (dropped)",
-    "lost_crowd": "packets dropped, of a program that sends or gets too many at once",
-    "lost_messages": "DNS messages dropped, of a program that sends or gets too many at once, or several in one packet",
+    "lost_first_packets": "first packets to a port whose program was not known yet",
+    "lost_astray": "packets to this machine itself that were routed out of it (dropped)",
+    "lost_crowd": "packets dropped, of programs that send or receive too many at once",
+    "lost_messages": "DNS messages dropped, of programs with too many at once, or several in one packet",
 }
 STARTING = "tinysnitchd is still starting"
 
@@ -39,7 +40,7 @@ class Counters:
         self.clients = clients
         self._error_log = error_log
         self.guard: NetfilterGuard | None = None  # once the netfilter rules stand
-        self.interpreter: InterpreterWatch | None = None  # likewise
+        self.interpreter: InterpreterWatch | None = None  # once it is watched
         self._driver = driver
         self._doors = driver.doors
         self._engine = driver.engine
@@ -59,7 +60,7 @@ class Counters:
         return self.untold_losses() | self._told_losses()
 
     def untold_losses(self) -> dict[str, int]:
-        """Those that are only counted where they happen: somebody has to tell that they rise (loss_watch.py)."""
+        """Losses that are only counted where they happen. LossWatch tells people when one of them rises."""
         connections, names = self._doors.queue.statistics(), self._doors.names_queue.statistics()
         clients = self.clients.statistics()
         return {
@@ -68,11 +69,11 @@ class Counters:
             "DNS messages dropped": names.dropped_full + names.dropped_unread,
             "packets dropped, waited too long": self._driver.outwaited,
             "packets gone before their verdict": self._doors.queue.gone + self._doors.names_queue.gone,
-            "DNS questions of which it is not known who asked": self._doors.packet_events.lost_askers,
+            "DNS questions from unknown programs": self._doors.packet_events.lost_askers,
             "packets not parsed": self._driver.malformed,
             "connections whose program is unknown": self._doors.attributor.unknown,
             "failures, see the log": self._driver.failures.count,
-            "rules till a process quits that ended at once, too many": self._doors.processes.turned_away,
+            "rules until a program quits that ended at once, too many of them": self._doors.processes.turned_away,
             "questions turned away": self._engine.prompts.turned_away,
             "further packets of held flows dropped": self._engine.prompts.dropped,
             "clients cut off, too slow": clients.slow,
@@ -86,7 +87,7 @@ class Counters:
         }
 
     def _told_losses(self) -> dict[str, int]:
-        """Those that need no watch: each is told as it happens, or in the log; entries that made room are no news."""
+        """Losses that LossWatch need not tell: they are told as they happen, or are evictions, which are no news."""
         watched = self._engine.watcher.tables()
         evictions = self._engine.dns.evictions() | {table: each.evicted for table, each in watched.items()}
         return {
@@ -98,8 +99,11 @@ class Counters:
         }
 
     def hits_and_misses(self) -> tuple[int, int]:
-        """Since this daemon started. A packet that we decided walks the chain again and hits: that one is ours."""
-        if self._programs is None:  # the kernel remembers nothing
+        """Packets that the kernel decided, and packets that came to the daemon, since its start.
+
+        A packet that the daemon decided walks the chain again and hits there: that hit is not counted.
+        """
+        if self._programs is None:  # without BPF the kernel has no cache
             return 0, self._doors.enforcement.issued
         counted = self._read_kernel() - self._at_start
         hits = counted["hits_allowed"] + counted["hits_denied"] + counted["hits_denied_early"]
@@ -118,7 +122,7 @@ class Counters:
         return {table: each.used for table, each in tables.items()}
 
     def evicted(self) -> dict[str, int]:
-        """No losses: what had to go is decided anew when it is met again."""
+        """Entries that made room in the mirror of the verdict cache. No losses: what they said is decided again."""
         return {table: each.evicted for table, each in self._engine.settlement.tables().items()}
 
     def _kernel_losses(self) -> dict[str, int]:

@@ -1,7 +1,7 @@
-"""Whether more is held than we keep up with, and what each may have held then (bpf/crowd.bpf.c).
+"""Notices when packets come faster than we judge (or read) them, and limits each user's share (bpf/crowd.bpf.c).
 
-Each queue has one length for all, and a flood of a remote's, or of a program's, comes faster than anything is judged,
-or read. Who merely has many connections at once is not limited: they find their place in the queue.
+All packets share a queue of one length, and a flood from a remote or a program comes faster than we can judge. A
+program that only has many connections at once is not limited: they have room in the queue.
 """
 
 import time
@@ -10,13 +10,13 @@ from collections.abc import Callable
 from tinysnitch.daemon.single_timer import SingleTimer
 from tinysnitch.kernel.bpf_structs import CROWD_MOMENT_NS
 
-MANY = 2048  # packets that wait to be looked at: a quarter of the queue, some 0.1 s
-MANY_MESSAGES = 512  # one may take longer: 4 ms, with as many addresses as it can hold
-PATIENCE_NS = 50_000_000  # how long there is more all the time before it is counted how many: that takes 40 us
-LOOK_S = 0.25  # how often it is looked at whether all may come again
-USERS_SHARE = 4  # any one user may have a quarter of what we can judge
-PROGRAMS_SHARE = 4  # any one program of theirs a quarter of that (bpf/crowd.bpf.c)
-ENOUGH = 0.75  # of what we can judge: no flood comes so slowly, and shares take no more of the time
+MANY = 2048  # waiting packets that are too many: a quarter of the queue, some 0.1 s
+MANY_MESSAGES = 512  # the same for DNS messages; one may take 4 ms, with as many addresses as it can hold
+PATIENCE_NS = 50_000_000  # how long all batches are full before the waiting packets are counted, which takes 40 us
+LOOK_S = 0.25  # while limited: how often we look whether the limit can go
+USERS_SHARE = 4  # one user gets at least a quarter of what we can judge
+PROGRAMS_SHARE = 4  # one program gets a quarter of its user's share (bpf/crowd.bpf.c)
+ENOUGH = 0.75  # of what we can judge: less than that is no flood, and the shares take no more of our time
 
 
 class Crowding:
@@ -29,27 +29,28 @@ class Crowding:
         *,
         many: int = MANY,
     ) -> None:
-        """`count_waiting`: packets that nobody has looked at. `count_dropped`: those that were too many, ever. `many`:
-        as soon as so many wait."""
+        """`count_waiting`: packets in the queue that we have not looked at. `limit`: sets a user's share in packets, or
+        no limit (0). `count_dropped`: all packets that the limit dropped so far. `many`: begin when so many wait."""
         self.is_limited = False
         self._count_waiting = count_waiting
         self._limit = limit
         self._count_dropped = count_dropped
         self._clock = clock
         self._many = many
-        self._since_ns: int | None = None  # there is always more since then; or when it was looked at last
-        self._judged = self._busy_ns = 0  # packets, and how long that took, since then
-        self._dropped = 0  # until then
+        # When the first of the full batches came without a pause; while limited, when `look_again` last looked.
+        self._since_ns: int | None = None
+        self._judged = self._busy_ns = 0  # packets judged since then, and how long that took
+        self._dropped = 0  # packets dropped by the limit until then
         self._speed = 0.0  # packets that we can judge in a nanosecond
-        self._share = 0.0  # packets of a user in a moment
+        self._share = 0.0  # packets of one user in CROWD_MOMENT_NS
 
     @property
     def is_watching(self) -> bool:
-        """Whether each batch is to be noted; else one that was full alone."""
+        """Whether every batch must be noted; if not, only full ones."""
         return self._since_ns is not None
 
     def note_batch(self, size: int, room: int, took_ns: int) -> None:
-        """`size` packets were judged, with `room` for so many: if it was full, there may have been more."""
+        """Note that a batch of `size` packets was judged. It had `room` for so many; when full, more may wait."""
         self._judged += size
         self._busy_ns += took_ns
         if self.is_limited:
@@ -62,13 +63,16 @@ class Crowding:
             self._look(self._since_ns)
 
     def look_again(self) -> None:
-        """Each LOOK_S while it is limited: whether all that comes could be judged by now, with what is dropped."""
+        """Called each LOOK_S while limited: lift the limit if we could judge all that comes, even what is dropped; else
+        set the shares anew."""
         if self._since_ns is None:
             return
         now_ns, dropped = self._clock(), self._count_dropped()
         came, passed_ns = self._judged + dropped - self._dropped, now_ns - self._since_ns
         is_behind = self._count_waiting() >= self._many
-        if self._judged:  # anew: the processors may have been others' then. Who keeps up could do more than was done
+        # The speed is measured again each time: other programs may have had the processors before. When we keep up we
+        # could judge more than came, so only the time spent on judging counts.
+        if self._judged:
             self._speed = self._judged / (passed_ns if is_behind else self._busy_ns)
         could = self._speed * passed_ns
         if came <= ENOUGH * could:
@@ -80,8 +84,11 @@ class Crowding:
             self._dropped = dropped
 
     def _find_room(self, part: float, passed_ns: int) -> float:
-        """How many times as much may be judged. Nothing is gained by dropping what comes hardly faster than that; but
-        of what comes n times as fast (`part`: 1/n) most is lost anyway, and it gets an nth of the time."""
+        """By which factor the shares may grow. `part`: what we can judge as a part of what comes.
+
+        Dropping gains nothing when packets come hardly faster than we judge. When they come n times as fast most are
+        lost anyway, and the flood gets only an nth of our time.
+        """
         return min(2.0, min(ENOUGH, part) * passed_ns / max(1, self._busy_ns))
 
     def _begin(self, now_ns: int) -> None:
@@ -91,7 +98,7 @@ class Crowding:
         now_ns = self._clock()
         if now_ns - since_ns < PATIENCE_NS:
             return
-        self._since_ns = None  # counted anew, so that it is not looked at with each batch
+        self._since_ns = None  # wait PATIENCE_NS again, so that waiting packets are not counted with each batch
         if self._count_waiting() >= self._many:
             self._speed = self._judged / (now_ns - since_ns)
             self._share_out(0.0)
@@ -100,17 +107,18 @@ class Crowding:
             self._begin(now_ns)
 
     def _share_out(self, more: float) -> None:
-        """So many times what each had, and at least a quarter of what we can judge; at most one program has it all."""
+        """Multiply the shares by `more`. A user gets at least a quarter of what we can judge, and at most so much
+        that a single program may have all of it."""
         least = self._speed * CROWD_MOMENT_NS / USERS_SHARE
         self._share = min(max(least, more * self._share), least * USERS_SHARE * PROGRAMS_SHARE)
         self._limit(max(USERS_SHARE, int(self._share)))
 
 
 class CrowdWatch:
-    """Over one queue, as long as it takes."""
+    """Notes the batches of one queue, and looks again by a timer as long as it is limited."""
 
     def __init__(self, crowding: Crowding, attempt: Callable[..., bool]) -> None:
-        """`attempt` calls what may fail, and says whether it did not."""
+        """`attempt` calls a function that may fail, and returns whether it succeeded."""
         self._crowding = crowding
         self._attempt = attempt
         self._timer = SingleTimer(self._look_again)
@@ -120,7 +128,7 @@ class CrowdWatch:
         return self._crowding.is_limited
 
     def note_batch(self, size: int, room: int, began_ns: int) -> None:
-        """What was worked off just now."""
+        """Note a batch that was just judged. `began_ns`: when that began, by the monotonic clock."""
         if size == room or self._crowding.is_watching:
             self._attempt(self._crowding.note_batch, size, room, time.monotonic_ns() - began_ns)
             self._wait()

@@ -1,4 +1,4 @@
-"""What the control server asks of the daemon: the one door from clients to the engine."""
+"""What the control server asks of the daemon: every request of a client passes through this interface."""
 
 from collections.abc import Iterable
 from typing import Protocol
@@ -10,8 +10,8 @@ from tinysnitch.protocol.messages import Explain, Explanation, ListEntry, RuleEn
 
 
 class Desk(Protocol):
-    """Each method returns at once, tells no more than the right covers, and raises SnitchError with what the person
-    can do about it."""
+    """Each method returns at once, returns only what the right covers, and raises SnitchError with a hint for the
+    user."""
 
     def status(self, right: Right) -> Status: ...
 
@@ -20,7 +20,7 @@ class Desk(Protocol):
     def list_lists(self, right: Right) -> list[ListEntry]: ...
 
     def add_rule(self, line: str, right: Right) -> str:
-        """Write the line to the rules file; returns it as it was written."""
+        """Write the line to the rules file, and return it as it was written."""
         ...
 
     def remove_rule(self, line: str, right: Right) -> str: ...
@@ -28,17 +28,17 @@ class Desk(Protocol):
     def list_asks(self, right: Right) -> list[Prompt]: ...
 
     def answer(self, prompt_id: int, answer: Choice | str, right: Right) -> str:
-        """Answer with a choice or with a rule line; returns the line that it made."""
+        """Answer with a choice or with a rule line, and return the line of the rule that this made."""
         ...
 
     def explain(self, question: Explain, right: Right) -> Explanation: ...
 
     def read_history(self, limit: int, right: Right) -> Iterable[bytes]:
-        """The newest log lines, oldest of them first, without newlines; read as they are taken."""
+        """The newest log lines, the oldest of them first, without newlines. Rows are read while iterating."""
         ...
 
     def attach(self, client_id: int, right: Right) -> None:
-        """A prompt client is there: from now on somebody can answer."""
+        """A prompt client has attached: from now on somebody can answer."""
         ...
 
     def detach(self, client_id: int) -> None: ...

@@ -1,9 +1,9 @@
-"""The one loop: readable descriptors become events, the engine's requests are carried out in order.
+"""The one loop: readable descriptors become events, and the engine's commands are carried out in order.
 
-Rules: (1) one thread, nothing here waits; (2) verdicts leave in one message after a batch of packets, that of a packet
-which came alone at once, before the engine has come to its end; (3) history, log and clients hang off the end and can
-never slow a verdict; (4) no timer runs while nothing is due; (5) what fails unforeseen is logged and counted, its
-packet is dropped, and the loop goes on.
+Rules: (1) there is one thread, and nothing here waits; (2) the verdicts of a batch of packets leave in one message,
+that of a packet which came alone at once, before the engine's further commands; (3) history, log and clients come last
+and can never slow a verdict; (4) no timer runs while nothing is due; (5) an unforeseen failure is logged and counted,
+its packet is dropped, and the loop goes on.
 """
 
 import asyncio
@@ -37,14 +37,14 @@ from tinysnitch.kernel.packet_events import LOCAL_OUT, NoteLost, PacketEvents
 from tinysnitch.kernel.socket_holders import ScanNotDue
 from tinysnitch.kernel.translated_answers import TranslatedAnswers
 
-BATCHES = 16
-MESSAGES = 4  # to a batch: one may take 4 ms, with as many addresses as it can hold
-TURN_NS = 20_000_000  # no further batch is begun after that
+BATCHES = 16  # in one turn of the loop
+MESSAGES = 4  # DNS messages in a batch: one may take 4 ms, with as many addresses as it can hold
+TURN_NS = 20_000_000  # after that no further batch is begun in this turn
 LINGER_NS = 50_000
 LOSS_CHECK_S = 1.0  # how often losses are looked at while there is traffic
-FLUSH_AGAIN_S = 0.1  # how soon verdicts are sent again that the kernel did not take
-EARLY_S = 0.005  # until it is known what a resolver answered, or another resolv.conf is read: mostly a tenth of that
-STILL_DUE_S = 0.1  # how soon that is tried again which is due, and failed
+FLUSH_AGAIN_S = 0.1  # how soon verdicts that the kernel did not take are sent again
+EARLY_S = 0.005  # to wait for a resolver's answer to be told, or for a new resolv.conf to be read: mostly 0.5 ms do
+STILL_DUE_S = 0.1  # how soon due work that failed is tried again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,16 +69,17 @@ class Driver:
         self.doors = doors
         self.failures = failures
         self.malformed = 0  # packets that could not be parsed: dropped
-        self.outwaited = 0  # of which it was not known any more whose they are: dropped
+        self.outwaited = 0  # packets that waited until the note of their process was lost: dropped
         self._attempt = failures.attempt
-        self._untold: list[Record] = []  # of this batch, told once its verdicts are out
-        self._is_alone = False  # the packet that is judged now: its verdict waits for no other one
+        self._untold: list[Record] = []  # of this batch: recorded once its verdicts have left
+        self._is_alone = False  # the packet that is judged now came alone: its verdict leaves at once
         self._timer: asyncio.TimerHandle | None = None
         self._due_s: float | None = None
-        self._worked_off_s = 0.0  # the boot-time second up to which what was due has had its turn
-        self._deferred: list[tuple[Callable[[list[QueuedPacket]], None], QueuedPacket]] = []  # till a scan is due
+        self._worked_off_s = 0.0  # boot-time seconds: all that was due until then was tried
+        # Packets whose process only a scan of all processes can tell, each with the function that goes on with it.
+        self._deferred: list[tuple[Callable[[list[QueuedPacket]], None], QueuedPacket]] = []
         self._scan_timer = SingleTimer(self._work_off_deferred)
-        self._early: deque[tuple[float, PacketQueued]] = deque()  # until when it is held, since more may be known then
+        self._early: deque[tuple[float, PacketQueued]] = deque()  # held until then, when a name may be known
         self._early_timer = SingleTimer(self._judge_early)
         self._flush_timer = SingleTimer(lambda: self._finish(read_instant()))
         held = Crowding(self._count_unseen, doors.enforcement.limit_crowds, doors.enforcement.count_crowded)
@@ -90,8 +91,8 @@ class Driver:
         self._hear: Callable[[], None] = lambda: None
 
     def start(self, find_losses: Callable[[float], Iterable[DataLost]], hear: Callable[[], None]) -> None:
-        """Read from now on. `find_losses`: what was lost since it was asked last, by the boot-time clock. `hear` feeds
-        what others know that came before the packets."""
+        """Read packets from now on. `find_losses(boot-time seconds)`: losses that are to be told now. `hear` is called
+        before packets are judged: it feeds the names that systemd-resolved has told by then."""
         self._find_losses = find_losses
         self._hear = hear
         loop = asyncio.get_running_loop()
@@ -108,7 +109,7 @@ class Driver:
                 timer.cancel()
 
     def feed(self, *events: Event) -> list[Record]:
-        """Hand events to the engine, carry out what it asks for; returns what it reported."""
+        """Hand events to the engine, carry out its commands, and return the records that it reported."""
         now = read_instant()
         records: list[Record] = []
         for event in events:
@@ -117,7 +118,7 @@ class Driver:
         return records
 
     def report(self, *records: Record) -> None:
-        """What was seen beside the engine, for log, history and followers."""
+        """Write records that do not come from the engine to the log, the history and followers."""
         self._untold += records
         self._finish(read_instant())
 
@@ -127,7 +128,7 @@ class Driver:
     # Packets
 
     def _read_connections(self) -> None:
-        """Batch after batch; but clients, names and deadlines have their turn too."""
+        """Judge batch after batch, but not so long that clients, DNS messages and deadlines miss their turn."""
         end_ns = time.monotonic_ns() + TURN_NS
         packets = self.doors.queue.read_packets()
         for _ in range(BATCHES):
@@ -151,11 +152,11 @@ class Driver:
 
     @property
     def is_crowded(self) -> bool:
-        """Whether more comes than can be judged, or read."""
+        """Whether packets are limited since more come than can be judged or read."""
         return self._crowd.is_limited or self._messages.is_limited
 
     def _count_unseen(self) -> int:
-        """Packets in the queue that were not looked at: others are held on purpose."""
+        """Packets in the queue that we have not looked at. The others there are held on purpose."""
         held = self.engine.prompts.packet_room.used + len(self._deferred) + len(self._early)
         return self.doors.queue.statistics().waiting - held
 
@@ -163,10 +164,10 @@ class Driver:
         return self.doors.names_queue.statistics().waiting
 
     def _linger(self) -> list[QueuedPacket]:
-        """Whatever was let through often comes right back: looking for a moment costs less than being woken."""
+        """Read the next packets, and wait a moment for them: to be woken by the kernel would cost more."""
         end_ns = time.monotonic_ns() + LINGER_NS
         while not (packets := self.doors.queue.read_packets()) and time.monotonic_ns() < end_ns:
-            os.sched_yield()  # whoever else has something to do on this core goes first
+            os.sched_yield()  # let other processes on this core go first
         return packets
 
     def _read_connection(self, queued: QueuedPacket, now: Instant) -> None:
@@ -175,7 +176,7 @@ class Driver:
         except Malformed:
             self.malformed += 1
             self.doors.enforcement.drop(queued.packet_id)
-        except NoteLost:  # nobody could tell who is to be asked about; it is lost like those that find the queue full
+        except NoteLost:  # its process cannot be told any more: drop it, as when the queue is full
             self.outwaited += 1
             self.doors.enforcement.drop(queued.packet_id)
         except ScanNotDue as early:
@@ -191,7 +192,7 @@ class Driver:
                 self._work_off(event, now)
 
     def _judge_early(self) -> None:
-        """What was held for a moment, since more may be known by now."""
+        """Judge the packets that were held for EARLY_S: their name may be known by now."""
         self._attempt(self._hear)
         now = read_instant()
         while self._early and self._early[0][0] <= now.boot_s:
@@ -203,12 +204,12 @@ class Driver:
         self._finish(now)
 
     def _defer(self, work: Callable[[list[QueuedPacket]], None], queued: QueuedPacket, wait_s: float) -> None:
-        """Whose it is cannot be told at once: it is held on, with all that come until then."""
+        """Hold a packet until the scan that tells its process may be done; `work` then starts over with it."""
         self._deferred.append((work, queued))
         self._scan_timer.start(wait_s)
 
     def _work_off_deferred(self) -> None:
-        """One scan answers all: the first one tells whether it is over."""
+        """Go on with the deferred packets. One scan answers all: if the first is deferred again, so are the others."""
         (first_work, first), *rest = self._deferred
         self._deferred = []
         first_work([first])
@@ -219,7 +220,7 @@ class Driver:
             work([queued for wanted, queued in rest if wanted == work])
 
     def _read_messages(self) -> None:
-        """Batch after batch, as connections are."""
+        """Read DNS messages and watched packets batch after batch, as _read_connections() does."""
         end_ns = time.monotonic_ns() + TURN_NS
         while packets := self.doors.names_queue.read_packets(MESSAGES):
             began_ns = time.monotonic_ns()
@@ -232,19 +233,19 @@ class Driver:
         now = read_instant()
         for queued in packets:
             if not self._attempt(self._read_message, queued, now):
-                self._let_go(queued)
+                self._settle_unread(queued)
         self._finish(now)
 
     def _read_message(self, queued: QueuedPacket, now: Instant) -> None:
-        """What is no DNS message teaches nothing; its connection was allowed, so it goes on."""
+        """Have the engine learn from a DNS message, or from what a watched connection sends."""
         try:
             event = self.doors.packet_events.message_event(queued)
         except Malformed:
             self.malformed += 1
-            self._let_go(queued)
+            self._settle_unread(queued)
         except NoteLost:
             self.outwaited += 1
-            self._let_go(queued)
+            self._settle_unread(queued)
         except ScanNotDue as early:
             self._defer(self._learn, queued, early.wait_s)
         else:
@@ -252,8 +253,9 @@ class Driver:
                 self.doors.enforcement.note_shown_mark(queued.packet_id, queued.mark)
             self._work_off(event, now)
 
-    def _let_go(self, queued: QueuedPacket) -> None:
-        """What of a connection without a name cannot be read does not go on: a rule might deny what it says."""
+    def _settle_unread(self, queued: QueuedPacket) -> None:
+        """Decide about a packet that cannot be read. A DNS message goes on, since its connection was allowed. What a
+        connection without a name sends is dropped: it might say a name that a rule denies."""
         if queued.hook == LOCAL_OUT:
             self.doors.enforcement.drop_shown(queued.packet_id)
         else:
@@ -265,8 +267,8 @@ class Driver:
         self._attempt(self._work_off, event, now, records)
 
     def _work_off(self, event: Event, now: Instant, records: list[Record] | None = None) -> None:
-        """Command by command. What the kernel refuses to remember is dropped: it would come back here, or be held, for
-        ever."""
+        """Handle an event, command by command. If the kernel does not remember the verdict the packet is dropped: after
+        NF_REPEAT it would only come back here, again and again."""
         is_remembered = True
         for command in self.engine.handle(event, now):
             if not is_remembered and isinstance(command, cmd.IssueVerdict):
@@ -282,7 +284,7 @@ class Driver:
                 records.append(command.record)
 
     def _carry_out(self, command: cmd.Command) -> None:
-        """What every miss needs comes first: a case that does not match costs as much as one that does."""
+        """Carry out one command. Those of every miss come first: each case that does not match costs time."""
         doors = self.doors
         match command:
             case cmd.RememberVerdict():
@@ -323,9 +325,9 @@ class Driver:
     # Time
 
     def _finish(self, now: Instant) -> None:
-        """After a batch: verdicts leave first, then everything that hangs off the end."""
+        """After a batch: send the verdicts first, then write records, and set the timer for the next deadline."""
         if not self._attempt(self.doors.enforcement.flush):
-            self._flush_timer.start(FLUSH_AGAIN_S)  # whoever waits may send nothing more to take it along
+            self._flush_timer.start(FLUSH_AGAIN_S)  # perhaps no further packet comes whose batch would send them
         if now.boot_s >= self._next_loss_check_s:
             self._next_loss_check_s = now.boot_s + LOSS_CHECK_S
             self._attempt(self._report_losses, now)
@@ -353,7 +355,7 @@ class Driver:
         delay_s = 0.0 if due_s is None else self._delay_of(due_s, now)
         if self._timer:
             if is_late and self._timer.when() <= loop.time() + delay_s:
-                return  # put off with each batch of a flood it would never ring
+                return  # if each batch of a flood put the timer off it would never ring
             self._timer.cancel()
         self._due_s = due_s
         self._timer = None if due_s is None else loop.call_later(delay_s, self._deadline_reached)

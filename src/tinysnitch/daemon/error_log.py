@@ -1,6 +1,6 @@
-"""What goes wrong, on standard error while the loop runs: a reader that stops reading it holds nothing up.
+"""Writes warnings and errors to standard error while the loop runs, without waiting for whoever reads it.
 
-As lines that look as logging's own, and that are lost and counted where nobody takes them. For the loop's thread alone.
+The lines look like those of `logging`. Lines that nobody takes are lost and counted. Only the loop's thread may log.
 """
 
 import logging
@@ -14,14 +14,14 @@ from tinysnitch.daemon.log_output import LogOutput
 from tinysnitch.protocol.log_text import escape
 
 _FORMAT = "tinysnitch: %(message)s"
-_LIKE_IT_S = 1.0  # one of a kind at most in this time
-_MAX_KINDS = 64
+_LIKE_IT_S = 1.0  # how long a message of asyncio is left out after the same one
+_MAX_KINDS = 64  # of messages that are remembered for that
 
 _asyncio = logging.getLogger("asyncio")
 
 
 class PrintableFormatter(logging.Formatter):
-    """Whatever is logged, and of whatever an error's text or its traceback tells: it steers no terminal."""
+    """Escapes control characters in what is logged, tracebacks too: it may quote text that others chose."""
 
     def __init__(self) -> None:
         super().__init__(_FORMAT)
@@ -31,14 +31,14 @@ class PrintableFormatter(logging.Formatter):
 
 
 def log_to_standard_error() -> None:
-    """Until there is an ErrorLog, and where there is none."""
+    """Log to standard error as long as there is no ErrorLog."""
     handler = logging.StreamHandler()
     handler.setFormatter(PrintableFormatter())
     logging.basicConfig(handlers=[handler])
 
 
 class ErrorLog(logging.Handler):
-    """Takes what is logged between `with` and its end: ours and asyncio's."""
+    """Takes all that is logged, by us and by asyncio, while its `with` block runs."""
 
     def __init__(self, descriptor: int = 2) -> None:
         super().__init__(logging.WARNING)
@@ -46,16 +46,16 @@ class ErrorLog(logging.Handler):
         self._descriptor = descriptor
         self._output: LogOutput | None = None
         self._others: list[logging.Handler] = []
-        self._spared = 0
-        self._next_s: dict[str, float] = {}  # by the first line of what asyncio said: when it may say that again
+        self._spared = 0  # messages of asyncio that were left out
+        self._next_s: dict[str, float] = {}  # by the first line of a message of asyncio: when it may be logged again
 
     @property
     def lost(self) -> int:
-        """Lines, and what asyncio said too often."""
+        """Lines that nobody took, and messages that asyncio repeated too soon."""
         return self._spared + (self._output.lost if self._output else 0)
 
     def _spare(self, record: logging.LogRecord) -> bool:
-        """Whether it is told. Without descriptors asyncio complains of accept() several hundred times a second."""
+        """Whether to log this record. Without descriptors asyncio reports accept() several hundred times a second."""
         kind, now_s = record.getMessage().partition("\n")[0], time.monotonic()
         if now_s < self._next_s.get(kind, 0.0):
             self._spared += 1
@@ -64,12 +64,12 @@ class ErrorLog(logging.Handler):
             self._next_s.clear()
         self._next_s[kind] = now_s + _LIKE_IT_S
         error = record.exc_info[1] if record.exc_info else None
-        if is_shortage(error):  # nobody's bug: told in a line
+        if is_shortage(error):  # no bug, so that one line is enough
             record.msg, record.args, record.exc_info = f"{kind}: {words_of(error)}", (), None
         return True
 
     def __enter__(self) -> Self:
-        """A regular file keeps nobody waiting, and others write at the offset that they share: it stays as it is."""
+        """Leave a regular file to `logging`: writing to it never waits, and others share its offset."""
         _asyncio.addFilter(self._spare)
         if not stat.S_ISREG(os.fstat(self._descriptor).st_mode):
             self._output = LogOutput(self._descriptor)

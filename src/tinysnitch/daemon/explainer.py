@@ -1,4 +1,4 @@
-"""What would be decided for a connection that somebody imagines, by which rule, and why not by another."""
+"""Answers `tinysnitch explain`: what would be decided for an imagined connection, by which rule, and why not others."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -35,18 +35,18 @@ from tinysnitch.store.rule_paths import resolve_path
 _WORDS = {"kernel": KERNEL, "unknown": UNKNOWN}
 _LOOPBACK = parse_address("127.0.0.1")
 _ANY_ADDRESS = parse_address("0.0.0.0")
-_NO_ADDRESS = parse_address("192.0.0.8")  # RFC 7600: nobody has it
-_MAX_NEAR = 20  # more than that nobody reads, and one reply has its bound
-_MAX_LOSERS = 100
+_NO_ADDRESS = parse_address("192.0.0.8")  # RFC 7600: no machine has it
+_MAX_NEAR = 20  # rules that nearly match, in one reply; nobody reads more
+_MAX_LOSERS = 100  # rules that match and lose, in one reply
 _PROTOCOL_HINT = "write tcp, udp, icmp or a number; tcp-src and the like for inbound"
 _PORT_HINT = f"write one from 1 to {LAST_PORT}"
 _REMOTE_HINT = "write one name or one address"
 
 
 class Explainer:
-    """The program that it imagines has the arguments that are named, and root started it, or whoever asks.
+    """Imagines a program with the arguments in the question, started by root, or by the user who asks.
 
-    The way that its packets would take is not looked up: rules with `iface=` are told beside.
+    The interface that its packets would leave by is not looked up: rules with `iface=` are listed apart (`elsewhere`).
     """
 
     def __init__(self, engine: Engine, options: Options) -> None:
@@ -77,7 +77,8 @@ class Explainer:
         )
 
     def _outcome(self, decision: Decision, attribution: Attribution) -> Decision:
-        """What becomes of it where nobody is asked: as the engine does it, which has no door for what never was."""
+        """What the engine would make of `ask` where it asks nobody. It has no function for imagined connections, so its
+        rules are repeated here."""
         reason, process = decision.reason, attribution.process
         if decision.rule is None and process is not None:
             args = "with the arguments given" if process.args else "without arguments"
@@ -89,7 +90,8 @@ class Explainer:
         return replace(decision, reason=reason)
 
     def _near_misses(self, connection: Connection, right: Right, now: Instant) -> Iterator[tuple[Rule, str]]:
-        """Rules that would match with other arguments, parents or another user. Of others' rules none is told."""
+        """Rules that would match with other arguments, parents or another user, each with what it needs. The client
+        is told only of rules that it may see."""
         process, rules = connection.attribution.process, self._engine.rules
         if process is None:
             return
@@ -116,7 +118,7 @@ class Explainer:
         return guarded + (unknown if is_nowhere else "")
 
     def _imagine(self, question: Explain, right: Right) -> Connection:
-        """The connection that the words speak of."""
+        """The connection that the question describes."""
         address, name = self._parse_remote(question.remote)
         flow = _imagine_flow(address, question.port, question.protocol)
         attribution = self._imagine_attribution(question, 0 if right.sees_all else right.uid)
@@ -133,7 +135,7 @@ class Explainer:
         path, args = split_program(program)
         if not path.startswith("/"):
             raise NotUnderstood(f"{program!r} is no program", "write its whole path, `kernel` or `unknown`")
-        path = self._reader.read_of(uid, partial(resolve_path, path)) or path  # it may lie in what does not answer
+        path = self._reader.read_of(uid, partial(resolve_path, path)) or path  # or: its file system does not answer
         process = Process(
             exec_id=0,
             pid=0,
@@ -151,7 +153,7 @@ class Explainer:
 
     def _parse_remote(self, text: str) -> tuple[bytes, str | None]:
         """An address; or a name, with the address that it is known to lead to."""
-        if text.lower() == "localhost":  # as a rule means it
+        if text.lower() == "localhost":  # as in a rule
             return _LOOPBACK, None
         with suppress(Malformed):
             return parse_address(text), None
@@ -160,7 +162,7 @@ class Explainer:
 
 
 def _names_another(rule: Rule, connection: Connection) -> bool:
-    """Most rules do, and are many: to look closer at each would hold verdicts up."""
+    """Whether the rule is for another name. This sorts most rules out quickly, so that verdicts need not wait."""
     return rule.remote.kind is RemoteKind.NAME and rule.remote.text != connection.name
 
 
@@ -170,7 +172,7 @@ def _has_others(rule: Rule, process: Process) -> bool:
 
 
 def _tell_rest(count: int, verb: str) -> str:
-    """How many rules are not named."""
+    """How many further rules the reply leaves out."""
     return f"; {count} more rules {verb}" if count > 0 else ""
 
 
@@ -194,7 +196,7 @@ def _imagine_flow(address: bytes, port: int, protocol: str) -> Flow:
 
 
 def _check_port(port: int, number: int, protocol: str) -> None:
-    """0 is what both `0` and `-` are read as: the error names neither."""
+    """Raise NotUnderstood for a wrong port. Both `0` and `-` arrive as 0, so that the error can quote neither."""
     if not 0 <= port <= LAST_PORT:
         raise NotUnderstood(f"{port} is no port", _PORT_HINT)
     if has_ports(number) and not port:

@@ -1,4 +1,4 @@
-"""Gathers the facts that rules speak of: addresses, resolvers, lists, and what the rules file's paths lead to."""
+"""Gathers the facts that rules refer to: addresses, resolvers, hosts, lists, users, and where paths lead."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
@@ -19,7 +19,7 @@ from tinysnitch.kernel.resolv_conf import read_resolvers
 from tinysnitch.store.file_stamp import Stamp, read_stamp
 
 SILENT = "the files that say how names are looked up do not answer, what they said before holds"
-AGAIN_S = 60.0
+AGAIN_S = 60.0  # how soon these files are tried again
 
 
 class _NameSetup(msgspec.Struct, frozen=True):
@@ -40,32 +40,32 @@ class FactSource:
         again: Callable[[], object],
     ) -> None:
         """`resolvers`: packed addresses to trust besides those that the machine is set up with. `again` is called when
-        what did not answer is to be looked at once more."""
+        it is time to read once more what did not answer."""
         self.lists = lists
         self._users = users
         self._paths = paths
-        self.problems: dict[str, int] = {}  # with lists, users, paths and names, and how often
+        self.problems: dict[str, int] = {}  # what is wrong with lists, users, paths and names → a count
         self._resolvers = resolvers
         self._look = BoundedLook()
         self._timer = SingleTimer(again)
         self._setup: _NameSetup | None = None
-        self._hosts: tuple[Stamp | None, Hosts] = (None, Hosts())  # and of which state of the file
+        self._hosts: tuple[Stamp | None, Hosts] = (None, Hosts())  # with the state of the file that was read
 
     def cancel(self) -> None:
         self._timer.cancel()
 
-    def read(self, said: Mentions) -> Facts:
-        """As they are now, for rules that mention this."""
+    def read(self, mentions: Mentions) -> Facts:
+        """Read the facts that rules with these words need, as they are now."""
         addresses = read_addresses()
         self.lists.refresh()
-        self.problems = dict(problem for name in sorted(said.lists) for problem in self._problems_of(name))
+        self.problems = dict(problem for name in sorted(mentions.lists) for problem in self._problems_of(name))
         hosts = self._read_hosts()
         if hosts.lost:
             self.problems["names of /etc/hosts not read"] = hosts.lost
-        found = {name: self.lists.find(name) for name in said.lists}
-        ways, users = self._paths.read(said), self._users.find(said.users)
+        found = {name: self.lists.find(name) for name in mentions.lists}
+        ways, users = self._paths.read(mentions), self._users.find(mentions.users)
         setup = self._find_setup()
-        told = (*_problems_of_users(said.users, users), *self._paths.problems(), *setup.services)
+        told = (*_problems_of_users(mentions.users, users), *self._paths.problems(), *setup.services)
         self.problems |= dict.fromkeys(told, 1)
         return Facts(
             own_addresses=addresses.own,
@@ -82,7 +82,7 @@ class FactSource:
 
     @property
     def name_services(self) -> tuple[str, ...]:
-        """What looks names up for programs, each with what helps; as it was read last."""
+        """Problems with services that look up names for programs, each with a remedy; as read last."""
         return self._setup.services if self._setup else ()
 
     def has_other_addresses(self, facts: Facts) -> bool:
@@ -90,7 +90,7 @@ class FactSource:
         return (addresses.own, addresses.lan) != (facts.own_addresses, facts.lan)
 
     def _read_hosts(self) -> Hosts:
-        """A file of many lines takes its time: only when it is another one."""
+        """Read the file only when it has changed: one with many lines takes long."""
         try:
             stamp = read_stamp(HOSTS)
         except OSError:
@@ -100,8 +100,10 @@ class FactSource:
         return self._hosts[1]
 
     def _find_setup(self) -> _NameSetup:
-        """As it was before, where it cannot be read in time: a file that is missing in /run (tmpfs) is looked for under
-        the folder's lock, which any user can keep. Only a start waits."""
+        """Read how names are looked up; where that takes too long what was read before holds, and only a start waits.
+
+        To look for a file that is missing in /run (tmpfs) takes the folder's lock, which any user can hold.
+        """
         if self._setup is None:
             self._setup = _read_setup()
             return self._setup
@@ -112,10 +114,10 @@ class FactSource:
             self._timer.start(AGAIN_S)
         return self._setup
 
-    def is_awaited(self, said: Mentions) -> bool:
-        """Whether a list or user is on its way, and was never there before."""
+    def is_awaited(self, mentions: Mentions) -> bool:
+        """Whether one of these lists or users is still being looked up for the first time."""
         self.lists.refresh()
-        return self.lists.is_awaited(said.lists) or self._users.is_awaited(said.users)
+        return self.lists.is_awaited(mentions.lists) or self._users.is_awaited(mentions.users)
 
     def _problems_of(self, name: str) -> Iterator[tuple[str, int]]:
         held = self.lists.held().get(name, HeldList())

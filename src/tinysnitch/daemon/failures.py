@@ -1,6 +1,6 @@
-"""What fails unforeseen, our bugs or a kernel that refuses: it is logged and counted, and the loop goes on.
+"""Logs and counts unforeseen exceptions (our bugs, or a kernel that refuses), so that the loop goes on.
 
-For want of descriptors or memory anything may fail, and that is no bug: it is told without a traceback.
+When descriptors or memory run short anything may fail. That is no bug, and is logged without a traceback.
 """
 
 import logging
@@ -11,7 +11,7 @@ from tinysnitch.core.clock import Instant
 from tinysnitch.core.errors import SHORTAGE_HINT, SnitchError, is_shortage, words_of
 from tinysnitch.kernel.clock import read_instant
 
-TRACEBACK_S = 1.0  # at most one in this time: whoever finds a way to make us fail must not fill the log
+TRACEBACK_S = 1.0  # at most one is logged in this time: a program that can make us fail must not fill the log
 BUG_HINT = "what it said before tells more; please report it"
 
 _log = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ class Failures:
         self._next_traceback_s = 0.0
 
     def attempt(self, work: Callable[..., object], *arguments: object) -> bool:
-        """Whether the work was done to its end."""
+        """Do the work; whether it raised no exception."""
         try:
             work(*arguments)
         except Exception:
@@ -34,7 +34,7 @@ class Failures:
         return True
 
     def note(self, what: str) -> None:
-        """Of the exception that is being handled."""
+        """Log and count the exception that is being handled. `what`: the work that failed."""
         self.count += 1
         now_s, error = self._clock().boot_s, sys.exception()
         self.last, self.hint = words_of(error), _hint_of(error)
@@ -47,6 +47,6 @@ class Failures:
 
 
 def _hint_of(error: BaseException | None) -> str:
-    if isinstance(error, SnitchError):  # of the kernel's side: says itself what it is
+    if isinstance(error, SnitchError):  # an adapter raised it, with a hint of its own
         return error.hint
     return SHORTAGE_HINT if is_shortage(error) else BUG_HINT

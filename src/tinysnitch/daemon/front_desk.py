@@ -1,4 +1,4 @@
-"""Answers what clients ask: the desk of the control server, over the engine and the driver."""
+"""Answers the requests of clients: the Desk of the control server, on top of engine and driver."""
 
 from collections.abc import Callable, Iterator
 from itertools import chain
@@ -34,7 +34,7 @@ from tinysnitch.protocol.messages import LEARNED_RULES, Explain, Explanation, Li
 from tinysnitch.store.history import History
 from tinysnitch.store.rules_file import RulesFile
 
-_USERS = 64
+_USERS = 64  # whose visible rules are kept
 _SUM_HINT = "a file's sum is read once a rule asks for it: `tinysnitch rules add` it, then let the program try again"
 _AWAITED_HINT = "try again in a moment, or write the uid instead of the user's name (`id -u`)"
 
@@ -60,11 +60,12 @@ class FrontDesk:
         self._counters = counters
         self._history = history
         self._budget = ChangeBudget()
-        self._seen: BoundedTable[int, tuple[int, tuple[Rule, ...]]] = BoundedTable(_USERS)  # by uid, with a generation
+        # By uid: a generation, and the rules of the file that the user may see.
+        self._visible_rules: BoundedTable[int, tuple[int, tuple[Rule, ...]]] = BoundedTable(_USERS)
         self._explainer = Explainer(driver.engine, identity.options)
 
     def status(self, right: Right) -> Status:
-        """Rules and questions are counted that the right covers. Errors quote the rules file."""
+        """Counts only rules and questions that the right covers. Errors quote the rules file: for who sees all."""
         identity, options, rules = self._identity, self._identity.options, self._engine.rules
         hits, misses = self._counters.hits_and_misses()
         clients = self._counters.clients.statistics()
@@ -98,7 +99,7 @@ class FrontDesk:
     # Rules
 
     def list_rules(self, right: Right) -> Iterator[RuleEntry]:
-        """Those of now, written out one after the other: they may be many, and verdicts wait meanwhile."""
+        """The rules in force. Each line is made as it is sent: there may be many, and verdicts must not wait."""
         rules = self._engine.rules
         lasting, temporary = self._lasting(right), self._visible(rules.temporary(), right)
         listed = (RuleEntry(format_rule(rule), RuleSource.FILE, rule.until_s) for rule in lasting)
@@ -109,14 +110,14 @@ class FrontDesk:
         return RuleEntry(format_rule(rule), source, rule.until_s, self._engine.rules.find_pid(rule))
 
     def _lasting(self, right: Right) -> tuple[Rule, ...]:
-        """Those of the file. They may be many: for whoever sees some they are looked for once, until rules change."""
+        """The visible rules of the file. There may be many rules, so what a user sees is kept until they change."""
         rules = self._engine.rules
         if right.sees_all:
             return rules.from_file()
-        generation, found = self._seen.find(right.uid) or (None, ())
+        generation, found = self._visible_rules.find(right.uid) or (None, ())
         if generation != rules.generation:
             found = self._visible(rules.from_file(), right)
-            self._seen.put(right.uid, (rules.generation, found))
+            self._visible_rules.put(right.uid, (rules.generation, found))
         return found
 
     def _visible(self, rules: tuple[Rule, ...], right: Right) -> tuple[Rule, ...]:
@@ -125,7 +126,7 @@ class FrontDesk:
         return tuple(rule for rule in rules if may_see_rule(rule, right, self._engine.rules))
 
     def list_lists(self, right: Right) -> list[ListEntry]:
-        return list_entries(self._loader.lists, self._engine.rules) if right.sees_all else []  # no own rule has one
+        return list_entries(self._loader.lists, self._engine.rules) if right.sees_all else []  # users' rules name none
 
     def add_rule(self, line: str, right: Right) -> str:
         rule = parse_rule(line)
@@ -154,7 +155,7 @@ class FrontDesk:
         return wanted
 
     def _check_change(self, rule: Rule, right: Right, check: Callable[[Rule, Right, ActiveRules], None]) -> None:
-        """Whoever sees but their own may change no other rule, and not all the time. Raises SnitchError."""
+        """Raise SnitchError when a user with the right for their own processes may not make this change now."""
         if not right.sees_all:
             self._budget.spend(right.uid, read_instant().boot_s)
             self._learn_words(rule, right)
@@ -165,15 +166,15 @@ class FrontDesk:
         if self._loader.errors and rule in self._engine.rules.from_file():
             problem = f"the rule {line!r} is in force, but not in the file as it is now, which has errors"
             return SnitchError(problem, "once the file is mended, the rules in it are those that hold")
-        # Of a line that is pasted the shell takes the quotes, and `'-'` or `'lan'` then means something else.
+        # The shell removes the quotes of a pasted line, and without them `'-'` or `'lan'` means another thing.
         hint = "`tinysnitch rules` lists them; one with quotes in it must stand in quotes as a whole"
         return SnitchError(f"there is no rule {line!r}", hint)
 
     def _learn_words(self, rule: Rule, right: Right) -> None:
-        """What a rule's path leads to, and who its user is, must be known before it is judged or in force.
+        """Have the facts know where the rule's path leads and who its user is, before it is checked or added.
 
-        Not of one that will be neither: the log would tell of a list of a rule that nobody has. Raises SnitchError
-        where that takes longer than verdicts may wait.
+        A rule that will be refused anyway is left out: the log would tell of problems with its list, which no rule has.
+        Raises SnitchError when the look-up takes longer than verdicts may wait.
         """
         if right.sees_all or not find_excess(rule):
             if self._loader.is_awaited(rule):
@@ -181,7 +182,7 @@ class FrontDesk:
             self._driver.feed(*self._loader.read_facts((*self._engine.rules, rule)))
 
     def _reload(self, right: Right) -> None:
-        """Whoever changes a file that does not load must not believe that the change is in force."""
+        """Load the changed file. Raises SnitchError when the change is not in force, since the file does not load."""
         self._reloader.reload_rules()
         if self._reloader.is_behind:
             problem = "the file is changed, but could not be loaded, and the old rules hold"
@@ -218,7 +219,7 @@ class FrontDesk:
         return lines[0]
 
     def _check_open(self, prompt_id: int, right: Right) -> None:
-        """A question that the right does not cover is like one that never was."""
+        """Raise SnitchError when the question is not open. One that the right does not cover looks the same."""
         prompts = self._engine.prompts
         prompt, closed = prompts.find(prompt_id), prompts.find_closed(prompt_id)
         if prompt and right.covers(prompt.question.uid):
@@ -227,7 +228,8 @@ class FrontDesk:
         raise SnitchError(f"question {prompt_id} is not open{why}", "`tinysnitch asks` lists what is open")
 
     def _permitted(self, prompt_id: int, choice: Choice, right: Right) -> Choice:
-        """Whoever decides for their own processes alone makes rules for these alone. Raises SnitchError."""
+        """The choice as this client may make it: with the right for one's own processes, a rule for that user alone.
+        Raises SnitchError when the rule that it makes is not permitted."""
         prompt = self._engine.prompts.find(prompt_id)
         if right.sees_all or prompt is None:
             return choice

@@ -1,8 +1,9 @@
-"""What comes in great numbers: the history keeps the first ones, then one in a while. The log has every one.
+"""Limits how many records of a kind the history keeps: the first ones, then one in a while. The log has all of them.
 
-Any remote can send as many packets as it likes, in the name of as many machines, to ports that are open or closed; and
-a program can try as many connections when no more questions find room, or where it is allowed to: 127.0.0.0/8 has
-millions of addresses. Kept each, they would push all else out, and what the program did before.
+A remote can send any number of packets, from as many forged addresses as it likes, to open or closed ports. A program
+can try any number of connections when there is no room for more questions, or where it is allowed to: 127.0.0.0/8 has
+millions of addresses. If the history kept them all, they would push out everything else, such as what the program did
+before.
 """
 
 from collections import Counter
@@ -16,16 +17,16 @@ from tinysnitch.core.user_share import share_of
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.daemon.pace import Pace
 
-_CAPACITY = 256
+_CAPACITY = 256  # shares that are remembered: the common ones, and those of users
 
 
 class Share(Enum):
-    """What comes in great numbers: how many are kept at once, and how many seconds each further one takes."""
+    """Kinds of records that may be too many: how many are kept at once, and one more in how many seconds."""
 
-    CLOSED_PORTS = "packets to ports that no program listens on", 100, 10.0  # a program tries a service that is not up
-    VISITORS = "refused visitors", 1000, 1.0  # of ports that a program listens on
+    CLOSED_PORTS = "packets to ports that no program listens on", 100, 10.0  # a client retries while a service is down
+    VISITORS = "refused visitors", 1000, 1.0  # to ports that a program listens on
     TURNED_AWAY = "questions turned away", 1000, 1.0
-    USER = "connections of who has too many", 20_000, 0.5  # each but root has one: a tenth of the history
+    USER = "connections of users who have too many", 20_000, 0.5  # for each user but root: a tenth of the history
 
     def __init__(self, what: str, burst: int, each_s: float) -> None:
         self.what = what
@@ -39,7 +40,7 @@ class HistoryBudget:
         self._paces: BoundedTable[tuple[Share, int], Pace] = BoundedTable(_CAPACITY)
 
     def has_room(self, record: Record, now_s: float) -> bool:
-        """Whether the history keeps it, which takes the room. `now_s`: boot-time seconds."""
+        """Whether the history keeps this record; if so it is counted. `now_s`: boot-time seconds."""
         found = _find_share(record)
         if found is None:
             return True
@@ -52,7 +53,7 @@ class HistoryBudget:
 
 
 def _find_share(record: Record) -> tuple[Share, int] | None:
-    """Which share a record takes of, and whose that is; 0: everybody's."""
+    """Which share a record counts for, and the user whose share that is (0: of all together); None: it is kept."""
     if not isinstance(record, ConnectionDecided | NameSaid):
         return None
     share = _find_common_share(record) if isinstance(record, ConnectionDecided) else None

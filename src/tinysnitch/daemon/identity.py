@@ -1,4 +1,4 @@
-"""What a daemon is, from its start to its end: for `status` and for the ready line."""
+"""What does not change about a daemon while it runs: for `status` and for the ready line."""
 
 import msgspec
 

@@ -1,4 +1,4 @@
-"""The names of one daemon's things, so that daemons of several namespaces, and `tinysnitch run`, do not meet."""
+"""Names the chains, pins, queues and cgroup of a daemon: other namespaces and `tinysnitch run` have other ones."""
 
 import os
 from pathlib import Path
@@ -10,26 +10,26 @@ from tinysnitch.kernel.bpffs import MOUNT_POINT
 from tinysnitch.kernel.nfqueue import Queue, QueueTaken
 
 QUEUE = 29810  # "ts" in ASCII is 29811
-_NUMBERS = 3  # of each daemon: connections, names, and the claim
-_RUNS = 10_000  # have numbers of their own; a queue's has 16 bits
+_NUMBERS = 3  # queues of each daemon: connections, DNS messages, and the claim
+_RUNS = 10_000  # so many `tinysnitch run` have queues of their own; a queue's number has 16 bits
 
 
 class Instance(msgspec.Struct, frozen=True):
     label: str  # of chains and cgroups
     pins: Path
-    queues: tuple[int, int]  # connections, names
-    claim: int  # a queue that no rule leads to
+    queues: tuple[int, int]  # connections, DNS messages
+    claim: int  # the number of a queue that no netfilter rule uses: see `claim`
 
 
 def name_instance(netns_cookie: int, is_scoped: bool) -> Instance:
-    """One daemon judges a namespace as a whole; any number judge one command each beside it."""
+    """One daemon judges the whole namespace; beside it, any number may judge one command each (`is_scoped`)."""
     if not is_scoped:
         return _name("TINYSNITCH", f"tinysnitch-{netns_cookie:x}", QUEUE)
     return name_run(netns_cookie, os.getpid())
 
 
 def name_run(netns_cookie: int, pid: int) -> Instance:
-    """Of the daemon with this process number, which judges one command."""
+    """The names of the daemon with this pid, which judges one command."""
     return _name(f"TS-RUN-{pid}", f"tinysnitch-{netns_cookie:x}-run-{pid}", QUEUE + _NUMBERS * (1 + pid % _RUNS))
 
 
@@ -38,10 +38,10 @@ def _name(label: str, pins: str, first_queue: int) -> Instance:
 
 
 def claim(instance: Instance) -> Queue:
-    """Make sure that this is the only one, until it is closed. Raises SnitchError when it is not.
+    """Make sure that no other daemon of this name runs, until the queue is closed. Raises SnitchError when one does.
 
-    The kernel gives a queue of a network namespace to one reader, and only with CAP_NET_ADMIN: nobody without it can
-    keep the firewall from its start, as with a socket's name or a lock on a file that all may open.
+    The kernel gives a queue of a network namespace to one reader, and only with CAP_NET_ADMIN. The name of a socket, or
+    the lock of a file that all may open, could be taken by any user to keep the firewall from starting.
     """
     try:
         return Queue(instance.claim)

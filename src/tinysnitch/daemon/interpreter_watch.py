@@ -1,7 +1,7 @@
-"""Tells when the Python that runs the daemon is gone, as an upgrade of the distribution may leave it.
+"""Tells when the Python that runs the daemon is gone, as after an upgrade of the distribution.
 
-While it runs all is well; but what cannot be executed closes nothing at the next boot (packaging/tinysnitch-closed is
-for that).
+The running daemon works on, but it could not start again: the next boot would have no firewall, unless
+packaging/tinysnitch-closed closes it.
 """
 
 import asyncio
@@ -13,12 +13,12 @@ from tinysnitch.daemon.follow import follow
 from tinysnitch.store.file_watch import watch_ways
 
 GONE = "the Python that tinysnitchd runs by is gone: it could not start again"
-HINT = "run `make install` and restart tinysnitchd before the next boot, or that has no firewall"
+HINT = "run `make install` and restart tinysnitchd before the next boot, which has no firewall otherwise"
 
 
 class InterpreterWatch:
     def __init__(self, executable: str, tell: Callable[[], object]) -> None:
-        """`executable`: by which the daemon was started; it may be a link. `tell` is called once it is gone."""
+        """`executable`: the Python that the daemon was started with, maybe a link. `tell` is called when it is gone."""
         self._executable = executable
         self._file = os.path.realpath(executable)
         self._tell = tell
@@ -34,7 +34,8 @@ class InterpreterWatch:
             self._task.cancel()
 
     def _look(self) -> None:
-        """Another build at the same path is none: within one minor version nothing has to be set up anew."""
+        """See whether the path still leads to the same place. Another build there is fine: within one minor version of
+        Python the installed packages go on working."""
         was_gone = self.is_gone
         self.is_gone = os.path.realpath(self._executable) != self._file or not os.path.exists(self._file)
         if self.is_gone and not was_gone:

@@ -1,7 +1,7 @@
 """tinysnitch-iptables-add and -remove: the netfilter rules alone, to be loaded at boot before any daemon.
 
-Without a daemon nobody reads the queue: what is unknown is dropped, from the first moment on. A daemon that starts
-puts its own rules, with the kernel's cached verdicts, into the same chains in one transaction.
+While no daemon reads the queue, every new connection is dropped. A daemon that starts puts its own rules, which also
+use the BPF programs, into the same chains in one transaction.
 """
 
 import os
@@ -74,7 +74,8 @@ def iptables_remove() -> None:
 
 
 def _remove_pins(instance: Instance) -> bool:
-    """Denials hold inside connect(), too. False: they are a living daemon's, which would judge without them."""
+    """Remove what a dead daemon pinned, since its cached denials would go on inside connect(). False: a living daemon
+    uses the pins, and they stay."""
     with suppress(SnitchError), closing(claim(instance)):
         remove_all_pins(instance.pins)
         return True

@@ -1,4 +1,4 @@
-"""What the daemon of a `tinysnitch run` leaves when it is killed: nobody adopts it, so it is taken away."""
+"""Removes what the daemon of a `tinysnitch run` leaves when it is killed: no later daemon would adopt it."""
 
 from tinysnitch.daemon.instance import name_run
 from tinysnitch.kernel.bpf_pins import remove_all_pins
@@ -8,7 +8,7 @@ from tinysnitch.kernel.netns import read_netns_cookie
 
 
 def remove_leftovers(pid: int) -> None:
-    """The command's processes end first: nothing of it runs unjudged. Right also when there is nothing."""
+    """End the command's processes first, so that none of them runs unjudged. Does nothing when nothing is left."""
     instance = name_run(read_netns_cookie(), pid)
     remove_cgroup(find_cgroup_mount() / instance.label.lower())
     Netfilter(instance.label, instance.queues, program_path=None).remove()

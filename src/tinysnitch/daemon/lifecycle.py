@@ -1,9 +1,9 @@
 """From nothing to a firewall and back: each step registers its undo before it is done.
 
-The order: claim the namespace and the state folder, the kernel's programs and what ran before, the queues, the control
-socket, and the netfilter rules last; taken away from the last to the first. A start that fails leaves everything as it
-was found: gone when it was not there, in force when an earlier daemon left it. One that is stopped leaves nothing; one
-that fails later is as one that was killed.
+The order: claim the namespace and the state folder, load the BPF programs and tell them what runs already, open the
+queues and the control socket, and add the netfilter rules last. The end undoes this from the last step to the first. A
+start that fails leaves everything as it was: nothing of ours, or in force what an earlier daemon left. A start that is
+stopped by a signal leaves nothing. A daemon that fails later leaves what a killed one would.
 """
 
 import asyncio
@@ -55,19 +55,19 @@ from tinysnitch.store.rules_file import RulesFile
 from tinysnitch.store.state_lock import StateLock
 from tinysnitch.store.text_file import is_open_to_others
 
-TURN_S = 0.0001  # of each thread, while two of them have work
+TURN_S = 0.0001  # how long a thread keeps the GIL while two of them have work
 OBSERVING = "observing: what no rule decides is allowed and recorded"
 
 _log = logging.getLogger(__name__)
 
 
 async def run_daemon(options: Options) -> None:
-    """Until it is stopped. Raises SnitchError when it cannot start."""
+    """Run until a signal stops it. Raises SnitchError when it cannot start."""
     check_boot_clock()
     check_lists()
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # asyncio's own would wait for a name service that hangs
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # asyncio.run()'s handler would wait for a name service that hangs
     stop = Stop()
-    # Its default is to end us; once the rules are loaded it has them read again.
+    # By default SIGHUP would end us. Once the rules are loaded it makes us read them again.
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, lambda: None)
     async with AsyncExitStack() as undo:
         undo.callback(stop.block_further)
@@ -78,11 +78,12 @@ async def run_daemon(options: Options) -> None:
 
 
 @contextmanager
-def begun(work: Callable[[], object]) -> Iterator[None]:
-    """Do the work beside what is done inside; for want of a thread not at all. Its errors are for whoever repeats it.
+def meanwhile(work: Callable[[], object]) -> Iterator[None]:
+    """Do the work in a thread while the `with` block runs; not at all when there can be no thread.
 
-    In a thread: 100 000 rules are parsed in 0.3 s, while the kernel looks through our programs. Each of the many calls
-    of libbpf lets go of the GIL, and would wait 5 ms to get it back (sys.setswitchinterval()): 0.15 s in all.
+    Its SnitchErrors are ignored: whoever does the same work later gets them. This saves time: 100 000 rules are parsed
+    in 0.3 s while the kernel verifies our BPF programs. Each of libbpf's many calls releases the GIL, and would wait
+    5 ms to get it back (sys.setswitchinterval()), 0.15 s in all: hence TURN_S.
     """
 
     def attempt() -> None:
@@ -102,7 +103,7 @@ def begun(work: Callable[[], object]) -> Iterator[None]:
 
 
 class SetUp:
-    """Builds the daemon step by step. Attributes exist once their step is done."""
+    """Builds the daemon step by step. An attribute exists once its step is done."""
 
     parts: Assembly
 
@@ -118,7 +119,7 @@ class SetUp:
         self._rules_file = RulesFile(options.rules, BoundedWriter().do)
         self._arguments_file = KeptArguments(options.state_dir / "arguments")
         self._permissions = Permissions(options.users, options.admins)
-        # A service may well use `tinysnitch run`, and is ready when it says so itself.
+        # A service may use `tinysnitch run`; then it is the service itself that tells systemd when it is ready.
         self._notice = None if options.is_scoped else ServiceNotice(os.environ)
         if self._notice:
             undo.callback(self._notice.close)
@@ -130,20 +131,20 @@ class SetUp:
         self._claim(instance)
         cgroup = self._choose_cgroup(instance)
         self._prepare_rules_file()
-        with begun(self._rules_file.read):
+        with meanwhile(self._rules_file.read):
             programs, problem = self._load_programs(instance, cgroup)
         scope = path_in_hierarchy(cgroup) if self._options.is_scoped else None
         netfilter = Netfilter(instance.label, instance.queues, programs.program_path if programs else None, scope)
         identity = self._identify(instance, cgroup, problem)
         await self._start_parts(identity, programs)
         notes = None if self._options.is_scoped else self._watch_packet_sockets(programs)
-        await self._start_prompt()  # before the first step that changes what an earlier daemon left
+        await self._start_prompt()  # may fail, so before the steps that change what an earlier daemon left
         self._stop.end_start()
         self._enforce(netfilter)
         self._watch_machine(is_bpf=programs is not None)
         if programs:
             programs.remove_stale()
-        else:  # denials of an earlier daemon would hold on inside connect()
+        else:  # an earlier daemon's cached denials would go on inside connect()
             remove_all_pins(instance.pins)
         self._settle(identity, notes)
 
@@ -164,26 +165,26 @@ class SetUp:
             permissions=self._permissions,
             error_log=self._error_log,
         )
-        if programs and not self._options.is_scoped:  # while the queues are open: what comes meanwhile waits
+        if programs and not self._options.is_scoped:  # done while the queues are open, so that packets wait meanwhile
             self._undo.callback(keep_arguments, programs, self._arguments_file)
         await self.parts.start()
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.parts.reloader.reload_rules)
 
     def _enforce(self, netfilter: Netfilter) -> None:
         self._add_rules(netfilter)
-        if not self._options.is_scoped:  # what one command leaves running is ended with it
-            self._undo.callback(self._take_away, self._refuse_waiting)
+        if not self._options.is_scoped:  # with one command's firewall all its processes are ended
+            self._undo.callback(self._remove_unless_kept, self._refuse_waiting)
         self._guard(netfilter)
 
     def _watch_machine(self, *, is_bpf: bool) -> None:
-        if not self._options.is_scoped:  # at a boot nobody starts what judges one command
+        if not self._options.is_scoped:  # a daemon for one command is not started at boot
             self._watch_interpreter()
             self._tell_of_hidden(is_bpf=is_bpf)
         self._tell_of_name_services()
 
     def _settle(self, identity: Identity, notes: PacketSocketNotes | None) -> None:
-        gc.freeze()  # what is loaded by now stays; a collection that walked over it would hold verdicts up
-        give_back_memory()  # most of all the types of the kernel (BTF), read for each program that was loaded
+        gc.freeze()  # what is loaded by now stays, and each collection that walked over it would hold up verdicts
+        give_back_memory()  # mostly of the kernel's types (BTF), which libbpf read to load the programs
         self._say_ready(identity)
         if notes:
             notes.start()
@@ -193,7 +194,7 @@ class SetUp:
 
     def _prepare_rules_file(self) -> None:
         path = self._rules_file.path
-        if self._options.is_scoped:  # what judges one command leaves the rest of the machine as it is
+        if self._options.is_scoped:  # for one command no file of the machine is made
             self._rules_file.hold_starter()
         elif self._rules_file.ensure_exists():
             _log.warning("%s was not there: made with a starter set of rules", path)
@@ -220,48 +221,51 @@ class SetUp:
         return make_cgroup(cgroup.name)
 
     def _open_early(self, left: Netfilter, pins: Path) -> None:
-        """A daemon that is stopped while it starts has failed at nothing: what closed the machine for it goes, too."""
+        """If we are stopped while we start, remove the netfilter rules and pins that were there before: a stop is no
+        failure, and opens the machine."""
         if self._stop.has_come and not self._is_ready and not self._keeps:
             left.remove()
             remove_all_pins(pins)
 
     @cached_property
     def _keeps(self) -> bool:
-        """Asked by each step of the end: another signal that comes meanwhile finds half of it done.
+        """Whether enforcement stays after our end.
 
-        Who ends unasked has failed, and leaves all as one that was killed does.
+        Cached, since each step of the end asks: another signal in the middle must not change the answer. A daemon that
+        ends without a signal has failed, and leaves enforcement in place as a killed one does.
         """
-        is_followed = self._stop.is_hand_over and not self._options.is_scoped  # nobody takes over from one command's
+        is_followed = self._stop.is_hand_over and not self._options.is_scoped  # one command's daemon has no successor
         has_failed = self._is_ready and not self._stop.has_come
         return self._options.on_exit is OnExit.KEEP or is_followed or has_failed
 
-    def _take_away(self, remove: Callable[[], None]) -> None:
-        """At the end: what the options and the signal say. After a failed start: what was not there before."""
+    def _remove_unless_kept(self, remove: Callable[[], None]) -> None:
+        """Undo a step, unless enforcement is to stay, or, if the start failed, was there before."""
         is_kept = self._keeps if self._is_ready else self._was_there
         if not is_kept:
             remove()
 
     def _refuse_waiting(self) -> None:
-        """Whoever is held would try again when the rules are gone, and get through unasked."""
+        """Refuse the packets that are held. If they were dropped, they would be sent again, and pass without rules."""
         self.parts.driver.feed(FirewallEnds())
 
     def _take_programs_away(self, programs: BpfPrograms) -> None:
-        """A failed start takes its own alone: beside them may be those of an earlier daemon, for another --cgroup."""
+        """After a failed start, remove only what this start made: an earlier daemon's programs, for another --cgroup
+        perhaps, may be beside them."""
         if self._is_ready:
-            self._take_away(programs.remove)
+            self._remove_unless_kept(programs.remove)
         else:
             programs.withdraw()
 
     # The kernel's side
 
     def _load_programs(self, instance: Instance, cgroup: Path) -> tuple[BpfPrograms | None, str]:
-        """The programs, or why there are none: then the degraded mode has to do."""
+        """Load the BPF programs. Returns them, or None and the reason for the degraded mode."""
         if not self._options.is_bpf_wanted:
             return None, "switched off"
         try:
             check_match("bpf")
             if mount_bpffs():
-                self._undo.callback(self._take_away, unmount_bpffs)
+                self._undo.callback(self._remove_unless_kept, unmount_bpffs)
             programs = BpfPrograms.load(instance.pins, cgroup, read_netns_cookie(), self._options.is_scoped)
         except SnitchError as error:
             because = "; ".join(dict.fromkeys((str(error), *find_missing())))
@@ -270,7 +274,7 @@ class SetUp:
         self._undo.callback(programs.close)
         self._undo.callback(self._take_programs_away, programs)
         with SocketDiag() as sockets:
-            # One command has none yet: those there are, and what comes in to them, are of others.
+            # The command has no sockets yet: those of this moment belong to other processes.
             if self._options.is_scoped:
                 seed(programs, None)
             else:
@@ -279,20 +283,21 @@ class SetUp:
         return programs, ""
 
     def _tell_of_hidden(self, *, is_bpf: bool) -> None:
-        """For what the kernel noted of a process is looked up in /proc once more, where its socket may be another's."""
+        """Warn when /proc hides processes from us: that is where we look for who holds a socket that was passed on."""
         hidden = "; ".join(find_hidden(is_bpf=is_bpf))
         if hidden:
-            unknown = "what comes in, and what ran before, may be of unknown programs"
+            unknown = "inbound connections, and programs that ran already, may be judged as unknown"
             _log.warning("%s: %s", unknown, hidden)
 
     def _tell_of_name_services(self) -> None:
-        """They are in the log as well, which nobody reads of one command's firewall, or which may go elsewhere."""
+        """Tell of problems with name services on standard error. They are in the log too, but nobody reads that of one
+        command's firewall, and others may send it elsewhere."""
         if not os.path.sameopenfile(1, 2):
             for told in self.parts.fact_source.name_services:
                 _log.warning("%s", told)
 
     def _add_rules(self, netfilter: Netfilter) -> None:
-        self._undo.callback(self._take_away, partial(self._remove_rules, netfilter))
+        self._undo.callback(self._remove_unless_kept, partial(self._remove_rules, netfilter))
         netfilter.add()
         if netfilter.lacks_security():
             _log.warning("no security table in this kernel: a netfilter rule of others may accept what is denied")
@@ -301,7 +306,7 @@ class SetUp:
         try:
             netfilter.remove()
         except SnitchError as error:
-            # What stays of one command's firewall is taken away by `tinysnitch run`.
+            # If they are one command's, `tinysnitch run` removes them.
             later = "" if self._options.is_scoped else "; `tinysnitch-iptables-remove` takes them away"
             raise SnitchError(f"the netfilter rules stay: {error}", error.hint + later) from None
 

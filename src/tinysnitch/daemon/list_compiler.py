@@ -1,4 +1,4 @@
-"""Compiles long lists in processes of their own, one after the other, while the loop goes on."""
+"""Compiles each long list in a process of its own, one list at a time, while the loop goes on."""
 
 import asyncio
 import logging
@@ -22,7 +22,7 @@ class ListCompiler:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def begin(self, source: Path, target: Path, done: Callable[[str], None]) -> None:
-        """Compile the source into the target; `done` gets what went wrong, "" when nothing did."""
+        """Compile the source into the target, later. `done` is called with the problem, or "" when there was none."""
         work = self._compile(source.absolute(), target.absolute(), done)
         task = asyncio.create_task(work)
         self._tasks.add(task)
@@ -32,13 +32,14 @@ class ListCompiler:
         async with self._turn:
             try:
                 problem = await self._run(source, target)
-            except Exception as error:  # our bug; but rules that name the list wait for it
+            except Exception as error:  # our bug; `done` is called all the same, since rules wait for the list
                 _log.exception("failed: to compile %s", source)
                 problem = f"{source}: reading it failed: {error}"
         done(problem)
 
     async def _run(self, source: Path, target: Path) -> str:
-        """What it says goes to a file: of a pipe that the loop cannot watch (epoll_ctl(2)) we would hear no end."""
+        """Run the process; returns the problem, or "". Its standard error is a file and not a pipe: if the loop could
+        not watch a pipe (epoll_ctl(2)) we would never learn of its end."""
         command = [sys.executable, "-I", "-m", _MODULE, str(source), str(target)]
         with ExitStack() as stack:
             try:
@@ -54,7 +55,7 @@ class ListCompiler:
             return await self._wait(process, source) or _find_problem(process, source, said)
 
     async def _wait(self, process: asyncio.subprocess.Process, source: Path) -> str:
-        """Until it has ended, but not for ever."""
+        """Wait for its end, or kill it after the limit. Returns the problem, or ""."""
         try:
             async with asyncio.timeout(self._limit_s):
                 await process.wait()

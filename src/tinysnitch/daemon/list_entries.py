@@ -1,4 +1,4 @@
-"""What clients are told of the lists: those of the folder, and those that rules name and that are not there."""
+"""What clients are told about lists: those in the folder, and those that rules name but that do not exist."""
 
 from collections import Counter
 from collections.abc import Iterable

@@ -1,12 +1,13 @@
-"""The lists of a folder, each as it is now, or as it was until it is read again.
+"""The lists of a folder. Each list stays as it was last read until its new state has been read.
 
 1. A short list is read at once. A long one is compiled into the cache by a process of its own, and mapped from there;
-   while nothing changed, the next daemon of the same build only maps it.
-2. What cannot be read leaves what was read before, and is tried again later: for want of processes, descriptors or
-   room no change of the file would tell when that is over. A file that is gone is a list that is gone.
+   while its file is unchanged, the next daemon of the same build only maps it.
+2. When a list cannot be read, what was read before stays, and it is tried again later: if processes, descriptors or
+   room are short, no change of the file would tell when that is over. When its file is removed the list is removed.
 3. Lists that no rule names are loaded too, so that a rule that names one holds at once.
 """
 
+import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -14,14 +15,15 @@ from typing import Protocol
 
 import msgspec
 
+from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.raw_text import MAX_BYTES
 from tinysnitch.core.remote_text import is_list_name
 from tinysnitch.daemon.bounded_look import BoundedLook
 from tinysnitch.store.compiled_list import CompiledList, compile_list, map_compiled
 from tinysnitch.store.file_stamp import Stamp, read_stamp
 
-AGAIN_S = 60.0  # how often lists are tried that could not be read
-SHORT_BYTES = 256 << 10  # 10 000 names in 20 ms
+AGAIN_S = 60.0  # how soon lists that could not be read are tried again
+SHORT_BYTES = 256 << 10  # 10 000 names, read in 20 ms
 
 
 class Compiler(Protocol):
@@ -47,10 +49,11 @@ class ListLoader:
         *,
         failed: Callable[[float], None] = lambda _delay_s: None,
     ) -> None:
-        """`changed` is called when a long list was loaded, or could not be.
-
-        `failed`: with the seconds after which to call `try_again`.
-        """
+        """`changed` is called when a long list was loaded, or could not be. `failed` is called with the number of
+        seconds after which to call `try_again`. Raises SnitchError when the cache is the folder of the lists."""
+        if os.path.realpath(folder) == os.path.realpath(cache):  # a compiled list would replace its source
+            hint = "name another folder with --lists or --state-dir"
+            raise SnitchError(f"{folder} is where this daemon keeps compiled lists", hint)
         self.folder = folder
         self._cache = cache
         self._compiler = compiler
@@ -58,10 +61,10 @@ class ListLoader:
         self._failed = failed
         self._look = BoundedLook()
         self._held: dict[str, HeldList] = {}
-        self._is_silent = False  # the folder did not tell its names in time
+        self._is_silent = False  # the folder could not be listed in time
 
     def refresh(self) -> None:
-        """Look at every file again, and load those that changed."""
+        """Look at every file, and load those that changed."""
         try:
             self._is_silent, names = False, self._look.do(self._find_names)
         except OSError as error:
@@ -75,7 +78,7 @@ class ListLoader:
             self._look_at(name, self._held.setdefault(name, HeldList()))
 
     def try_again(self) -> None:
-        """Look again at all that could not be read."""
+        """Have the lists that could not be read be read again."""
         for held in self._held.values():
             if held.problem and not held.is_loading:
                 held.tried = None
@@ -89,19 +92,19 @@ class ListLoader:
         return held.compiled if held else None
 
     def is_awaited(self, names: Iterable[str]) -> bool:
-        """Whether one of these is loading and was never there before, or may be there."""
+        """Whether one of these lists is loaded for the first time, or may be in a folder that does not answer."""
         found = map(self._held.get, names)
         return any(held.is_loading and held.compiled is None if held else self._is_silent for held in found)
 
     def _find_names(self) -> set[str]:
-        """OSError: the folder cannot be read now; one that is not there has no lists."""
+        """The names of the lists; none when there is no folder. Raises OSError when it cannot be read."""
         try:
             return {path.name for path in self.folder.iterdir() if is_list_name(path.name) and path.is_file()}
         except (FileNotFoundError, NotADirectoryError):
             return set()
 
     def _remove_unused(self, names: set[str]) -> None:
-        """From the cache; what is being written there has a dot in front."""
+        """Remove other lists from the cache, but no file that is being written there: its name begins with a dot."""
         is_writing = any(held.is_loading for held in self._held.values())
         with suppress(OSError):
             for path in self._cache.iterdir():
@@ -140,14 +143,14 @@ class ListLoader:
         self._compiler.begin(path, self._cache / path.name, lambda problem: self._loaded(path.name, held, problem))
 
     def _loaded(self, name: str, held: HeldList, problem: str) -> None:
-        """What an earlier daemon compiled is better than nothing where the file cannot be compiled now."""
+        """Map what was compiled. Where that failed, and nothing is held, what an earlier daemon compiled has to do."""
         held.is_loading = False
         held.problem = ""
         compiled = None if problem and held.compiled else map_compiled(self._cache / name)
         held.compiled = compiled or held.compiled
         if compiled and not problem:
             held.tried = compiled.summary.stamp
-        else:  # for want of a descriptor, perhaps, it cannot be mapped: to take it for absent would deny nothing
+        else:  # perhaps it cannot be mapped for want of a descriptor: it is tried again, so that its rules match
             self._fail(held, problem or f"{self._cache / name}: it was compiled, and cannot be read")
         self._changed()
 
@@ -158,7 +161,7 @@ class ListLoader:
             self._fail(held, str(error.strerror))
 
     def _fail_all(self, problem: str) -> None:
-        """What was read goes on to hold: a rule that denies a list would deny nothing otherwise."""
+        """Note the problem with every list. What was read stays: otherwise `deny @LIST` would deny nothing."""
         for held in self._held.values():
             held.problem = problem
         self._failed(AGAIN_S)

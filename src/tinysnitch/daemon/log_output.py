@@ -1,8 +1,9 @@
-"""The log on standard output: whole lines, never waiting for a reader, what is lost is counted. Standard error alike.
+"""Writes whole lines to standard output or standard error, never waits for a reader, and counts what is lost.
 
-The file is opened anew through /proc/self/fd (proc(5)), so that O_NONBLOCK is ours alone: set on a shared terminal it
-would follow the user's shell. A socket cannot be opened that way; there the flag is set on the descriptor itself, and
-taken back at the end. A regular file keeps nobody waiting, and others write at the offset that they share with us.
+The file is opened again through /proc/self/fd (proc(5)), so that only our descriptor has O_NONBLOCK: on a descriptor
+shared with the user's shell the flag would change the shell's as well. A socket cannot be opened that way: the flag is
+set on the descriptor itself, and removed at the end. A regular file is not opened again: writing to it never waits, and
+other processes share the offset of our descriptor.
 """
 
 import asyncio
@@ -13,13 +14,13 @@ import time
 from contextlib import suppress
 
 MAX_PENDING = 8 << 20  # bytes that wait for a slow reader: about 15 000 lines
-CLOSE_S = 1.0  # for a reader to take what waits at the end
+CLOSE_S = 1.0  # how long a reader may take for the rest at the end
 _FLAGS = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY
 
 
 class LogOutput:
     def __init__(self, descriptor: int) -> None:
-        self._was_blocking = False  # a flag that is to be taken back
+        self._was_blocking = False  # O_NONBLOCK is ours, and to be removed at the end
         try:
             is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
             self._fd = os.dup(descriptor) if is_file else os.open(f"/proc/self/fd/{descriptor}", _FLAGS)
@@ -29,12 +30,12 @@ class LogOutput:
             os.set_blocking(self._fd, False)
         self._pending = bytearray()
         self._is_waiting = False
-        self._ends_line = True  # the last byte that was sent
+        self._ends_line = True  # whether the last byte sent was the end of a line
         self.lost = 0  # lines
-        self.failure: OSError | None = None  # of the last lines that could not be written at all
+        self.failure: OSError | None = None  # why lines could not be written, when that happened last
 
     def write(self, line: bytes) -> None:
-        """Take a line, without its newline; `flush` sends it."""
+        """Queue a line (given without its newline); `flush` sends it."""
         if len(self._pending) + len(line) >= MAX_PENDING:
             self.lost += 1
             return
@@ -43,18 +44,18 @@ class LogOutput:
         self._pending += line + b"\n"
 
     def flush(self) -> None:
-        """Send what the reader takes now; the rest goes when it takes more."""
+        """Send what the reader takes now; the rest is sent when it takes more."""
         if not self._pending:
             return
-        self._continue()  # waiting or not: in a flood the loop comes around once for many batches
+        self._continue()  # even if the loop watches already: in a flood there are many batches to one turn of the loop
         if self._pending and not self._is_waiting:
-            # A regular file on a full disk never becomes ready (epoll_ctl(2): EPERM): the next flush tries again.
-            with suppress(PermissionError):
+            # epoll_ctl(2): EPERM for a regular file (on a full disk), or no room. The next flush tries again.
+            with suppress(OSError):
                 asyncio.get_running_loop().add_writer(self._fd, self._continue)
                 self._is_waiting = True
 
     def close(self) -> None:
-        """Give a slow reader a last chance, then let go: what it has not taken is lost."""
+        """Give a slow reader CLOSE_S for the rest, then close: what it has not taken is lost."""
         self._stop_waiting()
         self._send_rest()
         self._lose_rest()
@@ -63,7 +64,7 @@ class LogOutput:
         os.close(self._fd)
 
     def _send_rest(self) -> None:
-        """What one write cannot take, of a crowd that is refused at the end say, would be cut off in a line."""
+        """Write until nothing is left: a single write may not take it all, and would end in the middle of a line."""
         deadline_s = time.monotonic() + CLOSE_S
         writable = select.poll()
         writable.register(self._fd, select.POLLOUT)
@@ -80,7 +81,7 @@ class LogOutput:
             size = os.write(self._fd, self._pending)
         except BlockingIOError:
             return
-        except OSError as error:  # the reader is gone for good: a log that nobody reads stops no firewall
+        except OSError as error:  # the reader is gone for good, or the disk is full: that must not stop the firewall
             self.failure = error
             self._lose_rest()
         else:

@@ -1,4 +1,4 @@
-"""Tells of the counters of losses that rise, so that no loss goes unsaid."""
+"""Tells people when a counter of losses rises, so that no loss goes unnoticed."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -12,17 +12,17 @@ LONGEST_PAUSE_S = 64.0
 class LossWatch:
     """Turns counters that rose into events.
 
-    What goes on is told at longer and longer intervals, with all that came since then: a remote can have some of them
-    rise all day, and would fill the log and the history.
+    If a counter goes on rising it is told at longer and longer intervals, with the sum since the last time: a remote
+    can make some counters rise all day, and must not fill the log and the history.
     """
 
     def __init__(self, read_losses: Callable[[], dict[str, int]]) -> None:
         self._read = read_losses
         self._known = read_losses()
-        self._told: dict[str, tuple[float, float]] = {}  # when it was told last, and for how long that is enough
+        self._told: dict[str, tuple[float, float]] = {}  # when it was told last, and for how long then not
 
     def new_losses(self, now_s: float) -> Iterator[DataLost]:
-        """What is to be told at `now_s` (boot-time seconds)."""
+        """The losses to tell at `now_s` (boot-time seconds)."""
         for what, count in self._read().items():
             lost = count - self._known.get(what, 0)
             if lost > 0 and not self._is_due(what, now_s):
@@ -32,7 +32,7 @@ class LossWatch:
                 yield DataLost(what, lost)
 
     def rest(self) -> Iterator[DataLost]:
-        """At the end, what would have been told later."""
+        """At the end: all losses that were not told yet."""
         return self.new_losses(math.inf)
 
     def _is_due(self, what: str, now_s: float) -> bool:

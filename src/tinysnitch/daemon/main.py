@@ -118,7 +118,11 @@ Examples:
     help="May answer for their own processes, as the group tinysnitch may: a user, uid or %GROUP; repeat it for more.",
 )
 @click.option(
-    "--admin", "admins", metavar="NAME", multiple=True, help="May see and answer everything, as root may: likewise."
+    "--admin",
+    "admins",
+    metavar="NAME",
+    multiple=True,
+    help="May see and answer everything, as root may: a user, uid or %GROUP; repeat it for more.",
 )
 @click.option("--scoped", "is_scoped", is_flag=True, hidden=True, help="Judge a cgroup of our own making only.")
 @click.option("--run-folder", type=Place(), hidden=True, help="With --scoped: take this folder away at the end.")
@@ -142,7 +146,7 @@ def tinysnitchd(
     try:
         _run(settings)
     finally:
-        if run_folder is not None:  # should `tinysnitch run` be killed, nobody else would
+        if run_folder is not None:  # `tinysnitch run` may have been killed, and then nobody else removes it
             shutil.rmtree(run_folder, ignore_errors=True)
 
 
@@ -158,7 +162,7 @@ def _run(options: Options) -> None:
 
 
 def _check_rules(path: Path) -> None:
-    """The daemon of one command has no rules of before that could hold: with an error it would judge by none."""
+    """Refuse rules with errors for one command: no earlier rules are in force, so it would be judged by none."""
     from tinysnitch.store.rules_file import RulesFile
 
     errors = RulesFile(path).read().errors

@@ -1,8 +1,8 @@
-"""What is known of names goes from one daemon to the next: whoever resolved before a restart goes on by the name.
+"""Hands the known names from one daemon to the next: what a program resolved before a restart keeps its name.
 
-Exec ids are given anew by every daemon, so whoever asked is handed on as a process: all that run the image now, up to
-a bound, since a program may fork as often as it likes. Where that leaves one out, whoever is not among them may have
-asked.
+Every daemon assigns new exec ids, so the programs that asked for a name are handed on as processes: all that run the
+image now, up to MAX_ASKERS, since a program may fork any number of times. If there are more, the next daemon takes any
+process for one that may have asked.
 """
 
 import logging
@@ -22,7 +22,7 @@ from tinysnitch.kernel.clock import read_boot_id, read_instant
 from tinysnitch.kernel.socket_users import ProcessTable
 from tinysnitch.store.kept_names import Asker, KeptName, KeptNames
 
-MAX_ASKERS = 64  # processes, of one name
+MAX_ASKERS = 64  # processes handed on with one name
 
 _log = logging.getLogger(__name__)
 _Processes = Mapping[int, list[tuple[int, int]]]  # exec id → pid and start of those that run it
@@ -30,9 +30,9 @@ _Processes = Mapping[int, list[tuple[int, int]]]  # exec id → pid and start of
 
 @contextmanager
 def names_handed_over(names: Names, file: KeptNames, table: ProcessTable | None) -> Iterator[None]:
-    """Take what the daemon before left, and leave what is known at the end; what fails is told, and keeps nobody.
+    """Take the names that the previous daemon left, and leave ours at the end. A failure there is only logged.
 
-    Without a table nobody is known to have asked: a name holds for all alike, as long as its TTL says.
+    Without a table (no BPF) it is not known who asked: a name holds for all processes, as long as its TTL says.
     """
     boot_id = read_boot_id()
     find_exec_id = cache(partial(_find_exec_id, table))  # one program may have asked for thousands of names
@@ -51,13 +51,13 @@ def _list_processes(table: ProcessTable) -> _Processes:
     found: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
     for pid in procfs.list_processes():
         entry = table.find_process(pid)
-        if entry is not None and len(found[entry.exec_id]) <= MAX_ASKERS:  # one more tells that there are more
+        if entry is not None and len(found[entry.exec_id]) <= MAX_ASKERS:  # one more: there are too many
             found[entry.exec_id].append((pid, entry.started_ns))
     return found
 
 
 def _find_exec_id(table: ProcessTable | None, pid: int, started_ns: int) -> int | None:
-    """None: it has ended."""
+    """The exec id of a process that was handed on; None when it has ended."""
     entry = table.find_process(pid) if table else None
     return entry.exec_id if entry and procfs.is_same_start(entry.started_ns, started_ns) else None
 
@@ -68,7 +68,7 @@ def _as_known(kept: KeptName, find_exec_id: Callable[[int, int], int | None]) ->
 
 
 def _as_kept(known: KnownName, processes: _Processes) -> KeptName:
-    """With those who asked last."""
+    """The name with its processes, those that asked last if there are too many."""
     newest = (
         Asker(*process, number)
         for who, number in reversed(known.askers)

@@ -1,7 +1,7 @@
-"""Puts our netfilter rules back when somebody takes them away: `nft flush ruleset`, `iptables -F`, another firewall.
+"""Puts our netfilter rules back when somebody removes them: `nft flush ruleset`, `iptables -F`, another firewall.
 
-What comes meanwhile is not judged, so that it is told and counted. Where ours stand among the rules of others is theirs
-to say: two of us in one namespace would never agree on who is first.
+It is told and counted, since packets of the meantime were not judged. The place of our rules among those of others is
+not enforced: two firewalls that both want to be first would never come to rest.
 """
 
 import asyncio
@@ -13,10 +13,10 @@ from tinysnitch.core.errors import SnitchError
 from tinysnitch.kernel.netfilter import Netfilter
 from tinysnitch.kernel.netfilter_news import NetfilterNews
 
-SETTLE_S = 0.2  # whoever loads rules of their own does so in several steps
-PAUSE_S = 2.0  # between two looks at most, and after one that failed
-REST = 9  # times as long as a look took is the pause after it: iptables-save takes the longer the more rules there are
-TOLD_AGAIN_S = 60.0  # the same trouble
+SETTLE_S = 0.2  # after a change: other firewalls load their rules in several steps
+PAUSE_S = 2.0  # the longest pause between two looks, and the pause after one that failed
+REST = 9  # the pause is so many times as long as the look: iptables-save takes long when there are many rules
+TOLD_AGAIN_S = 60.0  # how soon the same problem is told again
 TAKEN_AWAY = "netfilter rules taken away by others"
 PUT_BACK = f"{TAKEN_AWAY}, put back"
 
@@ -25,9 +25,9 @@ T = TypeVar("T")
 
 class NetfilterGuard:
     def __init__(self, netfilter: Netfilter, tell: Callable[[str], None]) -> None:
-        """`tell`: PUT_BACK, or why they could not be. It raises nothing."""
+        """`tell` is called with PUT_BACK, or with why that failed. It raises nothing."""
         self.put_back = 0  # how often
-        self.problem = ""  # why they are not there
+        self.problem = ""  # why our rules are not there, "" when they are
         self._netfilter = netfilter
         self._tell = tell
         self._news = NetfilterNews()
@@ -36,13 +36,13 @@ class NetfilterGuard:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """After the rules were added: look at what became of them meanwhile, and from now on."""
+        """Watch the rules from now on. A first look finds what happened since they were added."""
         asyncio.get_running_loop().add_reader(self._news.fileno(), self._take_news)
         self._has_news.set()
         self._task = asyncio.create_task(self._look_after_news())
 
     async def stop(self) -> None:
-        """Once this returns nothing is put back any more."""
+        """Stop watching. Once this returns no rules are put back any more."""
         asyncio.get_running_loop().remove_reader(self._news.fileno())
         if self._task:
             self._task.cancel()
@@ -72,7 +72,7 @@ class NetfilterGuard:
             await asyncio.sleep(min(PAUSE_S, REST * (time.monotonic() - begun_s)) if is_done else PAUSE_S)
 
     def _note_problem(self, problem: str) -> None:
-        """It is tried every few seconds, and told when it is another one, or once more after a while."""
+        """Tell a new problem at once, and the same one again after a while: we try again every few seconds."""
         is_known, self.problem = problem == self.problem, problem
         now_s = time.monotonic()
         if not is_known or now_s >= self._told_until_s:
@@ -80,17 +80,17 @@ class NetfilterGuard:
             self._tell(problem)
 
     async def _look_beside(self) -> str | None:
-        """In a thread, since iptables takes its time, and verdicts must not wait for it."""
+        """Look in a thread: iptables takes long, and verdicts must not wait for it."""
         try:
             return await _to_the_end(asyncio.to_thread(self._look))
-        except Exception as error:  # not even a thread can be had: whoever gave up now would leave it open unsaid
+        except Exception as error:  # no thread, perhaps: if we gave up, the machine would stay open unnoticed
             return f"netfilter rules not looked at: {error}"
 
     def _look(self) -> str | None:
-        """What there is to tell."""
+        """Put the rules back if they are not whole. Returns what to tell, or None."""
         if self._netfilter.is_whole():
             return None
-        self.problem = self.problem or TAKEN_AWAY  # to add them may take long, and until then nothing is judged
+        self.problem = self.problem or TAKEN_AWAY  # adding them may take long, and `status` tells meanwhile
         try:
             self._netfilter.add_again()
         except SnitchError as error:
@@ -99,7 +99,7 @@ class NetfilterGuard:
 
 
 async def _to_the_end(work: Coroutine[None, None, T]) -> T:
-    """Also when we are cancelled: a thread goes on all the same. That it fails then does not make us go on, too."""
+    """Await work in a thread; when we are cancelled wait for its end too (it cannot be stopped), then be cancelled."""
     task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)

@@ -1,4 +1,4 @@
-"""What tinysnitchd was told on its command line (docs/commands.md)."""
+"""The options of tinysnitchd (docs/commands.md)."""
 
 from enum import Enum
 from pathlib import Path
@@ -16,7 +16,7 @@ class LogFormat(Enum):
 
 class OnExit(Enum):
     REMOVE = "remove"  # as if it had never been there
-    KEEP = "keep"  # enforcement stays: what is unknown waits in vain until the next daemon
+    KEEP = "keep"  # enforcement stays: unknown connections are not let through until the next daemon runs
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +32,6 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     resolvers: tuple[str, ...] = ()  # addresses to trust besides those that the machine is set up with
     is_scoped: bool = False  # judge a cgroup of our own making and nothing else (tinysnitch run)
     is_bpf_wanted: bool = True
-    has_prompt: bool = False  # start the window of the person who called
-    users: tuple[str, ...] = ()  # who may answer for their own processes, besides the group: names, uids, %GROUP
-    admins: tuple[str, ...] = ()  # who may see and do everything, likewise
+    has_prompt: bool = False  # start the prompt's window, for the user who called sudo
+    users: tuple[str, ...] = ()  # may answer for their own processes, besides the group: names, uids, %GROUP
+    admins: tuple[str, ...] = ()  # may see and do everything: names, uids, %GROUP

@@ -1,6 +1,7 @@
-"""Reports who uses a packet socket, which no rule sees: each process once.
+"""Reports each process that uses a packet socket, once: what such a socket sends is seen by no rule.
 
-Who holds one is looked for in all descriptors of all processes, beside the loop: 200,000 took 1.5 s of all verdicts.
+The holders of a socket are looked for among the descriptors of all processes, in a thread: 200,000 descriptors would
+hold up all verdicts for 1.5 s.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from tinysnitch.kernel.clock import read_instant
 from tinysnitch.kernel.packet_socket_watch import PacketSocketWatch
 from tinysnitch.kernel.packet_sockets import PacketSocketHolder, find_holders
 
-LOOK_EVERY_S = 30.0  # at the table of open sockets, for those that neither open nor send anything now
+LOOK_EVERY_S = 30.0  # at the table of open sockets: events tell only of those that are opened or send
 
 
 class PacketSocketNotes:
@@ -26,7 +27,7 @@ class PacketSocketNotes:
         self._is_stopped = False
 
     def start(self) -> None:
-        """Report who has one now, and from now on."""
+        """Report the processes that have one now, and those of later."""
         descriptor = self._watch.fileno()
         if descriptor is not None:
             asyncio.get_running_loop().add_reader(descriptor, self._read)
@@ -50,7 +51,7 @@ class PacketSocketNotes:
             return
         unknown = self._watch.find_unknown()
         if unknown:
-            with suppress(RuntimeError):  # no more threads: the next look finds them
+            with suppress(RuntimeError):  # there can be no more threads: the next look finds them
                 do_beside(partial(find_holders, unknown), partial(self._looked, unknown))
                 self._is_looking = True
 

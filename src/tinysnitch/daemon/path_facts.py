@@ -1,8 +1,9 @@
-"""What the paths in rules lead to; also where some of them lie in what does not answer: NFS, say, whose server is gone.
+"""Where the paths in rules lead, even if some lie in a file system that does not answer (NFS without its server).
 
-The loop must not wait for that: the server may be reached by the very connection that waits for us. So a thread looks
-first. A path that is silent leads where it led when it was looked up last, and is tried again after a while; but not
-while a thread still waits there, since there are only so many of these, and other paths are to be looked up on.
+The loop must not wait for such a path: the server may be behind the very connection that waits for our verdict. So a
+thread looks each path up first. A path that does not answer (*silent*) leads where it led when it was last looked up,
+and is tried again after a while, but not while a thread still waits for it: there are few such threads, and other paths
+need them.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,12 +25,12 @@ from tinysnitch.store.rule_paths import (
 )
 
 AGAIN_S = 60.0
-MAX_SILENT = 4  # found one after the other; what is left then is not looked for, and may lie in the same place
-_TOGETHER = 1000  # paths that are looked for at once: 10 ms
+MAX_SILENT = 4  # after so many silent paths in one reading all that are left count as silent too
+_TOGETHER = 1000  # paths that a thread looks up at once: 10 ms
 
 
 class Ways(msgspec.Struct, frozen=True):
-    """As in Facts."""
+    """Where paths and patterns lead: these are attributes of Facts."""
 
     links: dict[str, str] = {}
     turnable_links: frozenset[str] = frozenset()
@@ -38,14 +39,14 @@ class Ways(msgspec.Struct, frozen=True):
 
 
 class _Look:
-    """How many paths a thread has looked up."""
+    """Looks paths up in a thread, and counts how many are done."""
 
     def __init__(self) -> None:
         self.has_begun = False
         self.seen = 0
 
     def do(self, paths: Iterable[str]) -> bool:
-        """Whether it came to its end; whoever does not wait for that sees how far it came."""
+        """Look all up, and return true. `seen` tells meanwhile how far this has come."""
         self.has_begun = True
         for path in paths:
             resolve_path(path)
@@ -55,48 +56,48 @@ class _Look:
 
 class PathFacts:
     def __init__(self, follow: Callable[[frozenset[str]], None], again: Callable[[], object]) -> None:
-        """`follow` is told which paths the rules have, before these are looked up: links may be turned later. `again`
-        is called when what was silent is to be looked up once more."""
+        """`follow` is called with the rules' paths before these are looked up, so that it sees every later change of a
+        link. `again` is called when it is time to look silent paths up once more."""
         self._follow = follow
         self._again = again
         self._timer = SingleTimer(self._ring)
         self._reader = BoundedReader()
         self._silent: frozenset[str] = frozenset()
-        self._waiting: dict[str, tuple[_Look, int]] = {}  # by path: a look that waits there, and what it has seen
+        self._waiting: dict[str, tuple[_Look, int]] = {}  # by path: the look that waits there, its `seen`
         self._last = Ways()
 
     def cancel(self) -> None:
         self._timer.cancel()
 
-    def read(self, said: Mentions) -> Ways:
-        places = said.paths.union(map(folder_of, said.patterns))
+    def read(self, mentions: Mentions) -> Ways:
+        places = mentions.paths.union(map(folder_of, mentions.patterns))
         self._waiting = {path: (look, seen) for path, (look, seen) in self._waiting.items() if look.seen == seen}
         self._silent = (self._silent | self._waiting.keys()) & places
         self._silent |= frozenset(self._find_silent(sorted(places - self._silent)))
         self._follow(places - self._silent)
         if self._silent:
             self._timer.start(AGAIN_S)
-        self._last = self._read_ways(said)
+        self._last = self._read_ways(mentions)
         return self._last
 
     def problems(self) -> Iterator[str]:
-        """What is wrong since the last reading."""
+        """What the last reading found wrong."""
         for path in sorted(self._silent):
             yield f"{quote_word(path[:256])}, a path in rules, cannot be looked up: what it lies in does not answer"
 
-    def _read_ways(self, said: Mentions) -> Ways:
-        """Of what is silent, what was read before."""
-        kept = self._silent.union(pattern for pattern in said.patterns if folder_of(pattern) in self._silent)
-        links, patterns, last = find_links(said.paths - kept), find_patterns(said.patterns - kept), self._last
+    def _read_ways(self, mentions: Mentions) -> Ways:
+        """Look up what answers; for silent paths take what was read before."""
+        kept = self._silent.union(pattern for pattern in mentions.patterns if folder_of(pattern) in self._silent)
+        links, patterns, last = find_links(mentions.paths - kept), find_patterns(mentions.patterns - kept), self._last
         return Ways(
             links=links | {path: target for path, target in last.links.items() if path in kept},
-            turnable_links=find_turnable_links(said.own_paths, links) | (last.turnable_links & kept),
+            turnable_links=find_turnable_links(mentions.own_paths, links) | (last.turnable_links & kept),
             patterns=patterns | {pattern: target for pattern, target in last.patterns.items() if pattern in kept},
-            turnable_patterns=find_turnable_patterns(said.own_patterns, patterns) | (last.turnable_patterns & kept),
+            turnable_patterns=find_turnable_patterns(mentions.own_patterns, patterns) | (last.turnable_patterns & kept),
         )
 
     def _find_silent(self, paths: Sequence[str]) -> Iterator[str]:
-        """Each path that a look came no further than; with too many of them all that is left."""
+        """Yield each path at which a look got stuck; after MAX_SILENT of them all that are left."""
         left, count = paths, 0
         while left and count < MAX_SILENT:
             some, look = left[:_TOGETHER], _Look()

@@ -1,4 +1,4 @@
-"""Follows the paths in rules on the disk: whoever turns a link on the way changes what the rules mean."""
+"""Watches the paths in rules on disk: a link on the way that is changed changes what the rules mean."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
@@ -7,21 +7,21 @@ from functools import partial
 
 from tinysnitch.store.file_watch import Look, look_here, watch_ways
 
-MAX_WATCHED = 256  # paths; whatever lies beyond is looked up whenever something else changes
-PAUSE_S = 1.0  # users may turn links of their own as fast as they like
+MAX_WATCHED = 256  # paths; further ones are looked up only when something else changes
+PAUSE_S = 1.0  # users may change links of their own as fast as they like
 Watch = Callable[[], AsyncIterator[None]]
 
 
 class PathWatch:
     def __init__(self, follow: Callable[[Watch], Coroutine[None, None, None]], look: Look = look_here) -> None:
-        """`follow` goes on until it is cancelled."""
+        """`follow` calls the reader at each item of a watch, until it is cancelled."""
         self._follow = follow
         self._look = look
         self._paths: frozenset[str] = frozenset()
         self._task: asyncio.Task[None] | None = None
 
     def follow(self, paths: frozenset[str]) -> None:
-        """These from now on, and no others. May be called by what the watch has called."""
+        """Watch these paths and no others from now on. The reader that the watch calls may call this."""
         if paths == self._paths:
             return
         self.stop()
@@ -37,7 +37,8 @@ class PathWatch:
 
 
 async def _watch_slowly(paths: Iterable[str], look: Look) -> AsyncIterator[None]:
-    """One item as soon as the watch stands, one at once when something is turned, one a moment later for all else."""
+    """One item once the watch stands, and one at the first change. After a pause the watch begins anew, and its first
+    item stands for all changes of the meantime."""
     while True:
         async with aclosing(watch_ways(paths, look)) as items:
             await anext(items)

@@ -1,4 +1,4 @@
-"""Options that name a place: a path is never empty, and a cgroup is one of version 2."""
+"""Types of options that name a place: a path that is not empty, and a cgroup of version 2."""
 
 import os
 from pathlib import Path
@@ -17,9 +17,9 @@ class BadPlace(click.BadParameter):
 
 
 class Place(click.Path[Path]):
-    """A path. An empty one, of a variable that is not set, say, would be the working folder.
+    """A path. An empty one (from an unset variable, say) is refused: it would be the working folder.
 
-    Whoever is not root is told that, not which of the daemon's files they cannot read.
+    Whether the path can be read is not checked here: a user who is not root is told to be root, and nothing else.
     """
 
     def __init__(self, *, file_okay: bool = True, dir_okay: bool = True) -> None:
@@ -37,7 +37,7 @@ class Place(click.Path[Path]):
 
 
 class CgroupPlace(Place):
-    """A folder that BPF programs can be attached to. Without them the daemon would run, and know no program."""
+    """A cgroup that BPF programs can be attached to. With another folder the daemon would run in the degraded mode."""
 
     def __init__(self) -> None:
         super().__init__(file_okay=False)

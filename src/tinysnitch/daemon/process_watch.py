@@ -1,4 +1,4 @@
-"""Waits for the end of processes that rules are bound to: one pidfd each, however many rules, bounded, no polling."""
+"""Waits for the end of processes that rules are bound to, without polling: one pidfd a process, a bounded number."""
 
 import asyncio
 import os
@@ -15,10 +15,10 @@ class ProcessWatch:
     def __init__(self, on_exit: Callable[[ProcessKey], None]) -> None:
         self._on_exit = on_exit
         self._watched: dict[int, ProcessKey] = {}  # by pidfd
-        self.turned_away = 0  # whose rules ended at once
+        self.turned_away = 0  # processes for which there was no room: their rules ended at once
 
     def add(self, process: ProcessKey) -> None:
-        """Reports later, also for a process that is gone already: never from within this call."""
+        """Report the end of this process, in a later turn of the loop even if it has ended already."""
         if process in self._watched.values():
             return
         if not self._begin(process):
@@ -36,13 +36,13 @@ class ProcessWatch:
         return False
 
     def _wait_for(self, process: ProcessKey) -> bool:
-        """Whether it lives. Raises OSError where the kernel has no room for one more."""
+        """Watch the process; false when it has ended. Raises OSError when the kernel has no room for one more."""
         descriptor = open_pidfd(process.pid, process.started_ns)
         if descriptor is None:
             return False
         try:
             asyncio.get_running_loop().add_reader(descriptor, self._ended, descriptor, process)
-        except OSError:  # epoll_ctl(2); nobody would tell of its end
+        except OSError:  # epoll_ctl(2): we would not hear of its end
             os.close(descriptor)
             raise
         self._watched[descriptor] = process

@@ -1,4 +1,4 @@
-"""The number of a daemon's first question: none that was given before, or a late answer might hit another question."""
+"""Finds the number of a daemon's first question. It must be new: a late answer could otherwise hit another question."""
 
 from contextlib import suppress
 
@@ -10,9 +10,9 @@ _BEGINNING = b'{"event":"ask",'
 
 
 def find_first_number(history: History, boot_s: float) -> int:
-    """Beyond the last one in the history, and those that a killed daemon had no time to write.
+    """A number beyond the last one in the history, and beyond those that a killed daemon had no time to write.
 
-    Without a history it is the seconds since the boot: right where there was one question a second at most.
+    Without a history the seconds since the boot: new if there was at most one question a second.
     """
     newest = history.find_newest(_BEGINNING)
     with suppress(Malformed):

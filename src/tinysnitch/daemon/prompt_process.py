@@ -1,7 +1,4 @@
-"""`tinysnitchd --prompt`: the window of the person who called, started as that person and ended with the daemon.
-
-No shell is involved.
-"""
+"""`tinysnitchd --prompt`: runs the prompt's window as the user who called sudo. It ends with us; no shell is used."""
 
 import asyncio
 import os
@@ -14,11 +11,11 @@ from tinysnitch.core.errors import SnitchError
 from tinysnitch.daemon.session_environment import session_environment
 from tinysnitch.kernel.descriptor_limit import Limits, set_limits
 
-END_S = 3.0
+END_S = 3.0  # after SIGTERM, before SIGKILL
 
 
 def find_caller(environment: Mapping[str, str]) -> pwd.struct_passwd:
-    """Whom the window is for: TINYSNITCH_PROMPT_USER (a name or uid), else whoever called sudo, else ourselves.
+    """The user of the window: TINYSNITCH_PROMPT_USER (a name or uid), else the one who called sudo, else our own.
 
     Raises SnitchError when there is no such user.
     """
@@ -31,7 +28,7 @@ def find_caller(environment: Mapping[str, str]) -> pwd.struct_passwd:
 
 
 class PromptProcess:
-    """The window's process. Raises SnitchError when there is nobody or no screen to show it to."""
+    """The window's process. Raises SnitchError when there is no such user, or no screen of theirs."""
 
     def __init__(self, socket: Path, environment: Mapping[str, str]) -> None:
         self.user = find_caller(environment)
@@ -40,7 +37,8 @@ class PromptProcess:
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self, limits: Limits) -> None:
-        """As the user, in a session of its own: a Ctrl-C in our terminal is for us. Raises SnitchError."""
+        """Start it as the user, in a session of its own so that a Ctrl-C in our terminal does not reach it. Raises
+        SnitchError."""
         user = self.user
         try:
             self._process = await asyncio.create_subprocess_exec(
@@ -60,7 +58,7 @@ class PromptProcess:
             raise SnitchError(f"cannot start {self._command[0]}: {error.strerror}", hint) from error
 
     async def stop(self) -> None:
-        """Safe at any moment, also when it has ended by itself."""
+        """End it. Safe at any moment, even if it was never started or has ended by itself."""
         if self._process is None or self._process.returncode is not None:
             return
         self._process.terminate()

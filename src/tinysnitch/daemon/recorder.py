@@ -1,7 +1,7 @@
-"""Where records go: the log, the history, as lines to whoever follows, and what observing lets pass as rules.
+"""Writes records to the log and the history, and in observe mode makes rules of what was let pass.
 
-The log begins with the ready line (docs/commands.md): what is recorded while the daemon sets itself up comes after it,
-with its time, so that times never go back.
+The log begins with the ready line (docs/commands.md). What is recorded before that is written after it, with the time
+of the ready line, so that times in the log never go back.
 """
 
 import msgspec
@@ -30,11 +30,11 @@ class Recorder:
         self._is_text = log_format is LogFormat.TEXT
         self._history = history
         self._learned_rules = learned_rules  # None: not observing
-        self._early: list[LogLine] | None = []
+        self._early: list[LogLine] | None = []  # lines from before the ready line; None: that is written
         self._history_budget = HistoryBudget()
 
     def record(self, record: Record, now: Instant) -> bytes:
-        """Write a record to the log and the history; return its line."""
+        """Write a record to the log and the history; return its line as JSON."""
         line = log_line_of(record)
         encoded = encode_object(line)
         if self._early is None:
@@ -48,14 +48,14 @@ class Recorder:
         return encoded
 
     def _learn(self, record: ConnectionDecided, learned_rules: LearnedRules) -> None:
-        """The rule that a prompt would propose, of what no rule decided."""
+        """Add the rule that a prompt would propose, if no rule decided this connection."""
         connection = record.connection
         if record.decision.reason.startswith(LEARNING) and can_be_remembered(connection):
             rule, wider = learn_rule(connection, record.decision.rule, record.wall_s)
             learned_rules.add(format_rule(rule), tuple(map(format_rule, wider)))
 
     def begin(self, ready: ReadyLine, *remarks: str) -> None:
-        """Enforcement stands: the log begins."""
+        """Begin the log with the ready line, now that enforcement stands."""
         early, self._early = self._early or [], None
         self._log.write(self._format(ready, encode_object(ready), remarks))
         for line in early:
@@ -72,7 +72,7 @@ class Recorder:
             self._learned_rules.flush()
 
     def next_deadline(self) -> float | None:
-        """Boot-time seconds when the history wants to be written."""
+        """Boot-time seconds when the history must be written, or None."""
         return self._history.next_flush_deadline()
 
     def losses(self) -> dict[str, int]:
@@ -80,6 +80,6 @@ class Recorder:
         return {"log lines": self._log.lost, "history rows": self._history.lost, **learned}
 
     def not_kept(self) -> dict[str, int]:
-        """Records that are in the log, and not in the history."""
+        """Records that are in the log but were left out of the history."""
         left_out = self._history_budget.left_out
         return {f"{share.what}, in the log alone": left_out[share] for share in Share}

@@ -1,7 +1,7 @@
-"""When the rules are read anew, and what their words stand for: as soon as either may be another one.
+"""Reads the rules again when their file may have changed, and the facts when one of them may have.
 
-Files are followed, the kernel tells of addresses, and whoever holds lists, users and paths calls `refresh_facts`. What
-cannot be read leaves what holds, is told, and is tried again.
+We watch files, the kernel tells of addresses, and the holders of lists, users and paths call `refresh_facts`. When
+something cannot be read, what was read before stays in force, people are told, and it is tried again.
 """
 
 import asyncio
@@ -29,13 +29,13 @@ from tinysnitch.store.file_watch import watch_file, watch_folder
 from tinysnitch.store.text_file import is_being_written
 
 PASSWD = Path("/etc/passwd")
-AGAIN_S = 5.0  # how often rules are tried that could not be read, or what they speak of
-WRITTEN_S = 1.0  # to wait for whoever writes the rules file: one may have it open all day
-LOOKS, LOOK_EACH_S = 20, 1.0  # at addresses: so many at once, and one more each so many seconds
-PATIENCE_S = 3.0  # with a start, before it is told what it waits for
+AGAIN_S = 5.0  # how soon rules or facts that could not be read are tried again
+WRITTEN_S = 1.0  # how long the rules file may stay open for writing; a program may have it open all day
+LOOKS, LOOK_EACH_S = 20, 1.0  # looks at addresses: so many at once, and one more each so many seconds
+PATIENCE_S = 3.0  # when a start takes longer it is told what it waits for
 WAITING = "the rules file waits until the lists and users that it names are known"
-NO_RULES = "rules and what they speak of could not be read"
-NOT_READ = f"{NO_RULES} anew"
+NO_RULES = "the rules, or what they name, could not be read"
+NOT_READ = f"{NO_RULES} again"
 
 
 _log = logging.getLogger(__name__)
@@ -43,21 +43,21 @@ _log = logging.getLogger(__name__)
 
 class Reloader:
     def __init__(self, driver: Driver, loader: RuleLoader, clients: ControlClients, news: AddressNews) -> None:
-        self.is_behind = False  # the rules, or what they speak of, could not be read anew
+        self.is_behind = False  # rules or facts could not be read again, and the old ones hold
         self._driver = driver
         self._loader = loader
         self._clients = clients
         self._news = news
-        # Done once the rules file was read, and what it names is known; or could not be.
+        # Done once the rules file was read and all that it names is known; an exception when that failed.
         self._has_rules: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._timer = SingleTimer(self.reload_rules)
         self._looks = Throttle(self._look_again, burst=LOOKS, each_s=LOOK_EACH_S)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self, rules: Path, lists: Path) -> None:
-        """Load the rules as soon as their file is watched, and what they speak of, so that no edit falls between.
+        """Load the rules and facts. Each file is watched before it is read, so that no edit is missed.
 
-        Raises SnitchError.
+        Returns once the rules are in force. Raises SnitchError.
         """
         look = BoundedLook().do
         for path in (RESOLV_CONF, HOSTS, NSSWITCH, PASSWD):
@@ -85,15 +85,15 @@ class Reloader:
         self._looks.cancel()
 
     def _file_changed(self, rules: Path) -> None:
-        """Who has it open again has cut it off, maybe, and half a line may allow more than the whole: that it is closed
-        is told as well."""
+        """Read the file, unless a program has it open for writing: half of a line may allow more than the whole. We are
+        told when it is closed; and if it stays open it is read after WRITTEN_S."""
         if self._has_rules.done() and is_being_written(rules):
             self._timer.start(WRITTEN_S)
         else:
             self.reload_rules()
 
     def reload_rules(self) -> None:
-        """Read the rules file; a broken one is told to people and changes nothing."""
+        """Read the rules file. With errors in it people are told, and the rules in force stay."""
         is_done = self._attempt(self._read_rules)
         give_back_memory()
         if not is_done:
@@ -107,15 +107,15 @@ class Reloader:
             self._has_rules.set_result(None)
 
     def _fail_to_start(self) -> None:
-        """A daemon that starts has no rules that hold meanwhile, and whoever waits for it would wait for ever."""
+        """Let a start fail: it has no earlier rules to go on with, and `start` would wait for ever."""
         if not self._has_rules.done():
             failures = self._driver.failures
             self._has_rules.set_exception(SnitchError(f"{NO_RULES}: {failures.last}", failures.hint))
 
     def refresh_facts(self) -> None:
-        """Addresses, resolvers or lists may be others now; rules may have waited for that.
+        """Read the facts, since addresses, resolvers or lists may have changed; or the rules, if they waited for that.
 
-        Loading the rules reads the facts too: until they are there is nothing to do.
+        Before the first rules are loaded there is nothing to do: loading them reads the facts too.
         """
         if self._loader.is_waiting:
             self.reload_rules()
@@ -123,13 +123,14 @@ class Reloader:
             self._fall_behind()
 
     def _attempt(self, read: Callable[[], None]) -> bool:
-        """Whether it was done to its end, and the engine could take what was read."""
+        """Read; whether that succeeded, and the engine handled the events without a failure."""
         failures = self._driver.failures
         before = failures.count
         return failures.attempt(read) and failures.count == before
 
     def _fall_behind(self) -> None:
-        """For want of descriptors or memory, perhaps: no change of a file would tell when that is over."""
+        """Tell that reading failed, and try again by a timer: if descriptors or memory are short, no change of a file
+        would tell when that is over."""
         self._loader.forget_facts()
         if not self.is_behind:
             self.is_behind = True
@@ -157,8 +158,8 @@ class Reloader:
         self._tasks.append(asyncio.create_task(follow(watch, read)))
 
     def _addresses_changed(self) -> None:
-        """Each time that `lan` is another all verdicts are given anew, and a machine of the link may announce one
-        network after the other: many such news are looked at together."""
+        """Look at the addresses at a limited pace: each change of `lan` makes all cached verdicts stale, and a machine
+        of the link may announce one network after the other."""
         self._driver.failures.attempt(self._news.drain)
         self._looks.want()
 
@@ -167,6 +168,7 @@ class Reloader:
             self._fall_behind()
 
     def _look_at_addresses(self) -> None:
-        """Each advertisement of a router is news, and any machine of the link can send many: most tell nothing new."""
+        """Read the facts only if the addresses are other ones: each advertisement of a router brings us here, any
+        machine of the link can send many, and most change nothing."""
         if self._loader.has_other_addresses():
             self.refresh_facts()

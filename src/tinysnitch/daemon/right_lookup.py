@@ -1,7 +1,9 @@
-"""Looks up what a comer may do beside the loop: names of users and groups may come over the network, and the loop must
-give the verdicts for that. One look-up a user at a time; root and the like never wait for one.
+"""Looks up the right of a new client in a thread: user and group databases may need the network, and so our verdicts.
+
+There is one look-up a user (uid and gid) at a time. Root, and others whose right is known, never wait for one.
 """
 
+import asyncio
 from collections.abc import Callable
 from functools import partial
 
@@ -11,8 +13,8 @@ from tinysnitch.daemon.control_permission import Permissions, Right
 from tinysnitch.daemon.side_work import do_beside
 
 MAX_LOOKUPS = 16  # threads
-MAX_OF_ONE = 4  # of them: one user may come by many groups, and one person by many users of containers (subuid(5))
-MAX_WAITING = 16  # clients, for each of them
+MAX_OF_ONE = 4  # threads for one user, who may have many gids; all users of containers count as one (subuid(5))
+MAX_WAITING = 16  # clients that wait for one look-up
 
 Found = Callable[[Right | None], None]
 
@@ -23,7 +25,7 @@ class RightLookup:
         self._waiting: dict[tuple[int, int], list[Found]] = {}  # by uid and gid
 
     def find(self, uid: int, gid: int, found: Found) -> None:
-        """Have the right told, at once where it is known. Raises SnitchError when too many wait."""
+        """Call `found` with the right: at once if it is known, else later. Raises SnitchError when too many wait."""
         if self._permissions.is_known(uid):
             found(self._permissions.find(uid, gid))
             return
@@ -47,7 +49,7 @@ class RightLookup:
 
     def _tell(self, uid: int, gid: int, right: Right | None) -> None:
         for found in self._waiting.pop((uid, gid)):
-            found(right)
+            asyncio.get_running_loop().call_soon(found, right)  # if one raises, the others are told all the same
 
 
 def _too_many(who: str) -> SnitchError:

@@ -1,4 +1,4 @@
-"""Reads the rules file and the facts behind its words, and says as events what is new."""
+"""Reads the rules file and the facts that its rules refer to, and returns what changed as events."""
 
 from collections.abc import Iterable
 
@@ -10,14 +10,14 @@ from tinysnitch.core.rule import Rule
 from tinysnitch.daemon.fact_source import FactSource
 from tinysnitch.store.rules_file import RulesFile
 
-MAX_ERRORS = 100  # of a file
+MAX_ERRORS = 100  # that are told of one file
 
 
 class RuleLoader:
     def __init__(self, rules_file: RulesFile, source: FactSource) -> None:
         self.errors: tuple[RuleSyntaxError, ...] = ()
-        self.is_waiting = False  # new rules hold once the lists and users that they name are known
-        self.is_unreadable = False  # the file is there, and no change of it might tell when it can be read
+        self.is_waiting = False  # new rules were read, and hold once the lists and users that they name are known
+        self.is_unreadable = False  # the file could not be read: perhaps no change of it tells when it can be
         self.facts = Facts()
         self._file = rules_file
         self._source = source
@@ -25,23 +25,24 @@ class RuleLoader:
         self._known_problems: dict[str, int] = {}
 
     def read_rules(self, in_force: Iterable[Rule]) -> list[Event]:
-        """The file as it is now. With errors the rules in force stay, and what their words stand for is still followed.
+        """Read the file, and the facts for its rules. If it has errors the facts are those for the rules in force.
 
-        The same errors again are no news: an editor that saves once may change the file twice. Whatever it raises, it
-        has changed nothing, and can be called again.
+        The same errors again are not reported: an editor that saves once may change the file twice. If this raises,
+        nothing has changed, and it can be called again.
         """
         rules, errors = self._read_file()
-        said, coming = mentions_of(in_force), mentions_of(rules)
-        is_waiting = not errors and self._source.is_awaited(coming)
-        # Facts come first, and what waits is decided by them and the old rules once more: these must mean the same.
-        events = self._read_facts(said if errors or is_waiting else said | coming)
+        old, new = mentions_of(in_force), mentions_of(rules)
+        is_waiting = not errors and self._source.is_awaited(new)
+        # The event with the facts comes first, and has waiting packets decided by the old rules once more: so the facts
+        # must cover the words of the old rules too.
+        events = self._read_facts(old if errors or is_waiting else old | new)
         if not is_waiting and (not errors or errors != self.errors):
             events.append(RulesLoaded(rules, errors, is_edited=self._file.take_edit()))
         self.errors, self.is_waiting = errors, is_waiting
         return events
 
     def _read_file(self) -> tuple[tuple[Rule, ...], tuple[RuleSyntaxError, ...]]:
-        """A file that cannot be read is one that has an error. Beside its rules hold those that it could not take."""
+        """The rules of the file, and those that could not be written to it. A file that cannot be read is an error."""
         self.is_unreadable = False
         try:
             loaded = self._file.read()
@@ -53,18 +54,18 @@ class RuleLoader:
         return (*loaded.rules, *self._file.unsaved), _first_of(loaded.errors)
 
     def is_awaited(self, rule: Rule) -> bool:
-        """Whether a list or user that it names is on its way."""
+        """Whether a list or user that the rule names is still being looked up."""
         return self._source.is_awaited(mentions_of((rule,)))
 
     def read_facts(self, rules: Iterable[Rule]) -> list[Event]:
-        """Addresses, resolvers and the like, when they are others now; and what is newly wrong with lists.
+        """Read the facts for these rules; returns them as an event if they changed, and new problems with them.
 
-        For these rules: all that are in force must be among them, since one whose words mean nothing matches nothing.
+        All rules in force must be among them: a rule whose words the facts do not know matches nothing.
         """
         return self._read_facts(mentions_of(rules))
 
-    def _read_facts(self, said: Mentions) -> list[Event]:
-        facts = self._source.read(said)
+    def _read_facts(self, mentions: Mentions) -> list[Event]:
+        facts = self._source.read(mentions)
         problems, known = self._source.problems, self._known_problems
         events: list[Event] = [DataLost(what, count) for what, count in problems.items() if known.get(what) != count]
         self._known_problems = problems
@@ -74,16 +75,17 @@ class RuleLoader:
         return events
 
     def has_other_addresses(self) -> bool:
-        """Whether this machine, or its link, has others than the facts say."""
+        """Whether this machine's addresses and the lan differ from what the facts say."""
         return self._source.has_other_addresses(self.facts)
 
     def forget_facts(self) -> None:
-        """Whoever was told of them may not have taken them: they are news again."""
+        """Return the facts as an event once more at the next reading: the engine may not have got them."""
         self.facts = Facts()
 
 
 def _first_of(errors: tuple[RuleSyntaxError, ...]) -> tuple[RuleSyntaxError, ...]:
-    """What is told in one piece has a bound: of a file that holds anything but rules each line is an error."""
+    """The first errors, and how many more there are. A file of something else has an error in each line, and a message
+    to clients has a bound."""
     if len(errors) <= MAX_ERRORS:
         return errors
     next_one = errors[MAX_ERRORS]

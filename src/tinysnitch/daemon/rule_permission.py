@@ -1,4 +1,4 @@
-"""Which rules a client may make and take away: all, or own ones (core/own_rules.py)."""
+"""Which rules a client may add and remove: all of them, or those of its own user (core/own_rules.py)."""
 
 from tinysnitch.core.active_rules import ActiveRules
 from tinysnitch.core.errors import NotPermitted, SnitchError
@@ -20,16 +20,16 @@ def may_see_rule(rule: Rule, right: Right, rules: ActiveRules) -> bool:
 
 
 def check_owner(rule: Rule, right: Right, rules: ActiveRules) -> None:
-    """Raises NotPermitted when it is not for the client to make or to take away."""
+    """Raise NotPermitted when the rule is not for this client's user alone."""
     if not may_see_rule(rule, right, rules):
         hint = f"write user={right.uid} behind the verdict: {rule.verdict.value} user={right.uid} ..."
         raise NotPermitted(f"a rule of user {right.uid} must be for user {right.uid} alone", hint)
 
 
 def check_new_rule(rule: Rule, right: Right, rules: ActiveRules) -> None:
-    """Raises SnitchError when the client may not make the rule.
+    """Raise SnitchError when the client may not add the rule.
 
-    The rules' facts must know its words, unless it has what no own rule may have.
+    The facts must know the rule's words, unless it has something that no rule of a user may have (`find_excess`).
     """
     if right.sees_all:
         return
@@ -38,7 +38,7 @@ def check_new_rule(rule: Rule, right: Right, rules: ActiveRules) -> None:
         raise NotPermitted(f"a rule of user {right.uid} can't have {excess}", "write each thing out, or ask root")
     check_owner(rule, right, rules)
     if has_turnable_path(rule, rules.facts):
-        problem = f"a rule of user {right.uid} can't have a path over a link that others than root can turn"
+        problem = f"a rule of user {right.uid} can't have a path over a link that others than root can change"
         raise NotPermitted(problem, "write the path of the file that it leads to")
     if len(format_rule(rule)) > MAX_LENGTH:
         raise SnitchError(f"the rule is longer than {MAX_LENGTH} characters", "leave its arguments out")
@@ -49,4 +49,5 @@ def check_new_rule(rule: Rule, right: Right, rules: ActiveRules) -> None:
     others = (each for each in rules if not is_own(each, right.uid, rules.facts))
     overruled = find_overruled(rule, others, rules.facts)
     if overruled:
-        raise NotPermitted(f"the rule would undo one of others: {format_rule(overruled)}", "root may allow it")
+        problem = f"it would overrule a rule that is not yours: {format_rule(overruled)}"
+        raise NotPermitted(problem, "ask root to add it")

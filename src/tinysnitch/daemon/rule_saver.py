@@ -1,6 +1,6 @@
 """Saves the rules that answers make: lasting ones in the rules file, temporary ones in the state folder.
 
-One that cannot be written stays in force until it can be, or the daemon ends; and that is said.
+If a rule cannot be written it stays in force all the same, people are told, and it is tried again until the end.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from tinysnitch.daemon.single_timer import SingleTimer
 from tinysnitch.store.rules_file import RulesFile
 from tinysnitch.store.temporary_rules import TemporaryRules
 
-AGAIN_S = 30.0  # how often a rule is tried that could not be written
+AGAIN_S = 30.0  # how soon rules that could not be written are tried again
 NOT_SAVED = "rules not saved"
 SAVED = "the rules that could not be saved are saved now"
 
@@ -33,18 +33,18 @@ class RuleSaver:
         failures: Failures,
         report: Callable[[DataLost], object],
     ) -> None:
-        """`report` is called in a turn of the loop to come: a rule is saved in the middle of the engine's commands."""
+        """`report` is called in a later turn of the loop: rules are saved in the middle of the engine's commands."""
         self._rules_file = rules_file
         self._temporary_rules = temporary_rules
         self._clients = clients
         self._failures = failures
         self._report = report
-        self._unsaved_temporary: tuple[Rule, ...] | None = None  # all of them; () where those of before must go
+        self._unsaved_temporary: tuple[Rule, ...] | None = None  # all of them; (): the file must be emptied
         self._timer = SingleTimer(self._save_again)
 
     @property
     def unsaved(self) -> int:
-        """Rules that would not outlive the daemon."""
+        """How many rules would be lost if the daemon ended now."""
         return len(self._rules_file.unsaved) + len(self._unsaved_temporary or ())
 
     def save(self, command: AppendRule | KeepTemporaryRules) -> None:
@@ -64,7 +64,7 @@ class RuleSaver:
             raise
 
     def stop(self) -> None:
-        """The last moment to try, and nobody is there any more to be told."""
+        """Try once more at the end. Nobody is there any more to be told."""
         self._timer.cancel()
         self._save_rest()
 
@@ -79,8 +79,8 @@ class RuleSaver:
             self._unsaved_temporary = None
 
     def _save_again(self) -> None:
-        """By the clock, and not when the file changes: whoever changes it might not be done."""
-        if self._is_done():  # what could not be saved was removed
+        """Try again by the clock, and not when the file changes: its writer may not be done yet."""
+        if self._is_done():  # the rules that could not be saved were removed
             return
         self._save_rest()
         if self._is_done():

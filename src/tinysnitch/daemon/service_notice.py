@@ -1,7 +1,7 @@
-"""Tells the service manager that started us that the firewall stands: whatever is ordered after us waits for that.
+"""Tells the service manager that the firewall stands: units ordered after ours wait for that.
 
-But not for ever: a boot goes on behind a firewall whose start hangs, with the machine closed, so that somebody can log
-in and see why.
+They do not wait for ever: if our start hangs the boot goes on after a while, with the machine closed, so that somebody
+can log in and see why.
 """
 
 import logging
@@ -14,11 +14,11 @@ _log = logging.getLogger(__name__)
 
 
 class ServiceNotice:
-    """By sd_notify(3)'s protocol, where that is asked for; what we start has nothing to say."""
+    """Speaks sd_notify(3)'s protocol if NOTIFY_SOCKET is set; removes that, so that our children do not speak too."""
 
     def __init__(self, environment: MutableMapping[str, str], patience_s: float = PATIENCE_S) -> None:
         self._address = environment.pop("NOTIFY_SOCKET", "")
-        self._timer = threading.Timer(patience_s, self._give_up)  # beside the loop, which may be what hangs
+        self._timer = threading.Timer(patience_s, self._give_up)  # a thread: it may be the loop that hangs
         self._timer.daemon = True
         if self._address:
             self._timer.start()
@@ -33,11 +33,11 @@ class ServiceNotice:
                 manager.send(b"READY=1")
         except OSError as error:
             _log.warning(
-                "%s: %s: whoever started tinysnitchd does not know that it stands", self._address, error.strerror
+                "%s: %s: the service manager could not be told that tinysnitchd is ready", self._address, error.strerror
             )
 
     def close(self) -> None:
-        """Nothing more is said."""
+        """Say nothing more."""
         self._timer.cancel()
 
     def _give_up(self) -> None:

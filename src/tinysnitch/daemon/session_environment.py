@@ -1,6 +1,6 @@
-"""The environment of a person's session, as the daemon's own has it (`sudo -E`) or as a process of theirs has it.
+"""Finds the environment of a user's session for the prompt's window: in ours (`sudo -E`), or in one of their processes.
 
-Of it only what names the session and the prompt's settings.
+Only variables that name the session are taken from it, and from ours the prompt's settings.
 """
 
 import os
@@ -20,7 +20,7 @@ _SETTINGS = ("TINYSNITCH_FONTSIZE", "TINYSNITCH_DELAY_SECONDS", "QT_")
 
 
 def session_environment(user: pwd.struct_passwd, environment: Mapping[str, str], proc: Path = PROC) -> dict[str, str]:
-    """What the window needs to know. Raises SnitchError when the user has no screen."""
+    """The environment for the window. Raises SnitchError when the user has no screen."""
     session = next((one for one in _sessions(user.pw_uid, environment, proc) if _has_screen(one)), None)
     if session is None:
         hint = "call it from the desktop as `sudo -E tinysnitchd --prompt`, or ask in a terminal: tinysnitch prompt"
@@ -36,7 +36,7 @@ def session_environment(user: pwd.struct_passwd, environment: Mapping[str, str],
 
 
 def _sessions(uid: int, environment: Mapping[str, str], proc: Path) -> Iterator[Mapping[str, str]]:
-    """Environments that may name the screen: ours, then those of the user's processes, the newest first."""
+    """Environments that may name the screen: ours, then those of the user's processes by falling pid."""
     yield environment
     pids = sorted((int(entry.name) for entry in proc.iterdir() if entry.name.isdigit()), reverse=True)
     for pid in pids:

@@ -1,4 +1,4 @@
-"""Work beside the loop, in a thread that our end does not wait for, as it would for one of asyncio's own."""
+"""Does work beside the loop, in a thread that the daemon's end does not wait for, as it would for those of asyncio."""
 
 import asyncio
 import logging
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 def do_beside(work: Callable[[], T], done: Callable[[T | None], object]) -> None:
-    """`done` is called in the loop; with None when the work failed, which is logged.
+    """Do the work in a thread, then call `done` in the loop with its result, or with None when it failed (logged).
 
     Raises RuntimeError when there can be no more threads.
     """
@@ -23,7 +23,7 @@ def _do(loop: asyncio.AbstractEventLoop, work: Callable[[], T], done: Callable[[
     result, failure = None, None
     try:
         result = work()
-    except Exception as error:  # whoever waits for it must be told all the same
+    except Exception as error:  # `done` must be called all the same
         failure = error
     with suppress(RuntimeError):  # the loop has ended
         loop.call_soon_threadsafe(_tell, done, result, failure)

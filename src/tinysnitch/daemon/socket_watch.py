@@ -1,4 +1,4 @@
-"""Has the control socket made anew when somebody takes it away: no command would reach the daemon until a restart."""
+"""Has the control socket made anew when its file is removed: no command would reach the daemon until a restart."""
 
 import asyncio
 import logging
@@ -12,7 +12,7 @@ from tinysnitch.core.errors import SnitchError
 from tinysnitch.daemon.bounded_look import BoundedLook
 from tinysnitch.store.file_watch import watch_ways
 
-AGAIN_S = 5.0  # how soon it is tried again, where it cannot be made or cannot be watched
+AGAIN_S = 5.0  # how soon we try again when the socket cannot be made or watched
 
 _log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class SocketWatch:
             await asyncio.sleep(AGAIN_S)
 
     async def _look(self) -> None:
-        """What others put in its place is theirs."""
+        """Make the socket anew if nothing is at its path. What others put there is left alone."""
         if self._is_gone():
             await self._make_anew()
             self._problem = ""

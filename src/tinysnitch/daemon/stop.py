@@ -1,6 +1,6 @@
-"""What ends the daemon: SIGTERM or SIGINT, and SIGUSR1 where another one takes over (`systemctl restart`).
+"""The signals that end the daemon: SIGTERM, SIGINT, and SIGUSR1 when another daemon takes over (`systemctl restart`).
 
-Then enforcement stays, as with --on-exit keep: what comes between the two waits in vain, and does not pass.
+After SIGUSR1 enforcement stays, as with --on-exit keep: until the next daemon runs no unknown packet passes.
 """
 
 import asyncio
@@ -18,11 +18,11 @@ class Stop:
         self._is_heard = asyncio.Event()
 
     def listen(self) -> None:
-        """From now on the signals are for the loop that runs; noted at once, also while a start keeps it waiting."""
+        """Handle the signals from now on. They are noted at once, even while a start keeps the loop waiting."""
         for number in _SIGNALS:
             asyncio.get_running_loop().add_signal_handler(number, self._is_heard.set)
             signal.signal(number, self.take)
-            signal.siginterrupt(number, False)  # as add_signal_handler() has it: what a signal interrupts goes on
+            signal.siginterrupt(number, False)  # as add_signal_handler() does: interrupted system calls go on
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)  # `tinysnitch run` held them back until now
 
     def take(self, number: int, _frame: object = None) -> None:
@@ -30,19 +30,20 @@ class Stop:
         self.has_come = True
 
     def end_start(self) -> None:
-        """Where one has come, as if the start had waited here. Raises CancelledError."""
+        """Raise CancelledError if a signal has come, as an `await` at this place would have done."""
         if self.has_come:
             raise asyncio.CancelledError
 
     def block_further(self) -> None:
-        """Whoever is impatient must not spoil our end."""
+        """Block further signals. The very last step: the loop's end restores default actions, and a second signal of an
+        impatient user would then kill us with a wrong exit status."""
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
 
     async def wait(self) -> None:
         await self._is_heard.wait()
 
     async def is_later_than(self, work: Coroutine[object, object, None]) -> bool:
-        """Whether the work came to its end before the stop, which ends it: a start may wait long for a list."""
+        """Do the work until a stop cancels it (a start may wait long for a list); whether it came to its end before."""
         working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(self.wait())
         try:
             await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)

@@ -1,6 +1,6 @@
-"""Something that is wanted any number of times, and done at a pace: what comes too soon is done together.
+"""Does some work at a limited pace, however often it is wanted: wishes that come too soon are done by one call later.
 
-Nothing that is wanted is left undone.
+After each wish the work is done at least once.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from tinysnitch.daemon.single_timer import SingleTimer
 
 
 class Throttle:
-    """Of the running loop."""
+    """Uses the running loop. `burst` and `each_s` are those of Pace."""
 
     def __init__(self, work: Callable[[], object], *, burst: int, each_s: float) -> None:
         self._work = work
@@ -26,7 +26,7 @@ class Throttle:
             self._do()
 
     def cancel(self) -> None:
-        """Nothing is wanted any more."""
+        """Forget what is wanted and not done yet."""
         self._timer.cancel()
 
     def _do(self) -> None:

@@ -1,6 +1,6 @@
-"""Has the engine learn what systemd-resolved answers programs that ask it by a socket (nss-resolve), as no packet does.
+"""Has the engine learn what systemd-resolved answers to programs that ask it by a socket (nss-resolve), not by packets.
 
-Whoever asked has the answer a moment before we hear of it: the driver waits a little where that may matter.
+The program gets the answer a moment before we are told: the driver holds its packets a little where that may matter.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from tinysnitch.kernel.name_services import NSSWITCH, is_resolved_asked
 from tinysnitch.kernel.resolved_monitor import RESOLVED_MONITOR, ResolvedMonitor
 from tinysnitch.store.file_watch import watch_file, watch_folder
 
-GONE_S = 60.0  # a restart of systemd-resolved is over by then; until then a guess is as doubtful as before
+GONE_S = 60.0  # a restart of systemd-resolved takes less; until then guessed names count as doubtful as before
 _log = logging.getLogger(__name__)
 
 
@@ -30,7 +30,7 @@ class ToldNames:
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Each start of systemd-resolved makes files anew in the folder."""
+        """Connect now, and after each start of systemd-resolved, which makes files in the folder anew."""
         look = BoundedLook().do
         watches = (partial(watch_folder, RESOLVED_MONITOR.parent, look), partial(watch_file, NSSWITCH, look))
         self._tasks = [asyncio.create_task(follow(watch, self._connect)) for watch in watches]
@@ -53,7 +53,7 @@ class ToldNames:
         self._driver.feed(LookUpsTold())
 
     def hear(self) -> None:
-        """Feed what it has told by now."""
+        """Feed the engine what systemd-resolved has told by now."""
         if not self._monitor:
             return
         try:
@@ -76,7 +76,7 @@ class ToldNames:
 
 
 def _open_monitor() -> ResolvedMonitor:
-    """Raises OSError where there is none, or programs do not ask by that socket: packets tell more than it does."""
+    """Raises OSError where there is none, or where programs ask by packets, which tell more."""
     if not is_resolved_asked():
         raise FileNotFoundError
     return ResolvedMonitor(RESOLVED_MONITOR)

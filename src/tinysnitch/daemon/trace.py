@@ -1,4 +1,4 @@
-"""tinysnitch-trace: each exec, connect, send and bind as a line, with who did it. The check that BPF works here."""
+"""tinysnitch-trace: prints each exec, connect, send and bind with its process. A check that BPF works here."""
 
 import asyncio
 import os
@@ -51,7 +51,7 @@ def trace(cgroup: Path | None) -> None:
 
 
 async def _trace(cgroup: Path) -> None:
-    """What is pinned outlives us: no signal may end us before it is gone, nor while it is made or taken away."""
+    """Trace until a signal comes. Pins outlive the process, so no signal may kill us before they are removed."""
     stop = _stop_by_signals()
     with ExitStack() as undo:
         programs = _load(undo, cgroup)
@@ -59,8 +59,8 @@ async def _trace(cgroup: Path) -> None:
 
 
 def _stop_by_signals() -> asyncio.Event:
-    """Set by whatever is to end us; SIGHUP comes with the end of the terminal. What is ignored (nohup) stays so, but
-    for SIGPIPE, which Python ignores."""
+    """An event that is set by each signal that would end us; SIGHUP comes when the terminal ends. Signals that are
+    ignored (nohup) stay so, except SIGPIPE, which Python itself ignores."""
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGPIPE):
         if number is signal.SIGPIPE or signal.getsignal(number) is not signal.SIG_IGN:
@@ -73,7 +73,7 @@ def _load(undo: ExitStack, cgroup: Path) -> BpfPrograms:
     try:
         if mount_bpffs():
             undo.callback(unmount_bpffs)
-        undo.callback(remove_folder, pins)  # what it holds goes with the programs, or with what failed to load them
+        undo.callback(remove_folder, pins)  # its content goes before: with the programs, or when loading fails
         programs = BpfPrograms.load(pins, cgroup, read_netns_cookie(), is_scoped=False)
     except SnitchError as error:
         kind = SnitchError if is_permitted() else NotPermitted
@@ -103,7 +103,7 @@ async def _print_traces(programs: BpfPrograms, stop: asyncio.Event) -> None:
 
 
 def _consume(programs: BpfPrograms, output: LogOutput, boot_wall_s: float, stop: asyncio.Event) -> None:
-    """What cannot be written, on a full disk say, is as good as not traced: as any other command we end then."""
+    """Write what was traced. When that fails, on a full disk say, we end, as any other command would."""
     for event in programs.read_traces():
         output.write(describe(programs, event, boot_wall_s).encode())
     output.flush()

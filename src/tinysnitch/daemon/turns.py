@@ -1,6 +1,6 @@
-"""Turns: all clients share a little time of each turn of the loop, so that packets come between, however many ask.
+"""Gives all clients together TURN_S of each turn of the loop, so that packets are judged in between.
 
-Whoever has more to do than fits goes behind all others that wait; those that wait come before those that ask anew.
+A client with more work than fits waits behind all others that wait; and those go before new requests.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ class Turns:
         return now_s < self._ends_s
 
     def wait(self, work: Callable[[], None]) -> None:
-        """For whoever has no time: the work goes on in a turn to come."""
+        """Call this in a later turn, once there is time."""
         self._waiting[work] = None
 
     def _begin(self) -> None:

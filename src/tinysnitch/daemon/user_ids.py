@@ -1,7 +1,7 @@
 """The uids of the users that rules name.
 
-A name service may need the network, whose verdicts the loop gives: all are looked up beside the loop, which waits for a
-new name no more than a moment. Those that are known are looked up again.
+A name service may need the network, and so our verdicts. Therefore names are looked up in threads; the loop waits only
+MOMENT_S for a new name. Names that are known are looked up again each time, to notice changes.
 """
 
 from collections.abc import Callable, Iterable
@@ -14,15 +14,15 @@ from tinysnitch.daemon.side_work import do_beside
 from tinysnitch.kernel.user_database import find_uid
 
 MOMENT_S = 0.2  # most name services read a file, which takes less than a millisecond
-MAX_LOOKS = 16  # for new names: threads
-MAX_LATE = 64  # names
-AGAIN_S = 1.0  # how soon a look is tried again that lacked descriptors or memory
+MAX_LOOKS = 16  # threads that look up new names
+MAX_LATE = 64  # names that were found late are kept up to this number
+AGAIN_S = 1.0  # how soon a look-up that lacked descriptors or memory is tried again
 
 _Uids = dict[str, int | None]  # None: nobody has the name
 
 
 class _Look:
-    """For names that are new."""
+    """One look-up of new names, in a thread."""
 
     def __init__(self, names: frozenset[str]) -> None:
         self.names = names
@@ -36,17 +36,17 @@ class _Look:
 
 class UserIds:
     def __init__(self, changed: Callable[[], object]) -> None:
-        """`changed` is called when a name stands for another uid now, or has one at last."""
+        """`changed` is called when a name has got another uid, or was found after the loop had ceased to wait."""
         self._changed = changed
         self._known: _Uids = {}
-        self._new: list[_Look] = []  # that go on, each in a thread
-        self._late = set[str]()  # of those that are known: for whoever was told to ask again
-        self._is_looking = False
-        self._is_stale = False  # somebody asked during the look: what was found may be older than that
+        self._new: list[_Look] = []  # look-ups of new names under way
+        self._late = set[str]()  # known names that were found late: kept for the client that was told to try again
+        self._is_looking = False  # known names are being looked up again
+        self._is_stale = False  # `find` was called meanwhile: the result may be older than that call
         self._is_closed = False
 
     def find(self, names: frozenset[str]) -> _Uids:
-        """Of these users, and no others any more, as far as that is known yet."""
+        """The uids of these users, as far as they are known yet. Other names are forgotten."""
         self._late -= names
         self._known = {name: uid for name, uid in self._known.items() if name in names or name in self._late}
         if self._known:
@@ -55,7 +55,7 @@ class UserIds:
         return {name: uid for name, uid in self._known.items() if name in names}
 
     def is_awaited(self, names: frozenset[str]) -> bool:
-        """Whether it is not known yet of one of these whether there is such a user."""
+        """Whether one of these names is still being looked up for the first time."""
         self._find_new(names)
         return not names <= self._known.keys()
 
@@ -63,7 +63,7 @@ class UserIds:
         self._is_closed = True
 
     def _find_new(self, asked: frozenset[str]) -> None:
-        """Where too many are looked up already, once one of these is found."""
+        """Look up the names that are new; if there are too many look-ups, only a later call does."""
         names = asked.difference(self._known, *(look.names for look in self._new))
         if not names or len(self._new) >= MAX_LOOKS:
             return
@@ -80,7 +80,7 @@ class UserIds:
         self._known |= look.found
 
     def _found_new(self, look: _Look) -> None:
-        if look in self._new:  # else it was waited for
+        if look in self._new:  # else the loop has waited for it
             self._new.remove(look)
             self._late = (self._late if len(self._late) < MAX_LATE else set()) | look.names
             self._take(look.found or dict.fromkeys(look.names))
@@ -102,7 +102,7 @@ class UserIds:
             self._look_again()
 
     def _take(self, found: _Uids) -> bool:
-        """Whether there is news: whoever is told of it asks, and so looks once more."""
+        """Take what was found; whether it is news. If so `changed` leads to `find`, which looks up once more."""
         is_new = not self._is_closed and not found.items() <= self._known.items()
         if is_new:
             self._known |= found
@@ -111,12 +111,12 @@ class UserIds:
 
 
 def _find_now(names: Iterable[str]) -> _Uids:
-    """Raises OSError for want of descriptors or memory."""
+    """Raises OSError when descriptors or memory are short."""
     return {name: find_uid(name) for name in names}
 
 
 def _find_at_last(names: Iterable[str]) -> _Uids:
-    """Beside the loop: a shortage says nothing of a name, and is waited out. Until then what is known holds."""
+    """As _find_now(), in a thread: wait until no shortage of descriptors or memory is in the way."""
     while True:
         try:
             return _find_now(names)

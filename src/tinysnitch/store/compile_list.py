@@ -1,6 +1,6 @@
 """The process that compiles one long list: `python -m tinysnitch.store.compile_list SOURCE TARGET`.
 
-A million lines take seconds and 350 MB, which the daemon has for neither its verdicts nor its memory.
+A million lines take seconds and 350 MB: in the daemon itself verdicts would wait, and the memory would stay with it.
 """
 
 import sys
@@ -12,11 +12,11 @@ from tinysnitch.store.compiled_list import compile_list, save_compiled
 from tinysnitch.store.file_stamp import SETTLE_NS, read_stamp
 from tinysnitch.store.text_file import errors_named
 
-_WAITS = 100
+_WAITS = 100  # at most, of SETTLE_NS each
 
 
 def main(source: Path, target: Path) -> int:
-    """The exit code; what is wrong is the last line of standard error."""
+    """Compile; returns the exit code. The last line of standard error tells the problem."""
     try:
         with errors_named(source):
             _wait_settled(source)
@@ -30,7 +30,7 @@ def main(source: Path, target: Path) -> int:
 
 
 def _wait_settled(path: Path) -> None:
-    """Its stamp stands for one state only; whoever writes to it all the time is not waited for."""
+    """Wait until the file's stamp stands for one state only, but not for ever: a program may write all the time."""
     for _ in range(_WAITS):
         if read_stamp(path).is_settled():
             return

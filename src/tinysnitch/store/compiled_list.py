@@ -1,7 +1,7 @@
-"""A list compiled into a file that is mapped: the trie, what is to be told of the list, and how long that is.
+"""A compiled list in a file that can be mapped: the trie, a summary of the list as JSON, and the summary's length.
 
-The file says which state of its source it was made from. It is replaced whole, its content has a sum, and the folder is
-root's own: what is mapped never changes.
+The summary tells from which state of the list the file was made. The file is replaced whole, its content has a
+checksum, and its folder belongs to root: what is mapped never changes.
 """
 
 import os
@@ -23,7 +23,7 @@ _PACKAGE = Path(__file__).parents[1]
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """What people are told of a list."""
+    """What people are told about a list, and what it was compiled from."""
 
     stamp: Stamp
     names: int
@@ -32,10 +32,10 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     bad_lines: int
     bad_examples: tuple[BadLine, ...]
     source: str | None
-    made_by: int = 0  # sum_of_reader(), 0: an earlier build
+    made_by: int = 0  # sum_of_reader() of the build that compiled it; 0: a build that did not say
 
     def is_of(self, stamp: Stamp) -> bool:
-        """Whether it says what reading the file in this state would say."""
+        """Whether it was compiled from this state of the file, and by code like ours."""
         return self.stamp == stamp and self.made_by == sum_of_reader()
 
 
@@ -51,7 +51,7 @@ class _Trailer(msgspec.Struct, frozen=True):
 
 def compile_list(path: Path) -> CompiledList:
     """Read the list and hold it in memory. Raises OSError."""
-    stamp = read_stamp(path)  # before the text: what changes meanwhile is another state
+    stamp = read_stamp(path)  # before the text: a change in between then leads to another stamp
     text = read_text(path)
     content = parse_list(text)
     summary = Summary(
@@ -69,7 +69,7 @@ def compile_list(path: Path) -> CompiledList:
 
 @cache
 def sum_of_reader() -> int:
-    """Of all that may be used to read a list: another build may understand other lines of the same file."""
+    """A checksum of the source code that may read a list: another build may understand the same file otherwise."""
     crc32 = 0
     for path in (*sorted((_PACKAGE / "core").glob("*.py")), _PACKAGE / "store" / "remote_set.py"):
         crc32 = zlib.crc32(path.read_bytes(), crc32)
@@ -84,9 +84,9 @@ def save_compiled(compiled: CompiledList, path: Path) -> None:
 
 
 def map_compiled(path: Path) -> CompiledList | None:
-    """The compiled list, None when there is none or it is not whole."""
+    """Map the compiled list; None when there is no file or it is damaged."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)  # fifo(7): waits for no writer
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)  # does not wait for a writer: fifo(7)
     except OSError:
         return None
     try:
@@ -112,7 +112,7 @@ def _map(fd: int) -> CompiledList | None:
 
 
 def _sum_of(fd: int, size_bytes: int) -> int:
-    """By reading, not through a mapping, so that no page of it counts as ours."""
+    """The checksum of the first bytes. Read, not mapped, so that no page of it counts as our memory."""
     crc32 = 0
     for start in range(0, size_bytes, _CHUNK_BYTES):
         crc32 = zlib.crc32(os.pread(fd, min(_CHUNK_BYTES, size_bytes - start), start), crc32)

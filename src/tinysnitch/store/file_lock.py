@@ -1,8 +1,8 @@
-"""A lock that keeps others of us from changing a file between our reading and our writing.
+"""A lock that keeps other tinysnitch processes from changing a file between our reading and our writing.
 
-By a file beside it that only its owner may open, as /etc/.pwd.lock is: whoever may open a file may lock it (flock(2)),
-and nobody else shall keep us waiting. So not by the folder, which all may open. Only the holder of the lock takes the
-file away, and whoever waited for one that was taken away tries again with what is there now.
+The lock is on a file beside it, like /etc/.pwd.lock. Any process that may open a file may lock it (flock(2)), so that
+file may be opened by its owner alone. A lock on the folder would not do: all users may open that, and could keep us
+waiting. The holder removes the lock file at the end, and a process that waited for the removed file starts over.
 """
 
 import fcntl
@@ -15,7 +15,7 @@ from pathlib import Path
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.store.text_file import remove_unfinished
 
-PATIENCE_S = 2.0  # with whoever holds a lock; to write 100 000 rules takes half a second
+PATIENCE_S = 2.0  # how long we wait for a lock; its holder may take half a second to write 100 000 rules
 
 
 class LockHeld(SnitchError):
@@ -25,7 +25,7 @@ class LockHeld(SnitchError):
 
 @contextmanager
 def locked(path: Path, patience_s: float = PATIENCE_S) -> Iterator[None]:
-    """Hold the lock of this file. What one that was killed meanwhile left of the file goes. Raises LockHeld."""
+    """Hold the lock of this file, and remove what a holder that was killed left unfinished. Raises LockHeld."""
     target = Path(os.path.realpath(path))
     place = target.with_name(f".{target.name}.lock")
     deadline_s = time.monotonic() + patience_s
@@ -43,7 +43,7 @@ def locked(path: Path, patience_s: float = PATIENCE_S) -> Iterator[None]:
 
 
 def _lock(place: Path) -> int | None:
-    """A descriptor that holds the lock, or None where another one does, or the file went: others lock a new one."""
+    """Try to lock: a descriptor that holds the lock; None when another process does, or just removed the file."""
     fd = os.open(place, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,16 +1,16 @@
-"""Watching a file or the files of a folder, also when editors rename another one over it, or it goes and comes again.
+"""Watches a file or the files of a folder, even when an editor renames another file over it, or it is removed and made.
 
-1. A watch sticks to the inode, which a rename leaves behind: the folder that holds the file is watched. Where one file
-   alone is watched it is watched too: mounted over another one, as Docker does with /etc/resolv.conf, it is changed
-   elsewhere.
-2. Each folder and each link on the way is watched for what happens to itself: a link that is turned, a folder that is
-   put in the place of another one. What else happens in these folders wakes nobody.
-3. Where the way ends before its end, the last folder that is there is watched for what comes.
-4. Where only the way matters, not what is in the file at its end, that file is watched for what happens to itself: in
-   its folder others may come and go all day.
-5. What has happened by the time that somebody looks is told at once, as one change.
-6. Paths in rules may end before their end in a folder that all may write to (/tmp), where others make files all the
-   time: after what does not matter there nobody looks for a moment.
+1. A watch is bound to an inode, and a rename puts another inode at the path: therefore the folder of the file is
+   watched. A single file is watched itself, too: mounted over another file, as Docker does with /etc/resolv.conf, it is
+   changed in another folder.
+2. Each folder and each link on the way to it is watched for changes of itself: a link that is replaced, a folder that
+   is moved. Other changes in these folders are ignored.
+3. If a part of the path does not exist, the last folder that does is watched until that part is made.
+4. Where only the way matters and not the content of the file at its end (`watch_ways`), the file itself is watched for
+   being moved or removed, and not its folder, where other files may come and go all day.
+5. All changes that have happened when we look are told as one.
+6. A path in a rule may not exist in a folder that all users may write to (/tmp), where files are made all the time:
+   after changes there that do not matter we do not look for a moment.
 """
 
 import asyncio
@@ -29,23 +29,23 @@ from tinysnitch.core.errors import unless_short
 
 _MAX_STEPS = 256  # on the way to one file; links may lead around in circles
 _TRIES = 5
-NOISE_S = 0.25  # the moment
-_MAX_TOGETHER = 1024  # events: 20 ms, and whoever makes them faster than they are read ends no loop
+NOISE_S = 0.25  # the moment of point 6
+_MAX_TOGETHER = 1024  # events read at once, in 20 ms: a program may make them faster than we read
 _COMES_AND_GOES = Mask.MOVED_TO | Mask.MOVED_FROM | Mask.CREATE | Mask.DELETE
 _SELF = Mask.MOVE_SELF | Mask.DELETE_SELF
-_LINK = _SELF | Mask.ATTRIB | Mask.DONT_FOLLOW  # ATTRIB: it has a name less
+_LINK = _SELF | Mask.ATTRIB | Mask.DONT_FOLLOW  # ATTRIB: one of its names was removed
 
 
 class _Spot(msgspec.Struct):
-    """What is watched at one place, which no link leads to."""
+    """What is watched at one path, in which no part is a link."""
 
     mask: Mask
-    names: set[str] = set()  # what matters of a folder
-    is_whole: bool = False  # everything in it does
+    names: set[str] = set()  # entries of a folder that matter
+    is_whole: bool = False  # all its entries matter
 
 
 _Spots = dict[Path, _Spot]
-Look = Callable[[Callable[[], _Spots]], _Spots]  # calls what looks around, and may raise OSError before it is done
+Look = Callable[[Callable[[], _Spots]], _Spots]  # calls the function, or raises OSError when it takes too long
 
 
 def look_here(look: Callable[[], _Spots]) -> _Spots:
@@ -58,12 +58,12 @@ def watch_file(path: Path, look: Look = look_here) -> AsyncIterator[None]:
 
 
 def watch_folder(folder: Path, look: Look = look_here) -> AsyncIterator[None]:
-    """The same for the files right in a folder, which need not be there yet, nor the one above it."""
+    """The same for all files in a folder (not below it). The folder and those above it need not exist yet."""
     return _watch(partial(look, partial(_spots_of_folder, folder.absolute())))
 
 
 def watch_ways(paths: Iterable[str], look: Look = look_here) -> AsyncGenerator[None, None]:
-    """The same for all that can lead one of the paths elsewhere."""
+    """The same for changes that may make one of the paths lead elsewhere."""
     return _watch(partial(look, partial(_spots_of_ways, tuple(map(Path, paths)))), NOISE_S)
 
 
@@ -74,7 +74,7 @@ async def _watch(find_spots: Callable[[], _Spots], noise_s: float = 0.0) -> Asyn
         async for event in inotify:
             events = (event, *islice(iter(inotify.sync_get, None), _MAX_TOGETHER))
             if any(_is_change(each, watched) for each in events):
-                watched = _watch_all(inotify, find_spots)  # the way may be another one now
+                watched = _watch_all(inotify, find_spots)  # the way may have changed
                 yield
             elif noise_s:
                 await asyncio.sleep(noise_s)
@@ -89,7 +89,7 @@ def _spots_of_file(path: Path) -> _Spots:
 
 
 def _spots_of_folder(folder: Path) -> _Spots:
-    """The folder, and where each link in it leads."""
+    """The folder, and the way that each link in it leads."""
     spots: _Spots = {}
     end = _add_way(spots, folder)
     if end is not None and os.path.isdir(end):
@@ -104,7 +104,7 @@ def _spots_of_folder(folder: Path) -> _Spots:
 
 
 def _spots_of_ways(paths: tuple[Path, ...]) -> _Spots:
-    """Most are plain files of a few folders, whose ways are one."""
+    """The ways of many paths: most are plain files in a few folders, and the way to each folder is walked once."""
     spots: _Spots = {}
     folders = {folder: _add_way(spots, folder) for folder in {path.parent for path in paths}}
     for path in paths:
@@ -124,7 +124,10 @@ def _is_plain(path: Path) -> bool:
 
 
 def _add_way(spots: _Spots, path: Path, *, is_way_all: bool = False) -> Path | None:
-    """All that can lead the path elsewhere (path_resolution(7)); where it leads, None if it ends before."""
+    """Add all that can make the path lead elsewhere (path_resolution(7)). Returns where it leads, None if nowhere.
+
+    `is_way_all`: the content of the file at its end does not matter.
+    """
     here, left = Path("/"), list(path.parts[:0:-1])
     for _ in range(_MAX_STEPS):
         if not left:
@@ -149,14 +152,14 @@ def _add_way(spots: _Spots, path: Path, *, is_way_all: bool = False) -> Path | N
 
 
 def _holds_text(path: Path) -> bool:
-    """Or will, once it is there. What the machine writes to /dev/null, or into a pipe, changes nothing there."""
+    """Whether it is a regular file, or may become one. What is written to /dev/null or a pipe changes no content."""
     return os.path.isfile(path) or not os.path.exists(path)
 
 
 def _find_target(path: Path) -> Path | None:
     try:
         return path.readlink()
-    except (OSError, ValueError):  # EINVAL: no link
+    except (OSError, ValueError):  # EINVAL: it is no link
         return None
 
 
@@ -167,9 +170,10 @@ def _add(spots: _Spots, path: Path, mask: Mask) -> _Spot:
 
 
 def _watch_all(inotify: Inotify, find_spots: Callable[[], _Spots]) -> dict[int, tuple[Path, _Spot]]:
-    """Watch these, and nothing else any more; by watch descriptor. From the top: what turns meanwhile is told.
+    """Watch what `find_spots` finds, and nothing else. Returns the spots by watch descriptor.
 
-    What is another kind of thing meanwhile is found by looking again.
+    Folders come before what is in them, so that a change in between gives an event. It looks until nothing changed in
+    between, since a file may have become a folder or a link.
     """
     spots = find_spots()
     for _ in range(_TRIES):
@@ -179,13 +183,14 @@ def _watch_all(inotify: Inotify, find_spots: Callable[[], _Spots]) -> dict[int, 
             break
     for watch in inotify.watches:
         if watch.wd not in watched:
-            with suppress(OSError):  # EINVAL: it went with its inode
+            with suppress(OSError):  # EINVAL: it ended with its inode
                 inotify.rm_watch(watch)
     return watched
 
 
 def _try_watch(inotify: Inotify, path: Path, mask: Mask) -> tuple[int, ...]:
-    """inotify_add_watch(2): one inode has one watch. Nothing where nothing is there any more."""
+    """The watch descriptor; empty when the path does not exist any more. An inode has one watch only
+    (inotify_add_watch(2))."""
     try:
         return (inotify.add_watch(path, mask).wd,)
     except (FileNotFoundError, NotADirectoryError):
@@ -199,14 +204,14 @@ def _is_change(event: Event, watched: dict[int, tuple[Path, _Spot]]) -> bool:
         return False
     path, spot = watched[event.watch.wd]
     if event.name is None:
-        return True  # of the place itself
+        return True  # a change of the spot itself
     if not spot.is_whole and event.name.name not in spot.names:
         return False
     return Mask.CREATE not in event.mask or _has_come_whole(path / event.name)
 
 
 def _has_come_whole(path: Path) -> bool:
-    """A link or a folder does; a file that was just opened is empty yet, and its CLOSE_WRITE follows."""
+    """Whether what was just created is complete: a link or a folder is. A file is still empty; CLOSE_WRITE follows."""
     try:
         return path.is_symlink() or path.is_dir() or path.stat().st_nlink > 1
     except OSError:

@@ -1,7 +1,7 @@
-"""What was decided, on disk: log lines in a SQLite file, newest kept, written in batches.
+"""The history: the newest log lines, written to a SQLite file in batches.
 
-What a full or broken disk takes away is counted as lost, and raises nothing into the daemon. Only who reads the lines
-is told that they cannot be read: none would mean that nothing was decided.
+Lines that cannot be written (a full or broken disk) are counted as lost, and nothing is raised. Only reading raises an
+error: an empty answer would mean that nothing was decided.
 """
 
 import logging
@@ -14,21 +14,21 @@ from pathlib import Path
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.records import MAX_LINES
 
-BATCH = 128  # lines that are written at once
-BATCH_BYTES = 1 << 20  # likewise: no verdict is given meanwhile
-MAX_PENDING = 4096  # lines in memory; beyond that they are lost
-MAX_BYTES = 256 << 20  # of the file: programs choose how long their lines are, of up to 54 KB
-FLUSH_AFTER_S = 1.0
-_LOOKED_THROUGH = 20_000  # rows: 10 MB, 20 ms
+BATCH = 128  # so many lines, or so many bytes, are written at once; no verdict is given meanwhile
+BATCH_BYTES = 1 << 20
+MAX_PENDING = 4096  # lines in memory; further ones are lost
+MAX_BYTES = 256 << 20  # of the file: a program's arguments can make a line as long as 54 KB
+FLUSH_AFTER_S = 1.0  # how long a line waits for its batch
+_LOOKED_THROUGH = 20_000  # rows that `find_newest` looks at: 10 MB, 20 ms
 _PAGE = 64  # rows that are read at once: 3.5 MB at worst
 
 _BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _log = logging.getLogger(__name__)
 
-# WAL: a reader never stops the writer. synchronous=OFF: no fsync in the daemon's loop; after a power cut
-# the newest lines may be missing or the file broken, and a broken file is moved aside. Only the ends of the table and
-# of the index are written to: 256 KiB of pages hold them, where SQLite would take 2 MB. The WAL is carried over a few
-# pages at a time: all of SQLite's 1000 at once hold up verdicts for 3 ms, and cost as much in sum.
+# journal_mode: with a WAL a reader never stops the writer. synchronous: no fsync in the daemon's loop; after a power
+# cut the newest lines may be missing or the file broken, and a broken file is moved aside. cache_size: only the ends of
+# the table and of the index are written to, for which 256 KiB do; SQLite would take 2 MB. wal_autocheckpoint: a few
+# pages at a time, since SQLite's 1000 pages at once hold up verdicts for 3 ms, and take as long in sum.
 _SET_UP = """
 pragma journal_mode = wal;
 pragma synchronous = off;
@@ -41,7 +41,7 @@ create index if not exists history_of_user on history (uid, id) where uid is not
 _PAGE_OF_ALL = "select id, line from history where id > ? and id <= ? order by id limit ?"
 _PAGE_OF_USER = "select id, line from history where uid = ? and id > ? and id <= ? order by id limit ?"
 _NTH_OF_USER = "select id from history where uid = ? order by id desc limit 1 offset ?"
-_ADD_UID = "alter table history add column uid integer"  # to a file that was made without it
+_ADD_UID = "alter table history add column uid integer"  # to a file of an earlier build
 
 
 class History:
@@ -54,13 +54,13 @@ class History:
         self._pending: list[tuple[bytes, int | None]] = []
         self._pending_bytes = 0
         self._deadline_s: float | None = None
-        self._first = self._last = 0  # ids: rows from just after `first` up to `last` are there
+        self._first = self._last = 0  # ids: the rows first + 1 to last exist
         self._db: sqlite3.Connection | None = None
         self._was_failing = False
         self._open()
 
     def append(self, line: bytes, uid: int | None = None) -> None:
-        """Take a line, about a process of this user; `flush_due` writes it. Costs no disk access."""
+        """Queue a line about a process of this user (None: of none); `flush_due` writes it."""
         if len(self._pending) >= (BATCH if self._was_failing else MAX_PENDING):
             self.lost += 1
         else:
@@ -68,13 +68,13 @@ class History:
             self._pending_bytes += len(line)
 
     def next_flush_deadline(self) -> float | None:
-        """The moment, on the clock that `flush_due` is told, when it should be called; None: nothing waits."""
+        """When `flush_due` should be called, on the clock of its argument; None: nothing waits."""
         if not self._pending:
             return None
         return self._deadline_s or 0.0
 
     def flush_due(self, now_s: float) -> None:
-        """Write when a batch is full or the oldest line has waited long enough; what fails is tried once a second."""
+        """Write when a batch is full or the oldest line has waited FLUSH_AFTER_S. After a failure only the latter."""
         if not self._pending:
             return
         if self._deadline_s is None:
@@ -97,10 +97,10 @@ class History:
             self._fail(error)
 
     def read_newest(self, limit: int, uid: int | None = None) -> Iterator[bytes]:
-        """The newest lines, of one user or all, the oldest of them first; those that are not written yet included.
+        """The newest lines, of one user or of all, the oldest of them first, with those that are not written yet.
 
-        Which these are is certain now; they are read a few at a time, as they are taken: together they may be as large
-        as the file. What falls out of it meanwhile is left out. Raises SnitchError, halfway too.
+        They are chosen now, but read a few at a time while iterating, since together they may be as large as the file.
+        Lines that are pruned meanwhile are left out. Raises SnitchError, also while iterating.
         """
         waiting = [line for line, whose in self._pending if uid in (None, whose)][-limit:] if limit > 0 else []
         try:
@@ -110,7 +110,7 @@ class History:
         return chain(self._read_rows(after, self._last, uid), waiting)
 
     def find_newest(self, beginning: bytes) -> bytes | None:
-        """The newest line that begins so, if it is among the last ones that were written."""
+        """The newest line with this beginning, if it is among the last _LOOKED_THROUGH rows."""
         query = "select line from history where id > ? and substr(line, 1, ?) = ? order by id desc limit 1"
         try:
             values = (self._last - _LOOKED_THROUGH, len(beginning), beginning)
@@ -133,7 +133,7 @@ class History:
     def _connect(self) -> sqlite3.Connection:
         if self._db is not None:
             return self._db
-        # Arguments of programs may hold secrets. The files beside it get the same mode (SQLite, findCreateFileMode).
+        # Mode 0600: arguments of programs may hold secrets. SQLite gives -wal and -shm the same (findCreateFileMode).
         os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
         db = sqlite3.connect(self._path, timeout=0.0, isolation_level=None)
         try:
@@ -155,16 +155,18 @@ class History:
             first = self._prune(db, len(lines), limit)
             db.execute("commit")
         except sqlite3.Error:
-            if db.in_transaction:  # some errors have rolled back already
+            if db.in_transaction:  # some errors roll back by themselves
                 db.execute("rollback")
             raise
         self._last += len(lines)
         self._first = first
 
     def _prune(self, db: sqlite3.Connection, came: int, limit: int) -> int:
-        """Take the oldest rows away where there are too many: twice as many as came, so that no flush takes long, and
-        as many again while the file is larger than the limit (bytes): rows that came may be longer than those that go.
-        Returns the id that all left are behind."""
+        """Delete the oldest rows if there are too many, and return the id before the first row that is left.
+
+        Twice as many as came, so that no flush takes long; and as many again while the file uses more than `limit`
+        bytes, since new rows may be longer than old ones.
+        """
         first, used = self._first, _used_bytes(db)
         last = self._last if used > self._max_bytes else self._last + came - self._max_rows
         while first < last:
@@ -175,7 +177,7 @@ class History:
         return first
 
     def _find_start(self, limit: int, uid: int | None) -> int:
-        """The id behind which the newest rows are that many."""
+        """The id before the newest `limit` rows."""
         db = self._connect()
         if limit <= 0:
             return self._last
@@ -190,7 +192,7 @@ class History:
             after = page[-1][0]
 
     def _read_page(self, after: int, last: int, uid: int | None) -> list[tuple[int, bytes]]:
-        """The next rows; none at their end."""
+        """The next rows after that id; none at the end."""
         query, whose = (_PAGE_OF_ALL, ()) if uid is None else (_PAGE_OF_USER, (uid,))
         try:
             return self._connect().execute(query, (*whose, after, last, _PAGE)).fetchall()
@@ -215,8 +217,8 @@ class History:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte is the primary code
         if code in _BROKEN:
             self._move_aside()
-        elif code == sqlite3.SQLITE_PROTOCOL:  # what holds may be a lock of our own that was not given back
-            self._disconnect()  # while it does, each try takes 10 s (walBeginReadTransaction() in wal.c)
+        elif code == sqlite3.SQLITE_PROTOCOL:  # perhaps a lock of our own that was not released is in the way
+            self._disconnect()  # which releases it: while it is held each try takes 10 s (walBeginReadTransaction())
 
     def _move_aside(self) -> None:
         self._disconnect()
@@ -245,7 +247,7 @@ def _reason_of(error: Exception) -> object:
 
 
 def _used_bytes(db: sqlite3.Connection) -> int:
-    """Of the file, without the pages that are free to be written to again."""
+    """The size of the file without its free pages."""
     pages, free, size = (
         db.execute(f"pragma {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
     )

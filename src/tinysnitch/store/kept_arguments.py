@@ -1,6 +1,6 @@
-"""What programs were started with that wrote a title over it, from one daemon to the next.
+"""The file that hands arguments which programs overwrote with a title from one daemon to the next.
 
-It holds for processes that still run what they ran.
+An entry holds as long as its process runs the same executable since the same exec.
 """
 
 from collections.abc import Sequence
@@ -12,11 +12,11 @@ from tinysnitch.store.kept_file import KeptFile, OfBoot
 
 
 class KeptProcess(msgspec.Struct, frozen=True, array_like=True):
-    """One process, and the exec that it is known by: each has a stack of its own, and its file."""
+    """One process. The beginning of its stack and the inode of its executable tell this exec from a later one."""
 
     pid: int
     started_ns: int  # boot-time clock, in ticks
-    stack: int  # where it begins
+    stack: int  # address where it begins
     inode: int  # of the executable
     argv: tuple[bytes, ...]
     directory: bytes  # empty: not known
@@ -29,7 +29,7 @@ class _Content(OfBoot, frozen=True):
 class KeptArguments:
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file = KeptFile(path, _Content, "of programs with a title no arguments are known")
+        self._file = KeptFile(path, _Content, "the arguments of programs that wrote a title over them are not known")
 
     def read(self, boot_id: str) -> tuple[KeptProcess, ...]:
         content = self._file.read(boot_id)

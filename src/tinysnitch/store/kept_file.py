@@ -1,4 +1,4 @@
-"""What one daemon leaves to the next, in the state folder: it holds within one boot of the machine."""
+"""A file in the state folder that one daemon leaves to the next. Its content holds within one boot of the machine."""
 
 import logging
 from pathlib import Path
@@ -8,7 +8,7 @@ import msgspec
 
 from tinysnitch.store.text_file import errors_named, read_text, remove_unfinished, replace_text
 
-_MODE = 0o600  # where programs went, and arguments that a title hides, are their user's own business
+_MODE = 0o600  # names that programs asked for, and arguments hidden by a title, are for no other user
 _log = logging.getLogger(__name__)
 
 
@@ -20,7 +20,7 @@ Content = TypeVar("Content", bound=OfBoot)
 
 
 class KeptFile(Generic[Content]):
-    """`without`: what follows where it cannot be read, for the log."""
+    """`without`: for the log, what it means that the file cannot be read."""
 
     def __init__(self, path: Path, kind: type[Content], without: str) -> None:
         self.path = path
@@ -28,7 +28,7 @@ class KeptFile(Generic[Content]):
         self._without = without
 
     def read(self, boot_id: str) -> Content | None:
-        """What was kept within this boot. What cannot be read is worth no trouble."""
+        """The content if it is of this boot, else None. A file that cannot be read is logged and ignored."""
         remove_unfinished(self.path)
         try:
             content = msgspec.json.decode(read_text(self.path), type=self._kind)

@@ -1,7 +1,7 @@
-"""The names of addresses while no daemon runs: from a clean end to the next start.
+"""The file that keeps the names of addresses from a clean end of the daemon to its next start.
 
-Their ends are told by the clock of this boot. They are taken once: what is older than the last end might have been
-superseded since.
+When they expire is told by the clock of this boot. The file is read once and removed: after a kill, names from before
+the last start might have been superseded.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ class Asker(msgspec.Struct, frozen=True, array_like=True):
 
 
 class KeptName(msgspec.Struct, frozen=True, array_like=True):
-    """A name with the processes that asked for it, since every daemon gives exec ids anew."""
+    """A name with the processes that asked for it, since every daemon assigns new exec ids."""
 
     known: KnownName  # without askers
     askers: tuple[Asker, ...]
@@ -39,7 +39,7 @@ class KeptNames:
         self._file = KeptFile(path, _Content, "names are learned anew")
 
     def take(self, boot_id: str) -> tuple[KeptName, ...]:
-        """Those of this boot; they are there no more then."""
+        """Return the names if they are of this boot, and remove the file."""
         content = self._file.read(boot_id)
         with suppress(OSError):
             self.path.unlink()

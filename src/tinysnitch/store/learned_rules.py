@@ -1,6 +1,6 @@
-"""What observing lets pass, as rules: a file in the state folder, for people to read and to take lines from.
+"""The rules that observe mode learns: a file in the state folder, for people to read and copy lines from.
 
-Nothing here raises into the daemon: what finds no room is counted as lost.
+Nothing here raises: rules that find no room, or cannot be written, are counted as lost.
 """
 
 import logging
@@ -12,8 +12,8 @@ from pathlib import Path
 from tinysnitch.core.raw_text import bytes_of
 from tinysnitch.store.text_file import read_text
 
-MAX_BYTES = 4 << 20  # of the file, and so of memory: programs choose how long their lines are, of up to 54 KB
-CROWD = 16  # lines that differ in nothing but their remote, or their arguments, before one is written for all
+MAX_BYTES = 4 << 20  # of the file and of the memory: a program's arguments can make a line as long as 54 KB
+CROWD = 16  # after so many lines that differ only in their remote, or their arguments, one wider line is written
 _HEADER = "# What observing (--learn) let pass, as the rules that a prompt proposes. Read them before they hold.\n"
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
 _MODE = 0o600
@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 
 class LearnedRules:
-    """Each line stands in the file once, also after a restart."""
+    """Each line is in the file once, also after a restart."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -37,7 +37,7 @@ class LearnedRules:
         try:
             text = read_text(self.path)
             whole = text[: text.rfind("\n") + 1]
-            if whole != text:  # by a power cut: a line that was cut off could mean more
+            if whole != text:  # after a power cut: half of a line could allow more
                 os.truncate(self.path, _size(whole))
         except FileNotFoundError:
             return set()
@@ -47,7 +47,8 @@ class LearnedRules:
         return set(whole.split("\n"))
 
     def add(self, line: str, wider: Sequence[str] = ()) -> None:
-        """Take a rule's line; `flush` writes it. `wider`: one is written instead once it covers many lines."""
+        """Queue a rule's line; `flush` writes it. `wider`: lines that cover it; one of them is written instead once it
+        has covered CROWD lines."""
         if not self._known.isdisjoint((line, *wider)):
             return
         crowd = next((each for each in wider if self._crowds[each] >= CROWD), None)
@@ -62,7 +63,7 @@ class LearnedRules:
         self._crowds.update(wider)
 
     def flush(self) -> None:
-        """Write what is new. What fails is forgotten, and tried again with the next such connection."""
+        """Write what is queued. If that fails the lines are forgotten; the next such connection adds them again."""
         lines, self._new = self._new, []
         if not lines:
             return
@@ -73,7 +74,7 @@ class LearnedRules:
             self._forget(lines, error)
 
     def _append(self, lines: list[str]) -> None:
-        """All of them or none."""
+        """Write all of the lines or none."""
         fd = os.open(self.path, _FLAGS, _MODE)
         try:
             size = os.fstat(fd).st_size

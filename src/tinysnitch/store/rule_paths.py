@@ -6,34 +6,37 @@ from collections.abc import Callable, Iterable, Mapping
 
 from tinysnitch.core.path_pattern import escape_pattern, literal_of, pattern_tokens
 
-_MAX_LINKS = 40  # as the kernel: path_resolution(7)
-_MAX_PARTS = 256  # of a path and of all links on it: users may make links of their own, with 2000 each
+_MAX_LINKS = 40  # as in the kernel: path_resolution(7)
+_MAX_PARTS = 256  # in a path and all links on it together: a link of a user's own may have 2000
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def find_links(paths: Iterable[str]) -> dict[str, str]:
-    """Each program path that leads elsewhere, with where it leads: the links of Facts."""
+    """The paths that lead elsewhere, each with where it leads: `Facts.links`."""
     real = {path: resolve_path(path) for path in paths}
     return {path: target for path, target in real.items() if target != path}
 
 
 def find_turnable_links(paths: Iterable[str], links: Mapping[str, str]) -> frozenset[str]:
-    """Of paths in rules that name a user the links which others than root could turn. `links`: what find_links gave."""
+    """Those of the paths that lead elsewhere over a link which others than root could change: `Facts.turnable_links`.
+
+    `paths`: those in rules that name a user. `links`: what find_links gave.
+    """
     return frozenset(path for path in paths if path in links and _walk(path, _is_roots) != links[path])
 
 
 def resolve_path(path: str) -> str:
-    """The file that it leads to; a path that can't be a file's leads nowhere else.
+    """The file that the path leads to; the path itself if it leads too far.
 
-    os.path.realpath() follows any number of links, and before Python 3.13 it calls itself for each.
+    Not os.path.realpath(): that follows any number of links, and before Python 3.13 calls itself for each.
     """
     return _walk(path, lambda _step: True) or path
 
 
 def _walk(path: str, may_lead: Callable[[str], bool]) -> str | None:
-    """Where the path leads; None: too far, or over a link that is, or lies beyond, a step that may not lead elsewhere.
+    """Where the path leads. None if that is too far, or over a link at or behind a step for which `may_lead` is false.
 
-    What changes under our eyes is not root's: then it is None, or a path in which no such link had a part.
+    Only what others than root own changes while we walk: then this is None, or a path that no such link led to.
     """
     current, links, is_led_right = "", 0, True
     left = path.split("/")[::-1]
@@ -59,17 +62,19 @@ def _walk(path: str, may_lead: Callable[[str], bool]) -> str | None:
 
 
 def _is_roots(path: str) -> bool:
-    """Whether root alone can turn this link, or put others into this folder; in /tmp each can do so with their own."""
+    """Whether root alone can change this link, or the entries of this folder. A sticky folder (/tmp) counts as root's:
+    users can change only entries of their own there."""
     try:
         status = os.lstat(path)
     except (OSError, ValueError):
-        return True  # nothing is there: whose the folder is was asked before
+        return True  # it does not exist: whether others can make it was asked of its folder
     is_shared = stat.S_ISDIR(status.st_mode) and status.st_mode & _OTHERS_WRITE and not status.st_mode & stat.S_ISVTX
     return status.st_uid == 0 and not is_shared
 
 
 def _find_target(path: str) -> str | None:
-    """None: no link. Asked as whoever looks it up later does, so that what does not answer does not here either."""
+    """The target of a link, None for anything else. This calls lstat() as later look-ups do, so that a file system that
+    does not answer is noticed here."""
     try:
         return os.readlink(path) if stat.S_ISLNK(os.lstat(path).st_mode) else None
     except (OSError, ValueError):
@@ -77,13 +82,16 @@ def _find_target(path: str) -> str | None:
 
 
 def find_patterns(patterns: Iterable[str]) -> dict[str, str]:
-    """Each pattern that begins with folders which lead elsewhere, with what it is there: the patterns of Facts."""
+    """The patterns whose folder leads elsewhere, each with the same pattern there: `Facts.patterns`."""
     real = {pattern: _move_pattern(pattern, resolve_path(folder_of(pattern))) for pattern in patterns}
     return {pattern: target for pattern, target in real.items() if target != pattern}
 
 
 def find_turnable_patterns(own: Iterable[str], patterns: Mapping[str, str]) -> frozenset[str]:
-    """Likewise those that go over links which others than root could turn. `patterns`: what find_patterns gave."""
+    """Those of the patterns whose folder leads elsewhere over a link which others than root could change.
+
+    `own`: those in rules that name a user. `patterns`: what find_patterns gave.
+    """
     roots = {pattern: _walk(folder_of(pattern), _is_roots) for pattern in own if pattern in patterns}
     return frozenset(
         pattern
@@ -93,7 +101,7 @@ def find_turnable_patterns(own: Iterable[str], patterns: Mapping[str, str]) -> f
 
 
 def folder_of(pattern: str) -> str:
-    """The folder that all its files are in or below: what stands before its first star, up to the last slash."""
+    """The folder in or below which all files of the pattern are: the text before its first star, up to a slash."""
     return literal_of(_split_pattern(pattern)[0]) or "/"
 
 

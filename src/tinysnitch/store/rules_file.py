@@ -1,4 +1,4 @@
-"""The rules file: read whole, changed a line at a time. Comments and other lines stay as they are."""
+"""The rules file: read whole, and changed line by line. Comments and all other lines stay as they are."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -38,11 +38,11 @@ _ATTEMPTS = 10
 
 
 class _Overtaken(Exception):
-    """The file is another one than was read."""
+    """The file changed after we read it, and before we replaced it."""
 
 
 class NoFolder(SnitchError):
-    """A rules file is to be made where there is no folder: a mistyped path, most likely."""
+    """The rules file cannot be made since its folder does not exist: most likely a mistyped path."""
 
     exit_code = 2
 
@@ -58,17 +58,18 @@ def _do_here(_path: Path, change: Callable[[], bool]) -> bool:
 
 class RulesFile:
     def __init__(self, path: Path, do: Callable[[Path, Callable[[], bool]], bool] = _do_here) -> None:
-        """`do` makes a change of the file at the path, maybe in a thread, and may raise SnitchError before its end."""
+        """`do` carries out a change of the file at the path, maybe in a thread. It may raise SnitchError before the
+        change is done."""
         self.path = path
         self._do = do
-        self._loaded: tuple[Stamp, LoadedRules] | None = None  # and of which state of the file
-        self._known: Stamp | None = None  # of the state that we wrote, or that take_edit() told of
-        self._unsaved: dict[Rule, None] = {}  # a dict for its order
+        self._loaded: tuple[Stamp, LoadedRules] | None = None  # with the state of the file
+        self._known: Stamp | None = None  # of the file as we wrote it, or as take_edit() last saw it
+        self._unsaved: dict[Rule, None] = {}  # rules in force that could not be written; a dict for its order
         self._is_starter_held = False
-        self._patience_s = PATIENCE_S  # nobody gets a verdict meanwhile: with one that is stuck none is left
+        self._patience_s = PATIENCE_S  # with the lock, while verdicts wait; none after waiting in vain
 
     def ensure_exists(self) -> bool:
-        """Create the file with the starter set when there is none; whether it was made. Raises NoFolder."""
+        """Create the file with the starter set when there is none; whether it was created. Raises SnitchError."""
         with errors_named(self.path):
             if self.path.exists():
                 return False
@@ -79,16 +80,16 @@ class RulesFile:
         return True
 
     def hold_starter(self) -> None:
-        """As long as there is no file the starter set is what it says; the first change makes the file with it."""
+        """As long as there is no file, read the starter set instead; the first change creates the file with it."""
         self._is_starter_held = True
 
     def read(self) -> LoadedRules:
-        """The file as it is now, parsed once for each state of it.
+        """Read the file as it is now; it is parsed once for each state of it. Raises SnitchError if it cannot be read.
 
-        Errors are part of the value, the missing file too: the caller keeps its rules.
+        Errors in it, or that it does not exist, are part of the value: the caller then keeps the rules in force.
         """
-        stamp = self._find_stamp()  # before the text: what changes meanwhile is another state
-        self._is_starter_held &= stamp is None  # once there was a file, that it is gone is an error
+        stamp = self._find_stamp()  # before the text: a change in between then leads to another stamp
+        self._is_starter_held &= stamp is None  # once there was a file, a missing one is an error
         if self._loaded and self._loaded[0] == stamp:
             return self._loaded[1]
         loaded = self._load()
@@ -96,7 +97,7 @@ class RulesFile:
         return loaded
 
     def take_edit(self) -> bool:
-        """Whether others have written the file since this was asked last."""
+        """Whether others have written the file since the last call."""
         known, self._known = self._known, self._find_stamp()
         return self._known != known
 
@@ -116,23 +117,23 @@ class RulesFile:
     def append(self, rule: Rule) -> bool:
         """Add the rule as a line of its own; False when it is there already.
 
-        Raises SnitchError when the file is gone: one with this rule alone would end all those that hold.
+        Raises SnitchError, also when the file is gone: a new one with this rule alone would end all others in force.
         """
         return self._append((rule,))
 
     @property
     def unsaved(self) -> tuple[Rule, ...]:
-        """Rules that hold but could not be written yet."""
+        """Rules that are in force but could not be written yet."""
         return tuple(self._unsaved)
 
     def save(self, rule: Rule) -> None:
-        """Append a rule that holds already; where that fails it is kept in mind. Raises SnitchError."""
-        _line_of(rule)  # what no line can say is not to keep others from being saved
+        """Append a rule that is in force already. If that fails it stays in `unsaved`. Raises SnitchError."""
+        _line_of(rule)  # raises for a rule that no line can say: in `unsaved` it would keep others from being saved
         self._unsaved[rule] = None
         self.save_again()
 
     def save_again(self) -> None:
-        """Append what could not be written before. Raises SnitchError."""
+        """Append the unsaved rules. Raises SnitchError."""
         if self._unsaved:
             self._append(self.unsaved)
             self._unsaved.clear()
@@ -152,9 +153,10 @@ class RulesFile:
         return True
 
     def _replace(self, text: str, before: Stamp | None, loaded: LoadedRules, rules: tuple[Rule, ...]) -> None:
-        """What is in the file then is known: of many rules, reading them again would hold verdicts up.
+        """Replace the text, and note its rules: to read many rules again would hold up verdicts.
 
-        Unless an editor has written it since, which is to be read as any edit.
+        If an editor has written the file since then, that will be read as any edit. Raises _Overtaken if the file is no
+        more in the state `before`.
         """
         written = replace_text(self.path, text, check=partial(self._check_state, before))
         stamp = self._find_stamp()
@@ -169,9 +171,9 @@ class RulesFile:
             raise _Overtaken
 
     def remove(self, line: str) -> bool:
-        """Take out every line that says the same rule, and do not save it later; False when there was none.
+        """Remove every line that says this rule, and the rule from `unsaved`; False when there was none.
 
-        Raises RuleSyntaxError, and SnitchError when the file is gone: what it would say when it is back is not known.
+        Raises RuleSyntaxError, and SnitchError, also when the file is gone: it may have the rule when it is back.
         """
         rule = parse_rule(line)
         is_removed = self._change(partial(self._remove_once, rule))
@@ -194,7 +196,8 @@ class RulesFile:
         return self._do(self.path, partial(self._change_now, change))
 
     def _change_now(self, change: Callable[[], bool]) -> bool:
-        """Anew where an editor, which minds no lock, has written the file since it was read; not while one is at it."""
+        """Make a change under the lock. Editors take no lock: when one has written the file since we read it we start
+        over, and while one has it open for writing we refuse."""
         with self._changing():
             for _ in range(_ATTEMPTS):
                 if is_being_written(self.path):
@@ -213,7 +216,7 @@ class RulesFile:
             except LockHeld:
                 self._patience_s = 0.0
                 raise
-            except FileNotFoundError:  # its folder too
+            except FileNotFoundError:  # its folder is gone
                 raise self._gone() from None
 
     def _gone(self) -> SnitchError:
@@ -234,7 +237,7 @@ class RulesFile:
 
 
 def _line_of(rule: Rule) -> str:
-    """One that is read back as the same rule: another would make the file one with an error. Raises SnitchError."""
+    """The line of a rule. Raises SnitchError if it would not be read back as the same rule, and must not be written."""
     line = format_rule(rule)
     if not _says(line, rule):
         raise SnitchError(f"no line can say this rule: {line}", "please report this as a bug of tinysnitch")
@@ -242,7 +245,8 @@ def _line_of(rule: Rule) -> str:
 
 
 def _lines_without(rule: Rule, lines: list[str], loaded: LoadedRules) -> list[str]:
-    """Those that do not say the rule. What each says is known where none is wrong: to parse all would take long."""
+    """The lines that do not say the rule. In a file without errors `loaded` tells what each line says, in order, and
+    only candidates are parsed again: to parse all would take long."""
     if loaded.errors:
         return [line for line in lines if not _says(line, rule)]
     said = iter(loaded.rules)

@@ -1,4 +1,4 @@
-"""The state folder is one daemon's: of two, each would take the other's temporary rules and history for its own."""
+"""Locks the state folder for one daemon: two would take each other's temporary rules and history for their own."""
 
 import errno
 import fcntl
@@ -15,19 +15,19 @@ _NOT_WRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 class StateLock:
-    """Held from making to `close`, or to the end of the process, whatever ends it.
+    """Held from its making until `close`, or until the process ends.
 
-    By a file that only root may open, not by the folder, which others may: whoever may open it may lock it (flock(2)).
-    It stays, and says whose the lock is while there is one.
+    The lock is on a file in the folder that only root may open: any process that may open a file may lock it
+    (flock(2)). The file stays there, and has the holder's pid in it.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Make the folder where it is missing. Raises SnitchError."""
+        """Make the folder if it does not exist, and lock it. Raises SnitchError."""
         with errors_named(folder):
             _make(folder)
         with errors_named(folder / _NAME):
             self._fd = _open(folder / _NAME)
-        if self._fd is None:  # a full disk must not keep the firewall from its start, and can share nothing new
+        if self._fd is None:  # a full disk must not keep us from starting, and nothing new is shared there
             return
         try:
             with errors_named(folder):
@@ -42,7 +42,7 @@ class StateLock:
 
 
 def _make(folder: Path) -> None:
-    """And those above it, whatever the umask is: whoever may write in one may exchange what is in it."""
+    """Make the folder and those above it. With a lax umask others could write there, and exchange what is in it."""
     for above in reversed([each for each in folder.parents if not each.exists()]):
         above.mkdir(mode=0o755, exist_ok=True)
     folder.mkdir(mode=0o700, exist_ok=True)

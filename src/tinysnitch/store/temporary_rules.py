@@ -1,7 +1,7 @@
-"""Temporary rules that outlive the daemon: those with an end on the clock, in the state folder.
+"""The file of temporary rules that outlive the daemon: those that end at a time of the clock, in the state folder.
 
-They are written while an answer is given, and a disk that syncs may take a tenth of a second for each: verdicts would
-wait. So nothing is synced, and the last line says that the file is whole: a rule that was cut off could mean more.
+It is written when an answer is given, and verdicts wait meanwhile. A sync may take a tenth of a second, so nothing is
+synced. Instead a last line tells that the file is whole: half of a rule could allow more.
 """
 
 import logging
@@ -24,15 +24,15 @@ class TemporaryRules:
         self.path = path
 
     def find_moment(self, wall_s: float) -> float:
-        """The wall clock, or where that is later what it was when they were written: it was set back since, and what an
-        hour was left of then has no more than that left now."""
+        """The wall clock, or the time at which the file was written if that is later: then the clock was set back, and
+        a rule must not last longer than it had left at that time."""
         try:
             return max(wall_s, self.path.stat().st_mtime)
         except OSError:
             return wall_s
 
     def read(self, wall_s: float) -> tuple[Rule, ...]:
-        """Those that have not ended. What cannot be read is worth no trouble: people are asked again."""
+        """The rules that have not ended. If the file cannot be read they are forgotten: people are asked again."""
         remove_unfinished(self.path)
         if self.path.exists() and not self.path.is_file():
             self._move_aside()
@@ -41,19 +41,19 @@ class TemporaryRules:
             text = read_text(self.path)
         except FileNotFoundError:
             return ()
-        except OSError as error:  # a bad disk must not keep the firewall from its start
+        except OSError as error:  # a bad disk must not keep the firewall from starting
             _log.warning("%s cannot be read: %s; its temporary rules are forgotten", self.path, error.strerror)
             return ()
-        if not text.endswith(_END):  # by a power cut, or an earlier build
+        if not text.endswith(_END):  # after a power cut, or from an earlier build
             _log.warning("%s was not written to its end: its temporary rules are forgotten", self.path)
             return ()
         rules, errors = parse_rules(text, str(self.path))
-        if errors:  # a later build's, perhaps
+        if errors:  # from a later build, perhaps
             _log.warning("%s, and %d more: such temporary rules are forgotten", errors[0], len(errors) - 1)
         return tuple(rule for rule in rules if rule.until_s is not None and wall_s < rule.until_s)
 
     def _move_aside(self) -> None:
-        """A folder, say: no rules are in it, and none could be kept."""
+        """Rename what is no regular file (a folder, say): no rules could be kept there."""
         aside = self.path.with_name(f"{self.path.name}.broken")
         try:
             self.path.replace(aside)
@@ -63,7 +63,7 @@ class TemporaryRules:
             _log.warning("%s was no regular file; it is now %s", self.path, aside)
 
     def replace(self, rules: Iterable[Rule]) -> None:
-        """Keep these. A rule bound to a process is left out: its line could not say so, and would mean more."""
+        """Write these rules, except those bound to a process: their line cannot say that, and would allow more."""
         lines = [format_rule(rule) + "\n" for rule in rules if rule.exec_id is None]
         with errors_named(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)

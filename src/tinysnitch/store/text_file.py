@@ -1,6 +1,6 @@
-"""A file that is replaced whole: at every moment a reader finds the old text or the new one.
+"""Reads files, and replaces them whole: at every moment a reader finds the old text or the new one.
 
-Texts hold bytes that are not UTF-8 as surrogate escapes (PEP 383), and go back as they came.
+Bytes that are not UTF-8 become surrogate escapes (PEP 383) in a text, and are written back unchanged.
 """
 
 import errno
@@ -16,7 +16,7 @@ from pathlib import Path
 from tinysnitch.core.errors import NotPermitted, SnitchError, hint_for
 from tinysnitch.core.raw_text import MAX_BYTES, bytes_of, text_of
 
-_NULL = os.makedev(1, 3)  # null(4): a file that is always empty, and often meant as one
+_NULL = os.makedev(1, 3)  # null(4): often given as an empty file
 _ROOT_HINT = "root too is refused: see whether it is immutable (lsattr), or what else guards it"
 _HINT = "see whether the place is there, and has room"
 _HINTS = {
@@ -32,21 +32,22 @@ _HINTS = {
 
 @contextmanager
 def errors_named(path: Path) -> Iterator[None]:
-    """Turn what the system refuses into an error for people."""
+    """Turn an OSError into a SnitchError that names the path and has a hint."""
     try:
         yield
     except PermissionError as error:
         problem = f"{path}: {error.strerror}"
         if os.geteuid() != 0:
             raise NotPermitted(problem, "run it as root") from error
-        raise SnitchError(problem, _ROOT_HINT) from error  # whoever asked is not to blame, and has all rights already
+        raise SnitchError(problem, _ROOT_HINT) from error  # we are root, so that more rights would not help
     except OSError as error:
         hint = hint_for(error, _HINTS.get(error.errno or 0, _HINT))
         raise SnitchError(f"{path}: {error.strerror or error}", hint) from error
 
 
 def read_text(path: Path) -> str:
-    """Of a regular file, or /dev/null. A pipe could keep us waiting for ever, and says nothing the second time."""
+    """Read a regular file or /dev/null. Raises OSError, also for a pipe: it could keep us waiting for ever, and would
+    be empty the second time."""
     with open(path, "rb", opener=_open_regular) as file:
         return text_of(file.read())
 
@@ -54,7 +55,7 @@ def read_text(path: Path) -> str:
 def _open_regular(path: str, flags: int) -> int:
     fd = os.open(path, flags | os.O_NONBLOCK)  # fifo(7): does not wait for a writer
     status = os.fstat(fd)
-    if stat.S_ISDIR(status.st_mode) or _is_null(status):  # open() itself says what a folder is
+    if stat.S_ISDIR(status.st_mode) or _is_null(status):  # for a folder open() itself raises the error
         return fd
     if not stat.S_ISREG(status.st_mode):
         os.close(fd)
@@ -85,11 +86,11 @@ def is_open_to_others(path: Path) -> bool:
 
 
 def is_being_written(path: Path) -> bool:
-    """Whether somebody has it open to write to: then there is no read lease on it (fcntl(2), F_SETLEASE). False where
+    """Whether a process has the file open for writing: then we get no read lease on it (fcntl(2), F_SETLEASE). False if
     that cannot be told.
 
-    Whoever opens it while we have one waits until we close it, and the kernel tells us by a signal: by SIGURG, which is
-    ignored unless somebody asks for it, where its own choice, SIGIO, would end us.
+    A process that opens the file while we hold the lease waits until we close it, and the kernel sends us a signal. We
+    choose SIGURG, which is ignored by default; the kernel's own choice, SIGIO, would end us.
     """
     try:
         with open(path, "rb", opener=_open_regular) as file:
@@ -124,13 +125,13 @@ def replace_bytes(
 ) -> os.stat_result:
     """Write the content where the path leads; an existing file keeps its mode and owner, a new one gets `mode`.
 
-    Returns the status of the new file, before it got there: by then another one may be there.
+    Returns the status of the new file before it was renamed: afterwards another file may be at the path already.
 
-    What isn't synced takes no time, and may be cut off or missing after a power cut. `check` is called at the last
-    moment; what it raises keeps the file as it is.
+    Without a sync this is quick, but the file may be cut off or missing after a power cut. `check` is called just
+    before the rename; if it raises, the file stays as it is.
     """
     target = Path(os.path.realpath(path))
-    if target.exists() and not target.is_file():  # root could put a file in the place of /dev/null
+    if target.exists() and not target.is_file():  # as root we would replace even /dev/null by a file
         raise _no_regular_file()
     handle, temporary = tempfile.mkstemp(prefix=_prefix_of(target), dir=target.parent)
     try:
@@ -157,7 +158,7 @@ def _prefix_of(target: Path) -> str:
 
 
 def remove_unfinished(path: Path) -> None:
-    """What those left who were killed while they replaced the text. For the one that may replace it now."""
+    """Remove what processes left that were killed while they replaced the file. Nobody may be replacing it now."""
     target = Path(os.path.realpath(path))
     with suppress(OSError):
         for name in os.listdir(target.parent):
@@ -177,7 +178,7 @@ def _copy_rights(source: Path, fd: int, mode: int) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """A rename lasts only when its folder is written too (fsync(2))."""
+    """Sync the folder: a rename lasts only once that is written too (fsync(2))."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(fd)
