@@ -55,6 +55,12 @@ def forget_process(programs: BpfPrograms, pid: int) -> None:
         assert maps.processes.delete(pid)
 
 
+def forget_image(programs: BpfPrograms, exec_id: int) -> None:
+    """As once thousands of other programs have ended."""
+    with _open_maps(programs) as maps:
+        assert maps.images.delete(exec_id)
+
+
 def change_share(programs: BpfPrograms, uid: int, **changes: int) -> dict[str, int]:
     """As if this user had as many `images` or `processes`; how many they had."""
     with closing(Map(programs.maps_dir / "shares", Struct("=I"), SHARE.struct)) as shares:

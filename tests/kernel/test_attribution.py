@@ -122,12 +122,6 @@ def test_a_flow_of_which_nothing_is_noted_any_more_is_told_from_an_unknown_one(
     assert attributor.unknown == 1
 
 
-def test_an_image_that_is_gone_is_unknown(attributor: Attributor, table: DictTable) -> None:
-    table.images.clear()
-    claim = attributor.attribute(OUT)
-    assert (claim.attribution, claim.cookie) == (UNKNOWN, 7)
-
-
 def test_an_owner_seeded_after_the_flow(attributor: Attributor, table: DictTable) -> None:
     table.flows[OUT] = FlowEntry(8, Owner(0, 0, 0, 0))
     table.owners[8] = Owner(100, 6, 5, 1000)

@@ -56,6 +56,13 @@ def test_what_the_kernel_saw_is_not_overwritten(table: DictTable) -> None:
     assert table.processes[os.getpid()] == ProcessEntry(16, 17)
 
 
+def test_a_process_whose_image_finds_no_room_stays_unknown(table: DictTable) -> None:
+    """Else packets would be noted as those of a program that nobody knows anything of."""
+    table.is_full = True
+    seed_all(table)
+    assert (table.processes, table.images) == ({}, {})
+
+
 def test_a_process_that_ends_meanwhile_is_not_left(table: DictTable, monkeypatch: pytest.MonkeyPatch) -> None:
     """No hook takes it out again; it may be there still, for its parent to ask for."""
     with subprocess.Popen(["sleep", "30"]) as started:

@@ -24,6 +24,7 @@ class FlowTable(ImageTable, Protocol):
     def find_flow(self, flow: Flow) -> FlowEntry | None: ...
     def find_owner(self, cookie: int) -> Owner | None: ...
     def find_sender(self, cookie: int) -> Owner | None: ...
+    def is_socket_open(self, cookie: int) -> bool: ...
     def seed_listener(self, protocol: int, port: int, address: bytes, listener: Listener) -> bool: ...
     def withdraw_listener(self, cookie: int) -> None: ...
     def replace_owner(self, cookie: int, owner: Owner) -> None: ...
@@ -51,7 +52,7 @@ class BpfAttributor:
             return self._attribute_inbound(flow, entry, interface)
         if entry is None or entry.owner.exec_id == EXEC_ID_UNKNOWN:
             return self._attribute_by_socket(flow, entry, interface)
-        return Claim(self._find_attribution(entry.owner), entry.cookie)
+        return self._claim_for_sender(entry.owner, entry.cookie)
 
     def _attribute_by_socket(self, flow: Flow, entry: FlowEntry | None, interface: int) -> Claim:
         """The kernel's side knows no owner: a socket from before our start, or one that found no room."""
@@ -65,7 +66,20 @@ class BpfAttributor:
             is_noted = flow.protocol in (TCP, UDP)  # each miss with all its headers is
             return Claim(UNKNOWN, cookie, is_note_lost=is_noted and entry is None)
         self._table.remember_owner(flow, owner)
-        return Claim(self._find_attribution(owner), cookie)
+        return self._claim_for_sender(owner, cookie)
+
+    def _claim_for_sender(self, owner: Owner, cookie: int) -> Claim:
+        """The claim for an outbound packet, by the owner that was noted when it was sent.
+
+        The owner's image may be forgotten by now: images stay until 4096 more have ended, and in a flood of short-lived
+        programs a packet waits longer. Then its program had an image, so rules for that program would have applied:
+        the note is lost. But where the socket is still open, its owner left it to a process that sends without a hook
+        (bpf/sender.bpf.h). All that this one sends comes here: told as lost, it would be dropped for ever.
+        """
+        attribution = self._find_attribution(owner)
+        if attribution is None:
+            return Claim(UNKNOWN, cookie, is_note_lost=not self._table.is_socket_open(cookie))
+        return Claim(attribution, cookie)
 
     def _attribute_inbound(self, flow: Flow, entry: FlowEntry | None, interface: int) -> Claim:
         """Who takes it. Looked at once more where the socket is closed just now: another may have the port already."""
@@ -95,7 +109,8 @@ class BpfAttributor:
         # From now on the kernel's side finds it alone, unless several take the port.
         if None in (owner, noted) and not is_binder and self._seed_listener(found, user):
             self._withdraw_closed(found, self._sockets.find_receiver(flow, interface))
-        return Claim(self._find_attribution(user), found.cookie)
+        # `user` was just seen to run: it has an image, unless it ended this very moment and thousands with it.
+        return Claim(self._find_attribution(user) or UNKNOWN, found.cookie)
 
     def _seed_listener(self, found: DiagSocket, user: Owner) -> bool:
         """Whether it is new there."""
@@ -118,14 +133,15 @@ class BpfAttributor:
         owner = self._table.find_owner(found.cookie)
         return entry.owner if owner is None and entry and entry.cookie == found.cookie else owner
 
-    def _find_attribution(self, owner: Owner) -> Attribution:
+    def _find_attribution(self, owner: Owner) -> Attribution | None:
+        """None: the image of the owner is forgotten."""
         key = (owner.exec_id, owner.pid, owner.uid)
         known = self._known.find(key)
         if known is not None and known.process is not None and known.process.started_ns == owner.started_ns:
             return known
         image = self._table.find_image(owner.exec_id)
         if image is None:
-            return UNKNOWN
+            return None
         process = self._builder.build(image, pid=owner.pid, started_ns=owner.started_ns, uid=owner.uid)
         source = AttributionSource.PROCFS if image.flags & IMAGE_SEEDED else AttributionSource.BPF
         attribution = Attribution(source, process)

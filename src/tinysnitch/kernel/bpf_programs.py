@@ -221,13 +221,16 @@ class BpfPrograms:
         found = self._maps.processes.find(pid)
         return None if found is None else ProcessEntry(*found[:2])
 
+    def is_socket_open(self, cookie: int) -> bool:
+        return self._maps.sockets.find(cookie) is not None
+
     def find_owner(self, cookie: int) -> Owner | None:
-        """Of a socket that was released, too, for a while."""
+        """The owner of a socket, for a while after its release too."""
         found = self._maps.sockets.find(cookie) or self._maps.released.find(cookie)
         return None if found is None else Owner(*found[:4])
 
     def find_sender(self, cookie: int) -> Owner | None:
-        """The same, but not one that got the socket and has not used it yet."""
+        """Like `find_owner`, but None for an owner that was given the socket and has not used it yet."""
         found = self._maps.sockets.find(cookie)
         is_given = found is not None and found[_IS_GIVEN]
         return None if is_given else self.find_owner(cookie)
@@ -235,12 +238,12 @@ class BpfPrograms:
     # What was there before
 
     def seed_image(self, image: Image) -> int:
-        """Its exec id is given here, and returned."""
+        """Returns its new exec id, EXEC_ID_UNKNOWN where the table is full."""
         exec_id = self._next_seeded
         self._next_seeded += 1
         seeded = msgspec.structs.replace(image, exec_id=exec_id, flags=image.flags | structs.IMAGE_SEEDED, users=1)
-        self._maps.images.write((exec_id,), structs.encode_image(seeded), BPF_NOEXIST)
-        return exec_id
+        is_written = self._maps.images.write((exec_id,), structs.encode_image(seeded), BPF_NOEXIST)
+        return exec_id if is_written else structs.EXEC_ID_UNKNOWN
 
     def seed_process(self, pid: int, started_ns: int, exec_id: int) -> bool:
         """False: it is known already, and the image is dropped again."""

@@ -24,7 +24,7 @@ _NAME_PORTS = frozenset({DNS_PORT, *LINK_PORTS})
 
 
 class NoteLost(Exception):
-    """Of a packet that waited for too long, in a flood: whose it is cannot be told any more."""
+    """The packet waited so long, in a flood, that the note of whose it is made room for newer ones."""
 
 
 class ClaimSource(Protocol):
@@ -37,7 +37,7 @@ class PacketEvents:
     def __init__(self, attributor: ClaimSource, find_interface: Callable[[int], str]) -> None:
         self._attributor = attributor
         self._find_interface = find_interface
-        self.lost_askers = 0  # DNS questions: of one it was noted who asked, but that is gone
+        self.lost_askers = 0  # DNS questions for which the note of who asked is lost
 
     def connection_event(self, queued: QueuedPacket) -> PacketQueued:
         """A packet of the connections queue; raises Malformed, ScanNotDue, NoteLost."""

@@ -18,7 +18,7 @@ import msgspec
 from tinysnitch.core.flow import TCP, UDP
 from tinysnitch.core.user_share import share_of
 from tinysnitch.kernel import procfs
-from tinysnitch.kernel.bpf_structs import Image, Listener, Owner, ProcessEntry
+from tinysnitch.kernel.bpf_structs import EXEC_ID_UNKNOWN, Image, Listener, Owner, ProcessEntry
 from tinysnitch.kernel.procfs import LiveProcess
 from tinysnitch.kernel.procfs_image import image_of
 from tinysnitch.kernel.socket_cookies import read_cookie
@@ -70,6 +70,8 @@ def _seed_process(table: SeedTable, process: LiveProcess) -> None:
     parent = table.find_process(process.parent_pid)
     image = msgspec.structs.replace(image_of(process), parent_exec_id=parent.exec_id if parent else 0)
     exec_id = table.seed_image(image)
+    if exec_id == EXEC_ID_UNKNOWN:  # no room: the process stays unknown, as one that the BPF programs have no room for
+        return
     if table.seed_process(process.pid, process.started_ns, exec_id) and procfs.has_ended(process.pid):
         table.withdraw_process(process.pid, exec_id)
 
