@@ -52,8 +52,9 @@ def test_what_another_user_made_in_its_place_is_put_aside(place: BpfPlace, tmp_p
     assert (aside / "x" / "links").is_symlink()
 
 
-def test_a_link_in_its_place_is_put_aside(place: BpfPlace, tmp_path: Path) -> None:
-    place.pin_dir.symlink_to(tmp_path)
+@pytest.mark.parametrize("is_dangling", [False, True])
+def test_a_link_in_its_place_is_put_aside(place: BpfPlace, tmp_path: Path, is_dangling: bool) -> None:
+    place.pin_dir.symlink_to(tmp_path / "nothing" if is_dangling else tmp_path)
     bpf_pins.remove_all_pins(place.pin_dir)
     place.load()
     assert place.pin_dir.is_dir()

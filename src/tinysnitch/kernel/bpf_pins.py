@@ -5,7 +5,7 @@ import os
 import secrets
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 from tinysnitch.core.errors import NotPermitted, SnitchError
@@ -77,7 +77,8 @@ def take_folder(path: Path) -> None:
     lead elsewhere in it. What is another's is put aside. Raises SnitchError."""
     with _told_of(path):
         for _attempt in range(_ATTEMPTS):
-            path.mkdir(parents=True, exist_ok=True)
+            with suppress(FileExistsError):  # by what is no folder: a link that leads nowhere
+                path.mkdir(parents=True, exist_ok=True)
             if _is_ours(path):
                 return
             path.rename(path.with_name(f"{path.name}-{secrets.token_hex(4)}"))
@@ -104,11 +105,12 @@ def list_folder(path: Path) -> list[Path]:
 
 
 def remove_folder(path: Path) -> None:
-    """Leaves it when it is gone already, not empty, or on a file system that is mounted read-only."""
+    """Removes an empty folder. One that is gone or not empty is no error; nor is what is no folder, or is on a file
+    system that is mounted read-only."""
     try:
         path.rmdir()
     except OSError as error:
-        if error.errno not in (errno.ENOENT, errno.ENOTEMPTY, errno.EROFS):
+        if error.errno not in (errno.ENOENT, errno.ENOTEMPTY, errno.ENOTDIR, errno.EROFS):
             raise
 
 
