@@ -3,6 +3,7 @@
 import errno
 import gc
 import itertools
+import os
 import signal
 import threading
 import time
@@ -18,6 +19,7 @@ from tinysnitch.kernel.bounded_reader import (
     BLOCKED_LOOKS,
     BUSY_WAITS,
     LOOK_S,
+    MAX_LOOKS,
     MAX_THREADS,
     MAX_THREADS_OF_ONE,
     MAX_WAITS,
@@ -73,6 +75,22 @@ def test_what_cannot_be_read_for_want_of_descriptors_is_told(place: Place) -> No
         with pytest.raises(OSError, match="Too many open files"):
             place.reader.read(OF_ALICE, fail)
     assert place.read(OF_ALICE) == "read"
+
+
+@pytest.mark.parametrize("which", ["_count_waits", "_find_uid"])
+def test_a_thread_that_is_given_up_for_want_of_descriptors_is_counted_and_ends(place: Place, which: str) -> None:
+    def fail(_number: int) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    setattr(place.reader, which, fail)
+    for pid in range(OF_ALICE, OF_ALICE + MAX_THREADS + 1):
+        place.now_s += PAUSE_S * MAX_LOOKS
+        with suppress(OSError):
+            assert place.read(pid, answers=False) is None
+    assert len(place.waiting) == MAX_THREADS_OF_ONE
+    place.end.set()
+    names = {f"/proc/self/task/{thread}" for thread in place.waiting}
+    wait_until(lambda: not any(map(os.path.exists, names)))
 
 
 class Failed(Exception):

@@ -82,9 +82,13 @@ class BoundedReader:
         if reader is None:
             return None
         began_s = self._clock()
-        result = self._wait_for(reader.begin(work), reader, find_progress)
+        try:
+            result = self._wait_for(reader.begin(work), reader, find_progress)
+        except OSError:  # too few descriptors to look at the thread
+            self._abandon(reader, find_uid)
+            raise
         if result is None:
-            self._lose(reader, find_uid(), began_s)
+            self._refuse(self._abandon(reader, find_uid), began_s)
         else:
             self._idle = reader
         if isinstance(result, Exception):
@@ -134,9 +138,18 @@ class BoundedReader:
         except RuntimeError:  # there can be no more threads
             return None
 
-    def _lose(self, reader: WorkerThread, uid: object, began_s: float) -> None:
+    def _abandon(self, reader: WorkerThread, find_uid: Callable[[], object]) -> object:
+        """Count the thread among the lost ones; it ends when what it waits for is over. Returns the uid."""
         reader.end()
+        try:
+            uid = find_uid()
+        except OSError:  # too few descriptors to read it
+            uid = None
         self._lost.append((reader, _share_of(uid)))
+        return uid
+
+    def _refuse(self, uid: object, began_s: float) -> None:
+        """Rule (1), after a wait in vain."""
         now_s = self._clock()
         count = max(1, round((now_s - began_s) / (LOOK_S * BLOCKED_LOOKS)))  # of the shortest waits
         self._waits.extend([now_s] * min(count, MAX_WAITS))
