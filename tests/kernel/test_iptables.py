@@ -75,7 +75,7 @@ def test_what_takes_long_is_told_and_ended_after_a_while(
     refusal = pytest.raises(SnitchError, match="took more than 0") if is_ended else nullcontext()
     with refusal, caplog.at_level(logging.WARNING):
         iptables.restore(Family.V4, "rules")
-    assert caplog.messages == ["iptables-restore takes long; it is waited for, a minute at most"]
+    assert caplog.messages == ["iptables-restore takes long; waiting for it, a minute at most"]
     if not is_ended:
         assert (tmp_path / "iptables-restore.got").read_text() == "rules"
         beside = Thread(target=iptables.restore, args=(Family.V4, ""), daemon=True)

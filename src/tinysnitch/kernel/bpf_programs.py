@@ -122,8 +122,8 @@ class BpfPrograms:
         self._settings.generation = generation
 
     def _note_own_addresses(self, addresses: frozenset[bytes]) -> None:
-        """Write down which addresses are ours, before a verdict rests on that. Not those of a link, which may be another
-        machine's on another link. What was written in an earlier epoch does not count any more."""
+        """Write down which addresses are ours, before a verdict rests on that. Link-local ones are left out: on another
+        link they may be another machine's. What was written in an earlier epoch does not count any more."""
         own = frozenset(filterfalse(is_of_link, addresses))
         if own == self._own:
             return

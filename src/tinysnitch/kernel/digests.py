@@ -9,23 +9,23 @@ from tinysnitch.core.errors import unless_short
 from tinysnitch.core.raw_text import bytes_of
 from tinysnitch.core.table import BoundedTable
 
-MAX_BYTES = 512 << 20  # at 1.5 GB a second a third of one; a browser has some 250 MB
-LONGEST_SUM_S = 0.5  # that these take: in what seems longer, the processor was somebody else's
-FEW_BYTES = 1 << 20  # what may be read at any time: 1 ms
+MAX_BYTES = 512 << 20  # takes a third of a second at 1.5 GB/s; a browser has some 250 MB
+LONGEST_SUM_S = 0.5  # for MAX_BYTES: if it seems longer, others had the processor meanwhile
+FEW_BYTES = 1 << 20  # may be read at any time: 1 ms
 _KEPT = 1024
 _CHUNK_BYTES = 256 << 10
 
 
 class Digests:
-    """Remembered while device, inode, ctime and size stay. Whoever asks for one waits until the file is read."""
+    """A digest is remembered for as long as device, inode, ctime and size of the file stay. Reading one blocks."""
 
     def __init__(self) -> None:
-        self.read_bytes = 0  # so far
+        self.read_bytes = 0  # of all files so far: shows that a read comes on
         self._known: BoundedTable[tuple[int, int, int, int], str] = BoundedTable(_KEPT)
 
     def read_sha256(self, path: str, most_bytes: int = MAX_BYTES) -> str | None:
-        """Hex digest; None when the file can't be read, is no regular one, or has more than MAX_BYTES. Of one that has
-        more than `most_bytes` only what is remembered is told."""
+        """Hex digest; None when the file can't be read, is not a regular one, or has more than MAX_BYTES. A file with
+        more than `most_bytes` is not read: its digest is returned only if it is remembered."""
         try:
             with open(bytes_of(path), "rb", opener=_open_at_once) as file:
                 status = os.fstat(file.fileno())
@@ -41,7 +41,7 @@ class Digests:
             return unless_short(error, None)
 
     def _read_digest(self, file: BufferedReader) -> str:
-        """As hashlib.file_digest(), which tells nobody how far it came."""
+        """Like hashlib.file_digest(), but counts `read_bytes` on."""
         digest, chunk = hashlib.sha256(), memoryview(bytearray(_CHUNK_BYTES))
         while size := file.readinto(chunk):
             digest.update(chunk[:size])
@@ -50,5 +50,5 @@ class Digests:
 
 
 def _open_at_once(path: str, flags: int) -> int:
-    """A FIFO would wait for its writer: open(2)."""
+    """Without O_NONBLOCK, to open a FIFO waits for its writer: open(2)."""
     return os.open(path, flags | os.O_NONBLOCK)

@@ -1,4 +1,4 @@
-"""Services that look names up for programs, over a local socket: no packet tells which program asked.
+"""Finds services that look names up for programs over a local socket: no packet tells which program asked.
 
 What they answer from their caches, or learn by encrypted DNS, is in no packet either; systemd-resolved tells it
 (resolved_monitor.py).
@@ -25,7 +25,7 @@ BY_NSCD = _TOLD.format("nscd", _MISSING, f"let {NSCD_CONF} say `enable-cache hos
 
 
 def find_name_services() -> list[str]:
-    """Those that programs use here, each with what helps; a file that is not there counts for nothing."""
+    """A sentence for each that programs of this machine use, with what to do about it."""
     found = []
     if is_resolved_asked():
         found.append(BY_RESOLVED if RESOLVED_MONITOR.exists() else BY_OLD_RESOLVED)
@@ -39,7 +39,7 @@ def is_resolved_asked() -> bool:
 
 
 def _lines(path: Path) -> list[list[str]]:
-    """The words of each line that has some, without remarks."""
+    """The words of each line that is not empty, without remarks; no lines when the file can't be read."""
     try:
         text = path.read_text(errors="replace")
     except OSError as error:
