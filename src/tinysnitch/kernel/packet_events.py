@@ -64,7 +64,7 @@ class PacketEvents:
         """A packet of the names queue; raises Malformed, ScanNotDue, NoteLost."""
         packet = parse_packet(queued.payload)
         message = _message_of(packet, queued)
-        # What else is read on its way out goes to no resolver (core/watch.py).
+        # Other outbound packets that are read here are data of watched connections, to no resolver (core/watch.py).
         if queued.hook == POST_ROUTING or (queued.hook == LOCAL_OUT and packet.destination_port == DNS_PORT):
             flow = flow_of(packet, Direction.OUTBOUND)
             claim = self._attributor.attribute(flow, queued.out_interface, queued.sender_uid)
@@ -94,13 +94,13 @@ def _message_of(packet: Packet, queued: QueuedPacket) -> Payload:
 
 
 def _read_part(packet: Packet, payload: bytes, part: bytes) -> bytes:
-    """Of IPv6 LOCAL_IN sees the fragments, and only the first has the ports that names come from. Nothing is read of
-    what would be too long as a whole."""
+    """The first fragment of a message over IPv6, marked as truncated: LOCAL_IN sees fragments, and the others have no
+    ports. Empty if the whole would be too long for a message."""
     return mark_truncated(part) if whole_size(packet, payload) <= MAX_MESSAGE_BYTES else b""
 
 
 def _read_datagram(packet: Packet, payload: bytes) -> tuple[str | None, bool]:
-    """What a DNS question that is held asks for; and whether the datagram says no name of where it goes."""
+    """The name that a held DNS question asks for; and whether the datagram cannot name its remote, as QUIC does."""
     if packet.protocol != UDP or packet.is_fragment:
         return None, False
     datagram = payload_of(packet, payload)
