@@ -4,6 +4,7 @@ What they answer from their caches, or learn by encrypted DNS, is in no packet e
 (resolved_monitor.py).
 """
 
+import re
 from pathlib import Path
 
 from tinysnitch.core.errors import unless_short
@@ -13,6 +14,8 @@ NSSWITCH = Path("/etc/nsswitch.conf")  # nsswitch.conf(5)
 NSCD_CONF = Path("/etc/nscd.conf")  # nscd.conf(5)
 RESOLVED_SOCKET = Path("/run/systemd/resolve/io.systemd.Resolve")  # nss-resolve(8)
 NSCD_SOCKET = Path("/run/nscd/socket")
+
+_NSSWITCH_SEPARATORS = re.compile(r"[\s:\[\]]+")
 
 _TOLD = "programs ask {} for names by a socket, so {}: {}"
 _MISSING = "names may be wrong or missing"
@@ -35,7 +38,13 @@ def find_name_services() -> list[str]:
 
 
 def is_resolved_asked() -> bool:
-    return RESOLVED_SOCKET.exists() and any("resolve" in words for words in _lines(NSSWITCH) if words[0] == "hosts:")
+    return RESOLVED_SOCKET.exists() and any(map(_asks_resolved, _lines(NSSWITCH)))
+
+
+def _asks_resolved(words: list[str]) -> bool:
+    """A line of nsswitch.conf(5). glibc wants no blanks around the colon, nor before an action in brackets."""
+    database, *services = _NSSWITCH_SEPARATORS.split(" ".join(words))
+    return database == "hosts" and "resolve" in services
 
 
 def _lines(path: Path) -> list[list[str]]:
