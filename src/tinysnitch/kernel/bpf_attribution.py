@@ -87,7 +87,7 @@ class BpfAttributor:
         return next(filter(None, looks), Claim(NOT_LISTENING, 0))
 
     def _find_taker(self, flow: Flow, entry: FlowEntry | None, interface: int) -> Claim | None:
-        """By the socket that the kernel's own look-up finds, and the process that holds it now. None: try again."""
+        """The kernel's own look-up finds the socket, find_user() the process that holds it now. None: try again."""
         noted = entry.owner if entry and entry.owner.exec_id != EXEC_ID_UNKNOWN else None
         found = self._sockets.find_receiver(flow, interface)
         if found is None:  # no socket has the port, or it does not listen, or is connected elsewhere

@@ -259,7 +259,7 @@ class BpfPrograms:
         return self._maps.sockets.write((cookie,), value, BPF_NOEXIST)
 
     def take_conversations_over(self) -> None:
-        """From another build, whose programs judge until netfilter's rules refer to ours; after sockets were seeded."""
+        """Copy another build's: its programs judge until netfilter's rules refer to ours. Sockets must be seeded."""
         if not self.was_adopted:
             beside = (path for path in list_folder(self._folder.path.parent) if path != self._folder.path)
             earlier_conversations.take_over(self._maps, beside)

@@ -44,7 +44,7 @@ class BpfSettings:
         self._narrow[_OFFSETS["own_epoch"] // 4] = epoch
 
     def set_watching(self) -> None:
-        """From now on connections may be watched."""
+        """Tell BPF that connections may be watched from now on."""
         self._narrow[_OFFSETS["is_watching"] // 4] = True
 
     def set_flow_generation(self, generation: int) -> None:
@@ -52,7 +52,7 @@ class BpfSettings:
         self._narrow[_OFFSETS["flow_generation"] // 4] = generation
 
     def set_ties(self) -> None:
-        """From now on connections may be tied to the interface that they were judged on."""
+        """Tell BPF that from now on connections may be tied to the interface that they were judged on."""
         self._narrow[_OFFSETS["has_ties"] // 4] = True
 
     def set_lost_listeners(self, has_lost: bool) -> None:

@@ -41,7 +41,7 @@ class CgroupPaths:
             self._root = None
 
     def find(self, cgroup_id: int) -> str | None:
-        """None when there is no such cgroup any more."""
+        """The path of a cgroup; None when it is gone."""
         path = self._known.find(cgroup_id)
         if path is None:
             path = self._read(cgroup_id)

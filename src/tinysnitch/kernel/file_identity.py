@@ -1,4 +1,4 @@
-"""Whether the host's file at a path is the one that was executed, and has stayed so.
+"""Tells whether the host's file at a path is the one that was executed, and has stayed the same.
 
 BPF captures a file as the s_dev of its superblock and its inode. On btrfs and overlayfs stat(2) makes up another
 st_dev; there s_dev is found by the mount: mnt_id of an O_PATH descriptor, looked up in proc_pid_mountinfo(5). But btrfs
@@ -125,7 +125,7 @@ def is_roots_alone(path: str) -> bool:
 
 
 def is_in_our_user_namespace(pid: int) -> bool:
-    """Who made another user namespace may mount anything in it. False for a process that is gone."""
+    """Whether it is in ours: in another one, its maker may mount anything. False for a process that is gone."""
     try:
         return os.path.samefile(f"/proc/{pid}/ns/user", "/proc/self/ns/user")
     except OSError as error:

@@ -1,4 +1,4 @@
-"""From a queued packet to an event: whose flow it is, and which way it goes."""
+"""Makes an event of a queued packet: attributes its flow, and reads what it asks for or answers."""
 
 from collections.abc import Callable
 from typing import Protocol

@@ -114,7 +114,7 @@ class ProcessBuilder:
             are_args_complete=not image.flags & _ARGS_LOST,
             run_by=program.run_by,
             started_as=look.started_as,
-            parents=tuple(_those_with_room(parent.path for parent in parents)),
+            parents=tuple(_limit_parents(parent.path for parent in parents)),
             owners=owners_of_cgroup(cgroup, look.snap),
             is_host_file=look.is_host_file,
             is_file_told=look.is_known and not found.is_silent,
@@ -246,7 +246,7 @@ def _is_host_file(image: Image, program: NamedProgram, pid: int) -> bool:
     return program.run_by is None or (is_ours and file_identity.is_seen_alike(pid, program.path))
 
 
-def _those_with_room(paths: Iterable[str]) -> Iterator[str]:
+def _limit_parents(paths: Iterable[str]) -> Iterator[str]:
     """The first paths, MAX_PARENTS_LENGTH characters at most."""
     room = MAX_PARENTS_LENGTH
     for path in paths:
