@@ -1,6 +1,8 @@
 import os
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -76,14 +78,45 @@ def test_links_without_end_and_into_proc(tmp_path: Path) -> None:
     assert resolve_file("/dev/fd/0") is None
 
 
-@pytest.mark.privileged
-def test_proc_is_not_followed_wherever_it_is_mounted(tmp_path: Path) -> None:
-    """`self/cwd` is the daemon's own folder to the daemon, and the program's to the program."""
-    subprocess.run(["mount", "--bind", "/proc", tmp_path], check=True)
+@contextmanager
+def mounted(place: Path, *words: str) -> Iterator[None]:
+    subprocess.run(["mount", *words, place], check=True)
     try:
-        assert resolve_file(f"{tmp_path}/self/root/bin/sh") is None
+        yield
     finally:
-        subprocess.run(["umount", tmp_path], check=True)
+        subprocess.run(["umount", place], check=True)
+
+
+@pytest.mark.privileged
+@pytest.mark.parametrize("words", [("--bind", "/proc"), ("-t", "proc", "proc")])
+def test_proc_is_not_followed_wherever_it_is_mounted(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """`self/cwd` is the daemon's own folder to the daemon, and the program's to the program. Since Linux 5.8 each mount
+    of proc is a file system of its own."""
+    with mounted(tmp_path, *words):
+        assert resolve_file(f"{tmp_path}/self/root/bin/sh") is None
+
+
+# What a user mounts by udisks or FUSE has `nosuid`, and owners of their choice. tmpfs they cannot mount; it has
+# `nosuid` at /run, where NixOS has a link that all paths lead over.
+@pytest.mark.privileged
+@pytest.mark.parametrize(
+    ("file_system", "options", "counts"),
+    [("ramfs", "mode=755", True), ("ramfs", "mode=755,nosuid", False), ("tmpfs", "mode=755,nosuid", True)],
+)
+def test_roots_links_and_folders_count_where_users_cannot_mount(
+    tmp_path: Path, file_system: str, options: str, counts: bool
+) -> None:
+    place = tmp_path / "disk"
+    place.mkdir()
+    tmp_path.chmod(0o755)
+    (tmp_path / "script").write_text("")
+    with mounted(place, "-t", file_system, "-o", options, "none"):
+        (place / "link").symlink_to("/bin/sh")
+        (place / "folder").mkdir(mode=0o755)
+        (place / "script").write_text("")
+        assert resolve_file(str(place / "script")) == str(place / "script")
+        assert resolve_file(str(place / "link")) == (os.path.realpath("/bin/sh") if counts else None)
+        assert may_climb(1000, [str(place / "folder"), str(place)], str(tmp_path / "script")) is counts
 
 
 @pytest.mark.privileged

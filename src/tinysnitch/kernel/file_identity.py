@@ -105,23 +105,30 @@ def read_executable_device(pid: int) -> int | None:
 
 
 def is_roots_alone(path: str) -> bool:
-    """Whether root alone can change the file at an absolute path without links, or put another one in its place.
-
-    What users may mount (their own disk, FUSE) has owners of their choice, and is always mounted with `nosuid`. So the
-    file must be in a file system of which some folder of its path is seen without `nosuid`. (NixOS mounts its own store
-    with it.)
-    """
-    trusted: set[int] = set()
+    """Whether root alone can change the file at an absolute path without links, or put another one in its place."""
     try:
         for place in (*reversed(PurePosixPath(path).parents), path):
             status = os.lstat(bytes_of(str(place)))
             if status.st_uid or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH) or stat.S_ISLNK(status.st_mode):
                 return False
-            if not os.statvfs(bytes_of(str(place))).f_flag & os.ST_NOSUID:
-                trusted.add(status.st_dev)
+        return stat.S_ISREG(status.st_mode) and is_roots_mount(path)
     except (OSError, ValueError) as error:
         return unless_short(error, False)
-    return stat.S_ISREG(status.st_mode) and status.st_dev in trusted
+
+
+def is_roots_mount(path: str) -> bool:
+    """Whether only root can have mounted the file system at an absolute path without links. Raises OSError.
+
+    What users may mount (their own disk, FUSE) has owners of their choice, and is always mounted with `nosuid`. So the
+    same file system must be seen without `nosuid` by some folder of the path. (NixOS mounts its own store with it.)
+    """
+    device = os.lstat(bytes_of(path)).st_dev
+    places = (bytes_of(str(place)) for place in (path, *PurePosixPath(path).parents))
+    return any(os.lstat(place).st_dev == device and not _has_nosuid(place) for place in places)
+
+
+def _has_nosuid(place: bytes) -> bool:
+    return bool(os.statvfs(place).f_flag & os.ST_NOSUID)
 
 
 def is_in_our_user_namespace(pid: int) -> bool:
