@@ -9,6 +9,7 @@ from tests.kernel.bpf_place import BpfPlace
 from tests.kernel.test_bpf_programs import wait_detached
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.kernel import bpf_pins, bpf_programs
+from tinysnitch.kernel.bpf_objects import MAPS
 from tinysnitch.kernel.bpf_pins import PinFolder, list_folder, opened_cgroup, remove_folder
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 
@@ -26,6 +27,12 @@ def test_a_set_is_complete_until_one_pin_is_gone(place: BpfPlace, is_scoped: boo
     folder.remove()
     folder.remove()
     assert list_folder(place.pin_dir) == []
+
+
+def test_each_pinned_map_is_asked_for(place: BpfPlace) -> None:
+    place.load()
+    (path,) = place.pin_dir.iterdir()
+    assert {pin.name for pin in (path / "maps").iterdir()} == set(MAPS)
 
 
 def test_a_failure_half_way_leaves_nothing(place: BpfPlace, monkeypatch: pytest.MonkeyPatch) -> None:

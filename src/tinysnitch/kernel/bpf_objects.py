@@ -59,6 +59,7 @@ PACKET_PROGRAMS = {"packet_open": "on_packet_open", "packet_send": "on_packet_se
 LIST_OBJECT, LIST_PROGRAMS = "kernel_socket", ("on_list_udp", "on_list_tcp")  # run once, when a daemon starts
 MAPS = (
     "images",
+    "shares",
     "retired",
     "processes",
     "sockets",
