@@ -1,4 +1,4 @@
-"""The kernel's maps as plain dictionaries, for tests of what is made of them. BPF_NOEXIST holds here too."""
+"""BPF's maps as plain dictionaries, for tests of what reads and writes them. BPF_NOEXIST holds here too."""
 
 import os
 

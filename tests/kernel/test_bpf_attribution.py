@@ -42,7 +42,7 @@ def make_outbound(protocol: int) -> Flow:
 def test_a_packet_whose_program_is_forgotten_is_not_told_as_of_an_unknown_one(
     attributor: Attributor, table: DictTable, protocol: int
 ) -> None:
-    """No rule for the program would be asked: neither one that denies."""
+    """As unknown it would pass rules that deny its program."""
     flow = make_outbound(protocol)
     table.flows[flow] = FlowEntry(COOKIE, OWNER)
     assert attributor.attribute(flow, 1) == Claim(UNKNOWN, COOKIE, is_note_lost=True)
@@ -50,7 +50,7 @@ def test_a_packet_whose_program_is_forgotten_is_not_told_as_of_an_unknown_one(
 
 
 def test_whoever_has_the_socket_of_a_forgotten_program_is_unknown(attributor: Attributor, table: DictTable) -> None:
-    """More may be sent by it: that must not be dropped for ever, with nobody asked."""
+    """More may be sent by it, which must not be dropped for ever without a question."""
     flow = make_outbound(UDP)
     table.flows[flow] = FlowEntry(COOKIE, OWNER)
     table.owners[COOKIE] = OWNER

@@ -1,4 +1,4 @@
-"""Filling a folder of pins: all of it or nothing, and plain words about why not."""
+"""A folder of pins is filled wholly or not at all, and errors say why."""
 
 import os
 from pathlib import Path
@@ -45,7 +45,7 @@ def test_a_failure_half_way_leaves_nothing(place: BpfPlace, monkeypatch: pytest.
 
 
 def test_what_another_user_made_in_its_place_is_put_aside(place: BpfPlace, tmp_path: Path) -> None:
-    """Nothing is deleted by way of its links."""
+    """Nothing is deleted through links in it."""
     (tmp_path / "precious").touch()
     (place.pin_dir / "x").mkdir(parents=True)
     (place.pin_dir / "x" / "links").symlink_to(tmp_path)

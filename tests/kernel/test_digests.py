@@ -1,4 +1,4 @@
-"""What files hold, as a rule may ask for it."""
+"""Digests of files, for rules with `sha256=`."""
 
 import hashlib
 import os

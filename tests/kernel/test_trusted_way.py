@@ -39,7 +39,7 @@ def test_a_link_of_another_user_counts_for_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.privileged
 def test_a_link_of_the_programs_user_counts_where_it_leads_to_a_file_of_theirs(tmp_path: Path) -> None:
-    """As pipx and npm make them in a home. Whoever may turn the link may write the file, but not back in time."""
+    """As pipx and npm make them in a home. Whoever may change the link may write the file, but not date it back."""
     script, link = tmp_path / "script", tmp_path / "link"
     script.write_text("")
     link.symlink_to(script)
@@ -59,7 +59,7 @@ def test_a_link_of_the_programs_user_counts_where_it_leads_to_a_file_of_theirs(t
 
 
 def test_links_that_lead_through_tens_of_thousands_of_folders_are_not_followed(tmp_path: Path) -> None:
-    """Within what the kernel follows, and does in 12 ms; here it would be a second, for each ancestor too."""
+    """The kernel would follow these in 12 ms; here it would take a second, for each ancestor too."""
     (tmp_path / "folder").mkdir()
     (tmp_path / "0").write_text("")
     for number in range(1, 40):
@@ -121,7 +121,7 @@ def test_roots_links_and_folders_count_where_users_cannot_mount(
 
 @pytest.mark.privileged
 def test_what_may_have_been_above_a_folder(tmp_path: Path) -> None:
-    """Root's folders lead up safely, and everyone may run their own scripts from anywhere."""
+    """From root's folders `..` is safe; and a user's own script may be run from anywhere."""
     script, inner = tmp_path / "script", tmp_path / "a" / "b"
     script.write_text("")
     inner.mkdir(parents=True)
