@@ -24,8 +24,8 @@ class Digests:
         self._known: BoundedTable[tuple[int, int, int, int], str] = BoundedTable(_KEPT)
 
     def read_sha256(self, path: str, most_bytes: int = MAX_BYTES) -> str | None:
-        """Hex digest; None when the file can't be read, is not a regular one, or has more than MAX_BYTES. A file with
-        more than `most_bytes` is not read: its digest is returned only if it is remembered."""
+        """Hex digest; None when the file can't be read, is not a regular one, grows meanwhile, or has more than
+        MAX_BYTES. A file with more than `most_bytes` is not read: its digest is returned only if it is remembered."""
         try:
             with open(bytes_of(path), "rb", opener=_open_at_once) as file:
                 status = os.fstat(file.fileno())
@@ -34,16 +34,21 @@ class Digests:
                 key = (status.st_dev, status.st_ino, status.st_ctime_ns, status.st_size)
                 digest = self._known.find(key)
                 if digest is None and status.st_size <= most_bytes:
-                    digest = self._read_digest(file)
-                    self._known.put(key, digest)
+                    digest = self._read_digest(file, status.st_size)
+                    if digest is not None:
+                        self._known.put(key, digest)
                 return digest
         except (OSError, ValueError) as error:
             return unless_short(error, None)
 
-    def _read_digest(self, file: BufferedReader) -> str:
-        """Like hashlib.file_digest(), but counts `read_bytes` on."""
+    def _read_digest(self, file: BufferedReader, left_bytes: int) -> str | None:
+        """Like hashlib.file_digest(), but counts `read_bytes` on. None: the file has grown beyond `left_bytes`, which
+        its user could make it do without an end."""
         digest, chunk = hashlib.sha256(), memoryview(bytearray(_CHUNK_BYTES))
         while size := file.readinto(chunk):
+            left_bytes -= size
+            if left_bytes < 0:
+                return None
             digest.update(chunk[:size])
             self.read_bytes += size
         return digest.hexdigest()
