@@ -93,6 +93,18 @@ def test_a_thread_that_is_given_up_for_want_of_descriptors_is_counted_and_ends(p
     wait_until(lambda: not any(map(os.path.exists, names)))
 
 
+def test_reads_at_once_leave_no_more_threads_than_there_were_reads(place: Place) -> None:
+    """Holders of packet sockets are read beside the loop."""
+
+    def read_inside() -> str | None:
+        return place.reader.read(OF_BOB, lambda: "inside")
+
+    before = threading.active_count()
+    for _ in range(5):
+        assert place.reader.read(OF_ALICE, read_inside) == "inside"
+    assert threading.active_count() <= before + 2
+
+
 class Failed(Exception):
     """In place of OSError, to which there are no weak references."""
 

@@ -15,6 +15,7 @@ any number of them (subuid(5)).
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
@@ -57,7 +58,7 @@ class BoundedReader:
         self._find_uid = find_uid
         self._clock = clock
         self._count_waits = count_waits
-        self._idle: WorkerThread | None = None
+        self._idle: deque[WorkerThread] = deque()  # as many as reads were made at once, by several threads of ours
         self._lost: list[tuple[WorkerThread, object]] = []  # abandoned, with whose share each takes
         self._waits: deque[float] = deque(maxlen=MAX_WAITS)  # in vain: when each was over
         self._refused: BoundedTable[object, float] = BoundedTable(MAX_REFUSED)  # by uid: until when nothing is read
@@ -92,7 +93,7 @@ class BoundedReader:
         if result is None:
             self._refuse(self._abandon(reader, find_uid), began_s)
         else:
-            self._idle = reader
+            self._idle.append(reader)
         if isinstance(result, Exception):
             try:
                 raise result
@@ -133,9 +134,8 @@ class BoundedReader:
         return whose == _ROOT or sum(share == whose for _, share in self._lost) < MAX_THREADS_OF_ONE
 
     def _take_reader(self) -> WorkerThread | None:
-        reader, self._idle = self._idle, None
-        if reader is not None:
-            return reader
+        with suppress(IndexError):
+            return self._idle.pop()
         try:
             return WorkerThread() if len(self._lost) < MAX_THREADS else None
         except RuntimeError:  # there can be no more threads
