@@ -72,9 +72,9 @@ class BpfAttributor:
         """The claim for an outbound packet, by the owner that was noted when it was sent.
 
         The owner's image may be forgotten by now: images stay until 4096 more have ended, and in a flood of short-lived
-        programs a packet waits longer. Then its program had an image, so rules for that program would have applied:
-        the note is lost. But where the socket is still open, its owner left it to a process that sends without a hook
-        (bpf/sender.bpf.h). All that this one sends comes here: told as lost, it would be dropped for ever.
+        programs a packet may wait for longer. As UNKNOWN it would pass the rules that deny its program, so the note
+        counts as lost. But if the socket is still open, its owner left it to a process that sends without a hook
+        (bpf/sender.bpf.h). All that this one sends comes here, and would be dropped for ever: so it is UNKNOWN.
         """
         attribution = self._find_attribution(owner)
         if attribution is None:
