@@ -1,11 +1,11 @@
-"""The kernel's maps as plain dictionaries, for tests of what is made of them. BPF_NOEXIST holds here too."""
+"""BPF's maps as plain dictionaries, for tests of what reads and writes them. BPF_NOEXIST holds here too."""
 
 import os
 
 import msgspec
 
 from tinysnitch.core.flow import Flow
-from tinysnitch.kernel.bpf_structs import IMAGE_SEEDED, FlowEntry, Image, Listener, Owner, ProcessEntry
+from tinysnitch.kernel.bpf_structs import EXEC_ID_UNKNOWN, IMAGE_SEEDED, FlowEntry, Image, Listener, Owner, ProcessEntry
 from tinysnitch.kernel.file_identity import encode_device
 
 
@@ -17,6 +17,7 @@ class DictTable:
         self.owners: dict[int, Owner] = {}
         self.listeners: dict[tuple[int, int, bytes], Listener] = {}
         self.image_reads = 0
+        self.is_full = False
         self.are_listeners_lost = True
         self.has_looked_at_the_kernels = False
 
@@ -36,7 +37,12 @@ class DictTable:
     def find_sender(self, cookie: int) -> Owner | None:
         return self.owners.get(cookie)
 
+    def is_socket_open(self, cookie: int) -> bool:
+        return cookie in self.owners
+
     def seed_image(self, image: Image) -> int:
+        if self.is_full:
+            return EXEC_ID_UNKNOWN
         exec_id = (1 << 63) + len(self.images)
         self.images[exec_id] = msgspec.structs.replace(image, exec_id=exec_id, flags=image.flags | IMAGE_SEEDED)
         return exec_id

@@ -24,7 +24,7 @@ _children: list[int] = []
 
 
 def open_socket(family: str, kind: str, protocol: int = 0) -> list[int]:
-    """Its handle and its cookie."""
+    """The handle and the cookie of a new socket."""
     opened = socket.socket(getattr(socket, family), getattr(socket, kind), protocol)
     opened.settimeout(_PATIENCE_S)
     _sockets[opened.fileno()] = opened
@@ -32,7 +32,7 @@ def open_socket(family: str, kind: str, protocol: int = 0) -> list[int]:
 
 
 def send_frame(handle: int, interface: str, frame: list[int] | None = None) -> int:
-    """Through a packet socket. None: one of an experimental type (IEEE 802)."""
+    """Send a frame through a packet socket. None: one of an experimental type (IEEE 802)."""
     data = bytes(frame or [*bytes(12), 0x88, 0xB5, *bytes(46)])
     return _sockets[handle].sendto(data, (interface, int.from_bytes(data[12:14], "big")))
 
@@ -59,13 +59,13 @@ def local_port(handle: int) -> int:
 
 
 def connect(handle: int, address: str, port: int, timeout_s: float = _PATIENCE_S) -> str:
-    """The error's name, empty when it worked."""
+    """Connect; returns the name of the error, empty when it worked."""
     _sockets[handle].settimeout(timeout_s)
     return _attempt(lambda: _sockets[handle].connect((address, port)))
 
 
 def wait_connected(handle: int) -> str:
-    """For the end of a connect() that timed out here and goes on in the kernel."""
+    """Wait for the end of a connect() that timed out here and goes on in the kernel."""
     waiting = _sockets[handle]
     select.select([], [waiting], [], 60)
     number = waiting.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
@@ -73,7 +73,7 @@ def wait_connected(handle: int) -> str:
 
 
 def wait_subflow(handle: int, timeout_s: float = 60) -> bool:
-    """For a further path of an MPTCP connection. No event tells a program of it, so ask (linux/mptcp.h, MPTCP_INFO)."""
+    """Wait for another path of an MPTCP connection. No event tells of it, so ask (linux/mptcp.h, MPTCP_INFO)."""
     sol_mptcp, mptcp_info = 284, 1
     deadline_s = time.monotonic() + timeout_s
     while not _sockets[handle].getsockopt(sol_mptcp, mptcp_info, 1)[0]:  # mptcpi_subflows
@@ -96,7 +96,7 @@ def send_to(handle: int, address: str, port: int) -> str:
 
 
 def send_many(address: str, port: int, seconds: float) -> None:
-    """As fast as it can, whoever takes it."""
+    """Send as fast as possible, whether anybody takes it or not."""
     end_s = time.monotonic() + seconds
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         while time.monotonic() < end_s:
@@ -104,7 +104,7 @@ def send_many(address: str, port: int, seconds: float) -> None:
 
 
 def send_to_each(handle: int, address: str, first: int, count: int) -> None:
-    """Ports one after the other, as fast as it can, whatever is refused."""
+    """Send to one port after the other as fast as possible, even if some refuse it."""
     for port in range(first, first + count):
         send_to(handle, address, port)
 
@@ -120,7 +120,7 @@ def send_as(handle: int, uid: int, address: str, port: int) -> None:
 
 
 def bind_and_close(address: str, port: int, seconds: float, is_shared: bool = False) -> None:
-    """A socket after the other. One that is closed lives on while anybody on the machine looks at /proc/PID/fd."""
+    """Open one socket after the other. A closed one lives on while any process of the machine looks at /proc/PID/fd."""
     end_s = time.monotonic() + seconds
     while time.monotonic() < end_s:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened:
@@ -137,7 +137,7 @@ def send_raw(handle: int, address: str, data: list[int]) -> str:
 
 
 def wait_sent(handle: int) -> None:
-    """Until nothing of what it sent is on its way (udp(7), SIOCOUTQ): the kernel may leave that to a thread."""
+    """Wait until nothing that the socket sent is on its way (udp(7), SIOCOUTQ): a kernel thread may do the rest."""
     left = bytearray(4)
     while True:
         fcntl.ioctl(_sockets[handle], termios.TIOCOUTQ, left)
@@ -147,7 +147,7 @@ def wait_sent(handle: int) -> None:
 
 
 def receive(handle: int, timeout_s: float = _PATIENCE_S) -> str:
-    """What came, empty when nothing does."""
+    """What was received, empty when nothing came."""
     _sockets[handle].settimeout(timeout_s)
     try:
         return _sockets[handle].recv(4096).decode("latin1")
@@ -156,7 +156,7 @@ def receive(handle: int, timeout_s: float = _PATIENCE_S) -> str:
 
 
 def move(handle: int, least: int) -> int:
-    """Its new handle, no lower than that."""
+    """Move the socket to a descriptor that is no lower than `least`; its new handle."""
     resource.setrlimit(resource.RLIMIT_NOFILE, (least + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     moved = fcntl.fcntl(handle, fcntl.F_DUPFD, least)
     close(handle)
@@ -178,7 +178,7 @@ def fork() -> int:
 
 
 def run_thread() -> None:
-    """One that is gone: the kernel has told of its end by then."""
+    """Run a thread to its end, and wait until it is gone: by then the kernel has told of its end."""
     thread = threading.Thread(target=int)
     thread.start()
     thread.join()
@@ -202,7 +202,7 @@ def end_child(pid: int) -> None:
 
 
 def spawn_with(handle: int, *argv: str) -> int:
-    """Its pid, once it is itself: started with the socket."""
+    """The pid of a program that was started with the socket, once it runs."""
     os.set_inheritable(handle, True)
     try:
         _children.append(os.posix_spawn(argv[0], argv, {}))
@@ -212,14 +212,14 @@ def spawn_with(handle: int, *argv: str) -> int:
 
 
 def run_with(handle: int, *argv: str) -> int:
-    """Its exit status: started with the socket."""
+    """The exit status of a program that was started with the socket."""
     status = os.waitpid(spawn_with(handle, *argv), 0)[1]
     _children.pop()
     return os.waitstatus_to_exitcode(status)
 
 
 def accept_as(handle: int, uid: int) -> int:
-    """A child of another user that takes one connection, asks whose it is, says so, and stays: its pid."""
+    """The pid of a child, as another user, that accepts one connection, asks for its remote, says so, and stays."""
     pid = os.fork()
     if pid == 0:
         os.setuid(uid)
@@ -241,7 +241,7 @@ def accept(handle: int) -> int:
 
 
 def ask_peer_as(handle: int, uid: int) -> None:
-    """A child of another user that asks whose the other end is."""
+    """A child, as another user, that asks for the remote's address."""
     pid = os.fork()
     if pid == 0:
         os.setuid(uid)

@@ -1,4 +1,4 @@
-"""Where a BPF test happens: a network namespace, a cgroup and a bpffs of its own, all gone afterwards."""
+"""The place of a BPF test: a network namespace, a cgroup and a bpffs of its own, all removed afterwards."""
 
 import json
 import subprocess
@@ -33,11 +33,11 @@ class Agent:
         return json.loads(read_line(self._process))
 
     def is_swallowed(self, handle: int, address: str, port: int) -> bool:
-        """Whether its SYN comes to nobody, not even to who refuses it."""
+        """Whether its SYN reaches nobody, not even a rule that refuses it."""
         return self.call("connect", handle, address, port, MOMENT_S) == "ETIMEDOUT"
 
     def hears(self, handle: int, *, expected: bool) -> bool:
-        """Whether something comes to its socket."""
+        """Whether the socket receives something."""
         return bool(self.call("receive", handle, *([] if expected else [MOMENT_S])))
 
     def close(self) -> None:
@@ -75,7 +75,7 @@ class BpfPlace:
         return self.bpffs / "instance"
 
     def enter(self) -> list[str]:
-        """The front of a command line that runs here."""
+        """The words before a command line that make it run in the namespace and cgroup."""
         join = ["sh", "-c", 'echo $$ >"$0/cgroup.procs" && exec "$@"', str(self.cgroup)]
         return [*join, "nsenter", f"--net={NETNS_FOLDER / self.name}"]
 
@@ -91,7 +91,7 @@ class BpfPlace:
         return int(self.start_agent().call("netns_cookie"))
 
     def count_sockets(self) -> int:
-        """That the kernel's side knows."""
+        """How many sockets BPF knows."""
         (path,) = self.bpffs.glob("**/maps/sockets")
         return len(json.loads(self.run("bpftool", "-j", "map", "dump", "pinned", str(path))))
 

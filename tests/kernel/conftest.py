@@ -33,7 +33,7 @@ def agent(place: BpfPlace, programs: BpfPrograms) -> Agent:
 
 @pytest.fixture
 def queue(place: BpfPlace) -> Iterator[Queue]:
-    """What is held there waits in it."""
+    """A queue at the place, in which held packets wait."""
     with visit_netns(NETNS_FOLDER / place.name):
         opened = Queue(HELD)
     with closing(opened):
@@ -63,7 +63,7 @@ def crowded(place: BpfPlace, programs: BpfPrograms) -> Iterator[Map]:
 
 @pytest.fixture
 def server(place: BpfPlace, programs: BpfPrograms) -> Agent:
-    """Another process there."""
+    """Another process at the place."""
     assert programs
     return place.start_agent()
 

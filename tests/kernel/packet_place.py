@@ -46,7 +46,7 @@ class PacketPlace:
             configure(name, [f"{addresses[socket.AF_INET]}/24", f"{addresses[socket.AF_INET6]}/64"])
 
     def open_socket(self, netns: str, family: int, kind: int, bound: tuple[str, int] | None = None) -> socket.socket:
-        """Closed with the place."""
+        """A socket that is closed with the place."""
         with entered(netns):
             made = self._undo.enter_context(socket.socket(family, kind))
         made.settimeout(WAIT_S)
@@ -81,7 +81,7 @@ class PacketPlace:
         return child
 
     def save(self) -> str:
-        """What is loaded, of both families, without times and counters."""
+        """The loaded rules of both families, without times and counters."""
         text = self.run("iptables-save") + self.run("ip6tables-save")
         return "\n".join(line.partition(" [")[0] for line in text.splitlines() if not line.startswith("#"))
 
@@ -108,7 +108,7 @@ class Wire(PacketPlace):
 
 
 def entered(netns: str) -> AbstractContextManager[None]:
-    """This thread is in the namespace meanwhile, and so is what it opens and starts."""
+    """Take this thread into the namespace, with all that it opens and starts meanwhile."""
     return visit_netns(NETNS_FOLDER / netns)
 
 

@@ -1,4 +1,4 @@
-"""What the kernel's side keeps and the product never asks for."""
+"""Reads and changes entries of BPF's maps that the product itself does not."""
 
 from contextlib import closing
 from struct import Struct
@@ -22,12 +22,12 @@ def is_remembered(programs: BpfPrograms, key: VerdictKey) -> bool:
 
 
 def read_noted_protocol(programs: BpfPrograms, cookie: int) -> int:
-    """What a program was seen to make the socket for."""
+    """The protocol that was noted when a program made the socket."""
     return _read_socket(programs, cookie)["protocol"]
 
 
 def is_given(programs: BpfPrograms, cookie: int) -> bool:
-    """Whether its owner got it, and has not used it yet."""
+    """Whether the owner was given the socket and has not used it yet."""
     return bool(_read_socket(programs, cookie)["is_given"])
 
 
@@ -43,20 +43,26 @@ def open_listeners(programs: BpfPrograms) -> closing[Map]:
 
 
 def find_listener(programs: BpfPrograms, protocol: int, port: int, address: bytes) -> Listener | None:
-    """Of exactly this local address."""
+    """The listener that is noted for exactly this local address."""
     with open_listeners(programs) as listeners:
         found = listeners.find(address, port, protocol, 0)
     return None if found is None else Listener(found[0], Owner(*found[1:5]))
 
 
 def forget_process(programs: BpfPrograms, pid: int) -> None:
-    """As at its end."""
+    """Remove a process, as at its end."""
     with _open_maps(programs) as maps:
         assert maps.processes.delete(pid)
 
 
+def forget_image(programs: BpfPrograms, exec_id: int) -> None:
+    """Remove an image, as once thousands of other programs have ended."""
+    with _open_maps(programs) as maps:
+        assert maps.images.delete(exec_id)
+
+
 def change_share(programs: BpfPrograms, uid: int, **changes: int) -> dict[str, int]:
-    """As if this user had as many `images` or `processes`; how many they had."""
+    """Set how many `images` or `processes` count for a user; returns the numbers before."""
     with closing(Map(programs.maps_dir / "shares", Struct("=I"), SHARE.struct)) as shares:
         found = shares.find(uid)
         assert found
@@ -66,13 +72,13 @@ def change_share(programs: BpfPrograms, uid: int, **changes: int) -> dict[str, i
 
 
 def forget_socket(programs: BpfPrograms, cookie: int) -> None:
-    """As the kernel does once there are many newer ones."""
+    """Remove a socket, as the LRU map does once there are many newer ones."""
     with _open_maps(programs) as maps:
         assert maps.sockets.delete(cookie)
 
 
 def lose_listener(programs: BpfPrograms, protocol: int, port: int, address: bytes) -> None:
-    """As if it had found no room."""
+    """Remove a listener, as if it had found no room."""
     with open_listeners(programs) as listeners:
         assert listeners.delete(address, port, protocol, 0)
     programs._settings.set_lost_listeners(True)
@@ -84,7 +90,7 @@ def is_shared(programs: BpfPrograms, protocol: int, port: int, address: bytes) -
 
 
 def read_changes(programs: BpfPrograms, protocol: int, port: int, address: bytes) -> int:
-    """Another number each time when those who share the port change; 0: nobody shares it."""
+    """A number that changes whenever the sockets that share the port do; 0: none share it."""
     with open_listeners(programs) as listeners:
         found = listeners.find(address, port, protocol, 0)
     return 0 if found is None else int(found[6])
@@ -116,7 +122,7 @@ def change_settings(programs: BpfPrograms, **changes: int) -> None:
 
 
 def tie_socket(programs: BpfPrograms, cookie: int) -> None:
-    """As if its SYN had been let go with a verdict for one interface."""
+    """Tie a socket, as if its SYN had been let go with a verdict for one interface."""
     noted = _read_socket(programs, cookie) | {"is_tied": 1}
     with _open_maps(programs) as maps:
         maps.sockets.write((cookie,), tuple(noted.values()))
@@ -125,7 +131,7 @@ def tie_socket(programs: BpfPrograms, cookie: int) -> None:
 def write_flow(
     programs: BpfPrograms, flow: Flow, cookie: int, owner: Owner, *, verdict: int = 0, interface: int = 0
 ) -> None:
-    """As the kernel does on a miss, and user space after it."""
+    """Write a flow, as BPF does on a miss, and with a verdict, as user space does after it."""
     with _open_maps(programs) as maps:
         maps.flows.write(pack_flow(flow), (cookie, 0, *pack_owner(owner), 0, verdict, interface, 0))
 

@@ -1,4 +1,4 @@
-"""Asked once more while all processes are looked through, as the driver does: the packet is held meanwhile."""
+"""Asks again until the scan of all processes is over, as the driver does while the packet is held."""
 
 import time
 from collections.abc import Callable

@@ -102,7 +102,7 @@ def test_a_network_that_a_router_says_is_on_the_link(packet_place: PacketPlace, 
     ],
 )
 def test_nobody_gives_ipv4_by_ipv6(packet_place: PacketPlace, given: str) -> None:
-    """An IPv4 address looks the same in our keys: all of the Internet would be of the lan, or `localhost`."""
+    """IPv4 addresses look like these in our keys: all of the Internet would be `lan`, or `localhost`."""
     before = read_in(packet_place)
     packet_place.run("ip", "-6", *given.split())
     assert read_in(packet_place) == before
@@ -193,7 +193,7 @@ def test_more_news_than_fits_is_still_news(packet_place: PacketPlace, news: Addr
     ("maker", "is_linked"), [(2, True), (9, True), (3, False), (4, False)]
 )  # the kernel, a router, a program at boot, an administrator: include/uapi/linux/rtnetlink.h
 def test_whose_routes_say_what_is_on_the_link(maker: int, is_linked: bool) -> None:
-    """Also where the kernel would tell of others."""
+    """Even if the kernel lists addresses of other families."""
     network = parse_network("2001:db8::/64")
     route = struct.pack("=8BI", socket.AF_INET6, 64, 0, 0, 254, maker, 0, 1, 0)
     message = NetlinkMessage(24, 0, 0, route + pack_attribute(1, bytes.fromhex("20010db8") + bytes(12)))
@@ -204,7 +204,7 @@ def test_whose_routes_say_what_is_on_the_link(maker: int, is_linked: bool) -> No
 def test_addresses_of_other_families_are_passed_over(
     packet_place: PacketPlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever asks for all gets those of MCTP, too, of one byte (mctp_fill_addrinfo())."""
+    """A dump of all families has MCTP's addresses, too, of one byte (mctp_fill_addrinfo())."""
     before, dump = read_in(packet_place), NetlinkSocket.dump
 
     def dump_more(asking: NetlinkSocket, *asked: Any) -> list[NetlinkMessage]:  # noqa: ANN401  (as dump() has it)

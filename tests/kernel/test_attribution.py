@@ -1,4 +1,4 @@
-"""What is made of the kernel's maps: with dictionaries in their place, and with the real ones."""
+"""Attribution by BPF's maps: with dictionaries in their place, and with the real ones."""
 
 import os
 import socket
@@ -112,7 +112,7 @@ def test_kernel_and_unknown(attributor: Attributor, table: DictTable) -> None:
 def test_a_flow_of_which_nothing_is_noted_any_more_is_told_from_an_unknown_one(
     attributor: Attributor, table: DictTable, protocol: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each miss is noted; so many came since that its note is gone."""
+    """Each miss is noted, but the note has made room for newer ones."""
     monkeypatch.delattr(SocketDiag, "list_sockets")  # nor are all gone through for it
     flow = msgspec.structs.replace(OUT, protocol=protocol)
     table.flows.pop(flow, None)
@@ -120,12 +120,6 @@ def test_a_flow_of_which_nothing_is_noted_any_more_is_told_from_an_unknown_one(
     table.flows[flow] = FlowEntry(0, Owner(0, 0, 0, 0))
     assert attributor.attribute(flow, 1) == Claim(UNKNOWN, 0)
     assert attributor.unknown == 1
-
-
-def test_an_image_that_is_gone_is_unknown(attributor: Attributor, table: DictTable) -> None:
-    table.images.clear()
-    claim = attributor.attribute(OUT)
-    assert (claim.attribution, claim.cookie) == (UNKNOWN, 7)
 
 
 def test_an_owner_seeded_after_the_flow(attributor: Attributor, table: DictTable) -> None:
@@ -138,13 +132,13 @@ def test_an_owner_seeded_after_the_flow(attributor: Attributor, table: DictTable
 
 @pytest.fixture
 def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Among many processes a scan may have to wait for its next piece."""
+    """We are the only process, so that a scan is over at once."""
     monkeypatch.setattr(procfs, "list_processes", lambda: [os.getpid()])
 
 
 @pytest.fixture
 def server(table: DictTable, _alone: None) -> Iterator[socket.socket]:
-    """Ours, as the kernel's side has us."""
+    """A listener of ours; BPF knows this process."""
     table.processes[os.getpid()] = ProcessEntry(100, 6)
     with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as made:
         yield made
@@ -158,7 +152,7 @@ def flow_to(server: socket.socket) -> Flow:
 
 
 def test_a_listener_from_before_the_start(attributor: Attributor, table: DictTable, server: socket.socket) -> None:
-    """Like an sshd: found with sock_diag once, from then on by the kernel's side alone."""
+    """Like an sshd: found with sock_diag once, from then on by BPF alone."""
     cookie = cookie_of(server)
     table.owners[cookie] = OWN
     claim = attributor.attribute(flow_to(server))
@@ -212,7 +206,7 @@ def test_a_listener_whose_owner_is_proved_is_looked_for_nowhere_else(
 def test_a_listener_that_its_owner_left_is_of_who_holds_it(
     attributor: Attributor, table: DictTable, server: socket.socket, noted_exec_id: int, is_evicted: bool
 ) -> None:
-    """From then on the kernel's side knows; for the packet that comes around again, too."""
+    """From then on BPF knows it, also for the packet that walks the chain again."""
     cookie = cookie_of(server)
     if not is_evicted:
         table.owners[cookie] = Owner(99, 5, 2**22 + 1, 0)
@@ -239,7 +233,7 @@ def test_a_listener_that_is_held_by_none_that_was_seen_is_unknown(
 def test_a_socket_that_the_kernel_made_for_another_is_of_who_holds_the_others(
     attributor: Attributor, table: DictTable, server: socket.socket, noted: Owner
 ) -> None:
-    """Of MPTCP sock_diag shows the kernel's own, with the inode of the program's, and BPF noted that one's binder."""
+    """For MPTCP sock_diag shows the kernel's own socket, with the inode of the program's, whose binder BPF noted."""
     table.flows[flow_to(server)] = FlowEntry(8, noted)
     process = when_due(lambda: attributor.attribute(flow_to(server))).attribution.process
     assert (process and process.pid, 8 in table.owners) == (OWN.pid, noted.pid == OWN.pid and noted != OWN)
@@ -254,7 +248,7 @@ def test_nobody_listens(attributor: Attributor, protocol: int) -> None:
 
 
 def test_what_the_owner_of_a_port_does_not_take_is_for_nobody(attributor: Attributor, table: DictTable) -> None:
-    """A socket of UDP that is connected takes nothing from others, though its port was noted."""
+    """A connected UDP socket takes nothing from other remotes, even if its port was noted."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened:
         opened.bind(("127.0.0.1", 0))
         opened.connect(("127.0.0.1", 9))
@@ -355,7 +349,7 @@ def send(client: Agent, protocol: int, kind: str) -> None:
 @pytest.mark.privileged
 @pytest.mark.usefixtures("there")
 def test_a_seeded_process_owns_what_it_opens_later(place: BpfPlace) -> None:
-    """/proc tells its start in ticks only; the kernel's side must know it all the same, and its children."""
+    """/proc tells its start only in ticks. BPF must recognise it all the same, and its children."""
     agent = place.start_agent()
     programs = place.load()
     with SocketDiag() as sockets:

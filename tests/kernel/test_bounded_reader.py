@@ -1,8 +1,9 @@
-"""bounded_reader.py: nobody waits long, nor often, for who lets nobody read."""
+"""bounded_reader.py: a process that blocks reads delays others neither long nor often."""
 
 import errno
 import gc
 import itertools
+import os
 import signal
 import threading
 import time
@@ -18,6 +19,7 @@ from tinysnitch.kernel.bounded_reader import (
     BLOCKED_LOOKS,
     BUSY_WAITS,
     LOOK_S,
+    MAX_LOOKS,
     MAX_THREADS,
     MAX_THREADS_OF_ONE,
     MAX_WAITS,
@@ -31,7 +33,7 @@ SHORT_LOOK_S = 0.002
 
 
 class Place:
-    """Processes whose user is their pid in hundreds; those that never answer do so until the end."""
+    """Processes whose uid is their pid // 100. Those that do not answer block until the end of the test."""
 
     def __init__(self) -> None:
         self.end = threading.Event()
@@ -53,7 +55,7 @@ class Place:
 
 @pytest.fixture
 def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    """Looks follow each other quickly there, and who answers may take its time."""
+    """Looks follow each other quickly, and a read that answers may take long."""
     monkeypatch.setattr(bounded_reader, "LOOK_S", SHORT_LOOK_S)
     monkeypatch.setattr(bounded_reader, "MAX_LOOKS", int(WAIT_S / SHORT_LOOK_S))
     made = Place()
@@ -75,12 +77,40 @@ def test_what_cannot_be_read_for_want_of_descriptors_is_told(place: Place) -> No
     assert place.read(OF_ALICE) == "read"
 
 
+@pytest.mark.parametrize("which", ["_count_waits", "_find_uid"])
+def test_a_thread_that_is_given_up_for_want_of_descriptors_is_counted_and_ends(place: Place, which: str) -> None:
+    def fail(_number: int) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    setattr(place.reader, which, fail)
+    for pid in range(OF_ALICE, OF_ALICE + MAX_THREADS + 1):
+        place.now_s += PAUSE_S * MAX_LOOKS
+        with suppress(OSError):
+            assert place.read(pid, answers=False) is None
+    assert len(place.waiting) == MAX_THREADS_OF_ONE
+    place.end.set()
+    names = {f"/proc/self/task/{thread}" for thread in place.waiting}
+    wait_until(lambda: not any(map(os.path.exists, names)))
+
+
+def test_reads_at_once_leave_no_more_threads_than_there_were_reads(place: Place) -> None:
+    """Holders of packet sockets are read beside the loop."""
+
+    def read_inside() -> str | None:
+        return place.reader.read(OF_BOB, lambda: "inside")
+
+    before = threading.active_count()
+    for _ in range(5):
+        assert place.reader.read(OF_ALICE, read_inside) == "inside"
+    assert threading.active_count() <= before + 2
+
+
 class Failed(Exception):
-    """As OSError, of which no weak reference can be had."""
+    """In place of OSError, to which there are no weak references."""
 
 
 def test_what_is_raised_waits_for_no_collection(place: Place) -> None:
-    """Its traceback has the frames of all who wait for it, and so their packet, its process and its image."""
+    """Its traceback refers to the frames of all callers, and so to packet, process and image."""
     left: list[weakref.ref[Failed]] = []
 
     def noted(error: Failed) -> Failed:
@@ -111,7 +141,7 @@ def test_who_only_has_no_processor_is_waited_for(place: Place) -> None:
 
 
 def test_who_comes_on_is_waited_for(place: Place) -> None:
-    """As a disk that is slow: each look finds it waiting, but never at the same place."""
+    """Like a slow disk: each look finds it waiting, but further on each time."""
     threading.Timer(2 * BLOCKED_LOOKS * LOOK_S, place.end.set).start()
     assert place.reader.read_of(1, place._wait, itertools.count().__next__) is True
     place.end.clear()
@@ -126,7 +156,7 @@ def test_what_is_no_users_is_read_beside_what_waits(place: Place) -> None:
 
 
 def test_who_waits_for_one_short_thing_after_the_other_is_given_up(place: Place) -> None:
-    """As for a file system that answers slowly."""
+    """Like a file system that answers slowly."""
     waits = itertools.count(1)
     reader = BoundedReader(lambda pid: pid, count_waits=lambda _thread: next(waits))
     assert reader.read(1, place._wait) is None
@@ -135,7 +165,7 @@ def test_who_waits_for_one_short_thing_after_the_other_is_given_up(place: Place)
 
 
 def test_who_begins_to_wait_again_and_again_is_waited_for(place: Place) -> None:
-    """It may want the interpreter."""
+    """It may wait for the interpreter."""
     waits = itertools.count(1, BUSY_WAITS)
     threading.Timer(2 * BLOCKED_LOOKS * LOOK_S, place.end.set).start()
     assert BoundedReader(lambda pid: pid, count_waits=lambda _thread: next(waits)).read(1, place._wait) is True
@@ -213,7 +243,7 @@ def test_threads_that_do_not_end_are_bounded(place: Place) -> None:
 
 
 def test_nobody_takes_all_the_threads(place: Place) -> None:
-    """However long there is for it; in between they are read."""
+    """However long it goes on; in between they are read."""
     for _ in range(MAX_THREADS + 1):
         place.now_s += PAUSE_S
         place.read(OF_ALICE)
@@ -224,7 +254,7 @@ def test_nobody_takes_all_the_threads(place: Place) -> None:
 
 
 def test_who_may_have_many_users_takes_no_more_of_the_threads(place: Place) -> None:
-    """Those of containers: subuid(5)."""
+    """The users of containers: subuid(5)."""
     first = 100_000
     for user in range(first, first + MAX_THREADS_OF_ONE):
         place.now_s += PAUSE_S

@@ -1,4 +1,4 @@
-"""Filling a folder of pins: all of it or nothing, and plain words about why not."""
+"""A folder of pins is filled wholly or not at all, and errors say why."""
 
 import os
 from pathlib import Path
@@ -9,6 +9,7 @@ from tests.kernel.bpf_place import BpfPlace
 from tests.kernel.test_bpf_programs import wait_detached
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.kernel import bpf_pins, bpf_programs
+from tinysnitch.kernel.bpf_objects import MAPS
 from tinysnitch.kernel.bpf_pins import PinFolder, list_folder, opened_cgroup, remove_folder
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 
@@ -28,6 +29,12 @@ def test_a_set_is_complete_until_one_pin_is_gone(place: BpfPlace, is_scoped: boo
     assert list_folder(place.pin_dir) == []
 
 
+def test_each_pinned_map_is_asked_for(place: BpfPlace) -> None:
+    place.load()
+    (path,) = place.pin_dir.iterdir()
+    assert {pin.name for pin in (path / "maps").iterdir()} == set(MAPS)
+
+
 def test_a_failure_half_way_leaves_nothing(place: BpfPlace, monkeypatch: pytest.MonkeyPatch) -> None:
     """The last cgroup program does not exist: by then all else is loaded, pinned and attached."""
     monkeypatch.setitem(bpf_pins.PROGRAMS, "accept", ("on_getpeername4", "on_nothing"))
@@ -38,7 +45,7 @@ def test_a_failure_half_way_leaves_nothing(place: BpfPlace, monkeypatch: pytest.
 
 
 def test_what_another_user_made_in_its_place_is_put_aside(place: BpfPlace, tmp_path: Path) -> None:
-    """Nothing is deleted by way of its links."""
+    """Nothing is deleted through links in it."""
     (tmp_path / "precious").touch()
     (place.pin_dir / "x").mkdir(parents=True)
     (place.pin_dir / "x" / "links").symlink_to(tmp_path)
@@ -52,8 +59,9 @@ def test_what_another_user_made_in_its_place_is_put_aside(place: BpfPlace, tmp_p
     assert (aside / "x" / "links").is_symlink()
 
 
-def test_a_link_in_its_place_is_put_aside(place: BpfPlace, tmp_path: Path) -> None:
-    place.pin_dir.symlink_to(tmp_path)
+@pytest.mark.parametrize("is_dangling", [False, True])
+def test_a_link_in_its_place_is_put_aside(place: BpfPlace, tmp_path: Path, is_dangling: bool) -> None:
+    place.pin_dir.symlink_to(tmp_path / "nothing" if is_dangling else tmp_path)
     bpf_pins.remove_all_pins(place.pin_dir)
     place.load()
     assert place.pin_dir.is_dir()

@@ -44,13 +44,13 @@ LISTENERS = 16384  # max_entries
 
 
 def attached(cgroup: Path) -> str:
-    """What `bpftool cgroup tree` knows of it."""
+    """What `bpftool cgroup show` prints for it."""
     shown = subprocess.run(["bpftool", "cgroup", "show", str(cgroup)], capture_output=True, text=True, check=False)
     return shown.stdout
 
 
 def wait_detached(cgroup: Path) -> None:
-    """bpf_link_put() leaves the last of it to a worker of the kernel."""
+    """Wait until nothing is attached: bpf_link_put() leaves the last step to a kernel worker."""
     wait_until(lambda: not attached(cgroup))
 
 
@@ -162,7 +162,7 @@ def test_seeded_sockets_and_listeners_are_found(programs: BpfPrograms) -> None:
 
 
 def test_a_port_that_no_hook_saw_bound_goes_with_its_socket(programs: BpfPrograms, agent: Agent) -> None:
-    """listen() without bind(): else anyone fills the tables by and by, for good."""
+    """After listen() without bind(), too: otherwise any user could fill the tables for good."""
     handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_STREAM")
     agent.call("listen", handle)
     port, owner = agent.call("local_port", handle), programs.find_owner(cookie)
@@ -240,7 +240,7 @@ def test_a_group_of_which_one_goes_to_another_is_shared(programs: BpfPrograms) -
 
 
 def test_a_listener_that_finds_no_room_is_remembered(programs: BpfPrograms) -> None:
-    """Else a port that it has would be taken for another's alone."""
+    """Otherwise a port that it has would seem to be another socket's alone."""
     for port in range(LISTENERS):
         programs.seed_listener(UDP, port, LOCAL, Listener(port, Owner(9, 9, 9, 9)))
     assert not has_lost_listeners(programs)
@@ -278,7 +278,7 @@ def test_to_withdraw_leaves_what_was_there(place: BpfPlace) -> None:
 
 
 def test_own_addresses_are_written_with_the_generation(programs: BpfPrograms) -> None:
-    """Those of the link may be another machine's on another one. None: there is no news."""
+    """Link-local ones may be another machine's on another link. None: no change."""
     own, linked = parse_address("192.0.2.9"), parse_address("fe80::9")
     programs.set_generation(2, frozenset({own, linked}))
     programs.set_generation(3)
@@ -288,7 +288,7 @@ def test_own_addresses_are_written_with_the_generation(programs: BpfPrograms) ->
 
 
 def test_a_verdict_for_a_flow_is_not_another_programs_who_took_it_meanwhile(programs: BpfPrograms) -> None:
-    """Both share the port (SO_REUSEADDR) and talk to the same remote: the flow is whose packet came last."""
+    """Both share the port (SO_REUSEADDR) and talk to the same remote: the flow has the one that sent last."""
     flow = Flow(UDP, Direction.OUTBOUND, LOCAL, 5353, parse_address("224.0.0.251"), 5353)
     write_flow(programs, flow, 5, Owner(100, 7, 4000, 1000))
     assert not programs.remember_flow(flow, Verdict.ALLOW, 1, 0, exec_id=99)

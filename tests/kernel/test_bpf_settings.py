@@ -1,4 +1,4 @@
-"""A file in memory stands for the map: both are shared pages. What BPF makes of them is in test_bpf_verdict.py."""
+"""A memory file stands for the map: both are shared pages. How BPF uses the settings: test_bpf_verdict.py."""
 
 import mmap
 import os
@@ -43,7 +43,7 @@ def test_each_field_goes_to_its_place(file: int) -> None:
 
 
 def test_a_change_leaves_the_fields_beside_it(file: int) -> None:
-    """`next_exec_id` is counted on by BPF meanwhile."""
+    """BPF counts `next_exec_id` on meanwhile."""
     settings = BpfSettings(file)
     settings.initialize(next_exec_id=1, netns_cookie=2, is_scoped=False)
     os.pwrite(file, (99).to_bytes(8, "little"), SETTINGS.offsets()["next_exec_id"])

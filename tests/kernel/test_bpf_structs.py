@@ -30,7 +30,7 @@ class Btf:
         self.structs = {entry["name"]: entry for entry in self._types.values() if entry["kind"] == "STRUCT"}
 
     def offsets(self, struct: dict[str, Any]) -> dict[str, int]:
-        """With the members of a struct inside spelled out."""
+        """The fields of a struct, with those of structs inside it."""
         found = {}
         for member in struct["members"]:
             inner = self._types[member["type_id"]]
@@ -58,7 +58,7 @@ def test_layout_is_that_of_the_objects(objects: list[Btf], name: str) -> None:
 
 
 def read_header(name: str) -> str:
-    """Without its comments."""
+    """The header without its comments."""
     return re.sub(r"/\*.*?\*/", "", (SOURCES / name).read_text(), flags=re.DOTALL)
 
 

@@ -28,7 +28,7 @@ def test_only_a_bpffs_at_its_place_counts(monkeypatch: pytest.MonkeyPatch, mount
 
 @pytest.mark.privileged
 def test_it_comes_once_and_goes_when_empty() -> None:
-    """In a mount namespace of its own, where none is mounted."""
+    """In a mount namespace of its own, without a bpffs."""
     script = (
         f"import sys; sys.path.insert(0, {str(SOURCE)!r}); from tinysnitch.kernel import bpffs as b\n"
         "assert b.mount_bpffs() and not b.mount_bpffs() and b.is_mounted()\n"

@@ -91,7 +91,7 @@ def test_what_is_in_a_session_managers_folder_is_told(service: Path, paths: Cgro
 
 
 def test_a_cgroup_that_is_too_deep_for_a_path(service: Path, paths: CgroupPaths) -> None:
-    """It is told by a folder above it."""
+    """Its path is that of a folder above it."""
     name, depth = "d" * 100, 60
     folder = os.open(service, os.O_RDONLY)
     for _ in range(depth):

@@ -43,7 +43,7 @@ def test_where_it_is_mounted(monkeypatch: pytest.MonkeyPatch, mounts: str, place
 @pytest.mark.privileged
 @pytest.mark.parametrize("hidden", [".", ".."])
 def test_one_that_a_later_mount_hides_is_passed_over(tmp_path: Path, hidden: str) -> None:
-    """In a mount namespace of its own, first without another one."""
+    """In a mount namespace of its own, first without any cgroup2 mount."""
     script = (
         "import subprocess, sys; from tinysnitch.kernel.cgroups import SnitchError, find_cgroup_mount\n"
         "try: found = find_cgroup_mount()\n"
@@ -109,7 +109,7 @@ def test_removal_is_right_when_it_is_gone(name: str) -> None:
 
 @contextmanager
 def hidden_process(path: Path) -> Iterator[subprocess.Popen[str]]:
-    """In the cgroup, one whose first thread has ended."""
+    """A process in the cgroup, whose first thread has ended."""
     program = [sys.executable, str(PROGRAMS / "hidden.py"), "zombie"]
     command = ["sh", "-ec", 'echo $$ >"$0/cgroup.procs"; exec "$@"', str(path), *program]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as hidden:
@@ -129,7 +129,7 @@ def test_removal_kills_a_process_whose_first_thread_has_ended(name: str) -> None
 
 @pytest.mark.privileged
 def test_removal_passes_over_what_lists_only_threads(name: str) -> None:
-    """What runs inside may make such a cgroup (cgroup-v2.rst, Threads): its processes are listed above it."""
+    """A program inside may make a threaded cgroup (cgroup-v2.rst, Threads): its processes are listed above it."""
     path = make_cgroup(name)
     threaded = path / "threaded"
     threaded.mkdir()
@@ -143,7 +143,7 @@ def test_removal_passes_over_what_lists_only_threads(name: str) -> None:
 
 @pytest.mark.privileged
 def test_removal_ends_no_process_of_ours_for_one_that_has_no_number_here(name: str) -> None:
-    """Of another namespace of pids: listed as 0, which to kill(2) is our own group. cgroup.kill leaves this one."""
+    """In another PID namespace: listed as 0, which to kill(2) is our own process group. cgroup.kill spares it."""
     path = make_cgroup(name)
     remove = "import sys; from pathlib import Path; from tinysnitch.kernel import cgroups; "
     remove += "cgroups._kill_all(Path(sys.argv[1])); print('done')"
@@ -173,7 +173,7 @@ def test_what_cannot_be_killed_is_waited_for_and_told(name: str, monkeypatch: py
 
 @pytest.mark.privileged
 def test_who_has_no_processor_for_long_kills_all_the_same(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Time passes, and none of those that were killed came to its end."""
+    """Time passes, but no killed process has ended."""
     clock, kill_all = iter(range(0, 1_000_000, 100)), cgroups._kill_all
     kills = [lambda _path: None, kill_all]
     monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))

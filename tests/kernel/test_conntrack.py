@@ -21,7 +21,7 @@ FAMILIES = pytest.mark.parametrize("family", [V4, V6])
 
 @pytest.fixture
 def conntrack(packet_place: PacketPlace) -> Iterator[Conntrack]:
-    """Where what is sent to MADE_UP goes to THERE."""
+    """A place where packets to MADE_UP go to THERE."""
     place = packet_place
     for family, iptables in ((V4, "iptables"), (V6, "ip6tables")):
         place.run("ip", "route", "add", MADE_UP[family], "via", THERE[family])

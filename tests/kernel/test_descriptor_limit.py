@@ -29,7 +29,7 @@ def test_the_limit_is_raised_and_put_back() -> None:
 
 
 def test_a_limit_that_cannot_be_changed_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As Python tells it where fs.nr_open was lowered below the hard limit."""
+    """The error of Python where fs.nr_open was lowered below the hard limit."""
 
     def refuse(*_what: object) -> None:
         raise ValueError("not allowed to raise maximum limit")

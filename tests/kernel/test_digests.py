@@ -1,4 +1,4 @@
-"""What files hold, as a rule may ask for it."""
+"""Digests of files, for rules with `sha256=`."""
 
 import hashlib
 import os
@@ -30,3 +30,25 @@ def test_what_would_hold_everything_up_has_no_digest(tmp_path: Path) -> None:
         file.truncate(MAX_BYTES + 1)
     digests = Digests()
     assert [digests.read_sha256(str(tmp_path / name)) for name in ("fifo", "large")] == [None, None]
+
+
+def test_a_file_that_grows_while_it_is_read_is_not_read_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program that has ended may be written: its user could make it endless, or sparse and large."""
+    path = tmp_path / "growing"
+    path.write_bytes(b"x")
+
+    class Growing:
+        """A sum that makes the file longer, a few times."""
+
+        updates = 0
+
+        def update(self, _chunk: memoryview) -> None:
+            self.updates += 1
+            assert self.updates < 10
+            with path.open("ab") as file:
+                file.write(b"x")
+
+    monkeypatch.setattr(hashlib, "sha256", Growing)
+    assert Digests().read_sha256(str(path)) is None

@@ -1,4 +1,4 @@
-"""What another build's programs knew of talks: whose they are by the new numbers, and what is not taken over."""
+"""Conversations that another build's programs know: their owners get new exec ids, and some are left out."""
 
 from contextlib import closing
 
@@ -35,7 +35,7 @@ def find(programs: BpfPrograms) -> Fields | None:
 
 
 def load_after(place: BpfPlace, value: Fields, layout: str = LAYOUT) -> BpfPrograms:
-    """Programs beside those of another build, which know of this."""
+    """Programs beside those of another build, which know one conversation."""
     earlier = place.load()
     with open_conversations(earlier) as conversations:
         assert conversations.write(KEY, value)

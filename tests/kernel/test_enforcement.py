@@ -1,4 +1,4 @@
-"""Real packets in the degraded mode: held, then allowed or refused. With BPF: what is sent, and kept."""
+"""Without BPF: real packets are held, then allowed or refused. With BPF: what is sent to the queue and the maps."""
 
 import errno
 import re
@@ -40,7 +40,7 @@ pytestmark = [pytest.mark.privileged]
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Wire]:
-    """Cases with sockets of their own do not meet: one place is enough for all."""
+    """One place for all cases: each has sockets of its own."""
     with Wire() as made:
         yield made
 
@@ -114,7 +114,7 @@ def test_a_packet_is_held_then_decided(
 
 @pytest.mark.parametrize(("protocol", "code"), [(DCCP, ICMP_PORT_UNREACH), (SCTP, ICMP_PROT_UNREACH)])
 def test_what_is_denied_hears_what_ends_it(wire: Wire, protocol: int, code: int) -> None:
-    """SCTP tries on for minutes unless its protocol is unreachable; all else, unless the port is."""
+    """SCTP is refused as protocol unreachable, all else as port unreachable: otherwise they try on for minutes."""
     with entered(wire.there):
         hearing = socket.socket(V4, socket.SOCK_RAW, socket.IPPROTO_ICMP)
         sending = socket.socket(V4, socket.SOCK_RAW, protocol)
@@ -185,7 +185,7 @@ def test_over_loopback_a_connection_is_asked_about_on_both_sides(wire: Wire) -> 
 
 
 class SmallPrograms:
-    """Takes note of what it is told."""
+    """Records its calls."""
 
     def __init__(self) -> None:
         self.told: list[tuple[object, ...]] = []
@@ -253,7 +253,7 @@ def test_a_watch_ends_behind_what_was_read_before_it() -> None:
 
 
 def test_without_bpf_a_denial_is_a_whole_mark_and_what_is_allowed_keeps_its_own() -> None:
-    """The rules that refuse ask for that very mark."""
+    """The rules that refuse match exactly this mark."""
     with closing(SmallQueue()) as queue, closing(SmallQueue()) as names:
         enforcement = Enforcement(queue, names, None)  # type: ignore[arg-type]
         for packet_id, verdict in enumerate((Verdict.DENY, Verdict.ALLOW), 1):

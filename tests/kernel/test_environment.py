@@ -1,4 +1,4 @@
-"""environment.py: what is set is found, in the right process only."""
+"""environment.py: variables that are set are found, in the right process only."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ from tinysnitch.kernel.procfs import TICK_NS, read_stat
 
 @contextmanager
 def running(environment: dict[str, str]) -> Iterator[tuple[int, int]]:
-    """Pid and start of a process that was executed with this environment."""
+    """The pid and start of a process that was executed with this environment."""
     with subprocess.Popen(
         ["/usr/bin/cat"], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as child:
@@ -39,7 +39,7 @@ def test_what_loads_code_is_named() -> None:
 
 
 def test_what_only_an_interpreter_reads_is_named_of_that_interpreter_alone() -> None:
-    """Who exports PYTHONPATH for all that they start is not warned of curl."""
+    """A user who exports PYTHONPATH is not warned about curl."""
     with running({"PYTHONPATH": "/a", "ENV": "/b", "CLASSPATH": "/c", "LD_PRELOAD": ""}) as (pid, started_ns):
         programs = ("/usr/bin/curl", "/opt/x/python3", "/usr/bin/dash", "/usr/lib/jvm/bin/java")
         named = [find_loaders(pid, started_ns, program) for program in programs]
@@ -48,7 +48,7 @@ def test_what_only_an_interpreter_reads_is_named_of_that_interpreter_alone() -> 
 
 @pytest.mark.parametrize("filling", [b"", b"LD_PRELOAD", b"LD_PRELOAD=", b"\xffLD_PRELOAD=x"])
 def test_any_number_of_variables_is_looked_through_in_a_moment(monkeypatch: pytest.MonkeyPatch, filling: bytes) -> None:
-    """Each fork of a program with 130,000 of them would hold up all for 20 ms."""
+    """With 130,000 variables, each fork of a program would delay all verdicts by 20 ms."""
     block = (filling + b"\0") * (128 * 1024 // (len(filling) + 1))
     for more, found in ((b"", ()), (b"LD_AUDIT=x", ("LD_AUDIT",))):
         monkeypatch.setattr(procfs, "read_environment", lambda _pid, more=more: block + more)
@@ -66,7 +66,7 @@ def test_another_process_of_this_pid_tells_nothing() -> None:
 
 
 def test_of_who_has_ended_nothing_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also before it is waited for: short-lived programs are many."""
+    """Also before its parent has waited for it: there are many short-lived programs."""
     monkeypatch.delattr(procfs, "read_environment")
     pid = os.posix_spawn("/bin/true", ["true"], {})
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)

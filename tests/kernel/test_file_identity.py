@@ -73,7 +73,7 @@ def test_where_root_may_not_look_only_the_mount_is_compared_and_not_that_of_othe
 
 @pytest.mark.parametrize("told", [77, None])
 def test_the_device_of_what_a_process_runs(monkeypatch: pytest.MonkeyPatch, told: int | None) -> None:
-    """By its superblock; where the process does not see that mount any more, it is not known."""
+    """The device of its superblock; None where the process does not see that mount any more."""
     monkeypatch.setattr(identity, "read_superblock_device", lambda _descriptor, _pid: told)
     before = set(os.listdir("/proc/self/fd"))
     assert identity.read_executable_device(os.getpid()) == told
@@ -88,7 +88,7 @@ def test_paths_that_are_none(path: str) -> None:
 
 @pytest.mark.parametrize("inside", ["/snap", "/var/lib/snapd/snap"])
 def test_the_snap_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inside: str) -> None:
-    """Where the host has them elsewhere than the snap itself does too."""
+    """Also where the host has them in another folder than the snap itself."""
     program = tmp_path / "hello" / "42" / "bin" / "hello"
     program.parent.mkdir(parents=True)
     program.write_text("")
@@ -105,7 +105,7 @@ def is_roots_alone(path: Path) -> bool:
 
 @pytest.fixture
 def roots_folder() -> Iterator[Path]:
-    """Where root alone writes, all the way up."""
+    """A folder that root alone may write, as all above it."""
     with tempfile.TemporaryDirectory(dir="/var/lib", prefix="tinysnitch-test-") as folder:
         yield Path(folder)
 
@@ -135,7 +135,7 @@ def test_what_root_alone_can_change(roots_folder: Path) -> None:
 @pytest.mark.privileged
 @pytest.mark.parametrize(("options", "is_roots"), [("mode=755", True), ("mode=755,nosuid", False)])
 def test_a_disk_of_a_users_has_owners_of_their_choice(roots_folder: Path, options: str, is_roots: bool) -> None:
-    """As udisks mounts it: the folder above is root's, and what is on it says that it is."""
+    """As udisks mounts it: the folder above is root's, and the disk says that it is, too."""
     program = roots_folder / "python3"
     subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", roots_folder], check=True)
     try:
@@ -191,7 +191,7 @@ def test_overlayfs(tmp_path: Path, mounted: Path) -> None:
 
 
 def check_superblock(path: Path, *, differs: bool) -> None:
-    """What the kernel has as s_dev, mountinfo prints as major:minor."""
+    """s_dev is what mountinfo prints as major:minor."""
     path.write_text("x")
     mountinfo = Path("/proc/self/mountinfo").read_text().splitlines()
     numbers = next(line.split()[2] for line in mountinfo if line.split()[4] == str(path.parent))
@@ -243,7 +243,7 @@ def test_a_file_mounted_over_another_is_noticed(tmp_path: Path) -> None:
 
 @pytest.mark.privileged
 def test_a_process_whose_first_thread_has_ended_is_not_gone() -> None:
-    """It may have other mounts, and nobody can look at them by its number."""
+    """It may have other mounts, at which nobody can look by its pid."""
     script = "import ctypes, threading, time; threading.Thread(target=time.sleep, args=(60,)).start()"
     script += "; ctypes.CDLL(None).pthread_exit(None)"
     with subprocess.Popen([sys.executable, "-c", script]) as started:

@@ -1,4 +1,4 @@
-"""The kernel's word on whose an address is, asked over netlink."""
+"""Which interface has an address, by the real kernel over netlink."""
 
 import socket
 

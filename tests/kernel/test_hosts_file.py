@@ -39,7 +39,7 @@ def test_a_file_that_cannot_be_opened_now_has_names_all_the_same(tmp_path: Path)
 
 
 def test_no_more_room_is_made_than_the_file_takes(tmp_path: Path) -> None:
-    """Where there is little (`ulimit -v`), 64 MB more than it takes end the start."""
+    """With little memory (`ulimit -v`), to allocate 64 MB too many would end the start."""
     (tmp_path / "hosts").write_text("10.0.0.7 nas\n")
     tracemalloc.start()
     read_hosts(tmp_path / "hosts")

@@ -64,7 +64,7 @@ def test_what_cannot_be_started_is_said_with_a_hint(monkeypatch: pytest.MonkeyPa
 def test_what_takes_long_is_told_and_ended_after_a_while(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture, limit_s: float
 ) -> None:
-    """A start and an end wait for it, and so does who looks at them; beside the loop nobody does."""
+    """People wait for it at a start and an end; for other threads nobody waits."""
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setattr(iptables, "_PATIENCE_S", 0.1)
     monkeypatch.setattr(iptables, "_LIMIT_S", limit_s)
@@ -75,7 +75,7 @@ def test_what_takes_long_is_told_and_ended_after_a_while(
     refusal = pytest.raises(SnitchError, match="took more than 0") if is_ended else nullcontext()
     with refusal, caplog.at_level(logging.WARNING):
         iptables.restore(Family.V4, "rules")
-    assert caplog.messages == ["iptables-restore takes long; it is waited for, a minute at most"]
+    assert caplog.messages == ["iptables-restore takes long; waiting for it, a minute at most"]
     if not is_ended:
         assert (tmp_path / "iptables-restore.got").read_text() == "rules"
         beside = Thread(target=iptables.restore, args=(Family.V4, ""), daemon=True)
@@ -105,7 +105,7 @@ def test_a_control_c_in_the_terminal_does_not_reach_iptables(monkeypatch: pytest
 def test_nor_does_one_that_comes_before_it_has_left_our_group(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
 ) -> None:
-    """A key that is held hits each program that is started for our end, where the machine is busy."""
+    """While a key is held, each program that we start at our end would get the signal, on a busy machine."""
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     script = tmp_path / "iptables-save"
     script.write_text(f"#!/bin/sh\nkill -{name} $$\necho saved\n")
@@ -140,7 +140,7 @@ def test_what_iptables_refuses_is_told_with_what_may_help(
 
 
 def restore_where_it_says(said: str, monkeypatch: pytest.MonkeyPatch, folder: Path) -> SnitchError:
-    """What comes of an iptables-restore that says this, and fails."""
+    """The error when iptables-restore prints this and fails."""
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
     script = folder / "iptables-restore"
     script.write_text(f"#!/bin/sh\ncat >&2 <<'END'\n{said}\nEND\nexit 1\n")

@@ -15,7 +15,7 @@ OURS = os.uname().release
 def test_that_an_upgrade_took_the_modules_of_the_running_kernel_is_told(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, releases: list[str] | None, are_gone: bool
 ) -> None:
-    """Where there are none at all (a container, a kernel that is in one piece) nothing was taken."""
+    """Where there are no modules at all (a container, a kernel without modules) nothing was removed."""
     monkeypatch.setattr(kernel_modules, "_FOLDER", tmp_path / "modules")
     for release in releases or []:
         (tmp_path / "modules" / release).mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""What goes wrong in libbpf comes back in words; maps give and take tuples."""
+"""Failures of libbpf become errors that say what is wrong; maps give and take tuples."""
 
 import errno
 import subprocess

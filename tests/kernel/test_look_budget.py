@@ -1,4 +1,4 @@
-"""look_budget.py: what takes long is bounded for each user, and for all."""
+"""look_budget.py: the time of long looks is bounded for each user, and for all."""
 
 import pytest
 
@@ -14,7 +14,7 @@ class Place:
         self.budget = LookBudget(lambda: self.now_s)
 
     def look(self, pid: int, takes_s: float = 0.02) -> bool:
-        """Whether it was allowed to take long; then it does."""
+        """A look that takes long if it may; whether it may."""
         with self.budget.look(pid) as may_be_long:
             self.now_s += takes_s if may_be_long else 0.001
         return may_be_long
@@ -27,7 +27,7 @@ def place(monkeypatch: pytest.MonkeyPatch) -> Place:
 
 
 def spend(place: Place, pid: int) -> float:
-    """Look until no look may be long."""
+    """Look until looks may not take long any more."""
     spent_s = 0.0
     while place.look(pid):
         spent_s += 0.02

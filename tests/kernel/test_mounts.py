@@ -1,4 +1,4 @@
-"""Mounts as /proc tells them, whatever users call the folders that they mount on."""
+"""Mounts by /proc, whatever names the folders have that users mount on."""
 
 import os
 import subprocess
@@ -41,7 +41,7 @@ def test_what_is_mounted_here() -> None:
 
 @pytest.mark.privileged
 def test_a_path_that_is_no_text(tmp_path: Path) -> None:
-    """In a mount namespace of its own, under a locale that knows ASCII alone."""
+    """In a mount namespace of its own, with a locale that has only ASCII."""
     place = os.fsencode(tmp_path) + b"/\xff\xe2\x80\xa8"
     os.mkdir(place)
     script = (

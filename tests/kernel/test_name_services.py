@@ -20,6 +20,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         ("hosts: mymachines resolve [!UNAVAIL=return] files myhostname dns", True),
         ("passwd: files\n  hosts:\tfiles resolve", True),
+        ("hosts:resolve files", True),
+        ("hosts : files resolve[NOTFOUND=return]", True),
         ("hosts: files dns # resolve", False),
         ("#hosts: resolve\nhosts: files mdns4_minimal [NOTFOUND=return] dns\nnetworks: resolve", False),
         ("", False),

@@ -80,7 +80,7 @@ class Loaded:
 
 
 def rules_of(saved: str) -> set[tuple[int, str]]:
-    """The rules with their places, without ours."""
+    """Others' rules, with their places."""
     rules = [line for line in saved.splitlines() if line.startswith("-A") and f"{LABEL}-" not in line]
     return set(enumerate(sorted(rules, key=lambda rule: rule.split()[1])))
 
@@ -166,7 +166,8 @@ def test_a_scope_is_a_cgroup(packet_place: PacketPlace) -> None:
 def test_a_table_that_cannot_be_had(
     packet_place: PacketPlace, monkeypatch: pytest.MonkeyPatch, fails: tuple[str, ...]
 ) -> None:
-    """The security table is left out; without another there are no rules at all. Tables are committed one by one."""
+    """Without the security table its rules are left out; without another one there are no rules at all. (Tables are
+    committed one by one.)"""
 
     def spoiled(*of: Any) -> str:  # noqa: ANN401
         text = render_addition(*of)
@@ -266,7 +267,7 @@ def test_a_later_mark_of_the_user_does_not_lose_a_denial(wire: Wire, family: int
 @pytest.mark.parametrize("family", [V4, V6])
 @pytest.mark.parametrize("chain", ["INPUT", "OUTPUT"])
 def test_an_accept_before_our_reject_lets_nothing_through(wire: Wire, family: int, chain: str) -> None:
-    """It costs the refusal: the packet is dropped behind the filter table."""
+    """Then it is not refused, but dropped behind the filter table."""
     program = "iptables" if family == V4 else "ip6tables"
     wire.run(program, "-I", chain, "1", "-j", "ACCEPT")
     source, destination = (wire.there, wire.here) if chain == "INPUT" else (wire.here, wire.there)
@@ -280,7 +281,7 @@ def test_an_accept_before_our_reject_lets_nothing_through(wire: Wire, family: in
 
 
 def finish(client: socket.socket) -> None:
-    """Wait until it is connected, or raise why not."""
+    """Wait until the socket is connected; raises the error if it is not."""
     assert select.select([], [client], [], 60)[1]
     number = client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     if number:
@@ -351,7 +352,7 @@ def test_an_answer_without_a_question_is_an_unknown_connection(wire: Wire) -> No
 @pytest.mark.privileged
 @pytest.mark.parametrize("family", [V4, V6])
 def test_an_established_connection_is_never_held(packet_place: PacketPlace, family: int) -> None:
-    """It began before the rules: with nf_conntrack_tcp_loose its packets count as NEW."""
+    """A connection from before the rules: with nf_conntrack_tcp_loose its packets count as NEW."""
     server = packet_place.listener(packet_place.there, family)
     client = packet_place.open_socket(packet_place.here, family, socket.SOCK_STREAM)
     client.connect(server.getsockname())

@@ -1,4 +1,4 @@
-"""Whoever changes the rule set is heard, and what is missing of ours afterwards is seen."""
+"""Each change of the rule set is heard, and rules of ours that are missing afterwards are noticed."""
 
 import select
 

@@ -1,4 +1,4 @@
-"""What the rules hold and what they let be, with real packets. (Held packets and verdicts: test_enforcement.py.)"""
+"""Which real packets the rules hold, and which they do not. (Held packets and verdicts: test_enforcement.py.)"""
 
 import re
 import select
@@ -39,7 +39,7 @@ def send_udp(wire: Wire, source: str, family: int, ports: tuple[int, int]) -> No
 
 
 def pack_segment(flags: int) -> bytes:
-    """A bare TCP header; what netfilter makes of it does not hang on its checksum."""
+    """A bare TCP header; netfilter does not look at its checksum here."""
     return struct.pack("!HHIIBBHHH", 4000, 5000, 1, 0, 5 << 4, flags, 1024, 0, 0)
 
 
@@ -89,7 +89,7 @@ def test_the_middle_of_an_unknown_connection_is_not_held(wire: Wire, source: str
 @pytest.mark.privileged
 @pytest.mark.parametrize("service", [53, 5000])
 def test_what_a_remote_forges_as_the_answer_to_a_held_syn_is_dropped(wire: Wire, service: int) -> None:
-    """Also where answers of resolvers would be looked at first."""
+    """Also if it comes from port 53, from where answers of resolvers are read first."""
     server = wire.open_socket(wire.there, V4, socket.SOCK_STREAM, (THERE[V4], service))
     server.listen()
     client = connect(wire, server)
@@ -181,7 +181,7 @@ def test_a_dhcp_server_is_asked_about(wire: Wire, family: int, client: int, serv
 
 
 def assert_nothing_was_held_before(wire: Wire, netns: str) -> None:
-    """A datagram that must be held goes the same way: it is the first that waits."""
+    """A datagram that must be held is sent behind it: that is the first one in the queue."""
     send_udp(wire, netns, V4, (0, 5000))
     wire.enforcement.drop(wire.wait_packet().packet_id)
     wire.enforcement.flush()
@@ -189,7 +189,7 @@ def assert_nothing_was_held_before(wire: Wire, netns: str) -> None:
 
 @pytest.mark.privileged
 def test_a_mark_cannot_be_borrowed_to_deny_someone_else(wire: Wire) -> None:
-    """Marks of others pass: WireGuard's 0xca6c, Docker's, Tailscale's, a VPN's whole word, and all bits."""
+    """Packets with others' marks pass: WireGuard's 0xca6c, Docker's, Tailscale's, a VPN's whole word, and all bits."""
     client = wire.open_socket(wire.here, V4, socket.SOCK_DGRAM, (HERE[V4], 4000))
     for mark in (0xCA6C, 0x4000, 0x80000, 0x6D6F6C65, 0x6FFFFFFF):
         client.setsockopt(socket.SOL_SOCKET, SO_MARK, mark)
@@ -199,7 +199,7 @@ def test_a_mark_cannot_be_borrowed_to_deny_someone_else(wire: Wire) -> None:
 
 @pytest.mark.privileged
 def test_nobody_out_there_has_an_address_of_ours(wire: Wire) -> None:
-    """The kernel sees to that for IPv4 alone."""
+    """The kernel itself checks this for IPv4 alone."""
     there, here = (socket.inet_pton(V6, addresses[V6]) for addresses in (THERE, HERE))
     datagram = struct.pack("!HHHH", 4000, 5000, 8, 0)
     with entered(wire.there), socket.socket(V6, socket.SOCK_RAW, socket.IPPROTO_RAW) as raw:
@@ -276,7 +276,7 @@ def build_rules(
 @pytest.mark.parametrize("family", list(Family))
 @pytest.mark.parametrize("program_path", [None, Path("/pins").joinpath])
 def test_a_packet_without_a_socket_is_in_no_scope(family: Family, program_path: object) -> None:
-    """xt_cgroup never matches one, negated or not (net/netfilter/xt_cgroup.c)."""
+    """xt_cgroup never matches a packet without a socket, negated or not (net/netfilter/xt_cgroup.c)."""
     path = program_path if callable(program_path) else None
     rules = build_rules(family, program_path=path, scope="x", has_security=True)
     for part in ("OUT", "LINKOUT"):
@@ -291,7 +291,7 @@ def test_a_packet_without_a_socket_is_in_no_scope(family: Family, program_path: 
 def test_a_scope_reads_names_behind_a_daemon_of_the_machine(
     family: Family, program_path: object, scope: str | None, has_security: bool
 ) -> None:
-    """Who reads a packet ends its way through the table: of two in one table the second would learn no name."""
+    """Reading a packet ends its way through the table: of two readers in one table the second would learn no names."""
     path = program_path if callable(program_path) else None
     rules = build_rules(family, program_path=path, scope=scope, has_security=has_security)
     lines = [(table, line) for table, chains in rules.chains.items() for body in chains.values() for line in body]
@@ -307,7 +307,7 @@ def test_a_scope_reads_names_behind_a_daemon_of_the_machine(
 def test_what_each_packet_would_pay_for_is_asked_without_bpf_alone(
     family: Family, scope: str | None, match: str
 ) -> None:
-    """One such rule, and conntrack follows all that comes and goes; for the other one fragments are put together."""
+    """One such rule has conntrack follow all packets; another one has the kernel reassemble fragments."""
     for program_path, is_asked in ((None, True), (Path("/pins").joinpath, False)):
         rules = build_rules(family, program_path=program_path, scope=scope, has_security=True)
         chains = [chain for table in rules.chains.values() for chain in table.values()]
@@ -360,7 +360,7 @@ def test_a_talk_over_tcp_is_looked_at_piece_by_piece(wire: Wire, family: int) ->
 
 
 def pass_name(wire: Wire) -> int:
-    """Let the next message go on, and what may have been sent again meanwhile; where it was."""
+    """Let the next message go on, and what may have been sent again meanwhile; returns the hook."""
     packets = wait_packets(wire.names, 1)
     for packet in packets:
         wire.enforcement.pass_message(packet.packet_id)

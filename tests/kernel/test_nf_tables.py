@@ -66,7 +66,7 @@ def chains_of(family: Family) -> dict[str, set[str]]:
 @pytest.mark.privileged
 @pytest.mark.parametrize("family", list(Family))
 def test_built_in_chains_that_came_with_us_go(packet_place: PacketPlace, family: Family) -> None:
-    """Docker's rules, say, are in tables that have a chain FORWARD alone."""
+    """As Docker's rules: in tables that have a chain FORWARD alone."""
     program = {Family.V4: "iptables", Family.V6: "ip6tables"}[family]
     packet_place.run(program, "-A", "FORWARD", "-j", "ACCEPT")
     packet_place.run(program, "-t", "mangle", "-A", "INPUT", "-j", "ACCEPT")
@@ -143,7 +143,7 @@ def test_a_table_that_someone_uses_meanwhile_stays(packet_place: PacketPlace) ->
 
 
 class Disturbed:
-    """Another one changes rules of its own each time just before we would delete a table, so many times."""
+    """Another tinysnitchd changes its rules just before we would delete a table, so many times."""
 
     def __init__(self, place: PacketPlace, times: int) -> None:
         self._place = place
@@ -175,7 +175,7 @@ def test_who_changes_rules_of_others_meanwhile_leaves_our_tables_to_us(
 def test_who_starts_while_another_one_of_us_ends_leaves_no_tables(
     packet_place: PacketPlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At no moment are ours there without a sign that they are: they would be taken for the machine's."""
+    """At no moment are tables of ours there without our remark: another daemon would take them for the machine's."""
     seen: list[str] = []
 
     def look(family: Family, name: str, generation: int) -> bool:

@@ -29,7 +29,7 @@ HEADER = header_of(7)
 
 
 def send_udp(wire: Wire, count: int) -> socket.socket:
-    """Each a flow of its own, so that each is asked about; returns the server."""
+    """Send numbered datagrams, each of which is held; returns the server."""
     server = wire.open_socket(wire.there, V4, socket.SOCK_DGRAM, (THERE[V4], 0))
     server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
     client = wire.open_socket(wire.here, V4, socket.SOCK_DGRAM, (HERE[V4], 0))
@@ -57,7 +57,7 @@ def test_verdicts_may_come_in_any_order(wire: Wire) -> None:
 @pytest.mark.privileged
 def test_an_error_takes_nothing_away_that_was_read_before(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
     class Failing:
-        """For want of memory, in the place of the second packet."""
+        """An error for want of memory, in place of the second packet."""
 
         results = iter((None, OSError(errno.ENOMEM, "no memory"), OSError(errno.ENOMEM, "no memory")))
 
@@ -170,7 +170,7 @@ def test_a_queue_that_is_read_already_is_refused(packet_place: PacketPlace) -> N
 
 @pytest.mark.privileged
 def test_no_packet_is_lost_while_the_queue_is_set_up(wire: Wire) -> None:
-    """Every one that the kernel holds is handed out with its payload, also the first ones."""
+    """Each packet that the kernel holds is returned with its payload, also the first ones."""
     is_over = threading.Event()
     client = wire.open_socket(wire.here, V4, socket.SOCK_DGRAM, (HERE[V4], 0))
 
@@ -194,7 +194,7 @@ def test_no_packet_is_lost_while_the_queue_is_set_up(wire: Wire) -> None:
 
 @pytest.mark.privileged
 def test_what_comes_before_the_queue_is_known_to_stand_comes_again(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is read with the acknowledgement: without a verdict it would be held for ever."""
+    """A packet that is read with the acknowledgement would be held for ever without a verdict."""
     wire.connections.close()
     request = NetlinkSocket.request
 

@@ -64,7 +64,7 @@ def test_an_outbound_packet(events: PacketEvents) -> None:
 def test_a_socket_is_looked_for_with_the_interface_of_the_packet(
     events: PacketEvents, attributor: Attributor, hook: int, interface: int
 ) -> None:
-    """Without one all sockets of the machine are gone through for who has ended."""
+    """Without the interface the kernel would go through all sockets if the program has ended."""
     events.connection_event(queued(make_packet(TCP, (4000, 80), OURS, THEIRS), hook))
     assert attributor.interfaces == [interface]
 

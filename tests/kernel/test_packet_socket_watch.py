@@ -1,4 +1,4 @@
-"""packet_socket_watch.py: opened or sent through, in a network namespace of its own."""
+"""packet_socket_watch.py: packet sockets that are opened or sent through, in a network namespace of its own."""
 
 import os
 import select
@@ -71,7 +71,7 @@ def test_without_the_kernels_side_the_table_tells(place: BpfPlace) -> None:
 
 
 def test_of_a_program_that_is_no_use_nothing_stays(place: BpfPlace, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its ring cannot be opened, for want of descriptors, say."""
+    """Its ring buffer cannot be opened, as for want of descriptors."""
     closed: list[str] = []
 
     class Loaded:

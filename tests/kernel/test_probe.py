@@ -1,4 +1,4 @@
-"""Each thing that BPF needs is missed by its name."""
+"""Each thing that BPF lacks is named."""
 
 from pathlib import Path
 

@@ -77,7 +77,7 @@ def test_a_script_whose_name_may_be_cut_is_not_named(builder: ProcessBuilder, tm
 def test_a_script_behind_a_link_of_its_user_and_above_the_folder_of_its_user(
     builder: ProcessBuilder, tmp_path: Path
 ) -> None:
-    """As old as the process at least, and what only they could move is theirs."""
+    """The file is as old as the process at least, and only its owner could have moved it."""
     script, link, folder = tmp_path / "x.py", tmp_path / "link", tmp_path / "folder"
     script.write_text("")
     link.symlink_to(script)
@@ -107,7 +107,7 @@ def test_an_interpreter_elsewhere_is_roots_and_the_hosts(
 
 
 def test_a_script_in_another_user_namespace_is_not_the_hosts(builder: ProcessBuilder, tmp_path: Path) -> None:
-    """Also when nobody can look any more what was mounted over it. An executable is told by its inode."""
+    """Also when its mounts cannot be looked at any more. (An executable is told by its inode.)"""
     (tmp_path / "x.py").write_text("")
     flags = structs.IMAGE_USER_NAMESPACE
     script = build(builder, make_image(PYTHON, "python3", f"{tmp_path}/x.py", flags=flags))
@@ -116,7 +116,7 @@ def test_a_script_in_another_user_namespace_is_not_the_hosts(builder: ProcessBui
 
 
 def test_a_script_that_changed_since_it_was_started_is_not_the_hosts(builder: ProcessBuilder, tmp_path: Path) -> None:
-    """An executable is told by its inode: that of another file is another."""
+    """An executable is told by its inode: another file has another one."""
     (tmp_path / "x.py").write_text("")
     now_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
     script = build(builder, make_image(PYTHON, "python3", f"{tmp_path}/x.py", executed_ns=now_ns))
@@ -164,7 +164,7 @@ def test_a_deleted_program_in_tmp(builder: ProcessBuilder) -> None:
 def test_a_script_in_tmp_and_an_interpreter_in_tmp(
     builder: ProcessBuilder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whichever of the two it is."""
+    """Whichever of the two is in /tmp."""
     monkeypatch.setattr(process_builder, "_SUSPECT", (f"{tmp_path}/",))
     monkeypatch.setattr(file_identity, "is_roots_alone", lambda _path: True)
     script, python = tmp_path / "x.py", tmp_path / "python3"
@@ -273,7 +273,7 @@ def test_sha256_only_when_demanded_and_only_of_the_hosts_file() -> None:
 def test_large_files_of_others_than_root_are_summed_a_part_of_the_time(
     monkeypatch: pytest.MonkeyPatch, is_roots: bool
 ) -> None:
-    """One of 512 MB would hold up all for a third of a second, each time that it is changed."""
+    """A file of 512 MB would delay all verdicts by a third of a second, each time that it is changed."""
     now_s, limits = 0.0, []
 
     def read_slowly(_digests: Digests, _path: str, most_bytes: int) -> str | None:
@@ -295,7 +295,7 @@ def test_large_files_of_others_than_root_are_summed_a_part_of_the_time(
 
 
 def test_sha256_of_a_file_that_may_have_been_written_after_the_start_is_nobodys(tmp_path: Path) -> None:
-    """Also within the tick of the clock in which it was started."""
+    """Also if it was written within the clock tick of the start."""
     demanding, program = ProcessBuilder(NoImages(), needs_sha256=lambda _path: True), tmp_path / "program"
     program.write_text("x")
     now_ns, expected = read_boot_ns(), hashlib.sha256(b"x").hexdigest()
@@ -346,7 +346,7 @@ def test_an_environment_that_cannot_be_read_is_warned_of(
 def test_a_file_that_cannot_be_looked_up_is_not_the_hosts_until_it_can(
     monkeypatch: pytest.MonkeyPatch, waited_s: float, is_told: bool
 ) -> None:
-    """It is looked for again after a while: each time is a wait."""
+    """It is looked up again only after a while, since each look is a wait."""
     over, now_s = Event(), 1000.0
     monkeypatch.setattr(procfs, "bounded", BoundedReader(procfs.read_uid))
     monkeypatch.setattr(file_identity, "is_host_file", lambda *_words, **_more: over.wait())

@@ -18,7 +18,7 @@ READY = "import os,sys; os.write(1, b'x\\n'); sys.stdin.read()"
 
 @pytest.fixture
 def child() -> Iterator[subprocess.Popen[str]]:
-    """A process with an argument that is no UTF-8."""
+    """A process with an argument that is not UTF-8."""
     command: list[str | bytes] = [sys.executable, "-c", READY, b"\xff\n", b""]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd="/usr/lib") as started:
         read_line(started)
@@ -41,7 +41,7 @@ def test_a_process_is_read_whole(child: subprocess.Popen[str]) -> None:
 
 @pytest.mark.parametrize("title", ["worker: idle", "worker: " + "x" * 300, "a b c d e"])
 def test_a_title_is_no_arguments(title: str) -> None:
-    """As nginx, sshd, PostgreSQL and Chromium give themselves one: over their arguments, and beyond them."""
+    """nginx, sshd, PostgreSQL and Chromium write a title over their arguments, and beyond them."""
     script = 'print "begun\\n"; <STDIN>; $0 = shift; print "titled\\n"; <STDIN>'
     command = ["/usr/bin/perl", "-e", f"$| = 1; {script}", title, ""]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as titled:
@@ -68,7 +68,7 @@ def test_of_very_many_arguments_the_first_are_told() -> None:
 
 @pytest.mark.parametrize(("more", "is_whole"), [(0, True), (1, False), (100_000, False)])
 def test_of_any_number_of_arguments_the_first_ones_are_read(more: int, is_whole: bool) -> None:
-    """Whoever has 130,000 in each of some thousand processes would hold up a start, and an end, for a minute."""
+    """With 130,000 arguments in each of a thousand processes, a user could delay a start, or an end, by a minute."""
     empty = [""] * (4096 - 3 + more)
     with subprocess.Popen(["sh", "-c", "echo; read x", *empty], stdin=-1, stdout=-1, text=True) as many:
         read_line(many)
@@ -131,7 +131,7 @@ def test_a_name_can_hold_parentheses(tmp_path: Path) -> None:
 @pytest.mark.privileged
 @pytest.mark.parametrize("name", [b"a\rUid:\t0", b"\rUid:\t0\t0", b"\nUid:\t0", b"Uid:\t0", b"a\x0bUid:\t0"])
 def test_no_name_makes_a_user_of_a_process(name: bytes) -> None:
-    """Of what a process calls itself only newlines are escaped in /proc/PID/status (proc_task_name())."""
+    """In the name of a process only newlines are escaped in /proc/PID/status (proc_task_name())."""
     rename = f"open('/proc/self/comm', 'wb').write({name!r}); {READY}"
     command = [sys.executable, "-c", rename]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, user=65534) as started:

@@ -1,4 +1,4 @@
-"""The degraded mode. A neighbour that never answers holds packets back, as the queue would: charged to their sender."""
+"""Without BPF. A neighbour that never answers keeps packets back, charged to their socket, as the queue does."""
 
 import os
 import shutil
@@ -47,7 +47,7 @@ def outbound(protocol: int, local_port: int, remote_port: int = 9) -> Flow:
 
 
 def attribute_sent(attributor: Attributor, flow: Flow) -> Claim:
-    """With the user that the queue tells of a socket of ours."""
+    """Attribute with the uid that the queue would tell, ours."""
     return attributor.attribute(flow, sender_uid=os.getuid())
 
 
@@ -88,7 +88,7 @@ def test_a_process_is_built_once_until_rules_ask_for_more(attributor: Attributor
 
 @pytest.mark.usefixtures("attributor")
 def test_who_ends_before_all_of_him_was_read_is_unknown(tmp_path: Path) -> None:
-    """Its file can be written then, and have the content that a rule demands."""
+    """Then its file can be written, with the content that a rule demands."""
     program = tmp_path / "program"
     shutil.copy("/bin/sleep", program)
     with socket.create_server((OWN, 0)) as server:
@@ -143,7 +143,7 @@ def test_udp_outbound(attributor: Attributor, is_connected: bool) -> None:
 
 
 def test_udp_of_one_that_sent_and_is_gone_is_not_its_neighbours(attributor: Attributor) -> None:
-    """Both share a port; the one that stays must not be blamed."""
+    """Both share a port; the one that stays must not be named."""
     with ExitStack() as stack:
         sender, stays = (stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in range(2))
         for each in (sender, stays):
@@ -234,7 +234,7 @@ def test_a_holder_of_which_nothing_can_be_read_may_run_anything(
 
 
 def test_exec_ids_follow_what_runs(attributor: Attributor) -> None:
-    """The pid and its start stay, the program is another."""
+    """Pid and start stay the same, the program changes."""
     with socket.create_server((OWN, 0)) as server:
         flow = Flow(TCP, Direction.INBOUND, parse_address(OWN), server.getsockname()[1], ANYONE, 4)
         command = ["sh", "-c", "read x; exec sleep 30"]

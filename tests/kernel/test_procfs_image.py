@@ -26,7 +26,7 @@ def test_an_image_from_proc_says_how_weak_it_is(change: dict[str, object], flags
 
 @pytest.mark.parametrize("device", [os.makedev(7, 70000), None])
 def test_an_image_from_proc_has_its_file_and_its_cgroup(monkeypatch: pytest.MonkeyPatch, device: int | None) -> None:
-    """The file's device as its superblock has it, or else as stat has it."""
+    """The device of the file's superblock, or else the one by stat(2)."""
     monkeypatch.setattr(file_identity, "read_executable_device", lambda _pid: device)
     own = procfs.read_process(os.getpid())
     assert own

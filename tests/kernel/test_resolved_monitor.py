@@ -1,4 +1,4 @@
-"""What systemd-resolved says (varlink), from a socket of ours; with the real one: tests/lab/test_names.py."""
+"""A socket of ours speaks as systemd-resolved (varlink); with the real one: tests/lab/test_names.py."""
 
 import base64
 import json
@@ -84,7 +84,7 @@ def test_what_cannot_be_understood(said: bytes) -> None:
 
 
 class Resolved:
-    """Its end of the connection."""
+    """systemd-resolved's end of the connection."""
 
     def __init__(self, path: Path) -> None:
         with socket.socket(socket.AF_UNIX) as listener:

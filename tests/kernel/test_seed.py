@@ -56,8 +56,15 @@ def test_what_the_kernel_saw_is_not_overwritten(table: DictTable) -> None:
     assert table.processes[os.getpid()] == ProcessEntry(16, 17)
 
 
+def test_a_process_whose_image_finds_no_room_stays_unknown(table: DictTable) -> None:
+    """Otherwise BPF would note packets as those of a program without an image."""
+    table.is_full = True
+    seed_all(table)
+    assert (table.processes, table.images) == ({}, {})
+
+
 def test_a_process_that_ends_meanwhile_is_not_left(table: DictTable, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No hook takes it out again; it may be there still, for its parent to ask for."""
+    """No hook would remove it again. It may still have a pid, until its parent waits for it."""
     with subprocess.Popen(["sleep", "30"]) as started:
         seed_image = table.seed_image
 
@@ -96,7 +103,7 @@ def test_a_socket_that_is_closed_meanwhile_is_not_left(
 
 
 def test_a_socket_that_a_long_list_leaves_out_is_asked_for(table: DictTable) -> None:
-    """The list comes in parts, and others come and go between these."""
+    """The list comes in parts, between which sockets are opened and closed."""
 
     class Forgetful(SocketDiag):
         lists = 0
@@ -158,7 +165,7 @@ def test_sockets_and_listeners(table: DictTable, kind: socket.SocketKind, protoc
 
 
 def test_a_port_that_found_no_room_is_written_at_the_next_start(table: DictTable) -> None:
-    """Its socket is known; and from now on it is for the kernel's side again to say that a port is lost."""
+    """Its socket is known. From now on BPF says again whether a port was lost."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened:
         opened.bind(("127.0.0.1", 0))
         seed_all(table)
@@ -180,7 +187,7 @@ def test_the_newest_holder_owns_a_socket_that_was_handed_on(table: DictTable) ->
 
 
 def test_init_owns_only_what_nobody_else_holds(table: DictTable, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Init keeps sockets for its services; here the newest holder, else the owner, plays it."""
+    """Init keeps sockets for its services; here the newest holder plays init, which would be the owner otherwise."""
     with socket.create_server(("127.0.0.1", 0)) as shared, socket.create_server(("127.0.0.1", 0)) as kept:
         with subprocess.Popen(["sleep", "30"], pass_fds=[shared.fileno(), kept.fileno()]) as init:
             monkeypatch.setattr("tinysnitch.kernel.procfs.INIT", init.pid)
@@ -210,7 +217,7 @@ def test_raw_sockets_tell_their_cookie_themselves(table: DictTable) -> None:
 def test_who_has_descriptors_without_an_end_holds_up_no_start(
     table: DictTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each of a thousand processes can have a million, which take nine seconds."""
+    """Each of a thousand processes can have a million descriptors, which take nine seconds."""
     limits: dict[int, list[int | None]] = {0: [], 1000: [], 1001: [], 200_000: [], 300_000: []}
     uids = dict(enumerate((1000, 0, 1001, 1000, 0, 200_000, 1000, 300_000, 1001), start=100))
     now_s = 0.0
@@ -234,7 +241,7 @@ def test_who_has_descriptors_without_an_end_holds_up_no_start(
 
 
 def test_who_holds_many_sockets_is_read_once(table: DictTable, monkeypatch: pytest.MonkeyPatch) -> None:
-    """60,000, as a server or an attacker may have, held up a start for seven seconds."""
+    """60,000 sockets, as a server or an attacker may have, delayed a start by seven seconds."""
     asked, read = [], procfs.read_stat
 
     def read_counted(pid: int) -> procfs.ProcessStat | None:

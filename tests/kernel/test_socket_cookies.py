@@ -21,7 +21,7 @@ def test_no_socket_and_no_process() -> None:
 
 
 def test_a_socket_that_tells_nothing_is_closed_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Programs of others at the cgroup may refuse it (BPF_CGROUP_GETSOCKOPT)."""
+    """Others' BPF programs may refuse it (BPF_CGROUP_GETSOCKOPT)."""
 
     class Silent(socket.socket):
         def getsockopt(self, *_what: object) -> bytes:  # type: ignore[override]

@@ -22,7 +22,7 @@ STEP_S = 0.125
 
 
 class Clock:
-    """Stands still, but that to read the descriptors of a process takes so long."""
+    """A clock that goes on only when descriptors of a process are read, by so much each."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, step_s: float = 0.0) -> None:
         self.now_s = 0.0
@@ -100,7 +100,7 @@ def test_a_scan_tells_where_a_socket_is_that_may_not_be_looked_for(monkeypatch: 
 
 
 def test_scans_take_a_third_of_the_time_and_what_is_asked_meanwhile_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Piece by piece; what is asked in between is answered by the next one, which sees it."""
+    """Piece by piece. What is asked for in between is answered by the next scan, which finds it."""
     monkeypatch.setattr(procfs, "list_processes", lambda: [os.getpid(), 1])
     clock = Clock(monkeypatch, step_s=STEP_S)
     holders = SocketHolders(clock)
@@ -158,7 +158,7 @@ def test_of_no_users_sockets_so_many_wait_for_a_scan_that_others_find_no_place(m
 
 
 def test_of_sockets_without_an_end_those_that_were_asked_for_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """4,096 sockets of a process that all of its 500 forks have took 138 MB."""
+    """4,096 sockets that 500 forks of a process share took 138 MB."""
     inodes = range(2**40, 2**40 + 100)
     monkeypatch.setattr(procfs, "list_processes", lambda: [1, 2, 3])
     monkeypatch.setattr(procfs, "list_sockets", lambda _pid, _limit: enumerate(inodes))
@@ -179,7 +179,7 @@ def test_that_we_had_no_processor_meanwhile_makes_nobody_wait_longer(monkeypatch
 
 
 def test_all_that_wait_are_answered_by_one_scan(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also by nobody: else each that is gone would cost a scan of its own."""
+    """Also if it has no holder: otherwise each socket that is gone would cost a scan of its own."""
     monkeypatch.setattr(procfs, "list_processes", lambda: [os.getpid()])
     clock = Clock(monkeypatch, step_s=STEP_S)
     holders = SocketHolders(clock)
@@ -210,7 +210,7 @@ def test_who_was_handed_the_socket_is_found_when_the_first_has_closed_it(monkeyp
 
 
 def test_that_nobody_has_it_is_no_answer_to_who_asks_after_it_was_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two packets waited for the scan that found it; then it is handed on."""
+    """Two packets waited for the scan that found the holder; then the socket is handed on."""
     clock = Clock(monkeypatch)
     holders = SocketHolders(clock)
     monkeypatch.setattr(procfs, "list_processes", lambda: [os.getpid()])

@@ -106,7 +106,7 @@ def test_nobody_has_what_is_held_by_none_or_by_processes_that_were_not_seen(
 def test_what_is_on_its_way_is_of_who_receives_it_in_a_moment(
     table: DictTable, server: socket.socket, own: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Sent by SCM_RIGHTS and closed, it is nobody's."""
+    """A socket that was sent by SCM_RIGHTS and closed has no holder."""
     monkeypatch.setattr(procfs, "list_processes", lambda: [os.getpid()])
     users, inode, uid = SocketUsers(table, lambda: 0.0), inode_of(server), os.getuid()
     with ExitStack() as stack:

@@ -71,7 +71,7 @@ def test_tcp_connection_and_listener(diag: SocketDiag, bound: str, local: bytes)
 @pytest.mark.privileged
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
 def test_a_connection_is_ended_for_its_program(diag: SocketDiag, address: str) -> None:
-    """That of the cookie alone: another socket may have its ports by now."""
+    """Only the socket with this cookie is ended: another one may have its ports by now."""
     local = parse_address(address)
     with socket.create_server((address, 0), family=socket.AF_INET6 if ":" in address else socket.AF_INET) as server:
         with socket.create_connection((address, port_of(server))) as client:
@@ -87,7 +87,7 @@ def test_a_connection_is_ended_for_its_program(diag: SocketDiag, address: str) -
 
 
 def test_what_the_kernel_has_no_list_of_is_told(diag: SocketDiag) -> None:
-    """As where tcp_diag is a module that is not loaded, and none may be any more (kernel.modules_disabled)."""
+    """As if tcp_diag were a module that is not loaded and cannot be loaded any more (kernel.modules_disabled)."""
     with pytest.raises(SnitchError, match="the kernel lists no sockets of 200") as refused:
         diag.list_sockets(200)
     assert "modprobe tcp_diag" in refused.value.hint
@@ -131,7 +131,7 @@ def test_nobody_listens(diag: SocketDiag, protocol: int) -> None:
 @pytest.mark.privileged
 @pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
 def test_a_listener_bound_to_an_interface(diag: SocketDiag, kind: int) -> None:
-    """The exact look-up passes over it."""
+    """The exact look-up passes over a socket that is bound to another interface."""
     with socket.socket(socket.AF_INET, kind) as opened:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo")
         opened.bind(("0.0.0.0", 0))
@@ -154,7 +154,7 @@ def test_a_connection_bound_to_an_interface(diag: SocketDiag) -> None:
 def test_who_has_closed_what_goes_by_an_interface_is_not_looked_for_among_all(
     diag: SocketDiag, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In a flood each packet that waited too long is asked about: 0.03 ms, not 0.4."""
+    """In a flood each packet that waited too long is looked up so: 0.03 ms, not 0.4."""
     monkeypatch.delattr(SocketDiag, "list_sockets")
     flow = Flow(TCP, Direction.OUTBOUND, V4, 9, FAR, 9)
     assert diag.find_receiver(flow, socket.if_nametoindex("lo")) is None
@@ -162,7 +162,7 @@ def test_who_has_closed_what_goes_by_an_interface_is_not_looked_for_among_all(
 
 @pytest.mark.privileged
 def test_who_takes_what_comes_by_an_interface(diag: SocketDiag) -> None:
-    """One bound to it is preferred; one that is not is found as well."""
+    """A socket bound to the interface is preferred; one that is not bound is found as well."""
     loopback = socket.if_nametoindex("lo")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as plain, socket.socket(type=socket.SOCK_DGRAM) as bound:
         for each in (plain, bound):
@@ -178,7 +178,7 @@ def test_who_takes_what_comes_by_an_interface(diag: SocketDiag) -> None:
 
 
 def test_a_connection_that_has_been_takes_nothing(diag: SocketDiag) -> None:
-    """What comes to its port from the same one is for whoever listens there now."""
+    """A SYN from the same remote port goes to the socket that listens now."""
     with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
         accepted = server.accept()[0]
         accepted.close()  # first: so it is this end that waits (RFC 9293 3.6)

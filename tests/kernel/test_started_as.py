@@ -13,7 +13,7 @@ NAME = "other-name"
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Root's alone."""
+    """A folder of root's alone."""
     tmp_path.chmod(0o755)
     return tmp_path
 
@@ -39,14 +39,14 @@ def test_the_link_that_root_made(folder: Path, first: str) -> None:
 @pytest.mark.privileged
 @pytest.mark.parametrize("argv", [("env",), (ENV,), ("",), ()])
 def test_where_the_first_argument_says_another_name_none_is_told(folder: Path, argv: tuple[str, ...]) -> None:
-    """The program goes by that."""
+    """The program acts by its first argument."""
     assert find(make_link(folder, ENV), *argv) is None
 
 
 @pytest.mark.privileged
 @pytest.mark.parametrize("target", ["/usr/bin/true", "/nowhere", NAME])
 def test_a_name_of_another_file_is_not_told(folder: Path, target: str) -> None:
-    """In the mounts or the root that the process sees it led elsewhere, or it was turned since."""
+    """The link led elsewhere in the mounts or root of the process, or was changed since."""
     assert find(make_link(folder, target), NAME) is None
 
 

@@ -1,4 +1,4 @@
-"""Whose answers are let pass, and how often. (With real packets: tests/lab/test_translated.py.)"""
+"""Which answers are let in, and how often. (With real packets: tests/lab/test_translated.py.)"""
 
 from tinysnitch.core.flow import TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.kernel.translated_answers import ANEW_S, MAX_FLOWS, MAX_TRIES, TranslatedAnswers
@@ -21,7 +21,7 @@ class SmallConntrack:
 
 
 class MasqueradingConntrack(SmallConntrack):
-    """What went to THERE went from ELSEWHERE, on behalf of HERE."""
+    """Packets to THERE were sent from ELSEWHERE, in place of HERE."""
 
     def find_asked(self, answer: Flow) -> Flow | None:
         return super().find_asked(answer) if answer.local == ELSEWHERE else None

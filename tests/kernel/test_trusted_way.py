@@ -1,6 +1,8 @@
 import os
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -37,7 +39,7 @@ def test_a_link_of_another_user_counts_for_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.privileged
 def test_a_link_of_the_programs_user_counts_where_it_leads_to_a_file_of_theirs(tmp_path: Path) -> None:
-    """As pipx and npm make them in a home. Whoever may turn the link may write the file, but not back in time."""
+    """As pipx and npm make them in a home. Whoever may change the link may write the file, but not date it back."""
     script, link = tmp_path / "script", tmp_path / "link"
     script.write_text("")
     link.symlink_to(script)
@@ -57,7 +59,7 @@ def test_a_link_of_the_programs_user_counts_where_it_leads_to_a_file_of_theirs(t
 
 
 def test_links_that_lead_through_tens_of_thousands_of_folders_are_not_followed(tmp_path: Path) -> None:
-    """Within what the kernel follows, and does in 12 ms; here it would be a second, for each ancestor too."""
+    """The kernel would follow these in 12 ms; here it would take a second, for each ancestor too."""
     (tmp_path / "folder").mkdir()
     (tmp_path / "0").write_text("")
     for number in range(1, 40):
@@ -76,19 +78,50 @@ def test_links_without_end_and_into_proc(tmp_path: Path) -> None:
     assert resolve_file("/dev/fd/0") is None
 
 
-@pytest.mark.privileged
-def test_proc_is_not_followed_wherever_it_is_mounted(tmp_path: Path) -> None:
-    """`self/cwd` is the daemon's own folder to the daemon, and the program's to the program."""
-    subprocess.run(["mount", "--bind", "/proc", tmp_path], check=True)
+@contextmanager
+def mounted(place: Path, *words: str) -> Iterator[None]:
+    subprocess.run(["mount", *words, place], check=True)
     try:
-        assert resolve_file(f"{tmp_path}/self/root/bin/sh") is None
+        yield
     finally:
-        subprocess.run(["umount", tmp_path], check=True)
+        subprocess.run(["umount", place], check=True)
+
+
+@pytest.mark.privileged
+@pytest.mark.parametrize("words", [("--bind", "/proc"), ("-t", "proc", "proc")])
+def test_proc_is_not_followed_wherever_it_is_mounted(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """`self/cwd` is the daemon's own folder to the daemon, and the program's to the program. Since Linux 5.8 each mount
+    of proc is a file system of its own."""
+    with mounted(tmp_path, *words):
+        assert resolve_file(f"{tmp_path}/self/root/bin/sh") is None
+
+
+# What a user mounts by udisks or FUSE has `nosuid`, and owners of their choice. tmpfs they cannot mount; it has
+# `nosuid` at /run, where NixOS has a link that all paths lead over.
+@pytest.mark.privileged
+@pytest.mark.parametrize(
+    ("file_system", "options", "counts"),
+    [("ramfs", "mode=755", True), ("ramfs", "mode=755,nosuid", False), ("tmpfs", "mode=755,nosuid", True)],
+)
+def test_roots_links_and_folders_count_where_users_cannot_mount(
+    tmp_path: Path, file_system: str, options: str, counts: bool
+) -> None:
+    place = tmp_path / "disk"
+    place.mkdir()
+    tmp_path.chmod(0o755)
+    (tmp_path / "script").write_text("")
+    with mounted(place, "-t", file_system, "-o", options, "none"):
+        (place / "link").symlink_to("/bin/sh")
+        (place / "folder").mkdir(mode=0o755)
+        (place / "script").write_text("")
+        assert resolve_file(str(place / "script")) == str(place / "script")
+        assert resolve_file(str(place / "link")) == (os.path.realpath("/bin/sh") if counts else None)
+        assert may_climb(1000, [str(place / "folder"), str(place)], str(tmp_path / "script")) is counts
 
 
 @pytest.mark.privileged
 def test_what_may_have_been_above_a_folder(tmp_path: Path) -> None:
-    """Root's folders lead up safely, and everyone may run their own scripts from anywhere."""
+    """From root's folders `..` is safe; and a user's own script may be run from anywhere."""
     script, inner = tmp_path / "script", tmp_path / "a" / "b"
     script.write_text("")
     inner.mkdir(parents=True)

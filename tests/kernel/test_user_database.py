@@ -1,4 +1,4 @@
-"""Names of users, and the answer that none was had."""
+"""Uids of users; a look-up that failed is no missing user."""
 
 import pwd
 

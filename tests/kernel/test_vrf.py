@@ -1,4 +1,4 @@
-"""vrf.py: told by the kernel. This one may have none, so a message of one is made by hand."""
+"""vrf.py, by the kernel. This one may have no VRF, so a message about one is made by hand."""
 
 import socket
 

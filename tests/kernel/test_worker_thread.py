@@ -1,4 +1,4 @@
-"""worker_thread.py: what it does is told, what fails does not end it, and no signal comes to it."""
+"""worker_thread.py: results and errors are returned, an error does not end the thread, and it gets no signals."""
 
 import signal
 import threading

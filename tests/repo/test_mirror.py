@@ -8,7 +8,6 @@ from tests.repo.tree import PACKAGE, ROOT, functions, python_files, relative, tr
 # What only joins other parts is tested where they meet: in the lab, against the real kernel; or through its one user.
 TESTED_ELSEWHERE = {
     "cli/scoped_run.py": "tests/lab/test_run.py",
-    "kernel/bpf_attribution.py": "tests/kernel/test_attribution.py",
     "daemon/desk.py": "tests/lab/test_explain.py",
     "daemon/leftovers.py": "tests/lab/test_run_ends.py",
 }

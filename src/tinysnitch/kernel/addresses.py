@@ -19,18 +19,20 @@ _GET_ROUTE, _NEW_ROUTE = 26, 24  # RTM_GETROUTE, RTM_NEWROUTE
 _DESTINATION, _GATEWAY, _PATHS = 1, 5, 9  # RTA_DST, RTA_GATEWAY, RTA_MULTIPATH
 _UNICAST = 1  # RTN_UNICAST
 _BY_KERNEL, _BY_ROUTER = 2, 9  # RTPROT_KERNEL, RTPROT_RA
-_STRICT = 12  # NETLINK_GET_STRICT_CHK, include/uapi/linux/netlink.h: what is asked for in a dump counts
+_STRICT = 12  # NETLINK_GET_STRICT_CHK, include/uapi/linux/netlink.h: a dump obeys the filter of its request
 _GROUPS = 1 << 4 | 1 << 8 | 1 << 10 | 1 << 0  # RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR, RTMGRP_IPV6_ROUTE, RTMGRP_LINK
 _ADDRESS, _LOCAL = 1, 2  # IFA_ADDRESS, IFA_LOCAL: they differ on a point-to-point link
 _OPTIMISTIC, _TENTATIVE = 0x04, 0x40  # IFA_F_OPTIMISTIC, IFA_F_TENTATIVE
 _FAMILIES = bytes([socket.AF_INET]), bytes([socket.AF_INET6])  # others have addresses too (MCTP, Phonet)
 _IFADDRMSG = struct.Struct("=BBBBI")  # family, prefix length, flags, scope, interface
-# Of each maker's routes, ours among them. Anyone on the link may announce networks by the hundred thousand, which the
-# kernel takes: all verdicts would wait while they are read, and again with each announcement.
+# How many routes of each maker are read, those for our own addresses among them. Any machine on the link may announce
+# networks by the hundred thousand, and the kernel adds a route for each: all verdicts would wait while these are read,
+# and again after each announcement.
 MAX_LINKED = 512
 
-# Never routed further than the link, or to a group of hosts: RFC 3927, 5771, 919, 4291. 0.0.0.0 is a host that has no
-# address yet (RFC 1122 3.2.1.3), which the kernel hears only where all of the link is meant (ip_route_input_slow, _mc).
+# Networks that are never routed beyond the link, and groups of hosts: RFC 3927, 5771, 919, 4291. 0.0.0.0 is a host
+# that has no address yet (RFC 1122 3.2.1.3); the kernel takes packets from it only if they are for the whole link
+# (ip_route_input_slow, _mc).
 _LINK_NETWORKS = frozenset(
     map(
         parse_network,
@@ -60,9 +62,10 @@ def read_addresses() -> OwnAddresses:
 
 
 def _read_linked() -> Iterator[Network]:
-    """What is on the link as its router says (RFC 4861 6.3.4). One of DHCPv6 brings none (RFC 8415 18.2.10.1).
+    """The IPv6 networks on our links: of our addresses, and those that a router announces (RFC 4861 6.3.4).
 
-    Routes that others make are none of these: those into a tunnel have no gateway either.
+    An address from DHCPv6 brings no network (RFC 8415 18.2.10.1). Routes by other makers do not count: a route into a
+    tunnel has no gateway either.
     """
     for maker in (_BY_KERNEL, _BY_ROUTER):
         asked = ROUTE_HEADER.pack(socket.AF_INET6, 0, 0, 0, 0, maker, 0, 0, 0)
@@ -75,9 +78,9 @@ def _read_linked() -> Iterator[Network]:
 
 
 def parse_linked_network(message: NetlinkMessage) -> Network | None:
-    """Where an IPv6 route leads, if that is the link itself. Raises Malformed.
+    """The network of an IPv6 route that leads to the link itself, None for any other route. Raises Malformed.
 
-    A kernel whose IPv6 is switched off answers with IPv4's routes instead (rtnl_dump_all()).
+    A kernel whose IPv6 is switched off answers with the IPv4 routes instead (rtnl_dump_all()).
     """
     try:
         family, prefix, _source, _tos, _table, maker, _scope, kind, _flags = ROUTE_HEADER.unpack_from(message.payload)
@@ -93,10 +96,11 @@ def parse_linked_network(message: NetlinkMessage) -> Network | None:
 
 
 def parse_address_message(message: NetlinkMessage) -> tuple[IPv4Address | IPv6Address, Network, bool]:
-    """Our address, the network that it puts on the link, and whether it is ours by now. Raises Malformed.
+    """Our address, the network that it puts on the link, and whether the address is ours already. Raises Malformed.
 
-    Until nobody else is found to have it (RFC 4862 5.4), and once somebody is, it is not: the kernel sends what is for
-    it to the link, and lets in what comes from it. An optimistic one (RFC 4429) is used at once.
+    An address is not ours while the kernel still checks whether another machine has it (RFC 4862 5.4), nor when one
+    has: the kernel sends packets for it to the link, and lets in packets from it. An optimistic address (RFC 4429) is
+    used at once.
     """
     try:
         family, prefix, flags, _scope, _interface = _IFADDRMSG.unpack_from(message.payload)
@@ -112,8 +116,8 @@ def parse_address_message(message: NetlinkMessage) -> tuple[IPv4Address | IPv6Ad
 
 
 def _seems_v4(address: IPv4Address | IPv6Address) -> bool:
-    """::ffff:0:0/96 is where flow.py has IPv4, and no packet is sent there: whoever gives addresses or networks of IPv6
-    must not make all of the Internet `lan`, or any of it `localhost`."""
+    """Whether it is in ::ffff:0:0/96, where flow.py keeps IPv4 addresses. No IPv6 packet is sent there, but a router or
+    DHCPv6 server could assign it: that must not make all of the Internet `lan`, or a part of it `localhost`."""
     return isinstance(address, IPv6Address) and address.ipv4_mapped is not None
 
 
@@ -147,4 +151,4 @@ def _read_name(index: int) -> str:
     except OSError as error:
         if error.errno == errno.ENXIO:  # if_indextoname(3)
             return ""
-        raise  # too few descriptors, which it has another error for: to remember that there is none would lose rules
+        raise  # too few descriptors: if "" were remembered, rules with `iface=` would not match any more

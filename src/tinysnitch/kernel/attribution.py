@@ -1,4 +1,4 @@
-"""Whose flow a held packet is: as BPF noted it (bpf_attribution.py), else as /proc says (procfs_attribution.py)."""
+"""Attributes the flows of held packets: with BPF (bpf_attribution.py), else by /proc (procfs_attribution.py)."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -19,7 +19,7 @@ class _Source(Protocol):
 
 
 class Attributor:
-    """One for each network namespace; made in it. Without a table: the degraded mode over /proc."""
+    """For the network namespace that it is made in. `table` None: the degraded mode, without BPF."""
 
     def __init__(
         self,
@@ -36,20 +36,21 @@ class Attributor:
             if table is None
             else BpfAttributor(table, self._sockets, self._builder)
         )
-        self.unknown = 0  # packets of which it could not be told whose they are
+        self.unknown = 0  # packets that could not be attributed
 
     def close(self) -> None:
         self._sockets.close()
         self._builder.close()
 
     def forget(self) -> None:
-        """Build every Process anew: rules ask for other facts of them now (sha256)."""
+        """Build every Process anew: the rules may need other facts about it now (sha256)."""
         self._source.forget()
 
     def attribute(self, flow: Flow, interface: int = 0, sender_uid: int | None = None) -> Claim:
-        """Whose flow it is, for a packet that is held right now. Raises ScanNotDue.
+        """The claim for a packet that is held right now. Raises ScanNotDue.
 
-        `interface`: index of the one it came by, or goes by. `sender_uid`: whose socket sends it, if that is open.
+        `interface`: index of the interface that the packet came by or leaves by. `sender_uid`: the user who made the
+        socket that sends it, None when the socket is closed.
         """
         try:
             claim = self._source.attribute(flow, interface, sender_uid)

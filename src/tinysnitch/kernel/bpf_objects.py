@@ -20,7 +20,7 @@ CGROUP_PROGRAMS = (
 )
 SCOPE_PROGRAMS = ("on_receive",)  # attached beside the others where one cgroup alone is judged
 ACCEPT_PROGRAMS = ("on_getpeername4", "on_getpeername6")
-CLAIM_PROGRAM = "on_claim"  # run by user space itself
+CLAIM_PROGRAM = "on_claim"  # user space runs it (BPF_PROG_TEST_RUN)
 VERDICT_PROGRAMS = (
     "out_allowed",
     "out_denied",
@@ -43,7 +43,7 @@ VERDICT_PROGRAMS = (
 )
 
 CROWD_PROGRAMS = ("out_crowded", "in_crowded", "out_unread", "in_unread", "in_told")
-NETFILTER_PROGRAMS = (*VERDICT_PROGRAMS, *CROWD_PROGRAMS)  # which its rules ask
+NETFILTER_PROGRAMS = (*VERDICT_PROGRAMS, *CROWD_PROGRAMS)  # that netfilter's rules refer to
 
 PROGRAMS = {
     "process": TRACING_PROGRAMS,
@@ -54,11 +54,12 @@ PROGRAMS = {
     "crowd": CROWD_PROGRAMS,
     "claim": (CLAIM_PROGRAM,),
 }
-# Each in an object of its own; the first that the kernel can run is used, by a living daemon alone.
+# Each in an object of its own. The daemon uses the first that the kernel can run, and does not pin it.
 PACKET_PROGRAMS = {"packet_open": "on_packet_open", "packet_send": "on_packet_send"}
-LIST_OBJECT, LIST_PROGRAMS = "kernel_socket", ("on_list_udp", "on_list_tcp")  # run once, by a daemon that starts
+LIST_OBJECT, LIST_PROGRAMS = "kernel_socket", ("on_list_udp", "on_list_tcp")  # run once, when a daemon starts
 MAPS = (
     "images",
+    "shares",
     "retired",
     "processes",
     "sockets",
@@ -89,7 +90,7 @@ def missing_objects() -> list[Path]:
 
 
 def read_digest() -> str:
-    """Hex; changes when any of the objects does that are pinned."""
+    """Hex digest of all objects whose programs are pinned."""
     digest = hashlib.sha256()
     for name in PROGRAMS:
         try:

@@ -5,7 +5,7 @@ import os
 import secrets
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 from tinysnitch.core.errors import NotPermitted, SnitchError
@@ -49,12 +49,12 @@ class PinFolder:
 
     def create(self) -> None:
         """Raises SnitchError."""
-        with _told_of(self.path):
+        with _translated_errors(self.path):
             for folder in ("maps", "programs", "links"):
                 (self.path / folder).mkdir(parents=True, exist_ok=True)
 
     def remove(self) -> None:
-        """Links first: hooks must not run on maps that are half gone. Nothing there is fine."""
+        """Links go first: hooks must not run on maps that are half gone. What is missing already is no error."""
         for folder in ("links", "programs", "maps"):
             for path in list_folder(self.path / folder):
                 path.unlink(missing_ok=True)
@@ -63,7 +63,7 @@ class PinFolder:
 
 
 @contextmanager
-def _told_of(path: Path) -> Iterator[None]:
+def _translated_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except PermissionError as error:
@@ -73,11 +73,12 @@ def _told_of(path: Path) -> Iterator[None]:
 
 
 def take_folder(path: Path) -> None:
-    """See that it is there and ours: by itself a bpffs has mode 1777, and anybody can have made it, with links that
-    lead elsewhere in it. What is another's is put aside. Raises SnitchError."""
-    with _told_of(path):
+    """Make the folder, or check that it is ours: a bpffs has mode 1777 unless it was mounted otherwise, so any user can
+    have made it, with links in it that lead elsewhere. What belongs to another user is renamed. Raises SnitchError."""
+    with _translated_errors(path):
         for _attempt in range(_ATTEMPTS):
-            path.mkdir(parents=True, exist_ok=True)
+            with suppress(FileExistsError):  # by what is no folder: a link that leads nowhere
+                path.mkdir(parents=True, exist_ok=True)
             if _is_ours(path):
                 return
             path.rename(path.with_name(f"{path.name}-{secrets.token_hex(4)}"))
@@ -90,7 +91,7 @@ def _is_ours(path: Path) -> bool:
 
 
 def remove_all_pins(path: Path) -> None:
-    """What daemons of an instance left, whatever their objects were. Nothing there is fine, as is what is another's."""
+    """Remove what daemons of an instance left, of any build. A missing folder is no error; another user's is left."""
     if not os.path.lexists(path) or not _is_ours(path):
         return
     for folder in list_folder(path):
@@ -104,16 +105,17 @@ def list_folder(path: Path) -> list[Path]:
 
 
 def remove_folder(path: Path) -> None:
-    """Leaves it when it is gone already, not empty, or on a file system that is mounted read-only."""
+    """Removes an empty folder. One that is gone or not empty is no error; nor is what is no folder, or is on a file
+    system that is mounted read-only."""
     try:
         path.rmdir()
     except OSError as error:
-        if error.errno not in (errno.ENOENT, errno.ENOTEMPTY, errno.EROFS):
+        if error.errno not in (errno.ENOENT, errno.ENOTEMPTY, errno.ENOTDIR, errno.EROFS):
             raise
 
 
 def load_pins(folder: PinFolder, cgroup: Path, prepare: Callable[[], None], *, is_scoped: bool = False) -> None:
-    """Fill the folder; `prepare` is called when the maps are there and nothing runs yet. All of it or nothing."""
+    """Load and pin everything, or nothing. `prepare` is called when the maps are there and no program runs yet."""
     with ExitStack() as undo:
         undo.callback(folder.remove)
         folder.create()
@@ -150,7 +152,7 @@ def opened_cgroup(cgroup: Path) -> Iterator[int]:
 
 
 def pin_link(link: Link, path: Path) -> None:
-    """From here on the pin alone keeps it."""
+    """Pin a link and close it: from then on the pin keeps it attached."""
     try:
         link.pin(path)
     finally:

@@ -1,6 +1,6 @@
 """The door to the kernel's side: load it or adopt it, ask its maps, write its cache of verdicts.
 
-Everything is pinned: it goes on while no daemon lives. Only `remove` ends it. For one thread.
+Everything is pinned, and so stays in force while no daemon runs; only `remove` ends it. Not thread-safe.
 """
 
 import hashlib
@@ -58,7 +58,7 @@ class BpfPrograms:
         """Adopts what an earlier daemon pinned for the same purpose from the same objects; nothing of it is flushed."""
         folder = PinFolder(pin_dir / name_purpose(cgroup, netns_cookie, is_scoped))
         with ExitStack() as undo:
-            undo.callback(remove_folder, pin_dir)  # unless there is something in it
+            undo.callback(remove_folder, pin_dir)  # only if it is empty
             take_folder(pin_dir)
             was_adopted = folder.is_complete(is_scoped=is_scoped)
             if not was_adopted:
@@ -69,13 +69,13 @@ class BpfPrograms:
             programs = cls(folder, was_adopted=was_adopted)
             programs._note_own_addresses(read_addresses().own)
             programs.note_reader()
-            programs.limit_crowds(0)  # who was killed may have left a limit
+            programs.limit_crowds(0)  # a killed daemon may have left a limit
             programs.limit_messages(0)
             undo.pop_all()
         return programs
 
     def close(self) -> None:
-        """Closes what is open here; all that is pinned goes on."""
+        """Close our descriptors. All that is pinned stays in force."""
         if self._ring is not None:
             self._ring.close()
             self._ring = None
@@ -83,21 +83,21 @@ class BpfPrograms:
         self._maps.close()
 
     def remove(self) -> None:
-        """Detaches and forgets everything of this instance, of earlier objects too."""
+        """Detach and remove everything of this instance, also what earlier builds pinned."""
         self.close()
         self.remove_stale()
         self._folder.remove()
         remove_folder(self._folder.path.parent)
 
     def withdraw(self) -> None:
-        """Takes `load` back: what it made goes, what it adopted stays, and all that is beside."""
+        """Undo `load`: what it made is removed. What it adopted stays, and so do the pins of other builds."""
         self.close()
         if not self.was_adopted:
             self._folder.remove()
             remove_folder(self._folder.path.parent)
 
     def remove_stale(self) -> None:
-        """Take away what earlier objects pinned; after netfilter has been given the new programs."""
+        """Remove the pins of other builds. Call it once netfilter's rules refer to our programs."""
         for path in list_folder(self._folder.path.parent):
             if path != self._folder.path:
                 PinFolder(path).remove()
@@ -122,7 +122,8 @@ class BpfPrograms:
         self._settings.generation = generation
 
     def _note_own_addresses(self, addresses: frozenset[bytes]) -> None:
-        """Before anything is allowed for being of this machine. Those of the link may be others' on another one."""
+        """Write down which addresses are ours, before a verdict rests on that. Link-local ones are left out: on another
+        link they may be another machine's. What was written in an earlier epoch does not count any more."""
         own = frozenset(filterfalse(is_of_link, addresses))
         if own == self._own:
             return
@@ -149,8 +150,8 @@ class BpfPrograms:
         watch: Watch = Watch.NONE,
         tied_to: int = 0,
     ) -> bool:
-        """For the socket that the flow was seen with; what is tied, for one interface alone. False: the kernel knows no
-        such flow (any more), or as another program's than the one that is named: its packet is a miss again."""
+        """Remember a verdict for one flow, with the socket that it was seen with. `tied_to`: for that interface alone.
+        False: the kernel has no entry for it (any more), or as another program's. Then its packet is a miss again."""
         key = pack_flow(flow)
         found = self._maps.flows.find(*key)
         if found is None:
@@ -158,7 +159,7 @@ class BpfPrograms:
         cookie, _expires_ns, noted_id, started_ns, pid, uid, *_judgement = found
         if exec_id not in (structs.EXEC_ID_UNKNOWN, noted_id):
             return False
-        if exec_id != structs.EXEC_ID_UNKNOWN:  # else it is all that there can be
+        if exec_id != structs.EXEC_ID_UNKNOWN:  # an unknown program has no verdicts that this one would precede
             self._settings.set_flow_generation(generation)
         if tied_to:
             self._settings.set_ties()
@@ -166,7 +167,7 @@ class BpfPrograms:
         return self._maps.flows.write(key, (cookie, expires_ns, noted_id, started_ns, pid, uid, *judgement))
 
     def remember_owner(self, flow: Flow, owner: Owner) -> None:
-        """For a flow whose owner the kernel's side could not tell: the packet comes around again."""
+        """Note the owner of a flow where BPF found none: its packet walks the chain again."""
         key = pack_flow(flow)
         found = self._maps.flows.find(*key)
         if found is not None:
@@ -174,7 +175,7 @@ class BpfPrograms:
             self._maps.flows.write(key, (cookie, expires_ns, *pack_owner(owner), *judgement))
 
     def translate_conversation(self, asked: Flow, answer: Flow) -> bool:
-        """Let the answers to what was asked come from another address. False: nothing was, or too long ago."""
+        """Let answers to `asked` come in as `answer`. False: nothing was asked, or it was too long ago."""
         key = pack_conversation_key(asked)
         each = (table.find(*key) for table in (self._maps.conversations, self._maps.crowded))
         found = next(filter(_waits_for_answer, each), None)
@@ -197,7 +198,7 @@ class BpfPrograms:
         return _PROVISIONAL[watch]
 
     def end_watch(self, flow: Flow, cookie: int, verdict: Verdict) -> None:
-        """What the flow sends goes on unread, or is refused: also what it sent before that was known."""
+        """What the flow sends goes on unread, or is refused, also what it has sent already. A denial is final."""
         key = cookie, flow.remote, flow.local_port, flow.remote_port, 0
         if verdict is Verdict.DENY or self._maps.watched.find(*key) != (structs.WATCH_CUT,):
             self._maps.watched.write(key, (_WATCH_STATES[verdict],))
@@ -221,13 +222,16 @@ class BpfPrograms:
         found = self._maps.processes.find(pid)
         return None if found is None else ProcessEntry(*found[:2])
 
+    def is_socket_open(self, cookie: int) -> bool:
+        return self._maps.sockets.find(cookie) is not None
+
     def find_owner(self, cookie: int) -> Owner | None:
-        """Of a socket that was released, too, for a while."""
+        """The owner of a socket, for a while after its release too."""
         found = self._maps.sockets.find(cookie) or self._maps.released.find(cookie)
         return None if found is None else Owner(*found[:4])
 
     def find_sender(self, cookie: int) -> Owner | None:
-        """The same, but not one that got the socket and has not used it yet."""
+        """Like `find_owner`, but None for an owner that was given the socket and has not used it yet."""
         found = self._maps.sockets.find(cookie)
         is_given = found is not None and found[_IS_GIVEN]
         return None if is_given else self.find_owner(cookie)
@@ -235,33 +239,33 @@ class BpfPrograms:
     # What was there before
 
     def seed_image(self, image: Image) -> int:
-        """Its exec id is given here, and returned."""
+        """Returns its new exec id, EXEC_ID_UNKNOWN where the table is full."""
         exec_id = self._next_seeded
         self._next_seeded += 1
         seeded = msgspec.structs.replace(image, exec_id=exec_id, flags=image.flags | structs.IMAGE_SEEDED, users=1)
-        self._maps.images.write((exec_id,), structs.encode_image(seeded), BPF_NOEXIST)
-        return exec_id
+        is_written = self._maps.images.write((exec_id,), structs.encode_image(seeded), BPF_NOEXIST)
+        return exec_id if is_written else structs.EXEC_ID_UNKNOWN
 
     def seed_process(self, pid: int, started_ns: int, exec_id: int) -> bool:
-        """False: it is known already, and the image is dropped again."""
+        """Note which image a process runs. False: BPF knows the process already, and the image is dropped again."""
         is_new = self._maps.processes.write((pid,), (exec_id, started_ns, 0, 0), BPF_NOEXIST)
         if not is_new:
             self._maps.images.delete(exec_id)
         return is_new
 
     def seed_owner(self, cookie: int, owner: Owner, remote: bytes, remote_port: int) -> bool:
-        """A SYN that it has sent was not ours to judge: what answers that one is welcome."""
+        """Note the owner of an older socket. A SYN that it sent was not judged, so what answers that one passes."""
         value = (*pack_owner(owner), 0, remote_port, 1, 1, 0, 0, 0, 0, remote)
         return self._maps.sockets.write((cookie,), value, BPF_NOEXIST)
 
     def take_conversations_over(self) -> None:
-        """From earlier objects, whose programs judge until netfilter is given ours; after the sockets were seeded."""
+        """Copy another build's: its programs judge until netfilter's rules refer to ours. Sockets must be seeded."""
         if not self.was_adopted:
             beside = (path for path in list_folder(self._folder.path.parent) if path != self._folder.path)
             earlier_conversations.take_over(self._maps, beside)
 
     def withdraw_process(self, pid: int, exec_id: int) -> None:
-        """It had ended before it was seeded, which no hook tells any more."""
+        """Undo `seed_process` for a process that had ended before it: no hook will."""
         found = self._maps.processes.find(pid)
         if found is not None and found[0] == exec_id:
             self._maps.processes.delete(pid)
@@ -270,50 +274,50 @@ class BpfPrograms:
     # Ports
 
     def expect_all_listeners(self) -> None:
-        """All that are there are seeded now: what an earlier daemon had no room for is no reason for doubt any more."""
+        """Before all listeners are seeded: forget that an earlier daemon had no room for some."""
         self._settings.set_lost_listeners(False)
 
     def seed_listener(self, protocol: int, port: int, address: bytes, listener: Listener) -> bool:
-        """Where the port is known already the socket is one more that takes it. False: the socket is known too.
+        """Note that a socket takes a port, perhaps beside others. False: it was noted already.
 
-        True: see that it is still open, and else `withdraw_listener`.
+        True: check that the socket is still open, and if not, call `withdraw_listener`.
         """
         key = (address, port, protocol, 0)
         return bool(self._maps.claims.run(listener.cookie, *pack_owner(listener.owner), *key, structs.CLAIM_PORT))
 
     def seed_kernel_listeners(self) -> None:
-        """Ports of the kernel's own sockets. Where it does not list them to programs, they are unknown."""
+        """Note the ports of the kernel's own sockets. Where the iterators cannot run, these stay unknown."""
         with suppress(SnitchError, OSError), closing(ObjectFile(object_path(LIST_OBJECT), self.maps_dir)) as listing:
             for name in LIST_PROGRAMS:
                 with closing(listing.attach(name)) as link:
                     link.run_iterator()
 
     def withdraw_listener(self, cookie: int) -> None:
-        """It was closed before it was seeded, which no hook tells."""
+        """Undo `seed_listener` for a socket that was closed before it: no hook will."""
         self._maps.claims.run(cookie, *_NOBODY, *_NOWHERE, structs.CLAIM_END)
 
     def replace_owner(self, cookie: int, owner: Owner) -> None:
-        """Somebody else uses the socket now."""
+        """Note that another process uses the socket now."""
         self._maps.claims.run(cookie, *pack_owner(owner), *_NOWHERE, structs.CLAIM_OWNER)
 
     def note_reader(self) -> None:
-        """This process reads the queues from now on: what is sent on top of it, it only lets go."""
+        """This process reads the queues: packets that leave in its context were only held, and not sent, by it."""
         self._maps.claims.run(0, *_NOBODY, *_NOWHERE, structs.CLAIM_READER)
 
     # Crowds
 
     def limit_crowds(self, limit: int) -> None:
-        """How many packets of any one user may be held in a moment (CROWD_MOMENT_NS); 0: all."""
+        """How many packets of each user are held within a moment (CROWD_MOMENT_NS) at most. 0: no limit."""
         self._settings.set_crowd_limit(limit)
 
     def limit_messages(self, limit: int) -> None:
-        """How many of any one user may be read in a moment, likewise."""
+        """How many messages of each user are read within a moment at most. 0: no limit."""
         self._settings.set_message_limit(limit)
 
     # Counts and traces
 
     def read_statistics(self) -> dict[str, int]:
-        """Since it was loaded, over all CPUs; with what this process itself could not write."""
+        """Sums over all CPUs since the load, and what this process itself found no room for."""
         maps = self._maps
         own = {
             "lost_images": maps.images.turned_away,
@@ -343,7 +347,7 @@ class BpfPrograms:
 
 
 def name_purpose(cgroup: Path, netns_cookie: int, is_scoped: bool) -> str:
-    """A set is adopted only if it was made from these objects, for this cgroup and network namespace."""
+    """The folder's name. So a set is adopted only if it is of these objects, for this cgroup and network namespace."""
     with opened_cgroup(cgroup) as cgroup_fd:
         cgroup_id = os.fstat(cgroup_fd).st_ino
     purpose = f"{read_digest()} {cgroup_id} {netns_cookie} {is_scoped}"
@@ -361,7 +365,7 @@ def open_settings(folder: PinFolder) -> BpfSettings:
 def initialize_settings(folder: PinFolder, netns_cookie: int, is_scoped: bool) -> None:
     settings = open_settings(folder)
     try:
-        # Exec ids start there: they grow slower than nanoseconds, so that none comes twice until the reboot.
+        # Exec ids start at the boot-time clock, and grow more slowly than it: so none comes twice before a reboot.
         settings.initialize(next_exec_id=read_boot_ns(), netns_cookie=netns_cookie, is_scoped=is_scoped)
     finally:
         settings.close()
@@ -377,7 +381,7 @@ def pack_conversation_key(flow: Flow) -> tuple[bytes, bytes, int, int, int, int,
 
 
 def _waits_for_answer(conversation: Fields | None) -> bool:
-    """Whether a program here asked, and not too long ago."""
+    """Whether a program of this machine asked, so recently that an answer may still come."""
     if conversation is None:
         return False
     _cookie, _exec_id, seen_ns, _judged_ns, _generation, _pid, _uid, begun_by, is_answered, *_ways = conversation

@@ -40,19 +40,19 @@ class BpfSettings:
 
     @own_epoch.setter
     def own_epoch(self, epoch: int) -> None:
-        """Own addresses that were written in an earlier one are none any more."""
+        """Own addresses that were written in an earlier epoch do not count any more."""
         self._narrow[_OFFSETS["own_epoch"] // 4] = epoch
 
     def set_watching(self) -> None:
-        """From now on connections may be watched."""
+        """Tell BPF that connections may be watched from now on."""
         self._narrow[_OFFSETS["is_watching"] // 4] = True
 
     def set_flow_generation(self, generation: int) -> None:
-        """In this generation a verdict for a flow alone comes before what its program may."""
+        """In this generation there are verdicts for single flows, which come before those for programs."""
         self._narrow[_OFFSETS["flow_generation"] // 4] = generation
 
     def set_ties(self) -> None:
-        """From now on connections may be tied to the interface that they were judged on."""
+        """Tell BPF that from now on connections may be tied to the interface that they were judged on."""
         self._narrow[_OFFSETS["has_ties"] // 4] = True
 
     def set_lost_listeners(self, has_lost: bool) -> None:

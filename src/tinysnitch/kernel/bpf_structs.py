@@ -9,7 +9,7 @@ from tinysnitch.core.raw_text import bytes_of, text_of
 
 EXEC_ID_UNKNOWN = 0
 EXEC_ID_KERNEL = 1
-EXEC_ID_SEEDED = 1 << 63  # user space gives ids from here on
+EXEC_ID_SEEDED = 1 << 63  # the exec ids that user space gives begin here
 
 OUTBOUND = 0
 INBOUND = 1
@@ -34,8 +34,8 @@ CLAIM_END = 2
 CLAIM_OWNER = 3
 CLAIM_READER = 4
 
-ANSWER_NS = 30_000_000_000  # how long an answer may take, and how long nothing may be said after one
-LULL_NS = 120_000_000_000
+ANSWER_NS = 30_000_000_000  # how long the first answer may take
+LULL_NS = 120_000_000_000  # how long an answered conversation may be silent
 CROWD_MOMENT_NS = 67_108_864  # in which the packets of a crowd are counted
 
 EXECUTABLE_SIZE = 1024
@@ -193,7 +193,7 @@ TRACE_EVENT = Layout(
 
 
 class Owner(msgspec.Struct, frozen=True):
-    """Whose socket. exec id 0: a process that was not seen to start."""
+    """Which process used a socket last. Exec id 0: BPF does not know what it runs."""
 
     exec_id: int
     started_ns: int
@@ -212,7 +212,7 @@ class Listener(msgspec.Struct, frozen=True):
 
 
 class FlowEntry(msgspec.Struct, frozen=True):
-    """Whose a queued packet is, as the verdict program wrote it down."""
+    """Whom a queued packet belongs to, as the verdict program noted it."""
 
     cookie: int  # 0: no socket
     owner: Owner
@@ -296,13 +296,13 @@ def encode_image(image: Image) -> tuple[int | bytes, ...]:
 
 
 def join_path(components: bytes, *, is_cut: bool) -> str:
-    """From the last to the first, each NUL-terminated, to a path."""
+    """The path of these components, which come from the last to the first, each NUL-terminated."""
     names = components.split(b"\0")[:-1]
     return ("" if is_cut else "/") + text_of(b"/".join(reversed(names)))
 
 
 def split_path(path: str, room: int) -> tuple[bytes, bool]:
-    """The inverse, with whether the first components did not fit."""
+    """The inverse of `join_path`; True: the first components did not fit."""
     written = b""
     for name in reversed([name for name in bytes_of(path).split(b"/") if name]):
         if len(written) + len(name) + 1 > room:

@@ -17,7 +17,7 @@ def is_mounted() -> bool:
 
 
 def mount_bpffs() -> bool:
-    """True: it was not there and is now, so that whoever stops cleanly may take it away with `unmount_bpffs`."""
+    """Mount it unless it is mounted. True: it was not, so a clean stop may undo this with `unmount_bpffs`."""
     if is_mounted():
         return False
     if _libc.mount(b"bpf", os.fsencode(MOUNT_POINT), b"bpf", 0, b"mode=0700"):
@@ -26,7 +26,7 @@ def mount_bpffs() -> bool:
 
 
 def unmount_bpffs() -> None:
-    """Leaves it when somebody else has pinned something meanwhile."""
+    """Unmount it, unless somebody else has pinned something in it meanwhile."""
     if not is_mounted() or any(path.is_dir() or not path.name.endswith(".debug") for path in MOUNT_POINT.iterdir()):
         return
     if _libc.umount2(os.fsencode(MOUNT_POINT), 0):

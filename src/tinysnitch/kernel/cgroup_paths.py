@@ -1,8 +1,8 @@
-"""From a cgroup's id to its path, in one step and without a walk: the id is the file handle (kernfs_fh_to_dentry()).
+"""Finds a cgroup's path by its id, without a walk through the tree: the id is the file handle (kernfs_fh_to_dentry()).
 
-Whoever was given a folder of the tree (Delegate= of systemd, pam_cgfs, chown) calls those in it as they like, also
-like a container or a unit of the machine. So a path ends with the first such folder, unless that is a session
-manager's: what is in that is told as that user's (core/cgroup_owner.py).
+A user to whom a folder of the tree was delegated (Delegate= of systemd, pam_cgfs, chown) can give any name to the
+folders in it, also that of a container or of a unit of the machine. So a path is cut behind the first such folder,
+unless it is a session manager's: cgroups below that are told as its user's (core/cgroup_owner.py).
 """
 
 import ctypes
@@ -41,7 +41,7 @@ class CgroupPaths:
             self._root = None
 
     def find(self, cgroup_id: int) -> str | None:
-        """None when there is no such cgroup any more."""
+        """The path of a cgroup; None when it is gone."""
         path = self._known.find(cgroup_id)
         if path is None:
             path = self._read(cgroup_id)
@@ -59,7 +59,7 @@ class CgroupPaths:
         return self._cut(_find_place(descriptor).removeprefix(self._mount)) or "/"
 
     def _cut(self, path: str) -> str:
-        """Up to the first folder that is not root's alone."""
+        """The path up to the first folder in which others than root can make cgroups."""
         place = ""
         for name in path.split("/")[1:]:
             place = f"{place}/{name}"
@@ -69,7 +69,7 @@ class CgroupPaths:
 
 
 def _find_place(descriptor: int) -> str:
-    """The path of a folder, which is closed; of one so deep that it has none, that of a folder above it."""
+    """The path of an open folder, whose descriptor is closed; if it is longer than PATH_MAX, of a folder above it."""
     try:
         for _ in range(_MOST_CLIMBS):
             try:

@@ -28,7 +28,7 @@ def find_cgroup_mount() -> Path:
 
 
 def is_cgroup2(path: Path) -> bool:
-    """Whether it lies in a mount of this type: proc_pid_mountinfo(5) has the device of each, which stat(2) tells."""
+    """Whether the path lies in a cgroup2 mount: its st_dev is looked for in proc_pid_mountinfo(5)."""
     try:
         device = path.stat().st_dev
     except OSError:
@@ -53,7 +53,7 @@ def make_cgroup(name: str) -> Path:
 
 
 def remove_cgroup(path: Path) -> None:
-    """Kill what still runs in it and below, take it away. Right also when it is gone. Raises SnitchError."""
+    """Kill all that runs in it and below, and remove it. Nothing is done when it is gone. Raises SnitchError."""
     if not path.exists():
         return
     if not _empty(path):
@@ -68,9 +68,10 @@ def remove_cgroup(path: Path) -> None:
 
 
 def _empty(path: Path) -> bool:
-    """Whether no process is left in time; poll(2) wakes when `populated` changes (cgroup-v2.rst, cgroup.events).
+    """Kill until no process is left; False: after _LOOKS tries some are. poll(2) wakes when `populated` changes
+    (cgroup-v2.rst, cgroup.events).
 
-    By looks, not by a clock: while the host had our processors, none of those that were killed came to its end."""
+    Tries are counted, not seconds: while the host of a virtual machine keeps its processors, no process can end."""
     with (path / "cgroup.events").open() as events:
         poller = select.poll()
         poller.register(events, select.POLLPRI)
@@ -84,8 +85,8 @@ def _empty(path: Path) -> bool:
 
 
 def _kill_all(path: Path) -> None:
-    """cgroup.kill signals the first thread of each process alone (__cgroup_kill()): where that has ended, the others
-    live on, and fork."""
+    """By cgroup.kill, and then each process: cgroup.kill signals the first thread of each alone (__cgroup_kill()), and
+    where that one has ended, the others live on and may fork."""
     (path / "cgroup.kill").write_text("1")
     for listed in path.rglob("cgroup.procs"):
         for pid in _read_pids(listed):
@@ -94,9 +95,9 @@ def _kill_all(path: Path) -> None:
 
 
 def _read_pids(listed: Path) -> list[int]:
-    """None of a cgroup that is gone, or that lists threads alone: their processes are those of one above it.
+    """Empty for a cgroup that is gone, and for a threaded one, whose processes are listed by one above it.
 
-    A process of neither our PID namespace nor one below it has the number 0, which to kill(2) is our own process group.
+    A process outside of our PID namespace is listed as 0, which means our own process group to kill(2).
     """
     try:
         return [int(pid) for pid in listed.read_text().split() if pid != "0"]
@@ -105,5 +106,5 @@ def _read_pids(listed: Path) -> list[int]:
 
 
 def path_in_hierarchy(path: Path) -> str:
-    """As xt_cgroup wants it: from the root of the hierarchy. Raises SnitchError."""
+    """The path from the root of the hierarchy, as xt_cgroup wants it. Raises SnitchError."""
     return os.path.relpath(path, find_cgroup_mount())

@@ -8,4 +8,4 @@ from tinysnitch.core.process import Attribution
 class Claim(msgspec.Struct, frozen=True):
     attribution: Attribution
     cookie: int  # of the socket, 0 when none is known
-    is_note_lost: bool = False  # whose it is was noted, and has made room for what came since
+    is_note_lost: bool = False  # it was noted whose packet this is, but the note made room for newer ones

@@ -18,8 +18,8 @@ def read_boot_ns() -> int:
 
 
 def check_boot_clock() -> None:
-    """Raises SnitchError in a time namespace where the boot-time clock is not BPF's: what the kernel was told to end
-    would go on, or end at once."""
+    """Raises SnitchError in a time namespace whose boot-time clock is not the one that BPF reads: verdicts that expire
+    would hold for too long, or not at all."""
     offsets = _OFFSETS.read_text() if _OFFSETS.exists() else ""
     if any(line.split()[0] == "boottime" and set(line.split()[1:]) != {"0"} for line in offsets.splitlines()):
         problem = "the boot-time clock of this time namespace is not the kernel's"
@@ -27,11 +27,11 @@ def check_boot_clock() -> None:
 
 
 def read_boot_moment_ns() -> int:
-    """When the boot-time clock was 0, by the wall clock as it is set now; rather later than earlier."""
+    """The time when the boot-time clock was 0, by the wall clock as it is set now: if inexact, then too late."""
     boot_ns = read_boot_ns()
     return time.time_ns() - boot_ns
 
 
 def read_boot_id() -> str:
-    """Another one after each start of the machine, whose boot-time clock begins anew (random(4))."""
+    """Changes with each start of the machine, as the boot-time clock begins anew (random(4))."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

@@ -23,7 +23,7 @@ _DST_NAT = 1 << 5  # IPS_DST_NAT, nf_conntrack_common.h
 
 
 class Conntrack:
-    """Of the network namespace it was made in."""
+    """For the network namespace that it is made in."""
 
     def __init__(self) -> None:
         self._netlink: NetlinkSocket | None = NetlinkSocket(NETLINK_NETFILTER)
@@ -34,9 +34,9 @@ class Conntrack:
         self._netlink = None
 
     def find_asked(self, answer: Flow) -> Flow | None:
-        """The flow as the program sees it, when its destination was translated (DNAT) and `answer` comes in for it.
+        """The flow that `answer` answers, as the program sees it, if its destination was translated (DNAT).
 
-        Only UDP and echoes; None as well where there is no conntrack to ask.
+        None for other protocols than UDP and echoes, and where the kernel has no conntrack.
         """
         if self._netlink is None or answer.protocol not in (UDP, *_ECHO):
             return None

@@ -1,7 +1,7 @@
-"""What earlier programs knew of talks goes over to those that replace them, where they wrote it down alike.
+"""Copies the conversations that the BPF programs of another build know, if both lay them out alike.
 
-Whose a talk is its socket tells, which has an owner by the new programs' numbers once it was seeded. What earlier ones
-learn between that and their end is lost, and learned anew by what the program sends next.
+Exec ids differ between builds. So the owner of a conversation is taken from its socket, which was seeded before. What
+the old programs note after the copy is lost, and noted anew when the program sends next.
 """
 
 import hashlib
@@ -16,13 +16,13 @@ from tinysnitch.kernel.bpf_pins import PinFolder
 from tinysnitch.kernel.bpf_structs import CONVERSATION, EXEC_ID_KERNEL, FLOW_KEY
 from tinysnitch.kernel.libbpf import BPF_NOEXIST, Fields, Map
 
-# The folder's name begins so. A field that means something else by now needs another name.
+# The name of a pin folder begins with this. A field whose meaning changes must get another name.
 LAYOUT = hashlib.sha256(repr((FLOW_KEY.fields, CONVERSATION.fields)).encode()).hexdigest()[:8]
 _MOST = 65536  # max_entries
 
 
 def take_over(maps: BpfMaps, earlier: Iterable[Path]) -> None:
-    """From these folders; what cannot be read is worth no trouble."""
+    """Copy from these pin folders; what cannot be read is left out without an error."""
     for folder in earlier:
         if folder.name.startswith(f"{LAYOUT}-"):
             with suppress(SnitchError, OSError), closing(_open(folder)) as known:
@@ -36,7 +36,7 @@ def _open(folder: Path) -> Map:
 
 
 def _take_over(maps: BpfMaps, key: Fields, value: Fields) -> None:
-    """No rule of this daemon's allowed it: one that was not answered yet is asked about once more."""
+    """With generation 0, since no rule of this daemon allowed it: if not answered yet, it is judged once more."""
     cookie, exec_id, seen_ns, _judged_ns, _generation, pid, uid, *ways = value
     if exec_id != EXEC_ID_KERNEL:
         owner = maps.sockets.find(cookie)

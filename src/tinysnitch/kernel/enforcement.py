@@ -1,8 +1,8 @@
-"""The engine's requests about packets, in the kernel's words.
+"""Carries out the engine's commands about packets: NF verdicts, marks and entries in BPF's maps.
 
-With BPF a verdict is written into a map and the packet is told to walk its chain again (NF_REPEAT): there the verdict
-programs now know it, and the user's own rules that follow ours still see the packet. Without BPF a mark on the packet
-says the same. DNS messages are only looked at and go on from where they are.
+With BPF a verdict is written into a map, and the packet walks its chain again (NF_REPEAT): there the verdict programs
+know the verdict now, and the user's own rules behind ours still see the packet. Without BPF a mark on the packet has
+the verdict. DNS messages that were read go on from where they are.
 """
 
 from collections.abc import Callable
@@ -27,18 +27,18 @@ class Enforcement:
         programs: BpfPrograms | None,
         end_connection: Callable[[Flow, int], object] | None = None,
     ) -> None:
-        """`end_connection`: is called before it is reset, and may end what does not hear of that."""
+        """`end_connection` is called before a TCP connection is reset, since its program may not hear of the reset."""
         self._queue = queue
         self._names_queue = names_queue
         self._programs = programs
         self._end_connection = end_connection
         self.issued = 0  # verdicts on held packets
-        self.followed = 0  # of them those that walk the chain again without a hit
-        self._marks: dict[int, int] = {}  # of packets that have one, held without BPF
-        self._shown_marks: dict[int, int] = {}  # likewise, held to be read
+        self.followed = 0  # of these, those that will be no hit when they walk the chain again
+        self._marks: dict[int, int] = {}  # by packet id: marks that held packets had already; without BPF only
+        self._shown_marks: dict[int, int] = {}  # by packet id: the same of packets that are read for a name
 
     def note_mark(self, packet_id: int, mark: int) -> None:
-        """The packet's own mark, which ours is added to."""
+        """Note the mark that a packet has already: ours is added to it."""
         if self._programs is None and mark:
             self._marks[packet_id] = mark
 
@@ -60,7 +60,7 @@ class Enforcement:
         self._names_queue.queue_verdict(packet_id, NfVerdict.ACCEPT)
 
     def note_shown_mark(self, packet_id: int, mark: int) -> None:
-        """The packet's own mark, which ours is added to."""
+        """Note the mark that a packet has already: ours is added to it."""
         if mark:
             self._shown_marks[packet_id] = mark
 
@@ -69,7 +69,7 @@ class Enforcement:
         self._names_queue.queue_verdict(packet_id, NfVerdict.REPEAT, mark)
 
     def end_watch(self, command: EndWatch) -> None:
-        """What was marked before goes first: behind the end of the watch nothing would take the mark away."""
+        """Packets that were marked before must go first: once the watch is over, no rule takes the mark away."""
         self._names_queue.flush()
         self._shown_marks.pop(command.packet_id, None)
         if self._programs is not None:
@@ -122,18 +122,18 @@ class Enforcement:
             self._programs.limit_messages(limit)
 
     def count_crowded(self) -> int:
-        """What was dropped by a limit of crowds, ever."""
+        """Packets dropped by `limit_crowds` so far."""
         return self._count("lost_crowd")
 
     def count_unread(self) -> int:
-        """Likewise, of messages."""
+        """Messages dropped by `limit_messages` so far."""
         return self._count("lost_messages")
 
     def _count(self, loss: str) -> int:
         return self._programs.read_statistics()[loss] if self._programs is not None else 0
 
     def flush(self) -> None:
-        """Verdicts go to the kernel in one message a queue, after all that they rest on was written."""
+        """Send the verdicts, many in one message for each queue, after all map entries that they rest on."""
         try:
             self._queue.flush()
         finally:

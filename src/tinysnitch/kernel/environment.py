@@ -1,6 +1,6 @@
-"""Variables that make a program run code which is not its own, in the environment that a process was executed with.
+"""Finds environment variables that make a program run code which is not its own, as they were at its exec.
 
-The process can overwrite that block in its memory. So this is only ever something to warn of, never to decide by.
+The process can overwrite that block of its memory. So prompts warn of these, and no verdict ever rests on them.
 """
 
 import re
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from tinysnitch.kernel import procfs
 
 _OF_ALL = frozenset(("LD_PRELOAD", "LD_AUDIT", "LD_LIBRARY_PATH", "GCONV_PATH"))  # ld.so(8), iconv_open(3)
-_OF_INTERPRETERS = (  # who reads them, by how the file's name begins: many people have some set for all that they start
+_OF_INTERPRETERS = (  # by the beginnings of the file names that read them: many people set some for all they start
     (
         ("python", "pypy"),
         ("PYTHONSTARTUP", "PYTHONPATH", "PYTHONHOME", "PYTHONUSERBASE", "PYTHONBREAKPOINT"),
@@ -24,9 +24,9 @@ _OF_INTERPRETERS = (  # who reads them, by how the file's name begins: many peop
 
 
 def find_loaders(pid: int, started_ns: int, executable: str) -> tuple[str, ...] | None:
-    """Names of such variables that are set and not empty, sorted; none for a process that is gone. None: it lets nobody
-    read them."""
-    if procfs.has_ended(pid):  # a thread would be asked for nothing: it reads what others may keep us waiting for
+    """Names of such variables that are set and not empty, sorted; empty for a process that is gone. None: the process
+    keeps others from reading its environment."""
+    if procfs.has_ended(pid):  # saves the use of a thread, which is what read_environment() takes
         return ()
     block = procfs.read_environment(pid)
     stat = procfs.read_stat(pid)
@@ -39,7 +39,7 @@ def find_loaders(pid: int, started_ns: int, executable: str) -> tuple[str, ...] 
 
 
 def _is_set(block: bytes, beginning: bytes) -> bool:
-    """Not to nothing. Looked for as it is first, which takes a tenth of the time."""
+    """Whether it is set, and not to nothing. The plain search comes first: it takes a tenth of the time."""
     return beginning in block and re.search(re.escape(beginning) + rb"[^\0]", block) is not None
 
 

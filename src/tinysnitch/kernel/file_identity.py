@@ -1,8 +1,9 @@
-"""Whether the host's file at a path is the one that was executed, and has stayed so.
+"""Tells whether the host's file at a path is the one that was executed, and has stayed the same.
 
-The kernel tells a file by its superblock's s_dev and inode. On btrfs and overlayfs stat(2) makes up another st_dev;
-there the mount's own number counts: mnt_id of an O_PATH descriptor, then mountinfo (proc_pid_mountinfo(5)). But btrfs
-counts inodes anew in each subvolume, which anyone can make, so what others than root may have mounted does not count.
+BPF captures a file as the s_dev of its superblock and its inode. On btrfs and overlayfs stat(2) makes up another
+st_dev; there s_dev is found by the mount: mnt_id of an O_PATH descriptor, looked up in proc_pid_mountinfo(5). But btrfs
+counts inodes anew in each subvolume, and anyone can make one. So there a file counts only if root alone can have
+mounted it.
 """
 
 import os
@@ -18,7 +19,7 @@ _SNAPS = ("/snap", "/var/lib/snapd/snap")  # by distribution; to the snap itself
 
 
 def decode_device(kernel_device: int) -> int:
-    """From the kernel's own dev_t to the number that stat(2) and os.makedev have."""
+    """From the kernel's own dev_t to the form that stat(2) and os.makedev() use."""
     return os.makedev(kernel_device >> _MINOR_BITS, kernel_device & (1 << _MINOR_BITS) - 1)
 
 
@@ -28,9 +29,9 @@ def encode_device(device: int) -> int:
 
 
 def is_host_file(path: str, device: int, inode: int, *, is_seen_by_all: bool = True) -> bool:
-    """Whether the file at this path has this inode in the file system with this s_dev (in os.makedev form).
+    """Whether the host's file at this path has this inode in the file system with this s_dev (in os.makedev form).
 
-    `is_seen_by_all`: nobody but root has mounted what was executed at this path."""
+    `is_seen_by_all`: nobody but root can have mounted the file that was executed from this path."""
     try:
         status = os.stat(bytes_of(path))
         if status.st_ino != inode:
@@ -43,8 +44,8 @@ def is_host_file(path: str, device: int, inode: int, *, is_seen_by_all: bool = T
 
 
 def _read_closed_device(path: str) -> int | None:
-    """s_dev of the file system that even root may not look into, where the path leads into one: FUSE of a user's own
-    (an AppImage, mount.fuse3(8)), NFS that maps root to nobody. Those who may look there decide what is at the path."""
+    """s_dev of the file system that the path leads into, if even root may not look into that: a user's own FUSE (an
+    AppImage, mount.fuse3(8)), or NFS that maps root to nobody. Whoever may look there decides what is at the path."""
     for folder in PurePosixPath(path).parents:
         try:
             descriptor = os.open(bytes_of(str(folder)), os.O_PATH)
@@ -60,7 +61,7 @@ def _read_closed_device(path: str) -> int | None:
 
 
 def find_snap(path: str, device: int, inode: int) -> str | None:
-    """The snap whose own file was executed: the host's file where root alone mounts snaps."""
+    """The name of the snap to which the executed file belongs: the host's file in a folder where root mounts snaps."""
     folder = next((folder for folder in _SNAPS if path.startswith(f"{folder}/")), None)
     if folder is None:
         return None
@@ -91,8 +92,8 @@ def read_superblock_device(descriptor: int, pid: int | str = "self") -> int | No
 
 
 def read_executable_device(pid: int) -> int | None:
-    """s_dev of what the process runs. None when it is gone; or of what is unmounted lazily, or mounted in a namespace
-    that the process has left: stat's number is the best left then."""
+    """s_dev of the file that a process runs. None when the process is gone, or when its mounts do not have the file (it
+    was unmounted lazily, or the process has left its mount namespace): then stat(2) tells the best there is."""
     try:
         descriptor = os.open(f"/proc/{pid}/exe", os.O_PATH)
         try:
@@ -104,26 +105,34 @@ def read_executable_device(pid: int) -> int | None:
 
 
 def is_roots_alone(path: str) -> bool:
-    """Whether root alone can change the file at an absolute path that has no links, or call another one so.
-
-    What users may mount (a disk of theirs, FUSE) comes with owners of their choice, and so never without `nosuid`: a
-    file counts in a file system that some folder of its path is in without it. (NixOS mounts its own store with it.)
-    """
-    trusted: set[int] = set()
+    """Whether root alone can change the file at an absolute path without links, or put another one in its place."""
     try:
         for place in (*reversed(PurePosixPath(path).parents), path):
             status = os.lstat(bytes_of(str(place)))
             if status.st_uid or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH) or stat.S_ISLNK(status.st_mode):
                 return False
-            if not os.statvfs(bytes_of(str(place))).f_flag & os.ST_NOSUID:
-                trusted.add(status.st_dev)
+        return stat.S_ISREG(status.st_mode) and is_roots_mount(path)
     except (OSError, ValueError) as error:
         return unless_short(error, False)
-    return stat.S_ISREG(status.st_mode) and status.st_dev in trusted
+
+
+def is_roots_mount(path: str) -> bool:
+    """Whether only root can have mounted the file system at an absolute path without links. Raises OSError.
+
+    What users may mount (their own disk, FUSE) has owners of their choice, and is always mounted with `nosuid`. So the
+    same file system must be seen without `nosuid` by some folder of the path. (NixOS mounts its own store with it.)
+    """
+    device = os.lstat(bytes_of(path)).st_dev
+    places = (bytes_of(str(place)) for place in (path, *PurePosixPath(path).parents))
+    return any(os.lstat(place).st_dev == device and not _has_nosuid(place) for place in places)
+
+
+def _has_nosuid(place: bytes) -> bool:
+    return bool(os.statvfs(place).f_flag & os.ST_NOSUID)
 
 
 def is_in_our_user_namespace(pid: int) -> bool:
-    """Whoever made another one may mount in it what they like. False for a process that is gone."""
+    """Whether it is in ours: in another one, its maker may mount anything. False for a process that is gone."""
     try:
         return os.path.samefile(f"/proc/{pid}/ns/user", "/proc/self/ns/user")
     except OSError as error:
@@ -131,8 +140,8 @@ def is_in_our_user_namespace(pid: int) -> bool:
 
 
 def is_seen_alike(pid: int, path: str) -> bool:
-    """Whether a process of our user namespace sees the host's file at the path, and not another one mounted there.
-    True for a process that is gone: it could not have mounted one."""
+    """Whether a process of our user namespace sees the host's file at the path, and no other one mounted over it. True
+    for a process that is gone: in our user namespace it could not have mounted one."""
     try:
         return os.path.samefile(f"/proc/{pid}/root".encode() + bytes_of(path), bytes_of(path))
     except (OSError, ValueError) as error:
@@ -140,8 +149,8 @@ def is_seen_alike(pid: int, path: str) -> bool:
 
 
 def _has_root(pid: int) -> bool:
-    """A process that has ended has none, though its number stays until its parent has asked; nor has a first thread
-    that has ended before others. What may not be looked at is there."""
+    """Whether any thread of a process still has a root folder. None has once the process has ended, even while its pid
+    waits for its parent; a first thread may end before the others. A root that may not be read counts."""
     try:
         with os.scandir(f"/proc/{pid}/task") as threads:
             return any(_is_link(f"{thread.path}/root") for thread in threads)
@@ -160,8 +169,8 @@ def _is_link(path: str) -> bool:
 
 def is_changed_since(path: str, boot_ns: int) -> bool:
     """Whether another file came to the path, or the file was written, after a moment on the boot-time clock (0: not
-    known). No privilege short of the clock's sets st_ctime, which is at most a clock tick behind: inode(7). A folder
-    above that was exchanged is not seen: what is made and deleted in it changes its times, too."""
+    known, so False). Only who may set the clock can forge st_ctime, which lags a clock tick at most: inode(7). That a
+    folder above was exchanged is not noticed: its times change with each file made or deleted in it, too."""
     try:
         return boot_ns > 0 and is_younger(os.stat(bytes_of(path)), boot_ns)
     except (OSError, ValueError) as error:
@@ -169,5 +178,5 @@ def is_changed_since(path: str, boot_ns: int) -> bool:
 
 
 def is_younger(status: os.stat_result, boot_ns: int) -> bool:
-    """Whether what has this status was changed after a moment on the boot-time clock."""
+    """Whether the file with this status was changed after a moment on the boot-time clock."""
     return status.st_ctime_ns - read_boot_moment_ns() > boot_ns

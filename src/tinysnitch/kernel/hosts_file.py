@@ -1,6 +1,6 @@
 """The names that hosts(5) gives to addresses: programs that read it ask no resolver.
 
-Loopback and unspecified addresses are left out: they stand for this machine, and in lists of blocked names for nothing.
+Loopback and unspecified addresses are left out: they mean this machine, and no machine in lists of blocked names.
 """
 
 import os
@@ -25,9 +25,9 @@ class Hosts(msgspec.Struct, frozen=True):
 
 
 def read_hosts(path: Path = HOSTS) -> Hosts:
-    """A file that is not there has no names; one too large to be read has lost them all.
+    """No names when the file can't be read; a file of more than MAX_BYTES counts as one lost name.
 
-    As much is asked for as there is: Python makes room for all that a read may bring, and there may not be so much.
+    Reads exactly the size of the file: Python allocates as much as a read may bring.
     """
     try:
         with path.open("rb") as file:
@@ -39,7 +39,7 @@ def read_hosts(path: Path = HOSTS) -> Hosts:
 
 
 def parse_hosts(text: str) -> Hosts:
-    """Lines and names that are none count for nothing."""
+    """Lines without a valid address, and invalid names, are left out."""
     found: dict[bytes, dict[str, None]] = {}
     count = 0
     for line in text.splitlines():
@@ -57,7 +57,7 @@ def parse_hosts(text: str) -> Hosts:
 
 
 def _find_remote(address: str) -> bytes | None:
-    """Packed, unless it stands for this machine or for none."""
+    """The packed address, None for one that means this machine or none."""
     try:
         packed = parse_address(address.partition("%")[0])
         parsed = ip_address(packed)

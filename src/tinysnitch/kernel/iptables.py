@@ -1,4 +1,4 @@
-"""The programs iptables and ip6tables: run to their end, with errors that tell what may help."""
+"""Runs the programs iptables and ip6tables to their end; errors come with a hint."""
 
 import logging
 import os
@@ -21,18 +21,19 @@ _LEGACY_TABLES = {Family.V4: "ip_tables_names", Family.V6: "ip6_tables_names"}  
 _SBIN = "/usr/sbin:/sbin"  # where Debian has iptables; not in the PATH that `su` leaves
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1)
 _WAIT = ("-w", "5")  # seconds for the lock of other iptables programs
-_PATIENCE_S, _LIMIT_S = 3.0, 60.0  # until it is told that a program takes long, and until it is ended
-_PAUSES_S = (0.2, 1.0)  # before each further try
+_PATIENCE_S, _LIMIT_S = 3.0, 60.0  # until a warning that a program takes long; until it is killed
+_PAUSES_S = (0.2, 1.0)  # before the second and the third try
 _REFUSED = re.compile("permission denied|not permitted", re.IGNORECASE)  # EACCES and EPERM in the C locale
-# A table that nft made has a chain by this name, at another hook or priority than iptables gives it, or at none.
+# nft made a table with a chain by this name, but at another hook or priority than iptables would, or at none.
 _OTHER_CHAIN = re.compile(r"CHAIN_ADD failed \((?:Operation not supported|File exists)\): chain (\w+)")
-_ADVICE = re.compile("Error occurred at line|Try `|Perhaps ")  # what may stand below the problem
-# Linux 6.17 has no tables for the older one of iptables' backends unless it is built so (9fce66583f06).
+_ADVICE = re.compile("Error occurred at line|Try `|Perhaps ")  # lines that may follow the problem
+# Since 9fce66583f06 (Linux 6.17) a kernel may be built without the tables of iptables-legacy.
 _NO_LEGACY = re.compile(r"\(legacy\): .*initialize .*table")
 _NFT_HINT = (
     "no such tables in this kernel: `update-alternatives --set iptables /usr/sbin/iptables-nft`, and ip6tables likewise"
 )
-_LACKING = re.compile(r"Extension (\S+) revision \d+ not supported")  # a warning, above an error that may not name it
+# A warning; the error below it may not name the extension.
+_LACKING = re.compile(r"Extension (\S+) revision \d+ not supported")
 _VERSION_PROBLEM = 3  # enum xtables_exittype in include/xtables.h of iptables: the kernel lacks something
 
 
@@ -45,12 +46,12 @@ def restore(family: Family, text: str, backend: str = "") -> None:
 
 
 def has_table(family: Family, table: str) -> bool:
-    """Whether this kernel has it."""
+    """Whether this kernel has the table."""
     return _call([_PREFIX[family], *_WAIT, "-t", table, "-S"]).returncode != _VERSION_PROBLEM
 
 
 def check_match(name: str) -> None:
-    """Raises SnitchError where this kernel does not have it, nor a module to load."""
+    """Raises SnitchError where this kernel has no such match, and no module for it."""
     if name in _LACKING.findall(_call([_PREFIX[Family.V4], "-m", name, "--help"]).stderr):
         raise SnitchError(f"the kernel lacks the netfilter match {name} (modprobe xt_{name})")
 
@@ -60,7 +61,7 @@ def uses_nf_tables(family: Family) -> bool:
 
 
 def find_other_backend(family: Family) -> str | None:
-    """The one of iptables' two that `iptables` is not now, where rules may lie that were made when it was."""
+    """The backend (legacy or nft) that `iptables` is not now: it may hold rules from a time when `iptables` was it."""
     other = "-nft"
     if uses_nf_tables(family):
         other = "-legacy" if _has_legacy_tables(family) else ""
@@ -75,7 +76,7 @@ def _has_legacy_tables(family: Family) -> bool:
 
 
 def insist(work: Callable[[], None]) -> None:
-    """What failed may work a moment later: others change the rules too, hold the lock, or take the last process."""
+    """Try three times: others may just change the rules or hold the lock, or no process could be started."""
     for pause_s in _PAUSES_S:
         try:
             return work()
@@ -99,7 +100,7 @@ def _describe_lacking(errors: str) -> str:
 
 
 def _error_of(problem: str) -> SnitchError:
-    """Root alone is not enough: a container's may lack the capability."""
+    """The problem with a hint; NotPermitted also for root without CAP_NET_ADMIN, as in a container."""
     if _REFUSED.search(problem):
         return NotPermitted(problem, "netfilter rules need CAP_NET_ADMIN in this network namespace: run it as its root")
     other = _OTHER_CHAIN.search(problem)
@@ -128,9 +129,9 @@ def _call(command: list[str], text: str = "") -> subprocess.CompletedProcess[str
 
 
 def _start(command: list[str]) -> subprocess.Popen[str]:
-    """In a session of its own: a Ctrl-C in our terminal is for us, and must not end what undoes our rules.
+    """In a session of its own: a Ctrl-C in our terminal is for us, and must not kill what undoes our rules.
 
-    Nor may one that comes before it has its session: so it is deaf to what ends us.
+    One that comes before the new session exists must not do so either: the program starts with these signals blocked.
     """
     usual = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
     try:
@@ -149,13 +150,13 @@ def _start(command: list[str]) -> subprocess.Popen[str]:
 
 
 def _communicate(process: subprocess.Popen[str], name: str, text: str) -> tuple[str, str]:
-    """As subprocess.run() does; and whoever waits for a start or an end is told for what."""
+    """Like subprocess.run(), but warns when it takes long: people may be waiting for our start or end."""
     try:
         try:
             return process.communicate(text, timeout=_PATIENCE_S)
         except subprocess.TimeoutExpired:
-            if threading.current_thread() is threading.main_thread():  # beside the loop nobody waits, nor may log
-                _log.warning("%s takes long; it is waited for, a minute at most", name)
+            if threading.current_thread() is threading.main_thread():  # nobody waits for others, which may not log
+                _log.warning("%s takes long; waiting for it, a minute at most", name)
             return process.communicate(timeout=_LIMIT_S - _PATIENCE_S)
     except BaseException:
         process.kill()

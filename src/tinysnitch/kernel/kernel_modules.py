@@ -7,7 +7,7 @@ _FOLDER = Path("/lib/modules")
 
 
 def with_reason(hint: str) -> str:
-    """The hint; and why no module is loaded, whatever one does, where an upgrade took those of the running kernel."""
+    """The hint, and why no module can be loaded, if an upgrade removed those of the running kernel."""
     ours = os.uname().release
     others = [folder for folder in _FOLDER.glob("*") if folder.name != ours]
     if not others or (_FOLDER / ours).exists():

@@ -1,6 +1,6 @@
 """libbpf 1.x through cffi. Calls keep libbpf's names and meaning; errors become SnitchError with a hint.
 
-Not for several threads: every Map reuses its buffers, which is what makes a look-up cheap.
+Not thread-safe: every Map reuses its buffers, which makes look-ups cheap.
 """
 
 import errno
@@ -27,7 +27,7 @@ Fields = tuple[Any, ...]
 
 @cache
 def _open_library() -> tuple[Any, Any]:
-    """cffi's ffi and the library, silenced: what matters of its chatter comes back in our errors."""
+    """cffi's ffi and the library, which prints nothing: what matters of its messages is in our errors."""
     try:
         from tinysnitch.kernel._libbpf_abi import ffi
     except ModuleNotFoundError as error:
@@ -53,14 +53,14 @@ def raise_errno(what: str, number: int) -> NoReturn:
 
 
 def _check(result: int, what: str) -> int:
-    """What a call has returned that returns a negative errno when it fails."""
+    """The result of a call; SnitchError if it is negative, which means an errno."""
     if result < 0:
         raise_errno(what, -result)
     return result
 
 
 class Link:
-    """A program at its hook, for as long as this is not closed or it is pinned."""
+    """A program at its hook, until this is closed; if it was pinned, until the pin is removed."""
 
     def __init__(self, pointer: Any) -> None:  # noqa: ANN401  (a cffi pointer)
         _ffi, self._library = _open_library()
@@ -70,7 +70,7 @@ class Link:
         _check(self._library.bpf_link__pin(self._pointer, os.fsencode(path)), f"pinning {path}")
 
     def run_iterator(self) -> None:
-        """Through all that there is in this network namespace: to read an iterator is to run it. Raises OSError too."""
+        """Run an iterator over this network namespace, which reading it does. Raises SnitchError, OSError."""
         fd = _check(self._library.bpf_iter_create(self._library.bpf_link__fd(self._pointer)), "starting an iterator")
         with open(fd, "rb", buffering=0) as iterator:
             iterator.read()
@@ -80,7 +80,7 @@ class Link:
 
 
 class ObjectFile:
-    """One loaded .bpf.o. Its maps are pinned in `maps_dir`, or taken from there if they are there already."""
+    """One loaded .bpf.o. Its maps are pinned in `maps_dir`, or reused if they are pinned there already."""
 
     def __init__(self, path: Path, maps_dir: Path) -> None:
         self._ffi, self._library = _open_library()
@@ -114,7 +114,7 @@ class ObjectFile:
         _check(self._library.bpf_program__pin(self._program(name), os.fsencode(path)), f"pinning {path}")
 
     def attach(self, name: str) -> Link:
-        """At the place that the program's section names."""
+        """Attach it to the hook that the program's section names."""
         return self._link(name, self._library.bpf_program__attach(self._program(name)))
 
     def attach_cgroup(self, name: str, cgroup_fd: int) -> Link:
@@ -126,7 +126,7 @@ class ObjectFile:
         return Link(pointer)
 
     def close(self) -> None:
-        """What is pinned stays."""
+        """Unload it, but for what is pinned."""
         self._library.bpf_object__close(self._pointer)
 
 
@@ -147,7 +147,7 @@ def open_pinned(path: Path) -> int:
 
 @contextmanager
 def opened_pin(path: Path) -> Iterator[int]:
-    """The same for a moment: a mapping, or the reading end of a ring buffer, outlives the descriptor."""
+    """The same, closed at the end: a memory map or the reading end of a ring buffer outlives the descriptor."""
     fd = open_pinned(path)
     try:
         yield fd
@@ -162,7 +162,7 @@ def count_possible_cpus() -> int:
 
 
 class Map:
-    """A pinned map whose keys and values are tuples. `values` above 1: a per-CPU map."""
+    """A pinned map whose keys and values are tuples. `values` above 1: a per-CPU map with so many for each key."""
 
     def __init__(self, path: Path, key: Struct, value: Struct, values: int = 1) -> None:
         ffi, self._library = _open_library()
@@ -189,7 +189,7 @@ class Map:
         return None
 
     def keys(self) -> Iterator[Fields]:
-        """Where others write meanwhile some may come again, without an end: take no more than there can be."""
+        """All keys. While others write, keys may come again without an end: take no more than the map can have."""
         ffi, library = _open_library()
         key, current = ffi.new("char[]", len(self._key_view)), ffi.NULL
         while not (failed := library.bpf_map_get_next_key(self.fd, current, key)):
@@ -199,7 +199,7 @@ class Map:
             raise_errno(f"reading {self.path}", -failed)
 
     def find_bytes(self, *key: Any) -> bytes | None:  # noqa: ANN401  (as the struct says)
-        """The value as it lies in memory."""
+        """The value, not unpacked."""
         return bytes(self._value_view) if self.find(*key) is not None else None
 
     def find_each(self, *key: Any) -> list[Fields]:  # noqa: ANN401  (as the struct says)
@@ -207,7 +207,7 @@ class Map:
         return list(self._iter_values(self._value_view)) if self.find(*key) is not None else []
 
     def write(self, key: Fields, value: Fields, flags: int = BPF_ANY) -> bool:
-        """False: the map is full, or BPF_NOEXIST was asked for, and there is one."""
+        """False: the map is full, or with BPF_NOEXIST the key is there already."""
         self._pack_key(self._key_view, 0, *key)
         self._pack_value(self._value_view, 0, *value)
         failed = self._update(self.fd, self._key, self._value, flags)
@@ -218,7 +218,7 @@ class Map:
         return not failed
 
     def delete(self, *key: Any) -> bool:  # noqa: ANN401  (as the struct says)
-        """False: there was none."""
+        """False: the key was not there."""
         self._pack_key(self._key_view, 0, *key)
         failed = self._library.bpf_map_delete_elem(self.fd, self._key)
         if failed and failed != -errno.ENOENT:
@@ -227,7 +227,7 @@ class Map:
 
 
 class PinnedProgram:
-    """A socket filter that is run here, on one tuple at a time."""
+    """A pinned socket filter that user space runs, on one tuple at a time (BPF_PROG_TEST_RUN)."""
 
     def __init__(self, path: Path, argument: Struct) -> None:
         ffi, self._library = _open_library()
@@ -240,7 +240,7 @@ class PinnedProgram:
         self._opts.data_in, self._opts.data_size_in, self._opts.repeat = self._data, len(self._view), 1
 
     def run(self, *argument: Any) -> int:  # noqa: ANN401  (as the struct says)
-        """What it returns."""
+        """Run it; returns what the program returns."""
         self._argument.pack_into(self._view, _ETHERNET_SIZE, *argument)
         failed = self._library.bpf_prog_test_run_opts(self._fd, self._opts)
         if failed:

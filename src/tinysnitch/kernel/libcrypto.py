@@ -19,7 +19,8 @@ _log = logging.getLogger(__name__)
 
 
 class Libcrypto:
-    """Loaded at its first use: most machines speak QUIC with what has a name. Without a library nothing opens."""
+    """Loaded at its first use: most machines never need it, since QUIC is read only where no name is known. Without the
+    library nothing can be opened."""
 
     def __init__(self, library: str = _LIBRARY) -> None:
         self._library = library
@@ -32,7 +33,7 @@ class Libcrypto:
         return functions.encrypt_block(key, block) if functions else bytes(_BLOCK_BYTES)
 
     def open_sealed(self, key: bytes, nonce: bytes, sealed: bytes, associated: bytes) -> bytes | None:
-        """What was sealed with GCM, its tag of 16 bytes at the end; None: the tag is wrong."""
+        """Decrypt what was sealed with GCM, with its tag of 16 bytes at the end. None: the tag is wrong."""
         functions = self._load()
         return functions.open_sealed(key, nonce, sealed, associated) if functions else None
 
@@ -47,10 +48,10 @@ class Libcrypto:
 
 
 class _Functions:
-    """Those of EVP_EncryptInit(3ssl) that are used. What they should not refuse raises OSError."""
+    """The functions of EVP_EncryptInit(3ssl) that are used. OSError where one fails that should not."""
 
     def __init__(self, library: str) -> None:
-        import ctypes  # only here: half of what it costs
+        import ctypes  # only here: it is half of the memory and time
 
         self._ctypes = ctypes
         self._crypto: Any = ctypes.CDLL(library)

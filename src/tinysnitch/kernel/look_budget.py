@@ -1,8 +1,8 @@
-"""How long may be looked through the descriptors of processes, or the content of files, which anyone may have any
-number of.
+"""Limits the time spent on looking through descriptors of processes, or content of files: any user may have any number.
 
-What takes long is a tenth of the time for each user, and a fifth for all together, since one person may be many users
-(user_namespaces(7), subuid(5)). What was not spent is saved up, to a quarter of a second and half a one.
+Long looks take no more than a tenth of the time for each user, and a fifth for all users together, since one person may
+be many users (user_namespaces(7), subuid(5)). Unspent time is saved up: a quarter of a second for each user, half a
+second for all.
 """
 
 import time
@@ -12,25 +12,25 @@ from contextlib import contextmanager
 from tinysnitch.core.table import BoundedTable
 from tinysnitch.kernel import procfs
 
-LONG_S = 0.002
-LONGEST_S = 0.1  # at one process's descriptors: whatever seems longer, the processor was somebody else's
-SAVED_S = 2.5  # the time that makes good what was saved up
-_OF_USER, _OF_ALL = 10, 5  # times as long as a look took until it is made good
+LONG_S = 0.002  # a look that takes longer counts
+LONGEST_S = 0.1  # at one process's descriptors: if it seems longer, others had the processor meanwhile
+SAVED_S = 2.5  # debt up to which a long look is allowed: 0.25 s of a user, 0.5 s of all
+_OF_USER, _OF_ALL = 10, 5  # how many times as long as a look took its debt lasts
 _CAPACITY = 256
 _ALL = -1  # no uid
 
 
 class LookBudget:
     def __init__(self, clock: Callable[[], float] = time.monotonic, longest_s: float = LONGEST_S) -> None:
-        """`longest_s`: that a look may take; what is beyond does not count."""
+        """`longest_s`: what takes longer counts as this long."""
         self._clock = clock
         self._longest_s = longest_s
-        self._good_s: BoundedTable[int, float] = BoundedTable(_CAPACITY)  # by uid: when all is made good
+        self._good_s: BoundedTable[int, float] = BoundedTable(_CAPACITY)  # by uid: when its debt is over
         self._last_good_s = 0.0  # the latest of them
 
     @contextmanager
     def look(self, pid: int) -> Iterator[bool]:
-        """Whether it may take long to look at this process; counts how long it took."""
+        """Yields whether a look at this process may take long, and counts how long it took."""
         began_s = self._clock()
         yield self._may_be_long(pid, began_s)
         took_s = min(self._clock() - began_s, self._longest_s)

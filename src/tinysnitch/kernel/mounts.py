@@ -24,7 +24,7 @@ def read_mounts() -> Iterator[Mount]:
 
 
 def parse_mounts(text: str) -> Iterator[Mount]:
-    """The oldest first; of several at one place the last one is seen."""
+    """The oldest first. Of several at one place, the last one is what is seen there."""
     for line in text.split("\n"):
         fields = line.split(" ")
         if len(fields) > 2:

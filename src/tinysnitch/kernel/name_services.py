@@ -1,9 +1,10 @@
-"""Services that look names up for programs, over a local socket: no packet tells which program asked.
+"""Finds services that look names up for programs over a local socket: no packet tells which program asked.
 
 What they answer from their caches, or learn by encrypted DNS, is in no packet either; systemd-resolved tells it
 (resolved_monitor.py).
 """
 
+import re
 from pathlib import Path
 
 from tinysnitch.core.errors import unless_short
@@ -13,6 +14,8 @@ NSSWITCH = Path("/etc/nsswitch.conf")  # nsswitch.conf(5)
 NSCD_CONF = Path("/etc/nscd.conf")  # nscd.conf(5)
 RESOLVED_SOCKET = Path("/run/systemd/resolve/io.systemd.Resolve")  # nss-resolve(8)
 NSCD_SOCKET = Path("/run/nscd/socket")
+
+_NSSWITCH_SEPARATORS = re.compile(r"[\s:\[\]]+")
 
 _TOLD = "programs ask {} for names by a socket, so {}: {}"
 _MISSING = "names may be wrong or missing"
@@ -25,7 +28,7 @@ BY_NSCD = _TOLD.format("nscd", _MISSING, f"let {NSCD_CONF} say `enable-cache hos
 
 
 def find_name_services() -> list[str]:
-    """Those that programs use here, each with what helps; a file that is not there counts for nothing."""
+    """A sentence for each that programs of this machine use, with what to do about it."""
     found = []
     if is_resolved_asked():
         found.append(BY_RESOLVED if RESOLVED_MONITOR.exists() else BY_OLD_RESOLVED)
@@ -35,11 +38,17 @@ def find_name_services() -> list[str]:
 
 
 def is_resolved_asked() -> bool:
-    return RESOLVED_SOCKET.exists() and any("resolve" in words for words in _lines(NSSWITCH) if words[0] == "hosts:")
+    return RESOLVED_SOCKET.exists() and any(map(_asks_resolved, _lines(NSSWITCH)))
+
+
+def _asks_resolved(words: list[str]) -> bool:
+    """A line of nsswitch.conf(5). glibc wants no blanks around the colon, nor before an action in brackets."""
+    database, *services = _NSSWITCH_SEPARATORS.split(" ".join(words))
+    return database == "hosts" and "resolve" in services
 
 
 def _lines(path: Path) -> list[list[str]]:
-    """The words of each line that has some, without remarks."""
+    """The words of each line that is not empty, without remarks; no lines when the file can't be read."""
     try:
         text = path.read_text(errors="replace")
     except OSError as error:

@@ -1,7 +1,7 @@
-"""Our netfilter rules, in and out: one transaction a family, our own chains, and other people's rules untouched.
+"""Adds and removes our netfilter rules: one transaction for each family, in chains of our own; others' rules stay.
 
-Adding again replaces what our chains hold and puts the jumps to them first again: so a new daemon takes over after a
-kill.
+To add them again replaces the content of our chains and puts the jumps to them first: so a daemon takes over from a
+killed one.
 """
 
 import re
@@ -34,11 +34,12 @@ from tinysnitch.kernel.saved_rules import (
 )
 
 _BUILT_IN = ("INPUT", "OUTPUT", "POSTROUTING")  # chains that our jumps are in
-# `nat filter/INPUT,OUTPUT mangle/`: of tables that we touch with the built-in chains, unless an older build wrote it.
+# `nat filter/INPUT,OUTPUT mangle/`: the tables before us; those that we touch with their built-in chains, unless an
+# older build wrote the remark.
 _REMARK = re.compile(r'--comment "tables before: ([a-zA-Z,/ ]*)"')
-# Of such a table, with a rule that only nft can make (`ct state`), iptables-save prints no more than this.
+# All that iptables-save prints of a table that has a rule which only nft can make (`ct state`).
 _UNREADABLE = re.compile(r"^# Table `(\w+)' is incompatible", re.MULTILINE)
-# A line of ours for a rule in such a table: iptables-restore knows no handles.
+# How we write that a rule in such a table is to be deleted: iptables-restore knows no handles.
 _BY_HANDLE = re.compile(r"^-D (\S+) handle (\w+) (\d+) -j .*\n", re.MULTILINE)
 _TRIES = 20  # each about 10 ms
 _IF_INET6 = Path("/proc/thread-self/net/if_inet6")
@@ -57,11 +58,11 @@ class Netfilter:
         self._queues = queues
         self._program_path = program_path
         self._scope = scope
-        self._before: dict[Family, str] = {}  # the tables that were there, while no remark in our chains says so
+        self._before: dict[Family, str] = {}  # the tables before us, until a remark in our chains says so
         self._has_security: dict[Family, bool] = {}  # whether that table took our rules
 
     def add(self) -> None:
-        """All families or none. What an earlier daemon left stays when it cannot be renewed: closed, not open."""
+        """For all families, or none. What an earlier daemon left stays if it cannot be replaced: closed, not open."""
         was_present = self.is_present()
         try:
             self.add_again()
@@ -74,13 +75,13 @@ class Netfilter:
             self._remove_elsewhere(family)
 
     def add_again(self) -> None:
-        """After others took them away. Of a family that cannot be loaded the other one does not suffer."""
+        """Add what others removed. If one family fails, the other one is added all the same."""
         with ExitStack() as all_of_them:
             for family in reversed(_families()):
                 all_of_them.callback(self._add, family)
 
     def remove(self) -> None:
-        """Right also when nothing is there, or half of it. What cannot be removed keeps nothing else."""
+        """Remove all that is there of ours. If something cannot be removed, the rest is all the same."""
         with ExitStack() as undo:
             for family in _families():
                 undo.callback(iptables.insist, partial(self._remove, family))
@@ -90,10 +91,10 @@ class Netfilter:
         return any(map(self._is_in, _families()))
 
     def stands(self) -> bool:
-        """Whether what an earlier one of us left closes each family, with BPF or without.
+        """Whether the rules that an earlier daemon left are in force for each family, with BPF or without.
 
-        One killed while adding may have come to one family alone. And while nobody guards them, others may flush the
-        rules (`iptables -t mangle -F`): the chains are still there then, and let everything through.
+        A daemon that was killed while it added them may have come to one family alone. And while no daemon guards them,
+        others may flush the rules (`iptables -t mangle -F`): then our chains are there, but let everything pass.
         """
         return all(
             self._stands_in(family, _save(family)) or self._stands_in(family, _save_elsewhere(family)[1])
@@ -103,7 +104,7 @@ class Netfilter:
     def is_whole(self) -> bool:
         """Whether all that `add` loaded is there: our chains with as many rules, and the jumps to them.
 
-        A family that came since then (modprobe ipv6) is missing, too.
+        False also when a family came since then (modprobe ipv6).
         """
         return self._has_security.keys() >= set(_families()) and all(
             holds(_save(family), self._build(family, "", has_security=has_security))
@@ -124,7 +125,7 @@ class Netfilter:
         return stands(saved, self._label, jumps)
 
     def _add(self, family: Family) -> None:
-        """Not every kernel has the security table; what it catches besides is a rule of others before our REJECT."""
+        """Not every kernel has the security table: all it adds is to catch what others accept before our REJECT."""
         try:
             self._load(family, has_security=True)
         except SnitchError:
@@ -132,8 +133,8 @@ class Netfilter:
             iptables.insist(partial(self._load, family, has_security=has_security))
 
     def _load(self, family: Family, *, has_security: bool) -> None:
-        saved = _save(family)  # each time: iptables-restore commits table by table, so half may be there
-        known = _REMARK.search(saved)  # of an earlier one of us, whose tables are ours as well
+        saved = _save(family)  # at each try: iptables-restore commits table by table, so half may be there
+        known = _REMARK.search(saved)  # an earlier daemon's, whose tables are ours as well
         before = known.group(1) if known else self._before.setdefault(family, _find_before(family, saved))
         addition = render_addition(self._build(family, before, has_security=has_security), saved, self._label)
         iptables.restore(family, _BY_HANDLE.sub("", addition))
@@ -163,14 +164,15 @@ class Netfilter:
         if removal:
             _delete_by_handle(family, removal)
             iptables.restore(family, _BY_HANDLE.sub("", removal))
-            self._delete_tables(family)  # of which another one of us had a part until now
+            self._delete_tables(family)  # once more: another daemon may have left one meanwhile
             self._delete_chains(family)
         self._before.pop(family, None)
 
     def _delete_tables(self, family: Family) -> None:
-        """iptables-nft makes a table when it is first touched: take away those that came with us, with all of ours.
+        """iptables-nft makes a table when it is first touched: delete those that were made for us, with our chains.
 
-        At once: a firewall that starts meanwhile would take the empty ones for the machine's, and leave them.
+        Both at once: another tinysnitchd that starts in between would take an empty table for the machine's, and leave
+        it at its end.
         """
         before = self._before.get(family)
         if before is not None and iptables.uses_nf_tables(family):
@@ -180,7 +182,7 @@ class Netfilter:
                     _delete_if(is_empty, family, partial(delete_table, family, table))
 
     def _delete_chains(self, family: Family) -> None:
-        """Likewise of built-in chains in tables that were there: each packet would go through them for nothing."""
+        """The same for built-in chains in tables that were there: each packet would go through them for nothing."""
         before = self._before.get(family)
         if before is not None and iptables.uses_nf_tables(family):
             for table, chains in _parse_before(before).items():
@@ -190,7 +192,7 @@ class Netfilter:
                         _delete_if(is_empty, family, partial(delete_chain, family, table, chain))
 
     def _remove_elsewhere(self, family: Family) -> None:
-        """What was added when `iptables` was the other backend: nobody may be there any more to answer it."""
+        """Remove what was added while `iptables` was the other backend: perhaps nobody reads its queue any more."""
         backend, saved = _save_elsewhere(family)
         removal = render_removal(saved, self._label)
         if removal:
@@ -198,7 +200,7 @@ class Netfilter:
 
 
 def _save(family: Family) -> str:
-    """What iptables-save prints, with the tables that it cannot read: of their rules, where they are and lead to."""
+    """What iptables-save prints; for tables that it cannot read, each rule's chain, handle and target."""
     saved = iptables.save(family)
     unreadable = [table for table in _UNREADABLE.findall(saved) if table in TABLES]
     return saved + "".join(_render_unreadable(family, table) for table in unreadable)
@@ -210,13 +212,13 @@ def _render_unreadable(family: Family, table: str) -> str:
 
 
 def _delete_by_handle(family: Family, text: str) -> None:
-    """What iptables-restore could not: it would have to read the rules before it."""
+    """Delete the rules that iptables-restore cannot delete, since it cannot read their table."""
     for chain, table, handle in _BY_HANDLE.findall(text):
         delete_rule(family, table, chain, int(handle))
 
 
 def _save_elsewhere(family: Family) -> tuple[str, str]:
-    """The other backend, and what it holds; nothing where this kernel does not have it."""
+    """The other backend, and what it holds; two empty strings where there is none."""
     with suppress(SnitchError):
         backend = iptables.find_other_backend(family)
         if backend:
@@ -225,9 +227,9 @@ def _save_elsewhere(family: Family) -> tuple[str, str]:
 
 
 def _delete_if(is_empty: Callable[[str], bool], family: Family, delete: Callable[[int], bool]) -> None:
-    """`delete` tells whether the generation of the rule set was still the one that was looked at.
+    """Delete what is empty. `delete` returns False if somebody changed the rule set since it was read: try again then.
 
-    Whoever changes rules meanwhile may be another one of us that ends as well, and leaves what is empty to us.
+    That may have been another tinysnitchd that ends at the same time, and leaves what is empty to us.
     """
     for _ in range(_TRIES):
         generation = read_generation()
@@ -248,7 +250,7 @@ def _find_before(family: Family, saved: str) -> str:
 
 
 def _parse_before(remark: str) -> dict[str, list[str] | None]:
-    """The tables; None: of their chains it was not told which were there."""
+    """By table, the built-in chains that were there; None: the remark does not tell."""
     words = [word.partition("/") for word in remark.split()]
     return {table: chains.split(",") if slash else None for table, slash, chains in words}
 

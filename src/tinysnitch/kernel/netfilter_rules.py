@@ -1,18 +1,19 @@
-"""The netfilter rules as text for iptables-restore: what is judged, in which order, and what comes of a denial.
+"""Writes the netfilter rules as text for iptables-restore: what is judged, in which order, and what a denial does.
 
-The order, in mangle OUTPUT and INPUT: TCP is judged by its SYN alone, and by each SYN. What comes in of conversations
-that the kernel's side knows goes on at once. What keeps the link itself alive is never held (neighbour discovery, DHCP,
-group membership, ICMP errors; most of UDP is none of this, and does not go through these rules); then come verdicts
-that the kernel's side knows; the rest waits in the queue.
+The order in mangle OUTPUT and INPUT: (1) Of TCP only SYNs are judged, but each of them. (2) Inbound packets of
+conversations that BPF knows go on. (3) What keeps the link itself alive is never held: neighbour discovery, DHCP, group
+membership, ICMP errors. (Most UDP packets bypass the rules for these.) (4) Verdicts that BPF knows are carried out. (5)
+The rest waits in the queue.
 
-No rule asks conntrack, which would cost each connection more than all of ours. Without BPF only it can tell an answer,
-from a known conversation (ESTABLISHED), and a SYN+ACK to what is held (INVALID). Its other states are not taken for
-granted then: INVALID, UNTRACKED and RELATED (what a conntrack helper expects) packets are judged like NEW ones, and so
-is each SYN, since a new socket on the ports of a vanished one is ESTABLISHED too.
+With BPF no rule asks conntrack, which would cost each connection more than all of ours. Without BPF only conntrack can
+tell a packet of a known conversation (ESTABLISHED), and a SYN+ACK to a SYN that is still held (INVALID). Its other
+states let nothing pass: INVALID, UNTRACKED and RELATED packets (what a conntrack helper expects) are judged like NEW
+ones, and so is each SYN, since a new socket on the ports of a vanished one is ESTABLISHED too.
 
-A denial is a mark, since REJECT exists in the filter table only. It ends mangle (ACCEPT), so that no later --set-mark
-loses it; behind the filter table a DROP waits for what another rule accepted before our REJECT. Chains of others
-between mangle and filter may set another mark all the same: with BPF the DROP also takes what is denied without ours.
+A denial is a mark, since REJECT exists in the filter table only. The marked packet leaves mangle at once (ACCEPT), so
+that no later --set-mark overwrites the mark; behind the filter table a DROP waits for what another rule accepted before
+our REJECT. Chains of others between mangle and filter may still overwrite it: with BPF the DROP also takes packets that
+were denied and have lost our mark.
 """
 
 from collections.abc import Callable
@@ -21,9 +22,9 @@ from pathlib import Path
 
 import msgspec
 
-ALLOW_BIT = 0x10000000  # on its way through the chain once more: without BPF allowed, with it read (bpf/watch.bpf.h)
-# A whole mark, without ALLOW_BIT: a bit alone is part of the marks of others (WireGuard's fwmark is any number). No
-# such packet goes on, so that none misses what it was marked with before.
+ALLOW_BIT = 0x10000000  # on a packet that walks the chain again: allowed (without BPF) or read (bpf/watch.bpf.h)
+# A whole mark, without ALLOW_BIT: a bit alone may be part of other people's marks (WireGuard's fwmark is any number).
+# The packet loses the mark that it had before, but since it does not go on, nothing misses that.
 DENY_MARK = 0x64734E59
 
 
@@ -52,16 +53,16 @@ _DENIED = f"-m mark --mark {DENY_MARK:#x}"
 _IS_NO_SYN = "-p tcp -m tcp ! --tcp-flags SYN,RST,ACK SYN"
 _NO_SYN = f"{_IS_NO_SYN} -j RETURN"
 _IS_SYN = "-p tcp -m tcp --tcp-flags SYN,RST,ACK SYN"
-# What is under way, but for what goes to a resolver.
+# Segments of open connections, except those to a resolver.
 _NO_STREAM = "-p tcp -m tcp ! --dport 53 ! --tcp-flags SYN,RST,ACK SYN -j RETURN"
-# The middle of a connection, which is most of what comes in: neither a SYN nor what answers one, nor of a resolver.
+# Segments without the SYN bit, except those of a resolver: most of what comes in.
 _MIDDLE = "-p tcp -m tcp ! --sport 53 --tcp-flags SYN NONE -j RETURN"
 _DNS_PROTOCOLS = ("-p udp -m udp", "-p tcp -m tcp")
 _STREAM = "-p tcp -m tcp --sport 53 ! --tcp-flags SYN,RST,ACK SYN"
-# Ours is not queued: it has the conntrack of what it refuses (7d8dc1c7be8d, "drop packets with cloned unconfirmed
-# conntracks"), and would be lost.
+# Resets are not queued: one that we send has the conntrack of the packet that it refuses, so the queue would drop it
+# (7d8dc1c7be8d, "drop packets with cloned unconfirmed conntracks").
 _RESET = "-p tcp -m tcp --tcp-flags RST RST -j RETURN"
-# On loopback none can be forged without privileges: a listener answers what it got.
+# Not on loopback, where nobody can forge one without privileges: a listener answers the SYN that it got.
 _ANSWERS_SYN = "! -i lo -p tcp -m tcp --tcp-flags SYN,RST,ACK SYN,ACK"
 _LINK_NAMES = (5353, 5355)  # mDNS (RFC 6762), LLMNR (RFC 4795)
 _NO_LINK_NAME = "-p udp -m udp ! --sport 5353:5355 -j RETURN"
@@ -72,7 +73,7 @@ _DHCP = {
     (Family.V6, "OUT"): "-p udp -m udp --sport 546 --dport 547 -j RETURN",
     (Family.V6, "IN"): "-p udp -m udp --sport 547 --dport 546 -j RETURN",
 }
-# Most of what is not TCP: it need not go through the rules for the link.
+# Most packets that are not TCP: they bypass the rules for the link.
 _NO_DHCP = {
     (Family.V4, "OUT"): "-p udp -m udp ! --dport 67",
     (Family.V4, "IN"): "-p udp -m udp ! --sport 67",
@@ -80,14 +81,14 @@ _NO_DHCP = {
     (Family.V6, "IN"): "-p udp -m udp ! --sport 547",
 }
 _IGMP = "-p 2 -j RETURN"
-# Without BPF, bpf/astray.bpf.h: to this machine, and yet on its way out of it.
+# In place of bpf/astray.bpf.h where there is no BPF: packets to this machine that are about to leave it.
 _ASTRAY = {
     Family.V4: "! -o lo {scoped}-m addrtype --dst-type LOCAL -j DROP",
     Family.V6: "! -d fe80::/10 ! -o lo {scoped}-m addrtype --dst-type LOCAL -j DROP",
 }
-# From outside with a source of ours, or from here with one of another machine. IPv4 has neither: fib_validate_source(),
-# ip_route_output_key_hash_rcu(); but route_localnet (a sysctl) lets 127.0.0.2 in. A VRF has a loopback of its own.
-# With IPv6 any program may bind what is not ours (IPV6_FREEBIND, ipv6(7)).
+# Packets from outside with a source of ours, or from here with one of another machine. For IPv4 the kernel prevents
+# both (fib_validate_source(), ip_route_output_key_hash_rcu()), but route_localnet (a sysctl) lets 127.0.0.2 in. A VRF
+# has a loopback of its own. With IPv6 any program may bind an address that is not ours (IPV6_FREEBIND, ipv6(7)).
 _FORGED = {
     Family.V4: ["-s 127.0.0.0/8 ! -i lo -m addrtype ! --src-type LOCAL --limit-iface-in -j DROP"],
     Family.V6: [
@@ -95,12 +96,12 @@ _FORGED = {
         "! -s ::1/128 -i lo -m addrtype ! --src-type LOCAL -j DROP",
     ],
 }
-# What refuses a packet goes to its source, and ICMPv6 quotes the packet. So only what has a source of ours is refused;
-# what else is denied falls to the DROP behind the filter table.
+# A refusal goes to the packet's source, and ICMPv6 quotes the packet. So only packets with a source of ours are
+# refused; other denied ones fall to the DROP behind the filter table.
 _OURS = "-m addrtype --src-type LOCAL"
-# Our own multicasts come back by the interface that they left by, but they are of type 5, PACKET_LOOPBACK
-# (dev_loopback_xmit()): this loads SKF_AD_PKTTYPE, and returns 1 for that, or for all else. Without BPF there may be no
-# such match.
+# Our own multicasts come back by the interface that they left by, with packet type 5, PACKET_LOOPBACK
+# (dev_loopback_xmit()). This bytecode loads SKF_AD_PKTTYPE, and returns 1 for that type, or for all others. A kernel
+# without BPF may lack the match.
 _LOOP = '-m bpf --bytecode "4,32 0 0 4294963204,21 {} 5,6 0 0 1,6 0 0 0"'
 _IS_LOOP, _IS_NO_LOOP = _LOOP.format("0 1"), _LOOP.format("1 0")
 _FORGED_GROUP = [
@@ -109,8 +110,8 @@ _FORGED_GROUP = [
 ]
 _ICMP = {Family.V4: "icmp", Family.V6: "ipv6-icmp"}
 _LINK = {
-    # RFC 792 errors: unreachable, quench, redirect, time exceeded, parameter problem. Whatever their state: those that
-    # answer a packet we refused are INVALID, since conntrack forgot it.
+    # RFC 792 errors: unreachable, quench, redirect, time exceeded, parameter problem. In any conntrack state: an error
+    # about a packet that we refused is INVALID, since conntrack forgot that packet.
     Family.V4: [f"-p icmp -m icmp --icmp-type {kind} -j RETURN" for kind in (3, 4, 5, 11, 12)],
     # RFC 4443 errors; RFC 2710 and 3810 listeners; RFC 4861 router and neighbour discovery with redirect
     Family.V6: [
@@ -119,8 +120,8 @@ _LINK = {
     ],
 }
 _UNREACHABLE = {Family.V4: "icmp-port-unreachable", Family.V6: "icmp6-port-unreachable"}
-# An association of SCTP ends by no other error (sctp_v4_err_handle()), and else tries for minutes. ICMPv6 has its like
-# (sctp_v6_err_handle()), which netfilter cannot send.
+# The only error that ends an association of SCTP (sctp_v4_err_handle()), which otherwise tries for minutes. There is
+# one for IPv6 too (sctp_v6_err_handle()), but netfilter cannot send it.
 _REFUSE_SCTP = {Family.V4: ["-p sctp -j REJECT --reject-with icmp-proto-unreachable"], Family.V6: []}
 
 
@@ -129,29 +130,29 @@ def chain_name(label: str, part: str) -> str:
 
 
 class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
-    """What all of our rules of one family depend on."""
+    """Writes all of our rules for one family."""
 
     family: Family
     label: str
     queues: tuple[int, int]
     program_path: Callable[[str], Path] | None  # of a pinned verdict program; None: the degraded mode
-    scope: str | None  # cgroup path below the mount, judged alone
+    scope: str | None  # cgroup path below the mount: what is judged; None: all
     has_security: bool
 
     def build(self, remark: str) -> RuleSet:
         """All chains, in the order that they are committed: what a denial needs stands before anything is judged."""
-        # No packet comes to the remark: it is there for whoever takes the rules away. In each table: they are committed
-        # one by one, and a firewall that starts beside us would take those that it sees for the machine's.
-        told = f'-m comment --comment "{remark}"'
+        # No packet comes to the remark: it is for whoever removes the rules (netfilter.py). Each table has it: they are
+        # committed one by one, and another tinysnitchd that starts meanwhile must not take ours for the machine's.
+        note = f'-m comment --comment "{remark}"'
         unreachable = f"-j REJECT --reject-with {_UNREACHABLE[self.family]}"
         unheard = [f"-p tcp {self._asks('out_unheard')} {unreachable}"] if self.program_path else []
         reset = "-p tcp -j REJECT --reject-with tcp-reset"
         reject = [*unheard, reset, *_REFUSE_SCTP[self.family], unreachable]
         later = {**self._questions(), **self._late_answers(), **self._reading()} if self.reads_later else {}
         parts = {
-            **({"security": {"LAST": ["-j DROP", told], **self._escaped(), **later}} if self.has_security else {}),
+            **({"security": {"LAST": ["-j DROP", note], **self._escaped(), **later}} if self.has_security else {}),
             "filter": {
-                "REJECT": [*reject, told],
+                "REJECT": [*reject, note],
                 "REFUSE": [f"{ours}{self._go('REJECT')}" for ours in self._refused()],
                 **({} if self.has_security else self._escaped()),
             },
@@ -161,7 +162,7 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
                 **self._reading(),
                 **self._questions(),
                 **self._leaving(),
-                "DENY": [f"-j MARK --set-xmark {DENY_MARK:#x}/0xffffffff", "-j ACCEPT", told],
+                "DENY": [f"-j MARK --set-xmark {DENY_MARK:#x}/0xffffffff", "-j ACCEPT", note],
             },
         }
         named = {
@@ -172,15 +173,15 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def reads_later(self) -> bool:
-        """Reading a packet ends its way through the table. A daemon of the machine reads names too, in mangle: the
-        firewall of a command comes behind it. (security has no POSTROUTING.)"""
+        """Whether DNS messages are read in the security table. Reading a packet ends its way through the table, and the
+        machine's daemon reads in mangle: so `tinysnitch run` reads behind it. (security has no POSTROUTING.)"""
         return self.scope is not None and self.has_security
 
     def _jump(self, part: str) -> str:
         return f"-j {chain_name(self.label, part)}"
 
     def _go(self, part: str) -> str:
-        """A chain that is gone to returns to where ours was called from, so RETURN there passes the packet on."""
+        """RETURN in a chain that was entered by -g ends all of our chains of the hook: it passes the packet on."""
         return f"-g {chain_name(self.label, part)}"
 
     def _asks(self, name: str) -> str:
@@ -207,7 +208,7 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
         ]
 
     def _refused(self) -> list[str]:
-        """What is refused of that which is denied on its way out."""
+        """Matches for those denied outbound packets that are refused."""
         if self.family is Family.V4:
             return [""]
         return [f"{_OURS} ", *([f"{self._asks('out_ours')} "] if self.program_path else [])]
@@ -238,7 +239,7 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
         return {**passed, **(self._watch() if self.program_path else {}), **self._outbound(), **self._inbound()}
 
     def _watch(self) -> dict[str, list[str]]:
-        """What connections without a sure name send is read; what a rule may deny waits, also while no daemon lives."""
+        """Have data of connections without a sure name read. If a rule may deny it, it waits while no daemon runs."""
         return {
             "WATCH": [
                 f"{self._asks('out_astray')} -j DROP",
@@ -257,7 +258,7 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
         }
 
     def _outbound(self) -> dict[str, list[str]]:
-        # The match never holds for a packet without a socket, as tunnels send them; so it must not be negated.
+        # Must not be negated: the match never holds for packets without a socket, which tunnels send.
         scoped = "" if self.scope is None else f'-m cgroup --path "{self.scope}" '
         no_syn = f"{_IS_NO_SYN} {self._go('STREAM')}" if self.program_path else _NO_SYN
         return {
@@ -275,7 +276,7 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
     def _inbound(self) -> dict[str, list[str]]:
         look = "-j RETURN" if self.reads_later else self._read("in")
         forged_group = _FORGED_GROUP if self.family is Family.V6 and self.program_path else []
-        # Without BPF nothing tells a listener of the scope from others: then what comes in is not judged.
+        # Without BPF nothing tells listeners of the scope from others: then inbound packets are not judged.
         is_judged = self.program_path is not None or self.scope is None
         return {
             "NAMESIN": [self._unasked(), look],
@@ -294,7 +295,7 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
         }
 
     def _going(self) -> list[str]:
-        """Most of what is not TCP, and nothing is left to ask: of IPv6 not even whose the addresses are, at 0.4 µs."""
+        """Most of what is not TCP goes on here at once; for IPv6 that saves the check of the addresses, 0.4 µs."""
         return [f"{self._asks('in_going')} -j RETURN"] if self.program_path else []
 
     def _pass_link(self, way: str, scoped: str = "") -> list[str]:
@@ -310,7 +311,7 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
     def _judge(self, way: str) -> list[str]:
         rules = []
         if self.program_path is not None:
-            # What a machine of the link says of its name comes unasked: it is judged before it is looked at.
+            # What a machine of the link says of its name comes unasked: it is judged first, and then read.
             passed = "-j RETURN" if way == "out" else self._go("PASSIN")
             rules += [f"{self._asks(f'{way}_allowed')} {passed}", f"{self._asks(f'{way}_denied')} {self._go('DENY')}"]
             if way == "out":
@@ -327,7 +328,7 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
         return [] if self.program_path else [_ESTABLISHED]
 
     def _unasked(self) -> str:
-        """A SYN+ACK to a SYN that is still held. Conntrack knows that one only when it has left, and no connection
+        """Drop a SYN+ACK to a SYN that is still held. Conntrack knows a SYN only when it has left, and no connection
         begins with a SYN+ACK (nf_conntrack_confirm(), tcp_new() in nf_conntrack_proto_tcp.c)."""
         is_unasked = self._asks("in_unasked") if self.program_path else "-m conntrack --ctstate INVALID"
         return f"{_ANSWERS_SYN} {is_unasked} -j DROP"
@@ -338,13 +339,13 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
         return self._go(f"READ{way.upper()}") if self.program_path else self._look()
 
     def _reading(self) -> dict[str, list[str]]:
-        """What comes to the reader, but for that of whoever has too much of it."""
+        """Chains that have DNS messages read, except for what is beyond their sender's share."""
         if self.program_path is None:
             return {}
         return {f"READ{way.upper()}": [f"{self._asks(f'{way}_unread')} -j DROP", self._look()] for way in ("out", "in")}
 
     def _questions(self) -> dict[str, list[str]]:
-        """DNS questions on their way out, allowed by now."""
+        """DNS questions that leave: they were allowed before."""
         scoped = "" if self.scope is None else f' -m cgroup --path "{self.scope}"'
         ours = [_OURS, *([self._asks("out_ours")] if self.program_path else [])]
         return {"ASKED": [f"{match}{scoped} {self._read('out')}" for match in ours]}
@@ -358,10 +359,10 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
         return {"NAMES": [self._answers(self._read("in")), *self._stream(self._read("in"))]}
 
     def _stream(self, look: str) -> list[str]:
-        """DNS answers over TCP, piece by piece; only of a connection that is there, so that no flood comes near them.
+        """DNS answers over TCP, piece by piece; only of a connection that is there, so that no flood crowds them out.
 
-        `-m socket` would have the kernel put fragments together first, for 0.1 µs a packet of whatever kind. To it what
-        refuses a connection is of one, too.
+        With BPF this is not `-m socket`, which has the kernel reassemble fragments, for 0.1 µs a packet of any kind. It
+        also holds for a reset that refuses a connection.
         """
         if self.program_path:
             return [f"{_STREAM} {self._asks('in_answer')} {look}"]
@@ -370,11 +371,11 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
     # What leaves, and what escaped
 
     def _escaped(self) -> dict[str, list[str]]:
-        """What came in, was denied, and is not marked so any more. In a chain, since `-D` finds no rule with a pin."""
+        """Drop denied inbound packets that lost our mark. In a chain of its own: `-D` finds no rule with a pin."""
         return {"LASTIN": [f"{self._asks('in_escaped')} -j DROP"]} if self.program_path else {}
 
     def _leaving(self) -> dict[str, list[str]]:
-        """What else is asked of packets that leave. Nothing of most, so these go on before the rules that ask it."""
+        """What is asked of packets that leave. For most it is nothing, so these pass before the other rules."""
         to_asked = self._go("ASKED")
         names = [
             *(f"-p udp -m udp --dport {port} {to_asked}" for port in _LINK_NAMES),
@@ -383,7 +384,7 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
         if self.program_path is None:
             return {"POST": names}
         leaving = [f"{self._asks('out_escaped')} -j DROP", *names]
-        if not self.reads_later:  # what was judged by its SYN cannot escape any more
+        if not self.reads_later:  # of a connection whose SYN was judged, nothing can escape
             leaving.insert(0, f"{_IS_NO_SYN} {to_asked}")
         middle = _NO_SYN if self.reads_later else _NO_STREAM
         return {"POST": [middle, f"{self._asks('out_leaves')} {self._go('LEAVING')}"], "LEAVING": leaving}

@@ -118,7 +118,7 @@ class NetlinkSocket:
         self.socket.close()
 
     def receive(self) -> memoryview:
-        """The next datagram, valid until the next call; BlockingIOError when none is there and the socket is so set."""
+        """The next datagram, valid until the next call. BlockingIOError if there is none, on a non-blocking socket."""
         size, _ancillary, flags, address = self.socket.recvmsg_into([self._buffer])
         if flags & socket.MSG_TRUNC:
             raise Malformed(f"netlink: a datagram of more than {_RECEIVE_SIZE} bytes")
@@ -126,7 +126,7 @@ class NetlinkSocket:
         return self._view[: size if address[0] == 0 else 0]
 
     def drain(self) -> None:
-        """Drop all that came, on a socket that does not wait: for those told only that there is news."""
+        """Drop all that came, on a non-blocking socket: for listeners to whom it matters only that there is news."""
         while True:
             try:
                 self.socket.recv(1)
@@ -146,7 +146,7 @@ class NetlinkSocket:
         raise Malformed("netlink: acknowledged without an answer")
 
     def request(self, kind: int, payload: bytes) -> list[NetlinkMessage]:
-        """Have something done, wait for the acknowledgement; returns what else came meanwhile."""
+        """Send a request and wait for its acknowledgement; returns other messages that came meanwhile."""
         sequence = self._send(kind, NLM_F_REQUEST | NLM_F_ACK, payload)
         others: list[NetlinkMessage] = []
         while True:
@@ -158,9 +158,9 @@ class NetlinkSocket:
                 return others
 
     def dump(self, kind: int, payload: bytes, most: int | None = None) -> list[NetlinkMessage]:
-        """All entries. Asked anew when the table changed meanwhile (NLM_F_DUMP_INTR), a few times.
+        """All entries, or the first `most`. Asked anew when the table changed meanwhile (NLM_F_DUMP_INTR), a few times.
 
-        Or the first of them, no more than `most`: where there are others the socket can ask for nothing else (EBUSY).
+        If there are more than `most`, the socket can ask for nothing else afterwards (EBUSY).
         """
         for _ in range(_MAX_DUMP_ATTEMPTS):
             sequence = self._send(kind, NLM_F_REQUEST | NLM_F_DUMP, payload)

@@ -43,7 +43,7 @@ _RULE_CHAIN, _RULE_HANDLE, _RULE_EXPRESSIONS = 2, 3, 4  # NFTA_RULE_*
 # NFTA_EXPR_DATA, NFTA_IMMEDIATE_DATA, NFTA_DATA_VERDICT, NFTA_VERDICT_CHAIN.
 _TO_TARGET = (1, 2, 2, 2, 2)
 _EXPRESSION_NAME, _VERDICT_EXPRESSION = 1, b"immediate\0"  # NFTA_EXPR_NAME
-_PATIENCE_S = 5.0  # with an acknowledgement
+_PATIENCE_S = 5.0  # until an acknowledgement comes
 _FAMILIES = {Family.V4: socket.AF_INET, Family.V6: socket.AF_INET6}
 
 
@@ -51,11 +51,11 @@ class TableRule(msgspec.Struct, frozen=True):
     table: str
     chain: str
     handle: int  # of this rule alone, as long as the table is there
-    target: str  # the chain that it leads to, or nothing
+    target: str  # the chain that it leads to, "" when there is none
 
 
 def read_generation() -> int:
-    """The number of the rule set as it is now; each change by anybody makes it another."""
+    """The number of the rule set as it is now; it changes with each change that anybody makes."""
     with _asking() as netlink:
         answer = netlink.query(_GET_GENERATION, NETFILTER_HEADER.pack(socket.AF_UNSPEC, 0, 0))
     return int.from_bytes(parse_attributes(answer.payload[NETFILTER_HEADER.size :])[_GENERATION], "big")
@@ -85,15 +85,15 @@ def delete_rule(family: Family, table: str, chain: str, handle: int) -> None:
 
 
 def delete_table(family: Family, name: str, generation: int) -> bool:
-    """One transaction, void if the rule set is no longer the one of that generation: nobody's new rule goes with it.
+    """In one transaction, which fails if the rule set has another generation by now: so no new rule goes with it.
 
-    False: it was void. Raises nothing: the table may be gone already, and an empty one left behind harms nobody.
+    False: it failed for that. Raises nothing: the table may be gone already, and an empty one left behind harms nobody.
     """
     return _change(_DELETE_TABLE, family, _pack_name(_TABLE_NAME, name), _expect(generation))
 
 
 def delete_chain(family: Family, table: str, name: str, generation: int) -> bool:
-    """Likewise; one with a rule in it stays."""
+    """The same for a chain; one with a rule in it stays."""
     body = _pack_name(_TABLE_NAME, table) + _pack_name(_CHAIN_NAME, name)
     return _change(_DELETE_CHAIN, family, body, _expect(generation), flags=_NON_RECURSIVE)
 
@@ -125,7 +125,7 @@ def _change(kind: int, family: Family, body: bytes, expected: bytes = b"", *, fl
 
 
 def _dump(kind: int, family: Family, table: str) -> list[dict[int, bytes]]:
-    """The attributes of what is in the table. Not every kernel leaves out what is in others."""
+    """The attributes of each entry in the table. Some kernels list entries of other tables, too."""
     with _asking() as netlink:
         found = netlink.dump(kind, NETFILTER_HEADER.pack(_FAMILIES[family], 0, 0))
     all_of_them = (parse_attributes(message.payload[NETFILTER_HEADER.size :]) for message in found)

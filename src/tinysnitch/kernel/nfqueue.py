@@ -1,8 +1,8 @@
 """One NFQUEUE over AF_NETLINK (include/uapi/linux/netfilter/nfnetlink_queue.h): packets in, verdicts out in batches.
 
 NFQNL_MSG_VERDICT_BATCH is never used: it also releases held packets with lower ids. FAIL_OPEN is never set: what does
-not fit into the queue is dropped by the kernel, and counted. Closing the queue drops what it held. So does an interface
-that goes down (nfqnl_dev_drop()), with what is held for it: only the error that answers the verdict tells.
+not fit into the queue is dropped by the kernel, and counted. Closing the queue drops what it held. An interface that
+goes down drops what is held for it (nfqnl_dev_drop()), which only the error that answers the verdict tells.
 """
 
 import errno
@@ -84,7 +84,7 @@ class Queue:
     def __init__(
         self, number: int, *, copy_range: int = 0xFFFF, max_length: int = MAX_LENGTH, tells_sender: bool = False
     ) -> None:
-        """`tells_sender`: packets have their `sender_uid`; two more attributes of each are to be read then."""
+        """`tells_sender`: packets have their `sender_uid`, at the price of two more attributes to parse."""
         self.number = number
         self.gone = 0  # packets that the kernel did not have any more when their verdict came
         self._flags = _FLAG_GSO | (_FLAG_UID_GID if tells_sender else 0)
@@ -116,7 +116,7 @@ class Queue:
         return self._netlink.request(_CONFIG, self._generic() + b"".join(attributes))
 
     def _queue_again(self, early: list[NetlinkMessage]) -> None:
-        """Packets that came before the queue was known to stand: through the hook once more, and so into the queue."""
+        """Packets that came before the acknowledgement go through the hook once more, and so into the queue again."""
         for message in early:
             if message.kind == _PACKET:
                 header = parse_attributes(message.payload[NETFILTER_HEADER.size :])[_HEADER_ATTRIBUTE]
@@ -222,7 +222,7 @@ def parse_packet_message(message: memoryview) -> QueuedPacket | None:
 
 
 def _is_of_gone_packet(message: memoryview) -> bool:
-    """Whether it is the error that answers a verdict where there is no such packet (nfqnl_recv_verdict())."""
+    """Whether it is the error that answers a verdict on a packet that is gone (nfqnl_recv_verdict())."""
     try:
         return any(
             one.kind == netlink.NLMSG_ERROR and netlink.parse_error(one.payload) == errno.ENOENT
@@ -244,7 +244,7 @@ def read_statistics() -> dict[int, QueueStatistics]:
 
 
 def _is_bound(number: int) -> bool:
-    """Whoever lacks the capability gets EPERM for a free queue, too, and may not even see the list."""
+    """Whether a program reads the queue. (Without CAP_NET_ADMIN a free one gives EPERM too, and the list is hidden.)"""
     try:
         return number in read_statistics()
     except PermissionError:

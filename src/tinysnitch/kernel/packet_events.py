@@ -1,4 +1,4 @@
-"""From a queued packet to an event: whose flow it is, and which way it goes."""
+"""Makes an event of a queued packet: attributes its flow, and reads what it asks for or answers."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -24,7 +24,7 @@ _NAME_PORTS = frozenset({DNS_PORT, *LINK_PORTS})
 
 
 class NoteLost(Exception):
-    """Of a packet that waited for too long, in a flood: whose it is cannot be told any more."""
+    """The packet waited so long, in a flood, that the note of whose it is made room for newer ones."""
 
 
 class ClaimSource(Protocol):
@@ -37,7 +37,7 @@ class PacketEvents:
     def __init__(self, attributor: ClaimSource, find_interface: Callable[[int], str]) -> None:
         self._attributor = attributor
         self._find_interface = find_interface
-        self.lost_askers = 0  # DNS questions: of one it was noted who asked, but that is gone
+        self.lost_askers = 0  # DNS questions for which the note of who asked is lost
 
     def connection_event(self, queued: QueuedPacket) -> PacketQueued:
         """A packet of the connections queue; raises Malformed, ScanNotDue, NoteLost."""
@@ -64,7 +64,7 @@ class PacketEvents:
         """A packet of the names queue; raises Malformed, ScanNotDue, NoteLost."""
         packet = parse_packet(queued.payload)
         message = _message_of(packet, queued)
-        # What else is read on its way out goes to no resolver (core/watch.py).
+        # Other outbound packets that are read here are data of watched connections, to no resolver (core/watch.py).
         if queued.hook == POST_ROUTING or (queued.hook == LOCAL_OUT and packet.destination_port == DNS_PORT):
             flow = flow_of(packet, Direction.OUTBOUND)
             claim = self._attributor.attribute(flow, queued.out_interface, queued.sender_uid)
@@ -94,13 +94,13 @@ def _message_of(packet: Packet, queued: QueuedPacket) -> Payload:
 
 
 def _read_part(packet: Packet, payload: bytes, part: bytes) -> bytes:
-    """Of IPv6 LOCAL_IN sees the fragments, and only the first has the ports that names come from. Nothing is read of
-    what would be too long as a whole."""
+    """The first fragment of a message over IPv6, marked as truncated: LOCAL_IN sees fragments, and the others have no
+    ports. Empty if the whole would be too long for a message."""
     return mark_truncated(part) if whole_size(packet, payload) <= MAX_MESSAGE_BYTES else b""
 
 
 def _read_datagram(packet: Packet, payload: bytes) -> tuple[str | None, bool]:
-    """What a DNS question that is held asks for; and whether the datagram says no name of where it goes."""
+    """The name that a held DNS question asks for; and whether the datagram cannot name its remote, as QUIC does."""
     if packet.protocol != UDP or packet.is_fragment:
         return None, False
     datagram = payload_of(packet, payload)

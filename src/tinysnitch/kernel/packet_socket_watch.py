@@ -1,7 +1,8 @@
-"""Tells of each process with a packet socket once, however it is found.
+"""Reports each process with a packet socket once, however it is found.
 
-The kernel's side tells when one is opened or, on kernels where functions cannot be traced, when something was sent
-through it. In the table of those that are open also old and silent ones stand. Not pinned: it ends with the daemon.
+A BPF program reports when one is opened or, on kernels that cannot trace functions, when something is sent through it.
+The kernel's table of open packet sockets has old and silent ones, too. The program is not pinned: it ends with the
+daemon.
 """
 
 from collections.abc import Iterable
@@ -17,7 +18,7 @@ from tinysnitch.kernel.bpf_structs import Owner, decode_owner
 from tinysnitch.kernel.libbpf import ObjectFile, Ring
 from tinysnitch.kernel.packet_sockets import PacketSocketHolder, read_inodes
 
-_CAPACITY = 4096  # processes told of
+_CAPACITY = 4096  # processes reported
 
 
 class PacketSocketWatch:
@@ -25,21 +26,21 @@ class PacketSocketWatch:
 
     def __init__(self, programs: BpfPrograms | None) -> None:
         self._programs = programs
-        self._known: set[int] = set()  # inodes; as large as the table: the kernel bounds descriptors
+        self._known: set[int] = set()  # inodes in the table, which the number of descriptors bounds
         self._told: BoundedTable[PacketSocketHolder, bool] = BoundedTable(_CAPACITY)
         self._undo = ExitStack()
-        self.program: str | None = None  # that tells
+        self.program: str | None = None  # the BPF program that reports
         self._ring = self._load(programs.maps_dir) if programs else None
 
     def close(self) -> None:
         self._undo.close()
 
     def fileno(self) -> int | None:
-        """Readable when the kernel's side tells of somebody; None: it tells of nobody."""
+        """Readable when the BPF program has reported somebody. None: there is no program."""
         return self._ring.fd if self._ring else None
 
     def read_events(self) -> list[PacketSocketHolder]:
-        """Those new ones that the kernel's side told of."""
+        """The holders that the BPF program has reported, without those that were reported before."""
         owners = map(decode_owner, self._ring.consume() if self._ring else ())
         return [holder for holder in map(self._describe, owners) if self._is_new(holder)]
 
@@ -50,12 +51,12 @@ class PacketSocketWatch:
         return there - self._known
 
     def take_found(self, inodes: set[int], holders: Iterable[PacketSocketHolder]) -> list[PacketSocketHolder]:
-        """Those new ones among the holders of these sockets."""
+        """Note that the holders of these sockets were looked for; returns those that were not reported before."""
         self._known |= inodes
         return [holder for holder in holders if self._is_new(holder)]
 
     def _load(self, maps_dir: Path) -> Ring | None:
-        """The first program that this kernel can run; of one that it cannot, nothing stays."""
+        """Load the first program that this kernel can run; nothing stays of one that it cannot."""
         for file, program in PACKET_PROGRAMS.items():
             with suppress(SnitchError), ExitStack() as undo:
                 loaded = ObjectFile(object_path(file), maps_dir)

@@ -1,4 +1,4 @@
-"""Who holds a packet socket (packet(7)): it sends and receives past netfilter, so no rule here can hold it back."""
+"""Finds processes with a packet socket (packet(7)), which sends and receives past netfilter: no rule can stop it."""
 
 from collections.abc import Collection, Iterator
 
@@ -25,7 +25,7 @@ def find_holders(inodes: Collection[int]) -> list[PacketSocketHolder]:
 
 
 def read_inodes() -> set[int]:
-    """Of all packet sockets of this network namespace."""
+    """The inodes of all packet sockets of this network namespace."""
     try:
         with open(_TABLE) as file:
             return set(parse_inodes(file.read()))

@@ -20,7 +20,7 @@ _SIGHT = {"CAP_SYS_PTRACE": (19,), "CAP_DAC_READ_SEARCH": (2, 1)}
 
 
 def find_missing() -> tuple[str, ...]:
-    """One clause for each thing; empty: loading should work."""
+    """A clause for each thing that is missing; empty: loading should work."""
     return tuple(
         clause
         for clause in (
@@ -36,14 +36,14 @@ def find_missing() -> tuple[str, ...]:
 
 
 def find_hidden(*, is_bpf: bool) -> tuple[str, ...]:
-    """Likewise, for each thing that keeps /proc from showing us the processes whose connections we judge."""
-    # Without BPF nothing has the kernel's numbers: the processes that are seen are known by those that /proc gives.
+    """A clause for each thing that keeps /proc from showing us the processes whose connections we judge."""
+    # The pids of our PID namespace do only without BPF: then /proc is the only source of pids.
     namespace = describe_pid_namespace(_PID_NAMESPACE.stat().st_ino) if is_bpf else ""
     return tuple(filter(None, (namespace, describe_sight(_STATUS.read_text()))))
 
 
 def is_permitted() -> bool:
-    """Whether we have every capability that it takes."""
+    """Whether we have every capability that BPF needs."""
     return not describe_capabilities(_STATUS.read_text())
 
 

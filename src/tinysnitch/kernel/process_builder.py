@@ -1,4 +1,4 @@
-"""From what was captured at exec to a Process: which program, whose cgroup, which parents, what to warn of."""
+"""Builds a Process from the image captured at exec: program, cgroup, parents, and what prompts warn of."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,24 +23,24 @@ from tinysnitch.kernel.procfs_image import bare_image_of
 from tinysnitch.kernel.started_as import find_started_as
 
 MAX_PARENTS = 64
-MAX_PARENTS_LENGTH = 8192  # characters in all: names of scripts may be long, and a question must fit into a frame
-UNTOLD = "its file could not be looked up: what it lies in does not answer"
-AGAIN_S = 60.0  # how soon that is tried again
+MAX_PARENTS_LENGTH = 8192  # characters in all: paths of scripts may be long, and a prompt must fit into a frame
+UNTOLD = "its file could not be looked up: the file system does not answer"
+AGAIN_S = 60.0  # until that is tried again
 _SUSPECT = ("/tmp/", "/var/tmp/", "/dev/shm/")
-_UNMOUNTED = "/"  # as a path no program has otherwise
+_UNMOUNTED = "/"  # the path of a file whose mount is gone; no other program has it
 _KEPT = 4096  # images whose names are remembered
 _ARGS_LOST = structs.IMAGE_ARGS_CUT | structs.IMAGE_ARGS_UNREADABLE
 
 
 class ImageTable(Protocol):
-    """The captured images; BpfPrograms is one."""
+    """Where captured images are found: BpfPrograms, or a fake in tests."""
 
     def find_image(self, exec_id: int) -> Image | None: ...
     def find_process(self, pid: int) -> ProcessEntry | None: ...
 
 
 class NoImages:
-    """Where nothing is captured."""
+    """Without BPF nothing is captured."""
 
     def find_image(self, exec_id: int) -> Image | None:
         return None
@@ -53,7 +53,7 @@ class _Look(msgspec.Struct, frozen=True, kw_only=True):
     """What is on the disk at the paths of an image and of its ancestors."""
 
     programs: tuple[NamedProgram, ...]  # of the image, and of the ancestors in their order
-    is_known: bool = True  # False: it could not be looked up in time
+    is_known: bool = True  # False: the file system did not answer in time
     is_changed: bool = False
     is_host_file: bool = False
     started_as: str | None = None
@@ -61,11 +61,11 @@ class _Look(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Sum(msgspec.Struct, frozen=True):
-    """Of an executable's content, as far as a rule asks for it."""
+    """The sha256 of an executable, if a rule asks for it."""
 
     sha256: str | None = None
-    is_known: bool = True  # False: a rule asks for it, and it could not be read
-    is_silent: bool = False  # what it lies in does not answer, or it is not to be read now
+    is_known: bool = True  # False: a rule asks for it, but it could not be read
+    is_silent: bool = False  # its file system does not answer, or it may not be read now: try again later
 
 
 class ProcessBuilder:
@@ -84,7 +84,7 @@ class ProcessBuilder:
         self._extra = tuple(extra_interpreters)
         self._needs_sha256 = needs_sha256
         self._digests = Digests()
-        self._reader = BoundedReader()  # of sums: whoever waits for one is to be looked up meanwhile
+        self._reader = BoundedReader()  # for sums alone, which take long: files are looked up meanwhile
         self._sum_time = LookBudget(longest_s=LONGEST_SUM_S)
         self._cgroups = CgroupPaths()
         self._programs: BoundedTable[int, NamedProgram] = BoundedTable(_KEPT)
@@ -94,7 +94,7 @@ class ProcessBuilder:
         self._cgroups.close()
 
     def build(self, image: Image, *, pid: int, started_ns: int, uid: int) -> Process:
-        """The process `pid`, which runs the image; all but pid, start and uid is told by the image."""
+        """The process `pid`, which runs the image. All but pid, start and uid comes from the image."""
         cgroup = self._cgroups.find(image.cgroup_id) or ""
         image, *ancestors = _with_paths((_mark_container(image, cgroup), *self._ancestors(image)))
         look = self._look_beside((image, *ancestors), pid, uid)
@@ -114,7 +114,7 @@ class ProcessBuilder:
             are_args_complete=not image.flags & _ARGS_LOST,
             run_by=program.run_by,
             started_as=look.started_as,
-            parents=tuple(_those_with_room(parent.path for parent in parents)),
+            parents=tuple(_limit_parents(parent.path for parent in parents)),
             owners=owners_of_cgroup(cgroup, look.snap),
             is_host_file=look.is_host_file,
             is_file_told=look.is_known and not found.is_silent,
@@ -127,7 +127,7 @@ class ProcessBuilder:
         )
 
     def _look_beside(self, images: Sequence[Image], pid: int, uid: int) -> _Look:
-        """By a thread, since others can keep us waiting in their folders; what that finds is remembered here."""
+        """Look in a thread, since any user can block look-ups in their folders; the programs found are remembered."""
         known = tuple(self._programs.find(image.exec_id) if image.exec_id else None for image in images)
         exec_id = images[0].exec_id
         is_due = self._clock() >= (self._due_s.find(exec_id) or 0.0)
@@ -146,7 +146,7 @@ class ProcessBuilder:
         return look
 
     def _look(self, images: Sequence[Image], known: Sequence[NamedProgram | None], pid: int) -> _Look:
-        """`known`: how each of them is called, where that was found out before."""
+        """`known`: the program of each image, if it was found before."""
         image, device = images[0], file_identity.decode_device(images[0].device)
         programs = tuple(program or self._name(each) for each, program in zip(images, known, strict=True))
         is_changed = _is_changed(image, programs[0])
@@ -160,9 +160,10 @@ class ProcessBuilder:
         )
 
     def _sum(self, image: Image, pid: int, uid: int) -> _Sum:
-        """A large file takes its time, also from a slow disk; what does not come on at all is not waited for.
+        """A large file may take its time, also on a slow disk; a read that does not come on is given up.
 
-        But anyone may have any number of large ones, and change them: only those of root are read at any time."""
+        But any user may have any number of large files, and change them: only root's are read at any time, others only
+        within the time that look_budget.py allows."""
         with self._sum_time.look(pid) as may_be_long:
             work = partial(self._read_sum, image, may_be_long)
             found = self._reader.read_of(uid, work, lambda: self._digests.read_bytes)
@@ -200,12 +201,12 @@ class ProcessBuilder:
             image = parent
 
     def _find_parent(self, image: Image) -> Image | None:
-        """As captured; where that is gone or was never seen, as /proc has it now."""
+        """The captured image of the parent; if that is forgotten or was never captured, one by /proc as it is now."""
         captured = self._table.find_image(image.parent_exec_id) if image.parent_exec_id else None
         if captured or not image.parent_pid:
             return captured
         entry = self._table.find_process(image.parent_pid)
-        # A parent is never younger: else its pid is another's now.
+        # A parent is never younger than its child: if it seems so, its pid is another process's now.
         is_older = entry is not None and procfs.is_no_younger(entry.started_ns, image.started_ns)
         captured = self._table.find_image(entry.exec_id) if entry and is_older else None
         if captured:
@@ -215,8 +216,9 @@ class ProcessBuilder:
 
 
 def _with_paths(images: Sequence[Image]) -> Iterator[Image]:
-    """An image and its ancestors. A file that was mounted by itself and unmounted again has the path `/`: rootless
-    buildah and skopeo start themselves anew from such a one. It is called like the ancestor that runs the same file."""
+    """An image and its ancestors, each with a path. A file that was mounted by itself and unmounted again has the path
+    `/`: rootless buildah and skopeo execute themselves from such a file. It gets the path of the nearest ancestor that
+    runs the same file."""
     for position, image in enumerate(images):
         same = (each for each in images[position + 1 :] if _is_same_file(each, image) and each.executable != _UNMOUNTED)
         original = next(same, None) if image.executable == _UNMOUNTED else None
@@ -224,7 +226,8 @@ def _with_paths(images: Sequence[Image]) -> Iterator[Image]:
 
 
 def _mark_container(image: Image, cgroup: str) -> Image:
-    """Its engine mounts as root, in our user namespace, what whoever made its files likes to have at a path."""
+    """In a container any file may be at a path, mounted by an engine that is root in our user namespace: so what runs
+    there is marked as if it ran in a user namespace of its own."""
     is_container = any(owner.startswith(CONTAINER) for owner in owners_of_cgroup(cgroup))
     return msgspec.structs.replace(image, flags=image.flags | structs.IMAGE_USER_NAMESPACE) if is_container else image
 
@@ -234,7 +237,8 @@ def _is_same_file(image: Image, other: Image) -> bool:
 
 
 def _is_host_file(image: Image, program: NamedProgram, pid: int) -> bool:
-    """The executable by its identity; a script, of which only the path is known, by what the process sees there."""
+    """Whether the program is the host's file: an executable by device and inode; a script, of which only the path is
+    known, by what the process sees at the path."""
     device = file_identity.decode_device(image.device)
     is_ours = not image.flags & (structs.IMAGE_USER_NAMESPACE | structs.IMAGE_DELETED)
     if not file_identity.is_host_file(image.executable, device, image.inode, is_seen_by_all=is_ours):
@@ -242,8 +246,8 @@ def _is_host_file(image: Image, program: NamedProgram, pid: int) -> bool:
     return program.run_by is None or (is_ours and file_identity.is_seen_alike(pid, program.path))
 
 
-def _those_with_room(paths: Iterable[str]) -> Iterator[str]:
-    """The first ones."""
+def _limit_parents(paths: Iterable[str]) -> Iterator[str]:
+    """The first paths, MAX_PARENTS_LENGTH characters at most."""
     room = MAX_PARENTS_LENGTH
     for path in paths:
         room -= len(path)
@@ -253,19 +257,20 @@ def _those_with_room(paths: Iterable[str]) -> Iterator[str]:
 
 
 def _is_roots(image: Image, path: str) -> bool:
-    """Of what is not the host's file nothing is known: in a mount namespace of theirs anyone has a root-only folder."""
+    """Whether root alone can change the file. False if it is not the host's: in a mount namespace of their own any user
+    may have a folder that is root's alone."""
     device = file_identity.decode_device(image.device)
     return file_identity.is_host_file(path, device, image.inode) and file_identity.is_roots_alone(path)
 
 
 def _is_changed(image: Image, program: NamedProgram) -> bool:
-    """Of a script only the path is known, so its file must be older than the process that was started with it."""
+    """Whether a script is newer than the exec. Only the path of a script is known, so it must be older to count."""
     return program.run_by is not None and file_identity.is_changed_since(program.path, image.executed_ns)
 
 
 def _may_be_rewritten(image: Image) -> bool:
-    """While it runs its file cannot be written (ETXTBSY), but it may have ended by now. A change's time may lie a tick
-    before it: inode(7)."""
+    """Whether the executable may have been written since the exec. A running file cannot (ETXTBSY), but the process may
+    have ended by now. st_ctime may lag by a tick: inode(7)."""
     return file_identity.is_changed_since(image.executable, image.executed_ns - procfs.TICK_NS)
 
 
@@ -277,7 +282,7 @@ def _warn_of_environment(loaders: tuple[str, ...] | None) -> Iterator[str]:
 
 
 def _find_warnings(image: Image, look: _Look) -> Iterator[str]:
-    """What people should know before they answer."""
+    """What the prompt warns of."""
     is_deleted = bool(image.flags & structs.IMAGE_DELETED)
     if is_deleted:
         yield "runs from memory, not from a file" if image.executable.startswith(MEMORY_FILE) else "deleted file"

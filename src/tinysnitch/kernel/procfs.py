@@ -1,5 +1,5 @@
-"""Processes as /proc shows them (proc(5)). They end at any moment: of one that is gone all say None or nothing. All
-raise OSError where descriptors or memory are too few to tell."""
+"""Processes as /proc shows them (proc(5)). They may end at any moment: for one that is gone, functions return None or
+nothing. All raise OSError when there are too few descriptors or too little memory to tell."""
 
 import os
 import sys
@@ -13,14 +13,14 @@ from tinysnitch.core.raw_text import text_of
 from tinysnitch.kernel.bounded_reader import BoundedReader
 
 TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
-INIT = 1  # keeps sockets for the services that it starts
+INIT = 1  # pid; keeps sockets for the services that it starts
 _MAX_BYTES = 128 * 1024  # of the arguments or the environment of one process, which may take megabytes
-_MAX_WORDS = 4096  # of the arguments: of what has more of them the kernel's side keeps only the first ones, too
+_MAX_WORDS = 4096  # of the arguments; BPF cuts long ones, too
 _DELETED = " (deleted)"
 _SOCKET = "socket:["
 _MAX_THREADS = 256  # that are looked at
-_PF_EXITING = 0x4  # include/linux/sched.h; of what has ended too
-# What /proc/PID/stat says behind the name, by place: proc_pid_stat(5) counts from the third field on there.
+_PF_EXITING = 0x4  # include/linux/sched.h; a thread that has ended keeps it
+# Indexes of the fields of /proc/PID/stat behind the name: the first is the third field of proc_pid_stat(5).
 _PARENT, _FLAGS, _THREADS, _START_TIME, _START_STACK = 1, 6, 17, 19, 25
 
 
@@ -30,7 +30,7 @@ class ProcessStat(msgspec.Struct, frozen=True):
 
 
 class LiveProcess(msgspec.Struct, frozen=True, kw_only=True):
-    """What /proc says now. The process itself can change argv, directory and (with rights) the executable."""
+    """What /proc says now. A process can change its argv, its directory and (with some rights) its executable."""
 
     pid: int
     parent_pid: int
@@ -47,7 +47,7 @@ class LiveProcess(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def list_processes() -> list[int]:
-    """The pids there are, lowest first."""
+    """All pids, the lowest first."""
     return sorted(int(name) for name in os.listdir("/proc") if name.isdecimal())
 
 
@@ -58,13 +58,13 @@ def read_stat(pid: int) -> ProcessStat | None:
 
 
 def has_ended(pid: int) -> bool:
-    """Whether it is gone, or its last thread is about to be: nothing of its program runs any more."""
+    """Whether nothing of its program runs any more: it is gone, or its last thread is ending."""
     fields = _read_stat_fields(pid)
     return not fields or (int(fields[_FLAGS]) & _PF_EXITING != 0 and int(fields[_THREADS]) <= 1)
 
 
 def is_ending(pid: int) -> bool:
-    """Whether its first thread has ended, or is about to, and it is there still."""
+    """Whether it is still there, but its first thread has ended or is ending."""
     fields = _read_stat_fields(pid)
     return bool(fields) and int(fields[_FLAGS]) & _PF_EXITING != 0
 
@@ -75,12 +75,12 @@ def _read_stat_fields(pid: int) -> list[bytes]:
 
 
 def to_tick(exact_ns: int) -> int:
-    """A start time as the kernel has it, as /proc prints it."""
+    """The start time that /proc prints, for the exact one that the kernel has."""
     return exact_ns // TICK_NS * TICK_NS
 
 
 def is_same_start(exact_ns: int, ticked_ns: int) -> bool:
-    """Whether a start time as the kernel has it is the one that /proc prints."""
+    """Whether the exact start time that the kernel has is the one that /proc prints."""
     return exact_ns // TICK_NS == ticked_ns // TICK_NS
 
 
@@ -123,9 +123,9 @@ def _read_fields(pid: int, stat: ProcessStat) -> LiveProcess:
 
 
 def _read_file(pid: int) -> tuple[int, int, bool]:
-    """Device and inode of the executable, and whether it has no name any more. Where not even root may look (FUSE of a
-    user's own, as an AppImage mounts), or its file system does not answer (one of their own mounts below an overlay of
-    theirs), the device is 0, and the rest what proc_pid_fdinfo(5) and the link say."""
+    """Device and inode of the executable, and whether it was deleted. Where even root may not look (a user's own FUSE,
+    as an AppImage mounts it), or the file system does not answer (a user's own mount below an overlay of theirs), the
+    device is 0, and the rest is what proc_pid_fdinfo(5) and the link say."""
     try:
         file = bounded.read(pid, lambda: os.stat(f"/proc/{pid}/exe"))
     except PermissionError:
@@ -145,9 +145,9 @@ def _read_inode(path: str) -> int:
 
 
 def read_argv(pid: int) -> tuple[tuple[str, ...], bool]:
-    """The arguments as they are in memory now, and whether these are all; none where a title stands in their place."""
+    """The arguments as they are in memory now, and whether these are all. Empty if a title was written over them."""
     raw = _read_memory(pid, "cmdline")
-    if not raw:  # not to be had; or in the middle of an exec: the file is new, argv not there yet (create_elf_tables())
+    if not raw:  # not to be had; or in the middle of an exec, when argv is not there yet (create_elf_tables())
         return (), False
     text, is_complete = raw.removesuffix(b"\0"), len(raw) < _MAX_BYTES
     if is_complete and _read_argc(pid) not in (None, text.count(b"\0") + 1):
@@ -157,22 +157,22 @@ def read_argv(pid: int) -> tuple[tuple[str, ...], bool]:
 
 
 def _read_argc(pid: int) -> int | None:
-    """How many arguments it was started with; None when that cannot be had. A program with a title writes it over
-    their text; their number lies elsewhere (create_elf_tables()), at `startstack` of proc_pid_stat(5)."""
+    """How many arguments it was started with; None when that cannot be had. A program that shows a title writes it over
+    the text of the arguments. Their number is elsewhere (create_elf_tables()): at `startstack` of proc_pid_stat(5)."""
     start = read_stack(pid)
     raw = bounded.read(pid, lambda: _read_at(pid, start)) if start else None
     return int.from_bytes(raw, sys.byteorder) or None if raw else None
 
 
 def read_stack(pid: int) -> int:
-    """Where the stack begins that the process was given at its exec; 0 when that cannot be had."""
+    """The address at which its stack began at the exec; 0 when that cannot be had."""
     fields = _read_stat_fields(pid)
     return int(fields[_START_STACK]) if fields else 0
 
 
 def read_environment(pid: int) -> bytes | None:
-    """`NAME=value`, each with a NUL behind it, as they stand where the process was given them at exec; None when they
-    cannot be had. Not cut up: anyone can have a hundred thousand of them."""
+    """The block that holds the environment since the exec: `NAME=value`, each with a NUL behind it. None when it cannot
+    be had. Not split: there may be a hundred thousand of them."""
     return _read_memory(pid, "environ")
 
 
@@ -185,7 +185,7 @@ def read_cgroup(pid: int) -> str:
 
 
 def read_link(pid: int, name: str) -> str:
-    """The target of a link in /proc/PID, "" when it can't be read."""
+    """The target of a link in /proc/PID; "" when it can't be read."""
     try:
         return text_of(os.readlink(f"/proc/{pid}/{name}".encode()))
     except OSError as error:
@@ -201,7 +201,7 @@ def list_sockets(pid: int, limit: int | None = None) -> Iterator[tuple[int, int]
 
 
 def find_socket(pid: int, inode: int, limit: int | None = None) -> str | None:
-    """Where below /proc/PID a socket is held, by any of its threads; no more than `limit` descriptors are looked at."""
+    """Where below /proc/PID a socket is held, by any thread. No more than `limit` descriptors are looked at."""
     wanted = f"{_SOCKET}{inode}]"
     return next((place for place, target in islice(_list_links(pid), limit) if target == wanted), None)
 
@@ -212,7 +212,7 @@ def is_socket(pid: int, place: str, inode: int) -> bool:
 
 
 def _list_links(pid: int) -> Iterator[tuple[str, str]]:
-    """A thread may have descriptors of its own (unshare(2), CLONE_FILES), and the first one none, when it has ended."""
+    """Of all threads: each may have its own descriptors (unshare(2), CLONE_FILES), a first one that ended has none."""
     yield from _read_links(pid, "fd")
     for thread in islice(_list(pid, "task"), _MAX_THREADS):
         if thread != str(pid):
@@ -241,7 +241,7 @@ def read_uid(pid: int) -> int | None:
 
 
 def _read_lines(pid: int, name: str) -> list[bytes]:
-    """By newlines alone, the only thing that cannot stand in what a process or a cgroup is called."""
+    """Split at newlines alone: names of processes and cgroups may contain anything else."""
     return _read(pid, name).split(b"\n")
 
 
@@ -255,12 +255,12 @@ def _read(pid: int, name: str, limit: int = 65536) -> bytes:
 
 
 def _read_memory(pid: int, name: str) -> bytes | None:
-    """Of what lies in the process's own memory; None when it lets nobody read there."""
+    """A file whose content is in the process's own memory; None when the process lets nobody read that."""
     return bounded.read(pid, lambda: _read(pid, name, _MAX_BYTES))
 
 
 def _read_at(pid: int, address: int) -> bytes:
-    """An int of the process's memory; empty when it cannot be had."""
+    """Four bytes of the process's memory; empty when they cannot be had."""
     try:
         with open(f"/proc/{pid}/mem", "rb", buffering=0) as file:
             return os.pread(file.fileno(), 4, address)
@@ -268,4 +268,4 @@ def _read_at(pid: int, address: int) -> bytes:
         return unless_short(error, b"")
 
 
-bounded = BoundedReader(read_uid)  # reads what others may keep us waiting for
+bounded = BoundedReader(read_uid)  # for what other users can block

@@ -1,9 +1,9 @@
-"""Whose flow, without BPF: sock_diag tells the socket, /proc who holds it. Weaker, but right or UNKNOWN, never wrong.
+"""Attributes flows without BPF: by the socket that sock_diag finds, and the process that holds it by /proc. It fails
+more often than BPF, but then says UNKNOWN, not a wrong program.
 
-(1) The socket must be the very one: TCP by its whole address; anything else outbound by the packet, which is charged to
-its sender while it is held (sk_wmem_alloc), which is open and of this user: others of the port may have packets held as
-well. (2) All who hold it must run the same. (3) After all was read, socket, holders and their start must be what they
-were before.
+(1) The socket must be the very one. TCP: by the whole address. Other outbound packets: a held packet is charged to its
+socket (sk_wmem_alloc), so this must be the only one of the port with something unsent, open, and of the sender's user.
+(2) All processes that hold it must run the same. (3) After all was read, socket and holder must still be the same.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from tinysnitch.kernel.socket_holders import SocketHolders
 from tinysnitch.kernel.sockets import DiagSocket, SocketDiag, read_raw_sockets
 
 _CAPACITY = 8192
-_OTHER_PORTS = (33, 132, 136)  # DCCP, SCTP, UDP-Lite are taken by programs (has_other_ports() in bpf/remembered.bpf.h)
+_OTHER_PORTS = (33, 132, 136)  # DCCP, SCTP, UDP-Lite: programs have these (has_other_ports(), bpf/remembered.bpf.h)
 _PSEUDO_ID = 1 << 62  # exec ids of the degraded mode have this bit: above all that BPF gives
 
 
@@ -40,7 +40,7 @@ class ProcfsAttributor:
     def attribute(self, flow: Flow, interface: int, sender_uid: int | None) -> Claim:
         """Raises ScanNotDue, TooManyWait. `sender_uid`: see kernel/nfqueue.py."""
         is_inbound = flow.direction is Direction.INBOUND
-        if is_inbound and flow.protocol not in (TCP, UDP):  # the kernel answers echo itself, whoever else may listen
+        if is_inbound and flow.protocol not in (TCP, UDP):  # the kernel answers an echo itself, even if programs listen
             return Claim(UNKNOWN if flow.protocol in _OTHER_PORTS else KERNEL, 0)
         found = self._find_socket(flow, interface, sender_uid)
         if found is None:
@@ -53,11 +53,11 @@ class ProcfsAttributor:
         if not is_same or read_process(live.pid) != live:
             return Claim(UNKNOWN, found.cookie)
         if process.is_file_told:
-            self._known.put(process.exec_id, process)  # only now: what was read of one that is gone may be another's
+            self._known.put(process.exec_id, process)  # only now: had it ended, another process may have its pid
         return Claim(Attribution(AttributionSource.PROCFS, process), found.cookie)
 
     def _find_process(self, live: LiveProcess) -> Process:
-        """As it is known for what it runs, or built anew."""
+        """The known Process, if it still runs the same, or one built anew."""
         exec_id = _number(live)
         process = self._known.find(exec_id)
         if process is None:
@@ -83,7 +83,7 @@ class ProcfsAttributor:
         return [each for each in read_raw_sockets() if each.protocol == flow.protocol and each.local_port in ports]
 
     def _find_holder(self, found: DiagSocket) -> LiveProcess | None:
-        """The one that holds the socket; of several that run the same, the newest. Init only keeps it for others."""
+        """The process that holds the socket; of several that run the same, the newest. Init holds it for others."""
         pids = self._holders.find_holders(found.inode, found.uid) if found.inode else []
         processes = [read_process(pid) for pid in pids if pid != INIT or len(pids) == 1]
         known = [process for process in processes if process is not None]
@@ -100,6 +100,6 @@ def _is_same_socket(now: DiagSocket | None, before: DiagSocket) -> bool:
 
 
 def _number(live: LiveProcess) -> int:
-    """An exec id that stays the same while the process is and runs this, and is nobody else's."""
+    """An exec id that stays the same while the process runs the same, and that no other process has."""
     digest = hashlib.blake2b(bytes_of(repr(live)), digest_size=8).digest()
     return _PSEUDO_ID | int.from_bytes(digest, "big") >> 2

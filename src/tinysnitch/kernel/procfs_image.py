@@ -1,4 +1,4 @@
-"""An image read from /proc afterwards, where nothing was captured: marked as seeded. Its exec id is 0."""
+"""Makes an image by /proc for a process whose exec was not captured. It is marked as seeded; its exec id is 0."""
 
 import msgspec
 
@@ -10,7 +10,7 @@ from tinysnitch.kernel.procfs import LiveProcess
 
 
 def image_of(process: LiveProcess) -> Image:
-    """With its file and its cgroup."""
+    """The image, with its file system and its cgroup."""
     device = file_identity.read_executable_device(process.pid) or process.device
     image = bare_image_of(process)
     is_ours = file_identity.is_in_our_user_namespace(process.pid)
@@ -23,7 +23,7 @@ def image_of(process: LiveProcess) -> Image:
 
 
 def bare_image_of(process: LiveProcess) -> Image:
-    """Neither file system nor cgroup is looked up: of a parent only the name is shown."""
+    """The image without a look at file system and cgroup: of a parent only the path is needed."""
     flags = structs.IMAGE_SEEDED
     flags |= structs.IMAGE_DELETED if process.is_deleted else 0
     if not process.is_argv_complete:

@@ -1,4 +1,4 @@
-"""The resolvers that this machine is set up with: resolv.conf(5), and whom systemd-resolved or NetworkManager's dnsmasq
+"""The resolvers of this machine: those in resolv.conf(5), and those that systemd-resolved or NetworkManager's dnsmasq
 asks for programs."""
 
 from pathlib import Path
@@ -10,18 +10,18 @@ RESOLV_CONF = Path("/etc/resolv.conf")
 # What systemd-resolved(8) writes for programs that want its upstream servers instead of its stub.
 RESOLVED_UPSTREAMS = Path("/run/systemd/resolve/resolv.conf")
 RESOLVED_STUB = Path("/run/systemd/resolve/stub-resolv.conf")  # names the stub, also where resolv.conf does not
-# NetworkManager.conf(5), `dns=dnsmasq`: resolv.conf names that stub, this file whom it asks. It is written in other
-# modes too, where it may say nothing of whom programs ask: only while the stub runs does it count.
+# NetworkManager.conf(5), `dns=dnsmasq`: resolv.conf names that stub, this file the resolvers that the stub asks. It is
+# written in other modes too, where programs may ask other resolvers: so it counts only while the stub runs.
 NM_UPSTREAMS = Path("/run/NetworkManager/no-stub-resolv.conf")
 NM_STUB = Path("/run/NetworkManager/dnsmasq.pid")
 
-# Whoever sends to no address sends to this machine (ip_route_output_key_hash_rcu(), ip6_datagram_connect()).
+# A packet to no address goes to this machine (ip_route_output_key_hash_rcu(), ip6_datagram_connect()).
 _MEANT = {parse_address(written): parse_address(meant) for written, meant in (("0.0.0.0", "127.0.0.1"), ("::", "::1"))}
 _DEFAULT = frozenset({parse_address("127.0.0.1")})  # resolv.conf(5): where no server is named, the machine itself
 
 
 def read_resolvers() -> frozenset[bytes]:
-    """Packed addresses; a file that is not there or a line that is none counts for nothing."""
+    """Packed addresses. Files that can't be read and lines without an address are left out."""
     stubs = [RESOLVED_UPSTREAMS, RESOLVED_STUB, *([NM_UPSTREAMS] if NM_STUB.exists() else [])]
     return (parse_resolvers(_read(RESOLV_CONF)) or _DEFAULT).union(*(parse_resolvers(_read(more)) for more in stubs))
 

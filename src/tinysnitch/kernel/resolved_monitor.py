@@ -1,6 +1,6 @@
-"""What systemd-resolved answers, to whomever: also from its cache, and what it learned by encrypted DNS.
+"""Reads what systemd-resolved answers to any program, also from its cache and from encrypted DNS.
 
-It tells root so over a socket (varlink), as `resolvectl monitor` shows, a moment after the program has its answer.
+It tells root over a socket (varlink), as `resolvectl monitor` shows, a moment after the program has its answer.
 """
 
 import re
@@ -24,7 +24,7 @@ _END = b"\0"
 _HEADER = struct.Struct("!6H")
 _QUESTION = struct.Struct("!HH")
 _IS_ANSWER = 0x8180
-# Others are spelled with backslashes; no host has them, and none is allowed by its name.
+# Names with other characters are written with backslashes. No host has such a name, so none is learned.
 _NAME = re.compile(r"([A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?", re.ASCII)
 
 
@@ -76,7 +76,7 @@ class ResolvedMonitor:
         self._socket.close()
 
     def read(self) -> list[bytes]:
-        """What was answered since, each as a DNS message. Raises Malformed, and EOFError where no more will come."""
+        """The answers since the last call, as DNS messages. Raises Malformed, and EOFError at the end."""
         try:
             received = self._socket.recv(_READ_BYTES)
         except BlockingIOError:
@@ -92,7 +92,7 @@ class ResolvedMonitor:
 
 
 def parse_reply(reply: bytes) -> list[bytes]:
-    """The answers to what was asked for, of addresses alone. Raises Malformed."""
+    """A DNS message for each question for addresses that was answered. Raises Malformed."""
     try:
         read = msgspec.json.decode(reply, type=_Reply)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -1,6 +1,6 @@
-"""Rules as iptables-save prints them: what is there of ours, and what iptables-restore has to read to change that.
+"""Reads the output of iptables-save: what is there of ours. Writes the input of iptables-restore that changes that.
 
-A rule that it cannot print stands there by its handle (netfilter.py).
+A rule that iptables-save cannot print is in the output by its handle, which netfilter.py adds.
 """
 
 import re
@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 from tinysnitch.kernel.netfilter_rules import Jump, RuleSet
 
-# As they are taken away: whatever looks for what escaped would find that others took its mark, once nobody sets it.
+# In the order of removal. The rules that look for denied packets without our mark go before those that set the mark:
+# otherwise they would find, and count, packets as robbed of it by others.
 TABLES = ("security", "mangle", "filter")
 
 
@@ -47,14 +48,14 @@ def render_addition(rules: RuleSet, saved: str, label: str) -> str:
         for chain in dict.fromkeys(jump.chain for jump in rules.jumps if jump.table == table):
             neighbours = [rule for rule in present if rule.chain == chain and rule not in stale]
             lines += _place([jump for jump in rules.jumps if (jump.table, jump.chain) == (table, chain)], neighbours)
-        if not any(map(_has_handle, stale)):  # else jumps lead to them until all is loaded: they go with the last of us
+        if not any(map(_has_handle, stale)):  # jumps with a handle are deleted later, and the chains at our end
             lines += _render_deletion([chain for chain in known if chain not in chains])
         lines.append("COMMIT")
     return "\n".join(lines) + "\n"
 
 
 def _place(jumps: list[Jump], neighbours: list[Jump]) -> list[str]:
-    """Have our jumps of one chain once, in their order, before all other rules of the chain."""
+    """The lines that put our jumps of one chain first in it, each once and in their order."""
     ours = [rule for rule in neighbours if rule in jumps]
     if ours == jumps == neighbours[: len(jumps)]:
         return []
@@ -90,7 +91,7 @@ def tables_in(saved: str) -> list[str]:
 
 
 def is_table_empty(saved: str, table: str, label: str) -> bool:
-    """Whether it is there, and but for what is the label's has only built-in chains, that accept, and no rule."""
+    """Whether it is there, and has nothing but built-in chains that accept, besides what is the label's."""
     ours = chains_of(saved, table, label)
     rules = [rule for rule in _rules_in(saved) if rule.table == table and rule.chain not in ours]
     chains = [line[1:].split() for line in _table_of(saved, table).splitlines() if line.startswith(":")]
@@ -114,7 +115,7 @@ def _has_handle(rule: Jump) -> bool:
 
 
 def _way(jump: Jump) -> tuple[str, str, str]:
-    """From where to where."""
+    """From which chain to which."""
     return jump.table, jump.chain, jump.rule.rpartition(" ")[2]
 
 

@@ -1,11 +1,11 @@
-"""What was there before the daemon: processes and sockets are written into the kernel's maps, once, at its start.
+"""Writes processes and sockets that are older than the daemon into BPF's maps, once, at its start.
 
 (1) The BPF programs are attached already: what they saw is newer, and no write here overwrites it. (2) Processes are
-read twice: one that was forked during the first pass, by a parent not yet written, is found by the second. (3) Such
-images carry IMAGE_SEEDED: they were read from /proc, so the attribution is weaker (AttributionSource.PROCFS). (4) What
-ended after it was read and before it was written, no hook tells of any more: it is looked for again, and taken out.
-(5) Anyone may have descriptors by the million, and the start waits for them all: once those of a user but root took
-ENOUGH_S, only the lowest of each further process are looked at.
+read twice: one that was forked during the first pass, by a parent not yet written, is found by the second. (3) Seeded
+images carry IMAGE_SEEDED: they were read from /proc, so the attribution is weaker (AttributionSource.PROCFS). (4) For
+what ended after it was read and before it was written, no hook runs any more: so it is looked for once more, and
+withdrawn. (5) Any user may have descriptors by the million, and the start waits until they were read: once those of a
+user other than root took ENOUGH_S, only the FEW lowest of each further process of theirs are.
 """
 
 import time
@@ -18,18 +18,18 @@ import msgspec
 from tinysnitch.core.flow import TCP, UDP
 from tinysnitch.core.user_share import share_of
 from tinysnitch.kernel import procfs
-from tinysnitch.kernel.bpf_structs import Image, Listener, Owner, ProcessEntry
+from tinysnitch.kernel.bpf_structs import EXEC_ID_UNKNOWN, Image, Listener, Owner, ProcessEntry
 from tinysnitch.kernel.procfs import LiveProcess
 from tinysnitch.kernel.procfs_image import image_of
 from tinysnitch.kernel.socket_cookies import read_cookie
 from tinysnitch.kernel.sockets import TCP_LISTEN, DiagSocket, SocketDiag, read_raw_sockets
 
-ENOUGH_S = 1.0  # 100,000 descriptors
-FEW = 64
+ENOUGH_S = 1.0  # for 100,000 descriptors
+FEW = 64  # descriptors
 
 
 class SeedTable(Protocol):
-    """What is written to; BpfPrograms is one."""
+    """What is seeded: BpfPrograms, or a fake in tests."""
 
     def find_process(self, pid: int) -> ProcessEntry | None: ...
     def seed_image(self, image: Image) -> int: ...
@@ -50,8 +50,8 @@ def as_read(process: LiveProcess) -> LiveProcess:
 
 
 def seed(table: SeedTable, sockets: SocketDiag | None, complete: Complete = as_read) -> None:
-    """Write down all that exists in the network namespace of `sockets`; without them the processes alone. `complete`:
-    what is known of a process beside what /proc says now."""
+    """Write down all processes, and the sockets in the network namespace of `sockets`; if that is None, only processes.
+    `complete` adds to a process what is known of it besides what /proc says now."""
     for _pass in range(2):
         seed_processes(table, complete)
     if sockets:
@@ -70,24 +70,27 @@ def _seed_process(table: SeedTable, process: LiveProcess) -> None:
     parent = table.find_process(process.parent_pid)
     image = msgspec.structs.replace(image_of(process), parent_exec_id=parent.exec_id if parent else 0)
     exec_id = table.seed_image(image)
+    if exec_id == EXEC_ID_UNKNOWN:  # no room: the process stays unknown, as one that the BPF programs have no room for
+        return
     if table.seed_process(process.pid, process.started_ns, exec_id) and procfs.has_ended(process.pid):
         table.withdraw_process(process.pid, exec_id)
 
 
 def seed_sockets(table: SeedTable, sockets: SocketDiag) -> None:
     """Give each socket to the newest process that holds it, and the ports to those that listen."""
-    table.expect_all_listeners()  # before they are looked for: one that finds no room meanwhile says so anew
+    table.expect_all_listeners()  # before the look: one that finds no room meanwhile is noted anew
     holders = _find_holders(table)
     found = [*sockets.list_sockets(TCP), *sockets.list_sockets(UDP), *read_raw_sockets()]
     uids: dict[int, int | None] = {}
     new = [each for each in found if each.inode in holders and _seed_socket(table, each, holders[each.inode], uids)]
     _withdraw_closed(table, sockets, new)
-    if any(each.inode and each.inode not in holders for each in found):  # else each is a program's: 17 ms less
+    if any(each.inode and each.inode not in holders for each in found):  # else each is a program's, and 17 ms are saved
         table.seed_kernel_listeners()
 
 
 def _withdraw_closed(table: SeedTable, sockets: SocketDiag, listening: list[DiagSocket]) -> None:
-    """A long list comes in parts, between which one that is there may be left out: what is missing is asked for."""
+    """Withdraw the listeners that are closed. A long list comes in parts, and may lack an open socket: so each that is
+    missing is asked for by itself."""
     there = {each.cookie for protocol in (TCP, UDP) for each in sockets.list_sockets(protocol)} if listening else set()
     for each in listening:
         if each.cookie not in there and not sockets.is_open(each):
@@ -103,7 +106,7 @@ class _Holder(msgspec.Struct, frozen=True, order=True):
 
 
 class _Look:
-    """At the descriptors of one process after the other."""
+    """Reads the descriptors of one process after the other, by rule (5)."""
 
     def __init__(self) -> None:
         self._took_s: defaultdict[int, float] = defaultdict(float)
@@ -117,7 +120,7 @@ class _Look:
 
 
 def _find_holders(table: SeedTable) -> dict[int, _Holder]:
-    """Inode of each socket there is → its newest holder."""
+    """By inode of each held socket, its newest holder."""
     found: dict[int, _Holder] = {}
     look = _Look()
     for pid in procfs.list_processes():
@@ -131,10 +134,10 @@ def _find_holders(table: SeedTable) -> dict[int, _Holder]:
 
 
 def _seed_socket(table: SeedTable, found: DiagSocket, holder: _Holder, uids: dict[int, int | None]) -> bool:
-    """Whether it takes a port, and nobody knew. `uids`: of the holders of others, by pid, as far as they are known."""
-    # In the middle of an exec a process lets nobody at its descriptors, for as long as it likes (pidfd_getfd(2)).
+    """True: the socket takes a port that was not noted. `uids`: by pid, the holders' uids that were read so far."""
+    # A process in the middle of an exec blocks pidfd_getfd(2), for as long as it likes.
     cookie = found.cookie or procfs.bounded.read(holder.pid, lambda: read_cookie(holder.pid, holder.descriptor))
-    if not found.cookie or holder.pid not in uids:  # what the process itself told was told by this one
+    if not found.cookie or holder.pid not in uids:  # read_cookie() asked a process: check that it is still this one
         uids[holder.pid] = _read_uid(holder)
     uid = uids[holder.pid]
     if not cookie or uid is None:
@@ -143,12 +146,12 @@ def _seed_socket(table: SeedTable, found: DiagSocket, holder: _Holder, uids: dic
     table.seed_owner(cookie, owner, found.remote, found.remote_port)
     if not _is_listening(found):
         return False
-    # One that is known may have found no room for its port.
+    # Also for a known socket: it may have found no room for its port.
     return table.seed_listener(found.protocol, found.local_port, found.local, Listener(cookie, owner))
 
 
 def _read_uid(holder: _Holder) -> int | None:
-    """None: it is gone, and its pid perhaps another's."""
+    """None: it is gone, and another process may have its pid."""
     uid, stat = procfs.read_uid(holder.pid), procfs.read_stat(holder.pid)
     return uid if stat and procfs.is_same_start(holder.started_ns, stat.started_ns) else None
 

@@ -1,6 +1,6 @@
-"""The cookie of a socket that another process holds: pidfd_getfd(2), then SO_COOKIE (socket(7)).
+"""Reads the cookie of a socket that another process holds: pidfd_getfd(2), then SO_COOKIE (socket(7)).
 
-sock_diag tells cookies of TCP and UDP; of ping and raw sockets only the socket itself can tell.
+sock_diag tells the cookies of TCP and UDP sockets; those of ping and raw sockets only the socket itself tells.
 """
 
 import ctypes
@@ -17,7 +17,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def read_cookie(pid: int, descriptor: int) -> int:
-    """0 when the process or its descriptor is gone, or tells nothing."""
+    """The cookie; 0 when the process or its descriptor is gone, is no socket, or may not be asked."""
     try:
         pidfd = os.pidfd_open(pid)
     except OSError as error:
@@ -33,6 +33,6 @@ def read_cookie(pid: int, descriptor: int) -> int:
     except OSError:  # no socket any more
         os.close(ours)
         return 0
-    with duplicate, suppress(OSError):  # which programs of others at the cgroup may refuse (BPF_CGROUP_GETSOCKOPT)
+    with duplicate, suppress(OSError):  # others' BPF programs may refuse it (BPF_CGROUP_GETSOCKOPT)
         return int.from_bytes(duplicate.getsockopt(socket.SOL_SOCKET, _SO_COOKIE, 8), sys.byteorder)
     return 0

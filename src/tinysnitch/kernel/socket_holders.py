@@ -1,13 +1,14 @@
-"""Which processes hold a socket: an index of all /proc/PID/fd, for when nothing was captured.
+"""Finds the processes that hold a socket, by an index of all /proc/PID/fd: for sockets of which BPF knows no owner.
 
-Rules: (1) a scan takes a third of the time at most, and after a piece of it others have their turn: anyone may have
-processes and descriptors by the thousand. (2) What is asked before it is over has to wait for it (ScanNotDue), all
-together: no answer is made up. (3) A socket that was asked for before a scan began is answered by it, if only with
-nobody: none waits for two. Where one holder is enough it is told once it is found: who is handed a socket is mostly
-new, and the newest are looked at first. (4) Whoever has more descriptors than are looked at makes nobody wait. (5) To
-look long through those of one process takes a tenth of the time for each user (look_budget.py): beyond that only the
-lowest are looked at, and a scan tells the rest. (6) Of no user's sockets more than MOST_WAITING packets are held for a
-scan, which may take minutes: else the queue would have no place for what others send.
+Rules: (1) A scan takes a third of the time at most. It is done in pieces, between which other work has its turn: any
+user may have processes and descriptors by the thousand. (2) What is asked before the scan is over waits for its end
+(ScanNotDue): no answer is guessed. (3) A socket that was asked for before a scan began is answered by that scan, if
+only by "nobody": no packet waits for two scans. If one holder is enough, it is returned once it is found; the newest
+processes are looked at first, since a socket is mostly handed to a new one. (4) Nobody waits for descriptors of a
+process beyond the _DESCRIPTORS lowest. (5) Long looks at single processes take a tenth of the time for each user
+(look_budget.py): beyond that only the lowest descriptors are looked at, and a scan finds the rest. (6) For the sockets
+of one user no more than MOST_WAITING packets are held, since a scan may take minutes: else the queue would have no room
+for what others send.
 """
 
 import time
@@ -20,18 +21,18 @@ from tinysnitch.core.user_share import share_of
 from tinysnitch.kernel import procfs
 from tinysnitch.kernel.look_budget import LookBudget
 
-PIECE_S = 0.05  # of a scan: most are over in one
-LONGEST_S = 0.25  # one, with a process at its end: whatever seems longer, the processor was somebody else's
-_SHARE = 2  # times as long as the last piece took is the pause
+PIECE_S = 0.05  # of a scan: most scans are over in one piece
+LONGEST_S = 0.25  # a piece, with its last process: if it seems longer, others had the processor meanwhile
+_SHARE = 2  # the pause is so many times as long as the last piece
 _CAPACITY = 1024
-_DESCRIPTORS = 4096  # of a process, the lowest: more than servers have, and 20 ms
-_FEW = 256  # of them, where no more may be looked at: 1 ms
+_DESCRIPTORS = 4096  # the lowest of a process: more than servers have; takes 20 ms
+_FEW = 256  # of these, when a long look is not allowed; takes 1 ms
 MOST_WAITING = 512  # a sixteenth of the queue
-MOST_KEPT = 100_000  # sockets, each as often as there are processes that hold it: 30 MB; and those that were asked for
+MOST_KEPT = 100_000  # pairs of socket and holder: 30 MB; besides those of sockets that were asked for
 
 
 class ScanNotDue(Exception):
-    """Ask again after `wait_s`: the packet is held, so nothing is lost."""
+    """Ask again after `wait_s`; nothing is lost, since the packet is held."""
 
     def __init__(self, wait_s: float) -> None:
         super().__init__(f"no scan for {wait_s:.3f} s")
@@ -39,7 +40,7 @@ class ScanNotDue(Exception):
 
 
 class TooManyWait(Exception):
-    """The packet is not to be held: it is lost, like one that finds the queue full."""
+    """The packet must not be held, by rule (6): it is dropped, like one that finds the queue full."""
 
 
 class SocketHolders:
@@ -48,24 +49,24 @@ class SocketHolders:
     ) -> None:
         self._clock = clock
         self._looks = LookBudget(look_clock)
-        # Pids with their descriptors, by inode. What all forks have would be gigabytes.
+        # By inode, the pids of the holders with their descriptors.
         self._holders: dict[int, dict[int, int]] = {}
         self._places: BoundedTable[tuple[int, int], str] = BoundedTable(_CAPACITY)
-        self._left: list[int] = []  # the pids that the scan under way has not come to
+        self._left: list[int] = []  # pids that the current scan has not come to yet
         self._is_scanning = False
-        self._seen: dict[int, dict[int, int]] = {}  # what it has found
-        self._kept = 0  # of that
+        self._seen: dict[int, dict[int, int]] = {}  # what the current scan has found, like _holders
+        self._kept = 0  # pairs in _seen
         self._next_piece_s = 0.0
-        # By inode, for how many held packets it was asked: since the last scan began, for the next one to answer; and
-        # before it began, for this one.
+        # By inode, how many held packets asked for it: since the current scan began, to be answered by the next one
+        # (_waiting); and before it began, to be answered by this one (_answered).
         self._waiting: Counter[int] = Counter()
         self._answered: Counter[int] = Counter()
-        self._held: Counter[int] = Counter()  # packets that wait, since the last scan was over, by whose sockets
+        self._held: Counter[int] = Counter()  # by user: packets held since the last scan ended
 
     def find_holders(self, inode: int, uid: int, is_enough: Callable[[int], bool] = lambda _pid: False) -> list[int]:
-        """Pids, checked just now, so that each still holds the socket of this user. Raises ScanNotDue, TooManyWait.
+        """Pids that hold the socket, checked just now. `uid`: who made it. Raises ScanNotDue, TooManyWait.
 
-        `is_enough`: whether others, that are older, need not be looked for."""
+        `is_enough`: whether this pid will do, so that older holders need not be looked for."""
         found = self._list_known(inode)
         if not found and not self._is_scanning and self._take_answer(inode):
             return []
@@ -80,14 +81,14 @@ class SocketHolders:
         return found
 
     def _note_found(self, inode: int) -> None:
-        """No scan is to say any more whether nobody has it; where it was for this one alone, the next begins anew."""
+        """No scan has to answer for this socket any more. If the current one was for it alone, it is over."""
         self._answered.pop(inode, None)
         self._waiting.pop(inode, None)
         if not any(self._answered.values()) and not any(self._waiting.values()):
             self._end_scan()
 
     def is_held(self, pid: int, inode: int) -> bool:
-        """Whether the process has the socket open now: one look where it had it before, else at all it has."""
+        """Whether the process has the socket open now. Looks where it had it before, then at its other descriptors."""
         known = self._places.find((pid, inode))
         if known is not None and procfs.is_socket(pid, known, inode):
             return True
@@ -107,14 +108,14 @@ class SocketHolders:
         return [pid for pid in holders if self.is_held(pid, inode)]
 
     def _take_answer(self, inode: int) -> bool:
-        """Whether the last scan has one more for it."""
+        """Whether one more packet that asked for it may take the answer of the last scan."""
         has_one = self._answered[inode] > 0
         self._answered[inode] -= has_one
         return has_one
 
     def _scan_for(self, inode: int, whose: int, now_s: float) -> bool:
-        """Go on with the scan, or begin one. Whether one is over that was begun after it was asked. Raises TooManyWait
-        only where it does not go on, so that what waits already finds its turn."""
+        """Go on with the scan, or begin one. True: one is over that was begun after this was asked. Raises TooManyWait
+        only if it is not time to go on, so that packets that wait already find their turn."""
         if now_s >= self._next_piece_s:
             if not self._is_scanning:
                 self._begin(inode)
@@ -143,7 +144,7 @@ class SocketHolders:
                 if self._kept < MOST_KEPT or held in self._answered:
                     self._seen.setdefault(held, {})[pid] = descriptor
                     self._kept += 1
-            self._left.pop()  # now: one that could not be looked through is looked through again
+            self._left.pop()  # only now: after an error this process is looked at again
             ended_s = self._clock()
         if not self._left:
             self._holders = self._seen

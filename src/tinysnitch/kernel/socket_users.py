@@ -1,9 +1,9 @@
-"""Who uses a socket that takes what comes in: who is noted as its owner, or got it since.
+"""Finds the process that uses a socket for inbound packets: its noted owner, or the one that got the socket since.
 
 No hook sees a descriptor that is passed on (unix(7), SCM_RIGHTS), nor a process that changes its user. So on a miss one
-look at /proc/PID proves the owner; only when that fails all processes are looked through. A process that ends keeps its
-descriptors until its memory is free, and takes nothing any more. What is passed on is nobody's until it is received:
-whoever looks then looks once more a moment later.
+look at /proc/PID proves the owner, and only when that fails are all processes looked through. A process that is ending
+keeps its descriptors until its memory is freed, but takes no packets any more. A socket that is passed on has no holder
+until it is received: so one without a holder is looked for again a moment later.
 """
 
 import time
@@ -15,7 +15,7 @@ from tinysnitch.kernel import procfs
 from tinysnitch.kernel.bpf_structs import Owner, ProcessEntry
 from tinysnitch.kernel.socket_holders import ScanNotDue, SocketHolders
 
-ON_ITS_WAY_S = 0.02  # from one process to another; mostly it takes a hundredth of that
+ON_ITS_WAY_S = 0.02  # how long a socket may take from one process to another; mostly a hundredth of that
 _CAPACITY = 256
 
 
@@ -28,11 +28,11 @@ class SocketUsers:
         self._table = table
         self._clock = clock
         self._holders = SocketHolders()
-        self._unfound_s: BoundedTable[int, float] = BoundedTable(_CAPACITY)  # by inode: since when nobody has it
+        self._unfound_s: BoundedTable[int, float] = BoundedTable(_CAPACITY)  # by inode: since when it has no holder
 
     def find_user(self, owner: Owner | None, inode: int, uid: int) -> Owner | None:
-        """The owner as it is now, while it holds the socket and lives; else the newest holder that is not init, which
-        keeps sockets for others. `uid`: who made it. Raises ScanNotDue, TooManyWait."""
+        """The owner as it is now, if it runs and holds the socket; else the newest holder, and init only if there is no
+        other: it keeps sockets for services. `uid`: who made the socket. Raises ScanNotDue, TooManyWait."""
         if not inode:
             return None
         user = self._find_now(owner, inode, uid)
@@ -43,7 +43,7 @@ class SocketUsers:
         return user
 
     def _wait_for_user(self, inode: int) -> None:
-        """Raises ScanNotDue until it cannot be on its way any more."""
+        """Raises ScanNotDue as long as the socket may be on its way to another process."""
         now_s = self._clock()
         since_s = self._unfound_s.find(inode)
         if since_s is None:
@@ -60,7 +60,7 @@ class SocketUsers:
         return max(users, key=lambda user: (user.pid != procfs.INIT, user.started_ns), default=None)
 
     def is_ending(self, owner: Owner) -> bool:
-        """Whether the kernel's side saw its last thread end (Linux 6.18 tells before the memory goes)."""
+        """Whether BPF saw its last thread end (which Linux 6.18 tells before the memory is freed)."""
         return self._table.find_process(owner.pid) is None and procfs.is_ending(owner.pid)
 
     def _is_unchanged(self, owner: Owner) -> bool:
@@ -68,7 +68,7 @@ class SocketUsers:
         return entry is not None and (entry.exec_id, procfs.read_uid(owner.pid)) == (owner.exec_id, owner.uid)
 
     def _is_seen(self, pid: int) -> bool:
-        """By the kernel's side, which takes it out as soon as it ends."""
+        """Whether BPF knows the process, and so has not seen its end."""
         return pid != procfs.INIT and self._table.find_process(pid) is not None
 
     def _read_user(self, pid: int) -> Owner | None:

@@ -1,4 +1,4 @@
-"""Which sockets there are: sock_diag(7) for TCP and UDP; /proc/net for ping and raw ones (RAW_DIAG may be missing)."""
+"""Finds and lists sockets: TCP and UDP by sock_diag(7), ping and raw ones by /proc/net (RAW_DIAG may be missing)."""
 
 import errno
 import socket
@@ -43,19 +43,19 @@ class DiagSocket(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     remote_port: int
     interface: int = 0  # index of the one it is bound to
     cookie: int = 0  # 0: not told (/proc/net)
-    inode: int  # 0: no file has it any more, or not yet
+    inode: int  # 0: no descriptor refers to it any more, or not yet
     uid: int
-    unsent_bytes: int  # TCP, not listening: not acknowledged; else: held somewhere on the way out
+    unsent_bytes: int  # TCP: sent and not acknowledged (unless listening); else: held on the way out
 
     def takes(self, flow: Flow) -> bool:
-        """Whether packets of the flow are this socket's, as far as addresses and ports tell."""
+        """Whether addresses and ports of the socket fit the flow."""
         if self.local_port != flow.local_port or not _covers(self.local, flow.local):
             return False
         is_connected = self.remote_port != 0 or self.remote not in (ANY_V4, ANY_V6)
         return not is_connected or (self.remote, self.remote_port) == (flow.remote, flow.remote_port)
 
     def is_nobodys_connection(self, flow: Flow) -> bool:
-        """Whether it is over; or comes in and was not accepted yet, and this is the SYN that was sent again."""
+        """Whether no program holds it: it is over; or it came in, was not accepted yet, and this is its SYN again."""
         is_coming = flow.direction is Direction.INBOUND and flow.protocol == TCP and self.state != TCP_LISTEN
         return self.state == TCP_TIME_WAIT or (is_coming and not self.inode)
 
@@ -98,18 +98,19 @@ class SocketDiag:
         self._links.close()
 
     def find_receiver(self, flow: Flow, interface: int = 0) -> DiagSocket | None:
-        """The TCP or UDP socket that takes the flow's packets, found as the kernel finds it for a packet.
+        """The TCP or UDP socket that takes the flow's packets, by the kernel's own look-up.
 
-        `interface`: index of the one that the packet came by, or goes by; 0: not known."""
+        `interface`: index of the interface that the packet came by or leaves by; 0: not known."""
         if interface == LOOPBACK:
             interface = find_home(self._links, flow.local)
         found = self._look_up(flow, interface)
-        if found and found.is_nobodys_connection(flow):  # a SYN is of whoever would take it from another port
+        if found and found.is_nobodys_connection(flow):  # then a SYN goes to who would take it from any port
             found = self._look_up(msgspec.structs.replace(flow, remote_port=0), interface)
         if found or flow.protocol not in (TCP, UDP):
             return found
-        # The look-up passes over sockets bound to another interface, and what came by a VRF has two. To find those the
-        # kernel goes through all: 0.4 ms where there are none, and anyone may have many: 28 ms for 60,000.
+        # The look-up passes over sockets that are bound to another interface, and a packet that came by a VRF has two
+        # interfaces. To list such sockets the kernel goes through all: 0.4 ms for a few, 28 ms for 60,000, which any
+        # user may have.
         if interface and not is_vrf(self._links, interface):
             return None
         is_listening = flow.protocol == TCP and flow.direction is Direction.INBOUND
@@ -118,9 +119,9 @@ class SocketDiag:
         return next((each for each in sockets if each.interface and each.takes(flow)), None)
 
     def end_connection(self, flow: Flow, cookie: int) -> None:
-        """Ends one of TCP for its program, as a reset would, if it is this very socket's still."""
+        """End a TCP connection for its program, as a reset would, if this very socket still has it."""
         request = _pack_request(flow, 0, struct.pack("=II", cookie & 0xFFFFFFFF, cookie >> 32))
-        with suppress(OSError):  # it has ended; the kernel has no INET_DIAG_DESTROY
+        with suppress(OSError):  # it is over already, or the kernel has no INET_DIAG_DESTROY
             self._netlink.request(SOCK_DESTROY, request)
 
     def _look_up(self, flow: Flow, interface: int) -> DiagSocket | None:
@@ -133,7 +134,7 @@ class SocketDiag:
         return parse_socket(flow.protocol, answer.payload)
 
     def is_open(self, listening: DiagSocket) -> bool:
-        """Whether one that takes a port is there still. Where several do, a look-up would tell of one alone."""
+        """Whether a socket that takes a port is still open. A look-up would find only one of several on a port."""
         states = 1 << TCP_LISTEN if listening.protocol == TCP else ALL_STATES
         found = self.list_sockets(listening.protocol, listening.local_port, states)
         return any(each.cookie == listening.cookie for each in found)
@@ -157,15 +158,15 @@ class SocketDiag:
 
 
 def check_lists() -> None:
-    """Raises SnitchError where the kernel finds no TCP or UDP sockets for us: a look-up tells just that there is none,
-    and programs would be unknown without a word."""
+    """Raises SnitchError if the kernel cannot list TCP or UDP sockets. A look-up would only say that there is no such
+    socket, so all programs would be unknown, without any error."""
     with SocketDiag() as sockets:
         for protocol in (TCP, UDP):
             sockets.list_sockets(protocol, states=0)
 
 
 def parse_socket(protocol: int, payload: bytes) -> DiagSocket:
-    """A struct inet_diag_msg; attributes after it are left alone. Raises Malformed."""
+    """From a struct inet_diag_msg; attributes behind it are ignored. Raises Malformed."""
     if len(payload) < _ANSWER.size:
         raise Malformed(f"sock_diag: {len(payload)} bytes are too few for a socket")
     family, state, _, _, ports, local, remote, interface, low, high, _, _, unsent, uid, inode = _ANSWER.unpack_from(
@@ -208,7 +209,7 @@ def _read_table(name: str, protocol: int | None = None) -> Iterator[DiagSocket]:
 
 
 def parse_table(text: str, protocol: int | None = None) -> Iterator[DiagSocket]:
-    """Sockets of a /proc/net file. Without a protocol: raw sockets, whose local port is theirs (net/ipv4/raw.c).
+    """The sockets in a /proc/net file. `protocol` None: raw ones, whose port is their protocol (net/ipv4/raw.c).
 
     Raises Malformed.
     """

@@ -1,4 +1,4 @@
-"""Which of our addresses the kernel takes for a remote by an interface, over rtnetlink(7). So does masquerading."""
+"""Finds which of our addresses the kernel would send from, over rtnetlink(7). Masquerading takes the same."""
 
 import socket
 import struct
@@ -11,7 +11,7 @@ _DESTINATION, _INTERFACE, _SOURCE = 1, 4, 7  # RTA_DST, RTA_OIF, RTA_PREFSRC
 
 
 class SourceAddresses:
-    """Of the network namespace it was made in."""
+    """For the network namespace that it is made in."""
 
     def __init__(self) -> None:
         self._netlink = NetlinkSocket(socket.NETLINK_ROUTE)
@@ -20,7 +20,7 @@ class SourceAddresses:
         self._netlink.close()
 
     def find(self, remote: bytes, interface: int) -> bytes | None:
-        """Packed, as `remote` is; None where no route leads there."""
+        """The source for a remote by this interface (index), packed as `remote` is. None if no route leads there."""
         prefix, family = (V4_PREFIX, socket.AF_INET) if is_v4(remote) else (b"", socket.AF_INET6)
         address = remote[len(prefix) :]
         header = ROUTE_HEADER.pack(family, 8 * len(address), 0, 0, 0, 0, 0, 0, 0)

@@ -1,8 +1,8 @@
-"""The name that a program was started by, where its file has several: by links that lead to it.
+"""Finds the name that a program was started by, if its file has several, by links that lead to it.
 
-What such a program does goes by its first argument (busybox, redis-server), which is anybody's to choose, and so are
-links and the roots that they are looked up in. So a name is told only if all say the same: it is the path that the
-kernel was given at the exec, root alone can have made it a name of this file on the host, and the argument agrees.
+Such a program does what its first argument says (busybox, redis-server), and whoever starts it chooses that argument,
+the links, and the root folder that these are looked up in. So a name is shown only if it is the path that the kernel
+was given at the exec, if root alone can have made it a name of this file on the host, and if the first argument agrees.
 """
 
 import os
@@ -16,8 +16,8 @@ from tinysnitch.kernel.trusted_way import resolve_file
 
 
 def find_started_as(image: Image, program: NamedProgram) -> str | None:
-    """The path with that name, for the host's own file; None where it says no more than the file's name (`python3` of
-    python3.13), or none is told. A script's is the one that its interpreter was told to open."""
+    """The path with that name, for the host's own file. None if it says no more than the file's name (`python3` for
+    python3.13), or does not count. For a script, it is the path that its interpreter was told to open."""
     path = program.told if program.run_by else image.started_as
     name = _name_of(path)
     if not path.startswith("/") or _name_of(program.path).startswith(name):
@@ -27,8 +27,8 @@ def find_started_as(image: Image, program: NamedProgram) -> str | None:
 
 
 def _is_roots_name(path: str, file: str) -> bool:
-    """Whether the path leads to the file by links that only root can turn, and the last of these lies in a folder where
-    others can neither make nor rename one."""
+    """Whether the path leads to the file by links that only root can change, and is in a folder in which others can
+    neither make nor rename a link."""
     try:
         folder = os.stat(os.path.dirname(bytes_of(path)))
     except (OSError, ValueError) as error:

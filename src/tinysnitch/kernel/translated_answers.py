@@ -1,10 +1,11 @@
-"""Answers whose sender's address was translated on the way out (DNAT in nat OUTPUT).
+"""Lets in answers to packets whose destination was translated on the way out (DNAT in nat OUTPUT).
 
-Mangle INPUT sees them before nat INPUT gives them back the address that the program knows, so the kernel's side finds
-no conversation for them. Conntrack knows which it is; its end as the packet shows it is written beside it.
+Mangle INPUT sees such an answer before nat INPUT restores the address that the program knows, so BPF finds no
+conversation for it. Conntrack knows which one it is: that conversation is written once more, with the address that the
+answer has.
 
-Where the question's source was translated too (masqueraded, since the new destination is behind another interface), the
-answer has the program's address by then, and conntrack knows it by the one that it came to.
+If the source was translated too (masqueraded, since the new destination is behind another interface), the answer has
+the program's address already at that place, but conntrack knows it by the address that it came to.
 """
 
 import time
@@ -19,12 +20,12 @@ from tinysnitch.kernel.conntrack import Conntrack
 from tinysnitch.kernel.source_addresses import SourceAddresses
 
 MAX_FLOWS = 1024
-MAX_TRIES = 16  # of one flow: what the kernel's side refuses all the same must not come around for ever
-ANEW_S = 0.1  # after that they are counted anew: a packet that only comes around has had its tries within a few ms
+MAX_TRIES = 16  # of one flow: a packet that BPF refuses all the same must not come around for ever
+ANEW_S = 0.1  # then tries are counted anew: a packet that comes around uses them up within a few ms
 
 
 class TranslatedAnswers:
-    """`programs` None, without BPF: the rules ask conntrack themselves."""
+    """`programs` None: without BPF the netfilter rules ask conntrack themselves, and nothing is done here."""
 
     def __init__(
         self,
@@ -46,9 +47,9 @@ class TranslatedAnswers:
                 opened.close()
 
     def let_pass(self, flow: Flow, interface: int) -> bool:
-        """Whether a packet of the flow answers what was allowed, and the kernel's side knows so from now on.
+        """Whether a packet of the flow answers something that was allowed. If so, BPF knows it from now on.
 
-        `interface`: the index of the one that it came by.
+        `interface`: index of the interface that the packet came by.
         """
         if flow.direction is Direction.OUTBOUND or flow.protocol == TCP:
             return False
@@ -71,7 +72,7 @@ class TranslatedAnswers:
 
 
 def _find_masqueraded(conntrack: Conntrack, flow: Flow, local: bytes | None) -> Flow | None:
-    """What was asked, where its source was translated to this address of ours."""
+    """The flow of the question, if its source was translated to `local`, an address of ours."""
     if local in (None, flow.local):
         return None
     asked = conntrack.find_asked(msgspec.structs.replace(flow, local=local))

@@ -1,4 +1,4 @@
-"""The way of a path to its file, as far as it was the same when a program started: scripts are known by paths alone."""
+"""Follows paths to files by links that were the same when the program started: of scripts only the paths are known."""
 
 import os
 import stat
@@ -6,16 +6,19 @@ from collections.abc import Sequence
 
 from tinysnitch.core.errors import unless_short
 from tinysnitch.core.raw_text import bytes_of, text_of
-from tinysnitch.kernel.file_identity import is_younger
+from tinysnitch.kernel.file_identity import is_roots_mount, is_younger
+from tinysnitch.kernel.file_system_type import PROC, TMPFS, read_file_system_type
 
-_MAX_PARTS = 128  # of a path and of all links on it, 2 ms: the links of one could have 80,000
+_MAX_PARTS = 128  # of a path and of all links on it, which takes 2 ms; there could be 80,000
 
 
 def resolve_file(path: str, uid: int = 0, boot_ns: int = 0) -> str | None:
-    """The regular file that an absolute path leads to, None when there is none.
+    """The path without links of the regular file that an absolute path leads to, None when there is none.
 
-    A symbolic link counts only if it is root's: its owner may have turned any other one since the program started. Or
-    if it is of the user who runs the program, older than the start (`boot_ns`), and leads to a file of theirs.
+    A symbolic link counts only if it is root's, since any other owner may have changed it after the program started;
+    and not in a file system that users may mount, with owners of their choice. A link of the user `uid`, who runs the
+    program, counts too if it is older than the start (`boot_ns`, on the boot-time clock) and leads to a file of that
+    user.
     """
     current, pending = "", _names(path)
     mode, parts, is_own = stat.S_IFDIR, 0, False
@@ -39,8 +42,8 @@ def resolve_file(path: str, uid: int = 0, boot_ns: int = 0) -> str | None:
 
 
 def may_climb(uid: int, left: Sequence[str], script: str) -> bool:
-    """Whether the folders left still have those above them that they had when a process of this user started: root
-    alone can move them. Or it does not matter, since the script is the user's own, to be changed as they like."""
+    """Whether the folders that `..` leaves were where they are now when a process of this user started: root alone can
+    move them. True also if the script is the user's own, who may change it in any case."""
     try:
         return os.stat(bytes_of(script)).st_uid == uid or all(map(_is_fixed, left))
     except (OSError, ValueError) as error:
@@ -48,9 +51,14 @@ def may_climb(uid: int, left: Sequence[str], script: str) -> bool:
 
 
 def _is_fixed(folder: str) -> bool:
-    """A sticky folder does not keep the owner of a folder in it from moving that: inode(7)."""
+    """Whether root alone can move or unmount the folder. In a sticky folder the owner of one can move it: inode(7)."""
     above = os.lstat(os.path.dirname(bytes_of(folder)))
-    return above.st_uid == 0 and not above.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return above.st_uid == 0 and not above.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and _is_in_roots_mount(folder)
+
+
+def _is_in_roots_mount(folder: str) -> bool:
+    """Whether root alone mounts such a file system. It is tmpfs where NixOS has a link that all paths lead over."""
+    return is_roots_mount(folder) or read_file_system_type(bytes_of(folder)) == TMPFS
 
 
 def _names(path: str) -> list[str]:
@@ -62,11 +70,13 @@ def _read_component(path: str, uid: int, boot_ns: int) -> tuple[int, int, str | 
     """Mode, owner and, for a link of root's or this user's, where it leads; None for what does not count."""
     try:
         status = os.lstat(bytes_of(path))
-        if status.st_dev == os.lstat("/proc").st_dev:  # mounted anywhere: `self` is the daemon here, not the program
-            return None
         if not stat.S_ISLNK(status.st_mode):
-            return status.st_mode, status.st_uid, None
+            # To the daemon, `self` and the like are not the program. Any mount of proc comes as a folder first.
+            is_proc = stat.S_ISDIR(status.st_mode) and read_file_system_type(bytes_of(path)) == PROC
+            return None if is_proc else (status.st_mode, status.st_uid, None)
         if status.st_uid and (status.st_uid != uid or is_younger(status, boot_ns)):
+            return None
+        if status.st_uid == 0 and not _is_in_roots_mount(os.path.dirname(path)):
             return None
         return status.st_mode, status.st_uid, text_of(os.readlink(bytes_of(path)))
     except (OSError, ValueError) as error:

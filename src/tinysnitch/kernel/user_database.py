@@ -1,4 +1,4 @@
-"""The uid of a user: getpwnam_r(3). Python's own call takes a look-up that failed for a name that nobody has."""
+"""Finds the uid of a user: getpwnam_r(3). Python's pwd cannot tell a failed look-up from a user that does not exist."""
 
 import ctypes
 import errno
@@ -25,8 +25,8 @@ class _Entry(ctypes.Structure):
 
 
 def find_uid(name: str) -> int | None:
-    """None: nobody has the name, or none that can be asked knows. Raises OSError for want of descriptors or memory:
-    who took that for a user that is not there would let pass what a rule denies."""
+    """None: no user has the name, or the name service does not know. Raises OSError when there are too few descriptors
+    or too little memory: taken for "no such user", that would let pass what a rule denies."""
     if "\0" in name:
         return None
     try:

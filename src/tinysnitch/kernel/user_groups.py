@@ -1,4 +1,4 @@
-"""The groups of a user: getgrouplist(3). Python's own call keeps all threads from going on meanwhile."""
+"""Reads the groups of a user: getgrouplist(3). Python's os.getgrouplist() stops all threads meanwhile."""
 
 import ctypes
 import os
@@ -8,10 +8,10 @@ _libc = ctypes.CDLL(None)
 
 
 def read_groups(user: str, primary: int) -> frozenset[int]:
-    """By the group database, whatever it asks for that."""
+    """All group ids of a user, `primary` among them. Blocks as long as the name service takes."""
     room = ctypes.c_int(_ROOM)
     while True:
         groups = (ctypes.c_uint32 * room.value)()
         count = _libc.getgrouplist(os.fsencode(user), ctypes.c_uint32(primary), groups, ctypes.byref(room))
-        if count >= 0:  # else there was no room, and it says now how much it needs
+        if count >= 0:  # else the array was too small; `room` has the size that it needs
             return frozenset(groups[:count])

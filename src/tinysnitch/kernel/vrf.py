@@ -1,4 +1,4 @@
-"""Whether an interface is a VRF (ip-vrf(8)): what comes by one has come by an interface of its own before."""
+"""Tells whether an interface is a VRF (ip-vrf(8)): a packet from one came by one of its interfaces before."""
 
 import struct
 
@@ -10,7 +10,7 @@ _IFINFOMSG = struct.Struct("=BxHiII")  # family, type, index, flags, which of th
 
 
 def is_vrf(netlink: NetlinkSocket, interface: int) -> bool:
-    """Of this index; `netlink` is of NETLINK_ROUTE. False for one that is gone. Raises Malformed."""
+    """`interface`: its index. `netlink`: of NETLINK_ROUTE. False for one that is gone. Raises Malformed."""
     try:
         answer = netlink.query(_GET_LINK, _IFINFOMSG.pack(0, 0, interface, 0, 0))
     except OSError:

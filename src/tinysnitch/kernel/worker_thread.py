@@ -1,6 +1,6 @@
-"""A thread for what may never return. Nobody waits for its end, nor does that of the process.
+"""A thread for calls that may never return. Nothing waits for its end, not even the end of the process.
 
-It takes no signal, which the main thread may not take either by then.
+It takes no signals: they are for the main thread, even while that one blocks them.
 """
 
 import signal
@@ -25,13 +25,13 @@ class WorkerThread:
             signal.pthread_sigmask(signal.SIG_SETMASK, usual)
 
     def begin(self, work: Callable[[], T]) -> SimpleQueue[T | Exception]:
-        """Do it, after all that was begun before; the queue gets what it returns or raises."""
+        """Have it done after all that was begun before. The queue gets what `work` returns or raises."""
         results: SimpleQueue[T | Exception] = SimpleQueue()
         self._jobs.put(lambda: results.put(_result_of(work)))
         return results
 
     def end(self) -> None:
-        """Once it has done what was begun."""
+        """End the thread once it has done what was begun."""
         self._jobs.put(None)
 
     @property
@@ -48,7 +48,7 @@ class WorkerThread:
 
 
 def _result_of(work: Callable[[], T]) -> T | Exception:
-    """What it raises is for whoever waits, and must not end the thread."""
+    """An exception is for who waits for the result, and must not end the thread."""
     try:
         return work()
     except Exception as error:

@@ -1,0 +1,86 @@
+"""A packet can wait in the queue until the program that sent it has ended and its image is forgotten."""
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from tests.kernel.attribution_table import DictTable, make_image
+from tests.kernel.bpf_place import Agent, BpfPlace
+from tests.kernel.netns_visit import visit_netns
+from tests.kernel.pinned_tables import forget_image
+from tests.kernel.test_bpf_verdict import judge, make_flow, open_bound
+from tests.lab.leftovers import NETNS_FOLDER
+from tests.lab.patience import wait_until
+from tinysnitch.core.flow import TCP, UDP, Direction, Flow, parse_address
+from tinysnitch.core.process import UNKNOWN
+from tinysnitch.kernel.attribution import Attributor
+from tinysnitch.kernel.bpf_programs import BpfPrograms
+from tinysnitch.kernel.bpf_structs import FlowEntry, Owner
+from tinysnitch.kernel.claim import Claim
+
+OWNER = Owner(100, 6, 5, 1000)
+COOKIE = 7
+
+
+@pytest.fixture
+def table() -> DictTable:
+    return DictTable()
+
+
+@pytest.fixture
+def attributor(table: DictTable) -> Iterator[Attributor]:
+    with closing(Attributor(table)) as made:
+        yield made
+
+
+def make_outbound(protocol: int) -> Flow:
+    return Flow(protocol, Direction.OUTBOUND, parse_address("127.0.0.1"), 5000, parse_address("192.0.2.1"), 443)
+
+
+@pytest.mark.parametrize("protocol", [TCP, UDP])
+def test_a_packet_whose_program_is_forgotten_is_not_told_as_of_an_unknown_one(
+    attributor: Attributor, table: DictTable, protocol: int
+) -> None:
+    """As unknown it would pass rules that deny its program."""
+    flow = make_outbound(protocol)
+    table.flows[flow] = FlowEntry(COOKIE, OWNER)
+    assert attributor.attribute(flow, 1) == Claim(UNKNOWN, COOKIE, is_note_lost=True)
+    assert attributor.unknown == 0
+
+
+def test_whoever_has_the_socket_of_a_forgotten_program_is_unknown(attributor: Attributor, table: DictTable) -> None:
+    """More may be sent by it, which must not be dropped for ever without a question."""
+    flow = make_outbound(UDP)
+    table.flows[flow] = FlowEntry(COOKIE, OWNER)
+    table.owners[COOKIE] = OWNER
+    assert attributor.attribute(flow, 1) == Claim(UNKNOWN, COOKIE)
+    assert attributor.unknown == 1
+
+
+def test_a_program_that_was_looked_up_in_time_stays_known(attributor: Attributor, table: DictTable) -> None:
+    flow = make_outbound(UDP)
+    table.flows[flow] = FlowEntry(COOKIE, OWNER)
+    table.images[OWNER.exec_id] = make_image()
+    known = attributor.attribute(flow, 1)
+    table.images.clear()
+    assert attributor.attribute(flow, 1) == known
+
+
+@pytest.mark.privileged
+@pytest.mark.parametrize("is_closed", [True, False])
+def test_the_real_maps_tell_a_closed_socket(
+    place: BpfPlace, programs: BpfPrograms, agent: Agent, is_closed: bool
+) -> None:
+    judge(place, programs, "OUTPUT")
+    handle, cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
+    agent.call("send_to", handle, "127.0.0.1", 4000)
+    process = programs.find_process(agent.pid)
+    assert process
+    if is_closed:
+        agent.close()
+        wait_until(lambda: not programs.is_socket_open(cookie))
+    forget_image(programs, process.exec_id)
+    with visit_netns(NETNS_FOLDER / place.name), closing(Attributor(programs)) as attributor:
+        claim = attributor.attribute(make_flow(UDP, "127.0.0.1"), 1)
+    assert claim == Claim(UNKNOWN, cookie, is_note_lost=is_closed)
