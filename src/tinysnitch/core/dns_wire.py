@@ -89,12 +89,17 @@ class WireReader:
 
     def read_name(self) -> str:
         """The name here (RFC 1035 4.1.4), spelled as in domain.py."""
-        labels: list[tuple[int, str, int]] = []  # place, text, bytes
+        steps: list[
+            tuple[int, str, int]
+        ] = []  # of each label: place, text, bytes; a pointer has neither text nor bytes
         place, least, behind, rest = self.position, self.position, 0, ("", 1)
         while size := self._byte_at(place):
+            if behind and (known := self._known.get(place)):
+                rest = known
+                break
             if size <= MAX_LABEL_BYTES:
                 following = place + 1 + size
-                labels.append((place, format_label(self._wire[place + 1 : following]), size + 1))
+                steps.append((place, format_label(self._wire[place + 1 : following]), size + 1))
                 place = following
                 continue
             if size < _POINTER:
@@ -102,23 +107,22 @@ class WireReader:
             target = (size - _POINTER) << 8 | self._byte_at(place + 1)
             if target >= least:
                 raise Malformed("a pointer that does not lead back")
+            steps.append((place, "", 0))
             behind = behind or place + 2
             place = least = target
-            if found := self._known.get(target):
-                rest = found
-                break
         self.position = behind or place + 1
-        return self._join(labels, rest)
+        return self._join(steps, rest)
 
     def _byte_at(self, place: int) -> int:
         if place >= self.end:
             raise Malformed("a name is cut short")
         return self._wire[place]
 
-    def _join(self, labels: list[tuple[int, str, int]], rest: tuple[str, int]) -> str:
+    def _join(self, steps: list[tuple[int, str, int]], rest: tuple[str, int]) -> str:
         text, size = rest
-        for place, label, label_size in reversed(labels):
-            text, size = f"{label}.{text}" if text else label, size + label_size
+        for place, label, label_size in reversed(steps):
+            if label:
+                text, size = f"{label}.{text}" if text else label, size + label_size
             if size > _MAX_NAME_SIZE:
                 raise Malformed(f"a name of more than {_MAX_NAME_SIZE} bytes")
             self._known[place] = text, size
