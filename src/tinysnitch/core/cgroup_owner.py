@@ -38,7 +38,7 @@ def owners_of_cgroup(path: str, snap: str | None = None) -> tuple[str, ...]:
     """
     parts = [part for part in path.split("/") if part]
     position = next((n for n, part in enumerate(parts) if is_session_manager(part)), None)
-    if position is None or _owners(parts[:position], ""):  # no session manager, or one inside a container
+    if position is None or _owners(parts[:position], ""):  # no session manager, or one inside a container or unit
         return _owners(parts, "")
     manager = parts[position]
     owners = (*_owners(parts[position + 1 :], f"{manager}/"), f"unit:{manager}")

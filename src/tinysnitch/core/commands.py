@@ -17,9 +17,7 @@ class IssueVerdict(msgspec.Struct, frozen=True):
 
     packet_id: int
     verdict: Verdict  # ALLOW or DENY
-    follows: bool = (
-        False  # the conversation that the packet before it began lets it pass: the kernel looks up no verdict
-    )
+    follows: bool = False  # a packet before it began the conversation that lets it pass: no verdict is looked up
 
 
 class DropPacket(msgspec.Struct, frozen=True):

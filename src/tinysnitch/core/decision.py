@@ -6,10 +6,7 @@ from tinysnitch.core.rule import Rule
 from tinysnitch.core.verdict import Verdict
 
 # How reasons begin that other files look for.
-ANSWERED_ONCE, ANSWERED_UNTIL = (
-    "answered once",
-    "answered until",
-)  # the line of such a rule does not tell how long it holds
+ANSWERED_ONCE, ANSWERED_UNTIL = "answered once", "answered until"  # how long the rule holds is not in its line
 NO_ANSWER = "no answer"  # within the timeout
 DENIED_BY_RULE = "denied by a rule"
 LEARNING = "learning: "  # no rule decides, and observe mode lets it pass

@@ -1,6 +1,6 @@
-"""DNS questions and answers (RFC 1035), as far as they tell which name an address was given for.
+"""DNS questions and answers (RFC 1035), as far as they tell for which name an address was given.
 
-Only the header, the question and the answer section are read: what else a server adds teaches nothing.
+Only the header, the question and the answer section are read: nothing is learned from the other sections.
 """
 
 import re
@@ -41,14 +41,15 @@ class DnsAnswer(msgspec.Struct, frozen=True, kw_only=True):
     id: int
     name: str  # of the question that it answers
     type: int
-    addresses: tuple[tuple[bytes, int], ...] = ()  # packed, with the TTL in seconds: the least on the way to it
+    addresses: tuple[tuple[bytes, int], ...] = ()  # packed, with the least TTL on the way to it, in seconds
     cnames: tuple[str, ...] = ()  # the aliases on that way, without the name that was asked
     rcode: int = NO_ERROR
     is_truncated: bool = False
 
 
 def host_of(name: str, kind: int) -> str:
-    """The name that a question is about: `_8443._https.shop.test` (RFC 9460 9.1), `_dns.shop.test` (RFC 9461 3).
+    """The host that a question is about: shop.test for `_8443._https.shop.test` (RFC 9460 9.1) or `_dns.shop.test`
+    (RFC 9461 3).
 
     No other label with an underscore is skipped: whoever may answer for `_acme-challenge.shop.test`, say, need not
     own the name behind it.
@@ -85,7 +86,7 @@ def parse_answer(payload: bytes) -> DnsAnswer:
 
 
 def _read_one_question(reader: WireReader, count: int) -> tuple[str, int]:
-    if count == 0:  # cookies alone (RFC 7873 5.4), no EDNS there (RFC 6891 7), more of a zone (RFC 5936 2.2)
+    if count == 0:  # only cookies (RFC 7873 5.4), EDNS refused (RFC 6891 7), a further part of a zone (RFC 5936 2.2)
         raise NoLookup("0 questions in one message")
     if count != 1:
         raise Malformed(f"{count} questions in one message")
@@ -111,7 +112,7 @@ def _follow_aliases(name: str, records: list[Record]) -> dict[str, int]:
 
 
 def _find_addresses(kind: int, records: list[Record], ttls: dict[str, int]) -> Iterator[tuple[bytes, int]]:
-    """Of the type that was asked for, and only those of the name and its aliases."""
+    """The addresses of the type that was asked for; only those of the name and its aliases."""
     wanted = (A, AAAA) if kind == ANY else (kind,)
     for record in records:
         if record.type in wanted and record.owner in ttls and isinstance(record.value, bytes):
