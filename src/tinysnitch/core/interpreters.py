@@ -56,7 +56,7 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 SHELL = r"bash|busybox|csh|dash|elvish|fish|ksh(?:93)?|mksh|nu|sh|tcsh|xonsh|zsh"  # patterns of file names
 PYTHON = r"python(?:\d+(?:\.\d+)*t?)?"
-_VALUE = r"\0[^\0]*\0"  # any word behind the option: options are matched as words that end with NUL each, which no word contains
+_VALUE = r"\0[^\0]*\0"  # any word behind the option; each word is matched with a NUL at its end
 # A word without any spelling of `stdin`, the option that is `-s` in short (zshoptions(1), dash(1)). At most 64
 # characters, since a word may have 128 KiB.
 _NOT_STDIN = r"\0(?=[^\0]{0,64}\0)(?![^\0]*(?i:s_*t_*d_*i_*n))[^\0]*\0"
@@ -154,7 +154,7 @@ def nothing_is_roots(_path: str) -> bool:
 def find_interpreter(
     executable: str, extra: Sequence[str] = (), is_roots: IsRoots = nothing_is_roots
 ) -> Interpreter | None:
-    """The entry for this executable. `extra`: names, which count where the table's do, and paths, which always count."""
+    """The entry for this executable. `extra`: names, which count where the table's do, or paths, which always do."""
     name = executable.rpartition("/")[2]
     if executable in extra:
         return _find_by_name(name) or Interpreter(name, has_end=False)

@@ -35,7 +35,7 @@ _ECHO = {ICMP: (8, 0), ICMPV6: (128, 129)}  # request, reply
 
 
 class Packet(msgspec.Struct, frozen=True):
-    """Addresses are packed (flow.py). Ports are 0 where there are none; `source_port` of ICMP echo is its identifier."""
+    """Addresses are packed (flow.py). Ports are 0 if there are none; `source_port` of ICMP echo is its identifier."""
 
     protocol: int
     source: bytes

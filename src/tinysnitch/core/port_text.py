@@ -31,7 +31,7 @@ def _ranges_of(text: str) -> tuple[PortRange, ...]:
 def _parse_range(text: str) -> PortRange:
     found = _RANGE.fullmatch(text)
     if found is None:
-        port = find_port(text.lower())  # questions show it beside the number
+        port = find_port(text.lower())  # the name of a service, which questions show beside the port
         raise BadWord("not a port", f"did you mean {port}?" if port else _PORT_HINT)
     first, last = int(found[1]), int(found[2] or found[1])
     if first > last:
@@ -42,7 +42,7 @@ def _parse_range(text: str) -> PortRange:
 
 
 def merge_ranges(ranges: Iterable[PortRange]) -> tuple[PortRange, ...]:
-    """The same ports in the one spelling that equal sets share."""
+    """The same ports as sorted ranges that neither overlap nor touch: equal sets of ports are equal values."""
     merged: list[PortRange] = []
     for first, last in sorted(ranges):
         if merged and first <= merged[-1][1] + 1:
