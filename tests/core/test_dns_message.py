@@ -260,7 +260,7 @@ def web_of_pointers() -> bytes:
 
 
 def chain_of_pointers() -> bytes:
-    """A text record that holds 2,500 pointers, each to the one before it; 255 owners' names lead through all of them."""
+    """A text record that holds 2,500 pointers, each to the one before it; 255 names lead through all of them."""
     wire = bytes.fromhex("000781800001010000000000") + b"\x01a\0" + bytes.fromhex("00010001")
     record = bytes.fromhex("00100001000000010000")
     start = len(wire) + 2 + len(record)

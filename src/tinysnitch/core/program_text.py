@@ -26,7 +26,7 @@ def _parse_owner(word: Word) -> Program | None:
     if not (colon and kind in _OWNER_KINDS):
         return None
     if not name:
-        raise BadWord(f"{kind}: names nothing", f"write {kind}:NAME")
+        raise BadWord(f"{kind}: has no name behind it", f"write {kind}:NAME")
     if has_star(word):
         raise BadWord("only paths have patterns", f"write {kind}: with one whole name, in a rule for each")
     return Program(ProgramKind.OWNER, complete_owner(kind, name))
@@ -71,7 +71,7 @@ def parse_program(word: Word) -> Program:
     if get_close_matches(word.text[:64], _WORDS, n=1):
         raise unknown_word(problem, word.text, _WORDS)
     if "/" in word.text:  # ~/bin/x, $HOME/x: whose home that is depends on the reader
-        raise BadWord(problem, "write it from the first / on, or - for any program")
+        raise BadWord(problem, "write the whole path, from / on, or - for any program")
     raise BadWord(problem, f"write {quote_word('/usr/bin/' + (word.text[:64] or 'NAME'))}, or - for any program")
 
 

@@ -73,7 +73,7 @@ def parse_service(word: Word) -> Service:
 
 def _unknown_protocol(text: str) -> BadWord:
     if "," in text or "/" in text:
-        return BadWord("more than a protocol", "write a rule for each, or - for any")
+        return BadWord("not a single protocol", "write a rule for each, or - for any")
     name = text.lower().removesuffix(_INBOUND)
     meant = _NAMED_ELSEWHERE.get(name)
     if meant is None:

@@ -115,9 +115,9 @@ def parse_remote(word: Word) -> Remote:
     if word.is_bare and _MEANT_AS_ANY.fullmatch(word.text):
         raise BadWord("not a remote", "did you mean '-'? in quotes it is a name")
     if word.text.startswith("/"):
-        raise BadWord("a path is no remote", "the program stands behind the protocol")
+        raise BadWord("a remote is not a path", "write the program behind the protocol")
     if _WITH_MORE.fullmatch(word.text):
-        raise BadWord("more than a remote", "write the name or address alone; the port has its own column, a path none")
+        raise BadWord("more than a name or address", "write it alone: the port has its own column, a path has none")
     remote = _parse_forms(word)
     if remote is None:
         raise BadWord("not a name, address or network", _hint_at_remote(word.text))

@@ -142,7 +142,7 @@ def _parse_column(column: Column, word: Word) -> Any:  # noqa: ANN401  each colu
         return column.parse(word)
     except BadWord as error:
         if any(character.isspace() and not character.isascii() for character in word.text):  # of a web page, say
-            raise BadWord("a blank that is no plain one", "write a plain blank instead", word.column) from None
+            raise BadWord("a blank that is not a plain space", "write a plain space instead", word.column) from None
         raise BadWord(error.problem, error.hint, word.column) from None
 
 
@@ -161,12 +161,12 @@ def _read_qualifier(qualifiers: dict[str, Any], key: str, word: Word) -> None:
         if qualifier is None:
             raise unknown_word("not a qualifier", key, QUALIFIERS)
         if qualifier.field in qualifiers:
-            raise BadWord(f"{key}= is there twice", "leave one of them out")
+            raise BadWord(f"{key}= is given twice", "leave one of them out")
         value = word.text.partition("=")[2]
         if not value:
             raise BadWord(f"{key}= has no value", f"write {qualifier.example}")
         if has_star(word):
-            raise BadWord(f"{key}= has no patterns", "write one whole value, in a rule for each; a star itself as '*'")
+            raise BadWord(f"{key}= takes no pattern", "write one whole value, in a rule for each; a star itself as '*'")
         qualifiers[qualifier.field] = qualifier.parse(value)
     except BadWord as error:
         raise BadWord(error.problem, error.hint, word.column) from None
@@ -175,7 +175,7 @@ def _read_qualifier(qualifiers: dict[str, Any], key: str, word: Word) -> None:
 def _check_ports(values: list[Any], columns: list[Word]) -> None:
     _remote, ports, service, *_program = values
     if _lacks_ports(ports, service):
-        raise BadWord("a port, and a protocol without ports", _PORTLESS_HINT, columns[1].column)
+        raise BadWord("a port for a protocol without ports", _PORTLESS_HINT, columns[1].column)
 
 
 def _lacks_ports(ports: tuple[PortRange, ...], service: Service) -> bool:

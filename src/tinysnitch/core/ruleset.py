@@ -34,7 +34,7 @@ _REASONS = {
     Verdict.ASK: "asked by a rule",
 }
 _NO_RULE = "no rule matches"
-_TURNABLE = "its path leads over a link that others than root can turn"
+_TURNABLE = "its path leads over a link that not only root can change"
 _BY_NAME = frozenset({RemoteKind.NAME, RemoteKind.DOMAIN, RemoteKind.LIST})
 _KEPT = 4096  # decisions
 _MAX_STEPS = 1024  # nodes of the index that are visited to find the rules for all remotes: at most 3 ms

@@ -119,7 +119,7 @@ def _unescape(found: re.Match[str], column: int) -> str:
     if group == "letter" and found[group] in _LETTERS:
         return _LETTERS[found[group]]
     if group == "letter" or int(found[group], 16) > 0x10FFFF:
-        raise BadWord(f"{quote_word(found[0])} is no escape", r"use \n, \t, \xNN or \uNNNN inside $'..'", column)
+        raise BadWord(f"{quote_word(found[0])} is not an escape", r"use \n, \t, \xNN or \uNNNN inside $'..'", column)
     return chr(int(found[group], 16))
 
 
