@@ -1,3 +1,5 @@
+import time
+import timeit
 from random import Random
 
 import pytest
@@ -15,7 +17,7 @@ from tinysnitch.core.network import parse_network
 from tinysnitch.core.process import KERNEL, UNKNOWN, Attribution, AttributionSource, Process
 from tinysnitch.core.rule import Rule
 from tinysnitch.core.rule_text import format_rule, parse_rule
-from tinysnitch.core.ruleset import Ruleset
+from tinysnitch.core.ruleset import MAX_COMPARED, Ruleset
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.store.remote_set import RemoteSet
 
@@ -343,6 +345,27 @@ def test_a_rule_that_is_gone_has_no_say_in_what_comes_after_it() -> None:
         rules.add(parse_rule("allow example.com 443 tcp /usr/bin/curl"))
         assert rules.decide(connection(), 0.0).verdict is Verdict.ALLOW
         rules.remove(parse_rule("allow example.com 443 tcp /usr/bin/curl"))
+
+
+def many(verdict: str, count: int = MAX_COMPARED) -> list[str]:
+    return [f"{verdict} - {443 - number}-{443 + number} tcp" for number in range(count)]
+
+
+def test_where_too_many_rules_match_the_strictest_verdict_holds() -> None:
+    narrower = "allow example.com 443 tcp /usr/bin/curl"
+    assert winner(ruleset(*many("deny", MAX_COMPARED - 1), narrower), connection()) == narrower
+    assert ruleset(*many("ask"), narrower).decide(connection(), 0.0).verdict is Verdict.ASK
+    explanation = ruleset(*many("deny"), narrower).explain(connection(), 0.0)
+    assert explanation.decision.verdict is Verdict.DENY
+    assert {why for _, why in explanation.losers} == {
+        "more than 128 rules match, too many to compare: deny beats ask, and ask allow"
+    }
+
+
+def test_many_rules_that_match_hold_up_nobody() -> None:
+    rules = ruleset(*(f"allow user=1000 - {1 + number}-{30_000 + number} tcp" for number in range(1000)))
+    taken_s = timeit.timeit(lambda: rules.explain(connection(), 0.0), timer=time.thread_time, number=1)
+    assert taken_s < 0.2  # 0.02 s
 
 
 # --- the index against looking at every rule ---------------------------------------------------------------

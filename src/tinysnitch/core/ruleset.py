@@ -6,6 +6,8 @@
    the one whose line sorts first is named.
 4. A rule with user= that allows or asks matches nothing if its path leads over a link that not only root can change
    (own_rules.py, 4).
+5. Where more than MAX_COMPARED rules match, none is dropped by (1): the strictest verdict holds. To compare a thousand
+   with each other would hold up everybody for a second, and users can make rules (own_rules.py).
 """
 
 from collections.abc import Iterable, Iterator
@@ -35,6 +37,8 @@ _REASONS = {
 }
 _NO_RULE = "no rule matches"
 _TURNABLE = "its path leads over a link that not only root can change"
+MAX_COMPARED = 128  # rules that match one connection: 20 ms
+_TOO_MANY = f"more than {MAX_COMPARED} rules match, too many to compare: deny beats ask, and ask allow"
 _BY_NAME = frozenset({RemoteKind.NAME, RemoteKind.DOMAIN, RemoteKind.LIST})
 _KEPT = 4096  # decisions
 _MAX_STEPS = 1024  # nodes of the index that are visited to find the rules for all remotes: at most 3 ms
@@ -163,7 +167,9 @@ class Ruleset:
         )
 
     def _contest(self, matching: list[Rule]) -> list[Rule]:
-        """The rules that are left by (1)."""
+        """The rules that are left by (1), or all of them by (5)."""
+        if len(matching) > MAX_COMPARED:
+            return matching
         scopes = [resolve_rule(rule, self._facts) for rule in matching]
         return [
             rule
@@ -174,6 +180,8 @@ class Ruleset:
     def _why_lost(self, rule: Rule, rivals: list[Rule]) -> str:
         if has_turnable_path(rule, self._facts):
             return _TURNABLE
+        if len(rivals) > MAX_COMPARED:
+            return _TOO_MANY
         scope, words = resolve_rule(rule, self._facts), self._key_maker.remote_words
         for rival in rivals:
             rival_scope = resolve_rule(rival, self._facts)
