@@ -40,6 +40,8 @@ def test_an_own_rule_names_its_user(line: str, own: bool) -> None:
         ("- - - /opt/*/app", "a pattern"),
         ("- - - /opt/**", "a pattern"),
         ("@ads - -", "a list"),
+        ("- " + ",".join(map(str, range(1, 33, 2))) + " tcp", None),
+        ("- " + ",".join(map(str, range(1, 34, 2))) + " tcp", "more than 16 port ranges"),
     ],
 )
 def test_an_own_rule_makes_nobody_read_or_try_much(columns: str, excess: str | None) -> None:

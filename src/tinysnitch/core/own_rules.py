@@ -1,7 +1,7 @@
 """Own rules: the rules that a user without rights over others' processes may make, and take away again.
 
 1. An own rule has the user's own `user=`, so that it matches no process of others.
-2. It has nothing that costs the daemon much: no pattern, no list, no sum of a file's content.
+2. It has nothing that costs the daemon much: no pattern, no list, no sum of a file's content, not many ports.
 3. It may not undo a denial: it is refused if it allows or asks, and would win over a rule of others that denies, being
    narrower; unless a rule of others that covers it, and is narrower than the denial itself, asks or allows. This is
    checked when it is made. No line says who wrote it, so what others deny later does not end it.
@@ -19,6 +19,7 @@ from tinysnitch.core.verdict import Verdict
 
 MAX_OWN_RULES = 1000  # of one user
 MAX_LENGTH = 16_384  # characters of a line
+MAX_PORT_RANGES = 16
 
 
 def is_own(rule: Rule, uid: int, facts: Facts) -> bool:
@@ -32,6 +33,8 @@ def find_excess(rule: Rule) -> str | None:
         return "a pattern"
     if rule.remote.kind is RemoteKind.LIST:
         return "a list"
+    if len(rule.ports) > MAX_PORT_RANGES:
+        return f"more than {MAX_PORT_RANGES} port ranges"
     return "sha256=" if rule.sha256 is not None else None
 
 

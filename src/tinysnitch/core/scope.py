@@ -8,6 +8,9 @@
 Rules are compared with paths and users resolved (resolve_rule), so that two spellings of a program are one scope.
 """
 
+from bisect import bisect_right
+from operator import itemgetter
+
 from msgspec.structs import replace
 
 from tinysnitch.core.domain import is_within
@@ -59,10 +62,16 @@ def covers_remote(wide: Remote, narrow: Remote, words: RemoteWords) -> bool:
 
 
 def _covers_ports(wide: tuple[PortRange, ...], narrow: tuple[PortRange, ...]) -> bool:
-    """Ranges are merged, so a range of `narrow` that `wide` covers lies wholly in one of its ranges."""
+    """Ranges are sorted and merged, so a range of `narrow` that `wide` covers lies wholly in one of its ranges."""
     if not wide or wide == narrow:
         return True
-    return bool(narrow) and all(any(a <= first and last <= b for a, b in wide) for first, last in narrow)
+    return bool(narrow) and all(_has_range(wide, first, last) for first, last in narrow)
+
+
+def _has_range(ports: tuple[PortRange, ...], first: int, last: int) -> bool:
+    """Whether one range holds these ports. A search, since users can make rules with thousands of ranges."""
+    place = bisect_right(ports, first, key=itemgetter(0)) - 1
+    return place >= 0 and last <= ports[place][1]
 
 
 def covers_program(wide: Program, narrow: Program) -> bool:
