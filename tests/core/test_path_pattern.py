@@ -1,4 +1,5 @@
 import time
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -96,3 +97,14 @@ def test_whoever_chooses_the_path_does_not_choose_how_long_that_takes(pattern: s
     assert not compile_pattern(pattern).fullmatch(path)
     assert not covers_pattern(pattern, path)
     assert time.process_time() - begun_s < 2
+
+
+def test_long_paths_leave_nothing_in_memory() -> None:
+    paths = [f"/home/{number}" + "x" * 60_000 for number in range(8)]
+    assert covers_pattern("/home/**", paths[0])
+    tracemalloc.start()
+    for path in paths:
+        covers_pattern("/home/**", path + "y")
+    kept_bytes, _peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept_bytes < 100_000

@@ -1,3 +1,4 @@
+import tracemalloc
 from contextlib import suppress
 
 import pytest
@@ -148,6 +149,20 @@ def test_a_line_is_printable(rule: Rule) -> None:
 
 def test_the_line_does_not_tell_the_process_that_a_rule_is_bound_to() -> None:
     assert format_rule(replace(CURL, exec_id=7)) == format_rule(CURL)
+
+
+@pytest.mark.parametrize("part", ["/" + "x" * 60_000, ",".join(map(str, range(10_001, 29_999, 2)))])
+def test_long_lines_of_clients_leave_nothing_in_memory(part: str) -> None:
+    lines = [
+        f"allow - {number + 1},{part} tcp" if part[0] == "1" else f"allow - - - {part}{number}" for number in range(8)
+    ]
+    parse_rule(lines[0])
+    tracemalloc.start()
+    for line in lines:
+        parse_rule(line)
+    kept_bytes, _peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept_bytes < 200_000
 
 
 words = st.sampled_from(

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from itertools import zip_longest
 
+_LONGEST_KEPT = 256  # characters
 _TOKEN = re.compile(r"\*+|(?:[^*\\]|\\.)+", re.DOTALL)
 
 
@@ -28,13 +29,19 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
     return _compile(pattern, "[^/]", ".", lambda token: re.escape(literal_of(token)))
 
 
-@lru_cache(maxsize=16384)
 def covers_pattern(wide: str, narrow: str) -> bool:
     """Whether `wide` matches all that `narrow` does: `narrow` is `wide` with something narrower in place of its stars.
 
     For the comparison `narrow` is spelled in pairs of characters: =c for the character c, ** for `*` and ## for `**`.
     """
+    return _kept_covers(wide, narrow) if len(narrow) <= _LONGEST_KEPT else _covers(wide, narrow)
+
+
+def _covers(wide: str, narrow: str) -> bool:
     return _covering_regex(wide).fullmatch(_pairs_of(narrow)) is not None
+
+
+_kept_covers = lru_cache(maxsize=16384)(_covers)  # no long texts, which users may choose
 
 
 _PAIRS = {"*": "**", "**": "##"}

@@ -13,6 +13,7 @@ LAST_PORT = 65535
 _RANGE = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 _PORT_HINT = f"write -, 443, 8000-8100 or 80,443; ports go from 1 to {LAST_PORT}"
 ANY_PORT: tuple[PortRange, ...] = ()
+_LONGEST_KEPT = 64  # characters
 
 
 def _parse_any_port(word: Word) -> tuple[PortRange, ...] | None:
@@ -20,12 +21,15 @@ def _parse_any_port(word: Word) -> tuple[PortRange, ...] | None:
 
 
 def _parse_ranges(word: Word) -> tuple[PortRange, ...]:
-    return _ranges_of(word.text)
+    """Long texts are not kept: clients send them, and each takes up to 1.4 MB."""
+    return _kept_ranges(word.text) if len(word.text) <= _LONGEST_KEPT else _ranges_of(word.text)
 
 
-@lru_cache(maxsize=4096)
 def _ranges_of(text: str) -> tuple[PortRange, ...]:
     return merge_ranges(_parse_range(part) for part in text.split(","))
+
+
+_kept_ranges = lru_cache(maxsize=4096)(_ranges_of)
 
 
 def _parse_range(text: str) -> PortRange:

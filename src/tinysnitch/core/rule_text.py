@@ -22,6 +22,7 @@ from tinysnitch.core.rule_qualifiers import QUALIFIERS, format_qualifiers
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.core.words import BadWord, Word, split_bare, split_words
 
+_LONGEST_BARE = 512  # characters of a line whose parts are kept: clients send longer ones
 _LINE_HINT = "write verdict remote port protocol [program [args ...]]"
 _PORTLESS_HINT = "only tcp and udp have ports: write - for the port"
 BYTE_ORDER_MARK = "\ufeff"  # what some editors put at the beginning of a file
@@ -70,7 +71,7 @@ def _parse_bare(line: str) -> Rule | None:
 
     What many lines have in common is parsed once. None: _parse_line has to look closer.
     """
-    words = split_bare(line)
+    words = split_bare(line) if len(line) <= _LONGEST_BARE else None
     if words is None or len(words) not in (_REQUIRED + 1, len(COLUMNS) + 1) or "=" in words[1]:
         return None
     try:
