@@ -10,6 +10,7 @@
 """
 
 from enum import Enum
+from typing import Annotated
 
 import msgspec
 
@@ -23,6 +24,7 @@ from tinysnitch.protocol.mode import Mode
 PROTOCOL = 1  # goes up when a client of one version cannot speak with a daemon of another
 VERSION_HINT = "after an upgrade restart tinysnitchd, and prompts that ran before; or use the commands of its version"
 LEARNED_RULES = "learned.rules"  # file in the state folder: what observe mode let pass, as rules
+MAX_PROGRAM = 8192  # characters of a path with arguments: the daemon keeps those of the last thousands of explanations
 
 # JSON has no infinity. Later than any date that means something, and exact as a float.
 _NEVER_S = float(2**62)
@@ -82,11 +84,11 @@ class GiveAnswer(Message, frozen=True):
 
 
 class Explain(Message, frozen=True):
-    program: str  # as in a rule, perhaps with arguments behind it
+    program: Annotated[str, msgspec.Meta(max_length=MAX_PROGRAM)]  # as in a rule, perhaps with arguments behind it
     remote: str  # a name or an address
     port: int  # 0 where there are none
     protocol: str  # as in a rule's column: `tcp`, `udp-src`
-    sha256: str | None = None  # of the program's file, as the client reads it
+    sha256: Annotated[str, msgspec.Meta(max_length=64)] | None = None  # of the program's file, as the client reads it
     is_sha256_told: bool = True  # False: the client cannot read it
 
 
