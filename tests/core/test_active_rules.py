@@ -96,7 +96,7 @@ SET_BACK = 7200.0
 
 
 def test_a_wall_clock_that_is_set_back_prolongs_no_temporary_rule() -> None:
-    """As where the hardware clock runs in local time, and NTP comes after the answer."""
+    """This happens if the hardware clock runs in local time, and NTP corrects it after the answer."""
     rules = active(until(180))
     late = Instant(270.0, WALL_S + 170 - SET_BACK)
     assert rules.next_deadline(late) == 280.0
@@ -177,7 +177,7 @@ def test_of_several_the_first_one_ends_whatever_the_clock_does() -> None:
 
 
 def test_the_deadline_costs_the_same_of_many_rules(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is asked for after each batch of packets."""
+    """The deadline is computed after each batch of packets."""
     rules = active(until(30))
     rules.next_deadline(NOW)
     monkeypatch.setattr(rules, "_temporary", None)

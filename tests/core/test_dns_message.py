@@ -150,7 +150,7 @@ def test_a_service_record_without_hints_for_the_question_teaches_nothing(record:
 
 
 def service(parameters: str, records: int = 1, priority: int = 1) -> bytes:
-    """An HTTPS answer to shop.test, this many times with these SvcParams in hexadecimal."""
+    """An HTTPS answer for shop.test: so many records with these SvcParams, in hexadecimal."""
     value = bytes([0, priority, 0]) + bytes.fromhex(parameters)
     head = bytearray(answer("shop.test", kind="HTTPS"))
     head[7] = records  # in the answer section
@@ -271,7 +271,7 @@ def chain_of_pointers() -> bytes:
 
 
 def labels_from_many_places() -> bytes:
-    """A text record that holds 20 names of 120 labels; 255 owners' names each begin at another of these labels."""
+    """A text record that holds 20 names of 120 labels; 255 names each begin at another of these labels."""
     wire = bytes.fromhex("000781800001010000000000") + b"\x01a\0" + bytes.fromhex("00010001")
     record = bytes.fromhex("00100001000000010000")
     start, name = len(wire) + 2 + len(record), b"\x01a" * 120 + b"\0"

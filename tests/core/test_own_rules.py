@@ -64,7 +64,7 @@ def test_an_own_rule_demands_no_sum() -> None:
         ("allow user=1000 - - -", False),
     ],
 )
-def test_what_lets_pass_for_a_user_goes_over_no_link_that_others_can_turn(line: str, is_turnable: bool) -> None:
+def test_what_allows_for_a_user_goes_over_no_link_that_others_can_change(line: str, is_turnable: bool) -> None:
     assert has_turnable_path(parse_rule(line), FACTS) is is_turnable
 
 

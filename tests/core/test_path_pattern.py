@@ -91,7 +91,7 @@ def test_what_is_covered_takes_nothing_else(wide: str, narrow: str, narrowest: s
 
 @pytest.mark.parametrize("pattern", MANY_STARS)
 @pytest.mark.parametrize("part", ["a", "a/"])
-def test_whoever_chooses_the_path_does_not_choose_how_long_that_takes(pattern: str, part: str) -> None:
+def test_no_path_makes_matching_slow(pattern: str, part: str) -> None:
     path = "/home/" + part * 4000 + "c"
     begun_s = time.process_time()
     assert not compile_pattern(pattern).fullmatch(path)

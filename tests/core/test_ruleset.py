@@ -336,7 +336,7 @@ def test_what_was_fought_out_holds_for_its_interface_alone() -> None:
 
 
 def test_a_rule_that_is_gone_has_no_say_in_what_comes_after_it() -> None:
-    """Where a rule was, in memory too, the next one may be."""
+    """The next rule may get the same place in memory, and so the same id."""
     rules = ruleset("deny example.com 443 tcp")
     for _ in range(20):
         rules.add(parse_rule("allow - - -"))

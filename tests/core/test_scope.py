@@ -173,7 +173,7 @@ def is_narrower_when_resolved(rule: Rule, other: Rule) -> bool:
 
 @pytest.mark.parametrize("column", COLUMNS)
 def test_column_by_column_the_narrower_is_what_the_design_says(column: str) -> None:
-    """With another column that is narrower it shows, too, which values are the same."""
+    """A second column, which is narrower, shows too which values count as the same."""
     narrow: dict[str, object] = {"args": ("x",)} if column == "iface" else {"iface": "eth0"}
     for values in product(COLUMNS[column], repeat=2):
         one, other = (replace(NO_COLUMNS, **{column: value}) for value in values)
