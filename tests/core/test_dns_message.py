@@ -3,6 +3,7 @@
 import time
 import timeit
 from collections.abc import Callable
+from itertools import pairwise
 
 import dns.flags
 import dns.message
@@ -13,7 +14,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinysnitch.core.dns_message import DnsAnswer, DnsQuestion, host_of, parse_answer, parse_question
+from tinysnitch.core.dns_message import (
+    MAX_ALIAS_CHARACTERS,
+    DnsAnswer,
+    DnsQuestion,
+    host_of,
+    parse_answer,
+    parse_question,
+)
 from tinysnitch.core.dns_wire import AAAA, ANY, HTTPS, MAX_HINTS, MAX_MESSAGE_BYTES, MAX_RECORDS, SVCB, A
 from tinysnitch.core.errors import Malformed
 from tinysnitch.core.flow import parse_address
@@ -71,6 +79,15 @@ def test_aliases_lead_back_to_the_name_that_was_asked() -> None:
     assert read.name == "shop.test"
     assert read.cnames == ("www.cdn.test", "edge.cdn.test")
     assert read.addresses == ((SHOP, 30),)
+
+
+def test_of_many_aliases_the_last_ones_are_kept() -> None:
+    names = [f"{number}.{'a' * 60}.test" for number in range(100)]
+    records = [f"{name} 60 CNAME {following}." for name, following in pairwise(["shop.test", *names])]
+    read = parse_answer(answer("shop.test", *records, f"{names[-1]} 60 A 192.0.2.80"))
+    assert read.addresses == ((SHOP, 60),)
+    assert read.cnames == tuple(names[-7:])
+    assert sum(map(len, read.cnames)) <= MAX_ALIAS_CHARACTERS
 
 
 def test_the_least_ttl_on_the_way_counts() -> None:

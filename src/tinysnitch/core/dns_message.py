@@ -5,6 +5,7 @@ Only the header, the question and the answer section are read: nothing is learne
 
 import re
 from collections.abc import Iterator
+from itertools import accumulate
 
 import msgspec
 
@@ -28,6 +29,7 @@ from tinysnitch.core.dns_wire import (
 from tinysnitch.core.errors import Malformed
 
 NO_ERROR = 0
+MAX_ALIAS_CHARACTERS = 512  # of the aliases that are kept: for thousands of addresses, to be shown
 _SERVICE_PREFIX = re.compile(r"(_[0-9]+\._https|(_[0-9]+\.)?_dns)\.")
 
 
@@ -42,7 +44,7 @@ class DnsAnswer(msgspec.Struct, frozen=True, kw_only=True):
     name: str  # of the question that it answers
     type: int
     addresses: tuple[tuple[bytes, int], ...] = ()  # packed, with the least TTL on the way to it, in seconds
-    cnames: tuple[str, ...] = ()  # the aliases on that way, without the name that was asked
+    cnames: tuple[str, ...] = ()  # the last aliases on that way, without the name that was asked
     rcode: int = NO_ERROR
     is_truncated: bool = False
 
@@ -79,7 +81,7 @@ def parse_answer(payload: bytes) -> DnsAnswer:
         name=name,
         type=kind,
         addresses=addresses,
-        cnames=tuple(ttls)[1:],
+        cnames=_last_of(tuple(ttls)[1:]),
         rcode=header.rcode,
         is_truncated=header.is_truncated,
     )
@@ -109,6 +111,13 @@ def _follow_aliases(name: str, records: list[Record]) -> dict[str, int]:
         current = str(alias.value)
         ttls[current] = least
     return ttls
+
+
+def _last_of(aliases: tuple[str, ...]) -> tuple[str, ...]:
+    """As many of the last aliases as may be kept: a domain's owner can answer with a hundred long ones."""
+    sizes = accumulate(len(alias) for alias in reversed(aliases))
+    count = sum(size <= MAX_ALIAS_CHARACTERS for size in sizes)
+    return aliases[len(aliases) - count :]
 
 
 def _find_addresses(kind: int, records: list[Record], ttls: dict[str, int]) -> Iterator[tuple[bytes, int]]:
