@@ -171,7 +171,7 @@ class Engine:
         elif decision.verdict is Verdict.ASK:
             yield from self._ask(waiter, decision, now)
         else:
-            if decision.reason.startswith(LEARNING):  # it is noted as the rule that a prompt would propose
+            if decision.reason.startswith(LEARNING):  # noted as the rule that a prompt would propose
                 waiter.connection = self.settlement.note_asking(connection, decision)
             yield from self._settle(waiter, decision, now, cached=cached)
             everywhere = self.settlement.crowds.count(connection)
@@ -214,7 +214,7 @@ class Engine:
 
     def _withdraw_reply(self, allowed: Flow, now: Instant) -> Iterator[Command]:
         """Drop a held inbound packet that answers what was just allowed; the kernel knows the next ones as replies.
-        The remote may come first where they talked before our start."""
+        The remote may come first in a conversation from before our start."""
         flow = msgspec.structs.replace(allowed, direction=Direction.INBOUND)
         waiter = self.prompts.find_waiter(flow)
         if waiter is not None and self.settlement.is_reply(waiter.connection, now):

@@ -24,7 +24,7 @@ from tinysnitch.protocol.mode import Mode
 PROTOCOL = 1  # goes up when a client of one version cannot speak with a daemon of another
 VERSION_HINT = "after an upgrade restart tinysnitchd, and prompts that ran before; or use the commands of its version"
 LEARNED_RULES = "learned.rules"  # file in the state folder: what observe mode let pass, as rules
-MAX_PROGRAM = 8192  # characters of a path with arguments: the daemon keeps those of the last thousands of explanations
+MAX_PROGRAM = 8192  # characters, path and arguments: the daemon keeps those of the last thousands of requests
 
 # JSON has no infinity. Later than any date that means something, and exact as a float.
 _NEVER_S = float(2**62)
