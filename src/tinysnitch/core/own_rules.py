@@ -57,7 +57,7 @@ def find_overruled(rule: Rule, others: Iterable[Rule], facts: Facts) -> Rule | N
     scope = resolve_rule(rule, facts)
     between = [other for _, other in scopes if other.verdict is not Verdict.DENY and covers(other, scope, words)]
     for other, denial in scopes:
-        is_lifted = any(is_narrower(one, denial, words) for one in between)
-        if denial.verdict is Verdict.DENY and is_narrower(scope, denial, words) and not is_lifted:
+        would_lose = denial.verdict is Verdict.DENY and is_narrower(scope, denial, words)
+        if would_lose and not any(is_narrower(one, denial, words) for one in between):
             return other
     return None
