@@ -57,13 +57,13 @@ class Packet(NamedTuple):
     who: Attribution
 
     def is_like(self, other: "Packet") -> bool:
-        """Of one flow and socket, and not known to be of another program: such packets share one fate."""
+        """Whether both are of one flow and socket, and not known to be of two programs: such packets share one fate."""
         processes = (self.who.process, other.who.process)
         return self[:2] == other[:2] and (None in processes or processes[0] == processes[1])
 
 
 class Walk:
-    """`fates` has what became of each packet; a packet without one is held."""
+    """`fates`: what became of each packet. A packet that is not in it is held."""
 
     def __init__(self, is_learning: bool, timeout_s: float) -> None:
         limits = {"max_prompts": 3, "max_waiters": 6, "max_waiters_per_flow": 2, "max_flows": 3, "max_verdicts": 3}
@@ -94,7 +94,7 @@ class Walk:
         assert min(ends, default=now.boot_s + 1) > now.boot_s
 
     def _check_memory(self) -> None:
-        """What the kernel decides alone now the rules would decide alike; but for what people answered themselves."""
+        """The kernel's verdicts that hold now are those of the rules, except where people answered for one flow."""
         core, now_s = self.engine.engine, self.engine.now_s
         verdicts = list(self.kernel.verdicts(now_s))
         for told in verdicts:
@@ -104,10 +104,10 @@ class Walk:
             packets = [
                 one for one in self.packets.values() if one.flow == flow.flow and exec_id_of(one.who) == flow.exec_id
             ]
-            assert flow.verdict is Verdict.DENY or any(map(self._may_pass, packets))
+            assert flow.verdict is Verdict.DENY or any(map(self._shares_a_pass, packets))
 
     def _covered_by(self, key: VerdictKey) -> list[Connection]:
-        """Those that the kernel takes for one and the same, by whatever interface they go."""
+        """The packets for which the kernel uses the same verdict, by whatever interface they leave."""
         core, now = self.engine.engine, self.engine.now
         each = [core.connection_of(flow, who, "", now) for flow in FLOWS for who in WHO]
         covered = [one for one in each if verdict_key_of(one) == key]
@@ -135,11 +135,13 @@ class Walk:
         assert packet_id not in self.fates
         self.fates[packet_id] = fate
         if fate == "allow":
-            packet = self.packets[packet_id]
-            assert any(self._may_pass(each) for each in set(self.packets.values()) if each.is_like(packet))
+            assert self._shares_a_pass(self.packets[packet_id])
+
+    def _shares_a_pass(self, packet: Packet) -> bool:
+        return any(self._may_pass(each) for each in set(self.packets.values()) if each.is_like(packet))
 
     def _may_pass(self, packet: Packet) -> bool:
-        """Whether people let this very packet through, or the rules in force do, by a name that its remote has had."""
+        """Whether people allowed this packet, or the rules in force do, by any name that its remote has had."""
         if packet in self.promised:
             return True
         rules, wall_s = list(self.engine.engine.rules), self.engine.now.wall_s
@@ -170,7 +172,7 @@ class Walk:
         return self.engine.feed(ev.AnswerGiven(number, choice, 0, rule))
 
     def _answered(self, number: int, rule: Rule | None) -> list[Packet]:
-        """What waits for the answer and is meant by it."""
+        """The packets that wait for this answer, and that it is about."""
         prompt = self.engine.engine.prompts.find(number)
         waiters = list(prompt.waiters.values()) if prompt else []
         meant = [one for one in waiters if rule is None or matches(rule, one.connection, self.engine.now.wall_s)]
@@ -194,7 +196,7 @@ class Walk:
         return self.engine.feed(ev.TemporaryRulesRemoved(self.engine.engine.rules.temporary()[:1]))
 
     def _facts(self, name: str | None) -> list[cmd.Command]:
-        """/etc/hosts gives a name to an address, or none any more."""
+        """Facts in which /etc/hosts names an address, or does not any more."""
         shop = parse_address(SHOP)
         self.names[shop] |= {name} if name else set()
         hosts = {shop: (name,)} if name else {}

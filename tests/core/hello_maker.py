@@ -71,7 +71,7 @@ def initial(
     first_id: bytes | None = None,
     pad: int = 1162,
 ) -> bytes:
-    """A client's Initial, protected, as that of RFC 9001 A.2. `first_id`: its first one's, where this is another."""
+    """A client's protected Initial, as in RFC 9001 A.2. `first_id`: the first one's, if this is a later one."""
     frames = frames.ljust(pad, b"\0")
     first = (0xC0 if version == V1 else 0xD0) + number_bytes - 1
     head = bytes([first]) + version.to_bytes(4, "big") + vector(connection_id, 1) + b"\0" + b"\0"

@@ -1,4 +1,4 @@
-"""What the engine had the kernel remember, and what of it holds now: by its number, and until its end."""
+"""What the engine had the kernel remember, and which of it holds now, by its generation and its end."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from tinysnitch.core.verdict_key import VerdictKey
 
 
 class KernelMemory:
-    """The cache without its bound: the kernel may forget what it likes, so all that it could still hold counts."""
+    """The kernel's cache without its bound. The kernel may evict any entry, so all that it may still hold counts."""
 
     def __init__(self, generation: int) -> None:
         self._generation = generation

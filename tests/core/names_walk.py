@@ -54,7 +54,7 @@ class NamesWalk:
         self._check_handover()
 
     def _hear(self, name: str, addresses: list[bytes], ttl_s: int, who: int) -> None:
-        """Whose verdicts rest on another name now, or on one more that may be meant, is told."""
+        """Every address for which another name decides now, or may be meant as well, is reported."""
         before, room = self._believed(self.names), self.names.statistics().addresses
         source = NameSource.MDNS if name.endswith(".local") else NameSource.DNS
         asked = Asked(name, A, who, self.names.questions.next_number(), self.talk.now_s, source)

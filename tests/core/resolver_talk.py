@@ -1,4 +1,4 @@
-"""One machine's talk with its resolvers: who asks, what they say, what is believed then."""
+"""What a machine's programs ask its resolvers, what these answer, and what is believed then."""
 
 from msgspec.structs import replace
 
@@ -24,7 +24,7 @@ def flow_to(resolver: bytes, port: int = 40000) -> Flow:
 
 
 class ResolverTalk:
-    """Ten seconds after the start of the machine."""
+    """The clock begins ten seconds after the machine's start."""
 
     def __init__(self, capacity: int = 100, max_questions: int = 100, has_ended: HasEnded = nobody_has_ended) -> None:
         settings = Settings(max_names=capacity, max_questions=max_questions, min_name_ttl_s=MIN_TTL_S)
@@ -33,7 +33,7 @@ class ResolverTalk:
         self.last_id = 0
 
     def finds(self, **facts: object) -> None:
-        """What is a fact beside the resolver."""
+        """Set facts; the resolver is always one of them."""
         self.names.set_facts(replace(TRUSTED, **facts))
 
     def asks(

@@ -1,4 +1,4 @@
-"""The ruleset as its page says it, looking at every rule: what the index must agree with. Knows FACTS by heart.
+"""The ruleset as docs/rules.md has it, by looking at every rule: the index must agree with it. FACTS are built in.
 
 Which rules match, what their words mean and which of two is the narrower one is written down anew, from docs/rules.md.
 To see whether a column is a subset of another it looks at what each takes in of some samples: they hold something for
@@ -45,7 +45,7 @@ def matches(rule: Rule, asked: Connection, wall_s: float) -> bool:
 
 
 def _has_args(rule: Rule, args: tuple[str, ...], process: Process) -> bool:
-    """What was cut may be whatever begins so, and is taken for it where that lets nothing through."""
+    """Cut arguments may be any that begin so; they count as these unless the rule allows."""
     if process.are_args_complete:
         return process.args == args
     written, captured = ("".join(f"{arg}\0" for arg in each) for each in (args, process.args))
@@ -67,14 +67,14 @@ def _has_parent(parent: str, parents: tuple[str, ...]) -> bool:
 
 
 def _is_turnable(rule: Rule) -> bool:
-    """Whether somebody else than root chooses by a link what the rule lets pass for one user."""
+    """Whether others than root can choose, by a link, which program the rule allows for its user."""
     programs = (Program(ProgramKind.PATH, "/home/a/l"), Program(ProgramKind.GLOB, "/home/a/p/*"))
     is_turnable = rule.program in programs or rule.parent == "/home/a/l"
     return is_turnable and rule.user is not None and rule.verdict is not Verdict.DENY
 
 
 def remote_matches(remote: Remote, asked: tuple[bytes, str | None]) -> bool:
-    """Whether the remote takes in an address that goes by a name, or by none."""
+    """Whether the remote matches an address with this name, or without one."""
     address, name = asked
     ip = ip_address(format_address(address))
     match remote.kind:
@@ -172,7 +172,7 @@ SINGLE = ("protocol", "args", "user", "parent", "sha256", "iface", "exec_id")  #
 
 
 def is_narrower(rule: Rule, other: Rule) -> bool:
-    """Every column a subset, one strictly; or both the same, and this one ends where the other does not."""
+    """Every column is a subset, one of them strictly; or all are the same, and only this rule has an end."""
     if not _lies_in(rule, other):
         return False
     return not _lies_in(other, rule) or (_has_end(rule) and not _has_end(other))
@@ -190,7 +190,7 @@ def _lies_in(rule: Rule, other: Rule) -> bool:
 
 
 def _meaning_of(rule: Rule) -> Rule:
-    """A path over a link means the file it leads to, a user's name the uid."""
+    """The rule with the file that a path over a link leads to, and the uid of a user's name."""
     text = rule.program.text
     program = replace(rule.program, text=FACTS.links.get(text, FACTS.patterns.get(text, text)))
     user = rule.user and str(FACTS.users.get(rule.user, rule.user))
@@ -198,7 +198,7 @@ def _meaning_of(rule: Rule) -> Rule:
 
 
 def _remote_lies_in(mine: Remote, theirs: Remote) -> bool:
-    """What a word takes in is not looked into (docs/rules.md): it lies in `-` and in itself."""
+    """A word lies only in `-` and in itself; what it stands for is not looked at (docs/rules.md)."""
     if mine.kind in WORDS:
         return theirs.kind is RemoteKind.ANY or theirs == mine
     return _is_subset(remotes_in(mine), remotes_in(theirs))

@@ -156,7 +156,7 @@ def test_a_program_that_no_rule_can_name_is_not_remembered() -> None:
     ],
 )
 def test_what_a_flatpak_or_a_container_has_brought_along_is_its_own(owners: tuple[str, ...], line: str | None) -> None:
-    """A path would be the host's: only their names speak of such a program."""
+    """A path would mean the host's file: a rule can name such a program only by its flatpak or container."""
     boxed = replace(CURL, uid=1000, owners=owners, is_host_file=False)
     asked = connection(program=by(boxed))
     assert can_be_remembered(asked) is (line is not None)
@@ -237,7 +237,7 @@ def test_an_answer_for_any_arguments_of_a_worker_beats_the_rule_that_asks(asks: 
 
 
 def can_be_answered(rule: Rule) -> bool:
-    """Else another answer than that of this name and program would have to be made up."""
+    """Otherwise the answer's rule would not be one for this name and program."""
     return rule.sha256 is None and rule.program.kind is not ProgramKind.OWNER and not rule.is_temporary
 
 

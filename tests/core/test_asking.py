@@ -60,7 +60,7 @@ PEER = "10.0.0.5"
 
 @pytest.mark.parametrize("choice", [yes(), no()])
 def test_an_answer_for_what_comes_in_holds_whatever_names_its_address_has_later(choice: Choice) -> None:
-    """They are of whoever asked for them, and hold for minutes: with another one, or none, it would be asked anew."""
+    """Other programs asked for these names. They last for minutes, and then people would be asked anew."""
     engine = Transcript()
     engine.resolve("shop.test", PEER)
     engine.queue(inbound(), SSHD)
@@ -73,7 +73,7 @@ def test_an_answer_for_what_comes_in_holds_whatever_names_its_address_has_later(
 
 
 @pytest.mark.parametrize("lines", [[], ["ask - 22 tcp-src"]])
-def test_what_is_learned_of_it_holds_likewise(lines: list[str]) -> None:
+def test_what_observe_mode_learns_of_it_holds_too(lines: list[str]) -> None:
     engine = Transcript(*lines, is_learning=True)
     engine.resolve("shop.test", PEER)
     for port in (50000, 50001):  # decided, and decided likewise
@@ -102,7 +102,7 @@ def test_an_answer_for_what_comes_in_goes_by_a_name_that_lasts(
 
 @pytest.mark.parametrize("protocol", [ICMP, ICMPV6])
 def test_who_pings_this_machine_is_asked_about_once_whatever_names_are_looked_up(protocol: int) -> None:
-    """The kernel answers pings, but nobody has told it a name of who sends them, as of a tunnel's other end."""
+    """The kernel answers pings. Unlike a tunnel's other end, nobody told it the sender."""
     engine, ping = Transcript(), inbound(0, 0, protocol=protocol)
     engine.resolve("shop.test", PEER, CURL)
     engine.queue(ping, KERNEL)
@@ -112,7 +112,7 @@ def test_who_pings_this_machine_is_asked_about_once_whatever_names_are_looked_up
 
 
 def test_a_server_that_asks_who_its_visitors_are_is_known_by_their_addresses() -> None:
-    """The name is that of this process: for the next one, after a restart, a rule by name would not hold."""
+    """Only this process asked for the name: after a restart of the server a rule by name would not match."""
     engine, again = Transcript(), whose(9, "/usr/sbin/sshd")
     engine.resolve("shop.test", PEER, SSHD)
     engine.queue(inbound(), SSHD)
@@ -126,7 +126,7 @@ def test_a_server_that_asks_who_its_visitors_are_is_known_by_their_addresses() -
 def test_an_address_that_the_program_was_given_is_not_asked_about_by_one_name_after_the_other(
     args: tuple[str, ...], choice: Choice
 ) -> None:
-    """They are what others asked for, end within minutes, and the next one is another."""
+    """Other programs asked for these names; each ends within minutes, and the next one is another."""
     engine, who = Transcript(), whose(args=args)
     engine.resolve("shop.test", SHOP, whose(8, "/usr/bin/wget"))
     engine.queue(flow_of(1), who)
@@ -146,7 +146,7 @@ def test_an_address_that_the_program_was_given_is_not_asked_about_by_one_name_af
         (whose(8), (SHOP,), ("shop.test",)),  # of /etc/hosts, which lasts
     ],
 )
-def test_otherwise_it_is_asked_about_by_its_name(
+def test_an_address_that_was_not_given_is_asked_about_by_its_name(
     asker: Attribution, args: tuple[str, ...], hosts: tuple[str, ...]
 ) -> None:
     engine = Transcript()
@@ -179,7 +179,7 @@ def test_a_denial_that_nobody_gave_tells_the_rule_that_has_it_asked(settings: di
     assert decided.decision.rule == parse_rule(line)
 
 
-def test_who_is_asked_about_once_more_is_asked_about_for_the_same() -> None:
+def test_a_connection_that_is_asked_about_again_is_asked_about_for_the_same() -> None:
     engine = Transcript("ask iface=eth0 - - -")
     engine.queue(flow_of(1))
     engine.queue(flow_of(2))
@@ -195,8 +195,8 @@ def test_who_is_asked_about_once_more_is_asked_about_for_the_same() -> None:
         ("ask 10.0.0.0/8 - -", BANK, "/usr/bin/make"),
     ],
 )
-def test_an_answer_is_for_nobody_whom_its_rule_does_not_speak_of(line: str, remote: str, parent: str) -> None:
-    """Who is asked about for no rule, or for another address, but looks the same, waits in a question of its own."""
+def test_an_answer_holds_for_no_connection_that_its_rule_does_not_match(line: str, remote: str, parent: str) -> None:
+    """A similar connection that is asked about without a rule, or for another address, has its own question."""
     engine = Transcript(line)
     first, second = whose(parents=("/usr/bin/make",)), whose(parents=(parent,))
     for address in (SHOP, BANK):
@@ -208,7 +208,7 @@ def test_an_answer_is_for_nobody_whom_its_rule_does_not_speak_of(line: str, remo
 
 @pytest.mark.parametrize("settings", [{"timeout_s": 0.0}, {"max_prompts": 0}, {"timeout_s": 5.0}])
 def test_a_denial_that_nobody_gave_tells_why_the_rule_for_its_path_does_not_hold(settings: dict[str, object]) -> None:
-    """A server that runs on after an upgrade replaced its file: `explain` says that it is allowed."""
+    """As for a server that still runs after an upgrade replaced its file, while `explain` says that it is allowed."""
     engine = Transcript("allow - 22 tcp-src /usr/sbin/sshd", **settings)
     told = [*engine.queue(inbound(), whose(8, "/usr/sbin/sshd", is_host_file=False)), *engine.wait(5.0)]
     (reason,) = (line for line in told if line.startswith("decided: "))

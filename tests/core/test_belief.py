@@ -42,8 +42,8 @@ def test_of_its_own_names_its_newest_question_decides(talk: ResolverTalk) -> Non
     assert talk.name_of(SHOP, CURL) == "b.test"
 
 
-def test_a_name_that_who_asks_anew_means_alone_is_told(talk: ResolverTalk) -> None:
-    """Where it decided before, among others."""
+def test_a_name_that_its_new_asker_alone_means_is_told(talk: ResolverTalk) -> None:
+    """It decided before, but others could be meant too."""
     talk.looks_up(CURL, "a.test", SHOP)
     talk.looks_up(CURL, "b.test", SHOP)
     assert talk.looks_up(FIREFOX, "b.test", SHOP) == (SHOP,)
@@ -56,7 +56,7 @@ def test_who_asks_anew_for_a_name_of_hosts_means_it_from_then_on(talk: ResolverT
     assert talk.looks_up(FIREFOX, "a.test", SHOP) == (SHOP,)
 
 
-def test_an_unknown_process_is_nobody(talk: ResolverTalk) -> None:
+def test_an_unknown_process_is_no_asker(talk: ResolverTalk) -> None:
     talk.looks_up(0, "a.test", SHOP)
     talk.looks_up(0, "b.test", SHOP)
     assert talk.name_of(SHOP, 0) == "b.test"
@@ -167,7 +167,7 @@ def test_a_name_that_nobody_is_known_to_have_asked_for_goes_with_its_end(talk: R
 
 
 def test_the_kernel_goes_on_with_the_address_that_it_was_told(talk: ResolverTalk) -> None:
-    """It asks nobody; a mount or a tunnel is set up once, by a program that may have ended."""
+    """The kernel asks no resolver. A mount or a tunnel is set up once, by a program that may have ended."""
     talk.looks_up(CURL, "nas.test", SHOP)
     talk.looks_up(FIREFOX, "www.test", SHOP, ttl_s=3600)
     assert talk.name_of(SHOP, KERNEL_EXEC_ID) == talk.name_of(SHOP) == "www.test"
@@ -178,7 +178,7 @@ def test_the_kernel_goes_on_with_the_address_that_it_was_told(talk: ResolverTalk
     assert talk.name_of(SHOP, KERNEL_EXEC_ID) is None
 
 
-def test_a_name_of_the_link_is_nobodys_for_longer(talk: ResolverTalk) -> None:
+def test_a_name_of_the_link_is_kept_for_no_asker(talk: ResolverTalk) -> None:
     link_claim(talk, "printer.local", CURL)
     talk.now_s += 700
     assert talk.name_of(SHOP, CURL) is None
@@ -186,7 +186,7 @@ def test_a_name_of_the_link_is_nobodys_for_longer(talk: ResolverTalk) -> None:
 
 
 def test_a_name_of_the_link_that_has_ended_takes_no_name_of_a_resolver_along(talk: ResolverTalk) -> None:
-    """What the kernel was told for the asker rests on that one again, and would not be taken back."""
+    """The asker's verdicts rest on the resolver's name again; if that ended too, they would not be taken back."""
     talk.looks_up(CURL, "shop.test", SHOP)
     link_claim(talk, "printer.local", CURL)
     talk.now_s += 700

@@ -77,7 +77,7 @@ def test_a_user_cannot_pass_for_the_system(below: str) -> None:
     ],
 )
 def test_a_user_of_a_container_is_no_user_of_this_machine(outside: str, owner: str) -> None:
-    """Nor is what a service calls so that names the cgroups below its own."""
+    """Nor is a cgroup of that name below a service that chooses the names of its cgroups."""
     assert owners_of_cgroup(f"{outside}{USER}/app.slice/sync.service") == (owner,)
 
 

@@ -11,7 +11,7 @@ EVERYWHERE = VerdictKey(7, 1000, TCP, Direction.OUTBOUND, None, 0)
 PLAIN = Connection(flow=flow_of(), attribution=whose())
 
 
-def test_it_is_time_to_look_at_the_32nd_and_whenever_their_number_doubled() -> None:
+def test_the_check_is_due_at_the_32nd_and_whenever_their_number_doubled() -> None:
     crowds = Crowds(8)
     looked = [number for number in range(1, 300) if crowds.count(PLAIN)]
     assert looked == [FIRST_LOOK, 64, 128, 256]
@@ -19,7 +19,7 @@ def test_it_is_time_to_look_at_the_32nd_and_whenever_their_number_doubled() -> N
     assert [crowds.count(PLAIN) for _ in range(FIRST_LOOK)][-2:] == [None, EVERYWHERE]
 
 
-def test_each_program_has_a_crowd_of_its_own_and_who_is_no_program_has_none() -> None:
+def test_each_program_has_a_crowd_of_its_own_and_an_unknown_one_has_none() -> None:
     crowds = Crowds(8)
     others = [Connection(flow=flow_of(), attribution=whose(8)), Connection(flow=flow_of(), attribution=KERNEL)]
     for _ in range(FIRST_LOOK - 1):
@@ -29,7 +29,7 @@ def test_each_program_has_a_crowd_of_its_own_and_who_is_no_program_has_none() ->
 
 
 def remembered_everywhere(engine: Transcript, number: int) -> list[cmd.RememberVerdict]:
-    """What the engine wants remembered for all remotes, while a program goes to so many."""
+    """The verdicts that the engine has remembered for all remotes, after a program went to so many."""
     told = [
         command
         for index in range(number)
@@ -45,7 +45,7 @@ def test_a_crowd_that_the_rules_treat_alike_is_remembered_once() -> None:
     assert found.generation == engine.engine.rules.generation
 
 
-def test_a_crowd_that_the_rules_tell_apart_is_not() -> None:
+def test_a_crowd_that_the_rules_tell_apart_is_decided_one_by_one() -> None:
     assert not remembered_everywhere(Transcript("allow - - - /usr/bin/curl", "deny 10.9.9.9 - -"), 40)
     assert not remembered_everywhere(Transcript("ask - - - /usr/bin/curl", is_learning=True), 40)
 
@@ -62,7 +62,7 @@ def test_after_a_change_of_the_rules_it_is_counted_anew() -> None:
 
 
 def test_a_crowd_whose_verdict_ran_out_is_soon_remembered_again() -> None:
-    """What rests on a rule that ends is decided anew each minute, were there ever so many before."""
+    """A decision that rests on a rule with an end is made anew each minute, however many there were before."""
     engine = Transcript("allow until=2099-01-01T00:00:00Z - - - /usr/bin/curl")
     for _minute in range(8):
         assert len(remembered_everywhere(engine, FIRST_LOOK)) == 1

@@ -2,6 +2,8 @@
 
 import time
 import timeit
+from collections.abc import Callable
+from itertools import pairwise
 
 import dns.flags
 import dns.message
@@ -12,8 +14,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinysnitch.core.dns_message import DnsAnswer, DnsQuestion, host_of, parse_answer, parse_question
-from tinysnitch.core.dns_wire import AAAA, ANY, HTTPS, MAX_HINTS, MAX_RECORDS, SVCB, A
+from tinysnitch.core.dns_message import (
+    MAX_ALIAS_CHARACTERS,
+    DnsAnswer,
+    DnsQuestion,
+    host_of,
+    parse_answer,
+    parse_question,
+)
+from tinysnitch.core.dns_wire import AAAA, ANY, HTTPS, MAX_HINTS, MAX_MESSAGE_BYTES, MAX_RECORDS, SVCB, A
 from tinysnitch.core.errors import Malformed
 from tinysnitch.core.flow import parse_address
 
@@ -70,6 +79,15 @@ def test_aliases_lead_back_to_the_name_that_was_asked() -> None:
     assert read.name == "shop.test"
     assert read.cnames == ("www.cdn.test", "edge.cdn.test")
     assert read.addresses == ((SHOP, 30),)
+
+
+def test_of_many_aliases_the_last_ones_are_kept() -> None:
+    names = [f"{number}.{'a' * 60}.test" for number in range(100)]
+    records = [f"{name} 60 CNAME {following}." for name, following in pairwise(["shop.test", *names])]
+    read = parse_answer(answer("shop.test", *records, f"{names[-1]} 60 A 192.0.2.80"))
+    assert read.addresses == ((SHOP, 60),)
+    assert read.cnames == tuple(names[-7:])
+    assert sum(map(len, read.cnames)) <= MAX_ALIAS_CHARACTERS
 
 
 def test_the_least_ttl_on_the_way_counts() -> None:
@@ -149,7 +167,7 @@ def test_a_service_record_without_hints_for_the_question_teaches_nothing(record:
 
 
 def service(parameters: str, records: int = 1, priority: int = 1) -> bytes:
-    """An HTTPS answer to shop.test, this many times with these SvcParams in hexadecimal."""
+    """An HTTPS answer for shop.test: so many records with these SvcParams, in hexadecimal."""
     value = bytes([0, priority, 0]) + bytes.fromhex(parameters)
     head = bytearray(answer("shop.test", kind="HTTPS"))
     head[7] = records  # in the answer section
@@ -258,11 +276,34 @@ def web_of_pointers() -> bytes:
     return wire
 
 
-def test_a_web_of_pointers_ends_soon() -> None:
-    wire = web_of_pointers()
+def chain_of_pointers() -> bytes:
+    """A text record that holds 2,500 pointers, each to the one before it; 255 names lead through all of them."""
+    wire = bytes.fromhex("000781800001010000000000") + b"\x01a\0" + bytes.fromhex("00010001")
+    record = bytes.fromhex("00100001000000010000")
+    start = len(wire) + 2 + len(record)
+    places = [12, *range(start, start + 5000, 2)]
+    pointers = b"".join((0xC000 | place).to_bytes(2, "big") for place in places)
+    wire += pointers[:2] + record[:-2] + len(pointers[:-2]).to_bytes(2, "big") + pointers[:-2]
+    return wire + (pointers[-2:] + record) * (MAX_RECORDS - 1)
+
+
+def labels_from_many_places() -> bytes:
+    """A text record that holds 20 names of 120 labels; 255 names each begin at another of these labels."""
+    wire = bytes.fromhex("000781800001010000000000") + b"\x01a\0" + bytes.fromhex("00010001")
+    record = bytes.fromhex("00100001000000010000")
+    start, name = len(wire) + 2 + len(record), b"\x01a" * 120 + b"\0"
+    wire += b"\xc0\x0c" + record[:-2] + (20 * len(name)).to_bytes(2, "big") + 20 * name
+    places = [start + number % 20 * len(name) + number // 20 * 2 for number in range(MAX_RECORDS - 1)]
+    return wire + b"".join((0xC000 | place).to_bytes(2, "big") + record for place in places)
+
+
+@pytest.mark.parametrize("make", [web_of_pointers, chain_of_pointers, labels_from_many_places])
+def test_a_web_of_pointers_ends_soon(make: Callable[[], bytes]) -> None:
+    wire = make()
+    assert len(wire) <= MAX_MESSAGE_BYTES
     assert parse_answer(wire).addresses == ()
     taken_s = timeit.repeat(lambda: parse_answer(wire), timer=time.thread_time, number=1, repeat=5)
-    assert min(taken_s) < 0.005  # 0.6 ms
+    assert min(taken_s) < 0.01  # 2 ms at most
 
 
 def test_a_full_message_is_read() -> None:

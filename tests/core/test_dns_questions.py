@@ -1,4 +1,4 @@
-"""Told as transcripts: who asks, what the resolver says, what of it teaches nothing."""
+"""Transcripts: which program asks, what the resolver answers, and what is learned."""
 
 import msgspec
 import pytest
@@ -94,7 +94,7 @@ def test_an_answer_without_addresses_says_why(talk: ResolverTalk, said: dict[str
 
 
 def test_the_root_names_no_host(talk: ResolverTalk) -> None:
-    """`address=/#/10.0.0.80` has dnsmasq answer for it too, and no rule can say that name."""
+    """With `address=/#/10.0.0.80` dnsmasq answers for the root too, which no rule can name."""
     talk.asks(CURL, ".")
     assert talk.hears(".", SHOP) == Learned((), Refusal.NO_ADDRESS)
 
@@ -220,7 +220,7 @@ def test_a_changed_answer_never_teaches(field: str, number: int, name: str) -> N
 
 @pytest.mark.parametrize(("user", "room"), [(1000, 25), (999, 50), (0, 50)])
 def test_no_users_questions_push_out_those_of_others(user: int, room: int) -> None:
-    """A service may have more: a resolver asks for all."""
+    """A service may have more, since it may be a resolver that asks for all users."""
     talk = ResolverTalk(max_questions=100)
     asked = talk.asks(CURL, "shop.test", user=1001)
     for number in range(100):
@@ -236,7 +236,7 @@ def test_of_many_users_the_oldest_question_makes_room() -> None:
     assert talk.hears("1001.test", SHOP, id=asked[1]).addresses == (SHOP,)
 
 
-def test_whose_questions_are_answered_has_room_again() -> None:
+def test_a_user_whose_questions_are_answered_has_room_again() -> None:
     talk = ResolverTalk(max_questions=40)
     first = talk.asks(CURL, "a.test", user=1000)
     for number in range(100):

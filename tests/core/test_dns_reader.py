@@ -94,7 +94,7 @@ def test_whose_question_a_resolver_may_be_about_to_tell(talk: Talk) -> None:
 
 
 def test_that_it_is_a_resolver_may_be_known_in_a_moment(talk: Talk) -> None:
-    """Of the network to which the machine has just come: programs may read the new resolv.conf before we do."""
+    """That of a network which was just joined: programs may read the new resolv.conf before the daemon does."""
     assert talk.dns.is_early(udp(ROGUE), CURL_ID, 10.0)
     assert not talk.dns.is_early(udp(), CURL_ID, 10.0)
     talk.use(inbound(port=53, protocol=UDP))
@@ -102,7 +102,7 @@ def test_that_it_is_a_resolver_may_be_known_in_a_moment(talk: Talk) -> None:
 
 
 def test_where_a_resolver_tells_what_it_answered_no_guess_is_remembered_for_a_program() -> None:
-    """What tells of the other name may come after the program has connected again."""
+    """The resolver may tell the other name only after the program has connected again."""
     engine = Transcript("allow - 443 tcp")
     shop, ads = (told_of(name) for name in ("shop.test", "ads.test"))
     assert engine.say(ev.LookUpsTold()) == []
@@ -117,7 +117,9 @@ def test_where_a_resolver_tells_what_it_answered_no_guess_is_remembered_for_a_pr
 @pytest.mark.parametrize(
     "decide", [lambda engine: engine.answer(1, yes()), lambda engine: engine.load("allow - 443 tcp")]
 )
-def test_nor_is_one_that_was_asked_about(decide: Callable[[Transcript], list[str]]) -> None:
+def test_a_guess_that_people_were_asked_about_is_not_remembered_either(
+    decide: Callable[[Transcript], list[str]],
+) -> None:
     engine = Transcript("ask - - -")
     engine.say(ev.LookUpsTold(tuple(told_of(name) for name in ("shop.test", "ads.test"))))
     assert "ask 1 x1" in engine.queue(flow_of(1))

@@ -1,4 +1,4 @@
-"""Packets of a machine's talk with its resolvers, as bytes; what is believed then, and what people are told."""
+"""DNS packets as bytes: what is believed after them, and what is reported."""
 
 from collections.abc import Callable
 
@@ -67,7 +67,7 @@ class Talk:
         return self.dns.ask(flow, payload, CURL_ID, now_s)
 
     def ask_rogue(self, rogue: str = ROGUE, now_s: float = 10.0) -> tuple[str, ...]:
-        """And connect to what it said."""
+        """Ask a server that is not trusted, and connect to what it answered."""
         assert self.ask(udp(rogue), question().to_wire(), now_s) == Heard()
         return self.use(now_s=now_s)
 
@@ -154,7 +154,7 @@ def header() -> dns.message.Message:
 
 @pytest.mark.parametrize("make", [chaos, notice, header, lambda: dns.update.UpdateMessage("shop.test")])
 def test_what_is_no_lookup_is_no_offence(talk: Talk, make: Callable[[], dns.message.Message]) -> None:
-    """Who registers its own name (nsupdate, SSSD), or asks a server for its version, does nothing wrong."""
+    """A program may register its own name (nsupdate, SSSD), or ask a server for its version."""
     message = make()
     assert talk.ask(udp(), message.to_wire()) == Heard()
     assert talk.hear(udp(), dns.message.make_response(message).to_wire()) == Heard()
@@ -163,7 +163,7 @@ def test_what_is_no_lookup_is_no_offence(talk: Talk, make: Callable[[], dns.mess
 
 @pytest.mark.parametrize(("place", "value"), [(2, 0x78), (-1, 0xFE)])
 def test_what_no_protocol_knows_is_malformed(talk: Talk, place: int, value: int) -> None:
-    """An operation, a class."""
+    """An operation that does not exist, and a class that does not."""
     wire = bytearray(question().to_wire())
     wire[place] = value
     assert talk.ask(udp(), bytes(wire)).told == (f"DNS question to {RESOLVER} not learned: malformed",)
@@ -177,7 +177,7 @@ def test_how_much_is_told_is_bounded(talk: Talk) -> None:
 
 
 def test_on_another_day_it_is_told_again(talk: Talk) -> None:
-    """A daemon runs for months: what a late answer told on the first day is not all that is said of a resolver."""
+    """A daemon runs for months: a report on its first day must not be the last one about a resolver."""
     rogues = [f"198.51.100.{number}" for number in range(MAX_TOLD)]
     assert all(talk.ask_rogue(rogue) for rogue in rogues)
     assert not talk.ask_rogue(now_s=10.0 + TOLD_AGAIN_S - 1)
@@ -202,7 +202,7 @@ def asked_here(protocol: int = UDP, port: int = 53) -> Flow:
 
 @pytest.mark.parametrize("protocol", [UDP, TCP])
 @pytest.mark.parametrize("is_asked_first", [True, False])
-def test_whom_a_resolver_of_this_machine_asks_is_no_offence(talk: Talk, protocol: int, is_asked_first: bool) -> None:
+def test_what_a_resolver_of_this_machine_asks_is_no_offence(talk: Talk, protocol: int, is_asked_first: bool) -> None:
     if not is_asked_first:
         talk.ask(udp(ROGUE), question().to_wire())
     talk.use(asked_here(protocol))
@@ -211,14 +211,14 @@ def test_whom_a_resolver_of_this_machine_asks_is_no_offence(talk: Talk, protocol
 
 
 @pytest.mark.parametrize("flow", [flow_of(port=53, protocol=UDP), asked_here(port=54), asked_here(port=5335)])
-def test_who_is_not_asked_on_the_port_of_resolvers_is_none(talk: Talk, flow: Flow) -> None:
+def test_a_program_that_is_asked_on_another_port_is_no_resolver(talk: Talk, flow: Flow) -> None:
     talk.use(flow)
     assert len(talk.ask_rogue()) == 1
 
 
 @pytest.mark.parametrize("flow", [udp(ROGUE), flow_of(remote="127.0.0.1"), asked_here(port=5335)])
-def test_who_connects_to_nothing_but_other_resolvers_does_nothing_wrong(talk: Talk, flow: Flow) -> None:
-    """As one that forwards or recurses, on whatever port it is asked itself, and before that too; or dig."""
+def test_a_program_that_connects_only_to_resolvers_does_nothing_wrong(talk: Talk, flow: Flow) -> None:
+    """Such as a forwarding or recursive resolver, whatever port it listens on, or dig."""
     talk.ask(udp(ROGUE), question().to_wire())
     assert talk.use(flow) == ()
     assert talk.refusals() == {}
@@ -244,7 +244,7 @@ def test_a_resolver_of_the_network_that_was_left_may_answer_what_it_was_asked(ta
     assert talk.hear(udp(), answer()) == Heard()
 
 
-def test_so_it_may_over_tcp(talk: Talk) -> None:
+def test_it_may_answer_over_tcp_too(talk: Talk) -> None:
     talk.connect(tcp())
     talk.ask(tcp(), Segment(100, 200, ACK, framed(question().to_wire())))
     talk.dns.set_facts(Facts(resolvers=frozenset({parse_address(ROGUE)})))

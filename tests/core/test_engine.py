@@ -133,7 +133,7 @@ def test_no_once_refuses_all_that_wait() -> None:
 
 @pytest.mark.parametrize("flow", [flow_of(1), flow_of(1, protocol=UDP), inbound()])
 def test_once_is_no_pass_for_ever(flow: Flow) -> None:
-    """Of TCP: a listener has one socket for all, and another may connect again between the same ends."""
+    """For TCP: a listener has one socket for all connections, and a client may connect again between the same ends."""
     engine = Transcript()
     engine.queue(flow, CURL, cookie=5)
     engine.answer(1, yes(Lifetime.ONCE))
@@ -252,7 +252,7 @@ def test_another_program_on_the_same_socket_is_asked_about_by_its_own_name() -> 
 def test_what_comes_in_is_no_question_any_more_once_it_is_an_answer(
     protocol: int, who: Attribution, is_answer: bool
 ) -> None:
-    """Of a talk from before the start it may be the first that is seen."""
+    """The remote's packet may be the first one that is seen of a conversation from before the daemon's start."""
     engine = Transcript("allow 10.0.0.80 443 tcp", "allow 10.0.0.80 443 udp")
     asked = flow_of(protocol=protocol)
     answer = replace(asked, direction=Direction.INBOUND)

@@ -6,7 +6,7 @@ from tinysnitch.core.rule_text import parse_rule
 
 
 def test_what_waits_when_the_firewall_ends_is_denied() -> None:
-    """Rather than let go, to be sent again when nobody judges it any more."""
+    """If its packets were dropped, they would be sent again, and pass once no rule judges them."""
     engine = Transcript()
     engine.queue(flow_of(1))
     engine.queue(flow_of(2, BANK))

@@ -128,13 +128,13 @@ def test_the_usual_is_nine_minutes_for_this_name_port_path_and_arguments() -> No
         (msgspec.structs.replace(CURL, program="/usr/bin/node", args=("/usr/bin/out/server-main.js", TOKEN)), False),
     ],
 )
-def test_arguments_that_will_be_others_next_time_do_not_count(process: Process, any_args: bool) -> None:
+def test_arguments_that_will_be_others_next_time_are_left_open(process: Process, any_args: bool) -> None:
     assert choose_first(connection_of(process)).any_args is any_args
 
 
 @pytest.mark.parametrize(("asking", "any_args"), [(REPORT, True), ("/usr/bin/make", False)])
 def test_a_rule_has_room_for_one_parent(asking: str, any_args: bool) -> None:
-    """Where another one asks for its own, that may have started more than these workers."""
+    """A rule that asks may name another parent, which may have started more than these workers."""
     asked = msgspec.structs.replace(connection_of(worker(*KERNEL_ARGS)), asking=Asking(parent=asking))
     assert choose_first(asked).any_args is any_args
 
@@ -155,29 +155,29 @@ def test_a_rule_has_room_for_one_parent(asking: str, any_args: bool) -> None:
         (inbound(33434, 5000, protocol=UDP), False),
     ],
 )
-def test_a_port_that_the_kernel_chose_for_a_moment_does_not_count(flow: Flow, any_port: bool) -> None:
+def test_a_port_that_the_kernel_chose_for_a_moment_is_left_open(flow: Flow, any_port: bool) -> None:
     asked = msgspec.structs.replace(connection_of(), flow=flow)
     assert choose_first(asked).any_port is any_port
     assert not choose_first(Connection(flow=flow, attribution=KERNEL)).any_port
 
 
 @pytest.mark.parametrize("prober", ["/usr/bin/mtr-packet", "/usr/bin/tracepath"])
-def test_nor_do_the_ports_that_a_prober_counts_up(prober: str) -> None:
+def test_ports_that_a_prober_counts_up_are_left_open(prober: str) -> None:
     process = msgspec.structs.replace(CURL, program=prober)
     for flow, any_port in ((flow_of(port=44444, protocol=UDP), True), (flow_of(port=80, protocol=TCP), False)):
         asked = msgspec.structs.replace(connection_of(process), flow=flow)
         assert choose_first(asked).any_port is any_port
 
 
-def test_nor_does_the_port_that_is_of_one_session_of_mosh() -> None:
-    """From 60001 on, the first that no other session has."""
+def test_the_port_of_one_session_of_mosh_is_left_open() -> None:
+    """mosh-server takes the first free port from 60001 on."""
     process = msgspec.structs.replace(CURL, program="/usr/bin/mosh-client")
     for flow, any_port in ((flow_of(port=60002, protocol=UDP), True), (flow_of(port=60002, protocol=TCP), False)):
         asked = msgspec.structs.replace(connection_of(process), flow=flow)
         assert choose_first(asked).any_port is any_port
 
 
-def test_what_is_said_on_the_link_is_for_all_of_it() -> None:
+def test_talk_on_the_link_is_for_the_whole_lan() -> None:
     asked = msgspec.structs.replace(connection_of(flow=inbound(5353, 5353, protocol=UDP)), is_link_talk=True)
     assert choose_first(asked).remote is RemoteScope.DOMAIN
 

@@ -22,7 +22,7 @@ from tinysnitch.core.flow import (
 
 
 @pytest.mark.parametrize("protocol", [TCP, UDP])
-def test_rules_speak_of_the_port_of_who_is_called(protocol: int) -> None:
+def test_rules_test_the_port_of_the_side_that_is_called(protocol: int) -> None:
     assert flow_of(40000, port=443, protocol=protocol).port == 443
     assert inbound(50000, port=22, protocol=protocol).port == 22
 

@@ -47,7 +47,7 @@ def test_a_name_of_its_own_or_of_etc_hosts_is_what_it_means() -> None:
 
 @pytest.mark.parametrize("arg", [f"--resolve=a.test:443:{V4}", "https://a.test/"])
 def test_what_was_given_the_name_too_means_that(arg: str) -> None:
-    """As OpenConnect is for NetworkManager, whose server has another address the next time."""
+    """As NetworkManager gives it to OpenConnect: the server has another address the next time."""
     flow = flow_of(remote=V4)
     assert not is_address_given(Connection(flow=flow, attribution=whose(args=(V4, arg)), name="a.test"))
     assert is_address_given(Connection(flow=flow, attribution=whose(args=(V4, arg)), name="b.test"))

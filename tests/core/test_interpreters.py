@@ -35,7 +35,7 @@ def test_an_interpreter_is_known_by_name_and_place(executable: str) -> None:
 @pytest.mark.parametrize(
     "executable", ["/usr/bin/python3-config", "/usr/bin/env", "/tmp/bash", "/opt/app/python3", "bash", "", "/usr/bin/"]
 )
-def test_not_known(executable: str) -> None:
+def test_what_is_no_known_interpreter(executable: str) -> None:
     assert find_interpreter(executable) is None
 
 
@@ -67,11 +67,11 @@ def test_not_known(executable: str) -> None:
     ],
 )
 def test_what_runs_anything_is_called_so(path: str, expected: bool) -> None:
-    """Also where nobody knows how it finds its script."""
+    """Also those for which the table has no entry."""
     assert is_called_like_one(path) is expected
 
 
-def test_elsewhere_it_must_be_roots() -> None:
+def test_elsewhere_the_file_must_be_roots() -> None:
     asked: list[str] = []
 
     def is_roots(path: str) -> bool:
@@ -137,7 +137,7 @@ def test_find_script(executable: str, argv: list[str], index: int | None) -> Non
     ],
 )
 def test_the_interpreters_themselves_agree(tmp_path: Path, command: tuple[str, ...]) -> None:
-    """Each runs the script that stands where the table says, with what is behind it as its arguments."""
+    """Each runs the script at the place that the table says, with the words behind it as arguments."""
     path, name = shutil.which(command[0], path="/usr/bin:/usr/local/bin:/bin"), command[0].rstrip("3")
     if path is None:
         pytest.skip(f"no {name} here")
@@ -151,8 +151,8 @@ def test_the_interpreters_themselves_agree(tmp_path: Path, command: tuple[str, .
     assert done.stdout.strip() == "a -b"
 
 
-def test_one_that_nobody_knows_takes_no_options() -> None:
-    """What `--` means there is not known: tclsh reads standard input then."""
+def test_an_interpreter_without_an_entry_takes_no_options() -> None:
+    """What `--` means to it is not known: tclsh would read standard input."""
     interpreter = find_interpreter("/usr/bin/tclsh8.6", ("tclsh8.6",))
     assert interpreter is not None
     found = [
@@ -170,7 +170,7 @@ def test_an_extra_path_of_a_known_name_takes_the_options_of_that_one() -> None:
 @pytest.mark.parametrize("name", ["python3", "bash", "zsh", "perl", "ruby", "node", "php", "java"])
 @pytest.mark.parametrize("word", ["--", "-", "--config", "--snapshot", "--env-", "-o", "-XX:", "-D", "-W", "-X"])
 def test_no_argument_takes_long(name: str, word: str) -> None:
-    """Whoever starts a program chooses it: of one that has 128 KiB nothing else was judged for a minute."""
+    """Users choose arguments: one of 128 KiB once held up the daemon for a minute."""
     interpreter = find_interpreter(f"/usr/bin/{name}")
     assert interpreter
     began_s = time.process_time()

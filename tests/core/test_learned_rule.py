@@ -48,6 +48,6 @@ def test_the_rule_and_the_wider_ones(
 
 
 def test_what_a_rule_asks_about_is_not_widened() -> None:
-    """It would go on asking where the wider one is not the narrower."""
+    """A wider rule might not be narrower than the rule that asks, which would then ask again."""
     connection = Connection(flow=inbound(), attribution=SSHD)
     assert learn_rule(connection, parse_rule("ask 10.0.0.0/8 - -src"), 1.5)[1] == ()

@@ -85,7 +85,7 @@ def test_what_each_machine_of_the_link_may_say_or_be_told(flow: Flow, expected: 
         (inbound(GROUP, PHONE), NameSource.DNS, True),
     ],
 )
-def test_who_was_looked_up_is_meant(flow: Flow, source: NameSource, expected: bool) -> None:
+def test_a_remote_that_was_looked_up_is_meant(flow: Flow, source: NameSource, expected: bool) -> None:
     asked = Connection(flow=flow, attribution=whose(), name="ntp.test", name_source=source)
     assert is_link_talk(asked, RemoteWords(FACTS)) is expected
 
@@ -102,7 +102,7 @@ def test_who_was_looked_up_is_meant(flow: Flow, source: NameSource, expected: bo
         ("/usr/sbin/dnsmasq", inbound("10.0.0.2", PHONE, ICMP), False),
     ],
 )
-def test_who_gives_out_addresses_asks_each_whether_it_is_taken(program: str, flow: Flow, expected: bool) -> None:
+def test_a_dhcp_server_asks_each_address_whether_it_is_taken(program: str, flow: Flow, expected: bool) -> None:
     asked = Connection(flow=flow, attribution=whose(program=program))
     assert is_link_talk(asked, RemoteWords(FACTS)) is expected
 
@@ -135,7 +135,7 @@ def test_one_answer_is_for_all_machines_of_the_link() -> None:
 
 
 def test_beside_a_rule_that_asks_each_machine_is_one_of_its_own() -> None:
-    """An answer for all of them would be the wider rule, and they were asked about again."""
+    """An answer for the whole lan would be wider than the rule that asks, which would then ask again."""
     engine = Transcript(f"ask {PHONE} - -src")
     engine.feed(FactsChanged(FACTS))
     engine.queue(inbound(GROUP, PHONE))
@@ -162,8 +162,8 @@ def test_what_comes_in_from_the_lan(flow: Flow, name: str | None, expected: bool
 
 
 @pytest.mark.parametrize("name", ["phone.shop.test", "shop.co.uk"])
-def test_who_comes_in_from_the_lan_by_a_name_that_others_looked_up_may_have_the_lan_for_a_domain(name: str) -> None:
-    """The name is over in minutes, and a rule for its domain would ask again."""
+def test_a_remote_of_the_lan_whose_name_others_looked_up_may_have_the_lan_for_a_domain(name: str) -> None:
+    """The name ends within minutes, and with a rule for its domain people would be asked again."""
     engine, server = Transcript(), whose(8, "/usr/bin/postgres")
     engine.feed(FactsChanged(msgspec.structs.replace(FACTS, resolvers=WITH_RESOLVER.resolvers)))
     engine.resolve(name, PHONE)

@@ -85,7 +85,7 @@ def test_a_line_holds_these_names_and_no_others(line: str, names: set[str]) -> N
 
 @pytest.mark.parametrize("line", ["10.0.0.1-10.0.0.9", "a.b.1", "0.0.0.0 a.1", "*.5"])
 def test_what_ends_in_a_number_is_no_name(line: str) -> None:
-    """It would look as if it held, and match nothing."""
+    """As a name it would match nothing."""
     content = parse_list(line)
     assert (content.names, content.networks, content.bad_lines) == (frozenset(), frozenset(), 1)
 

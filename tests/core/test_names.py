@@ -1,4 +1,4 @@
-"""Told as transcripts: who asks, what the resolver says, what is believed then."""
+"""Transcripts: which program asks, what the resolver answers, and what is believed then."""
 
 import time
 
@@ -60,7 +60,7 @@ def test_only_a_change_is_told(talk: ResolverTalk) -> None:
 
 
 def test_a_name_that_may_be_meant_as_well_is_told(talk: ResolverTalk) -> None:
-    """Also where another one still decides, for everybody."""
+    """Also where another name still decides for every process."""
     first, second = talk.asks(CURL, "a.test"), talk.asks(CURL, "b.test")
     third = talk.asks(FIREFOX, "c.test")
     assert talk.hears("c.test", SHOP, id=third).addresses == talk.hears("a.test", SHOP, id=first).addresses == (SHOP,)
@@ -229,7 +229,7 @@ def test_an_asker_that_has_ended_is_forgotten_else_the_oldest() -> None:
 
 
 def test_an_asker_is_looked_up_once_for_all_addresses_of_an_answer() -> None:
-    """An answer may have 256: by nine programs that run on each took 19 ms more."""
+    """An answer may have 256 addresses. With nine askers that still run, each answer took 19 ms more."""
     looked_up: list[int] = []
     talk = ResolverTalk(has_ended=lambda exec_id: bool(looked_up.append(exec_id)))  # type: ignore[func-returns-value]
     addresses = [b"\xfe" * 15 + bytes([number]) for number in range(20)]
@@ -248,7 +248,7 @@ def test_an_address_with_all_names_and_askers_it_can_have_is_soon_known_by_anoth
 
 
 def test_an_answer_with_all_addresses_it_can_have_is_soon_learned() -> None:
-    """Each with all names that it can have, of which another decides then."""
+    """Each address has as many names as it can have, and another one decides afterwards."""
     talk = ResolverTalk(capacity=2 * MAX_RECORDS)
     addresses = [b"\xfe" * 14 + number.to_bytes(2, "big") for number in range(MAX_RECORDS)]
     took_s = []

@@ -84,7 +84,7 @@ def test_a_network_contains_its_parts_of_its_own_family(wide: str, narrow: str, 
 @example("10.0.0.0/08")
 @example("10.1.2.0/33")
 def test_an_ipv4_network_is_what_the_standard_library_takes_for_one(text: str) -> None:
-    """By whichever way: what is spelled as usual has a shorter one."""
+    """Both by the quick way for usual spellings and by the other one."""
     word = Word(text, 1, True, text)
     try:
         network = IPv4Network(text)

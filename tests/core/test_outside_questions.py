@@ -46,12 +46,12 @@ def test_what_a_program_asked_is_found_when_it_connects(questions: OutsideQuesti
         connection(who=whose(CURL_ID + 1)),
     ],
 )
-def test_what_says_nothing_of_it_leaves_it(questions: OutsideQuestions, other: Connection) -> None:
+def test_other_connections_leave_what_was_asked(questions: OutsideQuestions, other: Connection) -> None:
     assert questions.find(other) is None
     assert questions.find(connection()) is not None
 
 
-def test_who_is_asked_itself_is_never_found(questions: OutsideQuestions) -> None:
+def test_a_program_that_is_asked_itself_is_never_found(questions: OutsideQuestions) -> None:
     questions.note_server(CURL_ID)
     questions.add(rogue(), CURL_ID)
     assert questions.find(connection()) is None

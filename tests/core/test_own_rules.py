@@ -40,6 +40,8 @@ def test_an_own_rule_names_its_user(line: str, own: bool) -> None:
         ("- - - /opt/*/app", "a pattern"),
         ("- - - /opt/**", "a pattern"),
         ("@ads - -", "a list"),
+        ("- " + ",".join(map(str, range(1, 33, 2))) + " tcp", None),
+        ("- " + ",".join(map(str, range(1, 34, 2))) + " tcp", "more than 16 port ranges"),
     ],
 )
 def test_an_own_rule_makes_nobody_read_or_try_much(columns: str, excess: str | None) -> None:
@@ -62,7 +64,7 @@ def test_an_own_rule_demands_no_sum() -> None:
         ("allow user=1000 - - -", False),
     ],
 )
-def test_what_lets_pass_for_a_user_goes_over_no_link_that_others_can_turn(line: str, is_turnable: bool) -> None:
+def test_what_allows_for_a_user_goes_over_no_link_that_others_can_change(line: str, is_turnable: bool) -> None:
     assert has_turnable_path(parse_rule(line), FACTS) is is_turnable
 
 
@@ -80,7 +82,7 @@ def test_a_rule_over_such_a_link_matches_nothing() -> None:
     explanation = ruleset(*lines, facts=facts).explain(connection(), 0.0)
     assert explanation.decision.rule == parse_rule(lines[1])
     ((_rule, why),) = explanation.losers
-    assert why == "its path leads over a link that others than root can turn"
+    assert why == "its path leads over a link that not only root can change"
     explanation = ruleset(lines[0], facts=facts).explain(connection(), 0.0)
     assert (explanation.decision.verdict, explanation.decision.rule) == (Verdict.ASK, None)
     assert [reason for _, reason in explanation.losers] == [why]

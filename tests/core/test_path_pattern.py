@@ -1,4 +1,5 @@
 import time
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -90,9 +91,20 @@ def test_what_is_covered_takes_nothing_else(wide: str, narrow: str, narrowest: s
 
 @pytest.mark.parametrize("pattern", MANY_STARS)
 @pytest.mark.parametrize("part", ["a", "a/"])
-def test_whoever_chooses_the_path_does_not_choose_how_long_that_takes(pattern: str, part: str) -> None:
+def test_no_path_makes_matching_slow(pattern: str, part: str) -> None:
     path = "/home/" + part * 4000 + "c"
     begun_s = time.process_time()
     assert not compile_pattern(pattern).fullmatch(path)
     assert not covers_pattern(pattern, path)
     assert time.process_time() - begun_s < 2
+
+
+def test_long_paths_leave_nothing_in_memory() -> None:
+    paths = [f"/home/{number}" + "x" * 60_000 for number in range(8)]
+    assert covers_pattern("/home/**", paths[0])
+    tracemalloc.start()
+    for path in paths:
+        covers_pattern("/home/**", path + "y")
+    kept_bytes, _peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept_bytes < 100_000

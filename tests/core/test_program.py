@@ -108,7 +108,7 @@ def test_interpreter_stays_the_program(executable: str, argv: list[str]) -> None
 
 @pytest.mark.parametrize("word", ["d/../x.py", "/home/a/../../x.py"])
 def test_dots_after_a_name_are_refused(word: str) -> None:
-    """`d` may have been a link at exec: what `d/..` was then is not known now."""
+    """`d` may have been a link at exec, so what `d/..` was then is not known now."""
     invocation = Invocation(executable=PYTHON, argv=("python3", word), directory="/home/a")
     found = identify_program(invocation, lambda _path: "/x.py", may_climb=lambda _left, _script: True)
     assert found.path == PYTHON

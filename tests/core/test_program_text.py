@@ -69,10 +69,10 @@ def test_many_stars_are_two() -> None:
 
 @pytest.mark.parametrize(
     ("text", "proposed"),
-    [("curl", "/usr/bin/curl"), *((text, "it from the first / on") for text in ("./curl", "bin/", "~/bin/curl"))],
+    [("curl", "/usr/bin/curl"), *((text, "the whole path, from / on") for text in ("./curl", "bin/", "~/bin/curl"))],
 )
 def test_for_what_is_no_absolute_path_there_is_a_proposal(text: str, proposed: str) -> None:
-    """None for a path from a folder that the line does not tell: another program may have the name in /usr/bin."""
+    """For a relative path there is none, since another program may have that name in /usr/bin."""
     with pytest.raises(BadWord) as caught:
         parse_program(split_words(text)[0])
     assert caught.value.hint == f"write {proposed}, or - for any program"

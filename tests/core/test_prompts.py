@@ -1,4 +1,4 @@
-"""What waits for which prompt, and what was closed."""
+"""Which flows wait in which prompt, and which prompts were closed."""
 
 import pytest
 
@@ -118,7 +118,7 @@ def test_prompts_are_bounded() -> None:
     assert prompts.turned_away == 1
 
 
-def test_who_visits_a_server_does_not_fill_the_desk() -> None:
+def test_visitors_of_a_server_do_not_take_all_prompts() -> None:
     """A port that is open to the internet has hundreds of visitors, and each is a question."""
     prompts = Prompts(Settings(max_visitors=2))
     held = [hold(prompts, inbound(remote=f"10.0.0.{number}"), whose()) for number in (5, 6, 7)]
@@ -127,8 +127,8 @@ def test_who_visits_a_server_does_not_fill_the_desk() -> None:
     assert prompts.turned_away == 1
 
 
-def test_who_comes_to_one_port_again_and_again_leaves_room_for_who_comes_to_others() -> None:
-    """One machine out there, from each of its ports: the question is one, and the packets are as many."""
+def test_packets_to_one_port_leave_room_for_those_to_others() -> None:
+    """A remote may connect from each of its ports: that is one question with as many held packets."""
     prompts = Prompts(Settings(max_waiters_per_port=2))
     held = [hold(prompts, inbound(port), whose()) for port in (50000, 50001, 50002)]
     assert [prompt is not None for prompt in held] == [True, True, False]

@@ -63,7 +63,7 @@ def test_what_others_write_for_any_is_told(text: str) -> None:
     ],
 )
 def test_what_is_more_than_a_remote_is_told(text: str) -> None:
-    with pytest.raises(BadWord, match="more than a remote") as caught:
+    with pytest.raises(BadWord, match="more than a name or address") as caught:
         parse(text)
     assert "the port has its own column" in caught.value.hint
 
@@ -72,7 +72,7 @@ def test_what_is_more_than_a_remote_is_told(text: str) -> None:
 def test_an_address_with_a_mistake_is_no_more_than_that(text: str) -> None:
     with pytest.raises(BadWord) as caught:
         parse(text)
-    assert caught.value.problem != "more than a remote"
+    assert caught.value.problem != "more than a name or address"
 
 
 @pytest.mark.parametrize("form", REMOTE_FORMS, ids=lambda form: form.spelling)

@@ -13,7 +13,7 @@ def question(flow: Flow | None = None, program: str = "/usr/bin/curl", uid: int 
 
 
 def fill(room: Room, *questions: Question) -> int:
-    """How many of them found a place."""
+    """How many of these questions find a place."""
     taken = 0
     for one in questions:
         if room.has_place(one):
@@ -34,14 +34,14 @@ def test_one_program_of_one_user_takes_half_of_it_at_most() -> None:
 
 
 def test_one_user_takes_three_quarters_of_it_at_most() -> None:
-    """By copies of a program, each of which is a program of its own."""
+    """With copies of a program, since each path is a program of its own."""
     room = Room(4)
     assert fill(room, *(question(program=f"/tmp/copy{number}") for number in range(4))) == 3
     assert room.has_place(question(uid=0))
 
 
 def test_all_users_of_containers_take_no_more_than_one_user() -> None:
-    """One person may be any number of these."""
+    """Any user may have any number of these uids."""
     room = Room(4)
     assert fill(room, *(question(uid=100_000 + number) for number in range(4))) == 3
     room.give_back(question(uid=100_000))
@@ -76,7 +76,7 @@ def test_who_comes_to_one_port_takes_no_more_than_that_and_other_ports_are_free(
 
 
 def test_protocols_without_ports_are_one_port() -> None:
-    """Else any machine of the link could take all places for what comes in, by 16 addresses and 32 numbers."""
+    """Otherwise a machine of the link could take all inbound places, with 16 addresses and 32 protocol numbers."""
     room = Room(100, visitors=2)
     assert fill(room, *(question(inbound(protocol=number)) for number in (ICMP, 47, 200, 201))) == 2
     assert fill(room, question(inbound(protocol=UDP)), question(inbound())) == 2
@@ -94,7 +94,7 @@ def test_of_one_user_no_more_programs_have_places_than_a_person_comes_to_the_end
 
 
 def test_of_what_is_unknown_each_question_counts_as_a_program() -> None:
-    """Anyone can be unknown."""
+    """Packets of any user may be unknown."""
     room = Room(100, programs=2)
     asked = [question_of(Connection(flow=flow_of(port=port), attribution=UNKNOWN)) for port in range(3)]
     assert fill(room, *asked) == 2

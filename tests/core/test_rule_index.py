@@ -26,7 +26,7 @@ def make_index(rules: list[Rule]) -> RuleIndex:
 
 
 def all_of(index: RuleIndex) -> list[Rule]:
-    """Those for any program."""
+    """All rules for any program, whatever remote and ports they name."""
     return index.find_wherever(wanted("none.test"), 1000) or []
 
 

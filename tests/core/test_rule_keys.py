@@ -37,7 +37,7 @@ def test_only_what_rules_use_is_looked_for() -> None:
 
 
 def test_what_is_replaced_waits_for_no_collection() -> None:
-    """With it go the facts, and so the lists, each of them a mapped file: a quiet daemon collects once in days."""
+    """It holds the facts, and these the mapped files of lists. A quiet daemon collects garbage once in days."""
     maker = KeyMaker(Facts())
     maker.count(parse_rule("allow - - - /opt/*"), 1)
     left = weakref.ref(maker)
@@ -68,7 +68,7 @@ def test_what_is_replaced_waits_for_no_collection() -> None:
 def test_cut_arguments_are_those_that_they_may_begin(
     verdict: Verdict, args: str, captured: tuple[str, ...], is_taken: bool
 ) -> None:
-    """What is too long to be captured whole must not get past a denial; nor is it let through by what it may be."""
+    """Arguments that are too long to be captured must not evade a denial; nor does a rule allow what they may be."""
     asked = connection(program=by(replace(CURL, args=captured, are_args_complete=False)))
     rules = ruleset("allow - - - /usr/bin/curl", f"{verdict.value} - - - /usr/bin/curl {args}")
     expected = verdict if is_taken else Verdict.ALLOW
@@ -84,7 +84,7 @@ def test_cut_arguments_are_those_that_they_may_begin(
 
 
 def test_what_denies_cut_arguments_does_not_have_a_narrower_rule_allow_them() -> None:
-    """The rule that denies counts as theirs, and another one with the very same arguments must not for that."""
+    """The rule that denies matches cut arguments. A rule that allows the same ones must not match because of that."""
     asked = connection(program=by(replace(CURL, args=("-s", "https://sh"), are_args_complete=False)))
     whole = "/usr/bin/curl -s https://shop.test/"
     rules = ruleset(f"deny - - - {whole}", f"allow example.com 443 tcp {whole}")

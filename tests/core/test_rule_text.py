@@ -1,3 +1,4 @@
+import tracemalloc
 from contextlib import suppress
 
 import pytest
@@ -83,10 +84,10 @@ def test_a_bad_line_is_an_error_with_its_place_and_the_others_load() -> None:
         ("allow uid=1000 x - -", 7, "not a qualifier", "write one of: user"),
         ("allow x 443 tcp user=a /bin/x", 17, "user= stands before the remote", "write allow user=... remote port"),
         ("deny x until=2030-01-01 443 tcp", 8, "until= stands before the remote", "write deny until=... remote"),
-        ("allow user=a user=b x - -", 14, "user= is there twice", ""),
+        ("allow user=a user=b x - -", 14, "user= is given twice", ""),
         ("allow user= x - -", 7, "user= has no value", "write user=alice"),
-        ("deny user=a parent=/opt/* x - -", 13, "parent= has no patterns", "write one whole value"),
-        ("deny iface='wg'* x - -", 6, "iface= has no patterns", "write one whole value"),
+        ("deny user=a parent=/opt/* x - -", 13, "parent= takes no pattern", "write one whole value"),
+        ("deny iface='wg'* x - -", 6, "iface= takes no pattern", "write one whole value"),
         ("allow user=4294967295 x - -", 7, "not a user", "write a name"),
         ("allow parent=make x - -", 7, "not an absolute path", "write parent="),
         ("allow sha256=12 x - -", 7, "not a SHA-256 sum", "write its 64"),
@@ -98,26 +99,26 @@ def test_a_bad_line_is_an_error_with_its_place_and_the_others_load() -> None:
         ("allow x web tcp", 9, "not a port", "write -, 443"),
         ("allow x 90-80 tcp", 9, "the range ends before it begins", "did you mean 80-90?"),
         ("allow x 443 tpc", 13, "not a protocol", "did you mean 'tcp'?"),
-        ("allow x 443 tcp,udp", 13, "more than a protocol", "write a rule for each, or - for any"),
-        ("allow x 443 tcp/udp", 13, "more than a protocol", "write a rule for each, or - for any"),
+        ("allow x 443 tcp,udp", 13, "not a single protocol", "write a rule for each, or - for any"),
+        ("allow x 443 tcp/udp", 13, "not a single protocol", "write a rule for each, or - for any"),
         ("allow x 443 256", 13, "not a protocol", "write one of: - tcp"),
-        ("allow x 443 icmp", 9, "a port, and a protocol without ports", "only tcp and udp"),
+        ("allow x 443 icmp", 9, "a port for a protocol without ports", "only tcp and udp"),
         ("allow x - - curl", 13, "a program is an absolute path", "write /usr/bin/curl"),
-        ("allow x - - ~/bin/x", 13, "a program is an absolute path", "write it from the first / on, or -"),
-        ("allow x - - $HOME/x", 13, "a program is an absolute path", "write it from the first / on, or -"),
+        ("allow x - - ~/bin/x", 13, "a program is an absolute path", "write the whole path, from / on, or -"),
+        ("allow x - - $HOME/x", 13, "a program is an absolute path", "write the whole path, from / on, or -"),
         ("allow x - - kernl", 13, "a program is an absolute path", "did you mean 'kernel'?"),
-        ("allow x - - unit:", 13, "unit: names nothing", "write unit:NAME"),
+        ("allow x - - unit:", 13, "unit: has no name behind it", "write unit:NAME"),
         ("allow x - - 'kernel'", 13, "a program is an absolute path", ""),
         ("allow x - - /bin/x 'a", 20, "the quote ' is not closed", ""),
         ("allow x$ - -", 7, "not a name, address or network", "write a name"),
         ("allow 1.2.3 - -", 7, "not an address", ""),
-        ("allow /bin/x a.b 443 tcp", 7, "a path is no remote", "the program stands behind the protocol"),
-        ("allow a.b:443 tcp", 7, "more than a remote", ""),
+        ("allow /bin/x a.b 443 tcp", 7, "a remote is not a path", "write the program behind the protocol"),
+        ("allow a.b:443 tcp", 7, "more than a name or address", ""),
         ("allow - 443/tcp", 9, "not a port", ""),
         ("allow .a.b - -", 7, "not a name, address or network", "did you mean *.a.b?"),
         ("allow *a.b - -", 7, "not a name, address or network", "did you mean *.a.b?"),
-        ("allow\u00a0x - -", 1, "a blank that is no plain one", "write a plain blank instead"),
-        ("allow x\u00a0443 tcp", 7, "a blank that is no plain one", "write a plain blank instead"),
+        ("allow\u00a0x - -", 1, "a blank that is not a plain space", "write a plain space instead"),
+        ("allow x\u00a0443 tcp", 7, "a blank that is not a plain space", "write a plain space instead"),
         ("allow a.1 - -", 7, "not a name, address or network", ""),
         ("allow *.a_! - -", 7, "not a domain", "write *.example.com"),
         ("allow @ - -", 7, "not the name of a list", "write @NAME for the file NAME in /etc/"),
@@ -148,6 +149,20 @@ def test_a_line_is_printable(rule: Rule) -> None:
 
 def test_the_line_does_not_tell_the_process_that_a_rule_is_bound_to() -> None:
     assert format_rule(replace(CURL, exec_id=7)) == format_rule(CURL)
+
+
+@pytest.mark.parametrize("part", ["/" + "x" * 60_000, ",".join(map(str, range(10_001, 29_999, 2)))])
+def test_long_lines_of_clients_leave_nothing_in_memory(part: str) -> None:
+    lines = [
+        f"allow - {number + 1},{part} tcp" if part[0] == "1" else f"allow - - - {part}{number}" for number in range(8)
+    ]
+    parse_rule(lines[0])
+    tracemalloc.start()
+    for line in lines:
+        parse_rule(line)
+    kept_bytes, _peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept_bytes < 200_000
 
 
 words = st.sampled_from(

@@ -15,7 +15,7 @@ from tinysnitch.core.network import parse_network
 from tinysnitch.core.process import KERNEL, UNKNOWN, Attribution, AttributionSource, Process
 from tinysnitch.core.rule import Rule
 from tinysnitch.core.rule_text import format_rule, parse_rule
-from tinysnitch.core.ruleset import Ruleset
+from tinysnitch.core.ruleset import MAX_COMPARED, Ruleset
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.store.remote_set import RemoteSet
 
@@ -334,7 +334,7 @@ def test_what_was_fought_out_holds_for_its_interface_alone() -> None:
 
 
 def test_a_rule_that_is_gone_has_no_say_in_what_comes_after_it() -> None:
-    """Where a rule was, in memory too, the next one may be."""
+    """The next rule may get the same place in memory, and so the same id."""
     rules = ruleset("deny example.com 443 tcp")
     for _ in range(20):
         rules.add(parse_rule("allow - - -"))
@@ -343,6 +343,21 @@ def test_a_rule_that_is_gone_has_no_say_in_what_comes_after_it() -> None:
         rules.add(parse_rule("allow example.com 443 tcp /usr/bin/curl"))
         assert rules.decide(connection(), 0.0).verdict is Verdict.ALLOW
         rules.remove(parse_rule("allow example.com 443 tcp /usr/bin/curl"))
+
+
+def many(verdict: str, count: int = MAX_COMPARED) -> list[str]:
+    return [f"{verdict} - {443 - number}-{443 + number} tcp" for number in range(count)]
+
+
+def test_where_too_many_rules_match_the_strictest_verdict_holds() -> None:
+    narrower = "allow example.com 443 tcp /usr/bin/curl"
+    assert winner(ruleset(*many("deny", MAX_COMPARED - 1), narrower), connection()) == narrower
+    assert ruleset(*many("ask"), narrower).decide(connection(), 0.0).verdict is Verdict.ASK
+    explanation = ruleset(*many("deny"), narrower).explain(connection(), 0.0)
+    assert explanation.decision.verdict is Verdict.DENY
+    assert {why for _, why in explanation.losers} == {
+        "more than 128 rules match, too many to compare: deny beats ask, and ask allow"
+    }
 
 
 # --- the index against looking at every rule ---------------------------------------------------------------

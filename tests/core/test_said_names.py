@@ -51,7 +51,7 @@ def test_reading_is_bounded_and_what_had_to_go_is_counted() -> None:
 
 
 def test_no_users_readings_push_out_those_of_others() -> None:
-    """What is read from its middle on says no name, and goes on."""
+    """A connection that is read from its middle on says no name, and would pass."""
     names = SaidNames(4, None)
     first, *rest = segments(HELLO, 20)
     assert names.read(flow_to(443), 7, first, user=1000) is None

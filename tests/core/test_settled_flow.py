@@ -1,4 +1,4 @@
-"""When a flow that was decided is still the same one."""
+"""When the decision of a flow still holds for a further packet."""
 
 import msgspec
 import pytest
@@ -47,11 +47,11 @@ def test_the_same_flow() -> None:
 
 
 @pytest.mark.parametrize("asked", [{"cookie": 6}, {"exec_id": 8}, {"generation": 4}, {"generation": 2}])
-def test_another_one(asked: dict[str, int]) -> None:
+def test_another_flow_socket_or_program(asked: dict[str, int]) -> None:
     assert not holds(settle(), **asked)
 
 
-def test_whom_nobody_can_name_any_more_its_socket_tells() -> None:
+def test_a_program_that_is_gone_is_known_by_its_socket() -> None:
     assert holds(settle(), exec_id=UNKNOWN_EXEC_ID)
     assert not holds(settle(), exec_id=UNKNOWN_EXEC_ID, cookie=6)
     assert not holds(settle(), exec_id=UNKNOWN_EXEC_ID, flow=inbound())  # that is the listening one

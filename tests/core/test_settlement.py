@@ -1,4 +1,4 @@
-"""What the kernel is told to remember, for how long, and for whom."""
+"""What the kernel is told to remember, for how long, and for which connections."""
 
 import math
 
@@ -140,7 +140,7 @@ def test_an_answer_for_one_connection_does_not_end_with_its_name() -> None:
 
 
 def test_a_verdict_that_is_taken_over_ends_when_it_did_before() -> None:
-    """The name it rested on may have been forgotten meanwhile."""
+    """The name that it rested on may have been forgotten meanwhile."""
     assert expiry_of(PLAIN, cached=Remembered(ALLOW, 130.0)) == 130.0
     assert expiry_of(named(120.0), cached=Remembered(ALLOW, 130.0)) == 120.0
     assert expiry_of(named(130.0), cached=Remembered(ALLOW, None)) == 130.0
@@ -214,8 +214,8 @@ def test_a_settled_flow_is_repeated_and_a_like_connection_is_cached() -> None:
     assert settlement.find_cached(PLAIN, NOW) is None
 
 
-def test_what_is_repeated_is_remembered_of_whom_the_kernel_knows() -> None:
-    """Else it would not take it, and the packet come back for ever."""
+def test_what_is_repeated_is_remembered_for_the_program_that_the_kernel_knows() -> None:
+    """Otherwise the kernel would not use it, and the packet would come back for ever."""
     settlement = Settlement(Settings(), ActiveRules(Facts(), 3))
     list(settlement.settle(Waiter(PLAIN, 5, [1]), ALLOW, NOW))
     event = PacketQueued(1, PLAIN.flow, UNKNOWN, cookie=5)
@@ -244,8 +244,8 @@ def test_what_falls_out_of_the_mirror_falls_out_of_the_kernel() -> None:
     assert {name: one.evicted for name, one in settlement.tables().items()} == {"verdicts": 1, "flows": 0}
 
 
-def test_a_reply_that_waited_for_us_for_seconds_is_no_question() -> None:
-    """As on a machine that gives us no processor: it came before the kernel knew."""
+def test_a_reply_that_was_held_for_seconds_is_no_question() -> None:
+    """As on a busy machine: the reply came before the kernel knew that its question was allowed."""
     engine = Transcript("allow 10.0.0.80 443 udp")
     asked = flow_of(protocol=UDP)
     engine.queue(asked)
@@ -254,7 +254,7 @@ def test_a_reply_that_waited_for_us_for_seconds_is_no_question() -> None:
     assert engine.queue(answer)[:2] == ["remember flow allow", "allow 2"]
 
 
-def test_what_answers_is_not_denied_as_what_begins_would_be() -> None:
+def test_a_reply_is_not_denied_as_a_new_connection_would_be() -> None:
     engine = Transcript("allow 10.0.0.80 443 udp", "deny - - -src")
     asked = flow_of(protocol=UDP)
     answer = msgspec.structs.replace(asked, direction=Direction.INBOUND)
@@ -263,7 +263,7 @@ def test_what_answers_is_not_denied_as_what_begins_would_be() -> None:
     assert engine.queue(answer, cookie=9)[:2] == ["remember flow allow", "allow 3"]
 
 
-def test_what_answers_and_the_kernel_does_not_know_for_an_answer_is_no_question_either() -> None:
+def test_a_reply_that_the_kernel_does_not_recognise_is_no_question_either() -> None:
     engine = Transcript("allow 10.0.0.80 443 udp", "allow 10.0.0.80 443 tcp")
     asked = flow_of(protocol=UDP)
     answer = msgspec.structs.replace(asked, direction=Direction.INBOUND)

@@ -1,4 +1,4 @@
-"""Of a table no user has all, whoever else is there."""
+"""No user can fill the table."""
 
 import pytest
 from hypothesis import given
@@ -11,7 +11,7 @@ ALICE, BOB, SERVICE = 1000, 1001, 999
 
 
 @pytest.mark.parametrize(("user", "room"), [(ALICE, 10), (100_000, 10), (SERVICE, 20), (0, 20)])
-def test_of_who_has_too_much_the_oldest_goes(user: int, room: int) -> None:
+def test_a_user_who_has_too_much_loses_the_oldest(user: int, room: int) -> None:
     table: SharedTable[object, int] = SharedTable(40)
     table.put("other", 7, BOB)
     for number in range(100):
@@ -47,7 +47,7 @@ def test_what_was_looked_at_stays() -> None:
     assert (table.find("a"), table.find("b"), table.find("c")) == (1, None, 3)
 
 
-def test_an_entry_may_become_anothers() -> None:
+def test_an_entry_may_pass_to_another_user() -> None:
     table: SharedTable[str, int] = SharedTable(4)
     table.put("a", 1, ALICE)
     table.put("a", 2, BOB)

@@ -1,4 +1,4 @@
-"""Whether a port is one of the moment, that another talk of the same program with the same remote has told."""
+"""Ports that the same program and remote may have told each other at a well-known port."""
 
 import pytest
 
@@ -39,7 +39,7 @@ def has(ports: ToldPorts, flow: Flow, who: Attribution = CURL) -> bool:
         (flow_of(port=4369), flow_of(port=38663)),
     ],
 )
-def test_it_is_where_both_talked_at_the_well_known_port(talk: Flow, flow: Flow) -> None:
+def test_a_port_is_told_where_both_talked_at_the_well_known_port(talk: Flow, flow: Flow) -> None:
     assert has(told_by(talk), flow)
     assert not has(ToldPorts(), flow)
 
@@ -58,11 +58,11 @@ def test_it_is_where_both_talked_at_the_well_known_port(talk: Flow, flow: Flow) 
         (flow_of(21, port=443), flow_of(port=5038)),
     ],
 )
-def test_it_is_not_otherwise(talk: Flow, flow: Flow) -> None:
+def test_other_ports_are_not_told(talk: Flow, flow: Flow) -> None:
     assert not has(told_by(talk), flow)
 
 
-def test_it_is_not_where_another_program_talked() -> None:
+def test_no_port_is_told_to_another_program() -> None:
     assert not has(told_by(CONTROL), flow_of(port=5038), whose(8))
     assert not has(told_by(CONTROL, who=KERNEL), flow_of(port=5038), KERNEL)
 
@@ -73,7 +73,7 @@ def test_of_too_many_talks_the_oldest_is_forgotten() -> None:
 
 
 def first_port(engine: Transcript) -> bool:
-    """Whether the question begins with any port."""
+    """Whether the prompt proposes any port first."""
     (prompt,) = engine.engine.open_prompts(engine.now)
     return choose_first(prompt.connection).any_port
 
@@ -87,7 +87,7 @@ def test_the_answer_for_the_first_file_is_for_all_of_them() -> None:
     assert first_port(engine)
 
 
-def test_it_is_so_where_a_rule_allows_the_talk_too() -> None:
+def test_a_talk_that_a_rule_allows_counts_too() -> None:
     engine = Transcript(f"allow {SHOP} 21 tcp")
     engine.queue(CONTROL)
     engine.queue(flow_of(40001, port=5038))
@@ -103,7 +103,7 @@ def test_what_was_denied_tells_nothing() -> None:
 
 
 def test_a_rule_that_asks_about_some_ports_keeps_them() -> None:
-    """With any port the rule of the answer would not be the narrower one."""
+    """With any port the answer's rule would not be narrower than the rule that asks."""
     engine = Transcript("allow - 21 tcp", "ask - 1024-65535 tcp")
     engine.queue(CONTROL)
     engine.queue(flow_of(40001, port=5038))

@@ -1,4 +1,4 @@
-"""What the kernel's cache is asked by."""
+"""The key of the kernel's cache of verdicts."""
 
 from tests.core.transcript import SHOP, flow_of, inbound, whose
 from tinysnitch.core.connection import Connection

@@ -38,7 +38,7 @@ class Ads:
 
 
 def watch_of(engine: Transcript, port: int = 40000) -> Watch:
-    """What the kernel is told of a new connection."""
+    """The watch with which the kernel is told to remember a new connection."""
     (first,) = (
         command
         for command in engine.feed(engine.next_packet(flow_of(port)))
@@ -196,8 +196,8 @@ def test_what_other_programs_ask_for_is_not_meant() -> None:
     assert watch_of(engine) is Watch.NONE
 
 
-def test_where_who_asked_for_a_name_may_have_been_forgotten_it_is_watched() -> None:
-    """More programs that live have asked for it than are known of one name."""
+def test_where_an_asker_of_a_name_may_have_been_forgotten_it_is_watched() -> None:
+    """More programs asked for the name, and still run, than are kept for one name."""
     engine = asked_for("ads.test")
     for number in range(ASKERS_PER_NAME):
         engine.resolve("ads.test", SHOP, whose(100 + number))
@@ -211,7 +211,7 @@ def test_where_who_asked_for_a_name_may_have_been_forgotten_it_is_watched() -> N
 
 @pytest.mark.parametrize("who", [CURL, UNKNOWN])
 def test_where_a_name_may_have_been_forgotten_for_others_it_is_watched(who: Attribution) -> None:
-    """The program keeps it, as browsers do: of an address that many sites share no more than these are known."""
+    """The program still uses the name, as browsers do, but of an address of many sites only so many are kept."""
     engine = asked_for("ads.test", "shop.test")
     for number in range(NAMES_PER_ADDRESS - 2):
         engine.resolve(f"n{number}.test", SHOP, who)
@@ -255,7 +255,7 @@ def test_the_other_name_ends_the_connection_and_this_one_does_not() -> None:
     assert engine.send(hello, flow_of(2)) == [f"end watch allow {number}", "said: shop.test"]
 
 
-def test_it_ends_also_where_it_is_the_guess_by_now() -> None:
+def test_a_denied_name_ends_it_even_where_it_is_the_guess_by_now() -> None:
     engine = asked_for("ads.test", "shop.test")
     engine.queue()
     engine.resolve("ads.test", SHOP)
@@ -286,7 +286,7 @@ def test_connections_like_it_are_read_as_long_as_the_names_are_there() -> None:
         ("www.lan", "deny *.lan - -", "deny"),
     ],
 )
-def test_a_denial_of_all_is_for_who_means_another_name(said: str, deny: str, verdict: str) -> None:
+def test_a_denial_of_all_is_for_a_program_that_means_another_name(said: str, deny: str, verdict: str) -> None:
     engine = asked_for("cloud.lan", "git.lan", lines=(deny, "allow git.lan 443 tcp"))
     engine.queue()
     hello = segments(records(handshake(said)), 1400)[0]
@@ -294,7 +294,7 @@ def test_a_denial_of_all_is_for_who_means_another_name(said: str, deny: str, ver
 
 
 def test_names_of_one_address_in_hosts_are_one_hosts() -> None:
-    """The first one stands for all, and for `https://nas/` a browser says `nas`."""
+    """The first name decides for all of them, and for `https://nas/` a browser says `nas`."""
     engine = Transcript("deny - - -", "allow nas.lan 443 tcp")
     hosts = {parse_address(SHOP): ("nas.lan", "nas")}
     engine.feed(ev.FactsChanged(msgspec.structs.replace(FACTS, hosts=hosts)))
@@ -326,7 +326,7 @@ def test_who_asked_a_resolver_means_no_name_of_hosts() -> None:
 
 
 def test_once_the_name_is_gone_the_guard_is_there() -> None:
-    """Also where no rule tests that name, so that the decision itself would hold on."""
+    """Also where no rule tests that name, so that the decision itself would still hold."""
     engine = Transcript("allow - - - /usr/bin/curl", DENY)
     engine.resolve("shop.test", SHOP, UNKNOWN, ttl_s=600)
     (first,) = (one for one in engine.feed(engine.next_packet()) if isinstance(one, cmd.RememberVerdict))

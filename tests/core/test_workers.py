@@ -89,8 +89,8 @@ def test_a_worker_is_known_by_what_python_is_told_to_run(args: tuple[str, ...]) 
         ((PYTHON, "/usr/bin/nu", INIT), None),
     ],
 )
-def test_what_is_debugged_is_an_editors(ancestors: tuple[str, ...], starter: str | None) -> None:
-    """Its launcher is Python too, and its terminal a shell."""
+def test_a_debugged_program_is_a_worker_of_its_editor(ancestors: tuple[str, ...], starter: str | None) -> None:
+    """The editor's launcher is Python too, and its terminal a shell."""
     assert find_starter(replace(worker(*DEBUGGED), parents=ancestors)) == starter
 
 
@@ -126,8 +126,8 @@ SET_TRACE = f"pydevd.settrace(host='127.0.0.1', port=44431, suspend=False, patch
         ),
     ],
 )
-def test_so_is_what_pycharm_debugs_and_its_console(told: tuple[str, ...]) -> None:
-    """On a port of the moment. What is debugged starts more of its kind."""
+def test_pycharms_debugger_and_console_are_workers(told: tuple[str, ...]) -> None:
+    """They connect to a port of the moment, and so does what the debugged program starts."""
     for process in (worker(*NO_CACHE, *told), *([as_script(*told)] if told[0] != "-c" else [])):
         for between in ((), (PYTHON,), (AT_HOME, "/usr/bin/bash")):
             parents = (*between, PYCHARM, "/usr/bin/bash", INIT)
@@ -148,7 +148,7 @@ def test_so_is_what_pycharm_debugs_and_its_console(told: tuple[str, ...]) -> Non
         ("/home/a/x.py", "--client", "127.0.0.1"),
     ],
 )
-def test_but_not_what_only_looks_alike(told: tuple[str, ...]) -> None:
+def test_similar_arguments_are_no_worker(told: tuple[str, ...]) -> None:
     assert find_starter(worker(*NO_CACHE, *told)) is None
     assert find_starter(as_script(*told)) is None
 
@@ -173,7 +173,7 @@ def test_but_not_what_only_looks_alike(told: tuple[str, ...]) -> None:
         (REPORT, False),
     ],
 )
-def test_so_is_ssh_where_a_tool_started_it(starter: str, is_one: bool) -> None:
+def test_ssh_is_a_worker_of_the_tool_that_started_it(starter: str, is_one: bool) -> None:
     ssh = worker("git@shop.test", "git-upload-pack 'a.git'", started_by=starter, executable="/usr/bin/ssh")
     assert find_starter(ssh) == (starter if is_one else None)
     by_a_shell = replace(ssh, parents=("/usr/bin/dash", *ssh.parents))  # as core.sshCommand with options has it run
@@ -197,7 +197,7 @@ def test_so_is_ssh_where_a_tool_started_it(starter: str, is_one: bool) -> None:
         ("-", *KERNEL_ARGS[:1]),
     ],
 )
-def test_nothing_else_is(args: tuple[str, ...]) -> None:
+def test_other_processes_are_no_workers(args: tuple[str, ...]) -> None:
     assert find_starter(worker(*args)) is None
 
 
@@ -219,8 +219,8 @@ def test_nothing_else_is(args: tuple[str, ...]) -> None:
         ("/usr/bin/git", False),
     ],
 )
-def test_so_is_what_fetches_each_piece_for_a_tool(fetcher: str, starter: str, is_one: bool) -> None:
-    """Packages, modules, sources: with the address of each."""
+def test_wget_and_curl_are_workers_of_tools_that_fetch_packages(fetcher: str, starter: str, is_one: bool) -> None:
+    """Of packages, modules or sources, each with its address."""
     fetching = worker("-O", "a.deb", "http://a/a.deb", started_by=starter, executable=fetcher)
     for process in (fetching, replace(fetching, parents=("/usr/bin/dash", *fetching.parents))):
         assert find_starter(process) == (starter if is_one else None)
@@ -242,8 +242,8 @@ PIP_OF_VIRTUALENV = (
         ((PYTHON, INIT), None),
     ],
 )
-def test_so_is_the_pip_that_virtualenv_starts(ancestors: tuple[str, ...], starter: str | None) -> None:
-    """For a folder of the moment; what looks for new versions is Python too."""
+def test_the_pip_that_virtualenv_starts_is_a_worker(ancestors: tuple[str, ...], starter: str | None) -> None:
+    """It installs into a folder of the moment; the search for new versions is Python too."""
     pip = worker("-c", PIP_OF_VIRTUALENV, "download", "-d", "/home/a/wheel/house/download-x1t988yw", "pip")
     assert find_starter(replace(pip, parents=ancestors)) == starter
     other = worker("-c", f"import os; {PIP_OF_VIRTUALENV}")
@@ -266,8 +266,10 @@ WRAPPER = "/home/a/shop/gradle/wrapper/gradle-wrapper.jar"
         ((JAVA, JAVA), None),
     ],
 )
-def test_so_is_what_gradle_tests_and_compiles_in(ancestors: tuple[str, ...], starter: str | None) -> None:
-    """It has a number, and the classes in a file of the moment. Gradle itself is Java, which has no name of its own."""
+def test_processes_that_gradle_tests_and_compiles_in_are_workers(
+    ancestors: tuple[str, ...], starter: str | None
+) -> None:
+    """A worker has a number, and its classes in a file of the moment. Gradle itself has no other name than Java's."""
     told = (*GRADLE_ARGS, GRADLE_WORKER, "'Gradle Test Executor 12'")
     testing = replace(worker(*told, executable=JAVA), parents=ancestors)
     assert find_starter(testing) == starter
@@ -281,8 +283,8 @@ R_WORKER = "tryCatch(parallel:::.workRSOCK,error=function(e)parallel:::.slaveRSO
 R_ARGS = ("--no-echo", "--no-restore", "-e", R_WORKER, "--args", "MASTER=localhost", "PORT=11379")
 
 
-def test_so_is_a_worker_of_a_cluster_of_r() -> None:
-    """On a port of the moment. That one is the only name that scripts of R have."""
+def test_a_process_of_a_cluster_of_r_is_a_worker() -> None:
+    """It connects to a port of the moment. Scripts of R have no other name than R's."""
     working = replace(worker(*R_ARGS, executable=R), parents=("/usr/lib/R/bin/R", "/usr/bin/dash", R, INIT))
     assert find_starter(working) == R
     assert find_starter(replace(working, parents=("/usr/bin/bash", "/usr/bin/xterm", INIT))) is None
@@ -290,7 +292,7 @@ def test_so_is_a_worker_of_a_cluster_of_r() -> None:
     assert find_starter(replace(working, executable="/usr/bin/Rscript")) is None
 
 
-def test_nor_is_another_program_with_such_arguments() -> None:
+def test_another_program_with_such_arguments_is_no_worker() -> None:
     assert find_starter(worker(*KERNEL_ARGS, executable="/usr/bin/curl")) is None
     assert find_starter(replace(worker(*KERNEL_ARGS), program="/srv/a.py", run_by=PYTHON)) is None
 
@@ -302,18 +304,18 @@ def test_nor_is_another_program_with_such_arguments() -> None:
         *(PYTHON, "/usr/bin/node", INIT, "memfd:x", ""),
     ],
 )
-def test_what_starts_anything_is_no_name_to_go_by(starter: str) -> None:
+def test_a_starter_that_starts_anything_does_not_count(starter: str) -> None:
     assert find_starter(worker(*KERNEL_ARGS, started_by=starter)) is None
 
 
-def test_nor_is_who_has_no_parent_of_its_own() -> None:
+def test_a_process_with_no_ancestor_but_init_has_no_starter() -> None:
     assert find_starter(replace(worker(*KERNEL_ARGS), parents=())) is None
     assert find_starter(replace(worker(*KERNEL_ARGS), parents=(REPORT,))) is None
 
 
 @pytest.mark.parametrize("executable", [PYTHON, AT_HOME])
 def test_an_interpreter_whose_scripts_have_no_names_is_named_itself(executable: str) -> None:
-    """As conda's, of which JupyterLab is a script, or the one that an editor has put on another machine."""
+    """As conda's, which runs JupyterLab, or the one that an editor installs on a remote machine."""
     for starter in (AT_HOME, NODE, REPORT):
         assert find_starter(worker(*KERNEL_ARGS, started_by=starter, executable=executable)) == starter
 
@@ -328,7 +330,7 @@ def test_an_interpreter_whose_scripts_have_no_names_is_named_itself(executable: 
 def test_a_forged_shape_only_makes_the_rule_narrower(
     option: str, told: str, parents: tuple[str, ...], *, are_args_complete: bool, asking: Asking
 ) -> None:
-    """Than the one for any arguments of a process of no such shape."""
+    """Narrower than a rule for any arguments of a process that is no worker."""
     forged = replace(worker(option, told), parents=parents, are_args_complete=are_args_complete)
     choice = Choice(verdict=Verdict.ALLOW, any_args=True)
     made, plain = (

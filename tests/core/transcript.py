@@ -1,4 +1,4 @@
-"""An engine with a clock of its own; what goes in is built in few words, what comes out is told in few words."""
+"""An engine with a clock of its own: short words make its events, and its commands come out as short words."""
 
 from typing import assert_never
 
@@ -73,7 +73,7 @@ def no(lifetime: Lifetime = Lifetime.FOREVER) -> Choice:
 
 
 def told_of(name: str) -> bytes:
-    """What a resolver tells that it answered."""
+    """The event of a resolver that tells what it answered."""
     message = dns.message.make_response(dns.message.make_query(name, "A"))
     message.answer.append(dns.rrset.from_text(f"{name}.", 60, "IN", "A", SHOP))
     return message.to_wire()
@@ -161,7 +161,7 @@ class Transcript:
     def next_packet(
         self, flow: Flow | None = None, who: Attribution = CURL, cookie: int | None = None
     ) -> ev.PacketQueued:
-        """Each flow is of its own socket unless said otherwise."""
+        """The event of the next packet. Each flow has its own socket unless a cookie is given."""
         self.packets += 1
         flow = flow or flow_of()
         return ev.PacketQueued(self.packets, flow, who, "eth0", flow.local_port if cookie is None else cookie)
@@ -177,7 +177,7 @@ class Transcript:
         return self.say(ev.DeadlineReached())
 
     def send(self, payload: Payload, flow: Flow | None = None, who: Attribution = CURL) -> list[str]:
-        """Data of a connection without a name."""
+        """A connection that is watched sends data."""
         self.packets += 1
         flow = flow or flow_of()
         return self.say(ev.DataSent(self.packets, flow, who, "eth0", flow.local_port, payload))
@@ -195,7 +195,7 @@ class Transcript:
         return query
 
     def hear(self, query: dns.message.Message, address: str, ttl_s: int = 600) -> list[str]:
-        """The answer to what was asked."""
+        """The resolver answers the question."""
         return self.say(self.next_answer(query, address, ttl_s))
 
     def next_answer(self, query: dns.message.Message, address: str, ttl_s: int = 600) -> ev.AnswerReceived:

@@ -53,7 +53,7 @@ def test_what_no_rule_decided_says_why(rule: Rule | None) -> None:
     ],
 )
 def test_an_answer_whose_rule_does_not_tell_how_long_it_holds_says_so(reason: str, told: str) -> None:
-    """Of the answer's own line `tinysnitch log` has the fields alone, and none of them tells."""
+    """`tinysnitch log` has only the fields of the answer's line, and none of them tells how long."""
     rule = parse_rule("allow google.com 80 tcp /usr/bin/curl")
     decision = Decision(verdict=Verdict.ALLOW, reason=reason, rule=rule)
     text = format_text(log_line_of(REPLACE(decided(), decision=decision)))
@@ -97,7 +97,7 @@ def test_hostile_text_stays_one_printable_line() -> None:
     ],
 )
 def test_no_text_of_a_line_steers_a_terminal(record: Record) -> None:
-    """Whatever the one who made the record thought of it."""
+    """Also where the record itself was made without escaping."""
     assert format_text(log_line_of(record)).isprintable()
 
 

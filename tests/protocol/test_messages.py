@@ -1,12 +1,15 @@
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from tests.daemon.small_desk import HOSTILE, make_prompt
 from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
+from tinysnitch.core.errors import Malformed
 from tinysnitch.core.rule_text import parse_rule
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.protocol.framing import FrameDecoder, encode_frame
 from tinysnitch.protocol.messages import (
+    MAX_PROGRAM,
     Attach,
     Explain,
     FromDaemon,
@@ -42,6 +45,14 @@ _CHOICE = Choice(verdict=Verdict.DENY, lifetime=Lifetime.QUIT, remote=RemoteScop
 )
 def test_requests_survive_the_wire(request_: Request) -> None:
     assert _requests.decode(encode_frame(request_)) == request_
+
+
+def test_what_is_to_be_explained_has_a_bound() -> None:
+    longest = Explain("/" * MAX_PROGRAM, "google.com", 443, "tcp", sha256="f" * 64)
+    assert _requests.decode(encode_frame(longest)) == longest
+    for longer in (replace(longest, program="/" * (MAX_PROGRAM + 1)), replace(longest, sha256="f" * 65)):
+        with pytest.raises(Malformed, match="length"):
+            _requests.decode(encode_frame(longer))
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,14 @@
 """The rules in force: those of the file, temporary ones, and those that end with a process. Counts generations.
 
 A generation is the number of a ruleset. The kernel's verdicts carry it, so that one new number makes all of them
-stale at once. Nothing is counted up for a rule that merely ran out: verdicts that rest on it expire with it.
+stale at once. A rule that merely ran out needs no new number: verdicts that rest on it expire with it.
 
-A temporary rule ends by the wall clock, as its line says, or once as much time has passed on the boot-time clock as it
-had when it came into force: whichever is first. So it holds no longer when the wall clock is set back. What rests on a
-rule that ends is decided anew each minute, so that it ends soon when the wall clock is set forward, as it is in a
-virtual machine that was stopped for days. So is what a rule of the file that has ended would have a say in: it holds
-again when the wall clock is set back, as by NTP where the hardware clock runs in local time.
+A temporary rule ends when the wall clock reaches the time in its line, or when the time that it had left at its start
+has passed on the boot-time clock: whichever comes first. So setting the wall clock back does not prolong it. A decision
+that rests on a rule with an end is made anew at least once a minute, so that the rule also ends soon after the wall
+clock is set forward, as in a virtual machine that was stopped for days. The same holds for a decision in which an ended
+rule of the file would take part: that rule is in force again once the wall clock is set back, as NTP does where the
+hardware clock runs in local time.
 """
 
 import math
@@ -38,27 +39,27 @@ class ActiveRules:
         self.generation = generation
         self.facts = facts
         self._is_loaded = False
-        self._from_file: dict[Rule, None] = {}  # a dict for its order
-        self._temporary: dict[Rule, float] = {}  # with the boot-time second that each ends at
-        self._awaited: dict[Rule, ProcessKey] = {}  # the process that ends some of these; forks share its exec id
-        # When the first temporary rule ends, by the wall clock and by the boot-time one; None: not yet known.
+        self._from_file: dict[Rule, None] = {}  # a dict, to keep their order
+        self._temporary: dict[Rule, float] = {}  # the boot-time second when each ends
+        self._awaited: dict[Rule, ProcessKey] = {}  # the process that each of these ends with
+        # When the first temporary rule ends, by the wall clock and by the boot-time clock; None: to be computed.
         self._first_ends: tuple[float, float] | None = None
         self._ruleset = Ruleset((), facts)
 
     def replace_file_rules(self, rules: Iterable[Rule]) -> bool:
-        """Take the rules of the file as they are now; whether anything changed, or this is the first time."""
+        """Put the rules of the file in force. True if they differ from those before, or are the first."""
         new = dict.fromkeys(rules)
         if new.keys() == self._from_file.keys() and self._is_loaded:
             self._from_file = new
             return False
-        # First, since it may fail for want of memory: what is not in force must not be taken for what is.
+        # This comes first, since it may fail for want of memory: then the old rules must stay noted as those in force.
         self._ruleset = Ruleset((*new, *self._temporary), self.facts)
         self._from_file, self._is_loaded = new, True
         self.generation += 1
         return True
 
     def add(self, rule: Rule, now: Instant, process: ProcessKey | None = None) -> None:
-        """Put one more rule in force, without loading the others again. `process`: the rule ends with it."""
+        """Put one more rule in force, without loading the others again. `process`: the rule ends when it does."""
         self._ruleset.add(rule)
         if rule.is_temporary:
             self._temporary[rule] = _wall_end(rule, now)
@@ -70,7 +71,7 @@ class ActiveRules:
         self.generation += 1
 
     def remove_temporary(self, rules: Iterable[Rule]) -> bool:
-        """Take temporary rules away before their time; whether there was one."""
+        """Remove temporary rules before their time. True if any of them was in force."""
         gone = [rule for rule in rules if rule in self._temporary]
         for rule in gone:
             self._drop(rule)
@@ -78,7 +79,7 @@ class ActiveRules:
         return bool(gone)
 
     def drop_expired(self, now: Instant) -> bool:
-        """Let go of temporary rules that ran out; whether there was one."""
+        """Remove the temporary rules that ran out. True if there were any."""
         gone = [rule for rule in self._temporary if self._end_of(rule, now) <= now.boot_s]
         for rule in gone:
             self._drop(rule)
@@ -98,7 +99,7 @@ class ActiveRules:
         self.generation += 1
 
     def next_deadline(self, now: Instant) -> float | None:
-        """Boot-time seconds when the next temporary rule runs out. Asked after each batch of packets."""
+        """Boot-time seconds when the next temporary rule runs out. Called after each batch of packets."""
         if self._first_ends is None:
             wall_ends = (rule.until_s for rule in self._temporary if rule.until_s is not None)
             self._first_ends = min(wall_ends, default=math.inf), min(self._temporary.values(), default=math.inf)
@@ -110,16 +111,16 @@ class ActiveRules:
         return self._ended_by_both(self._ruleset.decide(connection, now.wall_s), now)
 
     def decide_everywhere(self, connection: Connection, now: Instant) -> Decision | None:
-        """The decision whatever the remote is; None: it may depend on it."""
+        """The decision if it is the same for every remote; None: it may depend on the remote."""
         decision = self._ruleset.decide_everywhere(connection, now.wall_s)
         return None if decision is None else self._ended_by_both(decision, now)
 
     def would_match(self, rule: Rule, connection: Connection, now: Instant) -> bool:
-        """Whether a rule, in force or not, speaks of the connection."""
+        """Whether the rule, in force or not, matches the connection."""
         return Ruleset((rule,), self.facts).decide(connection, now.wall_s).rule is not None
 
     def note_asking(self, connection: Connection, decision: Decision) -> Connection:
-        """The connection as people are asked about it, with what an answer's rule has to test."""
+        """The connection as people are asked about it: with what the rule of an answer has to test."""
         words = self.remote_words
         asking = asking_of(decision.asking, connection.name, words, _find_lasting_address(connection))
         asked = msgspec.structs.replace(connection, asking=asking)
@@ -161,7 +162,7 @@ class ActiveRules:
         return len(self._from_file) + len(self._temporary)
 
     def _end_of(self, rule: Rule, now: Instant) -> float:
-        """Boot-time seconds: the earlier by either clock. A rule of the file ends by the wall clock alone."""
+        """Boot-time seconds: the earlier of its ends by both clocks. A rule of the file ends by the wall clock."""
         return min(_wall_end(rule, now), self._temporary.get(rule, math.inf))
 
     def _ended_by_both(self, decision: Decision, now: Instant) -> Decision:
@@ -179,10 +180,13 @@ class ActiveRules:
 
 
 def _find_lasting_address(connection: Connection) -> str | None:
-    """The remote's address, where a connection has a name only because another program asked for it lately: once that
-    name is gone, a rule for it would no longer match, and people would be asked again. Outbound, the other may have
-    asked on behalf of this one, which was not given the address then. Servers ask for names of those who are connected
-    already (Postfix, MariaDB): the next one that is started has not asked yet."""
+    """The remote's address, where the connection's name is soon gone; None where the name lasts.
+
+    A name is soon gone if only another program asked for it lately. A rule for it would then no longer match, and
+    people would be asked again. Outbound, the other program may have asked on behalf of this one, unless this one was
+    given the address as an argument. Inbound over TCP, the program's own question does not count: servers look up the
+    name of a client that is connected already (Postfix, MariaDB), and the next process of such a server has not asked.
+    """
     address = format_address(connection.flow.remote)
     if connection.flow.direction is Direction.OUTBOUND:
         return address if is_address_given(connection) else None
@@ -195,7 +199,7 @@ def _find_lasting_address(connection: Connection) -> str | None:
 
 
 def _is_told_to_kernel(connection: Connection) -> bool:
-    """Whether it may be a tunnel or a mount, whose other end somebody told the kernel (names.py, 4): no ping is."""
+    """Whether it may be of a tunnel or a mount, whose other end somebody told the kernel (names.py, 4). No ping is."""
     is_kernels = connection.attribution.source is AttributionSource.KERNEL
     return is_kernels and general_protocol(connection.flow.protocol) != ICMP
 

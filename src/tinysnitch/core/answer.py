@@ -26,11 +26,11 @@ _SNAP_FILE = re.compile(r"(?:/var/lib/snapd)?/snap/([^/]+)/")
 
 
 def rule_for_choice(connection: Connection, choice: Choice, wall_s: float) -> Rule:
-    """The rule that the choice stands for. That of lifetime `once` is to be shown, never to be kept."""
+    """The rule that the choice stands for. With lifetime `once` it is only shown, never kept."""
     flow, attribution = connection.flow, connection.attribution
     process = attribution.process
     program = _program_of(connection)
-    # Any process of a user can be run under a flatpak's name: the rule names the user beside it.
+    # A user can run any program under a flatpak's name (THREATS.md), so the rule names the user as well.
     is_for_user = choice.is_for_user or program.text.startswith(FLATPAK)
     return Rule(
         verdict=choice.verdict,
@@ -49,7 +49,7 @@ def rule_for_choice(connection: Connection, choice: Choice, wall_s: float) -> Ru
 
 
 def _remote_of(connection: Connection, scope: RemoteScope) -> Remote:
-    """The domain scope of a remote without a registrable domain is its name, that of one without a name its address."""
+    """The domain scope means the name if that has no registrable domain, and the address if there is no name."""
     if scope is RemoteScope.ANY:
         return ANY_REMOTE
     if is_by_link(connection, scope):
@@ -61,14 +61,14 @@ def _remote_of(connection: Connection, scope: RemoteScope) -> Remote:
 
 
 def is_by_address(connection: Connection, scope: RemoteScope) -> bool:
-    """Whether the rule names the address. A domain is used as chosen, even where the rules will then ask again."""
+    """Whether the rule names the address. A chosen domain is used as it is, even where the rules then ask again."""
     if not connection.name:
         return scope is not RemoteScope.ANY and not is_by_link(connection, scope)
     return scope is RemoteScope.NAME and connection.asking.is_by_address
 
 
 def is_by_link(connection: Connection, scope: RemoteScope) -> bool:
-    """Whether the rule is for all machines of the link: they are the domain of what is said there, or comes from it."""
+    """Whether the rule is for `lan`: the domain scope of talk on the link, and of what comes in from the lan."""
     return scope is RemoteScope.DOMAIN and (connection.is_link_talk or connection.is_from_lan)
 
 
@@ -77,7 +77,7 @@ def _is_for_any_args(process: Process, choice: Choice) -> bool:
 
 
 def parent_of(connection: Connection, choice: Choice) -> str | None:
-    """The ancestor that the rule names: of the rule that asks, or of a worker whose arguments it leaves open."""
+    """The ancestor that the rule names: that of the rule that asks, or the starter of a worker with any args."""
     process = connection.attribution.process
     if connection.asking.parent or process is None:
         return connection.asking.parent
@@ -97,9 +97,12 @@ def _program_of(connection: Connection) -> Program:
 
 
 def _box_of(connection: Connection) -> str | None:
-    """The flatpak, snap or container whose own file runs: a path would mean the host's file, or end with the snap's
-    next revision, which is part of it. A unit runs the host's files: that one of them was replaced (by an upgrade,
-    say) is no reason for a rule for all that the unit runs."""
+    """The flatpak, snap or container whose own file runs, to be named instead of the path; None where there is none.
+
+    A path would mean the host's file; and a snap's path holds its revision, so a rule for it would end with the next
+    revision. Units are not named: they run the host's files, and a file that was replaced (by an upgrade, say) is no
+    reason for a rule about everything that its unit runs.
+    """
     process = connection.attribution.process
     if process is None or process.executable.startswith(MEMORY_FILE):
         return None
@@ -110,7 +113,7 @@ def _box_of(connection: Connection) -> str | None:
 
 
 def ends_with_container(connection: Connection) -> bool:
-    """Whether the rule is for a container that has no name but an id: the next one, of the same image, has another."""
+    """Whether the rule names a container by its id: the next container of the same image has another one."""
     box = _box_of(connection)
     return box is not None and box.startswith(CONTAINER) and is_id(box.removeprefix(CONTAINER))
 
@@ -121,20 +124,20 @@ def _snap_of(path: str) -> str | None:
 
 
 def _end_of(lifetime: Lifetime, attribution: Attribution, wall_s: float) -> int | None:
-    """When the rule ends, in whole seconds as its line says it."""
+    """Wall-clock seconds when the rule ends, whole ones as its line has them; None: time does not end it."""
     if lifetime is Lifetime.QUIT and attribution.process is None:
-        lifetime = Lifetime.NINE_MINUTES  # what has no process can't quit: the default holds
+        lifetime = Lifetime.NINE_MINUTES  # there is no process that could quit: the default holds
     return None if lifetime.duration_s is None else math.ceil(wall_s + lifetime.duration_s)
 
 
 def ends_with(connection: Connection, rule: Rule) -> ProcessKey | None:
-    """The process that asked, where the rule ends with it."""
+    """The process that asked, if the rule ends with it."""
     process = connection.attribution.process
     return process.key if process and rule.exec_id is not None else None
 
 
 def refusal_to_remember(connection: Connection) -> str | None:
-    """Why no rule can speak of this connection's program, so that an answer counts once; None where one can."""
+    """Why no rule can name this connection's program, so that an answer holds only once; None where a rule can."""
     process = connection.attribution.process
     if process is None or _box_of(connection) is not None:
         return None

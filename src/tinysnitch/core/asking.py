@@ -1,5 +1,5 @@
-"""What the rules that ask about a connection test. The rule of an answer has to test it too, so that it is the narrower
-one: otherwise they would ask again, whatever the person said.
+"""What the rules that ask about a connection test. An answer's rule has to test the same, so that it is narrower than
+they are: otherwise they would ask again, whatever the person said.
 """
 
 from collections.abc import Iterable
@@ -12,13 +12,13 @@ from tinysnitch.core.scope import covers_remote
 
 
 class Asking(msgspec.Struct, frozen=True):
-    """Qualifiers as in a rule; all empty where no rule asks."""
+    """What the answer's rule has to test; all empty where no rule asks. Qualifiers are as in a rule."""
 
     user: str | None = None
     parent: str | None = None
     iface: str | None = None
     is_by_address: bool = False  # the answer's rule names the address, though the connection has a name
-    is_by_path: bool = False  # of its program
+    is_by_path: bool = False  # the answer's rule names the program's path, also where it would name the snap
 
 
 NOBODY_ASKS = Asking()
@@ -27,7 +27,7 @@ NOBODY_ASKS = Asking()
 def asking_of(
     rules: Iterable[Rule], name: str | None, words: RemoteWords, lasting_address: str | None = None
 ) -> Asking:
-    """`rules`: those that ask about a connection with this name. `lasting_address`: given where the name soon ends."""
+    """`rules`: those that ask about a connection with this name. `lasting_address`: set if the name is soon gone."""
     rules = tuple(rules)
     named = Remote(RemoteKind.NAME, name or "")
     is_by_address = not all(covers_remote(rule.remote, named, words) for rule in rules)

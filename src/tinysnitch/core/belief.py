@@ -1,7 +1,6 @@
 """What is believed of one address: each of its names, and which of them a process means.
 
-How names come here, and which have to go, is up to names.py, which has the rules. Times are boot-time seconds, handed
-in.
+names.py has the rules, and decides which names are kept here. Times are boot-time seconds, handed in.
 """
 
 from collections.abc import Mapping
@@ -15,7 +14,7 @@ from tinysnitch.core.process import KERNEL_EXEC_ID, UNKNOWN_EXEC_ID
 
 
 class NameFacts(msgspec.Struct, frozen=True):
-    """The names of an address, as one process means it."""
+    """What one process means by an address."""
 
     name: str | None = None  # the one that decides
     others: tuple[str, ...] = ()  # newest first
@@ -37,8 +36,8 @@ class Belief(msgspec.Struct):
     askers: dict[int, int]  # exec id → number of its newest question, oldest first
     source: NameSource
     aliases: tuple[str, ...] = ()
-    kept_until_s: float = 0.0  # for those who asked
-    is_askers_lost: bool = False  # one that lives had to go: whoever is not among them may have asked
+    kept_until_s: float = 0.0  # until then the processes that asked may keep the name
+    is_askers_lost: bool = False  # a living asker had to make room: any process that is not in `askers` may be one
 
     @classmethod
     def from_known(cls, known: KnownName) -> "Belief":
@@ -68,30 +67,30 @@ class Belief(msgspec.Struct):
 
     @property
     def own_expires_s(self) -> float:
-        """For those who asked."""
+        """When the name ends for the processes that asked for it."""
         return max(self.expires_s, self.kept_until_s)
 
     @property
     def rank(self) -> tuple[bool, int]:
-        """Higher is believed first, for programs that did not ask themselves."""
+        """For processes that did not ask themselves the name with the highest rank decides."""
         return self.source not in LINK_SOURCES, self.number
 
     def may_be_of(self, exec_id: int) -> bool:
-        """Whether the process asked for it, as far as is known."""
+        """Whether the process asked for the name, or may have."""
         return self.is_askers_lost or exec_id in self.askers
 
     def is_left(self, newest: Mapping[int, int]) -> bool:
-        """Whether programs asked for it, and all of them asked for another name of the address since."""
-        return bool(self.askers) and all(newest[who] > number for who, number in self.askers.items())
+        """Whether processes asked for the name, and each asked for another since. `newest`: see newest_questions."""
+        return bool(self.askers) and all(newest[exec_id] > number for exec_id, number in self.askers.items())
 
     def strengthen(self, asked: Asked, expires_s: float, kept_until_s: float, *, aliases: tuple[str, ...]) -> None:
-        """It was asked for, and answered, once more."""
+        """Note that the name was asked for, and answered, once more."""
         if asked.source in LINK_SOURCES and self.source not in LINK_SOURCES:
-            return  # what the link says makes no name of a resolver younger
+            return  # what a machine of the link says does not renew a name that a resolver gave
         self.source, self.aliases = asked.source, aliases
         self.number = max(self.number, asked.number)
         self.expires_s = max(self.expires_s, expires_s)
-        # An address of the link is soon another's.
+        # An address of the link soon belongs to another machine.
         self.kept_until_s = 0.0 if asked.source in LINK_SOURCES else kept_until_s
         if asked.exec_id != UNKNOWN_EXEC_ID:
             self.askers[asked.exec_id] = max(self.askers.pop(asked.exec_id, 0), asked.number)
@@ -101,43 +100,42 @@ Beliefs = dict[str, Belief]  # of one address, by name
 
 
 def newest_questions(beliefs: Beliefs, now_s: float) -> dict[int, int]:
-    """The number of each asker's newest question for the address, of those that still hold for who asked.
+    """Each asker's exec id, and the number of its newest question among the names that still hold for their askers.
 
-    A name of the link that has ended leaves its asker the one of before (`name_facts`).
+    So when a name of the link ends, the name that its asker asked for before counts again (`name_facts`).
     """
     newest: dict[int, int] = {}
     for belief in beliefs.values():
         if belief.own_expires_s > now_s:
-            for who, number in belief.askers.items():
-                newest[who] = max(newest.get(who, 0), number)
+            for exec_id, number in belief.askers.items():
+                newest[exec_id] = max(newest.get(exec_id, 0), number)
     return newest
 
 
 def find_over(beliefs: Beliefs, now_s: float) -> list[str]:
-    """The names that have ended, for those who asked too: after KEPT_S, or once all of them asked for another name."""
+    """The names that ended for their askers too: after KEPT_S, or once each asker asked for another name."""
     ended = [belief for belief in beliefs.values() if belief.expires_s <= now_s]
     newest = newest_questions(beliefs, now_s) if ended else {}
     return [one.name for one in ended if one.kept_until_s <= now_s or not one.askers or one.is_left(newest)]
 
 
 def decides_already(beliefs: Beliefs, belief: Belief, asked: Asked, now_s: float, *, is_for_all: bool) -> bool:
-    """Whether it changes for nobody which name decides, or may be meant as well, that it was asked for once more.
-    `is_for_all`: those who did not ask mean it, too.
+    """Whether this further question for a name changes for no process which name decides, or which others it may mean.
 
-    Not always seen where it is so: to compare what each means before and after takes ten times as long, for each of
-    hundreds of addresses in one answer.
+    `is_for_all`: the names count for processes that did not ask, too. False may be wrong: comparing what each process
+    means before and after would take ten times as long, for each of hundreds of addresses in one answer.
     """
     if belief.expires_s <= now_s or belief.source is not asked.source:
         return False
-    who = asked.exec_id
-    mine = belief.askers.get(who, 0)
-    if not mine and who != UNKNOWN_EXEC_ID:
+    exec_id = asked.exec_id
+    mine = belief.askers.get(exec_id, 0)
+    if not mine and exec_id != UNKNOWN_EXEC_ID:
         return is_for_all and len(beliefs) == 1
-    return all(one.number <= belief.number and one.askers.get(who, 0) <= mine for one in beliefs.values())
+    return all(one.number <= belief.number and one.askers.get(exec_id, 0) <= mine for one in beliefs.values())
 
 
 def name_facts(beliefs: Beliefs, now_s: float, exec_id: int, hosts: tuple[str, ...]) -> NameFacts:
-    """What the process means by the address; `hosts` are its names in /etc/hosts."""
+    """What the process means by the address. `hosts`: the address's names in /etc/hosts."""
     alive = [belief for belief in beliefs.values() if belief.expires_s > now_s]
     own = [belief for belief in beliefs.values() if exec_id in belief.askers and belief.own_expires_s > now_s]
     if not alive and not hosts and not own:
@@ -157,7 +155,7 @@ def name_facts(beliefs: Beliefs, now_s: float, exec_id: int, hosts: tuple[str, .
 
 
 def _last_facts(beliefs: Beliefs, now_s: float) -> NameFacts:
-    """What was asked for last, as long as whoever asked may keep it."""
+    """For the kernel: the name that was asked for last, as long as its askers may keep it (names.py, 4)."""
     kept = [belief for belief in beliefs.values() if belief.kept_until_s > now_s]
     if not kept:
         return NO_NAME
@@ -166,5 +164,5 @@ def _last_facts(beliefs: Beliefs, now_s: float) -> NameFacts:
 
 
 def _without(name: str, names: tuple[str, ...]) -> tuple[str, ...]:
-    """The others, each once."""
+    """The other names, each once."""
     return tuple(other for other in dict.fromkeys(names) if other != name)

@@ -1,15 +1,15 @@
-"""One direction of a TCP connection, put together from its segments as the receiver does it; QUIC's handshake too.
+"""One direction of a TCP connection, or of a QUIC handshake, put together from its pieces as the receiver does it.
 
-Rules: (1) bytes come out once and in order; (2) of bytes that come again the first copy counts, which the receiver
-has already (tcp_data_queue() in net/ipv4/tcp_input.c drops what lies before rcv_nxt); (3) what comes early waits,
-within a bound; (4) copies that differ while they wait are malformed: nobody should guess which the receiver takes.
+Rules: (1) bytes come out once and in order; (2) of bytes that are sent again the first copy counts, as for the receiver
+(tcp_data_queue() in net/ipv4/tcp_input.c drops what lies before rcv_nxt); (3) what comes early waits, within a bound;
+(4) copies that differ while they wait are malformed: which of them the receiver takes would be a guess.
 """
 
 from tinysnitch.core.errors import Malformed
 
-MAX_EARLY_BYTES = 16 * 1024  # that wait for what lies before them
+MAX_EARLY_BYTES = 16 * 1024  # from the next byte to the end of what came early
 MAX_EARLY_SEGMENTS = 64
-_MODULUS = 1 << 32  # sequence numbers start again (RFC 9293 3.4)
+_MODULUS = 1 << 32  # sequence numbers wrap around (RFC 9293 3.4)
 
 
 class ByteStream:
@@ -20,15 +20,15 @@ class ByteStream:
         self._early: list[tuple[int, bytes]] = []  # position and bytes
 
     def is_next(self, sequence: int) -> bool:
-        """Whether all bytes before this number came out."""
+        """Whether this is the number of the next byte to come out."""
         return sequence == self._sequence
 
     def covers(self, sequence: int) -> bool:
-        """Whether the number is that of a byte which came out, or of the next one."""
+        """Whether this is the number of a byte that came out, or of the next one."""
         return -self._position <= self._distance(sequence) <= 0
 
     def push(self, sequence: int, data: bytes) -> bytes:
-        """Take a segment's bytes; what can come out now. Raises Malformed: from then on the stream is worth nothing."""
+        """Take a piece; returns the bytes that can come out now. After Malformed the stream must not be used."""
         distance = self._distance(sequence)
         if distance + len(data) <= 0:
             return b""
@@ -41,7 +41,7 @@ class ByteStream:
         return self._take(data[-distance:])
 
     def _distance(self, sequence: int) -> int:
-        """From the next byte to this one, the shorter way round."""
+        """How far this byte lies behind the next one, the shorter way round; negative if it came out already."""
         return (sequence - self._sequence + _MODULUS // 2) % _MODULUS - _MODULUS // 2
 
     def _keep(self, place: tuple[int, bytes]) -> None:
@@ -53,7 +53,7 @@ class ByteStream:
             raise Malformed("too much of a stream came early")
 
     def _take(self, data: bytes) -> bytes:
-        """The bytes, and those that waited for them."""
+        """The bytes, and behind them those that waited for them."""
         taken = bytearray(data)
         for position, early in sorted(self._early):
             known = self._position + len(taken)

@@ -1,8 +1,8 @@
-r"""Whose cgroup: the systemd unit, container, flatpak or snap that a cgroup path tells of (docs/rules.md, Program).
+r"""The owners of a cgroup: the systemd unit, container, flatpak or snap that its path names (docs/rules.md, Program).
 
-Below `user@UID.service` the user names the cgroups. So units and containers there are told with that prefix
-(`unit:user@1000.service/sync.service`): no user can pass for a unit or container of the system. A snap counts there
-only where its own file runs; for a flatpak there is no such proof (THREATS.md).
+Below `user@UID.service` the user chooses the names of cgroups. So units and containers there carry that prefix
+(`unit:user@1000.service/sync.service`), and no user can pass for a unit or container of the system. A snap counts there
+only if the snap's own file runs; a flatpak cannot be checked in this way (THREATS.md).
 """
 
 import re
@@ -26,7 +26,7 @@ _UNIT_SUFFIX = re.compile(
 
 
 def is_session_manager(name: str) -> bool:
-    """Whether a cgroup is called like that of a user's own session manager."""
+    """Whether a cgroup of this name belongs to a user's own session manager."""
     return _MANAGER.fullmatch(name) is not None
 
 
@@ -34,11 +34,11 @@ def is_session_manager(name: str) -> bool:
 def owners_of_cgroup(path: str, snap: str | None = None) -> tuple[str, ...]:
     """Words for rules, the most specific first: `/system.slice/ssh.service` → (`unit:ssh.service`,).
 
-    `snap`: the one whose file runs.
+    `snap`: the name of the snap whose file the process runs.
     """
     parts = [part for part in path.split("/") if part]
     position = next((n for n, part in enumerate(parts) if is_session_manager(part)), None)
-    if position is None or _owners(parts[:position], ""):  # none of this machine's
+    if position is None or _owners(parts[:position], ""):  # no session manager, or one inside a container or unit
         return _owners(parts, "")
     manager = parts[position]
     owners = (*_owners(parts[position + 1 :], f"{manager}/"), f"unit:{manager}")
@@ -46,9 +46,10 @@ def owners_of_cgroup(path: str, snap: str | None = None) -> tuple[str, ...]:
 
 
 def complete_owner(kind: str, name: str) -> str:
-    """The word for what people write: a whole container id is its first digits, and a unit without a suffix a service.
+    """The word as owners_of_cgroup has it, from what a person wrote.
 
-    As docker(1) and podman(1) print ids, and systemctl(1) takes units. The manager of a user goes before either.
+    A whole container id is cut to the digits that docker(1) and podman(1) print; a unit without a suffix is a service,
+    as for systemctl(1). A user's session manager may stand before either.
     """
     if kind not in _COMPLETED:
         return f"{kind}:{name}"
@@ -58,7 +59,7 @@ def complete_owner(kind: str, name: str) -> str:
 
 
 def is_id(name: str) -> bool:
-    """Whether a container is called so by its engine, and not by whoever started it."""
+    """Whether this is an id that a container's engine gave, not a name that a person chose."""
     return _ID.fullmatch(name.rpartition("/")[2]) is not None
 
 
@@ -81,7 +82,7 @@ def _owners(parts: list[str], prefix: str) -> tuple[str, ...]:
     unit = next((part for part in parts if part.endswith((".service", ".scope"))), None)
     if unit is None:
         return ()
-    is_told = not prefix or unit.endswith(".service")  # names of a user's scopes are made up anew at each start
+    is_told = not prefix or unit.endswith(".service")  # a user's scope has another name at each start
     return _application(unit) + ((f"unit:{prefix}{unit}",) if is_told else ())
 
 

@@ -32,7 +32,7 @@ _DURATIONS_S = {
 
 class RemoteScope(Enum):
     NAME = "name"  # this name, or this address when there is none
-    DOMAIN = "domain"  # the registrable domain and all below it, or `lan` for what is said on the link
+    DOMAIN = "domain"  # the registrable domain and all below it; for talk on the link `lan`
     ANY = "any"
 
 
@@ -41,5 +41,5 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     lifetime: Lifetime = Lifetime.NINE_MINUTES
     remote: RemoteScope = RemoteScope.NAME
     any_port: bool = False
-    any_args: bool = False  # of a worker: of all that the same program starts (core/workers.py)
+    any_args: bool = False  # for a worker: any that its starter gives, named by parent= (core/workers.py)
     is_for_user: bool = False  # only for the user that the program runs as

@@ -1,7 +1,7 @@
-"""The server name that a TLS client says in its first message (RFC 8446 4.1.2, RFC 6066 3), in clear text.
+"""The server name that a TLS client sends in clear text in its first message (RFC 8446 4.1.2, RFC 6066 3).
 
-With ECH it is the name of the server in front (RFC 9849), and the true one is encrypted. Nothing here is checked by
-anyone: a client may say what it likes.
+With ECH this is the name of the server in front, and the true one is encrypted (RFC 9849). Nobody checks the name: a
+client may send any.
 """
 
 from struct import Struct
@@ -11,26 +11,26 @@ from tinysnitch.core.domain import is_numbered, normalize_name
 from tinysnitch.core.errors import Malformed
 from tinysnitch.core.segment import Segment
 
-MAX_HELLO_BYTES = 16 * 1024  # with a post-quantum key share it has some 2000
+MAX_HELLO_BYTES = 16 * 1024  # with a post-quantum key share it has about 2000
 _RECORD = Struct("!xBxH")  # content type, major version, length
 _RECORD_BYTES = 5
 _MAX_RECORD_BYTES = 1 << 14  # RFC 8446 5.1
-MAX_RECORDS = 1024  # 3 ms; who cuts a ClientHello up for fear of censors makes some hundred
+MAX_RECORDS = 1024  # they take 3 ms; clients that split a ClientHello to evade censors send some hundred
 _HANDSHAKE, _MAJOR = 22, 3
 _CLIENT_HELLO, _HEADER_BYTES = 1, 4
 _FIXED_BYTES = 34  # version and random
 _SERVER_NAME, _HOST_NAME = 0, 0
-_MAX_NAMES = 16  # there is no other kind than the host's, and one of each (RFC 6066 3)
+_MAX_NAMES = 16  # host_name is the only kind there is, and each kind comes once (RFC 6066 3)
 
 
 class HelloBuffer:
-    """Handshake bytes in their order, until the ClientHello is whole."""
+    """Collects the bytes of the handshake, which come in order, until the ClientHello is whole."""
 
     def __init__(self) -> None:
         self._bytes = bytearray()
 
     def push(self, data: bytes) -> bytes | None:
-        """The body of the ClientHello once all of it is there. Raises Malformed where there is none."""
+        """The body of the ClientHello once all of it is there, else None. Raises Malformed if it is something else."""
         self._bytes += data
         if len(self._bytes) < _HEADER_BYTES:
             return None
@@ -42,7 +42,7 @@ class HelloBuffer:
 
 
 class TlsReader:
-    """A TCP connection from its first byte of data on, out of the segments that the client sends."""
+    """Reads the ClientHello of one TCP connection out of the segments that the client sends, from the first one on."""
 
     def __init__(self, sequence: int) -> None:
         self._stream = ByteStream(sequence)
@@ -51,7 +51,7 @@ class TlsReader:
         self._left = MAX_RECORDS
 
     def read(self, segment: Segment) -> bytes | None:
-        """The body of the ClientHello once all of it is there. Raises Malformed where there is none."""
+        """The body of the ClientHello once all of it is there, else None. Raises Malformed if it is something else."""
         self._records += self._stream.push(segment.data_sequence, segment.payload)
         body = None
         while body is None and (fragment := self._take_record()):
@@ -59,7 +59,7 @@ class TlsReader:
         return body
 
     def _take_record(self) -> bytes | None:
-        """The fragment in the next record; None: it is not whole yet."""
+        """The content of the next record; None: the record is not whole yet."""
         if self._records[:1] not in (b"", bytes([_HANDSHAKE])):
             raise Malformed("not a TLS handshake")
         if len(self._records) < _RECORD_BYTES:
@@ -79,7 +79,7 @@ class TlsReader:
 
 
 class _Cursor:
-    """Reads fields one after another; what would go beyond the end is Malformed."""
+    """Reads one field after another; raises Malformed for one that would end beyond the data."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -95,7 +95,7 @@ class _Cursor:
         return int.from_bytes(self.take(size))
 
     def take_vector(self, length_bytes: int) -> bytes:
-        """What stands behind its length."""
+        """A field that stands behind its length, a number of `length_bytes` bytes."""
         return self.take(self.take_number(length_bytes))
 
     @property
@@ -104,7 +104,7 @@ class _Cursor:
 
 
 def parse_server_name(body: bytes) -> str | None:
-    """Out of the body of a ClientHello; None: it says none, or what is no name. Raises Malformed."""
+    """The name in the body of a ClientHello; None: it has none, or one that is no valid name. Raises Malformed."""
     hello = _Cursor(body)
     hello.take(_FIXED_BYTES)
     hello.take_vector(1)  # session id
@@ -130,7 +130,7 @@ def _parse_names(data: bytes) -> str | None:
 
 
 def _read_name(name: bytes) -> str | None:
-    """An address is none (RFC 6066 3)."""
+    """None also for an address, which is no server name (RFC 6066 3)."""
     try:
         text = normalize_name(name.decode("ascii"))
     except (Malformed, UnicodeDecodeError):

@@ -17,7 +17,7 @@ class IssueVerdict(msgspec.Struct, frozen=True):
 
     packet_id: int
     verdict: Verdict  # ALLOW or DENY
-    follows: bool = False  # one before it lets it go on: the kernel looks up no verdict for it
+    follows: bool = False  # a packet before it began the conversation that lets it pass: no verdict is looked up
 
 
 class DropPacket(msgspec.Struct, frozen=True):
@@ -33,13 +33,13 @@ class PassMessage(msgspec.Struct, frozen=True):
 
 
 class ShowMore(msgspec.Struct, frozen=True):
-    """Let a packet go that was read, and show what follows it."""
+    """Let a packet that was read go on, and show what its connection sends next."""
 
     packet_id: int
 
 
 class EndWatch(msgspec.Struct, frozen=True):
-    """A connection was read to the end: let it and the held packet go on, or refuse both."""
+    """The reading of a connection is over: let it and the held packet go on, or refuse both."""
 
     packet_id: int
     flow: Flow
@@ -48,7 +48,7 @@ class EndWatch(msgspec.Struct, frozen=True):
 
 
 class SkipWatch(msgspec.Struct, frozen=True):
-    """A flow over UDP whose first datagram, held right now, says no name: let it go on unread."""
+    """Let a UDP flow go on unread: its first datagram, which is held right now, says no name."""
 
     flow: Flow
     cookie: int
@@ -72,8 +72,8 @@ class RememberFlow(msgspec.Struct, frozen=True):
     generation: int
     expires_s: float | None
     watch: Watch = Watch.NONE
-    exec_id: int = 0  # whom it was decided for, since another may use the flow by now; 0: nobody could be named
-    tied_to: int = 0  # what is allowed may leave by this interface alone; 0: by any
+    exec_id: int = 0  # of the program that it holds for, since another may use the flow by now; 0: unknown
+    tied_to: int = 0  # index of the only interface by which allowed packets may leave; 0: any
 
 
 class ForgetVerdicts(msgspec.Struct, frozen=True):
@@ -84,7 +84,7 @@ class SetGeneration(msgspec.Struct, frozen=True):
     """Make every verdict of another generation stale at once."""
 
     generation: int
-    own_addresses: frozenset[bytes] | None = None  # of this machine from now on; None: as before
+    own_addresses: frozenset[bytes] | None = None  # the addresses of this machine from now on; None: as before
 
 
 class ShowPrompt(msgspec.Struct, frozen=True):
@@ -115,13 +115,13 @@ class KeepTemporaryRules(msgspec.Struct, frozen=True):
 
 
 class WatchProcess(msgspec.Struct, frozen=True):
-    """Tell with ProcessExited when this process ends (at once if it has)."""
+    """Send ProcessExited when this process ends, at once if it has ended already."""
 
     process: ProcessKey
 
 
 class Report(msgspec.Struct, frozen=True):
-    """Log, history and `--follow`."""
+    """Tell the log, the history and those who follow (`--follow`)."""
 
     record: Record
 

@@ -1,4 +1,4 @@
-"""A connection: a flow with what is known of it. All that a rule can test."""
+"""A connection: a flow with what is known of it, which is all that a rule can test."""
 
 import msgspec
 
@@ -18,8 +18,9 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
     name_expires_s: float = float("inf")  # boot-time seconds when `name` stops holding
     name_source: NameSource = NameSource.DNS
     aliases: tuple[str, ...] = ()  # CNAMEs that `name` led through
-    asked_name: str | None = None  # in a DNS question: what it asks for. Shown only
-    asking: Asking = NOBODY_ASKS  # of an open question: what its answer's rule has to test
-    is_link_talk: bool = False  # likewise: any machine of the link may be the remote next time
-    is_from_lan: bool = False  # likewise: it came in from there, without a name that lasts: the lan is its domain
-    is_port_told: bool = False  # likewise: another talk has told the port, and the next time it is another one
+    asked_name: str | None = None  # the name that a DNS question asks for; only shown
+    # The rest is for questions, and for the rules that answers to them make.
+    asking: Asking = NOBODY_ASKS  # what the rules that ask test, and the answer's rule has to
+    is_link_talk: bool = False  # next time any other machine of the link may be the remote
+    is_from_lan: bool = False  # it came in from the lan without a lasting name: `lan` is its domain scope
+    is_port_told: bool = False  # the program was told the port at a well-known one, and next time it is another

@@ -1,7 +1,8 @@
-"""Programs with many remotes: when it is worth asking whether the rules make any difference between these.
+"""Programs with many remotes: when it is worth checking whether the rules treat all remotes alike.
 
-A port scan or a peer-to-peer client would fill the cache with verdicts that all say the same. The first remotes are
-still decided, and told in the history, one by one; then the question is asked again whenever their number has doubled.
+A port scan or a peer-to-peer client would fill the cache with verdicts that all say the same. The first decisions are
+made, and written into the history, one by one; the check is due after FIRST_LOOK of them, and whenever their number has
+doubled.
 """
 
 from tinysnitch.core.connection import Connection
@@ -13,13 +14,13 @@ _Crowd = tuple[int, int, int, object]  # exec id, uid, protocol, direction
 
 
 class Crowds:
-    """Counts within one generation of the rules."""
+    """Counts each program's decisions within one generation of the rules."""
 
     def __init__(self, capacity: int) -> None:
         self._counts: BoundedTable[_Crowd, int] = BoundedTable(capacity)
 
     def count(self, connection: Connection) -> VerdictKey | None:
-        """Count a decision; returns the kernel's key for every remote when it is time to look for its verdict."""
+        """Count a decision; returns the kernel's key for all remotes when the check is due, else None."""
         process, flow = connection.attribution.process, connection.flow
         if process is None:
             return None
@@ -31,7 +32,7 @@ class Crowds:
         return VerdictKey(process.exec_id, process.uid, flow.protocol, flow.direction, None, 0)
 
     def forget(self, key: VerdictKey) -> None:
-        """A verdict for every remote is remembered: no further decision is due while it holds."""
+        """Count anew: a verdict for every remote is remembered, and nothing is decided one by one while it holds."""
         self._counts.pop((key.exec_id, key.uid, key.protocol, key.direction))
 
     def clear(self) -> None:

@@ -5,11 +5,11 @@ import msgspec
 from tinysnitch.core.rule import Rule
 from tinysnitch.core.verdict import Verdict
 
-# What a reason begins with, where others go by it.
-ANSWERED_ONCE, ANSWERED_UNTIL = "answered once", "answered until"  # the rule's line does not tell how long it holds
-NO_ANSWER = "no answer"  # in time
+# How reasons begin that other files look for.
+ANSWERED_ONCE, ANSWERED_UNTIL = "answered once", "answered until"  # how long the rule holds is not in its line
+NO_ANSWER = "no answer"  # within the timeout
 DENIED_BY_RULE = "denied by a rule"
-LEARNING = "learning: "  # no rule decides, and observing lets it pass
+LEARNING = "learning: "  # no rule decides, and observe mode lets it pass
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,8 +24,11 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def deny_unanswered(asked: Decision, reason: str, refusal: str | None) -> Decision:
-    """A denial in place of a question; the rule that asks, if there is one, stays with it. `refusal`: why no rule can
-    speak of the program, without which whoever wrote one for it (before an upgrade, say) would not understand."""
+    """The denial of a connection that nobody answers for; it names the rule that asked, if there was one.
+
+    `refusal`: why no rule can name the program. The reason repeats it for whoever has a rule for that path and wonders
+    why it does not match (after an upgrade, say).
+    """
     if refusal is not None:
         reason += f"; no rule with its path covers it: {refusal}"
     return Decision(verdict=Verdict.DENY, reason=reason, rule=asked.rule)

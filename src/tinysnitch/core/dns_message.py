@@ -1,10 +1,11 @@
-"""DNS questions and answers (RFC 1035), as far as they tell which name an address was given for.
+"""DNS questions and answers (RFC 1035), as far as they tell for which name an address was given.
 
-Only the header, the question and the answer section are read: what else a server adds teaches nothing.
+Only the header, the question and the answer section are read: nothing is learned from the other sections.
 """
 
 import re
 from collections.abc import Iterator
+from itertools import accumulate
 
 import msgspec
 
@@ -28,6 +29,7 @@ from tinysnitch.core.dns_wire import (
 from tinysnitch.core.errors import Malformed
 
 NO_ERROR = 0
+MAX_ALIAS_CHARACTERS = 512  # of the aliases that are kept: for thousands of addresses, to be shown
 _SERVICE_PREFIX = re.compile(r"(_[0-9]+\._https|(_[0-9]+\.)?_dns)\.")
 
 
@@ -41,14 +43,15 @@ class DnsAnswer(msgspec.Struct, frozen=True, kw_only=True):
     id: int
     name: str  # of the question that it answers
     type: int
-    addresses: tuple[tuple[bytes, int], ...] = ()  # packed, with the TTL in seconds: the least on the way to it
-    cnames: tuple[str, ...] = ()  # the aliases on that way, without the name that was asked
+    addresses: tuple[tuple[bytes, int], ...] = ()  # packed, with the least TTL on the way to it, in seconds
+    cnames: tuple[str, ...] = ()  # the last aliases on that way, without the name that was asked
     rcode: int = NO_ERROR
     is_truncated: bool = False
 
 
 def host_of(name: str, kind: int) -> str:
-    """The name that a question is about: `_8443._https.shop.test` (RFC 9460 9.1), `_dns.shop.test` (RFC 9461 3).
+    """The host that a question is about: shop.test for `_8443._https.shop.test` (RFC 9460 9.1) or `_dns.shop.test`
+    (RFC 9461 3).
 
     No other label with an underscore is skipped: whoever may answer for `_acme-challenge.shop.test`, say, need not
     own the name behind it.
@@ -78,14 +81,14 @@ def parse_answer(payload: bytes) -> DnsAnswer:
         name=name,
         type=kind,
         addresses=addresses,
-        cnames=tuple(ttls)[1:],
+        cnames=_last_of(tuple(ttls)[1:]),
         rcode=header.rcode,
         is_truncated=header.is_truncated,
     )
 
 
 def _read_one_question(reader: WireReader, count: int) -> tuple[str, int]:
-    if count == 0:  # cookies alone (RFC 7873 5.4), no EDNS there (RFC 6891 7), more of a zone (RFC 5936 2.2)
+    if count == 0:  # only cookies (RFC 7873 5.4), EDNS refused (RFC 6891 7), a further part of a zone (RFC 5936 2.2)
         raise NoLookup("0 questions in one message")
     if count != 1:
         raise Malformed(f"{count} questions in one message")
@@ -110,8 +113,15 @@ def _follow_aliases(name: str, records: list[Record]) -> dict[str, int]:
     return ttls
 
 
+def _last_of(aliases: tuple[str, ...]) -> tuple[str, ...]:
+    """As many of the last aliases as may be kept: a domain's owner can answer with a hundred long ones."""
+    sizes = accumulate(len(alias) for alias in reversed(aliases))
+    count = sum(size <= MAX_ALIAS_CHARACTERS for size in sizes)
+    return aliases[len(aliases) - count :]
+
+
 def _find_addresses(kind: int, records: list[Record], ttls: dict[str, int]) -> Iterator[tuple[bytes, int]]:
-    """Of the type that was asked for, and only those of the name and its aliases."""
+    """The addresses of the type that was asked for; only those of the name and its aliases."""
     wanted = (A, AAAA) if kind == ANY else (kind,)
     for record in records:
         if record.type in wanted and record.owner in ttls and isinstance(record.value, bytes):

@@ -1,7 +1,7 @@
-"""Outstanding DNS questions: an answer teaches only when one of them waits for it, and once.
+"""Outstanding DNS questions: names are learned only from an answer that one of them waits for, and only once.
 
-Whose question is forgotten has no name of what it connects to, and a rule that denies the name does not hold: so each
-user has a share of the room.
+If a question had to make room, no name would be known for what its program connects to, and a rule that denies the name
+would not match. So each user has a share of the room.
 
 Times are boot-time seconds, handed in.
 """
@@ -17,13 +17,13 @@ from tinysnitch.core.name_source import NameSource
 from tinysnitch.core.shared_table import SharedTable
 from tinysnitch.core.table import TableStatistics
 
-ROOT = "."  # no host has that name and no rule can spell it, but a resolver that answers everything answers this too
+ROOT = "."  # no host has this name and no rule can spell it; but a resolver may answer whatever it is asked
 QUESTION_LIFE_S = 30.0  # resolvers give up sooner: `timeout` of resolv.conf(5) is at most 30 s
-QUESTIONS_PER_ID = 4  # that wait under one id of one flow; a resolver takes a new id for each
+QUESTIONS_PER_ID = 4  # questions that wait under one id of one flow; a resolver takes a new id for each
 
 
 class Refusal(Enum):
-    """Why an answer taught nothing. The first ones should not happen, the others happen every day."""
+    """Why no name was learned from an answer. Those in SUSPICIOUS should not happen, the others happen every day."""
 
     MALFORMED = "malformed"
     NOT_TRUSTED = "resolver not trusted"
@@ -54,10 +54,10 @@ class Asked(msgspec.Struct, frozen=True):
     exec_id: int
     number: int  # counts questions: a higher one is newer
     asked_s: float
-    source: NameSource = NameSource.DNS  # whom it was put to
-    sent: int = 1  # how often, without those that were answered
+    source: NameSource = NameSource.DNS  # whom the program asked
+    sent: int = 1  # how often it was sent, less the answers that came
     user: int = 0  # whose share of the room it takes
-    is_answered: bool = False  # by addresses; the answers to the others that were sent teach nothing
+    is_answered: bool = False  # addresses came; nothing more is learned from answers to its repetitions
 
 
 class DnsQuestions:
@@ -66,16 +66,16 @@ class DnsQuestions:
         self._last_number = 0
 
     def next_number(self) -> int:
-        """For a question that is kept elsewhere."""
+        """The number of a new question that is kept elsewhere."""
         self._last_number += 1
         return self._last_number
 
     def go_on_after(self, number: int) -> None:
-        """Where an earlier daemon counted to this."""
+        """Number further questions higher than this, to which an earlier daemon counted."""
         self._last_number = max(self._last_number, number)
 
     def add(self, flow: Flow, question: DnsQuestion, exec_id: int, now_s: float, *, user: int = 0) -> None:
-        """Note a question on its way out; one that is sent again counts as new, and one more answer is to come."""
+        """Note a question on its way out. If it is sent again it counts as new, and one more answer is expected."""
         self._forget_old(now_s)
         key = (flow, question.id)
         known = self._questions.find(key) or ()
@@ -85,17 +85,17 @@ class DnsQuestions:
         self._questions.put(key, (*others, asked)[-QUESTIONS_PER_ID:], user)
 
     def waits(self, flow: Flow, message_id: int) -> bool:
-        """Whether a question under this id was put there, and is not answered yet."""
+        """Whether a question with this id was sent in this flow, and still waits for an answer."""
         return self._questions.find((flow, message_id)) is not None
 
     def take(self, flow: Flow, answer: DnsAnswer, now_s: float) -> Asked | Refusal:
-        """The question that waits for this answer, and waits no more; or why the answer teaches nothing."""
+        """The question that waits for this answer, which is taken out; or why nothing is learned from the answer."""
         key = (flow, answer.id)
         waiting = [one for one in self._questions.pop(key) or () if now_s - one.asked_s <= QUESTION_LIFE_S]
         asked = next((one for one in waiting if _is_same(one, answer)), None)
         result = _judge(asked, answer) if asked else Refusal.WRONG_QUESTION if waiting else Refusal.UNSOLICITED
         left = [one for one in waiting if one is not asked]
-        if asked and asked.sent > 1:  # the program did not wait, and a slow resolver answers each
+        if asked and asked.sent > 1:  # the program asked again before a slow resolver answered, and each is answered
             left.append(replace(asked, sent=asked.sent - 1, is_answered=asked.is_answered or result is asked))
         if left:
             self._questions.put(key, tuple(left), left[-1].user)

@@ -1,4 +1,4 @@
-"""DNS messages that wait on their way: what they teach is in force before they go on."""
+"""DNS messages that are held on their way: what is learned from them is in force before they go on."""
 
 from collections.abc import Iterator
 
@@ -24,17 +24,18 @@ class DnsReader:
         yield from _tell(heard, now)
 
     def read_answer(self, event: AnswerReceived, now: Instant) -> Iterator[Command]:
-        """Learn the names, take back what the kernel remembers of these addresses, then deliver the answer."""
+        """Learn the names, take back the kernel's verdicts for their addresses, then deliver the answer."""
         heard = self._dns.learn(event.flow, event.payload, now.boot_s)
         yield from self._take_back(heard)
         yield PassMessage(event.packet_id)
         yield from _tell(heard, now)
 
     def note_connection(self, connection: Connection, now: Instant) -> Iterator[Command]:
-        """Of one that was not decided before."""
+        """Report what a new connection tells of questions before it (outside_questions.py)."""
         return _tell(self._dns.note_connection(connection, now.boot_s), now)
 
     def read_told(self, event: LookUpsTold, now: Instant) -> Iterator[Command]:
+        """Learn from what a resolver of this machine tells that it answered."""
         self._dns.is_told = not event.is_last
         for message in event.messages:
             yield from self._take_back(self._dns.believe(message, now.boot_s))

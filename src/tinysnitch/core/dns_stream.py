@@ -1,8 +1,8 @@
-"""DNS over TCP (RFC 7766): the messages of a connection with a resolver, out of its segments.
+"""DNS over TCP (RFC 7766): cuts the segments of a connection with a resolver into messages.
 
 Rules: (1) only a connection that was seen from its SYN on is read, and the first doubt ends the reading for good:
-whoever could make us begin in the middle could pass off part of an answer as an answer of its own; (2) messages
-come out whole, each once; (3) connections are bounded, and those that were given up are counted.
+whoever could make us begin in the middle could pass off a part of an answer as a whole one; (2) messages come out
+whole, each once; (3) the number of connections is bounded, and those that were given up are counted.
 """
 
 from collections.abc import Iterator
@@ -17,14 +17,14 @@ from tinysnitch.core.segment import Segment
 from tinysnitch.core.shared_table import SharedTable
 from tinysnitch.core.table import TableStatistics
 
-IDLE_S = 120.0  # after that a connection goes first, and is no loss: resolvers close them sooner (RFC 7766 6.2.3)
-_PREFIX_BYTES = 2  # RFC 1035 4.2.2: before each message its length
+IDLE_S = 120.0  # an older connection is dropped, which is no loss: resolvers close idle ones sooner (RFC 7766 6.2.3)
+_PREFIX_BYTES = 2  # each message follows its length (RFC 1035 4.2.2)
 _LEAST_BYTES = 12  # a header
-MAX_MESSAGES = 256  # in a segment: 1 ms
+MAX_MESSAGES = 256  # in a segment; they take 1 ms
 
 
 class MessageReader:
-    """Cuts one direction into messages. Of those that are too large only the length is looked at."""
+    """Cuts one direction into messages. One that is larger than MAX_MESSAGE_BYTES is skipped by its length."""
 
     def __init__(self, stream: ByteStream) -> None:
         self.stream = stream
@@ -32,7 +32,7 @@ class MessageReader:
         self._to_skip = 0
 
     def read(self, segment: Segment) -> Iterator[bytes]:
-        """The messages that the segment completes; one that is too large as the empty message. Raises Malformed."""
+        """The messages that the segment completes, with b"" in place of one that is too large. Raises Malformed."""
         self._buffer += self.stream.push(segment.data_sequence, segment.payload)
         for _ in range(MAX_MESSAGES + 1):
             if not self._skip() or len(self._buffer) < _PREFIX_BYTES:
@@ -52,7 +52,7 @@ class MessageReader:
         raise Malformed(f"more than {MAX_MESSAGES} DNS messages in a segment")
 
     def _skip(self) -> bool:
-        """Drop what is left of a large message; whether it is over."""
+        """Drop what came of a message that is too large. True once nothing of it is to come."""
         size = min(self._to_skip, len(self._buffer))
         del self._buffer[:size]
         self._to_skip -= size
@@ -73,7 +73,7 @@ class DnsStreams:
         self.given_up = 0  # connections whose segments contradicted each other, came too early, or held too much
 
     def follows(self, flow: Flow) -> bool:
-        """Whether it is read: it began when its resolver was trusted."""
+        """Whether this connection is read: it was opened while its resolver was trusted."""
         return self._connections.find(flow) is not None
 
     def read_questions(self, flow: Flow, segment: Segment, now_s: float, *, user: int = 0) -> list[bytes]:
@@ -122,7 +122,7 @@ class DnsStreams:
 
 
 def _accept(connection: _Connection, segment: Segment) -> None:
-    """The resolver's SYN; it has to answer ours, whose data (RFC 7413) it may have taken or not."""
+    """Take the resolver's SYN if it acknowledges ours, with the data in that (TCP Fast Open, RFC 7413) or without."""
     if segment.is_acknowledging and connection.questions.stream.covers(segment.acknowledgement):
         connection.answers = MessageReader(ByteStream(segment.data_sequence))
 

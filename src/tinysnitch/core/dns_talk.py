@@ -1,8 +1,8 @@
-"""The talk between programs and those that know names: questions on their way out, answers before they are delivered.
+"""DNS, mDNS and LLMNR between programs and resolvers: questions on their way out, answers before they are delivered.
 
-It takes messages out of packets (over UDP one each, over TCP see dns_stream.py) and hands them to whoever believes
-them: names.py for resolvers, link_names.py for the link. What should not happen is counted, and told once a day. That
-includes questions to servers that are not trusted, where it matters (outside_questions.py).
+Messages are taken out of packets (over UDP one each, over TCP see dns_stream.py). names.py learns from those of
+resolvers, link_names.py from those of the link. Messages that should not be there are counted, and reported once a day;
+so are questions to servers that are not trusted, where it matters (outside_questions.py).
 """
 
 from collections.abc import Callable
@@ -28,16 +28,16 @@ from tinysnitch.core.segment import Payload, Segment
 from tinysnitch.core.settings import Settings
 from tinysnitch.core.table import TableStatistics
 
-MAX_TOLD = 16  # machines a day that are reported for each refusal: a resolver that recurses talks to thousands
+MAX_TOLD = 16  # machines reported in a day for each refusal: a recursive resolver talks to thousands
 TOLD_AGAIN_S = 24 * 3600.0
-_UNREADABLE = b""  # stands for what is no message
+_UNREADABLE = b""  # in place of a message that cannot be read; parsing it raises Malformed
 
 
 class Heard(msgspec.Struct, frozen=True):
-    """What came of a packet."""
+    """What was learned from a packet."""
 
-    addresses: tuple[bytes, ...] = ()  # packed; another name decides for them now
-    told: tuple[str, ...] = ()  # what people should know, each for the first time that day
+    addresses: tuple[bytes, ...] = ()  # packed; the name that decides for these has changed
+    told: tuple[str, ...] = ()  # reports for people, each once a day
 
 
 NOTHING = Heard()
@@ -49,8 +49,8 @@ class DnsTalk:
         self.streams = DnsStreams(settings.max_dns_streams)
         self.link = LinkNames(self.names, facts, settings.max_questions)
         self._outside = OutsideQuestions()
-        self.is_told = False  # by a resolver what it answers: a moment after whoever asked has it
-        self._told: dict[Refusal, dict[bytes, float]] = {refusal: {} for refusal in SUSPICIOUS}  # and when
+        self.is_told = False  # a resolver of this machine tells what it answered, just after it did
+        self._told: dict[Refusal, dict[bytes, float]] = {refusal: {} for refusal in SUSPICIOUS}  # machine → when
 
     def set_facts(self, facts: Facts) -> None:
         self.names.set_facts(facts)
@@ -59,14 +59,14 @@ class DnsTalk:
     def names_of(self, flow: Flow, exec_id: int, now_s: float) -> NameFacts:
         """The names of the remote, as the process means them.
 
-        Nobody looks up a resolver's name before asking it: that some domain points to its address, as any may, does not
-        name where questions go.
+        A trusted resolver that is asked has none: nobody looks up its name first, and any domain may point to its
+        address.
         """
         is_question = flow.remote_port in RESOLVER_PORTS and self.names.is_trusted(flow.remote)
         return NO_NAME if is_question else self.names.find(flow.remote, now_s, exec_id)
 
     def note_connection(self, connection: Connection, now_s: float) -> Heard:
-        """Of a new one: whether it asks a resolver of this machine, or goes to where one that is not trusted led."""
+        """Note a new connection to a resolver of this machine; report one that an untrusted resolver led to."""
         flow, exec_id = connection.flow, exec_id_of(connection.attribution)
         if flow.direction is Direction.INBOUND and flow.local_port == DNS_PORT and exec_id != UNKNOWN_EXEC_ID:
             self._outside.note_server(exec_id)
@@ -79,8 +79,11 @@ class DnsTalk:
         return Heard(told=tuple(told for told_of_one in each for told in told_of_one))
 
     def is_early(self, flow: Flow, exec_id: int, now_s: float) -> bool:
-        """Whether more may be known of the remote in a moment: that it is the resolver of a network which the machine
-        has come to just now; or which name the process asked for, by a resolver that tells what it answers."""
+        """Whether more may be known of the remote in a moment.
+
+        It may turn out to be a resolver of a network that the machine has just joined; or a resolver that tells what it
+        answers may be about to say which name the process asked for.
+        """
         if flow.direction is Direction.INBOUND:
             return False
         if flow.remote_port in RESOLVER_PORTS:
@@ -89,26 +92,26 @@ class DnsTalk:
         return is_meant and self.names.may_ask_unseen(flow.remote, now_s, exec_id)
 
     def is_guess(self, connection: Connection) -> bool:
-        """Whether the program may mean another of the names, and connect again before we are told which."""
+        """Whether the program may mean another name of the remote, and connect again before a resolver tells which."""
         return self.is_told and bool(connection.other_names) and not connection.is_name_sure
 
     def ask(self, flow: Flow, payload: Payload, exec_id: int, now_s: float, *, user: int = 0) -> Heard:
-        """Note the questions in a packet. `user`: whose they are."""
+        """Note the questions in a packet. `user`: the uid that asks."""
         messages = self._messages(partial(self.streams.read_questions, user=user), flow, payload, now_s)
         refusals = [self._ask(flow, message, exec_id, now_s, user=user) for message in messages]
         return Heard(told=self._tell(flow, "question to", refusals, now_s))
 
     def learn(self, flow: Flow, payload: Payload, now_s: float) -> Heard:
-        """Take the names out of the answers in a packet; `flow` as the question saw it."""
+        """Learn from the answers in a packet. `flow`: that of the questions."""
         messages = self._messages(self.streams.read_answers, flow, payload, now_s)
         learned = [one for message in messages for one in self._learn(flow, message, now_s)]
         addresses = tuple(address for one in learned for address in one.addresses)
         return Heard(addresses, self._tell(flow, "answer of", [one.refusal for one in learned], now_s))
 
     def believe(self, message: bytes, now_s: float) -> Heard:
-        """Take the names out of what a trusted resolver says that it answered somebody, and be it from its cache.
+        """Learn from a message with which a trusted resolver answered some program, perhaps from its cache.
 
-        Names of the link are left to what the link says: it may have asked there.
+        Names of the link are skipped: the resolver may have asked there, and link_names.py reads those answers.
         """
         try:
             answer = parse_answer(message)
@@ -131,12 +134,12 @@ class DnsTalk:
         }
 
     def refusals(self) -> dict[str, int]:
-        """What should not have happened."""
+        """How many messages were refused that should not have been there, by counter."""
         counted = self.names.statistics().refusals
         return {f"DNS messages not learned, {refusal.value}": counted.get(refusal, 0) for refusal in SUSPICIOUS}
 
     def evictions(self) -> dict[str, int]:
-        """By table, and of names: an address has several."""
+        """How many entries had to make room, by table; names are counted too, since an address has several."""
         evicted = {table: each.evicted for table, each in self.tables().items()}
         return {"names": self.names.statistics().evicted_names, **evicted}
 
@@ -159,7 +162,7 @@ class DnsTalk:
                     self.link.ask(source, question, exec_id, now_s)
             elif self.names.is_trusted(flow.remote):
                 self.names.ask(flow, parse_question(message), exec_id, now_s, user=user)
-            elif exec_id == UNKNOWN_EXEC_ID:  # no connection is known to be of the same program
+            elif exec_id == UNKNOWN_EXEC_ID:  # no later connection could be told to be of the same program
                 return self.names.refuse(Refusal.NOT_TRUSTED).refusal
             else:
                 self._outside.add(flow, exec_id)
@@ -172,7 +175,7 @@ class DnsTalk:
             if source := LINK_PORTS.get(flow.remote_port):
                 return list(self.link.learn(source, parse_link_answer(message), now_s))
             if not self.names.heeds(flow, int.from_bytes(message[:2])):
-                return []  # that it was asked is told
+                return []  # that this server was asked is reported already
             return [self.names.learn(flow, parse_answer(message), now_s)]
         except Malformed as error:
             return [self._refuse(error)]
@@ -181,7 +184,7 @@ class DnsTalk:
         return self.names.refuse(Refusal.NO_LOOKUP if isinstance(error, NoLookup) else Refusal.MALFORMED)
 
     def _tell(self, flow: Flow, what: str, refusals: list[Refusal | None], now_s: float) -> tuple[str, ...]:
-        """Each refusal that should not happen once a day for each machine that it came from."""
+        """Reports of refusals that should not happen: of each one a day for each of at most MAX_TOLD machines."""
         told = []
         for refusal in refusals:
             machines = self._told.get(refusal) if refusal else None

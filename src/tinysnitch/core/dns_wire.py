@@ -1,7 +1,7 @@
 """The format of DNS messages (RFC 1035 4, RFC 9460 2): header, questions and the records that matter.
 
-The work that a message can make is in proportion to its size. dnspython, with which the tests compare this, takes
-3.5 MB of memory, and ten times as long for the worst that 8 kB can hold.
+Reading a message takes time in proportion to its size. dnspython, with which the tests compare this, takes 3.5 MB of
+memory, and ten times as long for the worst that 8 kB can hold.
 """
 
 from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ _START = Struct("!HH")  # of the header: id, flags
 _QUESTION = Struct("!HH")  # type, class; in service records: key, size
 _RECORD = Struct("!HHIH")  # type, class, TTL, size
 _NUMBER = Struct("!H")
-_POINTER = 0xC0  # what is not below it is the first byte of one
+_POINTER = 0xC0  # the first byte of a pointer is this or higher
 _MAX_NAME_SIZE = 255  # RFC 1035 2.3.4
 IN = 1  # the Internet class
 _IS_ANSWER, _OPCODE, _IS_TRUNCATED, _RCODE = 0x8000, 0x7800, 0x0200, 0x000F
@@ -37,7 +37,7 @@ MAX_WIRE_TTL_S = 0x7FFFFFFF  # RFC 2181 8: with the high bit set it counts as 0
 
 
 class NoLookup(Malformed):
-    """A message that is right, but asks for no name: an update, a notice, a question about the server itself."""
+    """A valid message that asks for no name: an update, a notice, a question about the server itself."""
 
 
 class Header(msgspec.Struct, frozen=True):
@@ -63,20 +63,22 @@ class Record(msgspec.Struct, frozen=True):
     owner: str
     type: int
     ttl_s: int
-    value: bytes | str  # packed address, also one that a service record hints at, or the name that a CNAME leads to
+    value: bytes | str  # packed address (of a service record: a hint), or the name that a CNAME leads to
 
 
 class WireReader:
-    """Reads on from a place in a message. What the message does not hold, or holds wrongly, is Malformed.
+    """Reads one field after another; raises Malformed for what is not there or not valid.
 
-    Where a pointer leads to what was read before, it is not read again: no web of pointers takes long.
+    What was read of a name is not read again when a pointer leads there: no web of pointers takes long.
     """
 
     def __init__(self, wire: bytes, position: int) -> None:
         self.position = position
-        self.end = len(wire)  # nothing is read from there on
+        self.end = len(wire)  # no byte from there on is read
         self._wire = wire
-        self._known: dict[int, tuple[str, int]] = {}  # where a name begins: its text, and its bytes without pointers
+        self._known: dict[
+            int, tuple[str, int]
+        ] = {}  # where a name or a part of one begins → its text and its size without pointers
 
     def take(self, size: int) -> bytes:
         start, self.position = self.position, self.position + size
@@ -89,12 +91,17 @@ class WireReader:
 
     def read_name(self) -> str:
         """The name here (RFC 1035 4.1.4), spelled as in domain.py."""
-        labels: list[tuple[int, str, int]] = []  # place, text, bytes
+        steps: list[
+            tuple[int, str, int]
+        ] = []  # of each label: place, text, bytes; a pointer has neither text nor bytes
         place, least, behind, rest = self.position, self.position, 0, ("", 1)
         while size := self._byte_at(place):
+            if behind and (known := self._known.get(place)):
+                rest = known
+                break
             if size <= MAX_LABEL_BYTES:
                 following = place + 1 + size
-                labels.append((place, format_label(self._wire[place + 1 : following]), size + 1))
+                steps.append((place, format_label(self._wire[place + 1 : following]), size + 1))
                 place = following
                 continue
             if size < _POINTER:
@@ -102,23 +109,22 @@ class WireReader:
             target = (size - _POINTER) << 8 | self._byte_at(place + 1)
             if target >= least:
                 raise Malformed("a pointer that does not lead back")
+            steps.append((place, "", 0))
             behind = behind or place + 2
             place = least = target
-            if found := self._known.get(target):
-                rest = found
-                break
         self.position = behind or place + 1
-        return self._join(labels, rest)
+        return self._join(steps, rest)
 
     def _byte_at(self, place: int) -> int:
         if place >= self.end:
             raise Malformed("a name is cut short")
         return self._wire[place]
 
-    def _join(self, labels: list[tuple[int, str, int]], rest: tuple[str, int]) -> str:
+    def _join(self, steps: list[tuple[int, str, int]], rest: tuple[str, int]) -> str:
         text, size = rest
-        for place, label, label_size in reversed(labels):
-            text, size = f"{label}.{text}" if text else label, size + label_size
+        for place, label, label_size in reversed(steps):
+            if label:
+                text, size = f"{label}.{text}" if text else label, size + label_size
             if size > _MAX_NAME_SIZE:
                 raise Malformed(f"a name of more than {_MAX_NAME_SIZE} bytes")
             self._known[place] = text, size
@@ -126,7 +132,7 @@ class WireReader:
 
 
 def open_message(payload: bytes, *, is_answer: bool) -> tuple[WireReader, Header]:
-    """A reader behind the header. Raises Malformed, as all here do."""
+    """The header, and a reader that stands behind it. Raises Malformed, as all functions here."""
     if len(payload) > MAX_MESSAGE_BYTES:
         raise Malformed(f"DNS message of {len(payload)} bytes, {MAX_MESSAGE_BYTES} are read")
     if len(payload) < _HEADER.size:
@@ -147,7 +153,7 @@ def open_message(payload: bytes, *, is_answer: bool) -> tuple[WireReader, Header
 
 
 def mark_truncated(payload: bytes) -> bytes:
-    """The first part of a message, as a server says of it that there is more (RFC 1035 4.1.1, TC)."""
+    """The first part of a message, marked as a server marks one that it cut (RFC 1035 4.1.1, TC)."""
     if len(payload) < _HEADER.size:
         return payload
     identifier, flags = _START.unpack_from(payload)
@@ -165,7 +171,7 @@ def read_question(reader: WireReader) -> tuple[str, int, int]:
 
 
 def read_records(reader: WireReader, header: Header, class_mask: int = 0xFFFF) -> Iterator[Record]:
-    """Of the answer section those that matter: addresses and aliases. A truncated message may end within one."""
+    """The addresses and aliases in the answer section. A truncated message may end within a record."""
     try:
         for _ in range(header.answers):
             yield from _read_record(reader, class_mask)
@@ -205,7 +211,7 @@ def _read_alias(reader: WireReader) -> list[bytes | str]:
 
 
 def _read_hints(reader: WireReader) -> list[bytes | str]:
-    """The addresses in a service record; one that is an alias (priority 0) has none that count (RFC 9460 2.4.2)."""
+    """The addresses in a service record. Those of an alias (priority 0) do not count (RFC 9460 2.4.2)."""
     (priority,) = reader.unpack(_NUMBER)
     reader.read_name()
     hints: list[bytes | str] = []

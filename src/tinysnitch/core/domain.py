@@ -1,7 +1,7 @@
 """Domain names as text: one spelling, whole labels, and the registrable domain.
 
 The spelling: lower case, no dot at the end, IDN as A-labels, and every byte of a label but letters, digits, hyphen and
-underscore as `\\DDD` (RFC 4343 2.1). A dot, star or space inside a label thus never looks like one of ours.
+underscore as `\\DDD` (RFC 4343 2.1). So a dot, star or space inside a label never looks like one with a meaning.
 """
 
 import re
@@ -21,7 +21,7 @@ _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456
 _TEXT_OF_BYTE = tuple(chr(byte).lower() if byte in _PLAIN else f"\\{byte:03d}" for byte in range(256))
 _ASCII_LABEL = re.compile(r"(?:[a-zA-Z0-9_-]|\\[0-9]{3})+")
 _ESCAPE = re.compile(r"\\([0-9]{3})")
-# The ideographic, fullwidth and halfwidth full stops part labels as well (RFC 3490 3.1).
+# The ideographic, fullwidth and halfwidth full stops separate labels as well (RFC 3490 3.1).
 _FULL_STOPS = str.maketrans(dict.fromkeys("\u3002\uff0e\uff61", "."))
 
 
@@ -45,7 +45,7 @@ def is_within(name: str, domain: str) -> bool:
 
 
 def is_numbered(name: str) -> bool:
-    """Whether it ends in a number, which no top-level domain is (RFC 3696 2): more likely it is meant as an address."""
+    """Whether the last label is a number, as of no top-level domain (RFC 3696 2): it is more likely an address."""
     return name.rpartition(".")[2].isdigit()
 
 
@@ -64,7 +64,7 @@ def find_registrable_domain(name: str) -> str | None:
 
 @cache
 def _public_suffixes() -> "PublicSuffixList":
-    # Loaded at its first use: 1.6 MB and 28 ms that a machine without prompts never needs.
+    # Loaded at the first use: it takes 1.6 MB and 28 ms, and a machine without prompts never needs it.
     from publicsuffixlist import PublicSuffixList
 
     return PublicSuffixList()

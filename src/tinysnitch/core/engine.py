@@ -1,7 +1,7 @@
 """The engine decides: facts go in by one door, requests come out. It never reads a socket, a clock or a file.
 
-The way of a connection: is its flow settled or waiting already? did we decide one like it in this generation of the
-rules? what do the rules say? else people are asked, and what waits is decided again whenever the rules change.
+For a packet it asks in turn: is its flow settled, or waiting already? Was a connection like it decided in this
+generation of the rules? What do the rules say? What do people say? When the rules change, what waits is decided again.
 """
 
 from collections.abc import Iterator
@@ -68,7 +68,7 @@ class Engine:
         self.watcher = Watcher(self.rules, self.settlement, SaidNames(settings.max_readings, cipher))
         self._dns_reader = DnsReader(self.dns, self.settlement)
         self._settings = settings
-        self._clients: dict[int, int | None] = {}  # prompt clients; whose questions each is shown, None: everybody's
+        self._clients: dict[int, int | None] = {}  # prompt client → the uid whose questions it is shown; None: all
         self._is_file_broken = False
 
     def handle(self, event: ev.Event, now: Instant) -> Iterator[Command]:
@@ -134,7 +134,7 @@ class Engine:
         )
 
     def is_answered_by(self, prompt_id: int, rule: Rule, now: Instant) -> bool:
-        """Whether a rule speaks of a connection that waits in this question."""
+        """Whether the rule matches a connection that waits in this prompt."""
         prompt = self.prompts.find(prompt_id)
         waiters = prompt.waiters.values() if prompt else ()
         return any(self.rules.would_match(rule, waiter.connection, now) for waiter in waiters)
@@ -152,7 +152,7 @@ class Engine:
                 yield DropPacket(event.packet_id)
             return
         if waiter is not None:
-            # Another socket or another program uses the addresses of what waited.
+            # Another socket or program now uses the addresses and ports of the flow that waited.
             yield from self.prompts.abandon(event.flow, "the program gave up", now)
         yield from self._judge(event, now)
 
@@ -165,13 +165,13 @@ class Engine:
         cached = self.settlement.find_cached(connection, now)
         decision = cached.decision if cached else self._decide(connection, now)
         if decision.verdict is not Verdict.ALLOW and self.settlement.is_reply(connection, now):
-            # It was held before the kernel's side knew, or came by a port that is shared, of which that cannot tell.
+            # The kernel's side did not know yet when it was held, or cannot tell, since sockets share the port.
             decision = Decision(verdict=Verdict.ALLOW, reason="it answers what was allowed", is_flow_only=True)
             yield from self._settle(waiter, decision, now)
         elif decision.verdict is Verdict.ASK:
             yield from self._ask(waiter, decision, now)
         else:
-            if decision.reason.startswith(LEARNING):  # the rule that is learned is the one that a prompt would propose
+            if decision.reason.startswith(LEARNING):  # noted as the rule that a prompt would propose
                 waiter.connection = self.settlement.note_asking(connection, decision)
             yield from self._settle(waiter, decision, now, cached=cached)
             everywhere = self.settlement.crowds.count(connection)
@@ -179,7 +179,7 @@ class Engine:
                 yield from self._widen(everywhere, connection, now)
 
     def _widen(self, everywhere: VerdictKey, connection: Connection, now: Instant) -> Iterator[Command]:
-        """One entry of the cache for all remotes, if the rules make no difference between them."""
+        """Put one verdict for all remotes into the cache, if the rules treat all of them alike."""
         decision = self.rules.decide_everywhere(connection, now)
         if decision is not None and decision.verdict is not Verdict.ASK:
             yield from self.settlement.remember_everywhere(everywhere, decision, now)
@@ -213,8 +213,8 @@ class Engine:
             yield from self._withdraw_reply(waiter.connection.flow, now)
 
     def _withdraw_reply(self, allowed: Flow, now: Instant) -> Iterator[Command]:
-        """What already waits may turn out to be a reply: the remote may be heard first in a talk from before our start.
-        It is dropped; what follows is known to the kernel."""
+        """Drop a held inbound packet that answers what was just allowed; the kernel knows the next ones as replies.
+        The remote may come first in a conversation from before our start."""
         flow = msgspec.structs.replace(allowed, direction=Direction.INBOUND)
         waiter = self.prompts.find_waiter(flow)
         if waiter is not None and self.settlement.is_reply(waiter.connection, now):
@@ -237,12 +237,12 @@ class Engine:
         yield ShowPrompt(prompt.value(now))
 
     def _deny(self, waiter: Waiter, asked: Decision, reason: str, now: Instant) -> Iterator[Command]:
-        """Nobody answers."""
+        """Deny a connection for which nobody answers."""
         denial = deny_unanswered(asked, reason, refusal_to_remember(waiter.connection))
         return self._settle(waiter, denial, now, basis=Basis.MOMENT)
 
     def _answer_given(self, event: ev.AnswerGiven, now: Instant) -> Iterator[Command]:
-        """Whoever answers a question that is closed meanwhile answers nothing, as does who answers with `ask`."""
+        """Ignored are answers to a question that was closed meanwhile, and those whose verdict is `ask`."""
         prompt = self.prompts.find(event.prompt_id)
         choice = event.choice
         if prompt is None or (event.rule or choice).verdict is Verdict.ASK:
@@ -265,7 +265,7 @@ class Engine:
         yield from self._decide_again(now)
 
     def _answer_once(self, prompt: OpenPrompt, rule: Rule, event: ev.AnswerGiven, now: Instant) -> Iterator[Command]:
-        """`once` lets exactly one attempt through; the others are asked about again under a new number."""
+        """`once` allows exactly one attempt; people are asked about the others again, under a new number."""
         reason = f"{ANSWERED_ONCE} by uid {event.by_uid}"
         yield _report_answer(prompt, rule, event, now, is_once=True)
         is_allowed = rule.verdict is Verdict.ALLOW and event.choice.lifetime is Lifetime.ONCE
@@ -279,7 +279,7 @@ class Engine:
             yield from self._ask(waiter, prompt.decision, now)
 
     def _follow(self, waiter: Waiter, rule: Rule, reason: str, now: Instant) -> Iterator[Command]:
-        """Who waited gets what the person said, even where another rule would say something else."""
+        """Give a waiter the verdict of the person, even where another rule would say something else."""
         self.prompts.release(waiter.connection.flow)
         decision = self._decide(waiter.connection, now)
         if decision.verdict is rule.verdict:
@@ -292,7 +292,7 @@ class Engine:
     def _settle_waiter(
         self, waiter: Waiter, decision: Decision, now: Instant, *, basis: Basis = Basis.MOMENT
     ) -> Iterator[Command]:
-        """Settle by the name that was shown; when it decides no more, then for this flow alone, and on this basis."""
+        """Settle by the name that was shown. If that is not the name any more: for this flow alone, on this basis."""
         shown = waiter.connection
         known = self.connection_of(shown.flow, shown.attribution, shown.interface, now)
         if known.name != shown.name:
@@ -316,7 +316,7 @@ class Engine:
     # Rules
 
     def _rules_loaded(self, event: ev.RulesLoaded, now: Instant) -> Iterator[Command]:
-        """A file with errors changes nothing: the old rules stay as a whole. That it is whole again is told too."""
+        """A file with errors changes nothing: all old rules stay. That it is without errors again is reported too."""
         was_broken, self._is_file_broken = self._is_file_broken, bool(event.errors)
         is_changed = not event.errors and self.rules.replace_file_rules(event.rules)
         if is_changed:
@@ -339,12 +339,12 @@ class Engine:
         yield from self._decide_again(now)
 
     def _new_generation(self, own_addresses: frozenset[bytes] | None = None) -> Iterator[Command]:
-        """Make all that the kernel remembers stale at once."""
+        """Make all verdicts that the kernel remembers stale at once."""
         self.settlement.clear()
         yield SetGeneration(self.rules.generation, own_addresses)
 
     def _decide_again(self, now: Instant) -> Iterator[Command]:
-        """The rules changed: perhaps they decide what waits."""
+        """Decide anew what waits, since the rules have changed."""
         for prompt in self.prompts:
             before = len(prompt.waiters)
             for flow, waiter in list(prompt.waiters.items()):
@@ -364,7 +364,7 @@ class Engine:
             yield self._keep_temporary()
 
     def _end(self, now: Instant) -> Iterator[Command]:
-        """Nobody answers any more, and nothing unknown is let through at last."""
+        """Deny all that waits, so that nothing unknown passes once the netfilter rules are gone."""
         for prompt in self.prompts:
             yield from self._deny_waiters(prompt, "the firewall ends", now)
 
@@ -380,7 +380,7 @@ class Engine:
 
 
 def _tell_answer(rule: Rule, event: ev.AnswerGiven, once: str = "") -> str:
-    """For the others who could have answered."""
+    """The reason that a prompt is closed for, as its other clients are told."""
     return f"answered {'yes' if rule.verdict is Verdict.ALLOW else 'no'}{once} by uid {event.by_uid}"
 
 

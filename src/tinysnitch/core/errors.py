@@ -22,19 +22,19 @@ class SnitchError(Exception):
 
 
 class NotUnderstood(SnitchError):
-    """The words of a command say nothing that could be meant, whatever is the case."""
+    """A command's words make no sense, whatever the state of the firewall."""
 
     exit_code = 2
 
 
 class DaemonNotRunning(SnitchError):
-    """Nobody listens on the control socket."""
+    """No daemon listens on the control socket."""
 
     exit_code = 3
 
 
 class Busy(SnitchError):
-    """The daemon runs, and has no room just now."""
+    """The daemon runs, but has no room for this now."""
 
 
 class NotPermitted(SnitchError):
@@ -44,27 +44,27 @@ class NotPermitted(SnitchError):
 
 
 class Malformed(ValueError):
-    """Bytes that the protocol does not allow; the peer is to blame, not us."""
+    """Bytes that their protocol does not allow: the sender is to blame, not us."""
 
 
 def is_shortage(error: BaseException | None) -> bool:
-    """Whether there were too few descriptors, or too little memory or room in the kernel, just then."""
+    """Whether the error says that file descriptors, memory or room in the kernel ran out."""
     return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _SHORTAGES)
 
 
 def words_of(error: BaseException | None) -> str:
-    """Python says nothing of why it has no memory."""
+    """The error's text; for a MemoryError, which has none, words of our own."""
     return "too little memory" if isinstance(error, MemoryError) else str(error)
 
 
 def hint_for(error: OSError, hint: str) -> str:
-    """What may help, where it is not for want of anything."""
+    """The hint for an error: this one, or that for a shortage if it is one."""
     return SHORTAGE_HINT if is_shortage(error) else hint
 
 
 def unless_short(error: Exception, answer: _Answer) -> _Answer:
-    """What the error says of that which was asked for. A shortage says nothing of it, and is raised again: who took
-    that for absent would let pass what a rule denies, and remember it."""
+    """The answer that the error gives about the thing that was looked up. A shortage gives none, and is raised again:
+    taken for "not there", it would let pass what a rule denies, and be remembered."""
     if is_shortage(error):
         raise error
     return answer
@@ -72,7 +72,7 @@ def unless_short(error: Exception, answer: _Answer) -> _Answer:
 
 @dataclass(eq=True)
 class RuleSyntaxError(SnitchError):
-    """A line that is not a rule. `source` is a file name, or ARGUMENT for one that somebody types; counted from 1."""
+    """A line that is no rule. `source` is a file name, or ARGUMENT for a typed line; line and column count from 1."""
 
     source: str
     line: int
@@ -85,5 +85,5 @@ class RuleSyntaxError(SnitchError):
         return f"{place}{self.column}: {self.problem}"
 
     def with_hint(self) -> str:
-        """All in one line, where there may be several."""
+        """The error and its hint in one line, for places where several errors are listed."""
         return f"{self} (hint: {self.hint})" if self.hint else str(self)

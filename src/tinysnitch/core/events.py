@@ -1,4 +1,4 @@
-"""Facts that go into the engine. Each happened outside; an adapter made the value."""
+"""Events: what happened outside the engine. Adapters make the values, and the engine takes them in."""
 
 import msgspec
 
@@ -19,13 +19,13 @@ class PacketQueued(msgspec.Struct, frozen=True):
     attribution: Attribution
     interface: str = ""
     cookie: int = 0  # socket cookie, 0 when no socket is known
-    asked_name: str | None = None  # in a DNS question: what it asks for
-    says_nothing: bool = False  # a datagram that begins no QUIC: it says no name
+    asked_name: str | None = None  # the name that a DNS question asks for
+    says_nothing: bool = False  # a datagram that cannot begin a QUIC connection, and so says no name
     interface_index: int = 0  # of the interface, whose name may change
 
 
 class QuestionSent(msgspec.Struct, frozen=True):
-    """A DNS question that was allowed is on its way out; it is only looked at."""
+    """A DNS question that was allowed already is held on its way out, only to be read."""
 
     packet_id: int
     flow: Flow
@@ -42,14 +42,15 @@ class AnswerReceived(msgspec.Struct, frozen=True):
 
 
 class LookUpsTold(msgspec.Struct, frozen=True):
-    """A resolver of this machine tells what it answered, or that it will. Whom, it does not say; they may have it."""
+    """A resolver of this machine tells what it answered, or that it will tell. It does not say whom it answered; that
+    program may have the answer already."""
 
     messages: tuple[bytes, ...] = ()  # the answers, as DNS messages
-    is_last: bool = False  # from now on none tells
+    is_last: bool = False  # it tells no more from now on
 
 
 class DataSent(msgspec.Struct, frozen=True):
-    """What a connection without a name sends is held, until it is known whether it says one."""
+    """A packet of a connection whose name is missing or a guess is held, to be read for the name that it may say."""
 
     packet_id: int
     flow: Flow
@@ -70,7 +71,7 @@ class ClientAttached(msgspec.Struct, frozen=True):
     """A prompt client that can answer."""
 
     client_id: int
-    uid: int | None  # whose questions it is shown; None: everybody's
+    uid: int | None  # the user whose questions it is shown; None: everybody's
 
 
 class ClientDetached(msgspec.Struct, frozen=True):
@@ -82,7 +83,7 @@ class RulesLoaded(msgspec.Struct, frozen=True):
 
     rules: tuple[Rule, ...]
     errors: tuple[RuleSyntaxError, ...] = ()
-    is_edited: bool = False  # by somebody who waits to hear of it, even if the rules are the same
+    is_edited: bool = False  # a person edited the file, and is told the outcome even if the rules are the same
 
 
 class TemporaryRulesRemoved(msgspec.Struct, frozen=True):
@@ -104,7 +105,7 @@ class ProcessExited(msgspec.Struct, frozen=True):
 
 
 class DataLost(msgspec.Struct, frozen=True):
-    """Outside the engine something was lost, could not be done, or is not in force."""
+    """Something outside the engine was lost, could not be done, or is not in force; to be reported."""
 
     what: str
     count: int
@@ -115,7 +116,7 @@ class DeadlineReached(msgspec.Struct, frozen=True):
 
 
 class FirewallEnds(msgspec.Struct, frozen=True):
-    """The netfilter rules are about to go: what waits then would be sent again, and pass."""
+    """The netfilter rules are about to go. A packet held beyond that would be sent again by its sender, and pass."""
 
 
 Event = (

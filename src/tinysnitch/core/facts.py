@@ -25,13 +25,13 @@ class RemoteList(Protocol):
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    own_addresses: frozenset[bytes] = frozenset()  # packed, without loopback, which is always meant
+    own_addresses: frozenset[bytes] = frozenset()  # packed; loopback is not among them, and always counts as own
     lan: tuple[Network, ...] = ()  # networks on our links, multicast and broadcast
     resolvers: frozenset[bytes] = frozenset()  # packed addresses of the trusted resolvers
     hosts: Mapping[bytes, tuple[str, ...]] = {}  # packed address → its names in /etc/hosts, the first one first
     lists: Mapping[str, RemoteList] = {}
     links: Mapping[str, str] = {}  # program path as a rule has it → the file it leads to, where they differ
-    turnable_links: frozenset[str] = frozenset()  # those of users' rules that others than root could lead elsewhere
-    patterns: Mapping[str, str] = {}  # likewise: a pattern → the one without links before its first star
-    turnable_patterns: frozenset[str] = frozenset()
+    turnable_links: frozenset[str] = frozenset()  # paths in rules with user= over a link that not only root can change
+    patterns: Mapping[str, str] = {}  # a rule's pattern → that without links before its first star, if another
+    turnable_patterns: frozenset[str] = frozenset()  # as turnable_links
     users: Mapping[str, int] = {}  # user name as a rule has it → uid

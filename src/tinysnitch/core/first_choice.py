@@ -1,22 +1,23 @@
-"""What is chosen before anyone chose: nine minutes, this name and port, and these arguments.
+"""What a prompt proposes first: nine minutes, this name and port, and these arguments.
 
-Left open is what will be another the next time, for a rule with it would be asked for again and again:
+What will be different the next time is left open, since a rule with it would match only once, and people would be asked
+again and again:
 
-1. Arguments that a program gave to itself. Browsers and their like start themselves anew for each task, with numbers
-   that are never the same again (`--field-trial-handle=3,i,8459356107866096316`). Interpreters and shells run anything,
-   so for them it stays with these; but for workers, whose rule then names who started them (core/workers.py).
-2. Arguments of helpers, which other programs start. What they are stands below, beside the name of each.
-3. What a program of a desktop was started for: a link, a mail, a torrent, a film. It connects to all else from that
-   same process, and a menu starts it for nothing, so that `()` would not match the next link. Likewise what a flatpak
-   is given to open (`flatpak run ID URL`), while the rule is for all that it runs. Arguments that name a profile of
-   Firefox stay, unless Selenium or Playwright made it for a moment.
-4. A port that the kernel chose, where a program asked all the link over UDP (SSDP, say), and each machine that answers
-   is a question of its own: with browsers the port is another two minutes later. The same goes for a service that
-   answers whoever asked the link (Avahi, say): the question went to the group, the answer is a talk of its own.
-5. Ports that are counted up, one for each probe or session, and those that a talk at another port has told, as of FTP
+1. Arguments that a program gave to itself. Browsers start themselves anew for each task, with numbers that never come
+   again (`--field-trial-handle=3,i,8459356107866096316`). Interpreters and shells run anything, so their arguments
+   stay; except for workers, whose rule names their starter instead (core/workers.py).
+2. Arguments of helpers that other programs start. What these arguments are stands below, beside each helper's name.
+3. What a desktop program was started to open: a link, a mail, a torrent, a film. The same process then makes all other
+   connections. From a menu it is started without arguments, and a rule for none, `()`, would not match the next link.
+   The same holds for what a flatpak is given to open (`flatpak run ID URL`), whose rule is for all that it runs.
+   Arguments that name a profile of Firefox stay, unless Selenium or Playwright made that profile for the moment.
+4. A port that the kernel chose. If a program asks the whole link over UDP (SSDP, say), each machine that answers is a
+   question of its own; browsers use another port two minutes later. The same holds for a service that answers what was
+   asked on the link (Avahi, say): the question went to the group, so the answer is a flow of its own.
+5. Ports that are counted up, one for each probe or session, and ports that were told at another one, as for FTP
    (told_ports.py).
 
-What a service talks with the link is for all of it to begin with (core/link_talk.py).
+For a service's talk on the link the first proposal is `lan` (core/link_talk.py).
 """
 
 import re
@@ -38,39 +39,38 @@ _PROBED_PORTS = range(33434, 33534)  # traceroute(8): three probes for each of 3
 _COUNTERS = frozenset({"mtr-packet", "tracepath", _MOSH})
 _NETWORK_HELPERS = frozenset(
     {
-        # of a rootless container: with its process id, or the name of its network namespace (slirp4netns(1), pasta(1))
+        # for a rootless container: its process id, or the name of its network namespace (slirp4netns(1), pasta(1))
         *("slirp4netns", "pasta", "pasta.avx2"),
-        "docker-proxy",  # publishes a port: with the address that the container got at its start
+        "docker-proxy",  # publishes a port: the address that the container got at its start
     }
 )
-# Of VS Code and what is made of it, on another machine: with a token or a socket. In a home it is run by a Node.js of
-# its own.
+# The server of VS Code, and of editors made from it, on a remote machine: a token or a socket. Below a home it is run
+# by a Node.js of its own.
 _SERVER_MAIN = "server-main.js"
 _VSCODE = re.compile(r"/.*/\.[^/]+-server/.*/node", re.DOTALL)
 _WORKERS = frozenset(
     {
-        # For programs of a desktop: with numbers of descriptors or of the session bus, or the name of a socket.
+        # For desktop programs: numbers of descriptors or of the session bus, or the name of a socket.
         *("WebKitNetworkProcess", "WPENetworkProcess"),  # ProcessLauncher of WebKit
         *("jcef_helper", "obs-browser-page"),  # of Chromium within an IDE of JetBrains, or OBS
         *("kioworker", "kioslave5"),  # ConnectionBackend of KIO
-        "__pip-runner__.py",  # BuildEnvironment of pip: with a folder of this build
-        "workerd",  # Runtime of miniflare: with a port of the moment
-        "smbspool",  # CUPS's way to a printer of Windows: below its backends there is only a link to it
-        "msmtp",  # for mutt, git and cron: with the recipients
-        _MOSH,  # with the port
+        "__pip-runner__.py",  # BuildEnvironment of pip: a folder of this build
+        "workerd",  # Runtime of miniflare: a port of the moment
+        "smbspool",  # for CUPS, to a printer of Windows: among the backends there is only a link to it
+        "msmtp",  # for mutt, git and cron: the recipients
+        _MOSH,  # the port
         _SERVER_MAIN,
     }
 )
 _PRINTING = re.compile(r"/.*/cups/backend/[^/]+", re.DOTALL)  # backend(7): job, user, title, copies, options
-_PIPENV = "/pipenv/resolver/main.py"  # resolve() of it: with the names of two files of the moment
-# Of git, with http, https and what further names lead to: with the address of each repository, and a clone with
-# submodules has many.
+_PIPENV = "/pipenv/resolver/main.py"  # its resolve(): the names of two files of the moment
+# For git, followed by http, https or the like: the address of a repository, and a clone with submodules has many.
 _GIT = "git-remote-"
-_GVFS = "gvfsd-"  # each protocol has its own: gvfsd-dav, gvfsd-smb; likewise for programs of a desktop
-_WITH_PROFILES = frozenset(  # Firefox and what is made of it
+_GVFS = "gvfsd-"  # for desktop programs, one for each protocol: gvfsd-dav, gvfsd-smb
+_WITH_PROFILES = frozenset(  # Firefox, and browsers made from it
     {"firefox", "firefox-esr", "firefox-bin", "librewolf", "waterfox", "floorp", "thunderbird", "thunderbird-bin"}
 )
-_PROFILE = frozenset({"-P", "-p", "-profile", "--profile"})  # of a person who keeps several apart
+_PROFILE = frozenset({"-P", "-p", "-profile", "--profile"})  # options of a person who keeps several profiles apart
 _OPENERS = frozenset(
     {
         *("claws-mail", "evolution"),
@@ -98,7 +98,7 @@ def choose_first_for_ever(connection: Connection) -> Choice:
 
 
 def _is_of_the_moment(flow: Flow, called: str) -> bool:
-    """Whether the port will be different next time."""
+    """Whether the port will be another one next time."""
     if flow.protocol != UDP:
         return False
     if flow.direction is Direction.INBOUND:
@@ -119,9 +119,9 @@ def _is_vscodes(process: Process) -> bool:
 
 
 def _was_opened_for(process: Process, called: str) -> bool:
-    """A link, a mail, a torrent, a film, or nothing, for what a menu started; tomorrow it will be another one of these.
+    """Whether the arguments are what the program was started to open, or none since a menu started it.
 
-    What drives Firefox (Selenium, Playwright) makes it a profile of the moment.
+    Selenium and Playwright start Firefox with a profile below /tmp, made for the moment.
     """
     if called in _OPENERS:
         return True
@@ -133,8 +133,10 @@ def _was_opened_for(process: Process, called: str) -> bool:
 
 
 def _is_told_by_starter(connection: Connection, process: Process) -> bool:
-    """Whether a rule for any arguments is for the workers of one program. It has room for one parent, and that of a
-    rule that asks may have started more."""
+    """Whether a rule for any arguments would be for the workers of one program alone, by its parent=.
+
+    A rule has one parent. Where the rule that asks has another one, that one may have started more than these workers.
+    """
     starter = find_starter(process)
     return starter is not None and connection.asking.parent in (None, starter)
 

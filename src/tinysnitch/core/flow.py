@@ -1,4 +1,4 @@
-"""A flow: protocol, direction and both endpoints. The one spelling of an address below the parser.
+"""A flow: protocol, direction and both endpoints. Above the packet parser an address has only one form.
 
 Addresses are 16 packed bytes in network order; IPv4 is held IPv4-mapped (::ffff:a.b.c.d, RFC 4291
 2.5.5.2), so that a v4 connection made through an AF_INET6 socket is the same flow as any other.
@@ -26,7 +26,7 @@ class Direction(Enum):
     OUTBOUND = "outbound"
     INBOUND = "inbound"
 
-    __hash__ = object.__hash__  # each is one object; Enum's own, in Python, doubles what a look-up by flow costs
+    __hash__ = object.__hash__  # each member is one object; Enum's own hash doubles the cost of a look-up by flow
 
 
 class Flow(msgspec.Struct, frozen=True, gc=False):
@@ -41,7 +41,7 @@ class Flow(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def port(self) -> int:
-        """The port that rules speak of: the remote's outbound, ours inbound, 0 where there are none."""
+        """The port that rules test: outbound the remote's, inbound ours, 0 for protocols without ports."""
         if self.protocol not in (TCP, UDP):
             return 0
         return self.remote_port if self.direction is Direction.OUTBOUND else self.local_port
@@ -57,7 +57,7 @@ def is_v4(packed: bytes) -> bool:
 
 
 def is_of_link(packed: bytes) -> bool:
-    """Whether it is an address of IPv6 that another machine may have on another link (RFC 4291 2.5.6: fe80::/10)."""
+    """Whether this is a link-local IPv6 address, which another machine may have on another link (RFC 4291 2.5.6)."""
     return int.from_bytes(packed[:2]) >> 6 == _LINK6
 
 

@@ -12,7 +12,7 @@ Value = TypeVar("Value")
 
 
 class Form(msgspec.Struct, Generic[Value], frozen=True):
-    """One spelling. `parse` gives None for a word that is spelled otherwise, BadWord for one that is this and wrong."""
+    """One spelling. `parse` returns None for a word of another form, and raises BadWord for a wrong one of this."""
 
     spelling: str
     meaning: str
@@ -20,7 +20,7 @@ class Form(msgspec.Struct, Generic[Value], frozen=True):
 
 
 def parser_of(forms: Iterable[Form[Value]]) -> Callable[[Word], Value | None]:
-    """A function that gives what the first form that takes the word makes of it."""
+    """A function that parses a word by the first form that it has; it returns None if it has none."""
     parsers = tuple(dict.fromkeys(form.parse for form in forms))
 
     def parse(word: Word) -> Value | None:
@@ -34,7 +34,7 @@ def parser_of(forms: Iterable[Form[Value]]) -> Callable[[Word], Value | None]:
 
 
 def unknown_word(what: str, word: str, known: Iterable[str]) -> BadWord:
-    """The error for a word that is none of the known ones; its hint names the nearest."""
+    """The error for a word that is not among the known ones; its hint names the nearest one, else all."""
     known = tuple(known)
     near = get_close_matches(word[:64].lower(), known, n=1, cutoff=0.6)
     hint = f"did you mean {near[0]!r}?" if near else "write one of: " + " ".join(known)

@@ -1,7 +1,8 @@
 """Addresses that a program was started for: `ssh root@192.0.2.7`.
 
-It asks for no name, and what other programs ask for that leads there is none of its own: another one in five minutes.
-Whoever chooses the arguments chooses this. It makes a rule for the address of the question, never a wider one.
+Such a program asks for no name. A name that the address has from another program's question says nothing of this one,
+and is another in five minutes. Whoever starts the program chooses its arguments, and so whether the rule is by address;
+but that only makes it a rule for the address of this connection, never a wider one.
 """
 
 import re
@@ -12,8 +13,8 @@ from tinysnitch.core.name_source import NameSource
 
 
 def is_address_given(connection: Connection) -> bool:
-    """Whether the program goes to the remote because its address is among the arguments, and not by its name, which it
-    asked for or was given too."""
+    """Whether the program was given the remote's address as an argument, and neither asked for the name that decides
+    nor was given that as well."""
     process = connection.attribution.process
     is_by_name = connection.is_name_sure or connection.name_source is NameSource.HOSTS
     if process is None or is_by_name or connection.flow.direction is Direction.INBOUND:
@@ -25,6 +26,7 @@ def is_address_given(connection: Connection) -> bool:
 
 
 def _has_whole(text: str, address: str) -> bool:
-    """By itself, beside `http://`, `@`, `:443` or brackets: not as a piece of another one or of a name."""
+    """Whether the address stands in the text by itself, or beside `http://`, `@`, `:443` or brackets: not as a part of
+    another address or of a name."""
     before, behind = (r"(?<![\w:])", r"(?![\w:])") if ":" in address else (r"(?<![\w.-])", r"(?![\w-]|\.\w)")
     return re.search(f"{before}{re.escape(address)}{behind}", text) is not None

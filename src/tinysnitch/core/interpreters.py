@@ -1,8 +1,8 @@
 """The table of known interpreters: where they live and how each finds its script among its arguments.
 
-An option that no entry names ends the search without a script. Left out on purpose: options that read code from
-elsewhere (`-c`, `-e`, `-m`, `--require`, `-javaagent:`, `-X pycache_prefix=`, `-d auto_prepend_file=`), from standard
-input (`-`, `-s`, Python's `-i` after the script), or change the directory.
+An option that an entry does not name ends the search: then the process keeps the interpreter's name. Left out on
+purpose are options that read code from elsewhere (`-c`, `-e`, `-m`, `--require`, `-javaagent:`, `-X pycache_prefix=`,
+`-d auto_prepend_file=`) or from standard input (`-`, `-s`, Python's `-i` after the script), or change the directory.
 """
 
 import re
@@ -11,19 +11,19 @@ from functools import cache
 
 import msgspec
 
-# Only root writes here. Elsewhere anyone can call a program of theirs `python3`, so there the file is looked at.
+# Only root writes here. Elsewhere a user can call any program `python3`, so there IsRoots has to look at the file.
 _TRUSTED = ("/usr/", "/bin/")
 
 IsRoots = Callable[[str], bool]  # whether root alone can change the file that was executed, and its path
 
 
 class Interpreter(msgspec.Struct, frozen=True):
-    name: str  # pattern of the file's name
+    name: str  # pattern of the executable's file name
     plain: str = r"(?!)"  # pattern of options that are one word
-    with_value: str = r"(?!)"  # pattern of options that take the next word too, as in `_VALUE`
+    with_value: str = r"(?!)"  # pattern of options that take the next word too, see _VALUE
     script_option: str | None = None  # the option whose value is the script
     has_operand: bool = True  # the first word that is not an option is the script
-    has_end: bool = True  # and so is the word behind `--`
+    has_end: bool = True  # if it has an operand: the word behind `--` is the script
 
     def find_script(self, argv: Sequence[str]) -> int | None:
         """Index of the script in argv, None when it runs none."""
@@ -36,7 +36,7 @@ class Interpreter(msgspec.Struct, frozen=True):
         return None
 
     def _classify(self, words: Sequence[str]) -> int:
-        """How many words the option takes that is the first of them; 0: it ends the options."""
+        """How many words the option takes that these begin with; 0: they begin with no option that is known."""
         if _pattern(self.plain).fullmatch(words[0]):
             return 1
         return 2 if _pattern(self.with_value).match("".join(f"{word}\0" for word in words)) else 0
@@ -54,21 +54,22 @@ def _pattern(text: str) -> re.Pattern[str]:
     return re.compile(text, re.DOTALL)
 
 
-SHELL = r"bash|busybox|csh|dash|elvish|fish|ksh(?:93)?|mksh|nu|sh|tcsh|xonsh|zsh"  # of the file's name
+SHELL = r"bash|busybox|csh|dash|elvish|fish|ksh(?:93)?|mksh|nu|sh|tcsh|xonsh|zsh"  # patterns of file names
 PYTHON = r"python(?:\d+(?:\.\d+)*t?)?"
-_VALUE = r"\0[^\0]*\0"  # behind the option: any word. Each ends with NUL, which none contains
-# No name of the option that `-s` is: zshoptions(1), dash(1). Names are short: one of 128 KiB would be looked through.
+_VALUE = r"\0[^\0]*\0"  # any word behind the option; each word is matched with a NUL at its end
+# A word without any spelling of `stdin`, the option that is `-s` in short (zshoptions(1), dash(1)). At most 64
+# characters, since a word may have 128 KiB.
 _NOT_STDIN = r"\0(?=[^\0]{0,64}\0)(?![^\0]*(?i:s_*t_*d_*i_*n))[^\0]*\0"
 _PYTHON_FLAG = "[bBdEIOPqRsStuvx]"
-# Of `-X`: none that says where compiled code lies (`pycache_prefix`) or what to import first (`presite`).
+# Values of `-X`: none that says where compiled code lies (`pycache_prefix`) or what to import first (`presite`).
 _PYTHON_X = (
     r"(?:dev|faulthandler|importtime|int_max_str_digits|no_debug_ranges|perf|perf_jit|showrefcount|tracemalloc|utf8"
     r"|warn_default_encoding|frozen_modules|cpu_count|gil|disable[-_]remote[-_]debug|thread_inherit_context"
     r"|context_aware_warnings|lazy_imports)(?:=[a-z\d]{0,20})?"
 )
 _SHELL = "[abefhiklmnprtuvxBCEHPT]"
-# node takes `_` for `-` in the names of its options. So many letters at most: to look for a word at each place of one
-# that has 128 KiB would take a minute.
+# In names of options node takes `_` for `-`. At most 64 characters, since searching a word of 128 KiB at each of its
+# places would take a minute.
 _NODE_NAME = r"[\w-]{0,64}"
 _NODE_CODE = (
     rf"require|import|(?:experimental[-_])?loader|eval|print|run|env[-_]{_NODE_NAME}|input[-_]type"
@@ -81,7 +82,7 @@ _NODE_VALUED = (
 )
 _RUBY_VALUED = "encoding|(?:ex|in)ternal-encoding|backtrace-limit|parser"
 _JAVA_VALUED = "add-(?:opens|exports|reads|modules)|enable-native-access"
-# A line of php.ini: of most others the value is, or names, code; and a line break in it would begin another.
+# Settings of php.ini. The values of most others are code, or name it; a line break would begin another setting.
 _PHP_SETTING = (
     r"(?:memory_limit|max_execution_time|display_errors|display_startup_errors|error_reporting|log_errors|html_errors"
     r"|phar\.readonly|zend\.assertions|pcre\.jit|default_socket_timeout)(?:=[A-Za-z\d_-]{0,64})?"
@@ -93,7 +94,7 @@ INTERPRETERS = (
         plain=rf"-{_PYTHON_FLAG}+|-{_PYTHON_FLAG}*(?:W.+|X{_PYTHON_X})",
         with_value=rf"-{_PYTHON_FLAG}*(?:W{_VALUE}|X\0{_PYTHON_X}\0)|--check-hash-based-pycs{_VALUE}",
     ),
-    Interpreter(  # bash(1), dash(1): `o` and `O` in a cluster take the next word; what `--rcfile` names `-i` reads
+    Interpreter(  # bash(1), dash(1): `o` and `O` in a cluster take the next word; `-i` reads the file of `--rcfile`
         r"bash|dash|sh|ash",
         plain=rf"[-+]{_SHELL}+|--(?:login|noediting|noprofile|norc|posix|restricted|verbose)",
         with_value=rf"[-+]{_SHELL}*[oO]{_SHELL}*{_NOT_STDIN}|--(?:rcfile|init-file){_VALUE}[^-+\0]",
@@ -103,7 +104,7 @@ INTERPRETERS = (
         plain=r"[-+][defilnrtuvx]+",
         with_value=rf"[-+][defilnrtuvx]*o{_NOT_STDIN}|--emulate\0(?:[ck]?sh|zsh)\0",
     ),
-    Interpreter(  # perlrun(1): no value is a word of its own
+    Interpreter(  # perlrun(1): values stand in the same word as their option
         r"perl(?:\d+(?:\.\d+)*)?", plain=r"-[wWXtTUsc]+|-C[\dIOEioADSLa]*|-0(?:[0-7]*|[xX][\da-fA-F]+)|-l[0-7]*"
     ),
     Interpreter(  # ruby(1)
@@ -112,7 +113,7 @@ INTERPRETERS = (
         rf"|--(?:{_RUBY_VALUED})=.+",
         with_value=rf"(?:-E|--(?:{_RUBY_VALUED}|(?:en|dis)able)){_VALUE}",
     ),
-    Interpreter(  # node(1); V8's options take their value after `=` only
+    Interpreter(  # node(1); V8's options have their value behind `=`
         r"node(?:js)?(?:-?\d+)?",
         plain=rf"--(?!(?:{_NODE_CODE})=)[\w-]{{1,64}}=.*|--(?:inspect|inspect-brk|expose-gc|no-warnings|no-deprecation"
         r"|trace-warnings|trace-deprecation|trace-uncaught|enable-source-maps|preserve-symlinks|throw-deprecation"
@@ -139,7 +140,7 @@ INTERPRETERS = (
 
 
 _VERSION = r"(?:-?\d+(?:\.\d+)*)?"
-_ALIKE = (  # run anything as well, by arguments that nobody looks through here; the last ones other machines' programs
+_ALIKE = (  # these run anything too, by arguments that are not parsed here; the last ones run other machines' programs
     rf"{SHELL}|(?:busy|toy)box[\w.-]*|deno|bun(?:\.exe)?|(?:lua|luajit|tclsh|wish|guile|ghc|octave-cli){_VERSION}"
     r"|(?:|[gm]|original-)awk|expect|R|julia|beam(?:\.smp)?|sbcl|clisp|ecl|racket|ocaml|ocamlrun|swipl|gjs|pwsh|dotnet"
     r"|mono(?:-sgen)?|wine(?:64)?(?:-preloader)?|qemu-\w+(?:-static)?|ld-(?:linux|musl)[\w.-]*"
@@ -153,7 +154,7 @@ def nothing_is_roots(_path: str) -> bool:
 def find_interpreter(
     executable: str, extra: Sequence[str] = (), is_roots: IsRoots = nothing_is_roots
 ) -> Interpreter | None:
-    """The entry for this executable. `extra` names are trusted where the table's are; extra paths everywhere."""
+    """The entry for this executable. `extra`: names, which count where the table's do, or paths, which always do."""
     name = executable.rpartition("/")[2]
     if executable in extra:
         return _find_by_name(name) or Interpreter(name, has_end=False)
@@ -162,7 +163,7 @@ def find_interpreter(
 
 
 def is_called_like_one(path: str) -> bool:
-    """Whether the file's name is that of one which runs anything, wherever it lies."""
+    """Whether the file has the name of an interpreter or another program that runs anything, wherever it lies."""
     name = path.rpartition("/")[2]
     return _find_by_name(name) is not None or _pattern(_ALIKE).fullmatch(name) is not None
 

@@ -10,8 +10,8 @@ class KnownName(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     name: str
     number: int  # of the newest question for it; a higher one is newer
     expires_s: float  # boot-time seconds
-    kept_until_s: float  # likewise, for those who asked
+    kept_until_s: float  # boot-time seconds; until then the processes that asked may keep the name
     askers: tuple[tuple[int, int], ...]  # exec id and the number of its newest question, oldest first
     source: NameSource
     aliases: tuple[str, ...]
-    is_askers_lost: bool = False  # there were more than are kept
+    is_askers_lost: bool = False  # there were more askers than are kept

@@ -1,7 +1,7 @@
-"""What observing makes of a connection: the rule that a prompt would propose, and wider ones for when there are many.
+"""What observe mode makes of a connection: the rule that a prompt would propose, and wider ones.
 
-Whoever visits a server today is not who does tomorrow, and what a timer fetches may have the time among its arguments.
-One connection does not tell: a line of its own is right, until there were many that differ in nothing else.
+A server has other clients tomorrow, and what a timer starts may have the time among its arguments. One connection does
+not show that: it gets a rule of its own. Once many such rules differ in nothing else, a wider one takes their place.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from tinysnitch.core.rule import RemoteKind, Rule
 
 
 def learn_rule(connection: Connection, asked_by: Rule | None, wall_s: float) -> tuple[Rule, tuple[Rule, ...]]:
-    """The rule, and the wider ones. `asked_by`: a rule that asks, which a wider one might not be narrower than."""
+    """The rule, and wider ones; none if a rule asks (`asked_by`), since they might not be narrower than that."""
     choice = choose_first_for_ever(connection)
     rule = rule_for_choice(connection, choice, wall_s)
     wider = () if asked_by else _widen(connection, rule, choice)
@@ -29,5 +29,5 @@ def _widen(connection: Connection, rule: Rule, choice: Choice) -> Iterator[Choic
     if rule.remote.kind is RemoteKind.NETWORK:
         scope = RemoteScope.DOMAIN if connection.is_from_lan else RemoteScope.ANY
         yield replace(choice, remote=scope)
-    if rule.args and process and not is_called_like_one(process.program):  # with any, that would be anything
+    if rule.args and process and not is_called_like_one(process.program):  # with any arguments these run anything
         yield replace(choice, any_args=True)

@@ -1,8 +1,8 @@
 """Names that machines of the link give themselves: mDNS (RFC 6762) and LLMNR (RFC 4795).
 
-Anyone on the link can claim any of them. So (1) only names that these protocols are for are learned, `NAME.local` and
-single labels: none of them can pass for a name of the DNS; (2) only for addresses of the link; (3) only while someone
-here has asked for the name; and (4) every other name of an address comes before them (names.py).
+Any machine of the link can claim any name. So names are learned (1) only of the kinds that these protocols are for,
+`NAME.local` and single labels, which cannot pass for names of the DNS; (2) only for addresses of the link; and (3) only
+while a program here waits for the name. And (4) every other name of an address takes precedence (names.py).
 """
 
 from collections.abc import Iterator
@@ -19,14 +19,14 @@ from tinysnitch.core.rule import LAN
 from tinysnitch.core.table import BoundedTable, TableStatistics
 
 LINK_PORTS = {5353: NameSource.MDNS, 5355: NameSource.LLMNR}
-LINK_QUESTION_LIFE_S = 10.0  # answers come within half a second (RFC 6762 6), but several machines may have one
-MAX_QUESTIONS = 64  # that are read of one message
-_FLAGS = 2  # where in a message they begin
-_CLASS = 0x7FFF  # the high bit asks for an answer to us alone, or replaces what was known (RFC 6762 18.12, 18.13)
+LINK_QUESTION_LIFE_S = 10.0  # answers come within half a second (RFC 6762 6); several machines may answer
+MAX_QUESTIONS = 64  # that are read in one message
+_FLAGS = 2  # where they begin in a message
+_CLASS = 0x7FFF  # without the high bit, which has other meanings (RFC 6762 18.12, 18.13)
 
 
 def parse_link_questions(payload: bytes) -> list[DnsQuestion]:
-    """All questions of a message, none of what is an answer; raises Malformed."""
+    """All questions in a message; none if it is an answer. Raises Malformed."""
     if _is_answer(payload):
         return []
     reader, header = open_message(payload, is_answer=False)
@@ -39,7 +39,7 @@ def parse_link_questions(payload: bytes) -> list[DnsQuestion]:
 
 
 def parse_link_answer(payload: bytes) -> list[Record]:
-    """The addresses in an answer, each with its name; none of what is a question. Raises Malformed."""
+    """The records with addresses in an answer; none if the message is a question. Raises Malformed."""
     if not _is_answer(payload):
         return []
     reader, header = open_message(payload, is_answer=True)
@@ -49,7 +49,7 @@ def parse_link_answer(payload: bytes) -> list[Record]:
 
 
 def _is_answer(payload: bytes) -> bool:
-    """Both go to the same port, and every machine asks all others."""
+    """Questions and answers come to the same port, since every machine asks all others."""
     return len(payload) > _FLAGS and bool(payload[_FLAGS] & 0x80)
 
 
@@ -70,7 +70,7 @@ class LinkNames:
             self._questions.put((source, question.name, kind), asked)
 
     def learn(self, source: NameSource, records: list[Record], now_s: float) -> Iterator[Learned]:
-        """Each name that was asked for. One that nobody asked for is no offence here: machines announce themselves."""
+        """Learn the names that were asked for. Others are no offence, as machines announce themselves."""
         for record in records:
             asked = self._questions.find((source, record.owner, record.type))
             if asked is None or now_s - asked.asked_s > LINK_QUESTION_LIFE_S or not isinstance(record.value, bytes):

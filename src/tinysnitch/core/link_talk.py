@@ -1,11 +1,11 @@
-"""What a service talks with whoever is on the link: each machine there would be a question of its own.
+"""A service's talk with all machines of the link. Rules for `lan` cover it, since each machine would be a question.
 
-Phones, printers and televisions ask and tell all of the link every few minutes (mDNS, SSDP, NetBIOS), and from
-addresses that change daily (RFC 8981). A rule for one of them would answer one question of dozens: `lan` covers them.
-Likewise a DHCP server sends an echo to each address before it gives it out, to see whether somebody has it. And a
-server of addresses or names on a link (libvirt, a hotspot, the resolver of podman's networks) hears from each machine
-and container there, under the address that it was given. What publishes a container's port (docker-proxy) reaches that
-one under an address which the next does not have.
+Phones, printers and televisions send questions and announcements to the whole link every few minutes (mDNS, SSDP,
+NetBIOS), from addresses that change daily (RFC 8981). A rule for one of them would answer one question of dozens.
+A DHCP server sends an echo to each address before it gives the address out, to see whether a machine has it. A server
+of addresses or names on a link (libvirt, a hotspot, the resolver of podman's networks) hears from each machine and
+container there. And the program that publishes a container's port (docker-proxy) reaches the container by an address
+that the next container does not have.
 """
 
 from tinysnitch.core.connection import Connection
@@ -22,11 +22,12 @@ KERNELS_PORTS = range(32768, 61000)  # ip(7), ip_local_port_range
 
 
 def is_link_talk(connection: Connection, words: RemoteWords) -> bool:
-    """Inbound: whether it was sent to a group or broadcast, may answer one, or asks for a name or an address.
+    """Whether any other machine of the link may be the remote next time.
 
-    Outbound: whether a service talks to somebody whom it did not look up, asks whether an address is taken, or passes
-    on what came to a container's port; or whether any program uses the broadcast address of a network, which in the
-    next network is another one.
+    Inbound: whether it was sent to a group or to broadcast, may answer what was sent there, or asks a server for a name
+    or an address. Outbound: whether a service talks to a machine that it did not look up, asks whether an address is
+    taken, or passes on what came to a container's port; or whether a program sends to the broadcast address, which is
+    another one in the next network.
     """
     flow = connection.flow
     if not words.takes(LAN, flow.remote, None):
@@ -43,8 +44,8 @@ def is_link_talk(connection: Connection, words: RemoteWords) -> bool:
 
 
 def is_from_lan(connection: Connection, words: RemoteWords) -> bool:
-    """Whether it came in from another machine of a network that we are on, and has no name that lasts: a container or a
-    virtual machine on a bridge of ours, say, whose address the next one will not have."""
+    """Whether it came in from another machine of a network that this machine is on, without a lasting name: from a
+    container or virtual machine on a bridge, say, whose address the next one will not have."""
     flow = connection.flow
     is_other = words.takes(LAN, flow.remote, None) and not words.takes(LOCALHOST, flow.remote, None)
     has_name = connection.name is not None and not connection.asking.is_by_address

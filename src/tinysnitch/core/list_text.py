@@ -1,6 +1,6 @@
 """The text of a list: names, addresses, networks, hosts lines and adblock's ||name^, one entry a line.
 
-Lists in the wild hold garbage. A line that is none of the known forms is counted, and never fatal.
+Lists hold garbage: a line of no known form is only counted, never an error.
 """
 
 import re
@@ -16,7 +16,7 @@ from tinysnitch.core.words import BadWord
 
 SHOWN_BAD_LINES = 3
 _SHOWN_CHARACTERS = 60
-_HEADER_LINES = 10  # what a list says of itself stands in its first lines
+_HEADER_LINES = 10  # a list describes itself in its first lines
 _BYTE_ORDER_MARK = "\ufeff"
 
 _COMMENT = re.compile(r"(?:^|\s)#.*|^[!\[].*", re.DOTALL)  # adblock's comments begin with ! and its header with [
@@ -24,7 +24,7 @@ _SOURCE = re.compile(r"#\s*source:\s*(\S+)\s*", re.IGNORECASE)
 _ADBLOCK = re.compile(r"\|\|([^/^$*|]+)\^")
 _ADDRESS = re.compile(r"[0-9.*/]+|[0-9a-fA-F:.]*:[0-9a-fA-F:./]*")
 _LOCAL_NAMES = frozenset({"localhost", "localhost.localdomain", "local", "broadcasthost", "0.0.0.0"})
-# Nearly every line of a long list is one of three forms of a name in its one spelling: no need to look closer.
+# Nearly every line of a long list is a name in its one spelling, in one of these three forms: the quick way.
 _NAME = r"((?:[a-z0-9_-]{1,63}\.)+[a-z_-][a-z0-9_-]{0,62})"
 _PLAIN_LINE = re.compile(
     rf"(?:{_NAME}|(?:0\.0\.0\.0|127\.0\.0\.1)[ \t]+{_NAME}|\|\|{_NAME}\^)(?:[ \t\r]+(?:#.*)?)?", re.DOTALL
@@ -40,7 +40,7 @@ class ListContent(msgspec.Struct, frozen=True, kw_only=True):
     names: frozenset[str]  # each covers all names below it
     networks: frozenset[Network]  # an address is the smallest one
     bad_lines: int = 0
-    bad_examples: tuple[BadLine, ...] = ()  # the first of them
+    bad_examples: tuple[BadLine, ...] = ()  # of the first bad lines
 
     @property
     def addresses(self) -> int:
@@ -49,7 +49,7 @@ class ListContent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def find_source(text: str) -> str | None:
-    """The address in the first `# source:` line, where the list can be fetched."""
+    """Where the list can be fetched: the address in its first `# source:` line."""
     for line in text.removeprefix(_BYTE_ORDER_MARK).split("\n", _HEADER_LINES)[:_HEADER_LINES]:
         if found := _SOURCE.fullmatch(line):
             return found[1]
@@ -75,13 +75,13 @@ def parse_list(text: str) -> ListContent:
 
 
 def _shorten(line: str) -> str:
-    """Bytes that are no UTF-8 as they are shown elsewhere. What else is not to be seen is escaped where it is shown."""
+    """The beginning of the line, with bytes that are not UTF-8 as \\xNN. Whoever shows it escapes other characters."""
     text = bytes_of(line.strip()[:_SHOWN_CHARACTERS])
     return text.decode("utf-8", "backslashreplace")
 
 
 def _find_plain_name(line: str) -> str | None:
-    """The name of the line where it is a plain one, which saves the work for nearly all."""
+    """The name in a line of one of the usual forms; None: _sort_line has to look closer."""
     found = _PLAIN_LINE.fullmatch(line)
     if found is None or found.lastindex is None:
         return None
@@ -91,7 +91,7 @@ def _find_plain_name(line: str) -> str | None:
 
 
 def _sort_line(line: str, names: set[str], networks: set[Network]) -> bool:
-    """Add what the line holds; whether it is one of the known forms."""
+    """Add what the line holds; False: it has none of the known forms."""
     try:
         for word in _remotes_of(_COMMENT.sub("", line).split()):
             _sort_word(word, names, networks)
@@ -101,7 +101,7 @@ def _sort_line(line: str, names: set[str], networks: set[Network]) -> bool:
 
 
 def _remotes_of(words: list[str]) -> Iterable[str]:
-    """The remotes of a line: one word, or the names behind the address of a hosts line (hosts(5))."""
+    """The remotes in a line: one word, or the names behind the address of a hosts line (hosts(5))."""
     if len(words) > 1:
         parse_network(words[0].partition("%")[0])
         return [word for word in words[1:] if word.lower() not in _LOCAL_NAMES and not word.startswith("ip6-")]

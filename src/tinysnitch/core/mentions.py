@@ -1,4 +1,4 @@
-"""What rules mention that is looked up on this machine: lists, users, programs and the folders of patterns."""
+"""What rules mention that has to be looked up on this machine: lists, users, paths of programs, patterns of paths."""
 
 from collections.abc import Iterable
 
@@ -11,13 +11,13 @@ BUILT_IN_LISTS = frozenset({RESOLVERS})
 
 
 class Mentions(msgspec.Struct, frozen=True, kw_only=True):
-    """Each as the rules have it."""
+    """Texts as the rules have them."""
 
-    lists: frozenset[str] = frozenset()  # the files that rules name as @NAME
-    users: frozenset[str] = frozenset()  # by name; a uid stands for itself
+    lists: frozenset[str] = frozenset()  # names of files, from @NAME
+    users: frozenset[str] = frozenset()  # names; a uid needs no look-up
     paths: frozenset[str] = frozenset()  # of programs and parents
     patterns: frozenset[str] = frozenset()
-    # Those in rules of a user, who may have written the rule: whoever can turn a link on the way matters there.
+    # Those in rules with user=, which that user may have written: there it matters who can change links on the way.
     own_paths: frozenset[str] = frozenset()
     own_patterns: frozenset[str] = frozenset()
 

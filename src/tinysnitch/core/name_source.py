@@ -1,4 +1,4 @@
-"""Who says that an address has a name."""
+"""From where it is known that an address has a name."""
 
 from enum import Enum
 
@@ -6,8 +6,8 @@ from enum import Enum
 class NameSource(Enum):
     DNS = "dns"  # a trusted resolver
     HOSTS = "hosts"  # /etc/hosts
-    MDNS = "mDNS"  # a machine of the link, of itself
-    LLMNR = "LLMNR"  # likewise
+    MDNS = "mDNS"  # a machine of the link says it of itself
+    LLMNR = "LLMNR"  # as mDNS
 
 
 LINK_SOURCES = frozenset({NameSource.MDNS, NameSource.LLMNR})

@@ -1,16 +1,17 @@
 """Which names an address is believed to have: learned from DNS answers, before they are delivered, and from /etc/hosts.
 
-1. Only an answer to an outstanding question teaches, once, and only from a resolver that was trusted with it.
-2. The name that was asked is the one that is learned; aliases lead back to it.
+1. Names are learned only from an answer to an outstanding question, once, and only from a resolver that was trusted
+   when it was asked.
+2. The name that was asked for is the one that is learned; aliases lead back to it.
 3. A name that the process itself asked for decides for that process. Otherwise one of /etc/hosts does, since programs
-   that read it ask nobody; then the newest question; and last what a machine of the link said of itself
-   (link_names.py).
+   that read the file ask no resolver; then the name that was asked for last; and at last what a machine of the link
+   said of itself (link_names.py).
 4. A name lives as long as its TTL, or as long as programs keep addresses anyway (`min_name_ttl_s`), whichever is
-   longer. For a process that asked for it, and for no other name of that address since, it lives on: a program may
-   resolve once and keep the address for days, as time servers' clients do. Likewise for the kernel, which asks nobody
-   and goes on with the address that somebody told it (NFS, WireGuard).
-5. For programs that did not ask, an address of this machine has no name but that of /etc/hosts: any domain may point
-   to it.
+   longer. It lives on for a process that asked for it, and for no other name of that address since: a program may
+   resolve once and keep the address for days, as NTP clients do. It also lives on for the kernel, which asks nobody and
+   keeps using the address that it was told (NFS, WireGuard).
+5. For processes that did not ask, an address of this machine has only its names in /etc/hosts, since any domain may
+   point to it.
 Times are boot-time seconds, handed in.
 """
 
@@ -42,26 +43,26 @@ from tinysnitch.core.settings import Settings
 from tinysnitch.core.table import BoundedTable, TableStatistics
 
 MAX_NAME_TTL_S = 7 * 24 * 3600  # RFC 8767 4: no cache should believe more
-KEPT_S = 90 * 24 * 3600  # by whoever asked: chronyd asks again after 14 days (chrony.conf(5), refresh), a mount never
+KEPT_S = 90 * 24 * 3600  # for its askers: chronyd asks again after 14 days (chrony.conf(5), refresh), a mount never
 NAMES_PER_ADDRESS = 16
 ASKERS_PER_NAME = 8
-MEAN_NAMES_PER_ADDRESS = 2  # over a full table: whoever owns a domain can give it any number of addresses and names
+MEAN_NAMES_PER_ADDRESS = 2  # of a full table: a domain's owner can give it any number of addresses and names
 
 
 class Learned(msgspec.Struct, frozen=True):
-    addresses: tuple[bytes, ...] = ()  # packed; another name decides for them now, or may be meant
+    addresses: tuple[bytes, ...] = ()  # packed; for these another name may decide now, or be meant
     refusal: Refusal | None = None
 
 
 class NamesStatistics(msgspec.Struct, frozen=True):
     addresses: TableStatistics
     questions: TableStatistics
-    evicted_names: int  # that had to go for other names
+    evicted_names: int  # names that had to make room for others
     refusals: Mapping[Refusal, int]
 
 
-# Whether nothing runs under an exec id. Asked when a name has too many askers, and no event: only who believes the name
-# knows whom to ask about, and to be told of each program that ends would keep an idle daemon awake.
+# Whether no process has this exec id any more. It is called when a name has too many askers. It is no event, since to
+# hear of each program that ends would keep an idle daemon awake.
 HasEnded = Callable[[int], bool]
 
 
@@ -82,10 +83,10 @@ class Names:
         self.set_facts(facts)
 
     def set_facts(self, facts: Facts) -> None:
-        """Trust the resolvers of these facts and no others with what is asked from now on.
+        """Trust only the resolvers of these facts, from the next question on.
 
-        What others were asked before, in the network that was left, they may still answer. Names that were learned stay
-        until they expire.
+        Resolvers that were trusted before, in a network that was left, may still answer what they were asked then.
+        Names that were learned stay until they expire.
         """
         self._resolvers, self._hosts, self._words = facts.resolvers, facts.hosts, RemoteWords(facts)
 
@@ -96,16 +97,16 @@ class Names:
         return self._words.takes(LOCALHOST, address, None)
 
     def heeds(self, flow: Flow, message_id: int) -> bool:
-        """Whether an answer there is looked at."""
+        """Whether an answer with this id is read: the resolver is trusted, or was when it was asked."""
         return self.is_trusted(flow.remote) or self.questions.waits(flow, message_id)
 
     def ask(self, flow: Flow, question: DnsQuestion, exec_id: int, now_s: float, *, user: int = 0) -> None:
-        """Note a question on its way out. `user`: whose it is."""
-        if self.is_trusted(flow.remote):  # else a program's own resolver could push out real questions
+        """Note a question on its way out. `user`: the uid that asks."""
+        if self.is_trusted(flow.remote):  # else questions to a server of a program's own could push out real ones
             self.questions.add(flow, question, exec_id, now_s, user=user)
 
     def learn(self, flow: Flow, answer: DnsAnswer, now_s: float) -> Learned:
-        """Take the names out of an answer; `flow` as the question saw it."""
+        """Learn from an answer. `flow`: that of the question."""
         if not self.heeds(flow, answer.id):
             return self.refuse(Refusal.NOT_TRUSTED)
         asked = self.questions.take(flow, answer, now_s)
@@ -116,8 +117,8 @@ class Names:
     def believe(
         self, asked: Asked, addresses: Iterable[tuple[bytes, int]], now_s: float, aliases: tuple[str, ...] = ()
     ) -> Learned:
-        """Take the name that was asked for as one of these addresses (packed, each with its TTL in seconds)."""
-        has_ended = cache(self._has_ended)  # each is looked up once, however many addresses there are: 8 us
+        """Believe that these addresses (packed, each with its TTL in seconds) have the name that was asked for."""
+        has_ended = cache(self._has_ended)  # 8 µs a look-up: one for each exec id, however many addresses there are
         longest = dict(sorted(addresses, key=lambda pair: pair[1]))
         changed = [
             address
@@ -127,30 +128,30 @@ class Names:
         return Learned(tuple(changed))
 
     def find(self, address: bytes, now_s: float, exec_id: int = UNKNOWN_EXEC_ID) -> NameFacts:
-        """The names of an address, as the process with this exec id means it."""
+        """What the process with this exec id means by an address."""
         beliefs, hosts = self._addresses.find(address), self._hosts.get(address, ())
         return self._facts(address, beliefs or {}, now_s, exec_id) if beliefs or hosts else NO_NAME
 
     def may_ask_unseen(self, address: bytes, now_s: float, exec_id: int) -> bool:
-        """Whether the process may mean a name of it that it is not known to have asked for."""
+        """Whether the process may mean a name of the address without being known to have asked for it."""
         return not (self.is_own(address) or self.find(address, now_s, exec_id).is_sure)
 
     def find_address(self, name: str, now_s: float) -> bytes | None:
-        """One that the name is known to lead to, the last that was looked at. Goes through all that is known."""
+        """The address of this name that was looked at last; None: none is known. Searches the whole table."""
         each = ((address, beliefs.get(name)) for address, beliefs in self._addresses.items())
         found = [address for address, belief in each if belief and belief.expires_s > now_s]
         found += [address for address, names in self._hosts.items() if name in names]
         return found[-1] if found else None
 
     def known(self, now_s: float) -> Iterator[KnownName]:
-        """What holds now, at least for those who asked; the addresses that were looked at longest ago come first."""
+        """Names that hold now, at least for their askers. The addresses that were looked at longest ago come first."""
         for address, beliefs in self._addresses.items():
             for belief in beliefs.values():
                 if belief.own_expires_s > now_s:
                     yield belief.as_known(address)
 
     def restore(self, known: Iterable[KnownName]) -> None:
-        """Believe what an earlier daemon knew. Every question from now on is newer."""
+        """Believe what an earlier daemon knew. Every question from now on counts as newer."""
         for one in known:
             beliefs = self._beliefs_of(one.address)
             self._used_names += one.name not in beliefs
@@ -159,7 +160,7 @@ class Names:
         self._evict_addresses()
 
     def refuse(self, refusal: Refusal, count: int = 1) -> Learned:
-        """Count what taught nothing; also for a caller who could not even parse it."""
+        """Count messages from which nothing is learned, such as those that a caller could not parse."""
         self._refusals[refusal] += count
         return Learned((), refusal)
 
@@ -178,7 +179,7 @@ class Names:
         aliases: tuple[str, ...],
         has_ended: HasEnded,
     ) -> bool:
-        """Whether another name may decide for the address now, or be meant."""
+        """Believe it of one address; returns whether another name may decide for the address now, or be meant."""
         self._forget_over(now_s)
         beliefs, is_own = self._beliefs_of(address), self.is_own(address)
         used, is_for_all = len(beliefs), not is_own and address not in self._hosts
@@ -192,7 +193,7 @@ class Names:
             belief = beliefs[name] = Belief(name, 0, 0.0, {}, asked.source)
         belief.strengthen(asked, expires_s, now_s + (0 if is_own else KEPT_S), aliases=aliases)
         _evict_asker(belief, has_ended)
-        # Who preferred a name that has to go is not known here: as good as a change for all.
+        # Which processes meant a name that has to go is not known here, so that counts as a change.
         is_changed = self._evict_name(beliefs, now_s) or not is_settled
         self._used_names += len(beliefs) - used
         self._evict_addresses()
@@ -212,8 +213,11 @@ class Names:
         return beliefs
 
     def _evict_name(self, beliefs: Beliefs, now_s: float) -> bool:
-        """What nobody means any more goes first, so that no program can push out what another one asked for with
-        names of its own; then what has ended, which is no loss."""
+        """Remove a name if there are too many; returns whether there were.
+
+        First goes one whose askers all asked for another name since: so no program can push out, with names of its own,
+        what another program asked for. Then one that has ended, which is no loss; then the one asked for longest ago.
+        """
         if len(beliefs) <= NAMES_PER_ADDRESS:
             return False
         newest = newest_questions(beliefs, now_s)
@@ -223,7 +227,7 @@ class Names:
         return True
 
     def _forget_over(self, now_s: float) -> None:
-        """Addresses whose names have ended for everybody make room first, and are no loss."""
+        """Remove the oldest addresses as long as all their names have ended for everybody; that is no loss."""
         while (oldest := self._addresses.find_oldest()) and all(
             belief.own_expires_s <= now_s for belief in oldest[1].values()
         ):
@@ -237,7 +241,10 @@ class Names:
 
 
 def _evict_asker(belief: Belief, has_ended: HasEnded) -> None:
-    """Those that have ended go first: else short-lived ones push out one that asked once and keeps the address."""
+    """Remove an asker if there are too many: one that ended, else the oldest.
+
+    Otherwise short-lived programs would push out one that asked once and keeps the address.
+    """
     if len(belief.askers) > ASKERS_PER_NAME:
         ended = next(filter(has_ended, belief.askers), None)
         belief.is_askers_lost |= ended is None

@@ -1,7 +1,7 @@
 """A network: all addresses that share their first bits. One address is the smallest network.
 
 Kept in the 128 bits of flow.py's addresses: IPv4 networks lie in ::ffff:0:0/96. An IPv6 network never
-contains an IPv4 address, so that ::/0 means what it says.
+contains an IPv4 address, so that ::/0 is all of IPv6 and nothing else.
 """
 
 import re
@@ -46,7 +46,7 @@ def parse_network(text: str) -> Network:
 
 
 def _parse_plain_v4(text: str) -> tuple[int, int] | None:
-    """One without stars, in 0.9 µs instead of 2.4: nearly all are. None: a closer look is due."""
+    """The quick way for what nearly all are, without a star: 0.9 µs instead of 2.4. None: _parse_v4 looks closer."""
     address, slash, bits = text.partition("/")
     try:
         first, second, third, fourth = map(_NUMBERS.__getitem__, address.split("."))

@@ -1,7 +1,7 @@
-"""Questions to servers that are not trusted: what they answer is not learned, which is told where it matters.
+"""Questions to servers that are not trusted: their answers are not learned, and that is reported where it matters.
 
-That is when the program connects, and nothing but such an answer may have told it where to. A resolver that forwards or
-recurses, on whatever port it is asked, only ever connects to other resolvers; `dig` connects to nothing.
+It matters when the program connects to an address that only such an answer may have told it. A forwarding or recursive
+resolver, whatever port it listens on, only connects to other resolvers, and `dig` connects to nothing.
 """
 
 import msgspec
@@ -14,14 +14,14 @@ from tinysnitch.core.table import BoundedTable
 
 RESOLVER_PORTS = (DNS_PORT, 853)  # DNS, and the same over TLS (RFC 7858)
 MAX_SERVERS = 64  # programs on this machine that are known to be resolvers
-MAX_ASKERS = 256  # programs that asked, and connected to nothing yet; of one that has to make room nothing is told
+MAX_ASKERS = 256  # programs that asked and did not connect yet; one that has to make room is not reported
 MAX_ASKED = 16  # servers of one program
 
 
 class Untold(msgspec.Struct):
-    """What one program asked."""
+    """What one program asked, and was not reported yet."""
 
-    flows: dict[bytes, Flow]  # by server, the last of each
+    flows: dict[bytes, Flow]  # by server's address, the last of each
     count: int = 0
 
 
@@ -33,7 +33,7 @@ class OutsideQuestions:
         self._untold: BoundedTable[int, Untold] = BoundedTable(MAX_ASKERS)
 
     def add(self, flow: Flow, exec_id: int) -> None:
-        """Note one on its way out."""
+        """Note a question on its way out."""
         if self.is_server(exec_id):
             return
         untold = self._untold.find(exec_id) or Untold({})
@@ -43,16 +43,16 @@ class OutsideQuestions:
         self._untold.put(exec_id, untold)
 
     def note_server(self, exec_id: int) -> None:
-        """It is asked itself, on port 53 of this machine: it means no connections of its own."""
+        """Note a program that is asked on port 53 of this machine: a resolver, which connects for others only."""
         self._servers.put(exec_id, True)
         self.forget(exec_id)
 
     def is_server(self, exec_id: int) -> bool:
-        """Whether it is known to be a resolver."""
+        """Whether the program is known to be a resolver."""
         return bool(self._servers.find(exec_id))
 
     def find(self, connection: Connection) -> Untold | None:
-        """What there is to tell once the program connects to where no name that it asked for leads."""
+        """What to report of the program, if this connection goes to an address of no name that it asked for."""
         flow = connection.flow
         is_meant = flow.direction is Direction.OUTBOUND and flow.protocol in (TCP, UDP)
         if not is_meant or connection.is_name_sure or flow.remote_port in RESOLVER_PORTS:
@@ -60,5 +60,5 @@ class OutsideQuestions:
         return self._untold.find(exec_id_of(connection.attribution))
 
     def forget(self, exec_id: int) -> None:
-        """It was told, or is not to be."""
+        """Drop what the program asked: it was reported, or need not be."""
         self._untold.pop(exec_id)

@@ -1,11 +1,12 @@
-"""Own rules: those that a user who decides only for their own processes may make, and take away again.
+"""Own rules: the rules that a user without rights over others' processes may make, and take away again.
 
-1. An own rule names its user, so that it says nothing of others' processes.
-2. It holds nothing that makes the daemon read or try much: no pattern, no list, no sum of a file's content.
-3. When it is made, it does not let pass what a rule of others denies, unless a rule of theirs in between asks or
-   allows: being narrower it would win. Nothing in a line says who wrote it, so what others deny later does not end it.
-4. Where it lets something pass, its paths go over no link but such as root alone can turn: else its user could
-   lead it to another program after it was made. This holds for every rule that names a user, and at all times.
+1. An own rule has the user's own `user=`, so that it matches no process of others.
+2. It has nothing that costs the daemon much: no pattern, no list, no sum of a file's content, not many ports.
+3. It may not undo a denial: it is refused if it allows or asks, and would win over a rule of others that denies, being
+   narrower; unless a rule of others that covers it, and is narrower than the denial itself, asks or allows. This is
+   checked when it is made. No line says who wrote it, so what others deny later does not end it.
+4. If it allows or asks, its paths may lead only over links that root alone can change; otherwise its user could make it
+   a rule for another program later. This holds for every rule that names a user, and at all times.
 """
 
 from collections.abc import Iterable
@@ -18,6 +19,7 @@ from tinysnitch.core.verdict import Verdict
 
 MAX_OWN_RULES = 1000  # of one user
 MAX_LENGTH = 16_384  # characters of a line
+MAX_PORT_RANGES = 16
 
 
 def is_own(rule: Rule, uid: int, facts: Facts) -> bool:
@@ -26,16 +28,18 @@ def is_own(rule: Rule, uid: int, facts: Facts) -> bool:
 
 
 def find_excess(rule: Rule) -> str | None:
-    """What an own rule may not hold, as it is called; None where there is no such thing."""
+    """What the rule has that an own rule may not have, in words for a message; None if it has no such thing."""
     if rule.program.kind is ProgramKind.GLOB:
         return "a pattern"
     if rule.remote.kind is RemoteKind.LIST:
         return "a list"
+    if len(rule.ports) > MAX_PORT_RANGES:
+        return f"more than {MAX_PORT_RANGES} port ranges"
     return "sha256=" if rule.sha256 is not None else None
 
 
 def has_turnable_path(rule: Rule, facts: Facts) -> bool:
-    """Whether rule 4 is broken: such a rule matches nothing."""
+    """Whether the rule breaks (4): then it matches nothing."""
     if rule.user is None or rule.verdict is Verdict.DENY:
         return False
     turnable = {ProgramKind.PATH: facts.turnable_links, ProgramKind.GLOB: facts.turnable_patterns}
@@ -44,7 +48,7 @@ def has_turnable_path(rule: Rule, facts: Facts) -> bool:
 
 
 def find_overruled(rule: Rule, others: Iterable[Rule], facts: Facts) -> Rule | None:
-    """The first rule of others whose denial the rule would undo."""
+    """The first rule of others whose denial this rule would undo (3); None: it undoes none."""
     if rule.verdict is Verdict.DENY:
         return None
     words = RemoteWords(facts)
@@ -53,7 +57,7 @@ def find_overruled(rule: Rule, others: Iterable[Rule], facts: Facts) -> Rule | N
     scope = resolve_rule(rule, facts)
     between = [other for _, other in scopes if other.verdict is not Verdict.DENY and covers(other, scope, words)]
     for other, denial in scopes:
-        is_lifted = any(is_narrower(one, denial, words) for one in between)
-        if denial.verdict is Verdict.DENY and is_narrower(scope, denial, words) and not is_lifted:
+        would_lose = denial.verdict is Verdict.DENY and is_narrower(scope, denial, words)
+        if would_lose and not any(is_narrower(one, denial, words) for one in between):
             return other
     return None

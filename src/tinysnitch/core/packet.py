@@ -1,7 +1,7 @@
 """A packet from the IP header up to the ports: IPv4, IPv6 with its extension headers, TCP, UDP, ICMP, fragments.
 
-What does not fit is Malformed, and nothing else is raised. A queue may hand over only the first bytes of a packet, so
-no length field is trusted beyond what is there, and a packet that is longer than its header says is cut to that.
+What is not valid raises Malformed, and nothing else is raised. A queue may hand over only the first bytes of a packet,
+so no length field counts beyond the bytes that are there; bytes behind the length in the IP header are left out.
 """
 
 from struct import Struct
@@ -35,23 +35,23 @@ _ECHO = {ICMP: (8, 0), ICMPV6: (128, 129)}  # request, reply
 
 
 class Packet(msgspec.Struct, frozen=True):
-    """Addresses are packed (flow.py). Without ports both are 0, but `source_port` is the identifier of an ICMP echo."""
+    """Addresses are packed (flow.py). Ports are 0 if there are none; `source_port` of ICMP echo is its identifier."""
 
     protocol: int
     source: bytes
     destination: bytes
     source_port: int
     destination_port: int
-    payload_offset: int  # where the payload of TCP's or UDP's segment begins; else of what follows IP
+    payload_offset: int  # where the payload of TCP or UDP begins; else what follows the IP headers
     payload_end: int
     is_fragment: bool = False  # a part of a larger packet; only the first part has ports
     is_echo: bool = False
-    transport_offset: int = 0  # where TCP's header begins; other protocols do not say
+    transport_offset: int = 0  # where TCP's header begins; 0 for other protocols
     is_routed: bool = False  # TCP over IPv6: a routing header led to the destination
 
 
 class _Internet(msgspec.Struct):
-    """What the IP headers say: where the transport header is, and whose it is."""
+    """What the IP headers say: the addresses, and where the transport header is."""
 
     protocol: int
     source: bytes
@@ -76,7 +76,7 @@ def parse_packet(payload: bytes | memoryview) -> Packet:
 
 
 def flow_of(packet: Packet, direction: Direction) -> Flow:
-    """The flow as `struct flow_key` of bpf/tinysnitch.h has it: ICMP echo by its identifier, other ICMP without."""
+    """The flow as in `struct flow_key` of bpf/tinysnitch.h: ICMP echo has its identifier as port, other ICMP 0."""
     source, destination = packet.source_port, packet.destination_port
     if direction is Direction.OUTBOUND:
         return Flow(packet.protocol, direction, packet.source, source, packet.destination, destination)
@@ -91,7 +91,7 @@ def payload_of(packet: Packet, payload: bytes | memoryview) -> bytes:
 
 
 def whole_size(packet: Packet, payload: bytes | memoryview) -> int:
-    """How many bytes a datagram of UDP says that it carries; a first fragment holds fewer."""
+    """How many bytes of payload the UDP header announces; a first fragment holds fewer."""
     *_ports, length = _UDP.unpack_from(payload, packet.payload_offset - _UDP_HEADER)
     return int(length) - _UDP_HEADER
 
@@ -136,7 +136,7 @@ def _parse_v6(payload: bytes | memoryview) -> _Internet:
     if size < _V6_HEADER:
         raise Malformed(f"IPv6 header of {size} bytes")
     _version, length, following, source, destination = _V6.unpack_from(payload)
-    # ipv6_rcv_core() in net/ipv6/ip6_input.c drops such a source; here both would pass for IPv4 addresses.
+    # Here such an address would pass for an IPv4 one. ipv6_rcv_core() in net/ipv6/ip6_input.c drops such sources.
     if source.startswith(V4_PREFIX) or destination.startswith(V4_PREFIX):
         raise Malformed("IPv4-mapped address in an IPv6 packet")
     end = min(size, _V6_HEADER + length) if length else size  # 0: a jumbogram, or a segment yet to be cut

@@ -5,21 +5,22 @@ from collections.abc import Callable
 from functools import lru_cache
 from itertools import zip_longest
 
+_LONGEST_KEPT = 256  # characters
 _TOKEN = re.compile(r"\*+|(?:[^*\\]|\\.)+", re.DOTALL)
 
 
 def escape_pattern(text: str) -> str:
-    r"""A text as a pattern that matches just it: \* and \\."""
+    r"""The pattern that matches this text alone: its * and \ become \* and \\."""
     return text.replace("\\", "\\\\").replace("*", "\\*")
 
 
 def pattern_tokens(pattern: str) -> tuple[str, ...]:
-    """A pattern as literal texts (still escaped), `*` and `**`."""
+    """The parts of a pattern: `*`, `**`, and literal texts (still escaped)."""
     return tuple("**" if token.startswith("***") else token for token in _TOKEN.findall(pattern))
 
 
 def literal_of(token: str) -> str:
-    """What a literal text of a pattern stands for."""
+    """The text that a literal part of a pattern stands for."""
     return re.sub(r"\\(.)", r"\1", token, flags=re.DOTALL)
 
 
@@ -28,13 +29,19 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
     return _compile(pattern, "[^/]", ".", lambda token: re.escape(literal_of(token)))
 
 
-@lru_cache(maxsize=16384)
 def covers_pattern(wide: str, narrow: str) -> bool:
-    """Whether `narrow` is `wide` with something narrower in the place of its stars.
+    """Whether `wide` matches all that `narrow` does: `narrow` is `wide` with something narrower in place of its stars.
 
-    A text is a row of pairs: =c for the character c, ** and ## for a star of one folder and of many.
+    For the comparison `narrow` is spelled in pairs of characters: =c for the character c, ** for `*` and ## for `**`.
     """
+    return _kept_covers(wide, narrow) if len(narrow) <= _LONGEST_KEPT else _covers(wide, narrow)
+
+
+def _covers(wide: str, narrow: str) -> bool:
     return _covering_regex(wide).fullmatch(_pairs_of(narrow)) is not None
+
+
+_kept_covers = lru_cache(maxsize=16384)(_covers)  # no long texts, which users may choose
 
 
 _PAIRS = {"*": "**", "**": "##"}
@@ -51,10 +58,10 @@ def _pairs_of(pattern: str) -> str:
 
 
 def _compile(pattern: str, one: str, many: str, spell: Callable[[str], str]) -> re.Pattern[str]:
-    """`one`, `many`: what each star is any number of; `spell`: a literal text, still escaped.
+    """`one`, `many`: regexes of what `*` and `**` repeat; `spell`: makes a regex of a literal part.
 
-    Who runs a program chooses its path, and must not choose how long that takes. So a star takes as little as it can,
-    and that once (`(?>...)`): what it leaves the next star takes, if that takes as much.
+    Users choose the paths of programs that they run, and a path must not make matching slow. So a star takes as little
+    as it can, and is not tried again with more (`(?>...)`): a later star that takes as much can take the rest.
     """
     tokens = pattern_tokens(pattern)
     texts = ("", *tokens) if tokens[:1] in (("*",), ("**",)) else tokens  # every other one is a star

@@ -1,4 +1,4 @@
-"""Patterns in use, and which of them take a value. What was found is kept, so that asking again costs nothing."""
+"""Patterns in use, and which of them match a value. Results are kept, so that asking again costs nothing."""
 
 from collections import Counter
 from collections.abc import Callable, Hashable
@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 from tinysnitch.core.table import BoundedTable
 
 Pattern = TypeVar("Pattern", bound=Hashable)
-_KEPT = 4096  # values, each with what takes it
+_KEPT = 4096  # values, each with the patterns that match it
 
 
 class PatternTable(Generic[Pattern]):
@@ -17,18 +17,18 @@ class PatternTable(Generic[Pattern]):
         self._found: BoundedTable[Hashable, tuple[Pattern, ...]] = BoundedTable(_KEPT)
 
     def count(self, pattern: Pattern, step: int) -> None:
-        """Note that the pattern is used once more (step 1) or less (-1)."""
+        """Count one use of the pattern more (step 1) or less (-1)."""
         self._uses[pattern] += step
         if not self._uses[pattern]:
             del self._uses[pattern]
         self.forget()
 
     def forget(self) -> None:
-        """Other patterns may take a value now."""
+        """Drop the results that are kept, since other patterns may match a value now."""
         self._found.clear()
 
     def find(self, value: Hashable) -> tuple[Pattern, ...]:
-        """The patterns that take the value."""
+        """The patterns that match the value."""
         if not self._uses:
             return ()
         found = self._found.find(value)

@@ -13,6 +13,7 @@ LAST_PORT = 65535
 _RANGE = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 _PORT_HINT = f"write -, 443, 8000-8100 or 80,443; ports go from 1 to {LAST_PORT}"
 ANY_PORT: tuple[PortRange, ...] = ()
+_LONGEST_KEPT = 64  # characters
 
 
 def _parse_any_port(word: Word) -> tuple[PortRange, ...] | None:
@@ -20,18 +21,21 @@ def _parse_any_port(word: Word) -> tuple[PortRange, ...] | None:
 
 
 def _parse_ranges(word: Word) -> tuple[PortRange, ...]:
-    return _ranges_of(word.text)
+    """Long texts are not kept: clients send them, and each takes up to 1.4 MB."""
+    return _kept_ranges(word.text) if len(word.text) <= _LONGEST_KEPT else _ranges_of(word.text)
 
 
-@lru_cache(maxsize=4096)
 def _ranges_of(text: str) -> tuple[PortRange, ...]:
     return merge_ranges(_parse_range(part) for part in text.split(","))
+
+
+_kept_ranges = lru_cache(maxsize=4096)(_ranges_of)
 
 
 def _parse_range(text: str) -> PortRange:
     found = _RANGE.fullmatch(text)
     if found is None:
-        port = find_port(text.lower())  # questions show it beside the number
+        port = find_port(text.lower())  # the name of a service, which questions show beside the port
         raise BadWord("not a port", f"did you mean {port}?" if port else _PORT_HINT)
     first, last = int(found[1]), int(found[2] or found[1])
     if first > last:
@@ -42,7 +46,7 @@ def _parse_range(text: str) -> PortRange:
 
 
 def merge_ranges(ranges: Iterable[PortRange]) -> tuple[PortRange, ...]:
-    """The same ports in the one spelling that equal sets share."""
+    """The same ports as sorted ranges that neither overlap nor touch: equal sets of ports are equal values."""
     merged: list[PortRange] = []
     for first, last in sorted(ranges):
         if merged and first <= merged[-1][1] + 1:

@@ -1,4 +1,4 @@
-"""Who: a process as it was captured at exec, and the claim that a flow belongs to it.
+"""A process as it was captured at exec, and an attribution: the claim that a flow belongs to it.
 
 Texts may hold any character; bytes that are not UTF-8 are surrogate escapes (PEP 383).
 """
@@ -10,8 +10,8 @@ import msgspec
 from tinysnitch.core.user_share import CONTAINERS_FROM
 
 UNKNOWN_EXEC_ID, KERNEL_EXEC_ID = 0, 1  # EXEC_ID_UNKNOWN and EXEC_ID_KERNEL of bpf/tinysnitch.h
-MEMORY_FILE = "/memfd:"  # how the path of an executable in memory begins: memfd_create(2). Else only root can make one
-FLATPAK, CONTAINER = "flatpak:", "container:"  # how such an owner begins
+MEMORY_FILE = "/memfd:"  # how the path of a memfd_create(2) file begins; only root can make a file of that name
+FLATPAK, CONTAINER = "flatpak:", "container:"  # how the owner words of these begin
 
 
 class AttributionSource(Enum):
@@ -22,7 +22,7 @@ class AttributionSource(Enum):
 
 
 class ProcessKey(msgspec.Struct, frozen=True):
-    """One process, for ever: a pid alone belongs to another some day."""
+    """Identifies one process for ever, while a pid is used again some day."""
 
     pid: int
     started_ns: int  # boot-time clock
@@ -40,15 +40,15 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
     inode: int
     program: str  # what a rule's column names: the executable, or the script it runs
     args: tuple[str, ...]  # after the program's own name: `curl -s x` has ("-s", "x")
-    are_args_complete: bool = True  # False: cut at capture, the last one anywhere; no rule with args allows it
+    are_args_complete: bool = True  # False: cut at capture, perhaps within the last one; no rule with args allows it
     run_by: str | None = None  # the interpreter, when program is a script
-    started_as: str | None = None  # a link of root's to `program`, of another name, by which it was started. Shown only
+    started_as: str | None = None  # root's link of another name to `program` that it was started by; only shown
     parents: tuple[str, ...] = ()  # programs of the ancestors, nearest first
     owners: tuple[str, ...] = ()  # from the cgroup: `unit:ssh.service`, `container:ID`, `flatpak:ID`, `snap:NAME`
-    is_host_file: bool = True  # the host's file at `program` is the one that runs
-    is_file_told: bool = True  # False: what is at the path could not be looked up in time; it may be the next time
+    is_host_file: bool = True  # the file that runs is the one that the host has at `program`
+    is_file_told: bool = True  # False: the file at the path was not looked up in time; it may be next time
     sha256: str | None = None  # hex, of the executable, when a rule demands it
-    is_sha256_told: bool = True  # False: its file cannot be read; no rule with sha256= allows it, all others take it
+    is_sha256_told: bool = True  # False: the file is unreadable; of rules with sha256= only those that allow fail
     warnings: tuple[str, ...] = ()  # for people: "deleted file", ...
 
     @property
@@ -57,16 +57,16 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Attribution(msgspec.Struct, frozen=True):
-    """Whose flow it is. `process` is None exactly for KERNEL and UNKNOWN."""
+    """To which process a flow belongs. `process` is None exactly for KERNEL and UNKNOWN."""
 
     source: AttributionSource
     process: Process | None = None
-    is_listening: bool = True  # inbound only: False when no socket takes this port
+    is_listening: bool = True  # False: inbound, and no socket listens on the port
 
 
 KERNEL = Attribution(AttributionSource.KERNEL)
 UNKNOWN = Attribution(AttributionSource.UNKNOWN)
-NOT_LISTENING = Attribution(AttributionSource.UNKNOWN, is_listening=False)  # nobody takes what comes in
+NOT_LISTENING = Attribution(AttributionSource.UNKNOWN, is_listening=False)  # inbound, to a port without a socket
 
 
 def program_of(attribution: Attribution) -> str:
@@ -75,14 +75,14 @@ def program_of(attribution: Attribution) -> str:
 
 
 def exec_id_of(attribution: Attribution) -> int:
-    """As the kernel's side has it."""
+    """The exec id as the kernel's side has it, also for the kernel and for what is unknown."""
     if attribution.process:
         return attribution.process.exec_id
     return KERNEL_EXEC_ID if attribution.source is AttributionSource.KERNEL else UNKNOWN_EXEC_ID
 
 
 def user_of(attribution: Attribution) -> int:
-    """Whose share of a room it takes: what is nobody's takes none from services."""
+    """The uid whose share of a table it takes. What is unknown shares with containers, not with services."""
     if attribution.process:
         return attribution.process.uid
     return 0 if attribution.source is AttributionSource.KERNEL else CONTAINERS_FROM
@@ -92,11 +92,11 @@ OtherFile = tuple[int, int, tuple[str, ...]]  # device, inode, owners
 
 
 def other_file_of(attribution: Attribution) -> OtherFile | None:
-    """What tells a program from others of its path; None where the path alone does: the host's file there runs."""
+    """What tells a program from others of the same path; None if the path suffices, since the host's file runs."""
     process = attribution.process
     return (process.device, process.inode, process.owners) if process and not process.is_host_file else None
 
 
 def uid_of(attribution: Attribution) -> int | None:
-    """Whose process it is; None where there is none."""
+    """The uid of the process; None where there is none."""
     return attribution.process.uid if attribution.process else None

@@ -1,8 +1,8 @@
 """Which program runs: the executable, or the script that a known interpreter runs (docs/rules.md, Program).
 
-A script's path comes from argv, which whoever starts the interpreter chooses. So each doubt is decided for the
-interpreter: an option that is not in its table, or one that loads other code, leaves the process its own name,
-and nothing that runs can hide behind a script that does not.
+A script's path comes from argv, which is chosen by the program that starts the interpreter. So in doubt the process is
+named by the interpreter: after an option that is not in its table, or one that loads other code. No code that runs can
+hide behind the name of a script that does not run.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,22 +12,22 @@ import msgspec
 from tinysnitch.core.interpreters import Interpreter, IsRoots, find_interpreter, nothing_is_roots
 
 ResolveFile = Callable[[str], str | None]  # an absolute path → the file it leads to, None when there is none
-# The folders that leading `..` left, and the script found so → whether the interpreter found that one as well: it opens
-# the script later, and a folder that was moved meanwhile has another one above it.
+# The folders that leading `..` went up from, and the script found so → whether the interpreter found the same one. It
+# opens the script later, and a folder that was moved meanwhile has another one above it.
 MayClimb = Callable[[Sequence[str], str], bool]
 
 
 class NamedProgram(msgspec.Struct, frozen=True):
-    """What a rule's columns name."""
+    """A program as a rule's columns name it."""
 
     path: str
     args: tuple[str, ...]  # after the program's own name
     run_by: str | None = None  # the interpreter, when path is a script
-    told: str = ""  # of a script: the path that the interpreter was told, over links
+    told: str = ""  # of a script: the absolute path that the interpreter was given, links not followed
 
 
 class Invocation(msgspec.Struct, frozen=True, kw_only=True):
-    """How a program was started, as far as naming it goes."""
+    """How a program was started: what its name depends on."""
 
     executable: str
     argv: tuple[str, ...]
@@ -43,7 +43,7 @@ def identify_program(
     *,
     may_climb: MayClimb = lambda _left, _script: False,
 ) -> NamedProgram:
-    """Name what runs. `extra` are further interpreters: names, or whole paths."""
+    """Name the program that runs. `extra`: further interpreters, by name or whole path."""
     interpreter = find_interpreter(invocation.executable, extra, is_roots)
     position = _find_script(interpreter, invocation) if interpreter else None
     if position is not None:
@@ -55,15 +55,15 @@ def identify_program(
 
 
 def _find_script(interpreter: Interpreter, invocation: Invocation) -> int | None:
-    """Where in argv the script stands."""
+    """The index of the script in argv; None: there is none, or it may be cut."""
     position = interpreter.find_script(invocation.argv)
     is_cut = not invocation.is_argv_complete and position == len(invocation.argv) - 1
     return None if is_cut else position
 
 
 def _absolute(path: str, directory: str) -> tuple[str | None, list[str]]:
-    """The absolute form, and the folders left. None where `..` follows a name: that may be a link, which its owner can
-    turn later."""
+    """The absolute path, and the folders that leading `..` went up from. The path is None where `..` follows a name:
+    that may be a link, which its owner can change later."""
     left: list[str] = []
     if not path.startswith("/"):
         if not directory.startswith("/"):
@@ -74,7 +74,7 @@ def _absolute(path: str, directory: str) -> tuple[str | None, list[str]]:
 
 
 def _climb(directory: str, path: str) -> tuple[str, list[str]]:
-    """Take leading `..` off a relative path; the kernel gave the directory without links."""
+    """Resolve leading `..` of a relative path. That is sound as the kernel gives the directory without links."""
     left = []
     directory = directory.rstrip("/")
     while path:

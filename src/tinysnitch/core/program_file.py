@@ -1,8 +1,8 @@
-"""What people are told of the file behind a program. No rule looks at the package: who may write files may fake it."""
+"""What people are told of a program's file. No rule tests the package: whoever may write the file may fake it."""
 
 import msgspec
 
 
 class ProgramFile(msgspec.Struct, frozen=True):
-    package: str | None = None  # that owns it; "" when none does, None when nobody knows
+    package: str | None = None  # that owns the file; "": none does; None: not known
     sha256: str | None = None  # hex, of the executable: what `sha256=` in a rule demands

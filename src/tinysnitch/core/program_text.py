@@ -26,7 +26,7 @@ def _parse_owner(word: Word) -> Program | None:
     if not (colon and kind in _OWNER_KINDS):
         return None
     if not name:
-        raise BadWord(f"{kind}: names nothing", f"write {kind}:NAME")
+        raise BadWord(f"{kind}: has no name behind it", f"write {kind}:NAME")
     if has_star(word):
         raise BadWord("only paths have patterns", f"write {kind}: with one whole name, in a rule for each")
     return Program(ProgramKind.OWNER, complete_owner(kind, name))
@@ -41,7 +41,7 @@ def _parse_path(word: Word) -> Program | None:
 
 
 def has_star(word: Word) -> bool:
-    """One that is not quoted."""
+    """Whether a star stands in the word that is not quoted."""
     return "*" in word.pattern and any(token[0] == "*" for token in pattern_tokens(word.pattern))
 
 
@@ -70,8 +70,8 @@ def parse_program(word: Word) -> Program:
     problem = "a program is an absolute path"
     if get_close_matches(word.text[:64], _WORDS, n=1):
         raise unknown_word(problem, word.text, _WORDS)
-    if "/" in word.text:  # ~/bin/x, $HOME/x: whose folder it would be depends on who reads it
-        raise BadWord(problem, "write it from the first / on, or - for any program")
+    if "/" in word.text:  # ~/bin/x, $HOME/x: whose home that is depends on the reader
+        raise BadWord(problem, "write the whole path, from / on, or - for any program")
     raise BadWord(problem, f"write {quote_word('/usr/bin/' + (word.text[:64] or 'NAME'))}, or - for any program")
 
 
@@ -109,15 +109,15 @@ def parse_args(words: list[Word]) -> tuple[str, ...] | None:
 def format_args(args: tuple[str, ...] | None) -> list[str]:
     if args is None:
         return []
-    if args == ("-",):  # bare it would be any
+    if args == ("-",):  # bare it would mean any arguments
         return ["'-'"]
     return [quote_word(arg) for arg in args] or [_NO_ARGS]
 
 
 def split_program(text: str) -> tuple[str, tuple[str, ...]]:
-    """A path, and the arguments that stand behind it as in a rule. What does not read like that is a path as it is.
+    """A program's path and arguments out of a text as in a rule. A text that is not like that is a path as it stands.
 
-    Of any arguments (`-`) none are as good as others.
+    `-`, any arguments, becomes none, which is as good as any others.
     """
     try:
         path, *args = split_words(text)

@@ -10,8 +10,8 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     prompt_id: int
     connection: Connection  # of the first waiter
     count: int  # connections that wait for the answer
-    reason: str  # why it is asked
-    rule: Rule | None = None  # that asks
+    reason: str  # why people are asked
+    rule: Rule | None = None  # the rule that asks
     opened_s: float  # wall-clock seconds
     age_s: float = 0.0  # at the moment the value was made
     deadline_s: float  # boot-time seconds

@@ -1,8 +1,8 @@
-"""Open questions: what waits for which, until when, and what was closed lately.
+"""Open prompts: which flows wait in each, until when, and which prompts were closed lately.
 
 Rules: (1) equal questions (question.py) are one prompt with a count; (2) a flow waits in at most one prompt;
-(3) numbers are never used twice, so that a late answer hits nothing; (4) both the prompts and the packets held for them
-are bounded (room.py), and what is turned away is counted.
+(3) numbers are never used twice, so that a late answer answers nothing; (4) both the prompts and the packets held for
+them are bounded (room.py), and what is turned away is counted.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ from tinysnitch.core.room import Room
 from tinysnitch.core.settings import Settings
 from tinysnitch.core.table import BoundedTable
 
-TURNED_AWAY = "too many open questions"  # why a connection is denied that finds no room
+TURNED_AWAY = "too many open questions"  # the reason when a connection is denied for want of room
 _CLOSED_KEPT = 256
 
 
@@ -38,12 +38,12 @@ class Waiter:
     connection: Connection
     cookie: int
     packet_ids: list[int]
-    says_nothing: bool = False  # its first packet is known to say no name
+    says_nothing: bool = False  # its first datagram cannot say a name
     interface_index: int = 0
-    is_tied: bool = False  # on another interface it might not have been asked about
+    is_tied: bool = False  # a rule with iface= took part: on another interface it might not have been asked about
 
     def is_sender_of(self, cookie: int, exec_id: int) -> bool:
-        """Whether a further packet of the flow is from this socket, and from no other program that got hold of it."""
+        """Whether a further packet of the flow is from the same socket, and the same program as far as is known."""
         process = self.connection.attribution.process
         return self.cookie == cookie and (process is None or exec_id in (UNKNOWN_EXEC_ID, process.exec_id))
 
@@ -56,13 +56,13 @@ class Waiter:
 class OpenPrompt:
     prompt_id: int
     question: Question
-    decision: Decision  # to ask
+    decision: Decision  # whose verdict is ASK
     opened: Instant
     deadline_s: float  # boot-time seconds
     waiters: dict[Flow, Waiter] = field(default_factory=dict)
 
     def value(self, now: Instant) -> Prompt:
-        """As it is shown to people."""
+        """The prompt as it is shown to people."""
         first = next(iter(self.waiters.values()))
         return Prompt(
             prompt_id=self.prompt_id,
@@ -77,9 +77,10 @@ class OpenPrompt:
         )
 
     def find_attempt(self) -> dict[Flow, Waiter]:
-        """What is one connection for people: the first one that waits, and its process's first by the other family.
+        """The flows that are one connection for people: the first that waits, and the first of the same process in the
+        other address family.
 
-        Who is given addresses of both tries one beside the other, and takes what comes through first (RFC 8305).
+        A program that has addresses of both families tries both at once and takes the first that works (RFC 8305).
         """
         (first_flow, first), *others = self.waiters.items()
         attempt = {first_flow: first}
@@ -100,11 +101,11 @@ class Prompts:
         self._last_id = settings.first_prompt_id - 1
         self.prompt_room = Room(settings.max_prompts, settings.max_visitors, settings.max_programs)
         self.packet_room = Room(settings.max_waiters, settings.max_waiters_per_port)
-        self.turned_away = 0  # connections denied since there was no room to hold them
-        self.dropped = 0  # further packets of a held flow beyond its bound
+        self.turned_away = 0  # connections that were denied for want of room
+        self.dropped = 0  # further packets of held flows, for which there was no room
 
     def hold(self, waiter: Waiter, decision: Decision, now: Instant) -> OpenPrompt | None:
-        """Let a flow wait in the prompt for its question, opening one if there is none; None: no room."""
+        """Let a flow wait in the prompt for its question, which is opened if there is none; None: there is no room."""
         question = question_of(waiter.connection)
         prompt = self._by_question.get(question)
         has_place = (prompt or self.prompt_room.has_place(question)) and self.packet_room.has_place(question)
@@ -118,7 +119,7 @@ class Prompts:
         return prompt
 
     def hold_packet(self, waiter: Waiter, packet_id: int) -> bool:
-        """Hold a further packet of a flow that waits; False when it has enough of them."""
+        """Hold a further packet of a flow that waits; False: there is no room."""
         prompt = self._by_flow[waiter.connection.flow]
         is_full = len(waiter.packet_ids) >= self._settings.max_waiters_per_flow
         if is_full or not self.packet_room.has_place(prompt.question):
@@ -133,23 +134,23 @@ class Prompts:
         return prompt.waiters[flow] if prompt else None
 
     def release(self, flow: Flow) -> tuple[OpenPrompt, Waiter]:
-        """Take a flow out of its prompt, which `close_or_update` has to follow. KeyError when it does not wait."""
+        """Take a flow out of its prompt; call `close_or_update` afterwards. KeyError if the flow does not wait."""
         prompt = self._by_flow.pop(flow)
         waiter = prompt.waiters.pop(flow)
         self.packet_room.give_back(prompt.question, len(waiter.packet_ids))
         return prompt, waiter
 
     def abandon(self, flow: Flow, reason: str, now: Instant) -> Iterator[Command]:
-        """Let go of a flow that nobody waits for any more, or that needs no answer. KeyError when it does not wait."""
+        """Drop a flow that its program gave up, or that needs no answer. KeyError if the flow does not wait."""
         prompt, waiter = self.release(flow)
         for packet_id in waiter.packet_ids:
             yield DropPacket(packet_id)
         yield self.close_or_update(prompt, reason, now)
 
     def close_or_update(self, prompt: OpenPrompt, reason: str, now: Instant, by_uid: int | None = None) -> Command:
-        """Close a prompt that nobody waits in any more, or show for whom it is still open.
+        """Close the prompt if no flow waits in it any more, else show it with its new count.
 
-        The reason is told to those who answer too late.
+        The reason is told to clients, and to people who answer too late.
         """
         if prompt.waiters:
             return ShowPrompt(prompt.value(now))
@@ -163,14 +164,14 @@ class Prompts:
         return self._open.get(prompt_id)
 
     def find_closed(self, prompt_id: int) -> ClosedPrompt | None:
-        """What became of a prompt; None when it never was open, or long ago."""
+        """Why a prompt was closed; None: it was never open, or closed long ago."""
         return self._closed.find(prompt_id)
 
     def find_expired(self, now_s: float) -> list[OpenPrompt]:
         return [prompt for prompt in self._open.values() if prompt.deadline_s <= now_s]
 
     def next_deadline(self) -> float | None:
-        """All prompts wait equally long, so the oldest is the first to give up."""
+        """Boot-time seconds. All prompts have the same timeout, so the oldest ends first."""
         first = next(iter(self._open.values()), None)
         return first.deadline_s if first else None
 
@@ -183,7 +184,7 @@ class Prompts:
         return prompt
 
     def __iter__(self) -> Iterator[OpenPrompt]:
-        """Oldest first; a copy, so that prompts may be closed meanwhile."""
+        """The open prompts, oldest first. Others may be opened or closed meanwhile."""
         return iter(list(self._open.values()))
 
     def __len__(self) -> int:

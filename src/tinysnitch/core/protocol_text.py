@@ -1,4 +1,4 @@
-"""The protocol column, which tells the direction too: how it is spelled."""
+"""How the protocol column is spelled, which also says the direction."""
 
 import re
 
@@ -10,7 +10,7 @@ from tinysnitch.core.words import BadWord, Word
 
 
 class Service(msgspec.Struct, frozen=True, gc=False):
-    """What the protocol column says."""
+    """The value of the protocol column."""
 
     protocol: int | None  # None is any; ICMP stands for ICMPv6 too
     direction: Direction
@@ -19,7 +19,7 @@ class Service(msgspec.Struct, frozen=True, gc=False):
 _INBOUND = "-src"
 _NUMBER = re.compile("[0-9]{1,3}")
 _PROTOCOLS = {"-": None, "tcp": TCP, "udp": UDP, "icmp": ICMP}
-# As /etc/protocols has them: what people write where our nearest word would be a different protocol.
+# Names of /etc/protocols that are no words here. For these the nearest word would be a wrong hint.
 _NAMED_ELSEWHERE = {
     **dict.fromkeys(("icmpv6", "icmp6", "ipv6-icmp"), ICMP),
     **{"igmp": 2, "ipip": 4, "dccp": 33, "gre": 47, "esp": 50, "ah": 51, "ospf": 89, "pim": 103, "vrrp": 112},
@@ -42,12 +42,12 @@ def _parse_number(word: Word) -> Service | None:
 
 
 def general_protocol(number: int) -> int:
-    """The number that rules have: ICMP for ICMPv6."""
+    """The protocol number that rules have: ICMP stands for ICMPv6 too."""
     return ICMP if number == ICMPV6 else number
 
 
 def has_ports(protocol: int | None) -> bool:
-    """Whether a rule for the protocol may name ports (for those without, Flow.port is 0)."""
+    """Whether a rule for the protocol may name ports. None is any protocol; Flow.port is 0 for those without ports."""
     return protocol in (None, TCP, UDP)
 
 
@@ -73,7 +73,7 @@ def parse_service(word: Word) -> Service:
 
 def _unknown_protocol(text: str) -> BadWord:
     if "," in text or "/" in text:
-        return BadWord("more than a protocol", "write a rule for each, or - for any")
+        return BadWord("not a single protocol", "write a rule for each, or - for any")
     name = text.lower().removesuffix(_INBOUND)
     meant = _NAMED_ELSEWHERE.get(name)
     if meant is None:

@@ -1,6 +1,6 @@
 """A question: what a prompt asks. Connections with equal questions wait in one prompt, for one answer.
 
-It holds what an answer's rule may rest on, so that the rule speaks of every connection that waits.
+It holds all that an answer's rule may test, so that the rule matches every connection that waits.
 """
 
 import msgspec
@@ -15,7 +15,7 @@ class Question(msgspec.Struct, frozen=True):
     source: AttributionSource
     program: str
     args: tuple[str, ...]
-    started_as: str | None  # in no rule, but what is shown is to be true of all that wait
+    started_as: str | None  # no rule tests it, but the prompt shows it, and has to be true of all that wait
     uid: int | None
     other_file: OtherFile | None
     remote: str  # as the answer's rule has it: name, else address

@@ -1,7 +1,7 @@
-"""The ClientHello in QUIC's first packets, Initials, encrypted with keys that all can derive (RFC 9001 5.2, RFC 9369).
+"""The ClientHello in QUIC's first packets, the Initials, whose keys anybody can derive (RFC 9001 5.2, RFC 9369).
 
-The keys come from the connection id that the client chose for its first packet, so that one has to be seen. Pieces of
-the ClientHello (CRYPTO frames) may come in any order and in several packets. The cipher itself is handed in.
+The keys come from the connection id that the client chose for its first packet, so that packet has to be seen. Pieces
+of the ClientHello (CRYPTO frames) may come in any order and in several packets. The cipher is handed in.
 """
 
 import hashlib
@@ -23,8 +23,8 @@ _PADDING, _PING, _CRYPTO = 0x00, 0x01, 0x06
 _ACKS, _ACK_WITH_COUNTS = (0x02, 0x03), 0x03
 _CLOSE = 0x1C
 _MAX_ACK_RANGES = 32  # a server acknowledges a packet or two before it answers
-_MAX_PACKETS = 16  # in a datagram; clients put one or two there
-MAX_FRAMES = 128  # of a connection, without what is idle: 4 ms; a ClientHello comes in a dozen pieces at most
+_MAX_PACKETS = 16  # in a datagram; clients send one or two
+MAX_FRAMES = 128  # of a connection, besides PADDING and PING; they take 4 ms; clients send a dozen at most
 _IDLE = re.compile(b"[\\x00\\x01]*")  # PADDING and PING: most of a packet, a byte each
 
 
@@ -32,17 +32,17 @@ class Cipher(Protocol):
     """AES-128, see kernel/libcrypto.py."""
 
     def encrypt_block(self, key: bytes, block: bytes) -> bytes:
-        """One block of 16 bytes, alone."""
+        """Encrypt one block of 16 bytes by itself (ECB)."""
         ...
 
     def open_sealed(self, key: bytes, nonce: bytes, sealed: bytes, associated: bytes) -> bytes | None:
-        """What was sealed with GCM, its tag of 16 bytes at the end; None: the tag is wrong."""
+        """Decrypt with GCM. `sealed` ends with the tag of 16 bytes; None: the tag is wrong."""
         ...
 
 
 class _Version(msgspec.Struct, frozen=True):
     salt: bytes
-    label: bytes  # of its keys
+    label: bytes  # in the labels of its keys
     initial: int  # the type bits of an Initial
     retry: int
 
@@ -70,17 +70,17 @@ class _Initial(msgspec.Struct, frozen=True):
 
 
 class QuicReader:
-    """One flow from its first datagram on, as the client sends them."""
+    """Reads the ClientHello of one flow out of the datagrams that the client sends, from the first one on."""
 
     def __init__(self, cipher: Cipher) -> None:
         self._cipher = cipher
-        self._keys: Keys | None = None  # of the first packet
+        self._keys: Keys | None = None  # derived from the first packet's connection id
         self._frames_left = iter(range(MAX_FRAMES))
         self._stream = ByteStream(0)
         self._hello = HelloBuffer()
 
     def read(self, datagram: bytes) -> bytes | None:
-        """The body of the ClientHello once all of it is there. Raises Malformed where there is none."""
+        """The body of the ClientHello once all of it is there, else None. Raises Malformed if it is something else."""
         for initial in find_initials(datagram):
             for offset, data in crypto_frames(self._open(datagram, initial), self._frames_left):
                 if offset + len(data) > 2 * MAX_HELLO_BYTES:
@@ -93,7 +93,7 @@ class QuicReader:
         return None
 
     def _open(self, datagram: bytes, initial: _Initial) -> bytes:
-        """The frames. The keys change after a Retry, and only then (RFC 9001 5.2)."""
+        """The frames in a packet. The keys change after a Retry, and only then (RFC 9001 5.2)."""
         keys = self._keys or derive_keys(initial.version, initial.connection_id)
         frames = open_packet(self._cipher, keys, datagram, initial)
         if frames is None and self._keys is not None:
@@ -106,7 +106,7 @@ class QuicReader:
 
 
 def derive_keys(version: int, connection_id: bytes) -> Keys:
-    """What the client encrypts its Initials with."""
+    """The keys with which the client encrypts its Initials."""
     this = _VERSIONS[version]
     secret = _expand(hmac.digest(this.salt, connection_id, "sha256"), b"client in", hashlib.sha256().digest_size)
     sizes = ((b"key", 16), (b"iv", 12), (b"hp", 16))
@@ -146,13 +146,13 @@ def find_initials(datagram: bytes) -> Iterator[_Initial]:
 
 
 def may_be_initial(datagram: bytes | memoryview) -> bool:
-    """Whether a datagram begins as an Initial does; that may be cut at its end."""
+    """Whether the datagram, of which the end may be missing, begins as one with an Initial does."""
     version = int.from_bytes(datagram[1:5])
     return len(datagram) > 5 and bool(datagram[0] & _LONG_HEADER) and version in _VERSIONS
 
 
 def open_packet(cipher: Cipher, keys: Keys, datagram: bytes, initial: _Initial) -> bytes | None:
-    """Take both protections off (RFC 9001 5.4, 5.3); None: these are not its keys."""
+    """Remove header and packet protection (RFC 9001 5.4, 5.3); None: these are not the packet's keys."""
     sample_at = initial.number_at + _SAMPLE_AT
     mask = cipher.encrypt_block(keys.header, datagram[sample_at : sample_at + _SAMPLE_BYTES])
     first = datagram[initial.start] ^ mask[0] & 0x0F
@@ -167,7 +167,7 @@ def open_packet(cipher: Cipher, keys: Keys, datagram: bytes, initial: _Initial) 
 def crypto_frames(frames: bytes, left: Iterator[object]) -> Iterator[tuple[int, bytes]]:
     """Offset and bytes of each piece of the handshake, among the frames that an Initial may hold (RFC 9000 12.4).
 
-    `left`: one for each frame that is still looked at.
+    `left`: yields once for each frame that may still be read.
     """
     at = 0
     while True:
@@ -195,13 +195,14 @@ def crypto_frames(frames: bytes, left: Iterator[object]) -> Iterator[tuple[int, 
 
 
 def _skip_idle(frames: bytes, at: int) -> int:
-    """Where the next frame begins that says something."""
+    """Where the next frame begins that is neither PADDING nor PING."""
     found = _IDLE.match(frames, at)
     return found.end() if found else at
 
 
 def _skip_acknowledgement(frames: bytes, at: int, kind: int) -> int:
-    """RFC 9000 19.3: largest, delay, number of further ranges, first range; two numbers a range; three counts."""
+    """An ACK frame (RFC 9000 19.3): largest, delay, number of further ranges, first range; two numbers a range; and
+    perhaps three counts."""
     _largest, at = _take_number(frames, at)
     _delay, at = _take_number(frames, at)
     ranges, at = _take_number(frames, at)

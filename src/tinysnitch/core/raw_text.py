@@ -1,6 +1,6 @@
-"""Text of files and of the kernel: bytes that are not UTF-8 are surrogate escapes in it (PEP 383), and come back."""
+"""Text from files and from the kernel. Bytes that are not UTF-8 become surrogate escapes (PEP 383), and bytes again."""
 
-MAX_BYTES = 256 << 20  # of a file that is read as one text: several times as much memory
+MAX_BYTES = 256 << 20  # of a file that is read as one text, which takes several times as much memory
 
 
 def text_of(raw: bytes) -> str:

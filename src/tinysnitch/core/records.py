@@ -1,4 +1,4 @@
-"""What is told as it happens: the lines of the log, the history and `--follow` (docs/commands.md)."""
+"""Records: what the log, the history and `--follow` tell, one line for each (docs/commands.md)."""
 
 from typing import assert_never
 
@@ -9,7 +9,7 @@ from tinysnitch.core.decision import Decision
 from tinysnitch.core.errors import RuleSyntaxError
 from tinysnitch.core.process import uid_of
 
-MAX_LINES = 200_000  # that the history keeps
+MAX_LINES = 200_000  # of the history; older ones are dropped
 
 
 class ConnectionDecided(msgspec.Struct, frozen=True):
@@ -20,9 +20,9 @@ class ConnectionDecided(msgspec.Struct, frozen=True):
 
 
 class NameSaid(msgspec.Struct, frozen=True):
-    """A connection that was allowed without a name, or by a guess, says one itself, and goes on."""
+    """A connection that was allowed without a name, or with a guessed one, says a name itself and goes on."""
 
-    connection: Connection  # by that name
+    connection: Connection  # with the name that it says
     decision: Decision
     wall_s: float
 
@@ -30,7 +30,7 @@ class NameSaid(msgspec.Struct, frozen=True):
 class PromptOpened(msgspec.Struct, frozen=True):
     prompt_id: int
     connection: Connection
-    decision: Decision  # to ask
+    decision: Decision  # whose verdict is ASK
     wall_s: float
 
 
@@ -40,7 +40,7 @@ class PromptAnswered(msgspec.Struct, frozen=True):
     by_uid: int
     wall_s: float
     uid: int | None = None  # of the program that asked
-    is_once: bool = False  # the rule is kept nowhere
+    is_once: bool = False  # the rule is not kept
     quit_pid: int | None = None  # of the process with which the rule ends
 
 
@@ -57,7 +57,7 @@ class LossCounted(msgspec.Struct, frozen=True):
 
 
 class PacketSocketSeen(msgspec.Struct, frozen=True):
-    """A program uses a packet socket, which no rule can hold back."""
+    """A program uses a packet socket: what it sends and receives there, no rule can deny."""
 
     pid: int
     uid: int
@@ -69,7 +69,7 @@ Record = ConnectionDecided | NameSaid | PromptOpened | PromptAnswered | RulesRep
 
 
 def uid_told_of(record: Record) -> int | None:
-    """Whose process a record tells of; None where it is nobody's."""
+    """The uid of the process that a record is about; None: it is about none."""
     match record:
         case ConnectionDecided(connection) | NameSaid(connection) | PromptOpened(connection=connection):
             return uid_of(connection.attribution)

@@ -13,28 +13,28 @@ from tinysnitch.core.words import BadWord, Word
 LISTS_FOLDER = "/etc/tinysnitch.d/lists"
 _PLAIN_NAME = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
 _LIST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
-_NUMBERS = re.compile(r"[0-9.*]+|[^/]*/.*|[0-9a-fA-F:.%]*:.*")  # meant as an address: no name is like that
-# A name or *.name of several labels that can't be anything else: most remotes are.
+_NUMBERS = re.compile(r"[0-9.*]+|[^/]*/.*|[0-9a-fA-F:.%]*:.*")  # meant as an address or network; no name is like this
+# Most remotes: a name or *.name of several labels, which can't be anything else.
 _USUAL = re.compile(r"(\*\.)?((?:[a-z0-9_-]{1,63}\.)+[a-z_-][a-z0-9_-]{0,62})")
 # An IPv4 address or network spelled as it is held: without a 0 in front of a number, a star, or /32.
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _USUAL_V4 = re.compile(rf"(?:{_OCTET}\.){{3}}{_OCTET}(/(?:[12]?[0-9]|3[01]))?")
-# A URL, or a name or address with a port or a path: with one colon it is no IPv6 address.
+# A URL, or a name or address with a port or a path. With a single colon it is no IPv6 address.
 _WITH_MORE = re.compile(
     r"[A-Za-z][A-Za-z0-9+.-]*://.*|(?:[^:/\[\]]+|\[[^\[\]]*\]):[0-9]+(?:/.*)?|(?=[^:/]*[A-Za-z])[^:/]+/.*", re.DOTALL
 )
 _WORDS = {"localhost": LOCALHOST, "lan": LAN, "-": ANY_REMOTE, "*": ANY_REMOTE}
 
-_MEANT_AS_ANY = re.compile(r"--+|any|all", re.IGNORECASE)  # as others write it: a name like that would match nothing
+_MEANT_AS_ANY = re.compile(r"--+|any|all", re.IGNORECASE)  # words of other programs; as names they would match nothing
 
 
 def is_list_name(text: str) -> bool:
-    """Whether a rule can name it: no file with a dot in front, nor an editor's copy of one (`ads~`)."""
+    """Whether a rule can name this list. Hidden files and editors' copies (`ads~`) are no lists."""
     return _LIST.fullmatch(text) is not None
 
 
 def _parse_word(word: Word) -> Remote | None:
-    """Also in capitals, which names may have: `LAN` is nobody's name."""
+    """A word in capitals counts too, as names are the same in any case: `LAN` should not be a name."""
     return _WORDS.get(word.text.lower()) if word.is_bare else None
 
 
@@ -66,7 +66,7 @@ def _parse_network(word: Word) -> Remote | None:
 
 
 def _parse_name(word: Word) -> Remote | None:
-    """A quoted word is a name even where the bare one is something else: 'lan', '10.0.0.1'."""
+    """A quoted word is a name, even if the bare one would be something else: 'lan', '10.0.0.1'."""
     name = word.text.lower()
     if not _is_plain(name):
         try:
@@ -79,7 +79,7 @@ def _parse_name(word: Word) -> Remote | None:
 
 
 def _is_plain(name: str) -> bool:
-    """Whether it is spelled as names are held, which saves the work for nearly all."""
+    """Whether the name has its one spelling already, as nearly all have. That spares normalize_name."""
     return len(name) <= MAX_NAME_BYTES and _PLAIN_NAME.fullmatch(name) is not None
 
 
@@ -110,14 +110,14 @@ def parse_remote(word: Word) -> Remote:
         return Remote(RemoteKind.DOMAIN if usual[1] else RemoteKind.NAME, usual[2])
     if word.is_bare and (usual := _USUAL_V4.fullmatch(word.text)):
         if usual[1]:
-            parse_network(word.text)  # for what is wrong with it
+            parse_network(word.text)  # raises BadWord if it has bits set behind its prefix
         return Remote(RemoteKind.NETWORK, word.text)
     if word.is_bare and _MEANT_AS_ANY.fullmatch(word.text):
         raise BadWord("not a remote", "did you mean '-'? in quotes it is a name")
     if word.text.startswith("/"):
-        raise BadWord("a path is no remote", "the program stands behind the protocol")
+        raise BadWord("a remote is not a path", "write the program behind the protocol")
     if _WITH_MORE.fullmatch(word.text):
-        raise BadWord("more than a remote", "write the name or address alone; the port has its own column, a path none")
+        raise BadWord("more than a name or address", "write it alone: the port has its own column, a path has none")
     remote = _parse_forms(word)
     if remote is None:
         raise BadWord("not a name, address or network", _hint_at_remote(word.text))
@@ -150,7 +150,7 @@ def format_remote(remote: Remote) -> str:
 
 
 def _format_name(name: str) -> str:
-    """Quoted where the bare word would be something else."""
+    """The name, quoted if the bare word would be something else."""
     is_other = is_numbered(name) or name in _WORDS or _MEANT_AS_ANY.fullmatch(name)
     if _is_plain(name) and not is_other:
         return name

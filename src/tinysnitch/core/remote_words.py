@@ -1,4 +1,4 @@
-"""What the words of the remote column take in on this machine now: localhost, lan and the lists."""
+"""Which remotes the words of the remote column stand for on this machine now: localhost, lan and the lists."""
 
 from tinysnitch.core.facts import Facts, RemoteList
 from tinysnitch.core.flow import V4_PREFIX, is_of_link
@@ -17,9 +17,9 @@ class RemoteWords:
         self._facts = facts
 
     def takes(self, word: Remote, address: bytes, name: str | None, *, is_outbound: bool = False) -> bool:
-        """Whether the word, of a kind in WORDS, takes the remote in."""
+        """Whether the remote is among those of the word, whose kind is one of WORDS."""
         if word.kind is RemoteKind.LOCALHOST:
-            if is_outbound and is_of_link(address):  # the interface tells whose it is
+            if is_outbound and is_of_link(address):  # another link may have the same: the interface matters
                 return False
             return address.startswith(_LOOPBACK4) or address == _LOOPBACK6 or address in self._facts.own_addresses
         if word.kind is RemoteKind.LAN:
@@ -32,13 +32,13 @@ class RemoteWords:
         return (name is not None and members.has_name(name)) or members.has_address(address)
 
     def is_broadcast(self, address: bytes) -> bool:
-        """Whether it means all of a network on our links (RFC 919), by an address of that network alone."""
+        """Whether this is the broadcast address of an IPv4 network that the machine is on (RFC 919)."""
         number = int.from_bytes(address)
         networks = (each for each in self._facts.lan if each.is_v4 and each.prefix < _LONGEST_WITH_BROADCAST)
         return any(number == each.base | (1 << ADDRESS_BITS - each.prefix) - 1 for each in networks)
 
     def covers(self, word: Remote, remote: Remote) -> bool:
-        """Whether the word takes in all that a name, domain or network does. Nothing else is looked into."""
+        """Whether all remotes of a name, domain or network are among the word's. False for any other kind."""
         if remote.kind is RemoteKind.NETWORK:
             return self._covers_network(word, parse_network(remote.text))
         if remote.kind not in (RemoteKind.NAME, RemoteKind.DOMAIN) or word.kind is not RemoteKind.LIST:
@@ -51,14 +51,14 @@ class RemoteWords:
         if network.prefix == ADDRESS_BITS and self.takes(word, first, None):
             return True
         if word.kind is RemoteKind.LOCALHOST:
-            return first.startswith(_LOOPBACK4)  # 127 is odd: a shorter prefix has a base without it
+            return first.startswith(_LOOPBACK4)  # with a prefix below 8 bits the first byte would be even
         if word.kind is RemoteKind.LAN:
             return any(linked.contains(network) for linked in self._facts.lan)
         members = self._find_list(word.text)
         return members is not None and members.has_network(network)
 
     def _find_list(self, name: str) -> RemoteList | None:
-        """A list that is a file: the built-in one holds only addresses."""
+        """A list from a file; None for the built-in one, which holds only addresses."""
         return None if name == RESOLVERS else self._facts.lists.get(name)
 
 

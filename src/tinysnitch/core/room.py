@@ -1,9 +1,10 @@
-"""Room for what waits on people, shared out so that no flood of questions can silence the rest.
+"""Room for what waits for people, shared so that no flood of questions can crowd out the rest.
 
-Half of it is out of reach for what comes in, and for any one program of one user; a quarter for any one user but root,
-who may run a program under any number of names. And those who come to one port of one program may have a limit of their
-own: on the internet they are any number, each with a question, and nobody answers hundreds of these. So may the
-different programs of one user, of which nobody comes to the end before the questions of others are over.
+All inbound connections together may take half of it, and so may any one program of one user; all programs of a user but
+root three quarters, since a user can run a program under any number of names. The remotes that connect to one port of
+one program may have a limit of their own: on the internet there is any number of them, each makes a question, and
+nobody answers hundreds of these. So may the number of a user's programs that have questions: otherwise the questions of
+others would end unanswered before people got through these.
 """
 
 from collections import Counter
@@ -22,8 +23,8 @@ _Share = Direction | int | _Program | _Service | _ProgramsOf
 
 class Room:
     def __init__(self, limit: int, visitors: int | None = None, programs: int | None = None) -> None:
-        """`visitors`: how many places those who come to one port may take. `programs`: how many of any one user but
-        root may have places."""
+        """`visitors`: how many places the remotes that connect to one port may take. `programs`: how many programs of
+        any one user but root may have places."""
         self._limit = limit
         self._visitors = limit if visitors is None else visitors
         self._programs = limit if programs is None else programs
@@ -31,7 +32,7 @@ class Room:
         self._used_by: Counter[_Share] = Counter()
 
     def has_place(self, question: Question) -> bool:
-        """Whether there is a place for one more of this question."""
+        """Whether there is a place for one more connection with this question."""
         shares = self._shares_of(question)
         if question.uid and _program_of(question) not in self._used_by:
             shares[_programs_of(question.uid)] = self._programs
@@ -50,23 +51,24 @@ class Room:
 
     def _add(self, share: _Share, places: int) -> None:
         self._used_by[share] += places
-        if not self._used_by[share]:  # whoever waits no more takes up no memory
+        if not self._used_by[share]:  # a share without places takes no memory
             del self._used_by[share]
 
     def _part(self, quarters: int) -> int:
         return (self._limit * quarters + 3) // 4
 
     def _shares_of(self, question: Question) -> dict[_Share, int]:
-        """Who shares in the room, and how many places each of them may take at most."""
+        """The shares that a place for this question counts in, each with the most places that it may have."""
         program = _program_of(question)
-        # Of what is unknown each question may be about another program.
+        # Each question about `unknown` may be about another program, so it counts as one.
         most = self._programs if question.source is AttributionSource.UNKNOWN else self._limit
         shares: dict[_Share, int] = {program: min(self._part(_HALF), most)}
-        if question.uid:  # neither root, who starts what all others need, nor nobody
+        if question.uid:  # not for root, whose services all others need, nor where the user is not known
             shares[share_of(question.uid)] = self._part(_THREE_QUARTERS)
         if question.direction is Direction.INBOUND:
             shares[Direction.INBOUND] = self._part(_HALF)
-            protocol = question.protocol if question.port else ""  # of those without ports a remote may send any
+            # A remote may send any of the protocols without ports, so these share one limit.
+            protocol = question.protocol if question.port else ""
             shares[program, protocol, question.port] = self._visitors
         return shares
 
@@ -76,5 +78,5 @@ def _program_of(question: Question) -> _Program:
 
 
 def _programs_of(uid: int) -> _ProgramsOf:
-    """The share of which each program takes one, however many places it has."""
+    """The share in which each program of a user counts once, however many places it has."""
     return "programs", share_of(uid)

@@ -17,7 +17,7 @@ class RemoteKind(Enum):
     LAN = "lan"
     LIST = "list"  # text: the list's name, without the @
 
-    __hash__ = object.__hash__  # each is one object; Enum's own is Python, and paid at every look-up
+    __hash__ = object.__hash__  # each member is one object; Enum's own hash, in Python, is slow at every look-up
 
 
 class Remote(msgspec.Struct, frozen=True, gc=False):
@@ -33,7 +33,7 @@ class ProgramKind(Enum):
     KERNEL = "kernel"
     UNKNOWN = "unknown"
 
-    __hash__ = object.__hash__  # each is one object; Enum's own is Python, and paid at every look-up
+    __hash__ = object.__hash__  # each member is one object; Enum's own hash, in Python, is slow at every look-up
 
 
 class Program(msgspec.Struct, frozen=True, gc=False):
@@ -50,7 +50,7 @@ PortRange = tuple[int, int]
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Every column left out matches anything, but for the direction."""
+    """Columns with their default match anything, except that the direction is outbound."""
 
     verdict: Verdict
     remote: Remote = ANY_REMOTE
@@ -64,7 +64,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     sha256: str | None = None  # of the executable, lower-case hex
     iface: str | None = None  # network interface
     until_s: int | None = None  # wall-clock seconds; from then on it never matches
-    exec_id: int | None = None  # bound to one process image, gone with it; no part of the line
+    exec_id: int | None = None  # of the one process image that it matches, and ends with; no part of the line
 
     @property
     def is_temporary(self) -> bool:

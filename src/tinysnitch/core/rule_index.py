@@ -1,9 +1,9 @@
-"""An index of rules by their keys: finding what matches costs the same for ten rules as for a hundred thousand.
+"""An index of rules by their keys: finding those that match costs the same for ten rules as for a hundred thousand.
 
-A tree, one level for each dimension of rule_keys.py. A leaf is a list; when it outgrows LEAF_SIZE it is split
-by the next dimension into one child for each key. A look-up follows only the keys that the connection has.
-A leaf of one rule is the rule itself, whose other keys are made when they are looked at: of a hundred thousand rules
-nearly all are alone with their remote, and their keys took half of all memory.
+It is a tree with one level for each dimension of rule_keys.py. A leaf is a list; when it outgrows LEAF_SIZE it is split
+by the next dimension, into one child for each key. A look-up follows only the keys that the connection has.
+A leaf of one rule may be the rule itself, whose keys are made when they are needed: of a hundred thousand rules nearly
+all are alone with their remote, and their keys took half of all memory.
 """
 
 from collections.abc import Hashable, Iterable
@@ -32,19 +32,19 @@ class _Split(msgspec.Struct, eq=False):
 
 
 _Node = Rule | list[Entry] | _Split
-_Wanted = tuple[frozenset[Hashable] | None, ...]  # None: whatever it is
+_Wanted = tuple[frozenset[Hashable] | None, ...]  # None: any key
 
 
 class RuleIndex:
-    """Every rule once."""
+    """A set of rules."""
 
     def __init__(self) -> None:
         self._root: _Node = []
-        self._entries: BoundedTable[int, Entry] = BoundedTable(_KEPT_ENTRIES)  # of rules that are alone, by id
+        self._entries: BoundedTable[int, Entry] = BoundedTable(_KEPT_ENTRIES)  # of leaves that are a rule, by its id
 
     def add(self, rule: Rule) -> bool:
-        """Whether it was not there yet."""
-        if isinstance(self._root, _Split):  # by remotes; a rule with one of its own needs no look at the rest
+        """False: the rule was there already."""
+        if isinstance(self._root, _Split):  # by remote; a rule whose remote is new needs no other keys
             remote = remote_key(rule.remote)
             if remote not in self._root.children:
                 self._root.children[remote] = rule
@@ -56,16 +56,16 @@ class RuleIndex:
         return True
 
     def remove(self, rule: Rule) -> bool:
-        """Whether it was there."""
+        """False: the rule was not there."""
         entry = Entry(rule, keys_of(rule))
         if not self._holds(entry):
             return False
         self._root = _removed(self._root, entry)
-        self._entries.clear()  # they hold on to their rules, also to those that are gone
+        self._entries.clear()  # they keep references to rules, to removed ones too
         return True
 
     def find(self, keys: ConnectionKeys) -> list[Rule]:
-        """Every rule that has all its keys among these."""
+        """Every rule whose keys are all among these."""
         found: list[Rule] = []
         nodes = [self._root]
         while nodes:
@@ -80,7 +80,7 @@ class RuleIndex:
         return found
 
     def find_wherever(self, keys: ConnectionKeys, limit: int) -> list[Rule] | None:
-        """Every rule with its keys among these, whatever it says of remote and ports. None: over `limit` steps."""
+        """Every rule whose keys but remote and ports are among these. None: that takes more than `limit` steps."""
         wanted = tuple(None if name in _WHERE else own for name, own in zip(DIMENSIONS, keys, strict=True))
         found: list[Rule] = []
         nodes = [self._root]
@@ -88,7 +88,7 @@ class RuleIndex:
             node = nodes.pop()
             if isinstance(node, _Split):
                 if wanted[node.depth] is None and len(node.children) > limit:
-                    return None  # before a list of all of them is made
+                    return None  # instead of making a list of them all
                 nodes += _children_among(node, wanted[node.depth])
             else:
                 entries = node if isinstance(node, list) else [self._entry_of(node)]
@@ -132,7 +132,7 @@ def _collect(entries: Iterable[Entry], keys: ConnectionKeys, found: list[Rule]) 
 
 
 def _added(node: _Node, depth: int, entry: Entry) -> _Node:
-    """The node with the entry in it: the same one, or the one that takes its place."""
+    """Add the entry to the node; returns the node, or the one that takes its place."""
     if isinstance(node, _Split):
         key = entry.keys[node.depth]
         child = node.children.get(key)
@@ -145,7 +145,7 @@ def _added(node: _Node, depth: int, entry: Entry) -> _Node:
 
 
 def _removed(node: _Node, entry: Entry) -> _Node:
-    """The node without the entry that it holds; a split without children becomes an empty leaf."""
+    """Remove the entry, which has to be there; returns the node, or an empty leaf in place of an empty split."""
     if isinstance(node, _Split):
         key = entry.keys[node.depth]
         child = _removed(node.children[key], entry)

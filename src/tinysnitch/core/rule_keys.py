@@ -1,8 +1,8 @@
-"""Keys: what a rule is filed under in the index, and under what a connection looks for rules.
+"""Keys: by which rules are filed in the index, and by which the rules for a connection are found.
 
-A rule has one key for each of DIMENSIONS, a connection a set of keys: a rule matches exactly when each of its
-keys is in the connection's set (its interface and its end are looked at afterwards). What only the facts can
-tell (links, users, lists) is on the connection's side, so that new facts leave the index as it is.
+For each of DIMENSIONS a rule has one key, and a connection a set of keys. A rule matches if each of its keys is in the
+connection's set; its interface and its end are checked afterwards. What depends on the facts (links, users, lists) is
+in the connection's keys, so that the index stays as it is when facts change.
 """
 
 from collections import Counter
@@ -24,15 +24,15 @@ from tinysnitch.core.rule import PortRange, Program, ProgramKind, Remote, Remote
 from tinysnitch.core.table import BoundedTable
 from tinysnitch.core.verdict import Verdict
 
-# No two kinds share a type of key, or it says its kind: no name or path, however hostile, is taken for another kind's.
+# Keys of two kinds differ in type, or say their kind: so no hostile name or path is taken for a key of another kind.
 DIMENSIONS = ("remote", "program", "ports", "service", "args", "user", "parent", "sha256", "exec_id")
 RuleKeys = tuple[Hashable, ...]  # one for each dimension, None where the rule leaves it open
-ConnectionKeys = tuple[frozenset[Hashable], ...]  # likewise
+ConnectionKeys = tuple[frozenset[Hashable], ...]  # for each dimension all keys that match
 
 _Used = TypeVar("_Used")
 _OPEN: frozenset[Hashable] = frozenset({None})  # only rules that leave the dimension open match
 _KEPT = 1024  # attributions
-_LOOSE_BYTES = "".join(map(chr, range(0xDC80, 0xDD00)))  # as PEP 383 has what is no whole character
+_LOOSE_BYTES = "".join(map(chr, range(0xDC80, 0xDD00)))  # PEP 383's characters for bytes that are not UTF-8
 _NO_PROCESS = (_OPEN,) * len(DIMENSIONS[DIMENSIONS.index("args") :])
 _WORD_KEYS = {ProgramKind.ANY: None, ProgramKind.KERNEL: b"kernel", ProgramKind.UNKNOWN: b"unknown"}
 _UNATTRIBUTED: dict[AttributionSource, frozenset[Hashable]] = {
@@ -57,12 +57,12 @@ def remote_key(remote: Remote) -> Hashable:
 
 
 def _network_key(address: int, prefix: int) -> int:
-    """The address as far as the prefix goes, and a bit before it that tells how far that is: one small object, where a
-    tuple is three."""
+    """The first `prefix` bits of the address, and a 1 before them that tells how many they are. One small object takes
+    less memory than a tuple, which is three objects."""
     return 1 << prefix | address >> (ADDRESS_BITS - prefix)
 
 
-@lru_cache(maxsize=512)  # all protocols there are, both ways
+@lru_cache(maxsize=512)  # all protocols, both ways
 def _protocol_keys(protocol: int, is_inbound: bool) -> frozenset[Hashable]:
     return frozenset(((is_inbound, None), (is_inbound, general_protocol(protocol))))
 
@@ -82,12 +82,13 @@ def _program_key(program: Program) -> Hashable:
 
 
 def _args_key(rule: Rule) -> Hashable:
-    """A rule that allows has a key that cut arguments never have: they may not be these."""
+    """A rule that allows has another key than one that denies or asks: one that a process with cut arguments never has,
+    since the whole ones may be others."""
     return (rule.args,) if rule.args is not None and rule.verdict is Verdict.ALLOW else rule.args
 
 
 def _sum_key(rule: Rule) -> Hashable:
-    """Likewise for a file that cannot be read."""
+    """A rule that allows has another key: one that a process whose file cannot be read never has."""
     return (rule.sha256,) if rule.sha256 is not None and rule.verdict is Verdict.ALLOW else rule.sha256
 
 
@@ -106,19 +107,19 @@ def keys_of(rule: Rule) -> RuleKeys:
 
 
 class KeyMaker:
-    """Makes a connection's keys: of networks, words, globs and ranges only those that some rule uses."""
+    """Makes the keys of connections. Of networks, words, patterns and port ranges only those that a rule uses."""
 
     def __init__(self, facts: Facts) -> None:
         self._prefixes: dict[bool, Counter[int]] = {True: Counter(), False: Counter()}  # by is_v4
         self._words: Counter[Remote] = Counter()
-        self._patterns: dict[str, str] = {}  # of the facts
-        # Not a method of ours: a cycle would be left to the garbage collector, and the mapped lists with it.
+        self._patterns: dict[str, str] = {}  # Facts.patterns
+        # No bound method, since that would be a reference cycle: it would keep mapped lists until a garbage collection.
         self._globs: PatternTable[str] = PatternTable(partial(_takes_path, self._patterns))
         self._ranges: PatternTable[tuple[PortRange, ...]] = PatternTable(_has_port)
         self._args: PatternTable[tuple[str, ...]] = PatternTable(_begins_with)  # of rules that deny or ask
-        self._sums: Counter[str] = Counter()  # likewise
-        # By id, and with the attribution itself, so that no other one gets its id meanwhile: whose connection it is
-        # changes less often than where it goes.
+        self._sums: Counter[str] = Counter()  # of rules that deny or ask
+        # Keys of attributions, by id: many connections have the same one. The attribution is kept as well, so that no
+        # other object gets its id.
         self._kept: BoundedTable[int, tuple[Attribution, frozenset[Hashable], ConnectionKeys]] = BoundedTable(_KEPT)
         self.set_facts(facts)
 
@@ -132,7 +133,7 @@ class KeyMaker:
         self._names_of_uid = _invert(facts.users)
 
     def count(self, rule: Rule, step: int) -> None:
-        """Note that one rule more (step 1) or less (-1) uses what it uses."""
+        """Count one rule more (step 1) or less (-1) for the networks, words, patterns and ranges that it uses."""
         kind = rule.remote.kind
         if kind is RemoteKind.NETWORK:
             network = parse_network(rule.remote.text)
@@ -148,7 +149,7 @@ class KeyMaker:
             self._ranges.count(rule.ports, step)
 
     def _count_cut(self, rule: Rule, step: int) -> None:
-        """What a connection may have that is only known in part, or not."""
+        """Count arguments and sums, which a process may have though they are known only in part, or not at all."""
         if rule.args is not None:
             self._kept.clear()
             self._args.count(rule.args, step)
@@ -212,7 +213,7 @@ class KeyMaker:
         )
 
     def _args_keys(self, process: Process) -> frozenset[Hashable]:
-        """Cut arguments count as all that they may be the beginning of, lest mere length get past a denial."""
+        """Cut arguments match all of a rule that they may be the beginning of: else long ones would evade a denial."""
         if process.are_args_complete:
             return frozenset((None, process.args, (process.args,)))
         return frozenset((None, *self._args.find(process.args)))
@@ -223,7 +224,7 @@ def _takes_path(patterns: Mapping[str, str], glob: str, path: str) -> bool:
 
 
 def _begins_with(args: tuple[str, ...], cut: tuple[str, ...]) -> bool:
-    """Whether the arguments begin with those of which the last one may end anywhere, in a character even."""
+    """Whether the arguments begin with the cut ones, the last of which may be cut within a character."""
     if not cut:
         return True
     *whole, last = cut

@@ -14,7 +14,7 @@ from tinysnitch.core.words import BadWord, quote_word
 Value = str | int
 Field = Literal["user", "parent", "sha256", "iface", "until_s"]
 
-LAST_UID = 2**32 - 2  # -1 is no uid (setuid(2), chown(2))
+LAST_UID = 2**32 - 2  # 2**32 - 1, which is -1, is no uid (setuid(2), chown(2))
 _LONGEST_IFACE = 15  # IFNAMSIZ - 1, linux/if.h
 _LAST_SECOND = 253402300799  # of the year 9999, the last that ISO 8601 writes with four digits
 _FIRST_SECOND = -62135596800  # of the year 1

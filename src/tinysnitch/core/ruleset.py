@@ -1,10 +1,13 @@
 """All rules: which of them match a connection, and which one wins.
 
-1. Of all matching rules those go for which a narrower one (scope.py) matches too.
-2. If any of the rest denies, deny; else if any asks, ask; else allow. No rule: ask.
+1. A matching rule is dropped if a narrower one (scope.py) matches too.
+2. If any of the rest denies, deny; else if any asks, ask; else allow. If no rule matches, ask.
 3. Nothing else counts, least of all the order of lines. Where several rules make the decision,
    the one whose line sorts first is named.
-4. A rule of a user whose path others than root could lead elsewhere (own_rules.py) matches nothing.
+4. A rule with user= that allows or asks matches nothing if its path leads over a link that not only root can change
+   (own_rules.py, 4).
+5. Where more than MAX_COMPARED rules match, none is dropped by (1): the strictest verdict holds. To compare a thousand
+   with each other would hold up everybody for a second, and users can make rules (own_rules.py).
 """
 
 from collections.abc import Iterable, Iterator
@@ -26,35 +29,37 @@ from tinysnitch.core.scope import covers, covers_program, is_narrower, resolve_r
 from tinysnitch.core.table import BoundedTable
 from tinysnitch.core.verdict import Verdict
 
-_RANKS = {Verdict.DENY: 0, Verdict.ASK: 1, Verdict.ALLOW: 2}  # the least wins
+_RANKS = {Verdict.DENY: 0, Verdict.ASK: 1, Verdict.ALLOW: 2}  # the lowest wins
 _REASONS = {
     Verdict.ALLOW: "allowed by a rule",
     Verdict.DENY: DENIED_BY_RULE,
     Verdict.ASK: "asked by a rule",
 }
 _NO_RULE = "no rule matches"
-_TURNABLE = "its path leads over a link that others than root can turn"
+_TURNABLE = "its path leads over a link that not only root can change"
+MAX_COMPARED = 128  # rules that match one connection: 20 ms
+_TOO_MANY = f"more than {MAX_COMPARED} rules match, too many to compare: deny beats ask, and ask allow"
 _BY_NAME = frozenset({RemoteKind.NAME, RemoteKind.DOMAIN, RemoteKind.LIST})
-_KEPT = 4096  # conclusions
-_MAX_STEPS = 1024  # nodes of the index that are looked at for all remotes: at most 3 ms
+_KEPT = 4096  # decisions
+_MAX_STEPS = 1024  # nodes of the index that are visited to find the rules for all remotes: at most 3 ms
 
 
 class Contest(msgspec.Struct, frozen=True):
     decision: Decision  # with the rule that won
     losers: tuple[tuple[Rule, str], ...]  # the other matching rules, each with why it lost
-    elsewhere: tuple[tuple[Rule, str], ...] = ()  # those that would decide on another interface, and on which
+    elsewhere: tuple[tuple[Rule, str], ...] = ()  # rules that would decide on an interface, with its name
 
 
 class Ruleset:
-    """A set of rules, to be asked and changed."""
+    """A set of rules that can be changed."""
 
     def __init__(self, rules: Iterable[Rule] = (), facts: Facts | None = None) -> None:
         self._facts = facts or Facts()
         self._index = RuleIndex()
-        self._summed: list[Rule] = []  # those that demand a program's sum
+        self._summed: list[Rule] = []  # rules with sha256=
         self._key_maker = KeyMaker(self._facts)
         self._name_denials = 0
-        # What follows from the rules that match: by the interface, and by their ids.
+        # Decisions, by the interface and the ids of the rules that match.
         self._conclusions: BoundedTable[tuple[object, ...], Decision] = BoundedTable(_KEPT)
         for rule in rules:
             self.add(rule)
@@ -66,7 +71,7 @@ class Ruleset:
     def remove(self, rule: Rule) -> None:
         if self._index.remove(rule):
             self._note(rule, -1)
-            self._conclusions.clear()  # the id of a rule that is gone can come again
+            self._conclusions.clear()  # a new rule may get the id of a removed one
 
     def set_facts(self, facts: Facts) -> None:
         self._facts = facts
@@ -83,7 +88,7 @@ class Ruleset:
         return bool(self._name_denials)
 
     def needs_sha256(self, path: str) -> bool:
-        """Whether some rule demands a sum of the program at the path, or of any program."""
+        """Whether a rule with sha256= may be about the program at the path."""
         program = Program(ProgramKind.PATH, path)
         resolved = (resolve_rule(rule, self._facts) for rule in self._summed)
         return any(rule.program.kind is ProgramKind.OWNER or covers_program(rule.program, program) for rule in resolved)
@@ -99,9 +104,9 @@ class Ruleset:
         return _with_ended(decision, found, candidates)
 
     def decide_everywhere(self, connection: Connection, wall_s: float) -> Decision | None:
-        """What is decided for this program, direction and protocol whatever the remote, its name and the port are.
+        """The decision for this program, direction and protocol, if it is the same for every remote, name and port.
 
-        None: it may depend on them, or there are too many rules to look at.
+        None: it may depend on these, or there are too many rules to look at.
         """
         found = self._index.find_wherever(self._key_maker.keys_for(connection), _MAX_STEPS) or []
         matching = _in_time(found, wall_s)
@@ -117,7 +122,7 @@ class Ruleset:
         candidates = _in_time(self._find(connection), wall_s)
         matching = _with_interface(candidates, connection.interface)
         losers = sorted((rule for rule in matching if rule is not decision.rule), key=format_rule)
-        winner = [decision.rule] if decision.rule else []  # without one, only rules that do not hold are left
+        winner = [decision.rule] if decision.rule else []  # without one, all that match are dropped by (4)
         rivals = [*winner, *self._holding(losers)]
         why = tuple((rule, self._why_lost(rule, rivals)) for rule in losers)
         return Contest(decision, why, tuple(self._decide_elsewhere(candidates, decision)))
@@ -136,11 +141,11 @@ class Ruleset:
                 yield rule, interface
 
     def _find(self, connection: Connection) -> list[Rule]:
-        """What matches, whatever the interface and the time."""
+        """The rules that match, whatever their interface and their end."""
         return self._index.find(self._key_maker.keys_for(connection))
 
     def _holding(self, rules: list[Rule]) -> list[Rule]:
-        """Without those that match nothing, by (4)."""
+        """The rules without those that match nothing by (4)."""
         return [rule for rule in rules if not has_turnable_path(rule, self._facts)]
 
     def _conclude(self, candidates: list[Rule], interface: str) -> Decision:
@@ -162,7 +167,9 @@ class Ruleset:
         )
 
     def _contest(self, matching: list[Rule]) -> list[Rule]:
-        """Those for which no narrower one matches."""
+        """The rules that are left by (1), or all of them by (5)."""
+        if len(matching) > MAX_COMPARED:
+            return matching
         scopes = [resolve_rule(rule, self._facts) for rule in matching]
         return [
             rule
@@ -173,6 +180,8 @@ class Ruleset:
     def _why_lost(self, rule: Rule, rivals: list[Rule]) -> str:
         if has_turnable_path(rule, self._facts):
             return _TURNABLE
+        if len(rivals) > MAX_COMPARED:
+            return _TOO_MANY
         scope, words = resolve_rule(rule, self._facts), self._key_maker.remote_words
         for rival in rivals:
             rival_scope = resolve_rule(rival, self._facts)

@@ -1,8 +1,8 @@
 """The names that connections say themselves: the server name in a TLS ClientHello, over TCP or in QUIC.
 
-Only connections that are watched are read (watch.py), from their first data on. Rules: (1) what cannot be read,
-or is no TLS, says no name; (2) reading ends with the first name, or with the first doubt; (3) what is read is bounded,
-and a connection whose beginning had to make room for others is counted.
+Only connections that are watched are read (watch.py), from their first data on. Rules: (1) what cannot be read, or is
+not TLS, says no name; (2) reading ends with the first name, or with the first doubt; (3) both the number of connections
+that are being read and the packets of each are bounded, and connections that had to make room are counted.
 """
 
 import msgspec
@@ -36,13 +36,15 @@ class _Reading(msgspec.Struct):
 
 class SaidNames:
     def __init__(self, capacity: int, cipher: Cipher | None) -> None:
-        """Without a cipher QUIC says nothing."""
+        """Without a cipher QUIC cannot be read, and says no name."""
         self._readings: SharedTable[Flow, _Reading] = SharedTable(capacity)
         self._cipher = cipher
 
     def read(self, flow: Flow, cookie: int, payload: Payload, *, user: int = 0) -> Said | None:
-        """What came of a packet, in the order that they are sent; None: the next ones have to tell. `user`: whose
-        connection it is."""
+        """Read the next packet of a connection, in the order that they are sent; None: further packets are needed.
+
+        `user`: the uid whose connection it is.
+        """
         reading = self._find(flow, cookie) or self._open(flow, cookie, payload, user)
         said = _read(reading, payload) if reading else NOTHING
         if said is not None:

@@ -1,12 +1,15 @@
-"""Scope: the set of connections that a rule's columns take in, and which of two is the narrower one.
+"""Scope: the set of connections that a rule's columns match, and which of two rules is the narrower one.
 
-1. A scope covers another when each of its columns does: it is the same set, or contains it.
-2. localhost, lan and a list cover the names, domains, addresses and networks that lie whole in them now.
-   Only `-` covers them, and each covers itself: whether one of them lies in another is not looked into.
-3. A rule is narrower than another when the other's scope covers its own but not the other way round;
-   and where both scopes are the same, when it is temporary and the other permanent.
-Compare rules whose paths and users are resolved, so that two spellings of one program are the same scope.
+1. A scope covers another if each of its columns covers the other's: it is the same set, or contains it.
+2. localhost, lan and a list cover the names, domains, addresses and networks that lie wholly in them now.
+   They themselves are covered by `-`, and each by itself; whether one of them lies in another is not checked.
+3. A rule is narrower than another if the other's scope covers its own, but not the other way round;
+   and if both scopes are the same, but it is temporary and the other permanent.
+Rules are compared with paths and users resolved (resolve_rule), so that two spellings of a program are one scope.
 """
+
+from bisect import bisect_right
+from operator import itemgetter
 
 from msgspec.structs import replace
 
@@ -26,7 +29,7 @@ def is_narrower(rule: Rule, other: Rule, words: RemoteWords) -> bool:
 
 
 def covers(wide: Rule, narrow: Rule, words: RemoteWords) -> bool:
-    """Whether all that `narrow` takes in, `wide` takes in too. Verdict and end do not matter."""
+    """Whether `wide` matches every connection that `narrow` does. Verdict and end do not matter."""
     return (
         wide.direction is narrow.direction
         and _is_open_or_same(wide.protocol, narrow.protocol)
@@ -59,10 +62,16 @@ def covers_remote(wide: Remote, narrow: Remote, words: RemoteWords) -> bool:
 
 
 def _covers_ports(wide: tuple[PortRange, ...], narrow: tuple[PortRange, ...]) -> bool:
-    """Ranges are merged, so that each of `narrow` lies whole in one of `wide` or not at all."""
+    """Ranges are sorted and merged, so a range of `narrow` that `wide` covers lies wholly in one of its ranges."""
     if not wide or wide == narrow:
         return True
-    return bool(narrow) and all(any(a <= first and last <= b for a, b in wide) for first, last in narrow)
+    return bool(narrow) and all(_has_range(wide, first, last) for first, last in narrow)
+
+
+def _has_range(ports: tuple[PortRange, ...], first: int, last: int) -> bool:
+    """Whether one range holds these ports. A search, since users can make rules with thousands of ranges."""
+    place = bisect_right(ports, first, key=itemgetter(0)) - 1
+    return place >= 0 and last <= ports[place][1]
 
 
 def covers_program(wide: Program, narrow: Program) -> bool:
@@ -76,7 +85,7 @@ def covers_program(wide: Program, narrow: Program) -> bool:
 
 
 def resolve_rule(rule: Rule, facts: Facts) -> Rule:
-    """The rule with links followed and users as uids."""
+    """The rule with links in its paths followed, and its user as a uid."""
     program, parent, user = rule.program, rule.parent, rule.user
     if program.kind is ProgramKind.PATH and program.text in facts.links:
         program = Program(ProgramKind.PATH, facts.links[program.text])

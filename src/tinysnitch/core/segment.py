@@ -28,12 +28,12 @@ class Segment(msgspec.Struct, frozen=True):
 
     @property
     def is_last(self) -> bool:
-        """Its sender has no more to say, or ends the connection at once."""
+        """Whether its sender sends no more (FIN), or ends the connection at once (RST)."""
         return bool(self.flags & (_FIN | _RST))
 
     @property
     def data_sequence(self) -> int:
-        """Of the first byte of the payload: a SYN takes up a number of its own."""
+        """Number of the first byte of the payload: a SYN takes up a number of its own."""
         return (self.sequence + self.is_opening) & 0xFFFFFFFF
 
 
@@ -41,7 +41,7 @@ Payload = bytes | Segment  # what a packet carries: a datagram's bytes, or a seg
 
 
 def parse_segment(packet: Packet, payload: bytes | memoryview) -> Segment:
-    """Out of the bytes that the packet was parsed from; raises Malformed."""
+    """The segment in the bytes that the packet was parsed from. Raises Malformed."""
     if packet.protocol != TCP or packet.is_fragment:
         raise Malformed("not a whole TCP segment")
     sequence, acknowledgement, flags = _NUMBERS.unpack_from(payload, packet.transport_offset)

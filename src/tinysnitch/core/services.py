@@ -51,11 +51,11 @@ _NAMES = {
     9418: "git",
     51820: "wireguard",
 }
-_PORTS = {name: port for port, name in reversed(_NAMES.items())}  # of two the server's
+_PORTS = {name: port for port, name in reversed(_NAMES.items())}  # of the two ports of dhcp the server's
 
 
 def find_service(port: int) -> str | None:
-    """What usually is behind a port; nobody has to keep to it."""
+    """The service that is usually at a port; programs need not keep to it."""
     return _NAMES.get(port)
 
 

@@ -1,4 +1,4 @@
-"""What the engine is told at its start. Times in seconds, sizes in entries."""
+"""The settings of the engine. Times in seconds, sizes in entries."""
 
 import msgspec
 
@@ -6,14 +6,14 @@ import msgspec
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     timeout_s: float = 60.0  # an unanswered prompt denies after this
     is_learning: bool = False  # observe mode: what no rule decides is allowed and recorded
-    first_prompt_id: int = 1  # higher than what an earlier daemon gave: an answer to its questions hits none of ours
+    first_prompt_id: int = 1  # higher than any of an earlier daemon: late answers to its questions match none of ours
     max_prompts: int = 1024  # open questions; beyond that the connection is denied, and counted
-    max_visitors: int = 16  # of these about one port that a program listens on
-    max_programs: int = 32  # of any one user but root that these are about
+    max_visitors: int = 16  # of these, about inbound connections to one port of a program
+    max_programs: int = 32  # of any one user but root, that open questions are about
     max_waiters: int = 4096  # packets held in all
-    max_waiters_per_port: int = 256  # of these to one port that a program listens on
+    max_waiters_per_port: int = 256  # of these, inbound to one port of a program
     max_waiters_per_flow: int = 16  # further packets of a held flow are dropped, and counted
-    max_flows: int = 4096  # flows whose decision is kept for retransmissions and datagrams
+    max_flows: int = 4096  # flows whose decision is kept for their further packets
     max_verdicts: int = 8192  # verdicts that the kernel remembers for us
     max_names: int = 16384  # addresses with names
     max_questions: int = 4096  # outstanding DNS questions

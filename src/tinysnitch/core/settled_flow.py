@@ -1,9 +1,9 @@
-"""A flow that was decided a moment ago: its retransmissions and datagrams get the same verdict, once reported.
+"""A flow that was decided a moment ago: its retransmissions and datagrams get the same verdict, reported once.
 
-It is the same only while its socket is (cookie) and its process runs the same image. What goes out is known by its
-socket alone once nobody can be named for it: where a packet was held for long, the program may have ended, and what the
-kernel's side noted of it may have made room for others. An answer that was given for one connection outlives a change
-of the rules, any other decision does not.
+The decision holds only while the flow has the same socket (cookie) and its process runs the same image. Outbound, the
+socket is enough where the program is not known any more: a packet may have been held so long that its program ended,
+and that the kernel's note of it made room for others. A person's answer for one connection outlives a change of the
+rules; any other decision does not.
 """
 
 import msgspec
@@ -22,7 +22,7 @@ class SettledFlow(msgspec.Struct, frozen=True, kw_only=True):
     decided_s: float  # boot-time seconds
     generation: int
     expires_s: float | None  # boot-time seconds, None: as long as its outbound socket
-    is_answer: bool  # a person decided this very connection
+    is_answer: bool  # a person decided this one connection
     tied_to: int = 0  # the interface that it is decided for; 0: any
     watch: Watch = Watch.NONE
 

@@ -1,10 +1,10 @@
-"""How a decision reaches the kernel: what is remembered, for how long, for whom; then the packets go.
+"""How a decision reaches the kernel: the verdict is remembered, for a program or a flow; then the packets are released.
 
-Rules: (1) the verdict is written before the packet is let go, since the packet then walks the chain again; (2) what
-depends on more than the kernel's key (a person's answer for one connection, a question that nobody answered, an
-interface, a flow that nobody could be named for) is remembered for that flow alone, and of these only a person's answer
-outlives a change of the rules; (3) nothing is remembered longer than the rule or the name it rests on:
-once a name is gone other rules may match, and what is said without one is read.
+Rules: (1) the verdict is written before the packet is released, since the packet then walks the chain again; (2) a
+decision that depends on more than the kernel's key (a person's answer for one connection, a question that nobody
+answered, an interface, a flow of an unknown program) is remembered for that flow alone, and of these only a person's
+answer outlives a change of the rules; (3) nothing is remembered longer than the rule or the name that it rests on: once
+a name is gone other rules may match, and the connection is read for the name that it says itself.
 """
 
 import math
@@ -34,19 +34,19 @@ from tinysnitch.core.verdict_cache import Remembered, VerdictCache
 from tinysnitch.core.verdict_key import VerdictKey, verdict_key_of
 from tinysnitch.core.watch import Watch
 
-# Of a flow whose end no socket tells, and of what was meant for one SYN: longer than it is sent again (tcp_syn_retries,
-# 63 s and the wait for the last).
+# For a flow without a socket of its own that would tell its end, and for an answer that is meant for one SYN: longer
+# than a SYN is sent again (tcp_syn_retries, 63 s and the wait for the last).
 FLOW_LASTS_S = 120.0
-NOT_LISTENING_S = 10.0  # that nobody listens: a program may start to listen on that port
-REPLIED_S = 10.0  # how long a reply may have waited for us that the kernel's side could not tell for one
-REFUSED_ANSWER_S = 60.0  # a refused datagram may be tried again, and asked about again, after that
+NOT_LISTENING_S = 10.0  # for a denial since no program listens: one may start to
+REPLIED_S = 10.0  # how long a reply may be held before it is judged, if the kernel's side did not recognise it
+REFUSED_ANSWER_S = 60.0  # for a denial of one flow: after that people may be asked again
 
 
 class Basis(Enum):
-    """What a decision rests on, and so for whom and how long it holds."""
+    """What a decision rests on, and so for which connections and how long it holds."""
 
     RULES = "rules"  # for all connections like this one
-    # Nobody answered, or another name decides by now, or may in a moment: for this flow, until the rules change.
+    # Nobody answered, or the name that decides has changed or may in a moment: for this flow, until the rules change.
     MOMENT = "moment"
     PERSON = "person"  # for this flow, whatever the rules say later
 
@@ -58,37 +58,38 @@ def _earliest(one: float | None, other: float | None) -> float | None:
 
 
 def _rule_end(decision: Decision, now: Instant) -> float | None:
-    """Boot-time seconds when the rules that made it end; None: never."""
+    """Boot-time seconds when the first rule ends that took part; None: none ends."""
     return None if decision.until_s is None else now.boot_s + decision.until_s - now.wall_s
 
 
 def _name_end(connection: Connection) -> float | None:
-    """Boot-time seconds; a name of /etc/hosts has no end, nor has what has no name."""
+    """Boot-time seconds when the name ends; None: it is of /etc/hosts, or there is none."""
     return None if connection.name_expires_s == math.inf else connection.name_expires_s
 
 
 def _flow_limit(waiter: Waiter, decision: Decision, now: Instant, basis: Basis) -> float | None:
-    """Boot-time seconds when a flow's own decision ends at the latest."""
+    """Boot-time seconds when the decision for a flow ends at the latest; None: with its socket."""
     connection = waiter.connection
     if not connection.attribution.is_listening:
         return now.boot_s + NOT_LISTENING_S
     if basis is not Basis.RULES and decision.verdict is Verdict.DENY:
         return now.boot_s + REFUSED_ANSWER_S
-    # Inbound the cookie is the listening socket's, which says nothing of how long this one connection lasts.
+    # Inbound the cookie is the listening socket's, which outlives the connection.
     is_socket_of_flow = waiter.cookie and connection.flow.direction is Direction.OUTBOUND
-    # And one of TCP may connect again between the same ends (AF_UNSPEC), to be let through by what was meant for once.
+    # A TCP socket may connect again between the same ends (AF_UNSPEC): an answer for once must not allow that.
     is_for_syn = basis is Basis.PERSON and connection.flow.protocol == TCP
     return None if is_socket_of_flow and not is_for_syn else now.boot_s + FLOW_LASTS_S
 
 
 def _find_tie(waiter: Waiter, decision: Decision) -> int:
-    """The interface, where the rules may say otherwise of another one; 0: none. What comes in cannot choose."""
+    """The interface that the decision is tied to, if rules may differ for another one; 0: any, as for all inbound ones,
+    since a remote cannot choose."""
     is_tied = (decision.is_flow_only or waiter.is_tied) and waiter.connection.flow.direction is Direction.OUTBOUND
     return waiter.interface_index if is_tied else 0
 
 
 def _is_conversation(flow: Flow) -> bool:
-    """Whether what the kernel noted of the first packet lets further ones go on. For TCP each SYN is judged."""
+    """Whether the first packet begins a conversation, in which further packets pass. For TCP each SYN is judged."""
     return flow.protocol != TCP and flow.direction is Direction.OUTBOUND
 
 
@@ -103,16 +104,16 @@ class Settlement:
     def note_asking(self, connection: Connection, decision: Decision) -> Connection:
         """The connection as people are asked about it."""
         asked = self._rules.note_asking(connection, decision)
-        # A rule that asks may be for this port.
+        # A rule that asks may be for this port, and the answer has to be narrower.
         return replace(asked, is_port_told=not decision.asking and self._told_ports.has(connection))
 
     def find_flow(self, event: PacketQueued, now: Instant) -> SettledFlow | None:
-        """The decision that this very flow got a moment ago."""
+        """The decision that this flow got a moment ago, if it holds for this packet."""
         settled = self._flows.find(event.flow)
         return settled if settled and settled.holds_for(event, self._rules.generation, now.boot_s) else None
 
     def is_reply(self, connection: Connection, now: Instant) -> bool:
-        """Whether what it answers was let go a moment ago. No reply of TCP is ever asked about."""
+        """Whether it answers a packet that was allowed a moment ago. A reply of TCP is never asked about."""
         flow = connection.flow
         if flow.protocol == TCP or flow.direction is Direction.OUTBOUND:
             return False
@@ -125,7 +126,7 @@ class Settlement:
         )
 
     def find_cached(self, connection: Connection, now: Instant) -> Remembered | None:
-        """The decision for connections like this one, when it was decided in this generation of the rules."""
+        """The decision for connections like this one, if there was one in this generation of the rules."""
         key = verdict_key_of(connection)
         return self._verdicts.find(key, now.boot_s) if key else None
 
@@ -139,7 +140,7 @@ class Settlement:
         cached: Remembered | None = None,
         watch: Watch = Watch.NONE,
     ) -> Iterator[Command]:
-        """Remember a decision, let its packets go, report it once. `cached`: where it comes from; it ends no later."""
+        """Remember a decision, release its packets, report it. `cached`: where it comes from; it ends no later."""
         connection, is_by_rules = waiter.connection, basis is Basis.RULES
         name_ends_s = _name_end(connection) if is_by_rules else None
         expires_s = _earliest(_rule_end(decision, now), _earliest(name_ends_s, cached.expires_s if cached else None))
@@ -154,7 +155,7 @@ class Settlement:
         follows = decision.verdict is Verdict.ALLOW and _is_conversation(connection.flow)
         for number, packet_id in enumerate(waiter.packet_ids):
             yield IssueVerdict(packet_id, decision.verdict, follows=follows and number > 0)
-        if key is not None:  # after the verdict, which does not rest on it: somebody waits
+        if key is not None:  # after the packets, which do not need it: their program waits
             settle_flow()
         if evicted is not None:
             yield ForgetVerdicts((evicted,))
@@ -188,7 +189,7 @@ class Settlement:
         return settled
 
     def remember_everywhere(self, key: VerdictKey, decision: Decision, now: Instant) -> Iterator[Command]:
-        """A verdict that no remote, name or port changes; no new name takes it back."""
+        """Remember one verdict for all remotes, names and ports; so no new name takes it back."""
         self.crowds.forget(key)
         expires_s = _rule_end(decision, now)
         evicted = self._verdicts.put(key, Remembered(decision, expires_s))
@@ -197,24 +198,25 @@ class Settlement:
             yield ForgetVerdicts((evicted,))
 
     def repeat(self, event: PacketQueued, settled: SettledFlow) -> Iterator[Command]:
-        """The same verdict for a further packet, which the kernel did not know any more."""
+        """Give a further packet of the flow the same verdict, which the kernel did not remember any more."""
         yield self._remember_flow(event.flow, replace(settled, exec_id=exec_id_of(event.attribution)))
         yield IssueVerdict(event.packet_id, settled.decision.verdict)
 
     def end_watch(self, connection: Connection, now: Instant) -> Iterator[Command]:
-        """Its name was noted: connections like this one need not be read any more."""
+        """The name was noted: remember the verdict without a watch, so that connections like this one are not read."""
         key = verdict_key_of(connection)
         remembered = self._verdicts.find(key, now.boot_s) if key else None
         if key and remembered and remembered.decision.verdict is Verdict.ALLOW:
             yield RememberVerdict(key, Verdict.ALLOW, self._rules.generation, remembered.expires_s)
 
     def forget_address(self, address: bytes) -> Iterator[Command]:
+        """Take back the verdicts for a remote address, since another name decides for it."""
         keys = self._verdicts.pop_address(address)
         if keys:
             yield ForgetVerdicts(keys)
 
     def clear(self) -> None:
-        """Another generation of the rules: the kernel's verdicts are stale already."""
+        """Forget all verdicts, which are stale in the kernel since the rules have another generation."""
         self._verdicts.clear()
         self.crowds.clear()
 

@@ -1,6 +1,7 @@
-"""A table with a bound, of which no user has more than a quarter, nor a service more than half, which may ask for all.
+"""A bounded table of which no user may have more than a quarter; a service, which may act for all users, half.
 
-Of who has too much the least recently used entry goes. So nobody can have that forgotten which holds others back.
+A user who has too much loses the least recently used of their own entries. So no user can push out entries of others,
+such as the names by which others' connections are denied.
 """
 
 from collections import OrderedDict
@@ -14,13 +15,13 @@ V = TypeVar("V")
 
 
 class SharedTable(Generic[K, V]):
-    """As BoundedTable; each entry is in the share of a user."""
+    """As BoundedTable, but each entry counts in the share of a user."""
 
     def __init__(self, capacity: int) -> None:
         self._entries: BoundedTable[K, tuple[int, V]] = BoundedTable(capacity)
         self._quarter = (capacity + 3) // 4
         self._of_user: dict[int, OrderedDict[K, None]] = {}
-        self._evicted = 0  # of who had too much
+        self._evicted = 0  # for want of room in a user's share
 
     def put(self, key: K, value: V, user: int) -> None:
         self.pop(key)

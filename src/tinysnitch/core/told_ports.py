@@ -1,8 +1,8 @@
-"""Ports that one side tells the other at a well-known one: for data of FTP and TFTP, for a service of RPC or Erlang.
+"""Ports that one side tells the other at a well-known port: for data of FTP and TFTP, for a service of RPC or Erlang.
 
-The next file is at another port, and so is the next start of the service, so that a rule with the port would match no
-second time. Which ports these are is said within what was allowed, perhaps encrypted, and is not read. But a program
-talked with the same remote at the well-known port, and the other port is one that anybody may listen on.
+The next file has another port, and so has the service after its next start: a rule with the port would match only once.
+Which port was told is said within an allowed connection, perhaps encrypted, and is not read. A port counts as told if
+the program has talked with the same remote at the well-known port, and if the port is 1024 or higher.
 """
 
 from tinysnitch.core.connection import Connection
@@ -10,8 +10,8 @@ from tinysnitch.core.flow import TCP, UDP
 from tinysnitch.core.process import exec_id_of
 from tinysnitch.core.table import BoundedTable
 
-MAX_TALKS = 1024  # one that has to make room costs a person a question more
-_FIRST_ANYBODYS = 1024  # ip(7): below it root alone listens
+MAX_TALKS = 1024  # if one has to make room, a person may get one question more
+_FIRST_ANYBODYS = 1024  # below it only root may listen (ip(7))
 _TOLD_AT = {  # protocol and port → protocols of the ports that are told there
     (TCP, 21): (TCP,),  # FTP, in both modes: RFC 959, 2428
     (TCP, 990): (TCP,),  # the same over TLS
@@ -29,13 +29,13 @@ class ToldPorts:
         self._talks: BoundedTable[tuple[int, bytes, int], bool] = BoundedTable(MAX_TALKS)
 
     def note(self, connection: Connection) -> None:
-        """It was allowed."""
+        """Note an allowed connection, if it is to a port at which others are told."""
         flow = connection.flow
         for protocol in _TOLD_AT.get((flow.protocol, flow.port), ()):
             self._talks.put((exec_id_of(connection.attribution), flow.remote, protocol), True)
 
     def has(self, connection: Connection) -> bool:
-        """Whether such a talk may have told the port that it goes to."""
+        """Whether the connection's port may have been told at a well-known one."""
         flow = connection.flow
         is_process = connection.attribution.process is not None
         is_plain = flow.port >= _FIRST_ANYBODYS and (flow.protocol, flow.port) not in _TOLD_AT

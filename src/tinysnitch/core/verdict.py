@@ -8,4 +8,4 @@ class Verdict(Enum):
     DENY = "deny"
     ASK = "ask"
 
-    __hash__ = object.__hash__  # each is one object; Enum's own is Python, and paid at every look-up
+    __hash__ = object.__hash__  # each member is one object; Enum's own hash, in Python, is slow at every look-up

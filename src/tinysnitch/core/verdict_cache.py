@@ -1,4 +1,4 @@
-"""What the kernel remembers for us, mirrored: so that a new name for an address can take it back.
+"""A mirror of the verdicts that the kernel remembers, so that a new name for an address can take them back.
 
 Rules: (1) an entry holds for one generation of the rules and until its expiry; (2) what falls out of here is
 taken out of the kernel as well, so that no verdict lives there that a new name could not reach.
@@ -19,11 +19,11 @@ class Remembered(msgspec.Struct, frozen=True, gc=False):
 class VerdictCache:
     def __init__(self, capacity: int) -> None:
         self._entries: BoundedTable[VerdictKey, Remembered] = BoundedTable(capacity)
-        # Mostly there is one key an address, and a set takes 200 bytes: one key stands for itself.
+        # Most addresses have one key, and a set takes 200 bytes: a single key stands here by itself.
         self._by_address: dict[bytes | None, VerdictKey | set[VerdictKey]] = {}
 
     def put(self, key: VerdictKey, remembered: Remembered) -> VerdictKey | None:
-        """Store; return the key that had to make room, which the kernel must forget."""
+        """Store; returns the key that had to make room, which the kernel must forget too."""
         self._add_to_index(key)
         evicted = self._entries.put(key, remembered)
         if evicted is None:
@@ -49,7 +49,7 @@ class VerdictCache:
         return keys
 
     def clear(self) -> None:
-        """Another generation: nothing that was remembered holds any more."""
+        """Forget all: the rules have another generation, and no verdict of the old one holds."""
         self._entries.clear()
         self._by_address.clear()
 

@@ -1,4 +1,4 @@
-"""What the kernel's cache of verdicts is asked by."""
+"""The key of the kernel's cache of verdicts."""
 
 import msgspec
 
@@ -17,7 +17,7 @@ class VerdictKey(msgspec.Struct, frozen=True, gc=False):
 
 
 def verdict_key_of(connection: Connection) -> VerdictKey | None:
-    """For connections like this one; None when nobody could be named for it."""
+    """The key for connections like this one; None if its program is unknown."""
     attribution, flow = connection.attribution, connection.flow
     if attribution.source is AttributionSource.UNKNOWN:
         return None

@@ -1,8 +1,8 @@
 """Connections that are allowed only until they say a name: which ones, and how closely they are watched.
 
-A connection that no resolver's answer explains may be anything behind its address, and where a program asked for
-several names of one address, it may mean any of them. What it says of itself is never better than a resolver's word: it
-opens nothing, it can only be held against the connection.
+A connection to an address for which no name was learned may be to any host there; and a program that asked for several
+names of one address may mean any of them. The name that a connection says itself is worth less than a resolver's
+answer: it never makes a rule allow anything, it can only end the connection.
 """
 
 from enum import Enum
@@ -17,11 +17,11 @@ from tinysnitch.core.rule import LOCALHOST
 class Watch(Enum):
     NONE = "none"
     NOTED = "noted"  # the name is for the log
-    GUARDED = "guarded"  # a rule may deny the name: nothing of it goes on unread
+    GUARDED = "guarded"  # a rule may deny the name: no packet of the connection goes on unread
 
 
 def can_say_name(connection: Connection, words: RemoteWords) -> bool:
-    """Whether it might say one that is read."""
+    """Whether the connection may say a name that is read here. To port 53 it is read as DNS."""
     flow = connection.flow
     return (
         flow.direction is Direction.OUTBOUND

@@ -1,6 +1,6 @@
-"""What connections whose name is missing or a guess say of themselves, held against the rules.
+"""Checks the names that connections say themselves against the rules, where no name is known or it is a guess.
 
-A name that a program says opens nothing: it may say what it likes. A rule that denies the name ends the connection.
+Such a name never makes a rule allow anything, since a program may say any. A rule that denies it ends the connection.
 """
 
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ class Watcher:
     def watch_for(
         self, connection: Connection, decision: Decision, now: Instant, *, says_nothing: bool = False
     ) -> Watch:
-        """How closely what is sent is read. `says_nothing`: its first datagram is known to say no name."""
+        """How closely the connection is watched. `says_nothing`: its first datagram cannot say a name."""
         if decision.verdict is not Verdict.ALLOW or not can_say_name(connection, self._rules.remote_words):
             return Watch.NONE
         if self._may_be_denied(connection, now):
@@ -43,7 +43,7 @@ class Watcher:
         return Watch.NONE if says_nothing or connection.name else Watch.NOTED
 
     def read(self, event: DataSent, connection: Connection, now: Instant) -> Iterator[Command]:
-        """`connection`: what is known apart from what it says. Its name, if it has one by now, is a guess."""
+        """Read a packet. `connection`: what is known without it; its name, if it has one by now, is a guess."""
         said = self._said.read(event.flow, event.cookie, event.payload, user=user_of(connection.attribution))
         if said is None:
             yield ShowMore(event.packet_id)
@@ -59,23 +59,27 @@ class Watcher:
         return self._said.tables()
 
     def _may_be_denied(self, connection: Connection, now: Instant) -> bool:
-        """Whether a name that it may say is denied."""
+        """Whether a rule may deny a name that the connection may say."""
         if connection.name is None:
             return self._rules.denies_names
         if len(connection.other_names) >= NAMES_PER_ADDRESS - 1 and self._rules.denies_names:
-            return True  # as many as are kept: one that the program means may be forgotten
+            return True  # no more are kept: the name that the program means may have been forgotten
         others = () if connection.is_name_sure else connection.other_names
         meant = (name for name in others if not self._is_alias(connection, name))
         named = (msgspec.structs.replace(connection, name=name) for name in meant)
         return any(self._rules.decide(one, now).verdict is Verdict.DENY for one in named)
 
     def _is_alias(self, connection: Connection, name: str) -> bool:
-        """Whether both name one host: the first name that /etc/hosts gives an address decides for all that it gives."""
+        """Whether /etc/hosts has the name for the same host: its first name of an address decides for the others."""
         hosts = self._rules.facts.hosts.get(connection.flow.remote, ())
         return connection.name_source is NameSource.HOSTS and name in hosts
 
     def _is_held_against(self, unsaid: Connection, name: str, now: Instant) -> bool:
-        """A denial that needs no name hits who means the name, not who says `git` where `git.lan` was asked for."""
+        """Whether a denial of the name that was said counts.
+
+        A rule that denies without any name counts only against a name that the program may mean: not where it says
+        `git` after it asked for `git.lan`.
+        """
         if self._is_alias(unsaid, name):
             return False
         nameless = msgspec.structs.replace(unsaid, name=None)

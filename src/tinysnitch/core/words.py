@@ -1,7 +1,7 @@
 """Words of a line, quoted as a shell quotes them: splitting, and writing any text as one safe word.
 
-What split_words reads from quote_word's output is the same text again, whatever the text holds. The output
-is printable: no control, format, separator or surrogate character is in it raw, none of the invisible ones.
+split_words makes the same text again of what quote_word wrote, whatever the text holds. What quote_word writes is
+printable: control, format, separator, surrogate and other invisible characters are escaped.
 """
 
 import re
@@ -15,7 +15,7 @@ from tinysnitch.core.raw_text import bytes_of, text_of
 
 
 class BadWord(ValueError):
-    """A word that is wrong where it stands; column counts from 1, 0 where the caller knows it."""
+    """A word that is wrong in its place. `column` counts from 1; with 0 the caller has to fill it in."""
 
     def __init__(self, problem: str, hint: str = "", column: int = 0) -> None:
         super().__init__(problem)
@@ -27,7 +27,7 @@ class BadWord(ValueError):
 class Word(msgspec.Struct, frozen=True, gc=False):
     text: str
     column: int  # of its first character, from 1
-    is_bare: bool  # nothing in it was quoted, so that `-` or `*` may have a meaning
+    is_bare: bool  # no part of it was quoted: only then `-`, `lan` and the like have a meaning
     pattern: str  # the text, with quoted * as \* and quoted \ as \\
 
 
@@ -45,12 +45,12 @@ _CHUNK = re.compile(
 
 
 def split_bare(line: str) -> list[str] | None:
-    """The texts of the words of a line in which nothing is quoted, and that has no comment."""
+    """The words of a line without quotes and comment; None: it may have these."""
     return line.split() if _BARE_LINE.fullmatch(line) else None
 
 
 def split_words(line: str) -> list[Word]:
-    """The words of a line up to its comment: a `#` at the beginning or after a blank."""
+    """The words of a line up to its comment, which begins with a `#` at the beginning of a word."""
     if _BARE_LINE.fullmatch(line):
         return [Word(found[0], found.start() + 1, True, found[0]) for found in _BARE_WORD.finditer(line)]
     return list(_split_quoted(line))
@@ -90,7 +90,7 @@ def _unfinished(character: str) -> tuple[str, str]:
 
 
 def _plain_text(found: re.Match[str], column: int) -> str:
-    """What a chunk stands for."""
+    """The text that a chunk stands for."""
     group = found.lastgroup or ""
     if group == "double":
         return re.sub(r'\\([$`"\\])', r"\1", found[group])  # no other backslash is special in there (POSIX 2.2.3)
@@ -119,7 +119,7 @@ def _unescape(found: re.Match[str], column: int) -> str:
     if group == "letter" and found[group] in _LETTERS:
         return _LETTERS[found[group]]
     if group == "letter" or int(found[group], 16) > 0x10FFFF:
-        raise BadWord(f"{quote_word(found[0])} is no escape", r"use \n, \t, \xNN or \uNNNN inside $'..'", column)
+        raise BadWord(f"{quote_word(found[0])} is not an escape", r"use \n, \t, \xNN or \uNNNN inside $'..'", column)
     return chr(int(found[group], 16))
 
 
@@ -127,8 +127,8 @@ def _unescape(found: re.Match[str], column: int) -> str:
 
 _PLAIN_WORD = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")  # as shlex.quote has it
 _PRINTABLE_ASCII = re.compile(r"[ -~]*")
-# Printable as Unicode sees it, and yet nothing to see: fillers, variation selectors, blank signs of Braille, of
-# hieroglyphs and of music, what stands for an object.
+# Printable for Unicode, but invisible: fillers, variation selectors, blank signs of Braille, hieroglyphs and music, the
+# object replacement character.
 BLANKS = (
     frozenset(map(chr, (0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0, *range(0x180B, 0x1810))))
     | frozenset(map(chr, (0xFFFC, 0x13441, 0x13442, 0x16FE4, 0x1D159)))
@@ -151,7 +151,7 @@ def _is_visible(character: str) -> bool:
 
 
 def _is_from_bytes(text: str) -> bool:
-    """Whether the surrogates in it are what bytes decode to, so that they can be written as bytes."""
+    """Whether the text comes back from its bytes, so that its surrogates can be written as bytes."""
     try:
         return text_of(bytes_of(text)) == text
     except UnicodeEncodeError:
@@ -175,7 +175,7 @@ _INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
 def _refuse_invisible(chunk: str, column: int) -> None:
-    """What a reader of the file could not see has no place in it."""
+    """Raises BadWord for what a reader of the file could not see."""
     if _PRINTABLE_ASCII.fullmatch(chunk):
         return
     for character in chunk:

@@ -1,7 +1,7 @@
-"""Frames on the control socket: one JSON object a line, pure ASCII, whatever programs are called.
+"""Frames on the control socket: one JSON object a line, pure ASCII, whatever the names of programs hold.
 
 msgspec does the work where it can; it refuses lone surrogates (bytes that are not UTF-8, PEP 383), so texts
-that hold them take the slower way through json.
+with these take the slower way through the json module.
 """
 
 import json
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 def encode_object(value: object) -> bytes:
-    """One line of ASCII JSON without its newline; nothing in it can steer a terminal."""
+    """One line of ASCII JSON without its newline, and without control characters that could steer a terminal."""
     try:
         text = _encoder.encode(value)
     except UnicodeEncodeError:
@@ -33,12 +33,12 @@ def encode_object(value: object) -> bytes:
 
 
 def encode_frame(value: object) -> bytes:
-    """What goes over the socket for one message."""
+    """The bytes of one message on the socket."""
     return encode_object(value) + b"\n"
 
 
 class FrameDecoder(Generic[T]):
-    """Frames to values of one type; raises nothing but Malformed."""
+    """Decodes frames to values of one type. Raises Malformed, and nothing else."""
 
     def __init__(self, kind: Any) -> None:  # noqa: ANN401 - a union of classes has no narrower type
         self._decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(kind)
@@ -63,14 +63,14 @@ class FrameDecoder(Generic[T]):
 
 
 class FrameReader:
-    """Cuts a stream of bytes into frames; holds at most one frame that is not complete."""
+    """Cuts a stream of bytes into frames. It keeps at most one incomplete frame."""
 
     def __init__(self, limit: int = MAX_FRAME) -> None:
         self._limit = limit
         self._rest = bytearray()
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Every frame that is complete now. Raises Malformed for one that is longer than allowed."""
+        """The frames that are complete now. Raises Malformed for one that is longer than `limit`."""
         self._rest += data
         start = 0
         try:

@@ -1,4 +1,4 @@
-"""The lines of the log, of the history and of `--follow`: the fields of docs/commands.md, and nothing else."""
+"""The lines of the log, of the history and of `--follow`. Their fields are those in docs/commands.md."""
 
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -42,7 +42,7 @@ class ReadyLine(_Line, frozen=True, kw_only=True, tag="ready"):
     netns: int
     rules: int
     socket: str
-    cgroup: str  # whose processes are known by BPF
+    cgroup: str  # the cgroup whose processes BPF knows
 
 
 class _JudgedLine(_Line, frozen=True, kw_only=True):
@@ -65,7 +65,7 @@ class _JudgedLine(_Line, frozen=True, kw_only=True):
     args: tuple[str, ...]
     parents: tuple[str, ...]
     attribution: AttributionSource
-    started_as: str | msgspec.UnsetType = msgspec.UNSET  # only of a program with several names
+    started_as: str | msgspec.UnsetType = msgspec.UNSET  # only for a program that has several names
 
 
 class ConnectionLine(_JudgedLine, frozen=True, kw_only=True, tag="connection"):
@@ -73,13 +73,13 @@ class ConnectionLine(_JudgedLine, frozen=True, kw_only=True, tag="connection"):
 
 
 class SaidLine(_JudgedLine, frozen=True, kw_only=True, tag="said"):
-    """A connection without a name, or by a guess, says this `name` itself, and goes on."""
+    """A connection that was allowed without a name, or with a guessed one, says this `name` itself and goes on."""
 
 
 class AskLine(_JudgedLine, frozen=True, kw_only=True, tag="ask"):
     id: int
     count: int = 1  # connections that wait
-    remaining_s: float | msgspec.UnsetType = msgspec.UNSET  # only in a list of what is open
+    remaining_s: float | msgspec.UnsetType = msgspec.UNSET  # only in a list of open prompts
 
 
 class AnswerLine(_Line, frozen=True, kw_only=True, tag="answer"):
@@ -110,7 +110,7 @@ _decoder: FrameDecoder[LogLine] = FrameDecoder(LogLine)
 
 
 def parse_log_line(frame: bytes) -> LogLine:
-    """The value of a line as encode_object made it; raises Malformed."""
+    """The line that encode_object made this frame of. Raises Malformed."""
     return _decoder.decode(frame)
 
 
@@ -151,7 +151,7 @@ def _ask_line(connection: Connection, decision: Decision, *, id: int, time: str)
 def _connection_line(
     connection: Connection, decision: Decision, time: str, *, is_cached: bool = False
 ) -> ConnectionLine:
-    """One flat call: this runs for every decision, and each further step would cost there."""
+    """A single flat call, since this runs for every decision."""
     flow, attribution = connection.flow, connection.attribution
     process = attribution.process
     return ConnectionLine(

@@ -20,19 +20,19 @@ from tinysnitch.protocol.log_lines import (
 )
 
 _WITH_PORTS = ("tcp", "udp")
-_HOLD_FOR_LESS = (ANSWERED_ONCE, ANSWERED_UNTIL)  # than the rule's line tells
+_HOLD_FOR_LESS = (ANSWERED_ONCE, ANSWERED_UNTIL)  # the rule of these holds for less than its line tells
 
 
 def format_text(line: LogLine, remarks: tuple[str, ...] = ()) -> str:
-    """One line for a person; what programs and servers control is escaped.
+    """One line for people. Text that programs or servers control is escaped.
 
-    `remarks`: what the line has no field for, since its fields are a contract (docs/commands.md).
+    `remarks`: what else to tell. The line has no fields for that, as its fields are a contract (docs/commands.md).
     """
     return f"{line.time} {_level(line)} {_tell(line, remarks)}"
 
 
 def remarks_on(record: Record) -> tuple[str, ...]:
-    """How long an answer holds, where its line does not tell."""
+    """How long an answer holds, if the line of its rule does not tell."""
     if isinstance(record, PromptAnswered) and record.is_once:
         return ("once",)
     if isinstance(record, PromptAnswered) and record.quit_pid is not None:
@@ -55,7 +55,7 @@ def _tell(line: LogLine, remarks: tuple[str, ...]) -> str:
         case AskLine():
             return f"ask {line.id} {_format_connection(line)}"
         case AnswerLine():
-            holds = "".join(f"  # {remark}" for remark in remarks)  # as `tinysnitch rules` has it
+            holds = "".join(f"  # {remark}" for remark in remarks)  # as in `tinysnitch rules`
             return f"answer {line.id} uid {line.by_uid}: {escape(line.rule)}{holds}"
         case RulesLine():
             if line.errors:
@@ -73,28 +73,28 @@ def _tell(line: LogLine, remarks: tuple[str, ...]) -> str:
 
 
 def _tell_reason(line: ConnectionLine) -> str:
-    """Left out where the rule says it all. A comment, since the line before it is as it was in 2019."""
+    """The reason, unless the rule says it all. It is a comment, since the line before it is as it was in 2019."""
     is_told = _is_by_rule(line) and not line.reason.startswith(_HOLD_FOR_LESS)
     return "" if is_told else f" # {escape(line.reason)}"
 
 
 def _is_by_rule(line: ConnectionLine) -> bool:
-    """Whether its rule made the verdict: one that asks decides nothing."""
+    """Whether the line's rule made the verdict. A rule that asks did not."""
     return line.rule is not None and line.rule.split(maxsplit=1)[0] == line.verdict.value
 
 
 def what_holds(rules: int) -> str:
-    """While the rules file does not load: the rules that were loaded of it before, if there are any."""
+    """What is in force while the rules file has errors. `rules`: how many rules were loaded from it before."""
     return "the old rules hold" if rules else "no rule of the file holds until it is mended"
 
 
 def _is_sentence(line: LostLine) -> bool:
-    """Most are nouns that are counted; what reports one event says why, or what follows from it."""
+    """Whether it reports one event, with its cause or effect. Other lines count things, and begin with `lost`."""
     return line.count == 1 and (": " in line.what or ", " in line.what)
 
 
 def _format_connection(line: ConnectionLine | SaidLine | AskLine) -> str:
-    """`tcp LOCAL:PORT -> REMOTE:PORT PID PROGRAM ARGS`; inbound the remote comes first. Another name is a comment."""
+    """`tcp LOCAL:PORT -> REMOTE:PORT PID PROGRAM ARGS`; inbound the remote comes first. `started_as` is a comment."""
     pid = "-" if line.pid is None else line.pid
     name = f" # started as {quote_word(line.started_as)}" if isinstance(line.started_as, str) else ""
     return f"{format_endpoints(line)} {pid} {format_program(line)}{name}"
@@ -125,7 +125,7 @@ def _format_words(words: tuple[str, ...]) -> str:
 
 
 def escape(text: str) -> str:
-    """One printable line of a text of our own, into which a path or a rule was put."""
+    """Make one printable line of a text of ours that holds paths or rules."""
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

@@ -1,14 +1,16 @@
 """What a client may ask of the daemon, and what the daemon says: tagged unions, one frame each.
 
 1. The daemon speaks first: Welcome, or Refused and the end. Then the client says Hello, and asks.
-   (A client that wrote first could lose the refusal: closing with unread bytes resets the connection, unix(7).)
+   (If a client wrote first, it could lose the refusal: closing with unread bytes resets the connection, unix(7).)
 2. A request is answered by any number of replies and then Done, or by Refused. Requests are answered in order.
-3. Attach is answered with PromptShown for each open question and a Notice that still stands. From then on the daemon
-   also sends PromptShown, PromptClosed and Notice whenever there is cause; after a ReadLog that follows, log lines. Log
-   lines travel as they are: their tag is "event", not "type".
+3. Attach is answered with PromptShown for each open question, and the Notice that still stands, if there is one. From
+   then on the daemon also sends PromptShown, PromptClosed and Notice as they come up.
+4. After a ReadLog with `follow` the daemon also sends log lines. These are sent as they are: their tag is "event", not
+   "type".
 """
 
 from enum import Enum
+from typing import Annotated
 
 import msgspec
 
@@ -21,7 +23,8 @@ from tinysnitch.protocol.mode import Mode
 
 PROTOCOL = 1  # goes up when a client of one version cannot speak with a daemon of another
 VERSION_HINT = "after an upgrade restart tinysnitchd, and prompts that ran before; or use the commands of its version"
-LEARNED_RULES = "learned.rules"  # in the state folder: what observing let pass
+LEARNED_RULES = "learned.rules"  # file in the state folder: what observe mode let pass, as rules
+MAX_PROGRAM = 8192  # characters, path and arguments: the daemon keeps those of the last thousands of requests
 
 # JSON has no infinity. Later than any date that means something, and exact as a float.
 _NEVER_S = float(2**62)
@@ -64,7 +67,7 @@ class RemoveRule(Message, frozen=True):
 
 
 class ReadLog(Message, frozen=True):
-    limit: int  # lines of the past, the newest ones
+    limit: int  # how many lines of the past, the newest ones
     follow: bool = False
 
 
@@ -73,19 +76,19 @@ class ListAsks(Message, frozen=True):
 
 
 class GiveAnswer(Message, frozen=True):
-    """Exactly one of choice and rule."""
+    """Exactly one of `choice` and `rule` is set."""
 
     prompt_id: int
     choice: Choice | None = None
-    rule: str | None = None  # a line, instead of the one that a choice makes
+    rule: str | None = None  # the line of a rule, instead of one that a choice makes
 
 
 class Explain(Message, frozen=True):
-    program: str  # as in a rule, arguments behind it
+    program: Annotated[str, msgspec.Meta(max_length=MAX_PROGRAM)]  # as in a rule, perhaps with arguments behind it
     remote: str  # a name or an address
     port: int  # 0 where there are none
     protocol: str  # as in a rule's column: `tcp`, `udp-src`
-    sha256: str | None = None  # of the program's file, as the client reads it
+    sha256: Annotated[str, msgspec.Meta(max_length=64)] | None = None  # of the program's file, as the client reads it
     is_sha256_told: bool = True  # False: the client cannot read it
 
 
@@ -102,11 +105,11 @@ Request = Hello | ReadStatus | _Listing | AddRule | RemoveRule | GiveAnswer | Ex
 class Welcome(Message, frozen=True):
     protocol: int = PROTOCOL
     version: str = __version__
-    sees_all: bool = True  # else only what is about processes of the client's own user, and its rules name that user
+    sees_all: bool = True  # False: only what is about the client's own user, and its rules must have that user=
 
 
 class Done(Message, frozen=True):
-    """The request is answered in full."""
+    """No more replies to this request follow."""
 
 
 class Refused(Message, frozen=True):
@@ -126,11 +129,11 @@ class Status(Message, frozen=True, kw_only=True):
     cannot_restart: str = ""  # why no daemon could start once this one has ended
     is_crowded: bool = False  # more comes than can be judged: each sender has its share, and the rest is dropped
     netns: int  # inode of the network namespace, as /proc/PID/ns/net shows it
-    cgroup: str  # whose programs BPF knows; all that is judged, where the daemon is scoped
+    cgroup: str  # whose programs BPF knows; a scoped daemon judges nothing else
     rules_file: str
     uptime_s: float
     is_learning: bool = False
-    learned_rules: str = ""  # the file that has what it lets pass as rules
+    learned_rules: str = ""  # path of the file with what it let pass, as rules
     rules: int  # from the file
     temporary_rules: int = 0
     rule_errors: tuple[str, ...] = ()  # FILE:LINE:COLUMN: problem (hint: ...); while there are any, the old rules hold
@@ -139,9 +142,9 @@ class Status(Message, frozen=True, kw_only=True):
     prompt_clients: int = 0
     queues: dict[str, int] = {}  # packets that wait, by where
     hits: int  # packets, most of them the first of a connection, decided in the kernel
-    misses: int  # those that came to the daemon; further ones of what is held, too
+    misses: int  # packets that came to the daemon, further ones of held flows too
     tables: dict[str, int] = {}  # entries in use, by table
-    evicted: dict[str, int] = {}  # entries of the cache that made room for others: decided anew when they are met again
+    evicted: dict[str, int] = {}  # cache entries that made room for others, and are decided anew when needed
     losses: dict[str, int] = {}  # every counter of something lost
 
 
@@ -165,27 +168,27 @@ class ListState(Enum):
 
 
 class ListEntry(Message, frozen=True, kw_only=True):
-    """A list of remotes: a file of the folder, or one that a rule names and that is not there."""
+    """A list of remotes: a file in the folder, or a missing one that a rule names."""
 
     list: str  # its name
     path: str
     rules: int  # that name it
     state: ListState
-    problem: str = ""  # why the file could not be read as it is now
+    problem: str = ""  # why the file as it is now could not be read
     names: int = 0
     addresses: int = 0
     networks: int = 0  # of more than one address
     bad_lines: int = 0
-    bad_examples: tuple[BadLine, ...] = ()  # the first of them
+    bad_examples: tuple[BadLine, ...] = ()  # of the first bad lines
     updated: float | None = None  # wall-clock seconds when the file was written last
-    source: str | None = None  # where `lists update` fetches it
+    source: str | None = None  # from where `lists update` fetches it
 
 
 class RuleWritten(Message, frozen=True):
-    """The line that an addition, a removal or an answer made, found or took away."""
+    """The rule that a request added, found there already, or removed."""
 
     rule: str
-    problem: str = ""  # why a rule that holds is not saved
+    problem: str = ""  # why the rule is in force, but not saved
     hint: str = ""
 
 
@@ -199,7 +202,7 @@ class Explanation(Message, frozen=True, kw_only=True):
     reason: str
     rule: str | None = None  # the line that wins
     beaten: tuple[BeatenRule, ...] = ()
-    elsewhere: tuple[BeatenRule, ...] = ()  # rules that would decide on one network interface
+    elsewhere: tuple[BeatenRule, ...] = ()  # rules that would decide on a certain network interface
 
 
 class PromptShown(Message, frozen=True):
@@ -215,11 +218,11 @@ class PromptClosed(Message, frozen=True):
 
 
 class Notice(Message, frozen=True, omit_defaults=True):
-    """Something that the person should know: rules that did not load, say."""
+    """News for people, such as that the rules did not load."""
 
     text: str
     hint: str = ""
-    stands: bool | None = None  # true: until a notice says false, or something else that stands; None: news only
+    stands: bool | None = None  # true: until a notice has false, or another one has true; None: it is news only
 
 
 Reply = Done | Refused | Status | RuleEntry | ListEntry | RuleWritten | Explanation | PromptShown
@@ -228,7 +231,7 @@ FromDaemon = Welcome | Reply | PromptClosed | Notice
 
 
 def prompt_shown(prompt: Prompt) -> PromptShown:
-    """The message for a prompt, with no number that JSON cannot carry."""
+    """The message for a prompt, without infinity, which JSON does not have."""
     connection = prompt.connection
     if connection.name_expires_s > _NEVER_S:
         connection = msgspec.structs.replace(connection, name_expires_s=_NEVER_S)
