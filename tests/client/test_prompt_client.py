@@ -133,7 +133,7 @@ async def wait_push(path: Path) -> None:
         (encode_frame(Refused("go away", "ask root", 4)), "go away"),
         (b"garbage\n", "does not understand"),
         (b"x" * 3_000_000 + b"\n", "does not understand"),
-        (b'{"type":"done"}\n', "does not welcome"),
+        (b'{"type":"done"}\n', "does not speak like tinysnitchd"),
         (b"", "ended"),
         (encode_frame(Welcome()), "ended"),
     ],

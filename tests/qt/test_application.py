@@ -198,7 +198,7 @@ def test_a_daemon_that_is_not_understood_ends_the_window_with_its_reason(desktop
             desktop.see("curl wants to reach shop.test")
             connection.sendall(b"what is that?\n")
             told = prompt.communicate(timeout=WAIT_S)[1]
-    assert (prompt.returncode, "the daemon sent what this version does not understand" in told) == (1, True)
+    assert (prompt.returncode, "the daemon sent something that this version does not understand" in told) == (1, True)
 
 
 def test_the_daemon_starts_the_window_of_who_called_and_ends_it(lab: Lab, desktop: Desktop) -> None:
