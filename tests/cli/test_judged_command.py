@@ -55,7 +55,7 @@ def test_what_cannot_be_found_or_executed(tmp_path: Path) -> None:
 def test_what_only_exec_can_tell(tmp_path: Path) -> None:
     scripts = {
         make_script(tmp_path / "orphan", "#!/no/such/interpreter\n"): (127, "interpreter"),
-        make_script(tmp_path / "text", "echo\n"): (126, "no program"),
+        make_script(tmp_path / "text", "echo\n"): (126, "neither a program nor a script"),
     }
     for script, (exit_code, problem) in scripts.items():
         check_command(script)
@@ -65,7 +65,7 @@ def test_what_only_exec_can_tell(tmp_path: Path) -> None:
 
 
 def test_a_cgroup_that_is_gone(tmp_path: Path) -> None:
-    with pytest.raises(SnitchError, match="firewall is gone"):
+    with pytest.raises(SnitchError, match="firewall has ended"):
         run(["true"], tmp_path / "gone")
 
 

@@ -44,7 +44,7 @@ def test_sockets_of_the_network_are_closed_and_told(given: list[int], capsys: py
     assert [is_open(each) for each in given] == [True, True, True, False, False]
     told = capsys.readouterr().err.splitlines()
     assert sorted(told) == sorted(
-        f"tinysnitch: descriptor {each} is a network socket from outside, which cannot be judged: closed"
+        f"tinysnitch: descriptor {each} is a network socket made outside, which cannot be judged: it was closed"
         for each in given[3:]
     )
 
@@ -67,5 +67,5 @@ def test_a_standard_stream_stays_and_is_told(capfd: pytest.CaptureFixture[str]) 
     finally:
         os.dup2(before, 0)
         os.close(before)
-    told = "tinysnitch: standard input is a network socket from outside: what goes through it is not judged\n"
+    told = "tinysnitch: standard input is a network socket made outside: what goes through it is not judged\n"
     assert capfd.readouterr().err == told

@@ -49,7 +49,7 @@ def test_options_after_the_command_are_the_commands(
             "invalid value for '--rules': there is no file '/no/such/file'\ntinysnitch: hint: make it first",
         ),
         ("--rules /etc -- make", "invalid value for '--rules': '/etc' is a folder\n"),
-        ("--rules /dev/zero -- make", "invalid value for '--rules': '/dev/zero' is no regular file\n"),
+        ("--rules /dev/zero -- make", "invalid value for '--rules': '/dev/zero' is not a regular file\n"),
         ("--rules= -- make", "invalid value for '--rules': the path is empty\n"),
         ("--socket= -- make", "invalid value for '--socket': the path is empty"),
     ],
@@ -67,7 +67,7 @@ def test_a_pipe_holds_no_rules(command: Command, started: list[tuple[tuple[str, 
     code, _out, err = command.plain("run", "--rules", place, "--", "make")
     os.close(reader)
     os.close(writer)
-    assert (code, f"{place!r} is no regular file" in err, started) == (2, True, []), err
+    assert (code, f"{place!r} is not a regular file" in err, started) == (2, True, []), err
 
 
 def test_a_file_that_is_named_by_a_descriptor_is_the_same_for_the_daemon(

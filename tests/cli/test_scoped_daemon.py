@@ -66,7 +66,7 @@ def test_what_it_logs_is_collected_and_its_end_is_told(script: Path) -> None:
 
 @pytest.mark.parametrize(
     ("end", "exit_code", "hint"),
-    [("exit 4", 4, "said why, above"), ("exit 0", 1, "said why, above"), ("kill -9 $$", 1, "killed by signal 9")],
+    [("exit 4", 4, "said why above"), ("exit 0", 1, "said why above"), ("kill -9 $$", 1, "killed by signal 9")],
 )
 def test_one_that_does_not_start_passes_its_exit_code_on(script: Path, end: str, exit_code: int, hint: str) -> None:
     script.write_text(f"#!/bin/sh\n{end}\n")
