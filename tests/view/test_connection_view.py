@@ -191,7 +191,10 @@ def test_a_program_that_has_ended_is_marked() -> None:
 )
 def test_that_arguments_are_incomplete_is_said_once_with_what_follows(own: tuple[str, ...], problem: str) -> None:
     process = msgspec.structs.replace(CURL, warnings=(*own, "deleted file"), are_args_complete=False)
-    assert present_warnings(connection_of(process)) == ("deleted file", f"{problem}: a rule can only cover any")
+    assert present_warnings(connection_of(process)) == (
+        "deleted file",
+        f"{problem}: a rule can only be for any arguments",
+    )
 
 
 def test_warnings_tell_what_is_odd() -> None:
@@ -227,7 +230,7 @@ def test_the_way_to_the_address_and_what_a_question_asks_for() -> None:
 
 def test_a_name_of_the_link_is_marked() -> None:
     connection = msgspec.structs.replace(connection_of(), name_source=NameSource.MDNS)
-    assert present_warnings(connection) == ("any machine of the link can claim this name (mDNS)",)
+    assert present_warnings(connection) == ("any machine on this network can claim this name (mDNS)",)
 
 
 @pytest.mark.parametrize(("args", "shown"), [(("-s",), "-s …"), ((), " …")])

@@ -147,7 +147,7 @@ def test_a_rule_that_is_over_is_no_answer() -> None:
     line = LineEdit("allow user=1000 until='2026-01-01T00:00:00Z' - - -", 0)
     fault = find_fault(line, NOW_S)
     assert fault is not None
-    assert (str(fault), fault.hint) == ("column 17: its time is over", "write a later one, or none: take until= out")
+    assert (str(fault), fault.hint) == ("column 17: its time is over", "write a later one, or leave until= out")
     assert find_fault(line, NOW_S - 86400.0) is None
 
 
