@@ -122,7 +122,7 @@ def test_in_a_background_that_nobody_ends_it_is_said(pseudo_terminal: tuple[int,
     wait_until(lambda: said.exists() and said.read_text().endswith("\n"))
     os.write(pseudo_terminal[0], b"\n")
     shell.wait()
-    assert said.read_text() == "the terminal is another's: Input/output error\n"
+    assert said.read_text() == "the terminal belongs to another job: Input/output error\n"
 
 
 STOPPED = """
