@@ -264,4 +264,4 @@ def test_whoever_finds_no_place_for_long_is_told_and_goes_on(
         let_in(full, listener)
     error = error_of_silence(tmp_path / "s")
     assert listener.told[0] == ConnectionLost(f"{error} ({error.hint})", is_gone=False)
-    assert capsys.readouterr().err == f"tinysnitch: {error}; it is tried again each second\n"
+    assert capsys.readouterr().err == f"tinysnitch: {error}; trying again each second\n"
