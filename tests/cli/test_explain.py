@@ -54,7 +54,7 @@ def test_a_column_is_one_word(running: RunningServer, command: Command, words: t
     assert (code, out) == (2, "")
     assert err.startswith(f"tinysnitch: error: invalid value for '{name}': ")
     assert "is not a single word, as a column of a rule is" in err
-    assert command("explain", "X", "'a", "443", "tcp").code == 0  # the daemon's to judge
+    assert command("explain", "X", "'a", "443", "tcp").code == 0  # the daemon says what is wrong with it
 
 
 def test_what_nearly_matches_is_not_beaten() -> None:

@@ -101,7 +101,7 @@ def test_who_was_started_to_ignore_a_signal_passes_that_on(tmp_path: Path, numbe
 def test_the_command_has_the_descriptors_that_we_were_given(tmp_path: Path) -> None:
     """Bash's `<(...)` is one, and make has some for its jobs."""
     reader, writer = os.pipe()
-    os.set_inheritable(writer, True)  # as those are that were there before us
+    os.set_inheritable(writer, True)  # like descriptors that this process inherited
     try:
         assert run(["sh", "-c", f"echo hello >/dev/fd/{writer}"], tmp_path) == 0
         assert os.read(reader, 16) == b"hello\n"

@@ -1,4 +1,4 @@
-"""Exit codes and the form of errors; the real program where its end matters."""
+"""Exit codes and the form of errors; with the real program, where it matters how that ends."""
 
 import json
 import signal

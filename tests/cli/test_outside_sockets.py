@@ -1,4 +1,4 @@
-"""What a command is given: pipes, files and local sockets, but none of the network."""
+"""A judged command inherits pipes, files and local sockets, but no network sockets."""
 
 import os
 import socket
@@ -12,7 +12,7 @@ from tinysnitch.cli.outside_sockets import keep_back_sockets
 
 @pytest.fixture
 def given() -> Iterator[list[int]]:
-    """Descriptors that were there before us, by what they are: those of a file, and those of sockets."""
+    """Inheritable descriptors of a file and of sockets, by their kind."""
     with ExitStack() as undo:
         made: list[int] = []
 

@@ -76,7 +76,7 @@ def test_a_rule_is_added_and_removed(running: RunningServer, command: Command) -
 
 
 def test_a_change_that_waits_for_a_list_is_told(running: RunningServer, command: Command) -> None:
-    """Whoever takes away what is allowed would believe that it is denied."""
+    """Else somebody who removed an `allow` would believe that it no longer holds."""
     running.desk.old_rules = running.desk.rules[:]
     note = (
         "tinysnitch: the change takes effect once the lists and users that the rules file names are known; "

@@ -1,4 +1,4 @@
-"""Whose words are whose. What is done with them is in tests/lab/test_run.py, with a real daemon."""
+"""Which words of the command line are ours, and which the command's. For the rest see tests/lab/test_run.py."""
 
 import asyncio
 import os
@@ -15,7 +15,7 @@ from tinysnitch.tui import plain_prompt
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[tuple[str, ...], dict[str, Any]]]:
-    """The commands that were to be run, each ending with 5."""
+    """The commands that were run; each ends with 5."""
     commands: list[tuple[tuple[str, ...], dict[str, Any]]] = []
 
     class Run:
@@ -61,7 +61,7 @@ def test_wrong_words(command: Command, words: str, error: str) -> None:
 
 
 def test_a_pipe_holds_no_rules(command: Command, started: list[tuple[tuple[str, ...], dict[str, Any]]]) -> None:
-    """The daemon would not find it, and take that for no file at all: bash's `<(...)`, say."""
+    """The daemon would not find such a path, bash's `<(...)` for one, and take the file for missing."""
     reader, writer = os.pipe()
     place = f"/dev/fd/{reader}"
     code, _out, err = command.plain("run", "--rules", place, "--", "make")
@@ -92,7 +92,7 @@ def test_without_root_it_is_4(command: Command, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_prompt_that_fails_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """Else nobody would be asked, and each question of the command wait for its time to be over."""
+    """Else nobody would be asked, and each question of the command would wait until its time is over."""
 
     async def fail(*_: object, **_options: object) -> None:
         raise LookupError("no such colour")

@@ -94,7 +94,7 @@ def test_where_it_is_that_observing_learned_is_told(running: RunningServer) -> N
     observing = msgspec.structs.replace(status, is_learning=True, learned_rules="/var/lib/x/learned.rules")
     lines = list(present_status(observing))
     assert ("", "as rules in /var/lib/x/learned.rules") in lines
-    older = list(present_status(msgspec.structs.replace(observing, learned_rules="")))  # a daemon's that does not tell
+    older = list(present_status(msgspec.structs.replace(observing, learned_rules="")))  # of an older daemon
     assert not any("as rules" in text for _label, text in older)
     assert not any("as rules" in text for _label, text in present_status(status))
 

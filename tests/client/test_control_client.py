@@ -153,13 +153,13 @@ def test_a_silent_daemon_is_not_waited_for_for_ever(tmp_path: Path) -> None:
 
 
 def test_whoever_finds_no_place_knocks_again(tmp_path: Path) -> None:
-    """Any user can take them all, over and over."""
+    """Any user can fill the queue, over and over."""
     with FullSocket(tmp_path / "s") as full:
         with pytest.raises(SnitchError, match="does not answer"):
             ControlClient(tmp_path / "s", timeout_s=0.1)
         timer = threading.Timer(0.1, full.make_room)
         timer.start()
-        with pytest.raises(SnitchError, match="does not answer"):  # it is in, and nobody welcomes it
+        with pytest.raises(SnitchError, match="does not answer"):  # it is connected, and gets no welcome
             ControlClient(tmp_path / "s", timeout_s=1.0)
         timer.join()
         full.server.accept()[0].close()

@@ -121,7 +121,7 @@ def test_without_a_thread_to_look_it_up_nothing_is_told_of_a_file(
     with monkeypatch.context() as shortage:
         shortage.setattr(threading.Thread, "start", refuse)
         assert desk.files.find(process) == UNKNOWN_FILE
-    assert desk.files.find(process) is None  # there is one again
+    assert desk.files.find(process) is None  # there are threads again
     desk.wait()
     assert desk.files.find(process) == ProgramFile("owner", DIGEST)
 

@@ -26,7 +26,7 @@ from tinysnitch.protocol.messages import (
 
 
 async def answer(client: PromptClient, prompt_id: int, choice: Choice | None = None, rule: str | None = None) -> str:
-    """The line that it made."""
+    """The rule line that the answer made."""
     (reply,) = await client.request(GiveAnswer(prompt_id, choice, rule))
     assert isinstance(reply, RuleWritten)
     return reply.rule

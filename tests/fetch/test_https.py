@@ -1,4 +1,4 @@
-"""Only over HTTPS, only from whom the certificate names, only so much and so long."""
+"""Only over HTTPS, only with a valid certificate, with limits of size and time."""
 
 import time
 from pathlib import Path

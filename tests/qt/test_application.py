@@ -33,7 +33,7 @@ def desktop(tmp_path: Path) -> Iterator[Desktop]:
 
 def pass_delay(desktop: Desktop, delay_s: float = DELAY_S) -> None:
     desktop.rest()
-    # From when the window noted that it was painted; twice, since a window that was late at its end begins it anew.
+    # Counted from when the window was painted; twice, since a window that is late at its end begins the delay anew.
     pass_in_one_piece(2 * delay_s + 1.0)
 
 
@@ -152,7 +152,7 @@ def test_a_daemon_that_restarts_is_followed(lab: Lab, desktop: Desktop) -> None:
 
 
 def test_of_two_windows_the_first_answer_wins(lab: Lab, tmp_path: Path) -> None:
-    """Both answer in one moment: which is first, nobody knows."""
+    """Both answer at the same time: it is not known which is first."""
     daemon = lab.start_daemon(DNS_RULE)
     with ExitStack() as stack:
         desktops = [stack.enter_context(Desktop(tmp_path / name)) for name in ("first", "second")]

@@ -134,7 +134,7 @@ def test_questions_come_and_go_and_are_answered(application: QGuiApplication, tm
 def test_more_answers_at_once_than_the_socket_holds_reach_a_busy_daemon(
     application: QGuiApplication, tmp_path: Path
 ) -> None:
-    """As many as there can be of one program (core/settings.py)."""
+    """As many questions as one program can have open (core/settings.py)."""
     numbers = range(1, 513)
     with serve(tmp_path / "s") as served:
         listener = Listener(tmp_path / "s")
@@ -190,7 +190,7 @@ def test_that_a_rule_is_not_saved_is_the_last_word(application: QGuiApplication,
         listener.wait(NoticeGiven("the end"))
         told = [event for event in listener.told if isinstance(event, NoticeGiven)]
         assert set(told[:-1]) == {NoticeGiven("the rule holds but could not be saved: no room")}
-        assert len(told) == 3  # for all who are attached, and for whoever answered
+        assert len(told) == 3  # to all who are attached, and to the one who answered
         listener.link.close()
 
 
@@ -255,7 +255,7 @@ def test_whoever_finds_no_place_knocks_again_at_once(
 def test_whoever_finds_no_place_for_long_is_told_and_goes_on(
     application: QGuiApplication, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As in a terminal."""
+    """As the prompt in a terminal does."""
     monkeypatch.setattr(daemon_link, "TIMEOUT_S", 0.05)
     monkeypatch.setattr(daemon_link, "RETRY_MS", 10)
     with FullSocket(tmp_path / "s") as full:

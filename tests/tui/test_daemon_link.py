@@ -34,7 +34,7 @@ BOTH = Answers((Answer(1, DENY, holds="once"), Answer(2, DENY, holds="once")))
 
 
 class Listener:
-    """A link that runs, and what it told."""
+    """A running link, and the events that it told."""
 
     def __init__(self, path: Path) -> None:
         self.told: list[Event] = []
@@ -103,7 +103,7 @@ def test_who_is_refused_without_having_asked_comes_no_more(tmp_path: Path) -> No
 
 
 def test_who_finds_no_place_comes_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As after a restart at which others were quicker."""
+    """As after a restart of the daemon, if other clients were quicker."""
     monkeypatch.setattr(control_clients, "MAX_CLIENTS", 1)
     monkeypatch.setattr(daemon_link, "RETRY_S", 0.05)
 

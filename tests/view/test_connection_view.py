@@ -76,7 +76,7 @@ def test_the_title_says_who_and_where(connection: Connection, title: str) -> Non
 
 
 def test_a_program_of_several_names_is_called_by_the_one_it_was_started_by_and_by_its_own() -> None:
-    """Whatever of both it is known by; the rule is for its file, under any name."""
+    """The person may know the program by either name; the rule is for its file, under any name."""
     process = msgspec.structs.replace(CURL, program="/usr/bin/redis-check-rdb", started_as="/usr/bin/redis-server")
     connection = connection_of(process)
     assert present_title(connection) == "redis-server (redis-check-rdb) wants to reach shop.test"
