@@ -56,9 +56,9 @@ def test_all_that_is_known_is_shown() -> None:
     [
         (connection_of(), "curl wants to reach shop.test"),
         (connection_of(name=None), "curl wants to reach 10.0.0.9"),
-        (connection_of(flow=IN, name=None), "curl is asked to accept from 10.0.0.5"),
-        (Connection(flow=IN, attribution=KERNEL), "the kernel is asked to accept from 10.0.0.5"),
-        (Connection(flow=IN, attribution=UNKNOWN), "an unknown program is asked to accept from 10.0.0.5"),
+        (connection_of(flow=IN, name=None), "curl is asked to accept a connection from 10.0.0.5"),
+        (Connection(flow=IN, attribution=KERNEL), "the kernel is asked to accept a connection from 10.0.0.5"),
+        (Connection(flow=IN, attribution=UNKNOWN), "an unknown program is asked to accept a connection from 10.0.0.5"),
         (
             connection_of(msgspec.structs.replace(CURL, program="/tmp/curl wants to reach good.test")),
             "'curl wants to reach good.test' wants to reach shop.test",

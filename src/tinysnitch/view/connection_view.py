@@ -25,7 +25,9 @@ def present_title(connection: Connection) -> str:
     where = escape_text(name or format_address(connection.flow.remote))
     if connection.asked_name:
         return f"{who} wants to ask {where} for {escape_text(connection.asked_name)}"
-    verb = "wants to reach" if connection.flow.direction is Direction.OUTBOUND else "is asked to accept from"
+    verb = (
+        "wants to reach" if connection.flow.direction is Direction.OUTBOUND else "is asked to accept a connection from"
+    )
     return f"{who} {verb} {where}"
 
 
