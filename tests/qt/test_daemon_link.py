@@ -29,6 +29,7 @@ from tinysnitch.protocol.framing import encode_frame
 from tinysnitch.protocol.messages import Welcome, prompt_shown
 from tinysnitch.qt import daemon_link
 from tinysnitch.qt.daemon_link import QtDaemonLink
+from tinysnitch.view.line_edit import MAX_LENGTH
 from tinysnitch.view.prompt_events import (
     Answer,
     AnswerRefused,
@@ -128,6 +129,24 @@ def test_questions_come_and_go_and_are_answered(application: QGuiApplication, tm
         served.daemon.refusal = "too late"
         listener.link.answer(ANSWER)
         listener.wait(AnswerRefused(1, "too late"))
+        listener.link.close()
+
+
+def test_a_line_that_the_daemon_would_not_take_is_refused_and_the_connection_goes_on(
+    application: QGuiApplication, tmp_path: Path
+) -> None:
+    """As long as the editor lets it be: each of its letters takes 6 bytes."""
+    with serve(tmp_path / "s") as served:
+        listener = Listener(tmp_path / "s")
+        listener.wait(DaemonGreeted())
+        served.call(served.daemon.open, prompt_of(1))
+        listener.wait(QuestionOpened(prompt_shown(prompt_of(1)).prompt))
+        listener.link.answer(Answers((Answer(1, None, f"deny - - - {'é' * MAX_LENGTH}"),)))
+        listener.link.answer(ANSWER)
+        listener.wait(QuestionClosed(1, "answered by root"))
+        (refused,) = (event for event in listener.told if isinstance(event, AnswerRefused))
+        assert refused.reason.startswith("the request is too long: ")
+        assert not any(isinstance(event, ConnectionLost) for event in listener.told)
         listener.link.close()
 
 

@@ -16,8 +16,9 @@ from tinysnitch.client.connection_error import (
     error_of_version,
 )
 from tinysnitch.client.knock import AGAIN_S, TIMEOUT_S, knock
-from tinysnitch.core.errors import Malformed, SnitchError
-from tinysnitch.protocol.framing import MAX_FRAME, MAX_REPLY, FrameDecoder, FrameReader, encode_frame
+from tinysnitch.client.request_frame import encode_request
+from tinysnitch.core.errors import Malformed
+from tinysnitch.protocol.framing import MAX_REPLY, FrameDecoder, FrameReader
 from tinysnitch.protocol.messages import Done, FromDaemon, Hello, ReadLog, Refused, Request, Welcome
 
 _CHUNK = 65536
@@ -92,10 +93,7 @@ class ControlClient:
         self._send(Hello())
 
     def _send(self, request: Request) -> None:
-        frame = encode_frame(request)
-        if len(frame) > MAX_FRAME:
-            problem = f"the request is too long: {len(frame)} bytes, and the daemon takes {MAX_FRAME}"
-            raise SnitchError(problem, "shorten it")
+        frame = encode_request(request)
         try:
             self._socket.sendall(frame)
         except (BrokenPipeError, ConnectionResetError):

@@ -20,8 +20,9 @@ from tinysnitch.client.connection_error import (
     error_of_silence,
 )
 from tinysnitch.client.knock import AGAIN_S, TIMEOUT_S, knock
+from tinysnitch.client.request_frame import encode_request
 from tinysnitch.core.errors import SnitchError
-from tinysnitch.protocol.framing import MAX_REPLY, FrameDecoder, encode_frame
+from tinysnitch.protocol.framing import MAX_REPLY, FrameDecoder
 from tinysnitch.protocol.messages import (
     Attach,
     Done,
@@ -85,13 +86,13 @@ class PromptClient:
     async def request(self, request: Request) -> list[FromDaemon]:
         """All replies to one request. Not for ListAsks: its replies are PromptShown, which here count as pushes.
 
-        Raises SnitchError: why the request was refused, or why the connection ended.
+        Raises SnitchError: why the request was refused or cannot be sent, or why the connection ended.
         """
         if self._end is not None:
             raise self._end
+        self._send(request)
         future: asyncio.Future[list[FromDaemon]] = asyncio.get_running_loop().create_future()
         self._waiting.append(future)
-        self._send(request)
         return await future
 
     async def close(self) -> None:
@@ -101,7 +102,7 @@ class PromptClient:
         await asyncio.gather(self._task, self._writer.wait_closed(), return_exceptions=True)
 
     def _send(self, request: Request) -> None:
-        self._writer.write(encode_frame(request))
+        self._writer.write(encode_request(request))
 
     async def _receive(self) -> None:
         try:

@@ -21,10 +21,11 @@ from tinysnitch.client.connection_error import (
     error_of_silence,
 )
 from tinysnitch.client.knock import AGAIN_S, TIMEOUT_S, knock
+from tinysnitch.client.request_frame import encode_request
 from tinysnitch.client.user_names import find_user
 from tinysnitch.commandline.notes import print_note
 from tinysnitch.core.errors import Busy, DaemonNotRunning, Malformed, SnitchError
-from tinysnitch.protocol.framing import MAX_REPLY, FrameDecoder, FrameReader, encode_frame
+from tinysnitch.protocol.framing import MAX_REPLY, FrameDecoder, FrameReader
 from tinysnitch.protocol.messages import (
     Attach,
     Done,
@@ -138,14 +139,17 @@ class QtDaemonLink:
         """Send the answers. Once all have their reply, `tell` is called with what became of them."""
         sent = _Sent(given, len(given.answers))
         for answer in given.answers:
-            self._send(GiveAnswer(answer.prompt_id, answer.choice, answer.rule), (answer, sent))
+            try:
+                self._send(GiveAnswer(answer.prompt_id, answer.choice, answer.rule), (answer, sent))
+            except SnitchError as error:
+                self._note_outcome(answer, sent, error)
 
     def _send(self, request: Hello | Attach | GiveAnswer, answer: tuple[Answer, _Sent] | None = None) -> None:
         if self._socket is None:
             return  # the question is gone with the daemon
+        self._unsent += encode_request(request)
         if not isinstance(request, Hello):  # Hello is the only request without a reply
             self._asked.append(answer)
-        self._unsent += encode_frame(request)
         self._write()
 
     def _write(self) -> None:
@@ -230,10 +234,13 @@ class QtDaemonLink:
             if isinstance(reply, Refused):
                 raise error_of_refusal(reply)
             return
-        answer, sent = asked
+        self._note_outcome(*asked, error_of_refusal(reply) if isinstance(reply, Refused) else None)
+
+    def _note_outcome(self, answer: Answer, sent: _Sent, refusal: SnitchError | None) -> None:
+        """One answer was taken, or refused; once that is known of all that the key gave, it is told."""
         sent.waiting -= 1
-        if isinstance(reply, Refused):
-            sent.refused.append((answer, error_of_refusal(reply)))
+        if refusal:
+            sent.refused.append((answer, refusal))
         if not sent.waiting:
             for event in events_of_replies(sent.given, sent.taken, sent.refused):
                 self._tell(event)
