@@ -40,7 +40,7 @@ def check_command(name: str) -> None:
 
 
 def not_ignored(numbers: Iterable[signal.Signals]) -> list[signal.Signals]:
-    """Those of the signals that this process was not started to ignore (by nohup(1), say): those stay ignored, and the
+    """The signals without those that this process was started to ignore, by nohup(1) say: these stay ignored, and the
     command inherits that (execve(2))."""
     return [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
 

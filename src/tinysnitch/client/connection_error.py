@@ -29,7 +29,7 @@ def error_of_end(path: str | Path) -> SnitchError:
 
 
 def error_of_silence(path: str | Path) -> Busy:
-    """For a daemon that listens, but accepts no connection or sends nothing in time."""
+    """The error for a daemon that listens, but accepts no connection or sends nothing in time."""
     hint = "it may be stopped or overloaded, or other clients fill its socket; see its log"
     return Busy(f"the daemon on {path} does not answer", hint)
 
@@ -60,7 +60,7 @@ def check_welcome(welcome: Welcome) -> None:
 
 
 def error_of_version(problem: str) -> SnitchError:
-    """For what only a daemon of another version would send."""
+    """The error for something that only a daemon of another version would send."""
     return SnitchError(problem, VERSION_HINT)
 
 

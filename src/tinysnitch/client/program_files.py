@@ -28,7 +28,7 @@ _Stamp = tuple[int, int, int, int]  # device, inode, size and change time: diffe
 
 
 class ProgramFiles:
-    """For one thread. `tell` is called in another one."""
+    """All calls must come from one thread. `tell` is called in another one."""
 
     def __init__(self, tell: Callable[[], None], find_owner: FindOwner | None = None) -> None:
         self._tell = tell

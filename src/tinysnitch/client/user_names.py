@@ -19,7 +19,7 @@ MAX_LOOKUPS = 16  # threads at once
 
 
 class UserNames:
-    """For one thread."""
+    """Known names and look-ups. All calls must come from one thread."""
 
     def __init__(self) -> None:
         self._known: BoundedTable[int, tuple[str | None, float]] = BoundedTable(
