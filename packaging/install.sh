@@ -1,18 +1,21 @@
 #!/bin/bash
-# `make install`: the commands in /usr/local/bin, the units of the daemon, of its end, of the window and of a boot at which
-# the daemon cannot be executed (both are not enabled), and the group whose members answer for themselves. `make
-# uninstall` takes commands and units away; rules, lists, history and the group stay. DESTDIR is put before every path.
+# `make install` installs:
+# - the commands, as links in /usr/local/bin;
+# - the systemd units: tinysnitchd, tinysnitch-open (opens the network once the daemon is stopped), tinysnitch-closed
+#   (keeps a boot closed at which the daemon cannot be executed) and the user unit of the window; none is enabled;
+# - the group tinysnitch, whose members answer for their own processes.
+# `make uninstall` removes commands and units; rules, lists, history and the group stay. DESTDIR is put before each path.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . packaging/fail.sh
 umask 022
 DESTDIR=${DESTDIR:-}
 COMMANDS=$DESTDIR/usr/local/bin
-CLOSED=$COMMANDS/tinysnitch-closed # a copy: it is for when what the others lead to is gone
+CLOSED=$COMMANDS/tinysnitch-closed # a copy, not a link: it must still be there when the clone or its Python is gone
 UNITS=$DESTDIR/etc/systemd/system
 PROMPT_UNIT=$DESTDIR/etc/systemd/user/tinysnitch-prompt.service
 
-# Whoever may change these files would become root by the unit: each folder above them counts too.
+# Prints files, and folders above them, that somebody else than root can change: root runs these files by the unit.
 find_foreign() {
 	local path=$PWD
 	while [ "$path" != / ]; do
@@ -22,8 +25,8 @@ find_foreign() {
 	find "$PWD/src" "$PWD/.venv" ! -type l \( ! -user root -o -perm /022 \) -print -quit
 }
 
-# The commands are for whoever the daemon may answer to, and the window runs as the user who called sudo: what a umask of
-# 077 kept from them is made theirs to read. Not what git keeps beside it: its remote may have a password.
+# Other users call the commands, and the window runs as the user who called sudo: a umask of 077 may have kept the files
+# from them. The rest of the clone stays as it is: the address of git's remote may hold a password.
 let_others_read() { chmod a+rx . && chmod -R a+rX src .venv || true; }
 
 tell_of_closed_place() {
@@ -40,31 +43,31 @@ has_systemd() { ! is_staged && [ -d /run/systemd/system ]; }
 
 tell_systemd() { if has_systemd; then systemctl "$@"; fi; }
 
-# The process of a daemon that answers, whoever started it.
+# The pid of the daemon that answers on the socket, whoever started it.
 find_running() {
 	is_staged || .venv/bin/tinysnitch status --json 2>/dev/null | sed -n 's/.*"pid":\([0-9]*\),.*/\1/p' || true
 }
 
-# What an upgrade, or a first installation, still needs.
+# Says what to do next, after an upgrade or a first installation.
 tell_what_is_next() {
 	local running
 	running=$(find_running)
 	if has_systemd && systemctl is-active --quiet tinysnitchd; then
-		echo "installed. What runs is still the earlier one, until: systemctl restart tinysnitchd"
+		echo "installed. The old version runs until you call: systemctl restart tinysnitchd"
 	elif [ -n "$running" ]; then
-		echo "installed. What runs (process $running) is still the earlier one," \
-			"until: kill -USR1 $running, and tinysnitchd is started anew"
+		echo "installed. The old version still runs (process $running):" \
+			"end it by kill -USR1 $running, and start tinysnitchd anew"
 	elif has_systemd || is_staged; then
 		echo "installed. To start it, now and at each boot: systemctl enable --now tinysnitchd"
 		is_staged || warn_of_lockout
 	else
-		echo "installed. No systemd runs here, so nothing starts tinysnitchd yet: have it started as root before the network is" \
-			"up, and ended by SIGTERM; where systemd boots: systemctl enable tinysnitchd"
+		echo "installed. No systemd runs here, so nothing starts tinysnitchd yet: have your init system start it as root before" \
+			"the network is up, and end it by SIGTERM; if systemd will boot this system: systemctl enable tinysnitchd"
 		warn_of_lockout
 	fi
 }
 
-# It would put back the rules that are removed, and nothing would be left to end it with.
+# A running daemon would put its netfilter rules back, and uninstall removes the commands that take them away.
 refuse_while_it_runs() {
 	local running
 	running=$(find_running)
@@ -72,14 +75,15 @@ refuse_while_it_runs() {
 		fail "tinysnitchd runs, as process $running, and systemd did not start it" "kill $running, then make uninstall"
 }
 
-# An earlier systemd than 254 knows no pauses that grow, and warns of the words for them whenever it reads the unit.
-drop_unknown_words() {
+# systemd before 254 has no growing pauses between restarts, and warns of these settings whenever it reads the unit.
+drop_unknown_settings() {
 	local version=254
 	if has_systemd; then version=$(systemctl --version | sed -n '1s/^systemd \([0-9]*\).*/\1/p'); fi
 	if [ "${version:-254}" -lt 254 ]; then sed -i '/^RestartSteps=/d; /^RestartMaxDelaySec=/d' "$1"; fi
 }
 
-# The port of the SSH that this is typed over, if it is: sudo takes the variable away, but not from who called it.
+# The port of the SSH session that this runs in, if it does. sudo drops SSH_CONNECTION, but the shell that called it has
+# it.
 find_ssh_port() {
 	local pid=$$ port
 	while [ "$pid" -gt 1 ]; do
@@ -89,15 +93,16 @@ find_ssh_port() {
 	done
 }
 
-# The next login is a question, which only somebody who is logged in can answer.
+# Once the daemon runs, the next SSH login is a question, which only somebody who is logged in can answer.
 warn_of_lockout() {
 	local port
-	port=$(find_ssh_port 2>/dev/null) || true # in a container it may not be told
-	[ -z "$port" ] || echo "tinysnitch: hint: you are here by SSH: once it is started, let yourself in again before you" \
-		"log out: tinysnitch rules add allow - $port tcp-src" >&2
+	port=$(find_ssh_port 2>/dev/null) || true # in a container /proc may not tell
+	[ -z "$port" ] || echo "tinysnitch: hint: you are logged in by SSH: once tinysnitchd runs, and before you log out, let" \
+		"yourself in again: tinysnitch rules add allow - $port tcp-src" >&2
 }
 
-# A daemon that died left the machine closed, and what would open it is about to go, or is gone.
+# Removes the netfilter rules of a daemon that died: they close the machine, and the commands that open it are removed
+# next.
 open_again() {
 	local python=.venv/bin/python remove=.venv/bin/tinysnitch-iptables-remove
 	is_staged || { [ -x "$python" ] && [ -x "$remove" ] && "$remove"; } || packaging/tinysnitch-closed remove || true
@@ -107,16 +112,16 @@ is_staged || [ "$(id -u)" -eq 0 ] || fail "only root can install" "sudo make ins
 case "${1:-}" in
 install)
 	foreign=$(find_foreign)
-	[ -z "$foreign" ] || fail "others than root can change ${foreign%%$'\n'*}, which root would run" \
+	[ -z "$foreign" ] || fail "somebody else than root can change ${foreign%%$'\n'*}, which root would run" \
 		"clone it as root into /opt/tinysnitch, and install from there"
-	.venv/bin/python -m compileall -q src || true # else the next start would, while nothing is decided
+	.venv/bin/python -m compileall -q src || true # else the next start would do it, while nothing is decided
 	let_others_read
 	tell_of_closed_place
 	mkdir -p "$COMMANDS" "$UNITS" "$(dirname "$PROMPT_UNIT")"
 	for command in "$PWD"/.venv/bin/tinysnitch*; do ln -sf "$command" "$COMMANDS/"; done
 	install -m 755 packaging/tinysnitch-closed "$CLOSED"
 	install -m 644 packaging/tinysnitchd.service packaging/tinysnitch-{closed,open}.service "$UNITS"
-	drop_unknown_words "$UNITS/tinysnitchd.service"
+	drop_unknown_settings "$UNITS/tinysnitchd.service"
 	install -m 644 packaging/tinysnitch-prompt.service "$PROMPT_UNIT"
 	is_staged || getent group tinysnitch >/dev/null || groupadd --system tinysnitch
 	tell_systemd daemon-reload
@@ -124,7 +129,7 @@ install)
 	;;
 uninstall)
 	tell_systemd disable --now tinysnitchd tinysnitch-closed 2>/dev/null || true
-	# It goes on after that, and needs what is taken away below.
+	# tinysnitch-open still runs after that, and needs the commands that are removed below.
 	while [ "$(tell_systemd is-active tinysnitch-open)" = deactivating ]; do sleep 0.1; done
 	refuse_while_it_runs
 	open_again

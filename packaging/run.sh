@@ -1,14 +1,14 @@
 #!/bin/bash
-# `make run`: the firewall for the network namespace it is called in, with the prompt in this terminal. Ctrl-C takes
-# everything away again, as `q` does. With `-- COMMAND` only that shell command is judged.
+# `make run`: the firewall for the network namespace that it is called in, with the prompt in this terminal. Ctrl-C or
+# `q` ends both, and removes the firewall again. With `-- COMMAND` only that shell command is judged.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 . packaging/fail.sh
 BIN=$PWD/.venv/bin
 LOG=${TINYSNITCH_LOG:-/var/log/tinysnitch.log}
-LOOK_S=60 # how often it is seen whether the log has grown too long
+LOOK_S=60 # seconds between two looks at the size of the log
 
-# Of this daemon, not of earlier ones: its error says more than what it says last, but it may have said none.
+# Why this daemon did not start: its last error in the log, else its last line. Lines of earlier daemons do not count.
 read_said() { tail -c "+$((said_before + 1))" "$LOG" | grep -a "$1" | tail -n 1; }
 read_why() {
 	local why
@@ -25,11 +25,12 @@ fi
 
 is_too_long() { [ -f "$LOG" ] && [ ! -L "$LOG" ] && [ "$(stat -c %s "$LOG")" -gt $((64 << 20)) ]; }
 
-# The daemon has the file open, and appends to it: what is in it can be put aside, but for what comes in that moment.
-# Without room for that it is dropped: the log would fill the disk, and the history has the newest of it as well.
+# Keeps the log of a running daemon from growing without bound: copies it to LOG.1 and empties it, since the daemon has
+# the file open and appends to it. Lines written between the two are lost. Without room for the copy the log is dropped:
+# it would fill the disk, and the history has its newest part, too.
 bound_log() {
 	local never
-	exec {never}<> <(:) # nothing comes from there: to wait so leaves no process behind, as sleep(1) would
+	exec {never}<> <(:) # a pipe that stays empty, to wait on: sleep(1) would be a process that outlives us
 	while kill -0 "$daemon" 2>/dev/null; do
 		read -rt "$LOOK_S" -u "$never"
 		if is_too_long; then
@@ -54,16 +55,17 @@ trap stop_daemon EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
-# It has a line for each connection. Beside it stays what is of before, and no more.
+# The log has a line for each connection. One earlier log is kept beside it.
 if is_too_long; then
 	mv -f "$LOG" "$LOG.1"
 fi
 said_before=$(stat -Lc %s "$LOG" 2>/dev/null || echo 0)
-# A new one is root's alone, as the history is: arguments of programs may hold secrets.
+# Only root can read a new log, like the history: arguments of programs may hold secrets.
 (umask 077 && : >>"$LOG") 2>/dev/null || fail "the log $LOG cannot be written" "TINYSNITCH_LOG names another file"
 setsid "$BIN/tinysnitchd" >>"$LOG" 2>&1 &
 daemon=$!
-# Ours, not one of another namespace that has the socket; and it stands, whatever long list it waits for.
+# Waits until our daemon answers (not one of another network namespace that has the same socket) and enforces, however
+# long it reads lists before.
 until "$BIN/tinysnitch" status --json 2>/dev/null | grep -q "\"pid\":$daemon,.*\"not_enforcing\":\"\""; do
 	kill -0 "$daemon" 2>/dev/null || fail "the firewall did not start$(read_why)" "$LOG has more"
 	sleep 0.1

@@ -1,4 +1,4 @@
-"""The commands, which find the daemon without an engine of `running`."""
+"""Fixtures: the commands, at a daemon without an engine."""
 
 from pathlib import Path
 

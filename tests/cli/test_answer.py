@@ -41,24 +41,26 @@ def test_the_choice_arrives(
 def test_it_is_said_when_the_rule_is_not_written(running: RunningServer, command: Command) -> None:
     once = command("answer", "3", "yes", "--for", "once")
     assert (once.code, once.out) == (0, "allow once\n")
-    assert once.err == "tinysnitch: this once: the rule is not written\n"
+    assert once.err == "tinysnitch: the answer is for this once: the rule is not kept\n"
 
 
 def test_a_program_that_is_not_the_hosts_file_is_answered_for_once(running: RunningServer, command: Command) -> None:
     running.desk.prompts[4] = make_prompt(4, is_host_file=False)
-    assert "this once, whatever you choose: the rule is not written" in command("answer", "4", "yes").err
+    told = command("answer", "4", "yes").err
+    assert told.startswith("tinysnitch: the answer is for this once, whatever --for says: ")
 
 
 def test_it_is_said_when_the_rule_takes_any_arguments(running: RunningServer, command: Command) -> None:
     for words, is_told in [("", True), ("--any-args", False)]:
         running.desk.prompts[4] = make_prompt(4, are_args_complete=False)
         told = command("answer", "4", "yes", *words.split())
-        assert ("the rule takes any arguments" in told.err) is is_told, told
+        assert ("the rule is for any arguments" in told.err) is is_told, told
 
 
 def test_it_is_said_when_there_is_no_process_that_could_quit(running: RunningServer, command: Command) -> None:
     prompt = make_prompt(4)
-    for lifetime, said in [("quit", "tinysnitch: for 9 minutes: what has no process cannot quit\n"), ("24h", "")]:
+    said_of_quit = "tinysnitch: the rule holds for 9 minutes: no process is known whose end could end it\n"
+    for lifetime, said in [("quit", said_of_quit), ("24h", "")]:
         running.desk.prompts[4] = replace(prompt, connection=replace(prompt.connection, attribution=UNKNOWN))
         told = command("answer", "4", "yes", "--for", lifetime)
         assert (told.code, told.err) == (0, said)

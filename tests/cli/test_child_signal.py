@@ -12,7 +12,7 @@ from tinysnitch.cli.child_signal import send_signal
 async def _start(script: str) -> Process:
     child = await asyncio.create_subprocess_exec("sh", "-c", script, stdin=PIPE, stdout=PIPE)
     assert child.stdout
-    await child.stdout.readline()  # it runs
+    await child.stdout.readline()  # the child runs
     return child
 
 

@@ -28,7 +28,9 @@ def test_commands_that_are_not_called_are_not_imported(group: CommandGroup) -> N
         group.main(["absent"], standalone_mode=False)
 
 
-@pytest.mark.parametrize(("word", "hint"), [("fuond", "did you mean `top found`?"), ("zzz", "one of: found, absent")])
+@pytest.mark.parametrize(
+    ("word", "hint"), [("fuond", "did you mean `top found`?"), ("zzz", "write one of: found, absent")]
+)
 def test_a_word_that_is_none_gets_a_hint(group: CommandGroup, word: str, hint: str) -> None:
     with pytest.raises(UnknownCommand) as error:
         group.main([word], prog_name="top", standalone_mode=False)

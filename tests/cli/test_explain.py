@@ -31,7 +31,7 @@ def test_a_program_has_its_whole_path(running: RunningServer, command: Command) 
     sh = shutil.which("sh")
     assert (told.code, told.err) == (
         2,
-        f"tinysnitch: error: 'sh -c' is no program\ntinysnitch: hint: did you mean {sh}?\n",
+        f"tinysnitch: error: 'sh -c' is not a path\ntinysnitch: hint: did you mean {sh}?\n",
     )
 
 
@@ -53,8 +53,8 @@ def test_a_column_is_one_word(running: RunningServer, command: Command, words: t
     code, out, err = command("explain", *words)
     assert (code, out) == (2, "")
     assert err.startswith(f"tinysnitch: error: invalid value for '{name}': ")
-    assert "is not one word, as a rule's column is" in err
-    assert command("explain", "X", "'a", "443", "tcp").code == 0  # the daemon's to judge
+    assert "is not a single word, as a column of a rule is" in err
+    assert command("explain", "X", "'a", "443", "tcp").code == 0  # the daemon says what is wrong with it
 
 
 def test_what_nearly_matches_is_not_beaten() -> None:
@@ -80,7 +80,7 @@ def test_what_would_decide_on_an_interface_is_told_beside() -> None:
 
 def test_the_help_says_what_is_taken_for_granted(command: Command) -> None:
     said = " ".join(command.plain("explain", "--help").out.split())
-    assert "taken to have no parents, and to be run by root" in said
+    assert "assumed to have no parents, and to run as root" in said
 
 
 def test_json_has_the_verdict_and_what_is_beaten(running: RunningServer, command: Command) -> None:

@@ -55,7 +55,7 @@ def test_what_cannot_be_found_or_executed(tmp_path: Path) -> None:
 def test_what_only_exec_can_tell(tmp_path: Path) -> None:
     scripts = {
         make_script(tmp_path / "orphan", "#!/no/such/interpreter\n"): (127, "interpreter"),
-        make_script(tmp_path / "text", "echo\n"): (126, "no program"),
+        make_script(tmp_path / "text", "echo\n"): (126, "neither a program nor a script"),
     }
     for script, (exit_code, problem) in scripts.items():
         check_command(script)
@@ -65,7 +65,7 @@ def test_what_only_exec_can_tell(tmp_path: Path) -> None:
 
 
 def test_a_cgroup_that_is_gone(tmp_path: Path) -> None:
-    with pytest.raises(SnitchError, match="firewall is gone"):
+    with pytest.raises(SnitchError, match="firewall has ended"):
         run(["true"], tmp_path / "gone")
 
 
@@ -101,7 +101,7 @@ def test_who_was_started_to_ignore_a_signal_passes_that_on(tmp_path: Path, numbe
 def test_the_command_has_the_descriptors_that_we_were_given(tmp_path: Path) -> None:
     """Bash's `<(...)` is one, and make has some for its jobs."""
     reader, writer = os.pipe()
-    os.set_inheritable(writer, True)  # as those are that were there before us
+    os.set_inheritable(writer, True)  # like descriptors that this process inherited
     try:
         assert run(["sh", "-c", f"echo hello >/dev/fd/{writer}"], tmp_path) == 0
         assert os.read(reader, 16) == b"hello\n"

@@ -30,7 +30,7 @@ def test_the_table() -> None:
         "  from https://lists.test/ads",
         "  line 7 is not understood: ? ?",
         "none          0          0          0          0          1",
-        "  NOT THERE, its rules match nothing: /etc/tinysnitch.d/lists/none",
+        "  MISSING, rules that name it match nothing: /etc/tinysnitch.d/lists/none",
     ]
 
 
@@ -47,15 +47,17 @@ def remark_of(**fields: object) -> str:
 
 def test_what_is_said_of_a_list_that_is_not_as_it_should_be() -> None:
     assert remark_of(state=ListState.LOADING) == "being read"
-    assert remark_of(state=ListState.LOADING, updated=1.0) == "being read, the old one holds"
-    assert remark_of(state=ListState.LOADED, problem="no room") == "NOT READ AGAIN, the old one holds: no room"
-    assert remark_of(state=ListState.MISSING, problem="no room") == "NOT THERE, its rules match nothing: no room"
+    assert remark_of(state=ListState.LOADING, updated=1.0) == "being read, the old content stays in force"
+    assert (
+        remark_of(state=ListState.LOADED, problem="no room") == "NOT RELOADED, the old content stays in force: no room"
+    )
+    assert remark_of(state=ListState.MISSING, problem="no room") == "MISSING, rules that name it match nothing: no room"
 
 
 def test_lists_over_the_socket(running: RunningServer, command: Command) -> None:
     """The daemon may have been given another folder."""
-    place = "/etc/tinysnitch.d/lists, or where `tinysnitchd --lists` says"
-    assert command("lists") == (0, "", f"tinysnitch: there is no list; one is a file in {place}\n")
+    place = "/etc/tinysnitch.d/lists, or in the folder of `tinysnitchd --lists`"
+    assert command("lists") == (0, "", f"tinysnitch: there is no list: make one as a file in {place}\n")
     assert command("lists", "--json") == (0, "", "")
     running.desk.lists = [ADS, NONE]
     assert command("lists").out.splitlines()[4].split() == ["none", "0", "0", "0", "0", "1"]
@@ -68,4 +70,4 @@ def test_lists_over_the_socket(running: RunningServer, command: Command) -> None
 def test_who_sees_no_lists_is_not_told_that_there_is_none(command: Command, tmp_path: Path) -> None:
     with running_server(tmp_path / "socket", Comers(ALICE)):
         told = command("lists")
-    assert told == (0, "", "tinysnitch: lists are shown to those who may see everything: run it as root\n")
+    assert told == (0, "", "tinysnitch: lists are shown only to those who may see everything: run this as root\n")

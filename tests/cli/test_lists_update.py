@@ -1,4 +1,4 @@
-"""From a real server, as a person calls it."""
+"""`tinysnitch lists update`, with a real server."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Exit codes and the form of errors; the real program where its end matters."""
+"""Exit codes and the form of errors; with the real program, where it matters how that ends."""
 
 import json
 import signal
@@ -49,12 +49,12 @@ def test_an_empty_socket_is_2(command: Command) -> None:
         ("", "which command?", "see `tinysnitch --help`"),
         ("stauts", "there is no command 'stauts'", "did you mean `tinysnitch status`?"),
         ("rules chekc", "there is no command 'chekc'", "did you mean `tinysnitch rules check`?"),
-        ("zzz", "there is no command 'zzz'", "one of: status, rules, lists, log"),
+        ("zzz", "there is no command 'zzz'", "write one of: status, rules, lists, log"),
         ("status --no-such", "no such option '--no-such'", "see `tinysnitch status --help`"),
         (
             "--socket /x status",
             "no such option '--socket'",
-            "write it behind the command: `tinysnitch status --socket`",
+            "write it after the command: `tinysnitch status --socket`",
         ),
         ("rules --no-such", "no such option '--no-such'", "see `tinysnitch rules --help`"),
         ("status more", "got unexpected extra argument", "see `tinysnitch status --help`"),
@@ -62,9 +62,9 @@ def test_an_empty_socket_is_2(command: Command) -> None:
         ("answer one yes", "invalid value for 'ID'", "see `tinysnitch answer --help`"),
         ("answer 1 perhaps", "invalid value for 'yes|no'", "see"),
         ("answer 1 yes --for 2m", "invalid value for '--for'", "see"),
-        ("answer 1 yes --domain --any-remote", "--domain and --any-remote exclude each other", "see"),
+        ("answer 1 yes --domain --any-remote", "--domain and --any-remote cannot be combined", "see"),
         ("explain a b 70000 tcp", "invalid value for 'PORT'", "see"),
-        (f"explain a b {'9' * 5000} tcp", "invalid value for 'PORT': '99999999999999999999' is no port", "see"),
+        (f"explain a b {'9' * 5000} tcp", "invalid value for 'PORT': '99999999999999999999' is not a port", "see"),
         ("log --lines -1", "invalid value for '--lines'", "see"),
     ],
 )

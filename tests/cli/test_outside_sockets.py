@@ -1,4 +1,4 @@
-"""What a command is given: pipes, files and local sockets, but none of the network."""
+"""A judged command inherits pipes, files and local sockets, but no network sockets."""
 
 import os
 import socket
@@ -12,7 +12,7 @@ from tinysnitch.cli.outside_sockets import keep_back_sockets
 
 @pytest.fixture
 def given() -> Iterator[list[int]]:
-    """Descriptors that were there before us, by what they are: those of a file, and those of sockets."""
+    """Inheritable descriptors of a file and of sockets, by their kind."""
     with ExitStack() as undo:
         made: list[int] = []
 
@@ -44,7 +44,7 @@ def test_sockets_of_the_network_are_closed_and_told(given: list[int], capsys: py
     assert [is_open(each) for each in given] == [True, True, True, False, False]
     told = capsys.readouterr().err.splitlines()
     assert sorted(told) == sorted(
-        f"tinysnitch: descriptor {each} is a network socket from outside, which cannot be judged: closed"
+        f"tinysnitch: descriptor {each} is a network socket made outside, which cannot be judged: it was closed"
         for each in given[3:]
     )
 
@@ -67,5 +67,5 @@ def test_a_standard_stream_stays_and_is_told(capfd: pytest.CaptureFixture[str]) 
     finally:
         os.dup2(before, 0)
         os.close(before)
-    told = "tinysnitch: standard input is a network socket from outside: what goes through it is not judged\n"
+    told = "tinysnitch: standard input is a network socket made outside: what goes through it is not judged\n"
     assert capfd.readouterr().err == told

@@ -15,11 +15,11 @@ from tinysnitch.protocol.messages import ListEntry, ListState
         ("deny parent=/no/such/file - - -", "there is no file /no/such/file"),
         ("allow - - - /etc/passwd/x", "there is no file /etc/passwd/x"),
         ("allow user=$'a\\x00' - - -", "there is no user a\\x00"),
-        ("deny - - - /usr/bin", "/usr/bin is a folder; /usr/bin/** is all that is below it"),
-        ("deny - - - /usr/bin/", "/usr/bin/ is a folder; /usr/bin/** is all that is below it"),
+        ("deny - - - /usr/bin", "/usr/bin is a folder; /usr/bin/** means every file below it"),
+        ("deny - - - /usr/bin/", "/usr/bin/ is a folder; /usr/bin/** means every file below it"),
         ("deny @nolist - -", "there is no list /lists/nolist"),
         ("deny @locked - -", "the list /lists/locked cannot be read: Permission denied"),
-        ("deny @new - -", "it holds once the list /lists/new has been read"),
+        ("deny @new - -", "the list /lists/new is still being read"),
     ],
 )
 def test_what_can_match_nothing_is_added_and_told(

@@ -22,7 +22,7 @@ def change(running: RunningServer, command: Command, verb: str, *line: str) -> T
 
 @pytest.mark.parametrize("words", [("rules",), ("rules", "list")])
 def test_the_list_is_a_rules_file(running: RunningServer, command: Command, words: tuple[str, ...]) -> None:
-    assert command(*words) == (0, f"{RULE}\ndeny - 23 tcp  # temporary, over: it matches nothing any more\n", "")
+    assert command(*words) == (0, f"{RULE}\ndeny - 23 tcp  # temporary, expired: it matches nothing any more\n", "")
 
 
 def test_that_the_file_says_something_else_is_told_beside_the_list(running: RunningServer, command: Command) -> None:
@@ -43,7 +43,7 @@ def test_that_the_file_says_something_else_is_told_beside_the_list(running: Runn
         (RuleEntry("deny until=X - - -", RuleSource.FILE, until=100.0), "deny until=X - - -"),
         (
             RuleEntry("deny until=X - - -", RuleSource.FILE, until=99.0),
-            "deny until=X - - -  # over: it matches nothing any more",
+            "deny until=X - - -  # expired: it matches nothing any more",
         ),
         (RuleEntry("deny until=X - - -", RuleSource.TEMPORARY, until=100.0), "deny until=X - - -  # temporary"),
         (RuleEntry("deny - - -", RuleSource.QUIT, pid=42), "deny - - -  # until process 42 ends"),
@@ -76,10 +76,10 @@ def test_a_rule_is_added_and_removed(running: RunningServer, command: Command) -
 
 
 def test_a_change_that_waits_for_a_list_is_told(running: RunningServer, command: Command) -> None:
-    """Whoever takes away what is allowed would believe that it is denied."""
+    """Else somebody who removed an `allow` would believe that it no longer holds."""
     running.desk.old_rules = running.desk.rules[:]
     note = (
-        "tinysnitch: the rules file holds once the lists and users that it names are known; "
+        "tinysnitch: the change takes effect once the lists and users that the rules file names are known; "
         "`tinysnitch lists` shows the lists\n"
     )
     assert command("rules", "add", "deny - 24 tcp") == (0, "deny - 24 tcp\n", note)
@@ -87,7 +87,7 @@ def test_a_change_that_waits_for_a_list_is_told(running: RunningServer, command:
 
 
 def test_a_rule_that_is_there_already_is_told(running: RunningServer, command: Command) -> None:
-    assert command("rules", "add", RULE) == (0, f"{RULE}\n", "tinysnitch: the rule was in the file already\n")
+    assert command("rules", "add", RULE) == (0, f"{RULE}\n", "tinysnitch: the rule was already in the file\n")
     assert command("rules", "add", "deny - 23 tcp").err == ""  # it was temporary
 
 

@@ -1,4 +1,4 @@
-"""Whose words are whose. What is done with them is in tests/lab/test_run.py, with a real daemon."""
+"""Which words of the command line are ours, and which the command's. For the rest see tests/lab/test_run.py."""
 
 import asyncio
 import os
@@ -15,7 +15,7 @@ from tinysnitch.tui import plain_prompt
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[tuple[str, ...], dict[str, Any]]]:
-    """The commands that were to be run, each ending with 5."""
+    """The commands that were run; each ends with 5."""
     commands: list[tuple[tuple[str, ...], dict[str, Any]]] = []
 
     class Run:
@@ -49,7 +49,7 @@ def test_options_after_the_command_are_the_commands(
             "invalid value for '--rules': there is no file '/no/such/file'\ntinysnitch: hint: make it first",
         ),
         ("--rules /etc -- make", "invalid value for '--rules': '/etc' is a folder\n"),
-        ("--rules /dev/zero -- make", "invalid value for '--rules': '/dev/zero' is no regular file\n"),
+        ("--rules /dev/zero -- make", "invalid value for '--rules': '/dev/zero' is not a regular file\n"),
         ("--rules= -- make", "invalid value for '--rules': the path is empty\n"),
         ("--socket= -- make", "invalid value for '--socket': the path is empty"),
     ],
@@ -61,13 +61,13 @@ def test_wrong_words(command: Command, words: str, error: str) -> None:
 
 
 def test_a_pipe_holds_no_rules(command: Command, started: list[tuple[tuple[str, ...], dict[str, Any]]]) -> None:
-    """The daemon would not find it, and take that for no file at all: bash's `<(...)`, say."""
+    """The daemon would not find such a path, bash's `<(...)` for one, and take the file for missing."""
     reader, writer = os.pipe()
     place = f"/dev/fd/{reader}"
     code, _out, err = command.plain("run", "--rules", place, "--", "make")
     os.close(reader)
     os.close(writer)
-    assert (code, f"{place!r} is no regular file" in err, started) == (2, True, []), err
+    assert (code, f"{place!r} is not a regular file" in err, started) == (2, True, []), err
 
 
 def test_a_file_that_is_named_by_a_descriptor_is_the_same_for_the_daemon(
@@ -92,7 +92,7 @@ def test_without_root_it_is_4(command: Command, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_prompt_that_fails_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """Else nobody would be asked, and each question of the command wait for its time to be over."""
+    """Else nobody would be asked, and each question of the command would wait until its time is over."""
 
     async def fail(*_: object, **_options: object) -> None:
         raise LookupError("no such colour")

@@ -66,7 +66,7 @@ def test_what_it_logs_is_collected_and_its_end_is_told(script: Path) -> None:
 
 @pytest.mark.parametrize(
     ("end", "exit_code", "hint"),
-    [("exit 4", 4, "said why, above"), ("exit 0", 1, "said why, above"), ("kill -9 $$", 1, "killed by signal 9")],
+    [("exit 4", 4, "said why above"), ("exit 0", 1, "said why above"), ("kill -9 $$", 1, "killed by signal 9")],
 )
 def test_one_that_does_not_start_passes_its_exit_code_on(script: Path, end: str, exit_code: int, hint: str) -> None:
     script.write_text(f"#!/bin/sh\n{end}\n")
@@ -110,9 +110,9 @@ def test_what_it_may_have_left_is_taken_away(script: Path, last_words: str, is_c
 
 
 def wait_for_sigterm(first: str, last: str) -> str:
-    """A script that says `first`, and `last` when SIGTERM comes, which is blocked when it starts."""
+    """A script that prints `first`, and `last` on SIGTERM, which is blocked when it starts."""
     wait = "import signal; signal.sigwait({signal.SIGTERM})"
-    # No path with blanks, and no long one, can stand in the first line (execve(2)). To Python the second is a text.
+    # `#!` takes no path with blanks and no long one (execve(2)): sh runs the second line, which is a string to Python.
     first_lines = f"#!/bin/sh\n'''exec' '{sys.executable}' \"$0\"\n' '''\n"
     return f"{first_lines}print({first!r}, flush=True)\n{wait}\nprint({last!r})\n"
 
@@ -131,7 +131,7 @@ def test_it_is_stopped_by_sigterm_and_its_last_lines_count(script: Path) -> None
 
 
 def test_one_that_is_stopped_before_it_is_ready_may_say_much(script: Path) -> None:
-    """More than fits into a pipe, which nobody reads then."""
+    """The daemon prints more than fits into a pipe that nobody reads."""
     script.write_text(wait_for_sigterm("no line", "x" * (4 << 20)))
 
     async def play() -> None:
@@ -156,7 +156,7 @@ asyncio.run(start())
 
 
 def test_it_ends_when_its_starter_is_killed(script: Path) -> None:
-    """Both hold the pipe of standard error: at its end both are gone."""
+    """Daemon and command hold the pipe of standard error: once it ends, both are gone."""
     script.write_text(wait_for_sigterm(READY, ""))
     command = [sys.executable, "-c", STARTER, str(script)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}

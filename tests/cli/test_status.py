@@ -32,7 +32,7 @@ def test_what_a_person_reads_and_no_word_of_what_is_not_so(running: RunningServe
 def test_that_nothing_was_lost_is_one_line(running: RunningServer) -> None:
     status = running.call(running.desk.status, ROOT)
     told = dict(present_status(msgspec.structs.replace(status, losses={"history rows": 0, "packets": 0})))
-    assert told["lost"] == "nothing, by 2 counters"
+    assert told["lost"] == "nothing (all 2 counters are 0)"
     some = list(present_status(msgspec.structs.replace(status, losses={"a": 0, "b": 2, "c": 3})))
     assert [line for line in some if line[0] in ("LOST", "")] == [("LOST", "2 b"), ("", "3 c")]
 
@@ -40,7 +40,7 @@ def test_that_nothing_was_lost_is_one_line(running: RunningServer) -> None:
 def test_what_is_decided_anew_is_no_loss(running: RunningServer) -> None:
     status = running.call(running.desk.status, ROOT)
     told = dict(present_status(msgspec.structs.replace(status, losses={}, evicted={"flows": 2, "verdicts": 0})))
-    assert (told["evicted"], told["lost"]) == ("flows 2", "nothing, by 0 counters")
+    assert (told["evicted"], told["lost"]) == ("flows 2", "nothing (all 0 counters are 0)")
 
 
 def test_many_counts_take_several_rows(running: RunningServer) -> None:
@@ -59,8 +59,8 @@ def test_with_a_broken_file_it_is_told_what_holds(running: RunningServer) -> Non
     broken = msgspec.structs.replace(status, rule_errors=("/etc/r:1:1: no verdict",))
     told = [dict(present_status(msgspec.structs.replace(broken, rules=rules)))["RULES NOT LOADED"] for rules in (1, 0)]
     assert told == [
-        "the file has errors, the old rules hold",
-        "the file has errors, no rule of the file holds until it is mended",
+        "the rules file has errors, the old rules hold",
+        "the rules file has errors, no rule of the file holds until it is mended",
     ]
 
 
@@ -94,7 +94,7 @@ def test_where_it_is_that_observing_learned_is_told(running: RunningServer) -> N
     observing = msgspec.structs.replace(status, is_learning=True, learned_rules="/var/lib/x/learned.rules")
     lines = list(present_status(observing))
     assert ("", "as rules in /var/lib/x/learned.rules") in lines
-    older = list(present_status(msgspec.structs.replace(observing, learned_rules="")))  # a daemon's that does not tell
+    older = list(present_status(msgspec.structs.replace(observing, learned_rules="")))  # of an older daemon
     assert not any("as rules" in text for _label, text in older)
     assert not any("as rules" in text for _label, text in present_status(status))
 
@@ -103,7 +103,7 @@ def test_who_does_not_enforce_does_not_say_so(running: RunningServer) -> None:
     status = running.call(running.desk.status, ROOT)
     why = f"netfilter rules taken away by others, not put back: {'x' * 30} (Operation not permitted)"
     lines = list(present_status(msgspec.structs.replace(status, not_enforcing=why)))
-    assert lines[0] == ("mode", "NOT enforcing: what is new may pass unasked")
+    assert lines[0] == ("mode", "NOT enforcing: new connections may pass unasked")
     assert (lines[1][0], " ".join(text for _label, text in lines[1:3])) == ("because", why)
 
 
@@ -117,7 +117,7 @@ def test_who_could_not_start_again_says_so(running: RunningServer) -> None:
 def test_who_cannot_judge_all_that_comes_says_so(running: RunningServer) -> None:
     status = running.call(running.desk.status, ROOT)
     crowded = dict(present_status(msgspec.structs.replace(status, is_crowded=True)))
-    assert crowded["CROWDED"] == "more comes than can be judged, and the rest is dropped"
+    assert crowded["CROWDED"] == "more packets come than can be judged, and the rest is dropped"
     assert "CROWDED" not in dict(present_status(status))
 
 
@@ -127,7 +127,7 @@ def test_what_is_wrong_with_the_rules_comes_with_a_hint(running: RunningServer) 
     place = [label for label, _text in lines].index("RULES NOT LOADED")
     assert lines[place + 1 : place + 3] == [
         ("", "/etc/r:1:1: no verdict"),
-        ("", "hint: `tinysnitch rules check /etc/tinysnitch.rules` says how to mend it"),
+        ("", "hint: `tinysnitch rules check /etc/tinysnitch.rules` says how to correct it"),
     ]
 
 

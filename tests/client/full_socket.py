@@ -1,4 +1,4 @@
-"""A listening socket that has no place for anybody more, until it is made room."""
+"""A listening socket whose queue of connections is full, until the test makes room."""
 
 import socket
 from pathlib import Path
@@ -20,7 +20,7 @@ class FullSocket:
         return knock(self._waiting[-1], path)
 
     def make_room(self) -> None:
-        """All who wait are let go: whoever is accepted now has come since."""
+        """Drop all waiting connections: what is accepted from now on came later."""
         for _ in self._waiting[:-1]:
             self.server.accept()[0].close()
 

@@ -53,7 +53,7 @@ def test_who_is_not_let_in_knows_whether_to_come_again(exit_code: int, kind: typ
 def test_an_end_is_a_daemon_that_does_not_run() -> None:
     ended = error_of_end("/run/s")
     assert ended.exit_code == 3
-    assert "reads too slowly" in ended.hint  # nothing can be said to whom the daemon lets go for that
+    assert "reads too slowly" in ended.hint  # the daemon cannot tell such a client why it disconnects it
 
 
 def test_another_version_is_named() -> None:
@@ -61,4 +61,4 @@ def test_another_version_is_named() -> None:
     with pytest.raises(SnitchError, match=r"9\.9 \(protocol 99\).*\(protocol \d+\)") as error:
         check_welcome(Welcome(99, "9.9"))
     assert "tinysnitchd" in error.value.hint
-    assert "prompts" in error.value.hint  # one that ran before the upgrade is what is too old then
+    assert "prompts" in error.value.hint  # a prompt that ran before the upgrade is the old part

@@ -50,9 +50,9 @@ def test_a_refusal_is_raised_with_its_hint(running: RunningServer) -> None:
 
 def test_a_line_that_is_too_long_is_told_before_it_is_sent(running: RunningServer) -> None:
     with ControlClient(running.path) as client:
-        with pytest.raises(SnitchError, match="bytes are too long") as refused:
+        with pytest.raises(SnitchError, match="request is too long: ") as refused:
             client.ask(AddRule("allow - - - /a " + "b" * MAX_FRAME), RuleWritten)
-        assert refused.value.hint == "shorten the line"
+        assert refused.value.hint == "shorten it"
         assert client.ask_one(AddRule("deny - - -"), RuleWritten).rule == "deny - - -"
 
 
@@ -118,7 +118,7 @@ def test_a_closed_folder_is_not_permitted(tmp_path: Path) -> None:
     [
         (encode_frame(Welcome(99, "9.9")), "9.9"),
         (b"garbage\n", "does not understand"),
-        (b"x" * 1_100_000, "too much"),
+        (b"x" * 1_100_000, "too long a message"),
         (encode_frame(Welcome()), "ended"),
         (encode_frame(Refused("go away", "ask root", 4)), "go away"),
         (encode_frame(Welcome()) + b'{"type":"done"}\n', "0 replies"),
@@ -153,13 +153,13 @@ def test_a_silent_daemon_is_not_waited_for_for_ever(tmp_path: Path) -> None:
 
 
 def test_whoever_finds_no_place_knocks_again(tmp_path: Path) -> None:
-    """Any user can take them all, over and over."""
+    """Any user can fill the queue, over and over."""
     with FullSocket(tmp_path / "s") as full:
         with pytest.raises(SnitchError, match="does not answer"):
             ControlClient(tmp_path / "s", timeout_s=0.1)
         timer = threading.Timer(0.1, full.make_room)
         timer.start()
-        with pytest.raises(SnitchError, match="does not answer"):  # it is in, and nobody welcomes it
+        with pytest.raises(SnitchError, match="does not answer"):  # it is connected, and gets no welcome
             ControlClient(tmp_path / "s", timeout_s=1.0)
         timer.join()
         full.server.accept()[0].close()

@@ -34,6 +34,7 @@ def debian(tmp_path: Path) -> Path:
         (b"/usr/bin/cur", ""),
         (b"/usr/bin/other", ""),
         (b"/bin/curl", ""),
+        (b"/usrcurl", ""),
         (b"/home/a\nb/\xff", ""),
     ],
 )

@@ -40,14 +40,14 @@ def test_a_process_that_was_seen_alive_is_seen_to_end(child: subprocess.Popen[by
     assert not ends.has_ended(process)
     child.kill()
     wait_state(child.pid, "Z")
-    assert ends.has_ended(process)  # though its parent does not know it yet
+    assert ends.has_ended(process)  # a zombie: its parent has not waited for it yet
     child.wait(timeout=WAIT_S)
     assert ends.has_ended(process)
 
 
 def test_of_one_that_was_never_seen_nothing_is_said(child: subprocess.Popen[bytes]) -> None:
     process, ends = process_of(child), ProcessEnds()
-    another = msgspec.structs.replace(process, started_ns=process.started_ns + 10**9)  # its pid is another's by now
+    another = msgspec.structs.replace(process, started_ns=process.started_ns + 10**9)  # its pid was reused
     assert not ends.has_ended(another)
     child.kill()
     child.wait(timeout=WAIT_S)

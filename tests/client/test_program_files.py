@@ -100,6 +100,32 @@ def test_so_many_wait_and_no_more(desk: Desk, process: Process, monkeypatch: pyt
     assert found == [None, None, UNKNOWN_FILE]
 
 
+def test_a_folder_in_the_place_of_a_program_has_no_digest_and_stops_no_later_lookup(
+    desk: Desk, process: Process, tmp_path: Path
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    replaced = msgspec.structs.replace(process, executable=str(folder), inode=folder.stat().st_ino)
+    for each, digest in ((replaced, None), (process, DIGEST)):
+        assert desk.files.find(each) is None
+        desk.wait()
+        assert desk.files.find(each) == ProgramFile("owner", digest)
+
+
+def test_without_a_thread_to_look_it_up_nothing_is_told_of_a_file(
+    desk: Desk, process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as shortage:
+        shortage.setattr(threading.Thread, "start", refuse)
+        assert desk.files.find(process) == UNKNOWN_FILE
+    assert desk.files.find(process) is None  # there are threads again
+    desk.wait()
+    assert desk.files.find(process) == ProgramFile("owner", DIGEST)
+
+
 def test_only_the_very_file_is_hashed(tmp_path: Path, process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
     assert read_sha256(process.executable, process.inode) == DIGEST
     assert read_sha256(process.executable, process.inode + 1) is None

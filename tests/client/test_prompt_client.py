@@ -26,7 +26,7 @@ from tinysnitch.protocol.messages import (
 
 
 async def answer(client: PromptClient, prompt_id: int, choice: Choice | None = None, rule: str | None = None) -> str:
-    """The line that it made."""
+    """The rule line that the answer made."""
     (reply,) = await client.request(GiveAnswer(prompt_id, choice, rule))
     assert isinstance(reply, RuleWritten)
     return reply.rule
@@ -133,7 +133,7 @@ async def wait_push(path: Path) -> None:
         (encode_frame(Refused("go away", "ask root", 4)), "go away"),
         (b"garbage\n", "does not understand"),
         (b"x" * 3_000_000 + b"\n", "does not understand"),
-        (b'{"type":"done"}\n', "does not welcome"),
+        (b'{"type":"done"}\n', "does not speak like tinysnitchd"),
         (b"", "ended"),
         (encode_frame(Welcome()), "ended"),
     ],

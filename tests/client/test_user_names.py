@@ -26,7 +26,7 @@ print(name)
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> list[Thread]:
-    """The threads of look-ups, in whatever time they come to run."""
+    """The threads of look-ups that were started, whether they have run yet or not."""
     threads: list[Thread] = []
     start = Thread.start
     monkeypatch.setattr(Thread, "start", lambda thread: threads.append(thread) or start(thread))
@@ -42,7 +42,7 @@ def test_names_of_users() -> None:
 def test_a_name_service_that_does_not_answer_keeps_no_question_waiting(
     monkeypatch: pytest.MonkeyPatch, started: list[Thread]
 ) -> None:
-    """It may need the network, whose verdict waits for the answer. A name that was known stands meanwhile."""
+    """A name service may need the network, whose verdict may wait for this prompt. A known name is shown meanwhile."""
     answers, alice = Event(), pwd.getpwuid(0)
 
     def get_slowly(_uid: int) -> pwd.struct_passwd:
@@ -89,7 +89,7 @@ def test_only_so_many_are_looked_up_at_once(monkeypatch: pytest.MonkeyPatch, sta
 
 @pytest.mark.privileged
 def test_who_comes_later_is_known_a_while_later(tmp_path: Path) -> None:
-    """In files of its own: the machine's are not touched."""
+    """In a user database of the test: the machine's is not touched."""
     (tmp_path / "passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
     script = 'mount --bind "$0" /etc/passwd && exec "$@"'
     command = ["unshare", "--mount", "sh", "-c", script, str(tmp_path / "passwd"), sys.executable, "-c", _NEWCOMER]

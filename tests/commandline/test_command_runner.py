@@ -1,4 +1,4 @@
-"""How commands end: each of ours as it is installed, and one that fails in every way."""
+"""How commands end: each installed command, and one that is made to fail in every way."""
 
 import errno
 import os
@@ -42,7 +42,7 @@ def test_every_command_ends_alike(name: str, words: str, redirection: str, exit_
     module, function = SCRIPTS[name].split(":")
     code = f"from {module} import {function} as main; main()"
     line = f'"$0" -c "$1" {words} {redirection}'
-    buffered = {**os.environ, "PYTHONUNBUFFERED": ""}  # as it is for people: what is not written stays, until the exit
+    buffered = {**os.environ, "PYTHONUNBUFFERED": ""}  # buffered, as for people: the write may fail only at exit
     done = subprocess.run(["sh", "-c", line, sys.executable, code], capture_output=True, text=True, env=buffered)
     assert (done.returncode, done.stderr) == (exit_code, said.format(name=name))
 
@@ -94,7 +94,7 @@ def test_a_mistyped_option_is_told_what_it_was_to_be(capsys: pytest.CaptureFixtu
     [["tinysnitchd", "--cgroup", "/tmp"], ["tinysnitch-trace", "--cgroup", "/tmp"], ["tinysnitch", "run", "true"]],
 )
 def test_without_proc_a_command_says_what_is_missing(words: list[str]) -> None:
-    """A chroot where nobody mounted it."""
+    """In a chroot without /proc."""
     module, function = SCRIPTS[words[0]].split(":")
     code = f"import sys; from {module} import {function} as main; sys.argv = {words!r}; main()"
     script = 'umount --lazy /proc; exec "$0" -c "$1"'
@@ -106,7 +106,7 @@ def test_without_proc_a_command_says_what_is_missing(words: list[str]) -> None:
 
 @pytest.mark.privileged
 def test_without_a_null_device_a_command_says_what_is_missing() -> None:
-    """A chroot where nobody made one."""
+    """In a chroot without /dev/null."""
     module, function = SCRIPTS["tinysnitch"].split(":")
     code = f"import sys; from {module} import {function} as main; sys.argv = ['tinysnitch', 'run', 'true']; main()"
     script = 'mount -t tmpfs none /dev; exec "$0" -c "$1"'

@@ -26,7 +26,7 @@ BEGIN = "from tinysnitch.commandline.entry import begin; begin('slow')"
 
 
 def start(folder: Path, disposition: signal.Handlers) -> subprocess.Popen[str]:
-    """A command whose import waits for a line, and has begun."""
+    """A command whose import has begun, and waits for a line."""
     (folder / "slow.py").write_text(SLOW)
     path = f"{folder}:{os.environ.get('PYTHONPATH', '')}"
     process = subprocess.Popen(
@@ -64,7 +64,7 @@ def test_ctrl_c_that_is_ignored_stays_so(tmp_path: Path) -> None:
     ["raise MemoryError", "def main():\n    raise MemoryError", "raise ImportError('libx.so: failed to map segment')"],
 )
 def test_want_of_memory_is_no_traceback(tmp_path: Path, code: str) -> None:
-    """`ulimit -v`: while it is imported, or later."""
+    """Too little memory by `ulimit -v`, during the imports or later."""
     (tmp_path / "slow.py").write_text(code)
     path = f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"
     done = subprocess.run(
@@ -85,7 +85,7 @@ def test_every_command_begins_here(name: str) -> None:
 
 
 def test_how_a_child_ends_is_known_also_where_the_caller_did_not_care(tmp_path: Path) -> None:
-    """An iptables-restore that fails, say. Whoever ignores SIGCHLD hands that on to what they start (signal(7))."""
+    """An iptables-restore that fails, say. A process that ignores SIGCHLD hands that on to its children (signal(7))."""
     code = "import subprocess\n\ndef main():\n    print(subprocess.run(['false']).returncode)\n"
     (tmp_path / "slow.py").write_text(code)
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""event_loop.py: the work is done, or there are too few descriptors and nothing else is said."""
+"""event_loop.py: the work is done, or the only error is that there are too few descriptors."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ from tinysnitch.commandline.event_loop import run_in_loop
 async def work():
     raise AssertionError("begun")
 
-first = os.dup(0)  # the next one that is free
+first = os.dup(0)  # the lowest free descriptor
 os.close(first)
 for more in range(3):
     resource.setrlimit(resource.RLIMIT_NOFILE, (first + more, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))

@@ -1,4 +1,4 @@
-"""A real HTTPS server with a certificate of its own CA: says what its paths ask for, well and badly."""
+"""A real HTTPS server with a certificate of its own CA; the path decides how well or badly it answers."""
 
 import ssl
 import subprocess
@@ -43,7 +43,7 @@ class _Answers(BaseHTTPRequestHandler):
         self.close_connection = True
 
     def _say_endlessly(self) -> None:
-        """Without a length, until nobody listens."""
+        """A body without a length, sent until the client is gone."""
         self.send_response(200)
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
@@ -54,7 +54,7 @@ class _Answers(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def _drip(self, is_body: bool) -> None:
-        """A byte now and then, of what never comes to an end: a header, or the length of a body's next part."""
+        """A byte now and then of a header, or of a chunk's length, that never ends."""
         self.wfile.write(b"HTTP/1.1 200 OK\r\n" + (b"Transfer-Encoding: chunked\r\n\r\n" if is_body else b"X: "))
         try:
             while True:
@@ -71,7 +71,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that does not like our certificate."""
+        """A client that rejects our certificate."""
 
 
 class HttpsServer:

@@ -1,4 +1,4 @@
-"""Only over HTTPS, only from whom the certificate names, only so much and so long."""
+"""Only over HTTPS, only with a valid certificate, with limits of size and time."""
 
 import time
 from pathlib import Path
@@ -25,10 +25,10 @@ def test_a_text_and_its_progress(trusted: HttpsServer) -> None:
     ("path", "problem"),
     [
         ("none", "the server says 404 Not Found"),
-        ("away", "the server sends us on to http://localhost/list, which is not https"),
+        ("away", "the server redirects to http://localhost/list, which is not https"),
         ("round", "the server says 302"),
         ("short", f"the connection ended after {len(LIST)} of 1000 bytes"),
-        ("a b", "cannot be fetched: URL can't contain control characters"),
+        ("a b", "the address is not understood: URL can't contain control characters"),
         ("é", "the address is not understood: 'ascii' codec"),
     ],
 )

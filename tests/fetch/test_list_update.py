@@ -71,7 +71,7 @@ def test_who_cannot_write_fetches_nothing_and_is_told_why(
 
     path = write(tmp_path, "https://127.0.0.1:1/")
     monkeypatch.setattr(list_update, "TemporaryFile", refuse)
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)  # root may always
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)  # root could always write
     with pytest.raises(SnitchError, match=told) as raised:
         update(path)
     assert raised.value.exit_code == exit_code

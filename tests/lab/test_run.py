@@ -256,7 +256,7 @@ def test_what_was_learned_is_shown_as_the_rules_under_which_it_passes(lab: Lab) 
     command = ["curl", "-4", "-sS", "http://shop.test/"]
     words = [str(BIN / "tinysnitch"), "run", "--learn", "--rules", "/dev/null", "--", *command]
     learned = lab.run_outside(words)
-    _summary, rules = learned.stderr.split("tinysnitch: what no rule decided, as rules:\n")
+    _summary, rules = learned.stderr.split("tinysnitch: rules that would allow what no rule decided:\n")
     ran = run(lab, rules, command)
     assert (ran.returncode, ran.stdout) == (0, "welcome to the shop\n"), rules
     assert "what no rule decided" not in ran.stderr

@@ -39,12 +39,12 @@ def run_with(lab: Lab, kind: str, descriptor: int) -> subprocess.CompletedProces
 def test_what_cannot_be_judged_is_not_handed_on(lab: Lab, kind: str) -> None:
     ran = run_with(lab, kind, GIVEN)
     assert "OSError: [Errno 9] Bad file descriptor" in ran.stderr
-    assert f"tinysnitch: descriptor {GIVEN} is a network socket from outside" in ran.stderr
+    assert f"tinysnitch: descriptor {GIVEN} is a network socket made outside" in ran.stderr
 
 
 def test_a_standard_stream_is_and_that_is_told(lab: Lab) -> None:
     ran = run_with(lab, "tcp", 0)
     assert ran.returncode == 0
     assert (
-        "tinysnitch: standard input is a network socket from outside: what goes through it is not judged" in ran.stderr
+        "tinysnitch: standard input is a network socket made outside: what goes through it is not judged" in ran.stderr
     )

@@ -1,4 +1,4 @@
-"""Someone at a Wayland desktop: a compositor without a monitor, which tells what it shows, and its keyboard."""
+"""A person at a Wayland desktop: a compositor without a monitor, which reports its windows, and a keyboard."""
 
 import json
 import os
@@ -35,7 +35,7 @@ class Compositor(Session):
         self.processes.append(server)
         try:
             wait_until(lambda: self._socket.exists() and self._shown() == [], "sway does not start")
-            # wtype(1) brings a keyboard and takes it away again; one that stays keeps programs from losing theirs
+            # wtype(1) adds a keyboard and removes it again: with another one that stays, windows keep the focus.
             self.processes.append(subprocess.Popen(["wtype", "-s", _NO_KEY_MS], env=self.environment(), text=True))
         except BaseException as error:
             self.__exit__(None, None, None)
@@ -44,7 +44,7 @@ class Compositor(Session):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.processes.reverse()  # what it shows goes first
+        self.processes.reverse()  # its clients end first
         super().__exit__(kind, error, tb)
 
     def environment(self, **more: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Someone at a desktop: sees which window is there, and presses real keys of its X server."""
+"""A person at a desktop: sees which window is shown, and presses real keys of its X server."""
 
 import re
 import signal
@@ -24,7 +24,7 @@ class Session(ABC):
     def __init__(self, folder: Path) -> None:
         folder.mkdir(mode=0o700)
         self.folder = folder
-        self.processes: list[subprocess.Popen[str]] = []  # to be ended with the session
+        self.processes: list[subprocess.Popen[str]] = []  # ended with the session
 
     def __enter__(self) -> Self:
         return self
@@ -36,7 +36,7 @@ class Session(ABC):
 
     @abstractmethod
     def environment(self, **more: str) -> dict[str, str]:
-        """For programs that show themselves here."""
+        """The environment for programs that show their windows here."""
 
     def start_prompt(self, *flags: str, delay_s: float = 0.5) -> subprocess.Popen[str]:
         environment = self.environment(TINYSNITCH_DELAY_SECONDS=str(delay_s), DBUS_SESSION_BUS_ADDRESS="")

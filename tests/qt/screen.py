@@ -39,7 +39,7 @@ class Screen:
         self._end()
 
     def environment(self, **more: str) -> dict[str, str]:
-        """For programs that show themselves here."""
+        """The environment for programs that show their windows here."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("TINYSNITCH_", "QT_"))}
         return {**kept, "DISPLAY": self.display, "WAYLAND_DISPLAY": "", "QT_QPA_PLATFORM": "xcb", **more}
 

@@ -33,7 +33,7 @@ def desktop(tmp_path: Path) -> Iterator[Desktop]:
 
 def pass_delay(desktop: Desktop, delay_s: float = DELAY_S) -> None:
     desktop.rest()
-    # From when the window noted that it was painted; twice, since a window that was late at its end begins it anew.
+    # Counted from when the window was painted; twice, since a window that is late at its end begins the delay anew.
     pass_in_one_piece(2 * delay_s + 1.0)
 
 
@@ -152,7 +152,7 @@ def test_a_daemon_that_restarts_is_followed(lab: Lab, desktop: Desktop) -> None:
 
 
 def test_of_two_windows_the_first_answer_wins(lab: Lab, tmp_path: Path) -> None:
-    """Both answer in one moment: which is first, nobody knows."""
+    """Both answer at the same time: it is not known which is first."""
     daemon = lab.start_daemon(DNS_RULE)
     with ExitStack() as stack:
         desktops = [stack.enter_context(Desktop(tmp_path / name)) for name in ("first", "second")]
@@ -198,7 +198,7 @@ def test_a_daemon_that_is_not_understood_ends_the_window_with_its_reason(desktop
             desktop.see("curl wants to reach shop.test")
             connection.sendall(b"what is that?\n")
             told = prompt.communicate(timeout=WAIT_S)[1]
-    assert (prompt.returncode, "the daemon sent what this version does not understand" in told) == (1, True)
+    assert (prompt.returncode, "the daemon sent something that this version does not understand" in told) == (1, True)
 
 
 def test_the_daemon_starts_the_window_of_who_called_and_ends_it(lab: Lab, desktop: Desktop) -> None:

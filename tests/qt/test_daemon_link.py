@@ -29,6 +29,7 @@ from tinysnitch.protocol.framing import encode_frame
 from tinysnitch.protocol.messages import Welcome, prompt_shown
 from tinysnitch.qt import daemon_link
 from tinysnitch.qt.daemon_link import QtDaemonLink
+from tinysnitch.view.line_edit import MAX_LENGTH
 from tinysnitch.view.prompt_events import (
     Answer,
     AnswerRefused,
@@ -131,10 +132,28 @@ def test_questions_come_and_go_and_are_answered(application: QGuiApplication, tm
         listener.link.close()
 
 
+def test_a_line_that_the_daemon_would_not_take_is_refused_and_the_connection_goes_on(
+    application: QGuiApplication, tmp_path: Path
+) -> None:
+    """As long as the editor lets it be: each of its letters takes 6 bytes."""
+    with serve(tmp_path / "s") as served:
+        listener = Listener(tmp_path / "s")
+        listener.wait(DaemonGreeted())
+        served.call(served.daemon.open, prompt_of(1))
+        listener.wait(QuestionOpened(prompt_shown(prompt_of(1)).prompt))
+        listener.link.answer(Answers((Answer(1, None, f"deny - - - {'é' * MAX_LENGTH}"),)))
+        listener.link.answer(ANSWER)
+        listener.wait(QuestionClosed(1, "answered by root"))
+        (refused,) = (event for event in listener.told if isinstance(event, AnswerRefused))
+        assert refused.reason.startswith("the request is too long: ")
+        assert not any(isinstance(event, ConnectionLost) for event in listener.told)
+        listener.link.close()
+
+
 def test_more_answers_at_once_than_the_socket_holds_reach_a_busy_daemon(
     application: QGuiApplication, tmp_path: Path
 ) -> None:
-    """As many as there can be of one program (core/settings.py)."""
+    """As many questions as one program can have open (core/settings.py)."""
     numbers = range(1, 513)
     with serve(tmp_path / "s") as served:
         listener = Listener(tmp_path / "s")
@@ -190,7 +209,7 @@ def test_that_a_rule_is_not_saved_is_the_last_word(application: QGuiApplication,
         listener.wait(NoticeGiven("the end"))
         told = [event for event in listener.told if isinstance(event, NoticeGiven)]
         assert set(told[:-1]) == {NoticeGiven("the rule holds but could not be saved: no room")}
-        assert len(told) == 3  # for all who are attached, and for whoever answered
+        assert len(told) == 3  # to all who are attached, and to the one who answered
         listener.link.close()
 
 
@@ -255,7 +274,7 @@ def test_whoever_finds_no_place_knocks_again_at_once(
 def test_whoever_finds_no_place_for_long_is_told_and_goes_on(
     application: QGuiApplication, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As in a terminal."""
+    """As the prompt in a terminal does."""
     monkeypatch.setattr(daemon_link, "TIMEOUT_S", 0.05)
     monkeypatch.setattr(daemon_link, "RETRY_MS", 10)
     with FullSocket(tmp_path / "s") as full:
@@ -264,4 +283,4 @@ def test_whoever_finds_no_place_for_long_is_told_and_goes_on(
         let_in(full, listener)
     error = error_of_silence(tmp_path / "s")
     assert listener.told[0] == ConnectionLost(f"{error} ({error.hint})", is_gone=False)
-    assert capsys.readouterr().err == f"tinysnitch: {error}; it is tried again each second\n"
+    assert capsys.readouterr().err == f"tinysnitch: {error}; trying again each second\n"

@@ -44,7 +44,7 @@ def test_names_of_keys(event: QKeyEvent, name: str | None) -> None:
 
 
 def test_every_printable_character_is_its_own_name() -> None:
-    """Of the table of keys, and of a rule that is edited."""
+    """The names in the table of keys, and those that the editor of a rule knows."""
     typed = [chr(code) for code in range(0x20, 0x7F) if chr(code) != "?"]
     assert [name_of_key(key(Key(ord(text.upper())), text)) for text in typed] == typed
 

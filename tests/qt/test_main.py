@@ -60,9 +60,9 @@ def test_who_waits_for_a_daemon_says_so_once(tmp_path: Path) -> None:
     with Desktop(tmp_path / "session") as desktop:
         prompt = desktop.start_prompt("--socket", str(tmp_path / "none"))
         assert prompt.stderr
-        told = f"tinysnitch: no daemon listens on {tmp_path / 'none'}; it is tried again each second\n"
+        told = f"tinysnitch: no daemon listens on {tmp_path / 'none'}; trying again each second\n"
         assert prompt.stderr.readline() == told
-        time.sleep(1.5)  # so it was
+        time.sleep(1.5)  # it has tried again by now
         assert desktop.stop(prompt) == -15
         assert prompt.stderr.read() == ""
 

@@ -52,7 +52,7 @@ class Stage:
         QGuiApplication.processEvents()
 
     def type(self, name: str, typed_s: float) -> None:
-        """A key, and a moment in which nothing comes with it."""
+        """Type a key, and wait until no other key can come with it."""
         self.agent.press(name, typed_s)
         wait_until(lambda: QTest.qWait(5) or not self.agent._piece.is_waiting)
 
@@ -61,7 +61,7 @@ class Stage:
 
     @property
     def ready_s(self) -> float:
-        """When keys begin to count."""
+        """Wait until keys count."""
         ready_s = self.agent.state.guard.ready_s
         assert ready_s is not None
         return ready_s
@@ -72,7 +72,7 @@ class Stage:
 
 @pytest.fixture
 def stage(application: QGuiApplication, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
-    """Its window is left at the end: else it is painted each second while others are tested."""
+    """The window is left at the end, else it would be painted each second during later tests."""
     monkeypatch.setattr(key_guard, "LATE_S", WAIT_S)  # else keys would not count where the machine is late
     made = Stage(application)
     yield made
@@ -98,7 +98,7 @@ def test_a_window_that_appears_is_not_left_by_a_key_of_before(stage: Stage) -> N
 
 
 def test_the_window_stays_until_the_key_that_answered_is_let_go(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Held down it would repeat in the window behind, and answer what that asks."""
+    """A key that is still held would repeat in the window behind, and answer what that asks."""
     monkeypatch.setattr(prompt_agent, "LET_GO_S", WAIT_S)  # however late it is looked at
     stage.ask(1)
     stage.wait_paint()
@@ -119,7 +119,7 @@ def test_a_key_of_whose_end_we_do_not_hear_keeps_it_for_a_moment(stage: Stage, m
     stage.tell(QuestionClosed(1, "denied"))
     assert stage.window.isVisible()
     monkeypatch.setattr(prompt_agent, "LET_GO_S", 0.1)
-    QTest.keyPress(stage.window, Qt.Key.Key_H)  # no question is there to be helped with
+    QTest.keyPress(stage.window, Qt.Key.Key_H)  # without a question there is no help
     wait_until(lambda: QTest.qWait(5) or not stage.window.isVisible())
     stage.ask(2)
     assert "curl wants to reach www.example.com" in stage.texts()
@@ -178,7 +178,7 @@ def test_a_further_question_changes_nothing_of_what_was_chosen(stage: Stage) -> 
 
 
 def test_who_edits_a_rule_whose_question_ends_keeps_the_window(stage: Stage) -> None:
-    """What is typed on would go to the one behind."""
+    """Else a person who types on would type into the window behind."""
     stage.ask(1)
     stage.wait_paint()
     stage.type("e", time.monotonic() + 1)
@@ -192,7 +192,7 @@ def test_a_key_for_a_question_that_is_gone_answers_none_that_was_not_painted_yet
     stage.ask(1)
     stage.ask(2, "long")
     stage.wait_paint()
-    stage.agent.tell(QuestionClosed(1, "answered by alice"))  # Qt has no time to paint what is in sight now
+    stage.agent.tell(QuestionClosed(1, "answered by alice"))  # Qt has not painted the next question yet
     stage.type("y", time.monotonic() + 9)
     assert stage.link.answers == []
     stage.wait_paint()
@@ -233,7 +233,7 @@ def test_the_time_that_is_left_is_in_sight_behind_the_question_too(stage: Stage,
 
 @pytest.mark.parametrize("key", ["h", "l"])
 def test_a_help_whose_question_is_gone_hides_no_other(stage: Stage, key: str) -> None:
-    """Nobody sees the window any more who could close it."""
+    """The help is closed with the window, since nobody could see and close it."""
     stage.ask(1)
     stage.wait_paint()
     stage.type(key, time.monotonic() + 1)
@@ -241,7 +241,7 @@ def test_a_help_whose_question_is_gone_hides_no_other(stage: Stage, key: str) ->
     assert not stage.window.isVisible()
     stage.ask(2, "inbound")
     assert "any key goes back" not in stage.texts()
-    assert "sshd is asked to accept from 198.51.100.7" in stage.texts()
+    assert "sshd is asked to accept a connection from 198.51.100.7" in stage.texts()
 
 
 def test_the_help_says_that_q_hides_the_window(stage: Stage) -> None:
@@ -314,7 +314,7 @@ def test_who_left_sees_the_window_again_with_the_next_question_and_its_delay(sta
     stage.wait_paint()
     stage.type("q", time.monotonic() + 1)
     assert not stage.window.isVisible()
-    stage.ask(1)  # the same one again with another count
+    stage.ask(1)  # the same question again with another count
     stage.tell(QuestionClosed(3, "denied"))
     stage.type("y", time.monotonic() + 2)
     assert (stage.window.isVisible(), stage.link.answers) == (False, [])

@@ -21,7 +21,7 @@ def build(_size: PageSize) -> PageLayout:
 
 
 class Listener:
-    """A window that is there, and what it said."""
+    """A shown window, and the signals that it emitted."""
 
     def __init__(self) -> None:
         self.names: list[str] = []

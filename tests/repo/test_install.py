@@ -128,7 +128,7 @@ def test_where_no_systemd_runs_it_is_told_what_has_to_start_it(clone: Path) -> N
     assert done.returncode == 0, done.stderr
     installed, uninstalled = done.stdout.splitlines()
     assert installed.startswith("installed. No systemd runs here, so nothing starts tinysnitchd yet:")
-    assert installed.endswith(" where systemd boots: systemctl enable tinysnitchd")
+    assert installed.endswith(" if systemd will boot this system: systemctl enable tinysnitchd")
     assert uninstalled.startswith("uninstalled.")
 
 
@@ -138,8 +138,7 @@ def test_one_that_systemd_did_not_start_is_told_and_ended_before_it_is_taken_awa
     write_script(clone / ".venv/bin/tinysnitch", RUNNING)
     done = install_without_systemd(clone)
     assert done.stdout.splitlines() == [
-        "installed. What runs (process 4263) is still the earlier one, "
-        "until: kill -USR1 4263, and tinysnitchd is started anew"
+        "installed. The old version still runs (process 4263): end it by kill -USR1 4263, and start tinysnitchd anew"
     ]
     assert done.returncode == 1
     assert done.stderr.splitlines()[-2:] == [
@@ -227,7 +226,7 @@ def test_what_others_can_change_is_not_installed_for_root(clone: Path, tmp_path:
     os.chown(clone / part, 65534, 65534)
     refused = run("install", tmp_path / "staging", clone)
     assert refused.returncode == 1
-    assert f"others than root can change {(clone / part).resolve()}," in refused.stderr
+    assert f"somebody else than root can change {(clone / part).resolve()}," in refused.stderr
     assert "tinysnitch: hint: " in refused.stderr
     assert not (tmp_path / "staging").exists()
 

@@ -100,7 +100,7 @@ def test_an_environment_that_cannot_be_made_is_told(clone: Path) -> None:
     said, error, hint = subprocess.run(words, capture_output=True, text=True).stderr.splitlines()
     assert said == "no ensurepip"
     assert error == "tinysnitch: error: python3 could not make an environment in .venv"
-    assert hint == "tinysnitch: hint: its own message stands above; has it the module venv, and the disk room?"
+    assert hint == "tinysnitch: hint: see its own message above; has it the module venv, and has the disk room?"
 
 
 @pytest.mark.privileged
@@ -118,7 +118,7 @@ def test_an_environment_of_a_clone_that_was_moved_is_made_anew(clone: Path, plac
 def test_the_tests_packages_are_debian_s(clone: Path) -> None:
     done = set_up(clone, "test")
     assert done.returncode == 1
-    assert done.stderr.startswith("tinysnitch: error: no apt-get here\n")
+    assert done.stderr.startswith("tinysnitch: error: there is no apt-get here\n")
     assert not (clone / "done").exists()
 
 
@@ -202,7 +202,7 @@ def test_a_distribution_that_is_too_old_is_told_and_not_asked_for_its_network(cl
     write_command(clone / "bin/apt-cache", '[ "$2" = libbpf1 ] || echo "  Candidate: 1"')
     error, hint = set_up_by_apt(clone).stderr.splitlines()
     assert error == "tinysnitch: error: this system has no package libbpf1"
-    assert hint == "tinysnitch: hint: it takes Debian 13, Ubuntu 24.04 with its universe, or newer ones"
+    assert hint == "tinysnitch: hint: Debian 13, Ubuntu 24.04 with its universe, and newer ones have it"
 
 
 @pytest.mark.privileged

@@ -27,7 +27,7 @@ async def running(path: Path, delay_s: float) -> AsyncIterator[tuple[QuestionDae
 
 def play(path: Path, script: Script, delay_s: float = 0.05) -> None:
     async def run() -> None:
-        # However late the machine is here: keys count when `until_ready` says so.
+        # However slow the machine is: keys count when `until_ready` returns.
         with mock.patch.object(key_guard, "LATE_S", SCRIPT_S):
             await run_script()
 

@@ -47,7 +47,7 @@ class Person:
 
 
 async def ask(daemon: QuestionDaemon, person: Person, number: int = 1) -> None:
-    """Once its keys count."""
+    """Wait until keys count."""
     daemon.open(prompt_of(number))
     await person.see("keys: ")
 
@@ -68,7 +68,7 @@ def play(tmp_path: Path, script: Script, *, delay_s: float | None = None, is_gue
                 await until(daemon.attached.is_set)
                 async with asyncio.timeout(SCRIPT_S):
                     await script(daemon, person)
-                if is_guest:  # as when its command ends
+                if is_guest:  # as if the command ended
                     asking.cancel()
                     await asyncio.gather(asking, return_exceptions=True)
                 status = 0 if is_guest else await asyncio.wait_for(asking, 60)

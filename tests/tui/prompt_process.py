@@ -16,7 +16,7 @@ class TerminalPrompt:
     process: asyncio.subprocess.Process
     master: int  # the person's end of the terminal
     slave: int
-    modes: object  # of the terminal, before the prompt took it
+    modes: object  # settings of the terminal before the prompt took it
     screen: bytearray  # all that was written
 
     def type(self, keys: bytes) -> None:
@@ -28,7 +28,7 @@ class TerminalPrompt:
 
 @asynccontextmanager
 async def running_in_terminal(socket: Path, slave: int, **more: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """It does not outlive a test that fails."""
+    """Ends the prompt even if the test fails."""
     code = "from tinysnitch.commandline.entry import tinysnitch; tinysnitch()"
     words = ("prompt", "--socket", str(socket))
     environment = {**os.environ, "TERM": "xterm", "NO_COLOR": "1", "PYTHONUNBUFFERED": "", **more}
@@ -45,7 +45,7 @@ async def running_in_terminal(socket: Path, slave: int, **more: str) -> AsyncIte
 
 @asynccontextmanager
 async def prompt_in_terminal(socket: Path, **more: str) -> AsyncIterator[TerminalPrompt]:
-    """With a terminal that is read, until the end."""
+    """Wait for the prompt's end, reading its terminal meanwhile."""
     loop, screen = asyncio.get_running_loop(), bytearray()
     master, slave = pty.openpty()
     try:

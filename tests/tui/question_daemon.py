@@ -26,7 +26,7 @@ class QuestionDaemon:
         self.answers: asyncio.Queue[tuple[int, Choice]] = asyncio.Queue()
         self.lines: asyncio.Queue[tuple[int, str]] = asyncio.Queue()  # answers written by hand
         self.attached = asyncio.Event()
-        self.refusal = ""  # the next answers are refused with it
+        self.refusal = ""  # if set, the next answers are refused with this reason
         self.unsaved = ""  # why the rules of the next answers can't be saved
 
     def open(self, prompt: Prompt) -> None:

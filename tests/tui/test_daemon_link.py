@@ -16,6 +16,7 @@ from tinysnitch.daemon import control_clients
 from tinysnitch.protocol.messages import prompt_shown
 from tinysnitch.tui import daemon_link
 from tinysnitch.tui.daemon_link import DaemonLink
+from tinysnitch.view.line_edit import MAX_LENGTH
 from tinysnitch.view.prompt_events import (
     Answer,
     AnswerRefused,
@@ -34,7 +35,7 @@ BOTH = Answers((Answer(1, DENY, holds="once"), Answer(2, DENY, holds="once")))
 
 
 class Listener:
-    """A link that runs, and what it told."""
+    """A running link, and the events that it told."""
 
     def __init__(self, path: Path) -> None:
         self.told: list[Event] = []
@@ -103,7 +104,7 @@ def test_who_is_refused_without_having_asked_comes_no_more(tmp_path: Path) -> No
 
 
 def test_who_finds_no_place_comes_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As after a restart at which others were quicker."""
+    """As after a restart of the daemon, if other clients were quicker."""
     monkeypatch.setattr(control_clients, "MAX_CLIENTS", 1)
     monkeypatch.setattr(daemon_link, "RETRY_S", 0.05)
 
@@ -172,6 +173,24 @@ def test_that_a_rule_is_not_saved_is_the_last_word(tmp_path: Path) -> None:
             assert listener.told[-1] == NoticeGiven(f"answered: {RULE}")
 
     asyncio.run(run())
+
+
+def test_a_line_that_the_daemon_would_not_take_is_refused_and_the_connection_goes_on(tmp_path: Path) -> None:
+    """As long as the editor lets it be: each of its letters takes 6 bytes."""
+
+    async def run() -> list[Event]:
+        async with question_daemon(tmp_path / "s") as daemon, Listener(tmp_path / "s") as listener:
+            await until(daemon.attached.is_set)
+            daemon.open(prompt_of(1))
+            await until(lambda: QuestionOpened in listener.kinds())
+            await listener.link.answer(Answers((Answer(1, None, f"deny - - - {'é' * MAX_LENGTH}"),)))
+            await listener.link.answer(ANSWER)
+            return listener.told[2:]
+
+    refused, *others = asyncio.run(run())
+    assert isinstance(refused, AnswerRefused)
+    assert refused.reason.startswith("the request is too long: ")
+    assert {type(event) for event in others} == {QuestionClosed, NoticeGiven}
 
 
 def test_a_daemon_that_comes_back_is_followed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

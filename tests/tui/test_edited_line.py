@@ -121,7 +121,7 @@ def test_after_ctrl_z_the_line_stands_in_its_row_again(
 
 
 def test_a_key_that_comes_in_pieces_is_that_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As over a serial line: Esc would end the editor, and the rest be keys of what is asked."""
+    """As over a serial line: a lone Esc would leave the editor, and the rest would be keys for the question."""
     monkeypatch.setattr(plain_prompt, "REST_S", WAIT_S)  # where all is slow a piece may come later than it was sent
 
     async def script(daemon: QuestionDaemon, person: Person) -> None:

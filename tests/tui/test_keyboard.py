@@ -21,15 +21,15 @@ from tinysnitch.view.keys import KEYS
         (b"y\x1b[24;80Ry", ["y", "cursor report", "y"]),
         ("ÿé€".encode(), ["ÿ", "é", "€"]),
         (b"\xc3y\xff\xe2\x82", ["y"]),  # halves of characters
-        (b"\xc3\xa9\xa9y", ["y"]),  # one with half of another
+        (b"\xc3\xa9\xa9y", ["y"]),  # a whole character, and half of one
         (b"\x1b[My!!", []),  # a click in column 89
         (b"\x1b[[A", []),
         (b"\x1b[<0;89;1M\x1b[<0;89;1m", []),
-        (b"\x1b[?2026;2$y", []),  # a mode is told
+        (b"\x1b[?2026;2$y", []),  # a report of a mode
         (b"\x1b[?2026;2", []),
-        (b"\x1b[121;1:3u", []),  # y is let go
-        (b"\x1b]11;rgb:1d1d/2020/efef\x07y", ["y"]),  # a color is told
-        (b"\x1bP>|kitty(0.32.1)\x1b\\", []),  # a terminal tells its name
+        (b"\x1b[121;1:3u", []),  # y is released
+        (b"\x1b]11;rgb:1d1d/2020/efef\x07y", ["y"]),  # a report of a color
+        (b"\x1bP>|kitty(0.32.1)\x1b\\", []),  # a report of the terminal's name
         (b"\x1b_Gi=1;OKy", []),
         (b"\x1b]", []),  # Alt with the bracket
         (b"\r\n \x00", ["enter", "enter", " "]),

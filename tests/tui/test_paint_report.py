@@ -20,7 +20,7 @@ from tinysnitch.view.prompt_events import QuestionClosed
 
 
 class Line:
-    """What was sent to the terminal, and what is believed to stand there."""
+    """What was sent to the terminal, and which sight is taken to be on it."""
 
     def __init__(self) -> None:
         self.sent: list[str] = []
@@ -68,7 +68,7 @@ def test_one_that_answers_is_waited_for() -> None:
     async def script() -> None:
         line = await answering()
         line.report.note_written(1)
-        line.report.note_written(1)  # the countdown went on
+        line.report.note_written(1)  # painted again for the countdown
         assert line.seen == []
         line.report.note_answer()
         assert line.seen == [1]
@@ -178,12 +178,12 @@ def test_what_comes_back_from_ctrl_z_counts_as_new(tmp_path: Path, monkeypatch: 
     play(tmp_path / "s", script)
 
 
-CURSOR_AT = "\x1b[7;1R"  # where the cursor is, as a terminal tells it
+CURSOR_AT = "\x1b[7;1R"  # a terminal's report of its cursor
 
 
 @pytest.fixture
 def answered(monkeypatch: pytest.MonkeyPatch) -> list[None]:
-    """One entry for each answer of the terminal that was read, in a prompt that waits for them."""
+    """One entry for each report of the terminal that a prompt has read."""
     noted: list[None] = []
     note = PaintReport.note_answer
     monkeypatch.setenv("TERM", "xterm")

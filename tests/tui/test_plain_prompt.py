@@ -148,7 +148,7 @@ def test_keys_typed_ahead_do_nothing(tmp_path: Path) -> None:
 
 
 def test_a_key_of_before_that_is_read_late_answers_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Something held us up until keys would count; but nobody had been told so when it was typed."""
+    """Our process was late, and keys would count already; but it was not printed yet when the key was typed."""
     written = PlainPrompt._note_written
 
     async def script(daemon: QuestionDaemon, person: Person) -> None:
@@ -171,7 +171,7 @@ def test_a_key_of_before_that_is_read_late_answers_nothing(tmp_path: Path, monke
 
 @pytest.mark.parametrize("text", ["yes, forever\n", "\x1b[200~y\x1b[201~", "\x1b[200~n\n\x1b[201~"])
 def test_a_text_that_is_pasted_is_no_answer(tmp_path: Path, text: str) -> None:
-    """Also one letter, where the terminal was left to mark what is pasted (bracketed paste)."""
+    """Even a single letter, if the terminal was left in bracketed paste mode."""
 
     async def script(daemon: QuestionDaemon, person: Person) -> None:
         await ask(daemon, person)
@@ -313,7 +313,7 @@ def test_a_daemon_that_says_nothing_keeps_no_one_and_is_not_called_lost(
 
 
 class LateLink(DaemonLink):
-    """A daemon's link that has much to tell when it is asked for an answer."""
+    """A daemon link that tells many events when it is given an answer."""
 
     async def run(self) -> None:
         # nothing is looked up of a file that is not the host's: no other news come

@@ -85,7 +85,7 @@ def test_keys_typed_while_the_prompt_was_stopped_do_nothing(tmp_path: Path) -> N
     async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
         daemon.open(prompt_of(1))
         await until(lambda: app.state.next_change_s() is not None)
-        app.state.guard._ready_s -= 2 * SCRIPT_S  # the delay ended long ago, and nothing ran since
+        app.state.guard._ready_s -= 2 * SCRIPT_S  # the delay ended long ago, and our process did not run since
         await pilot.press("y")
         await see(app, "keys do not count yet")
         assert daemon.answers.empty()
@@ -187,7 +187,7 @@ def test_the_rule_is_edited_and_checked_as_it_is_typed(tmp_path: Path) -> None:
 
 
 def test_the_time_in_an_edited_rule_is_of_the_clock_as_it_is_now(tmp_path: Path) -> None:
-    """Which is set while a question is open: by years, on a machine that has none of its own."""
+    """The wall clock is set while a question is open: by years, on a machine without a battery clock."""
 
     async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
         daemon.open(prompt_of(1))  # in 2023, as its daemon believed
@@ -217,7 +217,7 @@ def test_a_paste_that_the_terminal_does_not_mark_changes_and_answers_nothing(tmp
 
 
 def test_keys_before_there_is_a_question_are_no_text(tmp_path: Path) -> None:
-    """Whoever reads of a question and asks for the help at once gets it."""
+    """A person who sees a question and asks for the help at once gets it."""
 
     async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
         await see(app, "no questions")
@@ -267,7 +267,7 @@ def test_that_the_program_has_ended_is_seen_at_the_next_tick(tmp_path: Path) -> 
 def test_no_key_counts_before_the_question_is_on_the_screen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
         await see(app, "no questions")
-        with monkeypatch.context() as busy:  # with anything else
+        with monkeypatch.context() as busy:  # as if the process were busy
             busy.setattr(app._widget, "redraw", lambda: None)
             daemon.open(prompt_of(1))
             await until(lambda: app.state.selected)
@@ -275,7 +275,7 @@ def test_no_key_counts_before_the_question_is_on_the_screen(tmp_path: Path, monk
         app._widget.redraw()
         await until(app.state.next_change_s)
         painted_s = app.state.next_change_s()
-        app.post_message(AppFocus())  # who comes to the terminal sees it anew
+        app.post_message(AppFocus())  # the terminal got the focus
         await until(lambda: app.state.next_change_s() not in (None, painted_s))
         await until_ready(app)
         await pilot.press("y")
@@ -307,7 +307,7 @@ def test_a_daemon_that_restarts_and_takes_us_is_waited_for(tmp_path: Path, monke
         async with question_daemon(tmp_path / "s") as other:
             other.open(prompt_of(1))
             await see(app, "curl wants to reach shop.test")
-        async with question_daemon(tmp_path / "s", Comers(None)):  # by now one may be nobody there
+        async with question_daemon(tmp_path / "s", Comers(None)):  # by now the user may no longer be permitted
             await until(lambda: isinstance(app.failure, NotPermitted) and not app.is_running)
 
     play(tmp_path / "s", script)

@@ -78,7 +78,7 @@ def test_a_small_terminal_shows_all_that_must_be_seen(connection: Connection) ->
     ("size", "left_out"), [((40, 10), "and 8 more"), ((80, 24), "and 6 more"), ((80, 40), "and 2 more"), ((80, 48), "")]
 )
 def test_warnings_that_have_no_room_are_counted(size: tuple[int, int], left_out: str) -> None:
-    """A program can have any number of them, in front of what else is to be known."""
+    """A program can cause any number of warnings, which stand before other facts."""
     view = msgspec.structs.replace(view_of(connection_of()), warnings=tuple(f"{n}: {'x' * 60}" for n in range(9)))
     rows = rows_of(render_prompt(view, *size))
     shown = [row.strip() for row in rows if row.strip().startswith("! ")]
@@ -223,7 +223,7 @@ def test_what_is_covered_is_yellow() -> None:
 def test_yellow_is_yellow_on_any_terminal(system: ColorSystem) -> None:
     color = Style.parse(COVERED).color
     assert color is not None
-    assert color.triplet  # else it is Textual's palette that says what it looks like
+    assert color.triplet  # else Textual's palette would decide how it looks
     red, green, blue = color.downgrade(system).get_truecolor()
     assert green > red * 3 / 4 > blue
 
@@ -340,7 +340,7 @@ def test_neither_the_editor_nor_all_together_breaks_a_screen(
 
 
 def styled_in(text: Text, style: str) -> str:
-    """But for the labels of keys, which are in reverse as the cursor is."""
+    """The rows without the labels of keys, which are in reverse video, like the cursor."""
     found = (text.plain[span.start : span.end] for span in text.spans if span.style == style)
     return "".join(one for one in found if one not in ("Enter", "Esc"))
 

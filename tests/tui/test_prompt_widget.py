@@ -100,7 +100,7 @@ def test_the_help_of_a_small_terminal_is_read_page_by_page(tmp_path: Path, monke
 def test_who_answers_and_leaves_waits_till_it_is_taken_but_for_no_daemon_that_hangs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, takes_s: float, is_taken: bool
 ) -> None:
-    """One that its host gave no processor for some seconds is waited for."""
+    """Waits longer for a machine that got no processor for some seconds."""
     if not is_taken:
         monkeypatch.setattr(daemon_link, "ANSWER_S", 1.0)
     taken: list[object] = []
@@ -123,7 +123,7 @@ def test_who_answers_and_leaves_waits_till_it_is_taken_but_for_no_daemon_that_ha
 def test_what_changes_between_a_redraw_and_the_painting_is_seen_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Painted are the rows that a redraw found changed: of the countdown here, while the program ends."""
+    """Only the rows that a redraw found changed are painted: here those of the countdown, while the program ends."""
     monkeypatch.setattr(prompt_app, "TICK_S", 0.05)
     ended: list[Process] = []
 
@@ -142,11 +142,11 @@ def test_what_changes_between_a_redraw_and_the_painting_is_seen_too(
 
 def test_what_is_drawn_and_not_painted_yet_takes_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
-        await pilot.pause()  # till what the start has to paint is painted
+        await pilot.pause()  # until the first paint is done
         monkeypatch.setattr(app._widget, "refresh", lambda *_regions: app._widget)
         daemon.open(prompt_of(1))
         await until(lambda: app.state.selected and not app._is_drawing_due)
-        app._widget.redraw()  # finds nothing new
+        app._widget.redraw()  # nothing changed
         assert app.state.next_change_s() is None
 
     play(tmp_path / "s", script, delay_s=0.01)

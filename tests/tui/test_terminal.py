@@ -83,7 +83,7 @@ def test_lines_reach_the_terminal_whole(pseudo_terminal: tuple[int, str]) -> Non
 def test_a_terminal_of_bytes_is_sent_no_bytes_that_steer_it(
     pseudo_terminal: tuple[int, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """UTF-8 has the bytes 0x80 to 0x9f in it, which are control characters there: 0x9b begins a sequence (ECMA-48)."""
+    """To a terminal of 8 bits, bytes 0x80 to 0x9f of UTF-8 are controls: 0x9b begins a sequence (ECMA-48)."""
     monkeypatch.setattr("sys.__stderr__", io.TextIOWrapper(io.BytesIO(), "latin-1"))
     master, path = pseudo_terminal
     with Terminal(path) as terminal:
@@ -113,7 +113,7 @@ except SnitchError as error:
 
 
 def test_in_a_background_that_nobody_ends_it_is_said(pseudo_terminal: tuple[int, str], tmp_path: Path) -> None:
-    """Whose shell is gone is not stopped until it comes to the front, but refused (SIGTTOU in tty_check_change())."""
+    """A job whose shell is gone is not stopped (SIGTTOU), but refused (tty_check_change())."""
     (tmp_path / "orphan.py").write_text(ORPHAN)
     said = tmp_path / "said"
     job = f"set -m; ({shlex.join([sys.executable, str(tmp_path / 'orphan.py')])} >{said} 2>&1 &); read -rt 20 end"
@@ -122,7 +122,7 @@ def test_in_a_background_that_nobody_ends_it_is_said(pseudo_terminal: tuple[int,
     wait_until(lambda: said.exists() and said.read_text().endswith("\n"))
     os.write(pseudo_terminal[0], b"\n")
     shell.wait()
-    assert said.read_text() == "the terminal is another's: Input/output error\n"
+    assert said.read_text() == "the terminal belongs to another job: Input/output error\n"
 
 
 STOPPED = """
@@ -135,7 +135,7 @@ os.kill(os.getpid(), signal.SIGTERM)
 
 
 def test_who_is_killed_while_stopped_ends_and_who_is_continued_has_its_handlers_again() -> None:
-    """It would want its terminal back first, be stopped for that in the background, and hear of nothing."""
+    """With its own handler it would first restore the terminal, and be stopped for that in the background."""
     for signals, said, status in (([signal.SIGTERM], b"", -signal.SIGTERM), ([], b"handled\n", 0)):
         command = [sys.executable, "-c", STOPPED]
         child = subprocess.Popen(command, stdout=subprocess.PIPE, process_group=0)

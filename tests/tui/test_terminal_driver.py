@@ -1,4 +1,4 @@
-"""A real app on a pseudo-terminal that gets what no terminal should send."""
+"""A real app on a pseudo-terminal that sends what no terminal should send."""
 
 import asyncio
 import os
@@ -100,7 +100,7 @@ def test_it_needs_a_terminal_to_read_and_one_to_write(
 
 @pytest.mark.slow
 def test_a_terminal_that_goes_takes_a_prompt_along_that_has_nothing_to_do(tmp_path: Path) -> None:
-    """It leads no session there, so no signal tells it."""
+    """The prompt does not lead its session there, so that it gets no signal."""
 
     async def run() -> None:
         async with question_daemon(tmp_path / "s") as daemon:
@@ -116,7 +116,7 @@ def test_a_terminal_that_goes_takes_a_prompt_along_that_has_nothing_to_do(tmp_pa
 
 @pytest.mark.slow
 def test_who_is_stopped_unasked_asks_anew_and_puts_the_terminal_back(tmp_path: Path) -> None:
-    """By SIGSTOP: as if it had begun twice, it never came to its end."""
+    """By SIGSTOP: Textual would begin twice, and never end."""
 
     async def run() -> None:
         async with question_daemon(tmp_path / "s") as daemon, prompt_in_terminal(tmp_path / "s") as prompt:
@@ -125,7 +125,7 @@ def test_who_is_stopped_unasked_asks_anew_and_puts_the_terminal_back(tmp_path: P
             await until(lambda: "█".encode() in prompt.screen)
             prompt.process.send_signal(signal.SIGSTOP)
             await until(lambda: ") T " in Path(f"/proc/{prompt.process.pid}/stat").read_text())
-            prompt.type(b"n")  # typed for whoever had the terminal meanwhile
+            prompt.type(b"n")  # meant for the program that had the terminal meanwhile
             prompt.screen.clear()
             prompt.process.send_signal(signal.SIGCONT)
             await until(lambda: b"wants to reach shop.test" in prompt.screen)

@@ -1,4 +1,4 @@
-"""Waiting for what another task brings about."""
+"""Waits for something that another task does."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A prompt's state on a screen that shows at once what is to be seen."""
+"""A prompt's state on a screen that paints at once."""
 
 from tinysnitch.view.prompt_events import Effect, Event
 from tinysnitch.view.prompt_state import PromptState

@@ -43,6 +43,6 @@ def prompt_of(prompt_id: int = 1, connection: Connection | None = None, remainin
 
 
 def late_prompt() -> Prompt:
-    """Of which 60 s were left when it was made, and 20 at most once somebody hears of it."""
+    """A prompt that had 60 s left when it was sent, and at most 20 s when it is received."""
     boot_s = time.clock_gettime(time.CLOCK_BOOTTIME)
     return msgspec.structs.replace(prompt_of(1), deadline_s=boot_s + 20.0, remaining_s=60.0)

@@ -56,9 +56,9 @@ def test_all_that_is_known_is_shown() -> None:
     [
         (connection_of(), "curl wants to reach shop.test"),
         (connection_of(name=None), "curl wants to reach 10.0.0.9"),
-        (connection_of(flow=IN, name=None), "curl is asked to accept from 10.0.0.5"),
-        (Connection(flow=IN, attribution=KERNEL), "the kernel is asked to accept from 10.0.0.5"),
-        (Connection(flow=IN, attribution=UNKNOWN), "an unknown program is asked to accept from 10.0.0.5"),
+        (connection_of(flow=IN, name=None), "curl is asked to accept a connection from 10.0.0.5"),
+        (Connection(flow=IN, attribution=KERNEL), "the kernel is asked to accept a connection from 10.0.0.5"),
+        (Connection(flow=IN, attribution=UNKNOWN), "an unknown program is asked to accept a connection from 10.0.0.5"),
         (
             connection_of(msgspec.structs.replace(CURL, program="/tmp/curl wants to reach good.test")),
             "'curl wants to reach good.test' wants to reach shop.test",
@@ -76,7 +76,7 @@ def test_the_title_says_who_and_where(connection: Connection, title: str) -> Non
 
 
 def test_a_program_of_several_names_is_called_by_the_one_it_was_started_by_and_by_its_own() -> None:
-    """Whatever of both it is known by; the rule is for its file, under any name."""
+    """The person may know the program by either name; the rule is for its file, under any name."""
     process = msgspec.structs.replace(CURL, program="/usr/bin/redis-check-rdb", started_as="/usr/bin/redis-server")
     connection = connection_of(process)
     assert present_title(connection) == "redis-server (redis-check-rdb) wants to reach shop.test"
@@ -191,7 +191,10 @@ def test_a_program_that_has_ended_is_marked() -> None:
 )
 def test_that_arguments_are_incomplete_is_said_once_with_what_follows(own: tuple[str, ...], problem: str) -> None:
     process = msgspec.structs.replace(CURL, warnings=(*own, "deleted file"), are_args_complete=False)
-    assert present_warnings(connection_of(process)) == ("deleted file", f"{problem}: a rule can only cover any")
+    assert present_warnings(connection_of(process)) == (
+        "deleted file",
+        f"{problem}: a rule can only be for any arguments",
+    )
 
 
 def test_warnings_tell_what_is_odd() -> None:
@@ -227,7 +230,7 @@ def test_the_way_to_the_address_and_what_a_question_asks_for() -> None:
 
 def test_a_name_of_the_link_is_marked() -> None:
     connection = msgspec.structs.replace(connection_of(), name_source=NameSource.MDNS)
-    assert present_warnings(connection) == ("any machine of the link can claim this name (mDNS)",)
+    assert present_warnings(connection) == ("any machine on this network can claim this name (mDNS)",)
 
 
 @pytest.mark.parametrize(("args", "shown"), [(("-s",), "-s …"), ((), " …")])

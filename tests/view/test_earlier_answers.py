@@ -30,7 +30,7 @@ def earlier(choice: Choice = YES) -> EarlierAnswers:
 def test_what_differs_by_its_arguments_alone_is_known() -> None:
     assert earlier().differs_by_arguments(NEW)
     assert not EarlierAnswers().differs_by_arguments(NEW)
-    assert not earlier().differs_by_arguments(prompt_of(2))  # with the same, once more
+    assert not earlier().differs_by_arguments(prompt_of(2))  # the same arguments once more
 
 
 @pytest.mark.parametrize("choice", [replace(YES, any_args=True), replace(YES, lifetime=Lifetime.ONCE)])
@@ -55,7 +55,7 @@ def test_nothing_else_is_one_of_them(other: object) -> None:
 
 
 def test_an_interpreter_is_none_of_them() -> None:
-    """Its arguments are the program: for any of them would be for whatever it may run."""
+    """An interpreter's arguments are the program: an answer for any arguments would be for all that it can run."""
     python = replace(CURL, program="/usr/bin/python3.13", executable="/usr/bin/python3.13", args=("-c", "1"))
     answers = EarlierAnswers()
     answers.note(prompt_of(1, connection_of(python)), YES)

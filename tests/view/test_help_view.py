@@ -59,4 +59,4 @@ def test_help_and_legend_fit_a_small_terminal() -> None:
 
 def test_who_pressed_the_wrong_key_reads_how_to_take_it_back() -> None:
     assert "`tinysnitch rules remove`" in present_help()[0].meaning
-    assert "remove" not in present_help(OWN_HELP)[0].meaning  # the command's own daemon is not found by that
+    assert "remove" not in present_help(OWN_HELP)[0].meaning  # that would not reach the command's own daemon

@@ -13,14 +13,14 @@ DELAY_S = 0.5
 
 
 def seen(at_s: float = 10.0) -> KeyGuard:
-    """A guard of what came into sight at this moment."""
+    """A guard whose sight was painted at this moment."""
     guard = KeyGuard(DELAY_S)
     show(guard, at_s)
     return guard
 
 
 def show(guard: KeyGuard, at_s: float) -> None:
-    """Something new, which is painted at once."""
+    """A new sight, which is painted at once."""
     guard.renew(at_s)
     guard.note_painted(at_s)
 
@@ -37,12 +37,12 @@ def test_the_delay_begins_when_it_is_painted() -> None:
     guard.renew(10.0)
     assert (guard.is_ready(1e9), guard.ready_s) == (False, None)
     guard.note_painted(12.0)
-    guard.note_painted(12.4)  # the countdown went on
+    guard.note_painted(12.4)  # painted again for the countdown
     assert guard.ready_s == 12.5
 
 
 def test_who_was_stopped_while_the_delay_ran_counts_it_anew_and_once() -> None:
-    """What is read then may have been typed at any moment before."""
+    """Keys that are read then may have been typed at any time before."""
     guard = seen(10.0)
     guard.note_awake(10.4)
     guard.note_awake(13.0)
@@ -104,13 +104,13 @@ def test_a_key_that_answered_counts_again_when_it_was_let_go() -> None:
 
 def test_a_window_that_appears_takes_no_key_at_all_until_its_question_takes_some() -> None:
     guard = seen(10.0)
-    assert not guard.is_deaf(10.4)  # it was there before
+    assert not guard.is_deaf(10.4)  # the window was there before
     guard.note_appeared()
     for is_click in (False, True):
         assert guard.is_deaf(10.4, is_click=is_click)
     assert not guard.is_deaf(10.5)
     show(guard, 20.0)
-    assert not guard.is_deaf(20.1)  # to leave, say
+    assert not guard.is_deaf(20.1)  # so that one can leave
 
 
 def test_a_keyboard_that_comes_later_makes_keys_wait_and_clicks_do_not() -> None:

@@ -23,7 +23,7 @@ def keys_of(text: str) -> list[KeyPressed]:
 
 
 def passed(state: PromptState, *pieces: str) -> list[str]:
-    """What keys of pieces, each of which comes at once, count: as many as there are behind each piece and its pause."""
+    """The keys that count of pieces, each of which comes at once, with a pause after it."""
     piece, counted = KeyPiece(), []
     for number, text in enumerate(pieces):
         taken = [one for key in keys_of(text) for one in piece.press(key, START_S + number * PAUSE_S, state)]

@@ -23,7 +23,7 @@ def test_keys_are_found_by_any_of_their_names() -> None:
 
 
 def test_the_readme_explains_every_key() -> None:
-    """The way back is in words there."""
+    """On the help page, which says in words how to go back."""
     section = (
         Path(__file__).parents[2].joinpath("README.md").read_text().partition("## The keys")[2].partition("## ")[0]
     )

@@ -76,7 +76,7 @@ def test_what_a_key_types_counts_more_than_its_name() -> None:
 
 
 def test_a_chord_types_nothing() -> None:
-    """Alt-y is a command of other editors, and terminals tell what y alone would type."""
+    """Alt-y is a command in other editors, and terminals report the character that y alone would type."""
     assert LineEdit("ab", 1).press("alt+y", "y") == LineEdit("ab", 1)
 
 
@@ -147,7 +147,7 @@ def test_a_rule_that_is_over_is_no_answer() -> None:
     line = LineEdit("allow user=1000 until='2026-01-01T00:00:00Z' - - -", 0)
     fault = find_fault(line, NOW_S)
     assert fault is not None
-    assert (str(fault), fault.hint) == ("column 17: its time is over", "write a later one, or none: take until= out")
+    assert (str(fault), fault.hint) == ("column 17: its time is over", "write a later one, or leave until= out")
     assert find_fault(line, NOW_S - 86400.0) is None
 
 
@@ -158,7 +158,7 @@ def test_a_rule_that_is_over_is_no_answer() -> None:
         ("allow user=0 - 443 tcp", False),
         ("allow user=10000 - 443 tcp", False),
         ("allow user=1000 - 443 tcp", True),
-        ("allow user=alice - 443 tcp", True),  # whose name it is the daemon knows
+        ("allow user=alice - 443 tcp", True),  # the daemon will check that this is their name
     ],
 )
 def test_who_answers_for_their_own_processes_must_be_named(line: str, is_free: bool) -> None:
@@ -179,7 +179,7 @@ def shown(state: PromptState, now: float = 12.0) -> PromptView:
 
 
 def test_enter_does_not_answer_with_a_line_that_is_over() -> None:
-    """The daemon would refuse it, since it speaks of no connection any more."""
+    """The daemon would refuse the line, since it would match nothing."""
     state = opened(1)
     press(state, "3", "e")
     assert shown(state, 100.0).lifetime == "until the time in the line"
@@ -190,7 +190,7 @@ def test_enter_does_not_answer_with_a_line_that_is_over() -> None:
 
 
 def test_the_key_that_began_the_edit_is_typed_once_it_was_let_go() -> None:
-    """Held down it repeats, and would go on at the end of the line."""
+    """A key that is held down repeats, and would type on at the end of the line."""
     state = opened(1)
     press(state, "f", "e", now=10.0)
     for number in range(30):
@@ -307,7 +307,7 @@ def test_a_lost_daemon_leaves_the_editor_to_be_left() -> None:
 
 
 def test_an_edited_line_answers_no_question_of_the_next_daemon() -> None:
-    """It may begin to count anew."""
+    """The clock may begin to count anew."""
     state = opened(1)
     press(state, "e")
     state.handle(ConnectionLost("the daemon is gone"), 11.0)

@@ -35,7 +35,7 @@ def test_another_remote_and_other_arguments_are_not() -> None:
 
 
 def test_workers_of_one_program_are_apart_from_all_else_that_the_interpreter_runs() -> None:
-    """Else `g` would answer for any arguments of it."""
+    """Else one answer by `g` could be for any arguments of the interpreter."""
     one, *others = (
         group_of(prompt_of(number, connection_of(process)))
         for number, process in enumerate(
@@ -201,7 +201,7 @@ def test_once_is_without_rules() -> None:
     ],
 )
 def test_each_begins_as_by_itself_and_takes_what_is_chosen(keys: str, lines: set[str], is_named_first: bool) -> None:
-    """Else a question of the link made rules for whole domains of others, and another one for the link's address."""
+    """Else the choice for a question of the link made rules for whole domains of others, and the other way round."""
     state = state_of_link_and_name(is_named_first)
     press(state, *keys, "g")
     view = shown(state)
@@ -223,7 +223,7 @@ def test_a_scope_that_is_chosen_is_for_all() -> None:
 
 
 def state_of_link_and_name(is_named_first: bool) -> PromptState:
-    """As of Syncthing: question 1 is for a server that has a name, 2 for all of the link."""
+    """Like those of Syncthing: question 1 is for a server with a name, question 2 for all machines of the link."""
     state = PaintedState()
     to_all = msgspec.structs.replace(OUT, protocol=UDP, remote=parse_address("10.0.0.255"), remote_port=21027)
     on_link = msgspec.structs.replace(connection_of(flow=to_all, name=None), is_link_talk=True)

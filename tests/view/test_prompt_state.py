@@ -43,7 +43,7 @@ def selected_id(state: PromptState) -> int | None:
 
 
 def press(state: PromptState, *names: str, now: float = 10.0) -> list[Any]:
-    """What is to be done, answer by answer, without the words on how long they hold."""
+    """The answers, one by one, without the words on how long they hold."""
     return [wanted for name in names for wanted in plain(state.handle(KeyPressed(name), now))]
 
 
@@ -162,7 +162,7 @@ def test_where_painting_takes_its_time_no_key_counts_before() -> None:
     assert state.next_change_s() is None
     state.guard.note_painted(9.0)
     assert press(state, "y", now=9.2) == []
-    state.guard.note_painted(9.4)  # once more, for the time that is left
+    state.guard.note_painted(9.4)  # painted again for the countdown
     assert len(press(state, "y", now=9.5)) == 1
 
 

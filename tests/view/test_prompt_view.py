@@ -127,10 +127,10 @@ def test_quoted_arguments_stay_one_covered_piece() -> None:
 
 
 def test_time_goes_on_in_a_suspend() -> None:
-    """By the clock of the daemon, where ours stands still; what is asked afterwards has all of its time."""
+    """By the daemon's clock, while ours stands still; questions that open afterwards have their whole time."""
     state = opened()
     note = partial(state.note_clocks, 0.0, wall_s=state.wall_ahead_s)
-    for ahead_s in (7000.0, 7000.9):  # of the second part was read when we had no processor
+    for ahead_s in (7000.0, 7000.9):  # the second difference is no suspend: we got no processor between two clocks
         note(boot_s=ahead_s)
     state.handle(QuestionOpened(prompt_of()), 0.0)
     note(boot_s=7030.0)
@@ -150,7 +150,7 @@ def test_time_left_is_told_as_number_and_part_of_the_whole() -> None:
     state = opened()
     state.handle(QuestionOpened(prompt_of()), 100.0)
     assert (shown(state, 115.0).seconds_left, shown(state, 115.0).fraction_left) == (45, 0.75)
-    state = opened()  # by who attached when it had waited for half of its time
+    state = opened()  # by a prompt that attached after half of the question's time
     state.handle(QuestionOpened(msgspec.structs.replace(prompt_of(remaining_s=30.0), age_s=30.0)), 100.0)
     assert (shown(state, 115.0).seconds_left, shown(state, 115.0).fraction_left) == (15, 0.25)
 
@@ -164,7 +164,7 @@ def test_a_question_is_shown_with_its_connection() -> None:
 
 @pytest.mark.parametrize(("count", "told"), [(1, "denied"), (2, "2 denied, the last"), (13, "13 denied, the last")])
 def test_who_comes_back_is_told_how_many_questions_nobody_answered(count: int, told: str) -> None:
-    """Not of the last one alone: its program is not the only one that was refused meanwhile."""
+    """The notice counts all of them: the last program is not the only one that was refused."""
     state = opened(*[connection_of()] * count)
     for number in range(1, count + 1):
         state.handle(QuestionClosed(number, "no answer within 60 s"), 60.0)
@@ -187,7 +187,7 @@ def test_the_view_says_how_many_wait_and_whether_keys_count() -> None:
     assert (view.waiting, view.is_ready) == ("question 1 of 2, 3 connections in this one", True)
     assert shown(opened(connection_of())).waiting == "one question"
     state.handle(KeyPressed("y"), 10.0)
-    assert shown(state).waiting == "one question"  # that the other one is answered is not confirmed yet
+    assert shown(state).waiting == "one question"  # the answer to the other one is not confirmed yet
 
 
 def test_the_footer_shows_every_key_and_what_is_chosen() -> None:
@@ -316,7 +316,7 @@ def test_without_a_question_the_view_waits() -> None:
 
 
 def test_what_is_wrong_stays_in_sight_until_it_is_over() -> None:
-    """Beside what became of the last answer, and with the next question."""
+    """It is shown beside the news of the last answer, and with the next question."""
     state = opened(connection_of(), connection_of(name="b.test"))
     for trouble in ("rules not \x1b loaded: line 3", "rules not loaded: line 4"):
         state.handle(NoticeGiven(trouble, stands=True), 1.0)
@@ -346,7 +346,7 @@ def test_a_question_warns_of_its_own_first() -> None:
 
 
 def test_an_answer_that_the_daemon_has_not_taken_yet_is_on_its_way() -> None:
-    """It may be busy with its disk, and then the question is not over."""
+    """The daemon may be busy with its disk, and then the question is not closed yet."""
     state = opened(connection_of())
     state.handle(KeyPressed("y"), 10.0)
     assert shown(state).title == "the answer is on its way"
@@ -376,7 +376,7 @@ def test_who_edits_for_a_question_that_is_gone_sees_that_others_wait() -> None:
     state.handle(KeyPressed("e"), 10.0)
     state.handle(QuestionClosed(1, "answered by alice"), 11.0)
     assert shown(state).title == "the question whose rule you edited is gone"
-    assert shown(state).edit  # perhaps it is wanted all the same
+    assert shown(state).edit  # the line may still be wanted
     state.handle(NoticeGiven("rules not loaded", stands=True), 11.0)
     state.handle(NoticeGiven("news"), 11.0)
     assert (shown(state).warnings, shown(state).notice) == (("rules not loaded",), "news")

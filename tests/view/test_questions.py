@@ -37,11 +37,11 @@ def test_they_are_kept_as_they_opened_and_walked_through_program_by_program() ->
 
 
 def test_a_program_keeps_its_place_until_its_last_question_is_gone() -> None:
-    """Whoever answers the questions of one program one by one sees no other program in between."""
+    """Questions of one program that are answered one by one have no other program's question in between."""
     questions = of_two_programs()
     questions.pop(1)
     assert (questions.ring(), questions.find_first_waiting()) == ([3, 4, 2], 3)
-    questions.put(questions[3])  # the same again, with another count or name
+    questions.put(questions[3])  # the same question again, with another count or name
     assert questions.ring() == [3, 4, 2]
     for number in (3, 4):
         questions.pop(number)

@@ -156,5 +156,12 @@ def test_what_is_tried_without_end_takes_no_more_room(monkeypatch: pytest.Monkey
     assert summarize_run(tried) == [
         "allowed tcp shop.test:1 (2 times) by /usr/bin/curl",
         "allowed tcp shop.test:2 by /usr/bin/curl",
-        "and 2 more, elsewhere",
+        "and 2 more connections, which are not listed",
     ]
+
+
+def test_questions_without_a_decision_take_no_more_room_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_summary, "MAX_ROWS", 2)
+    asked = [ask(port, remote_port=port) for port in (1, 2, 3, 1)]
+    assert len(summarize_run(asked)) == 2
+    assert len(summarize_run([*asked, refused(remote_port=1), asked[2]])) == 3

@@ -38,7 +38,7 @@ def test_any_number_of_arguments_leaves_in_sight_who_it_is_and_where_it_goes(wor
         "allow", "until=2026-11-26T05:35:07Z", "shop.test", "443", "tcp", "/usr/bin/curl", *[word] * 99, "end"
     )
     fitted = text_of(fit_spans(rule, width))
-    assert width - len("…=value ") <= cell_width(fitted) <= width  # as many of them as have room
+    assert width - len("…=value ") <= cell_width(fitted) <= width  # as many arguments as have room
     assert [part for part in ("allow", "shop.test 443 tcp ", "curl ", " … ", " end") if part not in fitted] == []
 
 

@@ -85,7 +85,7 @@ def test_marks_that_take_no_column_cost_none() -> None:
 
 @given(ANY_TEXT, st.integers(1, 40))
 def test_no_mark_lands_on_the_sign_of_what_is_left_out(raw: str, width: int) -> None:
-    """It would overprint our own sign, and say of the text what is not so."""
+    """A combining mark would overprint our ellipsis, and show the text as something else."""
     shown = shorten_middle(escape_text(f"{raw}{PILED * 40}"), width)
     assert not unicodedata.category(shown.rpartition("…")[2][:1] or "x").startswith("M")
 

@@ -6,12 +6,12 @@ from tinysnitch.cli.options import Number, examples, socket_option
 from tinysnitch.cli.output import print_line
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.commandline.notes import print_note
+from tinysnitch.core.answer import refusal_to_remember
 from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.protocol.messages import GiveAnswer, ListAsks, PromptShown, RuleWritten
-from tinysnitch.view.prompt_view import is_rule_kept
 
 _VERDICTS = {"yes": Verdict.ALLOW, "no": Verdict.DENY}
 
@@ -32,17 +32,16 @@ _VERDICTS = {"yes": Verdict.ALLOW, "no": Verdict.DENY}
     type=click.Choice([lifetime.value for lifetime in Lifetime]),
     default=Choice(verdict=Verdict.ALLOW).lifetime.value,
     show_default=True,
-    help="How long the answer holds; quit: until the program ends.",
+    help="How long the answer holds; quit: until the program ends; forever: a line in the rules file.",
 )
 @click.option(
     "--domain",
     is_flag=True,
-    help="The whole domain of the name; of what is said on the lan, or comes from there without a name that lasts, all "
-    "of it.",
+    help="The whole domain of the name; for what is only on the lan, the whole lan.",
 )
-@click.option("--any-remote", is_flag=True, help="Any remote.")
-@click.option("--any-port", is_flag=True, help="Any port, not this one alone.")
-@click.option("--any-args", is_flag=True, help="Any arguments of the program, not these alone.")
+@click.option("--any-remote", is_flag=True, help="Any remote, not just this name or address.")
+@click.option("--any-port", is_flag=True, help="Any port, not just this one.")
+@click.option("--any-args", is_flag=True, help="Any arguments of the program, not just these.")
 @socket_option
 def answer_command(
     prompt_id: int,
@@ -55,7 +54,11 @@ def answer_command(
     any_args: bool,
     socket_path: str,
 ) -> None:
-    """Answer the question ID, and print the rule that the answer made."""
+    """Answer the question ID, and print the rule that this makes.
+
+    `tinysnitch asks` lists the open questions and their IDs. Without options the answer holds for 9 minutes, for this
+    remote, this port and these arguments.
+    """
     choice = Choice(
         verdict=_VERDICTS[word],
         lifetime=Lifetime(lifetime),
@@ -75,21 +78,22 @@ def answer_command(
 
 
 def _present_surprise(connection: Connection, choice: Choice) -> str | None:
-    """What the answer does otherwise than the words of the command say."""
-    if not is_rule_kept(connection, choice):
-        whatever = "" if choice.lifetime is Lifetime.ONCE else ", whatever you choose"
-        return f"this once{whatever}: the rule is not written"
+    """In what way the answer does something else than the command line says; None if it does just that."""
+    if refusal := refusal_to_remember(connection):
+        return f"the answer is for this once, whatever --for says: {refusal}"
+    if choice.lifetime is Lifetime.ONCE:
+        return "the answer is for this once: the rule is not kept"
     process = connection.attribution.process
     if process is None and choice.lifetime is Lifetime.QUIT:
-        return "for 9 minutes: what has no process cannot quit"
+        return "the rule holds for 9 minutes: no process is known whose end could end it"
     if process and not process.are_args_complete and not choice.any_args:
-        return "the rule takes any arguments: these could not be captured whole"
+        return "the rule is for any arguments: these were too long, or could not be read"
     return None
 
 
 def _remote_scope(domain: bool, any_remote: bool) -> RemoteScope:
     if domain and any_remote:
-        raise click.UsageError("--domain and --any-remote exclude each other", click.get_current_context())
+        raise click.UsageError("--domain and --any-remote cannot be combined", click.get_current_context())
     if any_remote:
         return RemoteScope.ANY
     return RemoteScope.DOMAIN if domain else RemoteScope.NAME

@@ -20,7 +20,7 @@ from tinysnitch.view.duration import format_time_left
 @socket_option
 @json_option
 def asks_command(socket_path: str, as_json: bool) -> None:
-    """The questions that are open; `tinysnitch answer` answers them."""
+    """List the open questions; `tinysnitch answer` answers them."""
     with ControlClient(socket_path) as client:
         prompts = [shown.prompt for shown in client.ask(ListAsks(), PromptShown)]
     for prompt in prompts:
@@ -33,7 +33,7 @@ def asks_command(socket_path: str, as_json: bool) -> None:
 
 
 def present_ask(prompt: Prompt) -> tuple[str, str]:
-    """`3  tcp 10.0.0.2:40516 -> shop.test:80  52 s left`, and who asks below."""
+    """Two lines: `3  tcp 10.0.0.2:40516 -> shop.test:80  52 s left`, and below it the pid and program that ask."""
     ask = ask_line_of(prompt)
     label = f"{ask.id}  "
     many = f"  {ask.count} connections wait" if ask.count > 1 else ""
@@ -43,13 +43,13 @@ def present_ask(prompt: Prompt) -> tuple[str, str]:
 
 
 def _present_program(prompt: Prompt) -> str:
-    """Marked where not the host's file at that path runs: bind-mounted over it, say, or a container's. No rule takes it
-    for that file."""
+    """The program and its arguments. `(another file)` marks one whose file is not the host's file at that path, but
+    bind-mounted over it, say, or a container's: rules for that path do not match it."""
     attribution = prompt.connection.attribution
     process = attribution.process
     words = [quote_word(program_of(attribution)), *map(quote_word, process.args if process else ())]
     if process and not process.is_host_file:
         of = f", of {quote_word(process.owners[0])}" if process.owners else ""
-        words.insert(1, f"(another file{of})")  # with quotes, were it an argument
+        words.insert(1, f"(another file{of})")  # no argument can look like this: it would be in quotes
     words += ["", "# started as", quote_word(process.started_as)] if process and process.started_as else []
     return " ".join(words)

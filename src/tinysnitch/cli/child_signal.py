@@ -1,4 +1,4 @@
-"""A signal for a child of ours, which may have ended and not be told of yet."""
+"""Sends a signal to a child of ours that may already have ended without our loop knowing yet."""
 
 import asyncio
 import os
@@ -7,7 +7,7 @@ from contextlib import suppress
 
 
 def send_signal(child: asyncio.subprocess.Process, number: signal.Signals) -> None:
-    """Process.send_signal() before Python 3.13 looks whether it has ended, and `wait` then gives 255 for its status."""
+    """As Process.send_signal(), which before Python 3.13 may reap the child, so that `wait` returns 255 as status."""
     if child.returncode is None:
         with suppress(ProcessLookupError):
             os.kill(child.pid, number)

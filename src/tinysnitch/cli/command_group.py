@@ -1,4 +1,4 @@
-"""Groups whose commands are imported when they are called, and that know what a mistyped word was to be."""
+"""Command groups that import a command only when it is called, and suggest the right word for a mistyped one."""
 
 from difflib import get_close_matches
 from importlib import import_module
@@ -6,11 +6,11 @@ from typing import Any
 
 import click
 
-_OF_EVERY_COMMAND = ("--socket", "--json")  # and of no group that does nothing by itself
+_OF_EVERY_COMMAND = ("--socket", "--json")  # options of the commands, which people also write before the command
 
 
 class CommandGroup(click.Group):
-    """`commands_in` maps a name to `module:attribute`. Most of the start time of a command is imports."""
+    """`commands_in` maps a name to `module:attribute`, imported late: imports are most of a command's start time."""
 
     def __init__(self, *args: Any, commands_in: dict[str, str] | None = None, **kwargs: Any) -> None:  # noqa: ANN401
         super().__init__(*args, **kwargs)
@@ -39,7 +39,7 @@ class CommandGroup(click.Group):
         try:
             return super().invoke(ctx)
         except click.BadOptionUsage as error:
-            if error.ctx is None:  # click does not say of which command the option is
+            if error.ctx is None:  # click left out to which command the option belongs
                 name = ctx.invoked_subcommand
                 error.ctx = click.Context(click.Command(name), parent=ctx, info_name=name)
             raise
@@ -56,11 +56,11 @@ class CommandGroup(click.Group):
 class MisplacedOption(click.NoSuchOption):
     def __init__(self, name: str, ctx: click.Context) -> None:
         super().__init__(name, ctx=ctx)
-        self.hint = f"write it behind the command: `{ctx.command_path} status {name}`"
+        self.hint = f"write it after the command: `{ctx.command_path} status {name}`"
 
 
 class UnknownCommand(click.UsageError):
     def __init__(self, name: str, known: list[str], ctx: click.Context) -> None:
         super().__init__(f"there is no command {name!r}", ctx)
         near = get_close_matches(name, known, n=1)
-        self.hint = f"did you mean `{ctx.command_path} {near[0]}`?" if near else f"one of: {', '.join(known)}"
+        self.hint = f"did you mean `{ctx.command_path} {near[0]}`?" if near else f"write one of: {', '.join(known)}"

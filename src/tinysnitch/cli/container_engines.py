@@ -1,4 +1,4 @@
-"""Container engines: what they run is in a cgroup of its own, and not in that of whoever asked for it."""
+"""Container engines: the containers they start are in cgroups of their own, not in that of the judged command."""
 
 from tinysnitch.commandline.notes import print_note
 
@@ -6,7 +6,7 @@ _ENGINES = frozenset({"docker", "podman", "buildah", "nerdctl", "lxc", "incus", 
 
 
 def tell_of_engine(command: str) -> None:
-    """Otherwise the summary would say that nothing was tried."""
+    """Say that a container engine's containers are not judged: the summary lists nothing that they tried."""
     name = command.rpartition("/")[2]
     if name in _ENGINES:
-        print_note(f"what runs in the containers of {name} is not judged: they have cgroups of their own")
+        print_note(f"what runs in containers of {name} is not judged: they have cgroups of their own")

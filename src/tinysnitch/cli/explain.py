@@ -1,4 +1,4 @@
-"""`tinysnitch explain`: which rule would decide a connection, and which ones it beats and why."""
+"""`tinysnitch explain`: which rule would decide a connection, which others it beats, and why."""
 
 import os
 import re
@@ -21,7 +21,7 @@ from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.messages import Explain, Explanation
 
 _WORDS = ("kernel", "unknown")
-_NUMBER = re.compile("[0-9]{1,5}")  # of more digits than 4300 int() would raise
+_NUMBER = re.compile("[0-9]{1,5}")  # int() raises for more than 4300 digits
 
 
 class Port(click.ParamType[int]):
@@ -31,13 +31,13 @@ class Port(click.ParamType[int]):
         if value == "-":
             return 0
         if not _NUMBER.fullmatch(str(value)) or int(value) > LAST_PORT:
-            said = f"{str(value)[:20]!r} is no port"
-            self.fail(f"{said}: a number up to {LAST_PORT}, or - where there is none", param, ctx)
+            said = f"{str(value)[:20]!r} is not a port"
+            self.fail(f"{said}: write a number up to {LAST_PORT}, or - if the protocol has none", param, ctx)
         return int(value)
 
 
 class OneWord(click.ParamType[str]):
-    """A column of a rule; the daemon says what is wrong with the word."""
+    """One column of a rule. Only the number of words is checked here; the daemon checks the word itself."""
 
     name = "word"
 
@@ -47,13 +47,13 @@ class OneWord(click.ParamType[str]):
         except BadWord:
             return value
         if count != 1:
-            self.fail(f"{value!r} is not one word, as a rule's column is", param, ctx)
+            self.fail(f"{value!r} is not a single word, as a column of a rule is", param, ctx)
         return value
 
 
 @click.command(
     "explain",
-    short_help="What would be decided, by which rule, and why.",
+    short_help="Say which rule would decide a connection, and why.",
     epilog=examples(
         "tinysnitch explain /usr/bin/curl google.com 443 tcp",
         "tinysnitch explain '/usr/bin/git fetch' github.com 443 tcp",
@@ -68,20 +68,21 @@ class OneWord(click.ParamType[str]):
 @socket_option
 @json_option
 def explain_command(program: str, remote: str, port: int, protocol: str, *, socket_path: str, as_json: bool) -> None:
-    """What would be decided for a connection, by which rule, and why not by another.
+    """Say what would be decided for a connection, by which rule, and why not by another.
 
-    PROGRAM is a path, or in one word a path and arguments, as a rule has them. REMOTE is a name or an address, PROTOCOL
-    is as in a rule: tcp, udp, icmp, tcp-src. The program is taken to have no parents, and to be run by root, or by you
-    where you may see your own processes alone. Where no rule matches, those are named that would with other arguments
-    or parents, or for another user. Which interface it would go through is not looked up: rules with `iface=` that
-    would decide are named behind `unless`.
+    PROGRAM is a path, or `kernel` or `unknown`. With arguments it is one word, quoted for the shell. REMOTE is a name
+    or an address; PORT is a number, or - if there is none; PROTOCOL is as in a rule: tcp, udp, icmp, tcp-src.
+
+    The program is assumed to have no parents, and to run as root, or as you if you may only see your own processes. If
+    no rule matches, the rules are listed that would match with other arguments or parents, or for another user. The
+    network interface is not looked up: rules with `iface=` that could decide are listed after `unless`.
     """
-    if program.startswith("/") and not is_missing(program):  # its blanks are its own
+    if program.startswith("/") and not is_missing(program):  # the whole text is a path, blanks included
         program = quote_word(program)
     path, _args = split_program(program)
-    name = path.partition(" ")[0]  # of a path that is none: its arguments are still there
+    name = path.partition(" ")[0]  # split_program() leaves the arguments in place of what is no path, as in `curl -v`
     if "/" not in name and name not in _WORDS and (found := shutil.which(name)):
-        raise NotUnderstood(f"{program!r} is no program", f"did you mean {found}?")
+        raise NotUnderstood(f"{program!r} is not a path", f"did you mean {found}?")
     digest, is_told = _read_sum(path)
     question = Explain(program, remote, port, protocol, digest, is_told)
     with ControlClient(socket_path) as client:
@@ -89,7 +90,7 @@ def explain_command(program: str, remote: str, port: int, protocol: str, *, sock
     if path.startswith("/") and is_missing(path):
         print_note(f"there is no file {path}")
     if not is_told:
-        print_note(f"{path} cannot be read: all sums of rules with `sha256=` that deny or ask are taken for its own")
+        print_note(f"{path} cannot be read: every rule with `sha256=` that denies or asks is taken to match")
     if as_json:
         print_object(encode_object(explanation))
     else:
@@ -97,12 +98,15 @@ def explain_command(program: str, remote: str, port: int, protocol: str, *, sock
 
 
 def _read_sum(path: str) -> tuple[str | None, bool]:
-    """Of the executable, and whether it can be told; a script's is its interpreter, which is not looked for."""
-    if not path.startswith("/") or is_missing(path):  # `kernel` is no file of that name
+    """The executable's sha256, and whether it is known which it is: False if the file cannot be read.
+
+    None, True for a script: the sum would be that of its interpreter, which is not looked for.
+    """
+    if not path.startswith("/") or is_missing(path):  # `kernel` and `unknown` are not files
         return None, True
     try:
         digest = read_sha256(path, os.stat(path).st_ino)
-        if digest is None:  # a pipe, perhaps, which must not be opened
+        if digest is None:  # perhaps a pipe: open() below would wait for its writer
             return None, False
         with open(path, "rb") as file:
             is_script = file.read(2) == b"#!"

@@ -1,4 +1,4 @@
-"""The command of `tinysnitch run`: found before anything starts, then executed in its cgroup."""
+"""The command that `tinysnitch run` judges: looked up before anything starts, then executed in its cgroup."""
 
 import asyncio
 import errno
@@ -15,8 +15,8 @@ from tinysnitch.cli.child_signal import send_signal
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.words import quote_word
 
-_NOT_FOUND, _NOT_EXECUTABLE = 127, 126  # as a shell says it
-_FROM_TERMINAL = (signal.SIGINT, signal.SIGQUIT)  # termios(3), ISIG: every process of the foreground group gets them
+_NOT_FOUND, _NOT_EXECUTABLE = 127, 126  # the exit codes of a shell for the same
+_FROM_TERMINAL = (signal.SIGINT, signal.SIGQUIT)  # sent to the whole foreground process group (termios(3), ISIG)
 _FROM_OTHERS = (signal.SIGTERM, signal.SIGHUP)
 
 
@@ -27,7 +27,7 @@ class CommandNotRun(SnitchError):
 
 
 def check_command(name: str) -> None:
-    """Raises CommandNotRun for what can't be executed, before a firewall is built for it."""
+    """Raises CommandNotRun if the command cannot be executed, before a firewall is built for it."""
     if shutil.which(name):
         return
     if "/" not in name:
@@ -40,50 +40,52 @@ def check_command(name: str) -> None:
 
 
 def not_ignored(numbers: Iterable[signal.Signals]) -> list[signal.Signals]:
-    """What we were started to ignore, by nohup(1) say, stays ignored: the command inherits that (execve(2))."""
+    """The signals without those that this process was started to ignore, by nohup(1) say: these stay ignored, and the
+    command inherits that (execve(2))."""
     return [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
 
 
 class JudgedCommand:
-    """What signals us meanwhile is for the command, and we stay until it has ended."""
+    """While it runs, signals sent to us are passed on to the command; we end after it."""
 
     def __init__(self, has_terminal: bool) -> None:
         self._has_terminal = has_terminal
         self._cgroup = ""
         self._child: asyncio.subprocess.Process | None = None
-        self._early: list[signal.Signals] = []  # that came before there was a child
+        self._early: list[signal.Signals] = []  # came before the child was started
 
     async def start(self, command: Sequence[str], cgroup: str) -> None:
-        """Raises CommandNotRun."""
+        """Execute the command in the cgroup. Raises CommandNotRun, or SnitchError if the cgroup is gone."""
         self._listen()
         self._cgroup = cgroup
         try:
-            # With the descriptors that we were given: a `<(...)` of the shell's is one (but see outside_sockets).
+            # close_fds=False hands on the descriptors that we inherited: the shell's `<(...)` is one. Network sockets
+            # among them were closed before (outside_sockets.py).
             enter = partial(_enter, cgroup)
             self._child = await asyncio.create_subprocess_exec(*command, preexec_fn=enter, close_fds=False)
-        except subprocess.SubprocessError:  # all that is told of an error in preexec_fn
-            raise SnitchError("the command was not run, since its firewall is gone", "try it again") from None
+        except subprocess.SubprocessError:  # preexec_fn failed: the cgroup, and so the daemon, is gone
+            raise SnitchError("the command was not run: its firewall has ended", "try again") from None
         except OSError as error:
             raise _error_of_exec(command[0], error) from None
         for number in self._early:
             self._pass_on(number)
 
     async def wait(self) -> int:
-        """Its exit status, as a shell says it."""
+        """The command's exit status, once it has ended; 128 + N if signal N killed it, as in a shell."""
         assert self._child
         status = await self._child.wait()
         return status if status >= 0 else 128 - status
 
     def pause(self, is_paused: bool) -> None:
-        """Have all that the command started stand still, or go on (cgroup-v2.rst, cgroup.freeze)."""
-        with suppress(OSError):  # the cgroup is gone with the firewall
+        """Freeze the command and all that it started, or let them go on (cgroup-v2.rst, cgroup.freeze)."""
+        with suppress(OSError):  # the firewall has ended and removed the cgroup
             Path(self._cgroup, "cgroup.freeze").write_text("1" if is_paused else "0")
 
     def _listen(self) -> None:
         loop = asyncio.get_running_loop()
         for number in not_ignored((*_FROM_OTHERS, *_FROM_TERMINAL)):
             if self._has_terminal and number in _FROM_TERMINAL:
-                loop.add_signal_handler(number, self.pause, False)  # the command has it already
+                loop.add_signal_handler(number, self.pause, False)  # the terminal sent it to the command, too
             else:
                 loop.add_signal_handler(number, self._pass_on, number)
 
@@ -92,18 +94,19 @@ class JudgedCommand:
             self._early.append(number)
         else:
             send_signal(self._child, number)
-            self.pause(False)  # else it would come to know of it once the question is answered
+            self.pause(False)  # a frozen command would get the signal only once the question is answered
 
 
 def _error_of_exec(name: str, error: OSError) -> CommandNotRun:
-    if error.errno == errno.ENOENT:  # execve(2): the interpreter of a script, or the loader of a program
+    if error.errno == errno.ENOENT:  # execve(2): the interpreter of a script, or a program's loader, is missing
         return CommandNotRun(name, "its interpreter does not exist", "see its first line", _NOT_FOUND)
     if error.errno == errno.ENOEXEC:
-        return CommandNotRun(name, "is no program", f"begin it with #!/bin/sh, or run `sh {name}`", _NOT_EXECUTABLE)
+        hint = f"begin it with #!/bin/sh, or run `sh {name}`"
+        return CommandNotRun(name, "is neither a program nor a script", hint, _NOT_EXECUTABLE)
     return CommandNotRun(name, error.strerror or str(error), "", _NOT_EXECUTABLE)
 
 
 def _enter(cgroup: str) -> None:
-    """In the child, before it becomes the command (cgroups(7): 0 is the writing process)."""
+    """Move the child into the cgroup, before it executes the command (cgroups(7): 0 is the writing process)."""
     with open(f"{cgroup}/cgroup.procs", "w") as file:
         file.write("0")

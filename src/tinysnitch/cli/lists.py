@@ -1,4 +1,4 @@
-"""`tinysnitch lists`: what the daemon holds of each list; `lists update` fetches those that say where they are from."""
+"""`tinysnitch lists`: what the daemon has loaded of each list. `lists update` fetches those that name their source."""
 
 import time
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ _COLUMNS = ("names", "addresses", "networks", "bad lines", "rules")
 @json_option
 @click.pass_context
 def lists_group(ctx: click.Context, socket_path: str, as_json: bool) -> None:
-    """The lists that rules can name as @NAME, and what each holds."""
+    """Show the lists that rules can name as @NAME, and their contents."""
     if ctx.invoked_subcommand is not None:
         ctx.default_map = {"update": {"socket_path": socket_path, "as_json": as_json}}
         return
@@ -41,13 +41,13 @@ def lists_group(ctx: click.Context, socket_path: str, as_json: bool) -> None:
     elif entries:
         print_lines(present_lists(entries, time.time()))
     elif client.sees_all:
-        print_note(f"there is no list; one is a file in {LISTS_FOLDER}, or where `tinysnitchd --lists` says")
+        print_note(f"there is no list: make one as a file in {LISTS_FOLDER}, or in the folder of `tinysnitchd --lists`")
     else:
-        print_note("lists are shown to those who may see everything: run it as root")
+        print_note("lists are shown only to those who may see everything: run this as root")
 
 
 def present_lists(entries: list[ListEntry], now_s: float) -> Iterator[str]:
-    """A table of counts, and below each list what else is to be said of it."""
+    """A table of counts; below each list its problem, source and bad lines, if any."""
     width = max(len("list"), *(len(entry.list) for entry in entries))
     yield f"{'list':<{width}}" + "".join(f"  {column:>9}" for column in _COLUMNS) + "  age"
     for entry in entries:
@@ -60,11 +60,11 @@ def present_lists(entries: list[ListEntry], now_s: float) -> Iterator[str]:
 
 def _present_remarks(entry: ListEntry) -> Iterator[str]:
     if entry.state is ListState.MISSING:
-        yield f"NOT THERE, its rules match nothing: {entry.problem or entry.path}"
+        yield f"MISSING, rules that name it match nothing: {entry.problem or entry.path}"
     elif entry.problem:
-        yield f"NOT READ AGAIN, the old one holds: {entry.problem}"
+        yield f"NOT RELOADED, the old content stays in force: {entry.problem}"
     elif entry.state is ListState.LOADING:
-        yield "being read" + (", the old one holds" if entry.updated is not None else "")
+        yield "being read" + (", the old content stays in force" if entry.updated is not None else "")
     if entry.source is not None:
         yield f"from {entry.source}"
     for line in entry.bad_examples:

@@ -1,4 +1,4 @@
-"""`tinysnitch lists update`: the one thing that ever fetches a list. The daemon sees the new file by itself."""
+"""`tinysnitch lists update`: nothing else ever fetches a list. The daemon notices the new file by itself."""
 
 import sys
 import time
@@ -15,7 +15,7 @@ from tinysnitch.core.remote_text import LISTS_FOLDER
 from tinysnitch.fetch.list_update import SourcedList, find_sourced, update_list
 from tinysnitch.protocol.framing import encode_object
 
-_PROGRESS_S = 0.1  # between two of its lines
+_PROGRESS_S = 0.1  # between two updates of the progress line
 _MB = 1_000_000
 
 
@@ -29,18 +29,19 @@ _MB = 1_000_000
     type=NamedFolder(),
     default=LISTS_FOLDER,
     show_default=True,
-    help="Where the lists are.",
+    help="The folder of the lists.",
 )
 @socket_option
 @json_option
 def update_command(names: tuple[str, ...], folder: Path, socket_path: str, as_json: bool) -> int:
-    """Fetch the lists NAME, or all, whose first lines say from where.
+    """Fetch the lists NAME anew, or all that name their source.
 
-    `# source: https://...` is that line. A list that cannot be fetched stays as it is.
+    A list names its source by a line `# source: https://...` at its beginning. A list that cannot be fetched stays as
+    it is.
     """
     targets = find_sourced(folder, names)
     if folder != Path(LISTS_FOLDER) and not folder.exists():
-        raise SnitchError(f"there is no folder {folder}", "name the one with the lists, or leave the option out")
+        raise SnitchError(f"there is no folder {folder}", "name the folder of the lists, or leave --folder out")
     if not targets:
         print_note(f"no list in {folder} has a `# source: https://...` line")
     failed = [target for target in targets if not _update(target, as_json)]
@@ -81,7 +82,7 @@ def _fields(target: SourcedList, content: ListContent) -> dict[str, object]:
 
 
 class _Progress:
-    """One line on a terminal that changes; nothing elsewhere."""
+    """A line that is updated in place if standard error is a terminal; else nothing is shown."""
 
     def __init__(self, name: str) -> None:
         self._name = name

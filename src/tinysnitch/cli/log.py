@@ -1,4 +1,4 @@
-"""`tinysnitch log`: what was decided, and with --follow what is being decided."""
+"""`tinysnitch log`: the decisions of the past, and with --follow new ones as they are made."""
 
 import click
 
@@ -23,17 +23,17 @@ USUAL_LINES = 1000
         "tinysnitch log --json | jq .program",
     ),
 )
-@click.option("--follow", is_flag=True, help="Go on with what happens now, until Ctrl-C.")
+@click.option("--follow", is_flag=True, help="Then print new lines as they come, until Ctrl-C.")
 @click.option(
     "--lines",
     type=Number(MAX_LINES),
     default=None,
-    help=f"Newest lines of the past; {MAX_LINES} are all that is kept.  [default: {USUAL_LINES}]",
+    help=f"How many of the newest lines; at most {MAX_LINES} are kept.  [default: {USUAL_LINES}]",
 )
 @socket_option
 @json_option
 def log_command(follow: bool, lines: int | None, socket_path: str, as_json: bool) -> None:
-    """The newest decisions, oldest of them first."""
+    """Print the newest decisions, questions and answers, oldest first."""
     count = 0
     with ControlClient(socket_path) as client:
         for line in client.read_log(USUAL_LINES if lines is None else lines, follow):
@@ -42,14 +42,12 @@ def log_command(follow: bool, lines: int | None, socket_path: str, as_json: bool
                 print_object(line)
             else:
                 print_line(_present(line))
-    if lines is None and count >= USUAL_LINES:  # whoever looks for something must not think it never was
-        print_note(
-            f"these are the newest {USUAL_LINES} lines; `tinysnitch log --lines {MAX_LINES}` has all that are kept"
-        )
+    if lines is None and count >= USUAL_LINES:  # a reader who searches them must know that there may be more
+        print_note(f"these are the newest {USUAL_LINES} lines; `tinysnitch log --lines {MAX_LINES}` prints all")
 
 
 def _present(line: bytes) -> str:
     try:
         return format_text(parse_log_line(line))
-    except Malformed:  # a line of another version, out of the history: shown as it is, which is ASCII
+    except Malformed:  # the history has lines of other versions: these are printed as they are, which is ASCII
         return line.decode("ascii", "backslashreplace")

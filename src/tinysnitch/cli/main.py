@@ -1,4 +1,4 @@
-"""`tinysnitch`: finds the subcommand."""
+"""The command `tinysnitch`: finds and runs the subcommand."""
 
 import sys
 
@@ -39,7 +39,7 @@ _COMMANDS = {
 @click.version_option(__version__, message="tinysnitch %(version)s")
 @click.pass_context
 def tinysnitch(ctx: click.Context) -> None:
-    """The firewall that asks: talk to the daemon, tinysnitchd."""
+    """The firewall that asks. These commands talk to its daemon, tinysnitchd."""
     if ctx.invoked_subcommand is None:
         raise click.UsageError("which command?", ctx)
 

@@ -1,4 +1,4 @@
-"""What the subcommands have in common: --socket, --json, examples at the end of each help."""
+"""What the subcommands have in common: --socket, --json, types of values, examples at the end of each help."""
 
 import os
 import re
@@ -11,12 +11,12 @@ import click
 from tinysnitch.commandline.named_path import NamedPath
 from tinysnitch.protocol.framing import DEFAULT_SOCKET
 
-_DIGITS = re.compile("[0-9]{1,18}")  # so many that 64 bits hold it
+_DIGITS = re.compile("[0-9]{1,18}")  # no more digits than always fit into 64 bits
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 class NamedFolder(click.Path[Path]):
-    """As NamedPath: an empty one would be the working folder."""
+    """The path of a folder, which may not be empty: that would mean the working folder."""
 
     def __init__(self) -> None:
         super().__init__(path_type=Path, file_okay=False)
@@ -26,7 +26,7 @@ class NamedFolder(click.Path[Path]):
 
 
 class Number(click.ParamType[int]):
-    """From 0 on, and none that only Python takes for one (`1_000`)."""
+    """A number from 0 to `most`, in digits alone: int() would take `1_000`, too."""
 
     name = "number"
 
@@ -41,7 +41,7 @@ class Number(click.ParamType[int]):
 
 
 def examples(*lines: str) -> str:
-    """The end of a help text, for click's `epilog`: its lines stay as they are (click's \\b)."""
+    """Text for click's `epilog`, the end of a help page. Click does not rewrap what follows \\b."""
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
@@ -52,9 +52,9 @@ def socket_option(command: F) -> F:
         type=NamedPath(),
         default=DEFAULT_SOCKET,
         show_default=True,
-        help="The daemon's control socket.",
+        help="The control socket of the daemon.",
     )(command)
 
 
 def json_option(command: F) -> F:
-    return click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")(command)
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")(command)

@@ -1,6 +1,6 @@
-"""The data that the commands print, on standard output, and progress.
+"""Prints what the commands return, on standard output, and progress, on standard error.
 
-Every text is escaped on its way out: what programs and servers are called never reaches a terminal raw.
+Every text is escaped here: no name that a program or server chose reaches a terminal raw.
 """
 
 import sys
@@ -15,12 +15,12 @@ from tinysnitch.view.text import escape_text
 
 
 def print_line(text: str) -> None:
-    """One line of data, at once: whoever reads a pipe sees it when it happens."""
+    """Print one line, and flush it: a reader behind a pipe sees it at once."""
     print_lines([text])
 
 
 def print_lines(lines: Iterable[str]) -> None:
-    """Raises BrokenPipeError when the reader is gone, SnitchError when there is no room, or no standard output."""
+    """Raises BrokenPipeError if the reader of the pipe is gone, SnitchError if standard output fails or is closed."""
     if sys.stdout is None:
         raise error_of_output("standard output is closed")
     try:
@@ -34,17 +34,17 @@ def print_lines(lines: Iterable[str]) -> None:
 
 
 def print_object(encoded: bytes) -> None:
-    """One JSON object, already encoded, pure ASCII."""
+    """Print one JSON object that is already encoded, in ASCII."""
     print_line(encoded.decode("ascii"))
 
 
 def print_entry(entry: msgspec.Struct, moment: str) -> None:
-    """As print_object() does, with the field `moment`, in seconds, as the log has moments."""
+    """Print an entry as a JSON object; its field named `moment`, in seconds or None, is written as times in the log."""
     fields = msgspec.structs.asdict(entry)
     fields[moment] = None if fields[moment] is None else format_time(fields[moment])
     print_object(encode_object(fields))
 
 
 def print_progress(text: str) -> None:
-    """In the place of what it said before, on a terminal (ECMA-48 8.3.41: erase in line)."""
+    """Replace the progress line on the terminal (ECMA-48 8.3.41: erase in line)."""
     print(f"\r\x1b[K{escape_text(text)}", end="", file=sys.stderr, flush=True)  # noqa: T201

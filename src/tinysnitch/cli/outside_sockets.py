@@ -1,7 +1,7 @@
-"""Sockets that a judged command would be given from outside its cgroup: of those nothing would be judged.
+"""Network sockets that a judged command would inherit from outside its cgroup: their traffic cannot be judged.
 
-To the kernel a socket is for ever of the cgroup that it was made in (cgroup_sk_alloc(), net/core/sock.c). So no hook of
-the command's cgroup sees what it is used for, and no netfilter rule tells its packets from others'.
+To the kernel a socket belongs for ever to the cgroup that it was made in (cgroup_sk_alloc(), net/core/sock.c). So no
+hook of the command's cgroup sees what is sent through it, and netfilter rules cannot tell its packets from others.
 """
 
 import os
@@ -16,9 +16,9 @@ _STANDARD = ("input", "output", "error")  # descriptors 0 to 2
 
 
 def keep_back_sockets() -> None:
-    """Close what the command would inherit, and say so; its standard streams it needs, so of these it is only said."""
+    """Close each such socket and say so. Standard streams, which it needs, stay open and are named."""
     for descriptor in map(int, os.listdir("/proc/self/fd")):
-        with suppress(OSError):  # that of /proc/self/fd itself is closed by now
+        with suppress(OSError):  # one of them was listdir()'s own, which is closed by now
             if os.get_inheritable(descriptor) and _is_of_network(descriptor):
                 _keep_back(descriptor)
 
@@ -33,7 +33,7 @@ def _is_of_network(descriptor: int) -> bool:
 def _keep_back(descriptor: int) -> None:
     if descriptor < len(_STANDARD):
         name = f"standard {_STANDARD[descriptor]}"
-        print_note(f"{name} is a network socket from outside: what goes through it is not judged")
+        print_note(f"{name} is a network socket made outside: what goes through it is not judged")
         return
-    print_note(f"descriptor {descriptor} is a network socket from outside, which cannot be judged: closed")
+    print_note(f"descriptor {descriptor} is a network socket made outside, which cannot be judged: it was closed")
     os.close(descriptor)

@@ -1,4 +1,4 @@
-"""Why a rule that is written right matches nothing on this machine, as far as can be told: most often by a slip."""
+"""Why a rule that reads without error matches nothing on this machine, most often since a word was mistyped."""
 
 import os
 import pwd
@@ -13,14 +13,14 @@ from tinysnitch.protocol.messages import ListEntry, ListLists, ListState
 
 
 def find_doubts(line: str, client: ControlClient) -> Iterator[str]:
-    """One clause for each."""
+    """One clause for each reason. Asks the daemon about the list that the rule names."""
     rule = parse_rule(line)
     if rule.until_s is not None and rule.until_s <= time.time():
         yield f"it ended at {format_time(rule.until_s)}"
     if rule.user is not None and not _is_user(rule.user):
         yield f"there is no user {rule.user}"
     if rule.program.kind is ProgramKind.PATH and os.path.isdir(rule.program.text):
-        yield f"{rule.program.text} is a folder; {rule.program.text.rstrip('/')}/** is all that is below it"
+        yield f"{rule.program.text} is a folder; {rule.program.text.rstrip('/')}/** means every file below it"
     programs = (rule.program.text if rule.program.kind is ProgramKind.PATH else None, rule.parent)
     yield from (f"there is no file {path}" for path in programs if path is not None and is_missing(path))
     if rule.remote.kind is RemoteKind.LIST:
@@ -29,20 +29,20 @@ def find_doubts(line: str, client: ControlClient) -> Iterator[str]:
 
 
 def _is_unread(entry: ListEntry) -> bool:
-    """Not there, or on its way for the first time; while a list is read again the old one holds."""
+    """Whether the list has no content yet: it is missing, or being read for the first time."""
     return entry.state is ListState.MISSING or (entry.state is ListState.LOADING and entry.updated is None)
 
 
 def _present_unread(entry: ListEntry) -> str:
     if entry.state is ListState.LOADING:
-        return f"it holds once the list {entry.path} has been read"
+        return f"the list {entry.path} is still being read"
     if entry.problem:
         return f"the list {entry.path} cannot be read: {entry.problem}"
     return f"there is no list {entry.path}"
 
 
 def is_missing(path: str) -> bool:
-    """Whether no file is there; one in a folder that we may not look into may well be."""
+    """Whether there is surely no such file; False if we may not look into its folder."""
     try:
         os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -53,7 +53,7 @@ def is_missing(path: str) -> bool:
 
 
 def _is_user(name: str) -> bool:
-    """A uid needs no name."""
+    """Whether there is a user of that name; any number counts as one."""
     if name.isdigit():
         return True
     try:

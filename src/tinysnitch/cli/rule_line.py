@@ -1,4 +1,4 @@
-"""LINE, the argument of `rules add` and `rules remove`: a rule in one word, or in as many as the shell made of it."""
+"""LINE, the argument of `rules add` and `rules remove`: a rule quoted as one word, or as the several words it has."""
 
 import re
 
@@ -10,9 +10,8 @@ _QUALIFIER_NAME = re.compile("[A-Za-z0-9_-]+=")
 
 
 class LineCommand(click.Command):
-    """Options stand before LINE: behind its first word all is the rule's, whatever it looks like.
-
-    Where that word is the whole line nothing of the rule can follow, and options may.
+    """A command whose options come before LINE: all after its first word belongs to the rule, even what looks like an
+    option. If that first word is the whole rule, quoted, options may follow it.
     """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -24,7 +23,7 @@ line_argument = click.argument("line", nargs=-1, required=True, type=click.UNPRO
 
 
 def _begins_with_whole_line(args: list[str]) -> bool:
-    """Whether the first word that is no option of ours holds a blank, as no verdict does."""
+    """Whether the first word of LINE is a whole rule: it holds a blank, which a verdict does not."""
     words = iter(args)
     for word in words:
         if not word.startswith("-"):
@@ -35,14 +34,16 @@ def _begins_with_whole_line(args: list[str]) -> bool:
 
 
 def join_words(words: tuple[str, ...]) -> str:
-    """One word is a whole line; of several the shell took the quotes, and those that need some get them back."""
+    """The rule as one line. A single word is that line; of several, those that need quotes get back what the shell took
+    away."""
     if len(words) == 1:
         return words[0]
     return " ".join(map(_quote_again, words))
 
 
 def _quote_again(word: str) -> str:
-    """Bare words keep what `*` means in them, and qualifiers their names, which are none in quotes."""
+    """Quote the word if the rule's parser would not read it as it is. A word that it does read stays bare, since `*` in
+    quotes is no pattern; of a qualifier only the value is quoted, since its name may not be."""
     if _is_itself(word):
         return word
     name = _QUALIFIER_NAME.match(word)
@@ -51,7 +52,7 @@ def _quote_again(word: str) -> str:
 
 
 def _is_itself(word: str) -> bool:
-    """Whether it is read in a line as the very word that it is."""
+    """Whether the rule's parser reads it as one word with this very text."""
     try:
         return [each.text for each in split_words(word)] == [word]
     except BadWord:

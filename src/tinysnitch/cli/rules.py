@@ -1,4 +1,4 @@
-"""`tinysnitch rules`: list, add and remove over the daemon; check a file without it."""
+"""`tinysnitch rules`: lists, adds and removes rules through the daemon; checks a file without it."""
 
 import sys
 import time
@@ -32,7 +32,10 @@ from tinysnitch.protocol.messages import (
     Status,
 )
 
-_NOT_YET = "the rules file holds once the lists and users that it names are known; `tinysnitch lists` shows the lists"
+_NOT_YET = (
+    "the change takes effect once the lists and users that the rules file names are known; "
+    "`tinysnitch lists` shows the lists"
+)
 
 
 @click.group(
@@ -51,7 +54,7 @@ _NOT_YET = "the rules file holds once the lists and users that it names are know
 @json_option
 @click.pass_context
 def rules_group(ctx: click.Context, socket_path: str, as_json: bool) -> None:
-    """List the rules, or check, add or remove some."""
+    """List the rules; add, remove or check some."""
     given = {"socket_path": socket_path, "as_json": as_json}
     if ctx.invoked_subcommand is None:
         ctx.invoke(list_command, **given)
@@ -63,7 +66,10 @@ def rules_group(ctx: click.Context, socket_path: str, as_json: bool) -> None:
 @socket_option
 @json_option
 def list_command(socket_path: str, as_json: bool) -> None:
-    """Every rule in force: those of the file, then the temporary ones."""
+    """List every rule in force.
+
+    Those of the file come first, then the temporary ones.
+    """
     with ControlClient(socket_path) as client:
         for entry in client.ask(ListRules(), RuleEntry):
             if as_json:
@@ -71,15 +77,15 @@ def list_command(socket_path: str, as_json: bool) -> None:
             else:
                 print_line(present_entry(entry, time.time()))
         status = client.ask_one(ReadStatus(), Status)
-    if status.rule_errors:  # whoever edited the file looks here to see whether it took
+    if status.rule_errors:  # people who edited the file look here to see whether it was loaded
         print_note(f"the rules file did not load, {what_holds(status.rules)}: {status.rule_errors[0]}")
 
 
 def present_entry(entry: RuleEntry, now_s: float) -> str:
-    """The line, and what it does not say itself as a comment: so the list is a rules file too."""
+    """The rule, with remarks as a comment: so the list can be used as a rules file."""
     remarks = list(_present_source(entry))
     if entry.until is not None and entry.until <= now_s:
-        remarks.append("over: it matches nothing any more")
+        remarks.append("expired: it matches nothing any more")
     return f"{entry.rule}  # {', '.join(remarks)}" if remarks else entry.rule
 
 
@@ -107,16 +113,16 @@ def _present_source(entry: RuleEntry) -> Iterator[str]:
 @socket_option
 @line_argument
 def add_command(line: tuple[str, ...], socket_path: str) -> None:
-    """Add LINE, one word or several, to the rules file.
+    """Add the rule LINE to the rules file. LINE may be quoted as one word, or not.
 
-    Options go before LINE: what follows its first word belongs to the rule.
+    Options go before LINE: all after its first word belongs to the rule.
     """
     with ControlClient(socket_path) as client:
         before = _lasting_rules(client)
         written = client.ask_one(AddRule(join_words(line)), RuleWritten).rule
         print_line(written)
         if written in before:
-            print_note("the rule was in the file already")
+            print_note("the rule was already in the file")
         for reason in find_doubts(written, client):
             print_note(f"the rule matches nothing: {reason}")
         if written not in _lasting_rules(client):
@@ -124,7 +130,7 @@ def add_command(line: tuple[str, ...], socket_path: str) -> None:
 
 
 def _lasting_rules(client: ControlClient) -> set[str]:
-    """Those of the file that are in force."""
+    """The rules of the file that are in force."""
     return {entry.rule for entry in client.ask(ListRules(), RuleEntry) if entry.source is RuleSource.FILE}
 
 
@@ -136,9 +142,9 @@ def _lasting_rules(client: ControlClient) -> set[str]:
 @socket_option
 @line_argument
 def remove_command(line: tuple[str, ...], socket_path: str) -> None:
-    """Remove the rule that LINE says, of the file or temporary.
+    """Remove the rule LINE, from the file or the temporary rules. LINE may be quoted as one word, or not.
 
-    Options go before LINE: what follows its first word belongs to the rule.
+    Options go before LINE: all after its first word belongs to the rule.
     """
     with ControlClient(socket_path) as client:
         removed = client.ask_one(RemoveRule(join_words(line)), RuleWritten).rule
@@ -153,7 +159,10 @@ def remove_command(line: tuple[str, ...], socket_path: str) -> None:
 @socket_option
 @click.argument("file", type=NamedPath())
 def check_command(file: str, socket_path: str) -> int:
-    """Say what is wrong with each bad line of FILE; no daemon is needed."""
+    """Say what is wrong with each bad line of FILE.
+
+    FILE may be - for standard input. No daemon is needed.
+    """
     rules, errors = parse_rules(_read(file), "<stdin>" if file == "-" else file)
     print_lines(error.with_hint() for error in errors)
     if errors:
@@ -176,6 +185,6 @@ def _read(file: str) -> str:
         raise SnitchError(f"cannot read {file}: {error.strerror}", "name a rules file, or - for stdin") from error
     if len(data) > MAX_BYTES:
         raise SnitchError(
-            f"{file} has more than {MAX_BYTES >> 20} MB", "is it the right file? tinysnitchd takes no more"
+            f"{file} has more than {MAX_BYTES >> 20} MB, which is all that tinysnitchd takes", "is it the right file?"
         )
     return text_of(data)

@@ -1,4 +1,4 @@
-"""`tinysnitch run -- COMMAND`: a daemon of its own for one command, in a cgroup of its own."""
+"""`tinysnitch run -- COMMAND`: runs one command in a cgroup of its own, judged by a daemon of its own."""
 
 import os
 
@@ -9,11 +9,12 @@ from tinysnitch.commandline.named_path import NamedPath
 
 
 class _NoSuchRules(click.BadParameter):
-    hint = "make it first, an empty one allows nothing; or leave --rules out, to judge by the machine's rules"
+    hint = "make it first: an empty one allows nothing; or leave --rules out, to use the rules of this machine"
 
 
 class _RulesFile(NamedPath):
-    """A file that is there. Whoever is not root is told that root is needed, and not what they cannot look at."""
+    """A rules file that exists. Nothing is checked for a user who is not root, and may not even look at the file: they
+    are told later that root is needed."""
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         path = super().convert(value, param, ctx)
@@ -23,10 +24,10 @@ class _RulesFile(NamedPath):
             raise _NoSuchRules(f"there is no file {path!r}", ctx, param)
         if os.path.isdir(path):
             self.fail(f"{path!r} is a folder", param, ctx)
-        # The daemon opens it, of which /dev/stdin is another file.
+        # /dev/stdin would be another file to the daemon, which opens it: name the file that it leads to.
         found = os.path.realpath(path) if path.startswith(("/dev/", "/proc/")) else path
         if not os.path.isfile(found) and found != os.devnull:
-            self.fail(f"{path!r} is no regular file", param, ctx)
+            self.fail(f"{path!r} is not a regular file", param, ctx)
         return found
 
 
@@ -40,16 +41,19 @@ class _RulesFile(NamedPath):
         "tinysnitch run --learn -- runuser -u alice -- make",
     ),
 )
-@click.option("--rules", metavar="FILE", type=_RulesFile(), help="Judge by these rules, not by the machine's.")
-@click.option("--learn", is_flag=True, help="Allow what no rule decides; the summary lists it.")
-@click.option("--socket", "socket_path", type=NamedPath(), help="Where prompts may attach to the command's daemon.")
+@click.option("--rules", metavar="FILE", type=_RulesFile(), help="Use these rules, not those of the machine.")
+@click.option("--learn", is_flag=True, help="Allow what no rule decides, and list it in the summary.")
+@click.option(
+    "--socket", "socket_path", type=NamedPath(), help="Make a socket there, where other prompts can attach and answer."
+)
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def run_command(rules: str | None, learn: bool, socket_path: str | None, command: tuple[str, ...]) -> int:
     """Judge one command and its children, and nothing else on this machine.
 
-    Asks in this terminal. Where nobody can be asked, what no rule covers is denied at once. The exit status is the
-    command's; at the end what was allowed, refused and not answered is listed. COMMAND runs as root, as this does; to
-    run it as another user write `runuser -u NAME -- COMMAND`.
+    Questions are asked in this terminal. Without one, what no rule covers is denied at once. A summary at the end lists
+    what was allowed, refused and not answered. The exit status is that of COMMAND.
+
+    It needs root, and COMMAND runs as root, too; to run it as another user, write `runuser -u NAME -- COMMAND`.
     """
     from tinysnitch.cli.scoped_run import ScopedRun
     from tinysnitch.commandline.event_loop import run_in_loop

@@ -1,4 +1,4 @@
-"""The daemon of one command: started for it, followed by its log, and ended after it."""
+"""The daemon of `tinysnitch run`: started for one command, followed through its log, and ended after the command."""
 
 import asyncio
 import ctypes
@@ -20,18 +20,18 @@ _libc = ctypes.CDLL(None)
 
 
 class FirewallNotStarted(SnitchError):
-    """The daemon has said why, unless it was killed; its exit code is passed on."""
+    """Carries the daemon's exit code. The daemon itself has printed why it did not start, unless it was killed."""
 
     def __init__(self, status: int) -> None:
-        hint = "tinysnitchd said why, above"
+        hint = "tinysnitchd said why above"
         if status < 0:
             hint = f"tinysnitchd was killed by signal {-status}: `dmesg` tells whether there was too little memory"
-        super().__init__("the command was not run, since its firewall did not start", hint)
+        super().__init__("the command was not run: its firewall did not start", hint)
         self.exit_code = status if status > 0 else 1
 
 
 class ScopedDaemon:
-    """`summary` is of what was decided and asked so far."""
+    """`summary` sums up what was decided and asked so far."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -42,7 +42,7 @@ class ScopedDaemon:
 
     @classmethod
     async def start(cls, words: Sequence[str]) -> "ScopedDaemon":
-        """In a session of its own: Ctrl-C is for the command, the firewall goes last."""
+        """Start it in a session of its own: Ctrl-C must reach the command, and not the firewall, which ends last."""
         process = await asyncio.create_subprocess_exec(
             find_daemon(),
             "--scoped",
@@ -57,7 +57,7 @@ class ScopedDaemon:
         return cls(process)
 
     async def wait_ready(self) -> ReadyLine:
-        """Once enforcement stands. Raises FirewallNotStarted."""
+        """Returns once enforcement stands. Raises FirewallNotStarted."""
         while (line := await self._read_line()) is not None:
             if isinstance(line, ReadyLine):
                 self._is_ready = True
@@ -65,7 +65,7 @@ class ScopedDaemon:
         raise FirewallNotStarted(await self._process.wait())
 
     def follow(self, complain: Callable[[str, str], None]) -> None:
-        """Collect what is tried from now on; `complain` is told error and hint of what goes wrong meanwhile."""
+        """Sum up what is tried from now on. `complain` is called with the error and hint of what goes wrong."""
         self._follower = asyncio.create_task(self._collect(complain))
 
     async def _collect(self, complain: Callable[[str, str], None]) -> None:
@@ -74,20 +74,21 @@ class ScopedDaemon:
                 self.summary.add(line)
             elif isinstance(line, RulesLine):
                 for error in line.errors:
-                    complain(error, "no line of the file holds before all of them are right")
+                    complain(error, "the file is not loaded before all of its lines are right")
         if not self._is_stopping:
-            complain("the firewall ended before the command", "what is unknown is not let through")
+            complain("the firewall ended before the command", "nothing unknown is let through now")
 
     async def stop(self) -> None:
-        """End it; it takes the cgroup and what still runs in it away, or we do. Its last lines count."""
+        """End it, and read its last lines. It ends what still runs in the cgroup, and removes that; if it was killed or
+        fails, its `--remove-run` does."""
         self._is_stopping = True
         send_signal(self._process, signal.SIGTERM)
         if self._follower:
             await self._follower
         else:
-            await self._process.communicate()  # a full pipe must not keep it
+            await self._process.communicate()  # read the rest: it could not end while its pipe is full
         status = await self._process.wait()
-        if status < 0 or (self._is_ready and status):  # killed, or its own undo failed
+        if status < 0 or (self._is_ready and status):  # it was killed, or failed to undo what it did
             await self._remove_leftovers()
 
     async def _remove_leftovers(self) -> None:
@@ -105,7 +106,7 @@ class ScopedDaemon:
 
 
 def find_daemon() -> str:
-    """tinysnitchd as it was installed with this command, else from PATH. Raises SnitchError."""
+    """The path of the tinysnitchd that was installed with this command, else of that in PATH. Raises SnitchError."""
     beside = Path(sys.executable).with_name("tinysnitchd")
     found = str(beside) if beside.exists() else shutil.which("tinysnitchd")
     if found is None:
@@ -114,7 +115,8 @@ def find_daemon() -> str:
 
 
 def _end_with_parent() -> None:
-    """In the child: should `tinysnitch run` be killed, its firewall and what it judges end too. Not before the daemon
-    listens for that (Stop): it takes away what there is by then."""
+    """In the child: if `tinysnitch run` is killed, the kernel sends SIGTERM to the daemon, which then ends the command
+    and removes the firewall. The signal is blocked until the daemon handles it (daemon/stop.py): before, it would die
+    of it and leave behind what it has set up."""
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM,))
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

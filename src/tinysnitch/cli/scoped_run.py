@@ -1,4 +1,4 @@
-"""One command under a daemon of its own: start the daemon, put the command into its cgroup, ask, and sum up."""
+"""Runs one command under a daemon of its own: starts both, asks in the terminal, and sums up at the end."""
 
 import asyncio
 import os
@@ -19,9 +19,9 @@ from tinysnitch.protocol.messages import LEARNED_RULES
 
 _TTY = "/dev/tty"
 _ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
-_LONGEST_PLACE = 70  # bytes: the path of a socket has 107 (unix(7)), a folder and the socket's own name among them
-_BUG_HINT = "what no rule covers is denied when its time is over; please report it"
-_PROGRAM_WIDTH = 36  # in a terminal; elsewhere whole paths are wanted
+_LONGEST_PLACE = 70  # bytes: a socket's path has at most 107 (unix(7)), and our folder and its name need some of them
+_BUG_HINT = "what no rule covers is denied when its time is over; please report this"
+_PROGRAM_WIDTH = 36  # columns of a program's path in the summary on a terminal; elsewhere paths are printed whole
 
 
 class ScopedRun:
@@ -33,7 +33,7 @@ class ScopedRun:
         self._is_learning = is_learning
         self._socket_path = socket_path
         self._has_terminal = is_terminal()
-        self._ended_by = 0  # signal that came before there was a command
+        self._ended_by = 0  # the signal that ended us before the command was started
 
     async def run(self) -> int:
         """The command's exit status. Raises SnitchError when it or its firewall cannot start."""
@@ -44,7 +44,7 @@ class ScopedRun:
         keep_back_sockets()
         try:
             return await self._run_and_undo()
-        finally:  # all is undone: one more Ctrl-C would only have Python's own end leave a traceback
+        finally:  # all is undone: another Ctrl-C could only interrupt Python's own shutdown, with a traceback
             signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
 
     async def _run_and_undo(self) -> int:
@@ -61,7 +61,8 @@ class ScopedRun:
                 raise
 
     def _let_signals_cancel(self) -> None:
-        """Until there is a command that gets them. Only the first does: what follows is the undo."""
+        """Have signals cancel the start, until there is a command that they are passed on to. Only the first signal
+        cancels: the others must not disturb the undo."""
         task = asyncio.current_task()
         assert task
 
@@ -108,37 +109,37 @@ class ScopedRun:
             await run_plain_prompt(socket_path, _TTY, is_guest=True, pause=command.pause)
         except SnitchError as error:
             print_snitch_error(error)
-        except Exception as error:  # nobody waits for it but the end
+        except Exception as error:  # this task is awaited only after the command, where it would be ignored
             print_error(f"the prompt failed: {error}", _BUG_HINT)
 
 
 def _open_learned_rules(state_dir: Path) -> TextIO:
-    """Before the daemon writes to it: at its end it takes the folder away."""
+    """Create and open the file that the daemon will write to: the daemon removes its folder when it ends."""
     state_dir.mkdir(mode=0o700)
     return (state_dir / LEARNED_RULES).open("x+", encoding="utf-8")
 
 
 def _show_learned(learned_rules: TextIO) -> None:
-    """What `--learn` let pass, as lines for a rules file."""
+    """Print the rules for what `--learn` let pass, as lines to copy into a rules file."""
     _header, *rules = learned_rules.read().split("\n")
     if rules:
-        print_note("what no rule decided, as rules:")
+        print_note("rules that would allow what no rule decided:")
     for rule in filter(None, rules):
         print_bare_note(rule)
 
 
 def _find_place() -> str:
-    """Where temporary files go, unless no socket can be so deep."""
+    """The folder for temporary files, or /run if that one's path is too long for a socket in it."""
     try:
         usual = tempfile.gettempdir()
-    except FileNotFoundError:  # all are read-only, or full
+    except FileNotFoundError:  # gettempdir() could write to none: read-only, or full
         problem = "no folder for temporary files can be written to"
         raise SnitchError(problem, "name one with TMPDIR=, or make room") from None
     return usual if len(os.fsencode(usual)) <= _LONGEST_PLACE else "/run"
 
 
 def is_terminal() -> bool:
-    """Whether there is someone to ask."""
+    """Whether this process has a terminal, on which a person can be asked."""
     try:
         os.close(os.open(_TTY, os.O_RDWR | os.O_NOCTTY))
     except OSError:

@@ -1,4 +1,4 @@
-"""`tinysnitch status`: whether enforcement stands, what waits, and everything that was ever lost."""
+"""`tinysnitch status`: whether the firewall stands, what waits, and what was lost since the daemon started."""
 
 import os
 import textwrap
@@ -17,10 +17,10 @@ from tinysnitch.view.duration import format_duration
 
 _MODES = {
     Mode.BPF: "enforcing, programs identified by the kernel (BPF)",
-    Mode.DEGRADED: "DEGRADED: enforcing without BPF, attribution is weaker",
+    Mode.DEGRADED: "DEGRADED: enforcing without BPF, programs known less surely",
 }
-_NOT_ENFORCING = "NOT enforcing: what is new may pass unasked"
-_CROWDED = "more comes than can be judged, and the rest is dropped"
+_NOT_ENFORCING = "NOT enforcing: new connections may pass unasked"
+_CROWDED = "more packets come than can be judged, and the rest is dropped"
 _LABEL_WIDTH = 20
 _TEXT_WIDTH = 79 - _LABEL_WIDTH
 
@@ -29,7 +29,7 @@ _TEXT_WIDTH = 79 - _LABEL_WIDTH
 @socket_option
 @json_option
 def status_command(socket_path: str, as_json: bool) -> None:
-    """Whether the firewall stands, what waits, what was lost."""
+    """Show whether the firewall stands, what waits, and what was lost."""
     with ControlClient(socket_path) as client:
         status = client.ask_one(ReadStatus(), Status)
     if as_json:
@@ -39,7 +39,7 @@ def status_command(socket_path: str, as_json: bool) -> None:
 
 
 def present_status(status: Status, uid: int = 0) -> Iterator[tuple[str, str]]:
-    """Label and text of each line: first what a person may have to act on. `uid`: who asks."""
+    """The label and text of each line, first those that a person may have to act on. `uid` is the user who asks."""
     yield "mode", _NOT_ENFORCING if status.not_enforcing else _MODES[status.mode]
     if status.not_enforcing:
         yield from _present_wrapped("because", status.not_enforcing)
@@ -51,7 +51,7 @@ def present_status(status: Status, uid: int = 0) -> Iterator[tuple[str, str]]:
         yield "CROWDED", _CROWDED
     if status.is_learning:
         yield "observing", "what no rule decides is allowed and recorded"
-        if status.learned_rules:  # not of a daemon from before the upgrade, which is to be restarted
+        if status.learned_rules:  # empty from the daemon of an older version, not yet restarted after an upgrade
             yield "", f"as rules in {status.learned_rules}"
     yield "questions open", str(status.prompts)
     yield "prompts attached", str(status.prompt_clients or _present_nobody(status))
@@ -69,24 +69,24 @@ def present_status(status: Status, uid: int = 0) -> Iterator[tuple[str, str]]:
 
 
 def _present_nobody(status: Status) -> str:
-    """With `--timeout 0` its time is over at once."""
+    """What happens while no prompt is attached. With `--timeout 0` the time of a question is over at once."""
     return "none" if status.is_learning else "none: what no rule covers is denied when its time is over"
 
 
 def _present_rules(status: Status, uid: int) -> Iterator[tuple[str, str]]:
-    """Whoever is not root may be shown some rules only, or all as an admin: the daemon does not say which."""
+    """The daemon counts only rules that the user may see: for an admin these are all, but it does not say so."""
     shown = " that you may see" if uid else ""
     yield "rules", f"{status.rules}{shown} in {status.rules_file}, {status.temporary_rules} temporary"
     if status.rule_errors:
-        yield "RULES NOT LOADED", f"the file has errors, {what_holds(status.rules)}"
+        yield "RULES NOT LOADED", f"the rules file has errors, {what_holds(status.rules)}"
     for error in status.rule_errors:
         yield "", error
     if status.rule_errors:
-        yield "", f"hint: `tinysnitch rules check {status.rules_file}` says how to mend it"
+        yield "", f"hint: `tinysnitch rules check {status.rules_file}` says how to correct it"
 
 
 def _present_counts(label: str, counts: dict[str, int]) -> Iterator[tuple[str, str]]:
-    """In rows of a terminal's width. The count stands behind the name, which is in the plural."""
+    """`NAME COUNT, NAME COUNT`, in rows of a terminal's width. Names are in the plural, so that any count fits."""
     return _present_wrapped(label, ", ".join(f"{name} {count}" for name, count in counts.items()) or "nothing")
 
 
@@ -96,9 +96,9 @@ def _present_wrapped(label: str, text: str) -> Iterator[tuple[str, str]]:
 
 
 def _present_losses(losses: dict[str, int]) -> Iterator[tuple[str, str]]:
-    """A line for each counter that has counted; --json has those at zero too."""
+    """A line for each counter above zero; --json has those at zero, too."""
     lost = [(count, name) for name, count in losses.items() if count]
     if not lost:
-        yield "lost", f"nothing, by {len(losses)} counters"
+        yield "lost", f"nothing (all {len(losses)} counters are 0)"
     for number, (count, name) in enumerate(lost):
         yield "" if number else "LOST", f"{count} {name}"

@@ -1,1 +1,1 @@
-"""The other end of the daemon's control socket, and what is shown beside a question, looked up on this machine."""
+"""The other end of the daemon's control socket, and look-ups on this machine for what is shown beside a question."""

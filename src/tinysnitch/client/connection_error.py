@@ -1,4 +1,4 @@
-"""What goes wrong between a client and the daemon, as the errors that people read."""
+"""Turns what goes wrong between a client and the daemon into errors that people read."""
 
 import errno
 import os
@@ -13,8 +13,8 @@ _NOBODY_LISTENS = (errno.ENOENT, errno.ECONNREFUSED, errno.ENOTDIR)
 def error_of_connect(error: OSError, path: str | Path) -> SnitchError:
     if error.errno in _NOBODY_LISTENS:
         hint = (
-            "start tinysnitchd as root, or name the socket it was given with --socket PATH; "
-            "if one died, `tinysnitch-iptables-remove` lets everything through again"
+            "start tinysnitchd as root, or name its socket with --socket PATH; "
+            "if the daemon died, `tinysnitch-iptables-remove` lets everything through again"
         )
         return DaemonNotRunning(f"no daemon listens on {path}", hint)
     if error.errno in (errno.EACCES, errno.EPERM):
@@ -24,13 +24,13 @@ def error_of_connect(error: OSError, path: str | Path) -> SnitchError:
 
 
 def error_of_end(path: str | Path) -> SnitchError:
-    hint = "see whether tinysnitchd still runs: it also ends that of a client that reads too slowly"
+    hint = "see whether tinysnitchd still runs; it also disconnects a client that reads too slowly"
     return DaemonNotRunning(f"the daemon on {path} ended the connection", hint)
 
 
 def error_of_silence(path: str | Path) -> Busy:
-    """It is there, and takes nobody in, or says nothing."""
-    hint = "it may be stopped or overloaded, or others take each place at its socket; see its log"
+    """The error for a daemon that listens, but accepts no connection or sends nothing in time."""
+    hint = "it may be stopped or overloaded, or other clients fill its socket; see its log"
     return Busy(f"the daemon on {path} does not answer", hint)
 
 
@@ -41,7 +41,10 @@ def error_of_refusal(refusal: Refused) -> SnitchError:
 
 
 def error_of_greeting(refusal: Refused) -> SnitchError:
-    """Likewise in place of a welcome, where a client that may come in is refused only for want of a place."""
+    """As error_of_refusal(), for a refusal in place of a welcome.
+
+    One without an exit code of its own means that the daemon has no place for one more client now: Busy.
+    """
     error = error_of_refusal(refusal)
     return Busy(str(error), error.hint) if type(error) is SnitchError else error
 
@@ -57,9 +60,9 @@ def check_welcome(welcome: Welcome) -> None:
 
 
 def error_of_version(problem: str) -> SnitchError:
-    """What does not happen with a daemon of our own version."""
+    """The error for something that only a daemon of another version would send."""
     return SnitchError(problem, VERSION_HINT)
 
 
 def error_of_malformed(error: ValueError) -> SnitchError:
-    return error_of_version(f"the daemon sent what this version does not understand: {error}")
+    return error_of_version(f"the daemon sent something that this version does not understand: {error}")

@@ -1,4 +1,4 @@
-"""The blocking client: one request, its replies, and every failure as a SnitchError with its exit code."""
+"""The blocking client of the commands: sends one request, reads its replies, raises every failure as a SnitchError."""
 
 import socket
 import time
@@ -16,8 +16,9 @@ from tinysnitch.client.connection_error import (
     error_of_version,
 )
 from tinysnitch.client.knock import AGAIN_S, TIMEOUT_S, knock
-from tinysnitch.core.errors import Malformed, SnitchError
-from tinysnitch.protocol.framing import MAX_FRAME, MAX_REPLY, FrameDecoder, FrameReader, encode_frame
+from tinysnitch.client.request_frame import encode_request
+from tinysnitch.core.errors import Malformed
+from tinysnitch.protocol.framing import MAX_REPLY, FrameDecoder, FrameReader
 from tinysnitch.protocol.messages import Done, FromDaemon, Hello, ReadLog, Refused, Request, Welcome
 
 _CHUNK = 65536
@@ -51,7 +52,7 @@ class ControlClient:
         self._socket.close()
 
     def request(self, request: Request) -> Iterator[FromDaemon]:
-        """Every reply up to Done. Raises the daemon's refusal."""
+        """Every reply up to Done. Raises SnitchError: the daemon's refusal, or why the connection failed."""
         self._send(request)
         for frame in self._frames:
             reply = _reply(frame)
@@ -60,18 +61,18 @@ class ControlClient:
             yield reply
 
     def ask(self, request: Request, kind: type[T]) -> list[T]:
-        """The replies of the kind that answers this request."""
+        """All replies of this kind; others are ignored."""
         return [reply for reply in self.request(request) if isinstance(reply, kind)]
 
     def ask_one(self, request: Request, kind: type[T]) -> T:
-        """Raises SnitchError, also where it is not one reply."""
+        """The one reply of this kind. Raises SnitchError, also if the daemon sends none or several."""
         replies = self.ask(request, kind)
         if len(replies) != 1:
-            raise error_of_version(f"the daemon gave {len(replies)} replies where one was due")
+            raise error_of_version(f"the daemon sent {len(replies)} replies instead of one")
         return replies[0]
 
     def read_log(self, limit: int, follow: bool = False) -> Iterator[bytes]:
-        """Log lines as JSON, the oldest first; with `follow` they never end."""
+        """The newest `limit` log lines as JSON, oldest first; with `follow` new ones as they come, without end."""
         self._send(ReadLog(limit, follow))
         if follow:
             self._socket.settimeout(None)
@@ -82,7 +83,7 @@ class ControlClient:
                 return
 
     def _greet(self) -> None:
-        """The daemon speaks first; what it refuses is known before anything is sent."""
+        """Wait for the daemon's welcome, which it sends first. Raises its refusal, if it sends that instead."""
         for frame in self._frames:
             reply = _reply(frame)
             if isinstance(reply, Welcome):
@@ -92,9 +93,7 @@ class ControlClient:
         self._send(Hello())
 
     def _send(self, request: Request) -> None:
-        frame = encode_frame(request)
-        if len(frame) > MAX_FRAME:
-            raise SnitchError(f"{len(frame)} bytes are too long: the daemon takes {MAX_FRAME}", "shorten the line")
+        frame = encode_request(request)
         try:
             self._socket.sendall(frame)
         except (BrokenPipeError, ConnectionResetError):
@@ -118,11 +117,11 @@ class ControlClient:
         try:
             yield from self._reader.feed(data)
         except Malformed as error:
-            raise error_of_version(f"the daemon sent too much at once: {error}") from error
+            raise error_of_version(f"the daemon sent too long a message: {error}") from error
 
 
 def _reply(frame: bytes) -> FromDaemon:
-    """What a frame says; a refusal is raised."""
+    """Decodes one frame. Raises SnitchError for a refusal, and for what is no message."""
     try:
         reply = _decoder.decode(frame)
     except Malformed as error:

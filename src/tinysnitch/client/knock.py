@@ -1,6 +1,7 @@
-"""The first step to the daemon's socket. Anyone may knock there as fast as they like, and whoever finds all places in
-which to wait for the daemon taken (listen(2)) is turned away at once. So whoever is to come in knocks again. Where that
-is in vain for TIMEOUT_S a command ends with an error; a prompt says so, and goes on.
+"""Connects to the daemon's socket, whose queue of waiting connections (listen(2)) any user may fill.
+
+A connect() to a full queue fails at once, so clients call `knock` again every AGAIN_S. After TIMEOUT_S in vain a
+command ends with an error; a prompt says so, and goes on trying.
 """
 
 import os
@@ -12,7 +13,7 @@ TIMEOUT_S = 10.0
 
 
 def knock(sock: socket.socket, path: str | Path) -> bool:
-    """Whether it is connected; else there is no place for it just now. Raises OSError where that is not why."""
+    """Whether the socket is connected now; False if the queue is full. Raises OSError for any other failure."""
     try:
         sock.connect(os.fspath(path))
     except BlockingIOError:

@@ -1,4 +1,4 @@
-"""Which package owns a file. dpkg and pacman keep text, which is read as it is; rpm's database only rpm can read."""
+"""Which package owns a file. The databases of dpkg and pacman are text and are read here; rpm's only rpm can read."""
 
 import os
 import shutil
@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-FindOwner = Callable[[bytes], str]  # an absolute path to its package, "" when none owns it. Raises OSError
+FindOwner = Callable[[bytes], str]  # takes an absolute path; returns its package, "" if none owns it. Raises OSError
 
 _DPKG = "var/lib/dpkg"
 _PACMAN = "var/lib/pacman/local"
@@ -15,7 +15,7 @@ _RPM_COMMAND = ("--query", "--queryformat", "%{NAME}\n", "--file", "--")
 
 
 def open_package_database(root: Path = Path("/")) -> FindOwner | None:
-    """That of the package manager which this system is made of; None when it has none that we know."""
+    """The database of this system's package manager; None if it is none of those below."""
     if (root / _DPKG / "status").is_file():
         return DpkgDatabase(root).find_owner
     if (root / _PACMAN).is_dir():
@@ -34,7 +34,7 @@ class DpkgDatabase:
     def find_owner(self, path: bytes) -> str:
         original, diverter = self._undivert(path)
         if diverter and original == path:
-            return diverter.strip(":")  # a colon: the administrator's own doing
+            return diverter.strip(":")  # dpkg writes `:` for a diversion that the administrator made
         lines = [b"\n%b\n" % alias for alias in _aliases(original, self._root)]
         for package in self._packages_with(lines):
             if package != diverter:
@@ -45,12 +45,14 @@ class DpkgDatabase:
         for file in (self._folder / "info").glob("*.list"):
             content = b"\n" + file.read_bytes()
             if any(line in content for line in lines):
-                yield file.stem.partition(":")[0]  # `libc6:amd64` where several architectures may be installed
+                yield file.stem.partition(":")[
+                    0
+                ]  # the file is named `libc6:amd64` if several architectures may coexist
 
     def _undivert(self, path: bytes) -> tuple[bytes, str]:
-        """The path under which the database has it, and for whose sake it is elsewhere: dpkg-divert(1).
+        """The path before any diversion, and the package that diverted it, "" for none: dpkg-divert(1).
 
-        `diversions` has three lines each: the path, where others' files of this path are put, and the package.
+        `diversions` has three lines each: the path, where other packages' files of that path are put, the package.
         """
         try:
             lines = (self._folder / "diversions").read_bytes().splitlines()
@@ -88,13 +90,14 @@ class RpmDatabase:
             done = subprocess.run(command, capture_output=True, env=environment, timeout=_RPM_TIMEOUT_S)
         except subprocess.TimeoutExpired as error:
             raise OSError(str(error)) from error
-        # rpm(8): it fails for a file that no package owns
+        # rpm(8) exits with an error for a file that no package owns.
         return done.stdout.decode(errors="replace").partition("\n")[0] if done.returncode == 0 else ""
 
 
 def _aliases(path: bytes, root: Path) -> Iterator[bytes]:
-    """Also as it was before /bin and its like became links into /usr: old packages say so still (Debian: UsrMerge)."""
+    """The path, and /bin/x for /usr/bin/x where /bin is a link into /usr: old packages list that (Debian: UsrMerge)."""
     yield path
-    shorter = path.removeprefix(b"/usr")
-    if shorter != path and (root / os.fsdecode(shorter.split(b"/")[1])).is_symlink():
-        yield shorter
+    if path.startswith(b"/usr/"):
+        shorter = path.removeprefix(b"/usr")
+        if (root / os.fsdecode(shorter.split(b"/")[1])).is_symlink():
+            yield shorter

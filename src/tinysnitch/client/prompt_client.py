@@ -1,6 +1,6 @@
-"""The asyncio client of a prompt: pushes come as they happen, answers go back on the same connection.
+"""The asyncio client of a prompt: receives pushes as they happen, and sends answers on the same connection.
 
-Connecting again after the daemon went away is the front end's part: make a new client.
+A client is for one connection. To connect again after the daemon went away, the front end makes a new one.
 """
 
 import asyncio
@@ -20,8 +20,9 @@ from tinysnitch.client.connection_error import (
     error_of_silence,
 )
 from tinysnitch.client.knock import AGAIN_S, TIMEOUT_S, knock
+from tinysnitch.client.request_frame import encode_request
 from tinysnitch.core.errors import SnitchError
-from tinysnitch.protocol.framing import MAX_REPLY, FrameDecoder, encode_frame
+from tinysnitch.protocol.framing import MAX_REPLY, FrameDecoder
 from tinysnitch.protocol.messages import (
     Attach,
     Done,
@@ -74,7 +75,7 @@ class PromptClient:
         return client
 
     async def attach(self) -> AsyncIterator[Push]:
-        """Every push from now on. Ends by raising, with why the connection ended."""
+        """Every push from now on. Raises SnitchError with the reason once the connection has ended."""
         await self.request(Attach())
         while True:
             push = await self._pushes.get()
@@ -83,15 +84,15 @@ class PromptClient:
             yield push
 
     async def request(self, request: Request) -> list[FromDaemon]:
-        """All replies to one request. PromptShown counts as a push, so ListAsks does not work here.
+        """All replies to one request. Not for ListAsks: its replies are PromptShown, which here count as pushes.
 
-        Raises SnitchError: why it was refused, or why the connection ended.
+        Raises SnitchError: why the request was refused or cannot be sent, or why the connection ended.
         """
         if self._end is not None:
             raise self._end
+        self._send(request)
         future: asyncio.Future[list[FromDaemon]] = asyncio.get_running_loop().create_future()
         self._waiting.append(future)
-        self._send(request)
         return await future
 
     async def close(self) -> None:
@@ -101,7 +102,7 @@ class PromptClient:
         await asyncio.gather(self._task, self._writer.wait_closed(), return_exceptions=True)
 
     def _send(self, request: Request) -> None:
-        self._writer.write(encode_frame(request))
+        self._writer.write(encode_request(request))
 
     async def _receive(self) -> None:
         try:
@@ -136,7 +137,7 @@ class PromptClient:
             future.set_exception(error_of_refusal(refusal))
 
     def _finish(self, error: SnitchError) -> None:
-        """The connection is over: everyone who waits is told why."""
+        """The connection is over: give the reason to every waiting request, and to `attach`."""
         if self._end is not None:
             return
         self._end = error
@@ -165,14 +166,14 @@ async def _connect(path: str | Path) -> socket.socket:
 
 
 async def _read_message(path: str | Path, reader: asyncio.StreamReader) -> FromDaemon:
-    """The next message; whatever prevents it is a SnitchError."""
+    """The next message from the daemon. Raises only SnitchError."""
     try:
         frame = await reader.readline()
         if frame.endswith(b"\n"):
             return _decoder.decode(frame)
     except OSError as error:
         raise error_of_end(path) from error
-    except ValueError as error:  # Malformed, or a line beyond the limit
+    except ValueError as error:  # Malformed, or readline() met a line longer than MAX_REPLY
         raise error_of_malformed(error) from error
     raise error_of_end(path)
 
@@ -182,5 +183,5 @@ async def _read_welcome(path: str | Path, reader: asyncio.StreamReader) -> Welco
     if isinstance(message, Refused):
         raise error_of_greeting(message)
     if not isinstance(message, Welcome):
-        raise SnitchError(f"what listens on {path} does not welcome us", "is it tinysnitchd?")
+        raise SnitchError(f"what listens on {path} does not speak like tinysnitchd", "is it another program's socket?")
     return message

@@ -1,8 +1,8 @@
-"""Names of users, from the system's user database, looked up beside the prompt.
+"""Names of users, from the system's user database, looked up in threads.
 
-A name service may need the network, and so an answer that the person can only give once the question is shown. It is
-waited for only a moment, longer than any database on this machine takes; then the number has to do until the name is
-there.
+A name service may need the network, whose connection may itself wait for an answer from this prompt. So a look-up is
+waited for only PATIENCE_S, longer than any database on this machine takes; then the prompt shows the number until the
+name has come.
 """
 
 import pwd
@@ -12,21 +12,23 @@ from threading import Event, Thread
 
 from tinysnitch.core.table import BoundedTable
 
-LIFE_S = 60.0  # a prompt runs for months, and users come and go
+LIFE_S = 60.0  # after which a name is looked up again: a prompt runs for months, and users come and go
 PATIENCE_S = 0.05
 CAPACITY = 256  # users that are remembered
-MAX_LOOKUPS = 16  # threads
+MAX_LOOKUPS = 16  # threads at once
 
 
 class UserNames:
-    """For one thread."""
+    """Known names and look-ups. All calls must come from one thread."""
 
     def __init__(self) -> None:
-        self._known: BoundedTable[int, tuple[str | None, float]] = BoundedTable(CAPACITY)  # with when it is old
+        self._known: BoundedTable[int, tuple[str | None, float]] = BoundedTable(
+            CAPACITY
+        )  # a name, and until when it is good
         self._lookups: dict[int, _Lookup] = {}  # by uid
 
     def find(self, uid: int) -> str | None:
-        """A user's name; None for a uid that nobody has, and while it is not known whether anybody has it."""
+        """The user's name; None if no user has this uid, or its look-up has not ended yet."""
         self._collect()
         known = self._known.find(uid)
         is_old = known is None or time.monotonic() >= known[1]
@@ -45,7 +47,7 @@ class UserNames:
 
 
 class _Lookup:
-    """Of one user, in a thread that the end of the program does not wait for."""
+    """The look-up of one user, in a thread that the end of the program does not wait for."""
 
     def __init__(self, uid: int) -> None:
         self.name: str | None = None
@@ -53,7 +55,7 @@ class _Lookup:
         self._uid = uid
         try:
             Thread(target=self._look_up, daemon=True).start()
-        except RuntimeError:  # there can be no more threads
+        except RuntimeError:  # the system has no thread left
             self.is_done.set()
 
     def _look_up(self) -> None:
@@ -66,5 +68,5 @@ _names = UserNames()
 
 
 def find_user(uid: int) -> str | None:
-    """Likewise, for all that one prompt shows."""
+    """UserNames.find() on the one table of this process, for use in its main thread."""
     return _names.find(uid)

@@ -1,1 +1,1 @@
-"""What all commands do alike: their standard streams, their notes and errors, their exit codes."""
+"""What all commands share: standard streams, notes and errors, exit codes, the event loop."""

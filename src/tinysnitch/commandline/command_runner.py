@@ -1,4 +1,4 @@
-"""Runs a command: every failure is an error line, a hint and an exit code."""
+"""Runs a command, and turns every failure into an error line, a hint and an exit code."""
 
 import errno
 import os
@@ -10,14 +10,14 @@ from tinysnitch.commandline.notes import print_error, print_snitch_error
 from tinysnitch.commandline.standard_streams import error_of_output, let_errors_go
 from tinysnitch.core.errors import SHORTAGE_HINT, SnitchError, is_shortage
 
-_HELP = ["-h", "--help"]  # of every command, and of the commands of a group
+_HELP = ["-h", "--help"]  # for every command and subcommand
 _USAGE = 2
 _INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
-_NOT_WRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EIO)  # by click, the help or the version, where no file is named
+_NOT_WRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EIO)  # without a file name: click could not print help or version
 
 
 def run_command(command: click.Command, name: str, args: Sequence[str] | None = None) -> int:
-    """The exit code of `NAME ARGS`, by default of those that the process was given."""
+    """Run `NAME ARGS`, and return its exit code. By default the arguments are those of this process."""
     try:
         return int(command.main(args, prog_name=name, standalone_mode=False, help_option_names=_HELP) or 0)
     except click.UsageError as error:
@@ -36,13 +36,13 @@ def run_command(command: click.Command, name: str, args: Sequence[str] | None = 
 
 
 def _explain(error: OSError) -> SnitchError:
-    """What nobody can help is our bug, and raised again."""
+    """The error for people, if they can do something about it; any other is our bug, and raised again."""
     place = f"{error.filename}: " if error.filename else ""
-    if is_shortage(error) or error.errno == errno.EAGAIN:  # fork(2): of processes
+    if is_shortage(error) or error.errno == errno.EAGAIN:  # EAGAIN: too many processes (fork(2))
         return SnitchError(f"{place}{error.strerror}", SHORTAGE_HINT)
     if place.startswith("/proc/") and not os.path.exists("/proc/self"):
         return SnitchError(f"{place}{error.strerror}", "mount -t proc proc /proc")
-    if error.filename == os.devnull:  # a chroot, say
+    if error.filename == os.devnull:  # missing in a chroot, say
         return SnitchError(f"{place}{error.strerror}", "mknod -m 666 /dev/null c 1 3")
     if error.errno not in _NOT_WRITTEN:
         raise error
@@ -52,7 +52,7 @@ def _explain(error: OSError) -> SnitchError:
 
 
 def _message_of(error: click.UsageError) -> str:
-    if isinstance(error, click.NoSuchOption):  # what it may have been is a hint
+    if isinstance(error, click.NoSuchOption):  # click's own message has suggestions, which our hint gives
         return f"no such option {error.option_name!r}"
     message = " ".join(error.format_message().split()).rstrip(".")
     return message[:1].lower() + message[1:]

@@ -1,7 +1,7 @@
-"""Where each command of pyproject.toml begins.
+"""The entry points of all commands in pyproject.toml.
 
-Most of its start is imports, and Ctrl-C may come while they go on: it ends the command as it ends any other program,
-and not with Python's traceback. The modules are named, not imported: this layer knows no other one.
+Most of a command's start is imports. Ctrl-C during them ends the command as it ends any other program, not with
+Python's traceback. The modules are given by name, since this layer may not import those above it.
 """
 
 import signal
@@ -12,7 +12,7 @@ _NO_MEMORY = (
     "tinysnitch: error: too little memory\n"
     "tinysnitch: hint: see `ulimit -v`, and whether this machine has any left (`free`)"
 )
-_NO_ROOM = "failed to map segment"  # for a library, in the words of dlopen(3)
+_NO_ROOM = "failed to map segment"  # what dlopen(3) says if there is no memory for a library
 
 
 def tinysnitch() -> None:
@@ -20,8 +20,8 @@ def tinysnitch() -> None:
 
 
 def tinysnitchd() -> None:
-    # The daemon speaks no TLS, and asyncio does without where there is none: 1.5 MB that nobody would use. None makes
-    # an import fail (The Python Language Reference 5.3.1).
+    # Saves 1.5 MB: the daemon speaks no TLS, and asyncio works without the module ssl. None makes its import fail (The
+    # Python Language Reference 5.3.1).
     sys.modules["ssl"] = None  # type: ignore[assignment]
     begin("tinysnitch.daemon.main")
 
@@ -43,10 +43,10 @@ def tinysnitch_iptables_remove() -> None:
 
 
 def begin(module: str, function: str = "main") -> None:
-    """Call what the module has; from then on Ctrl-C is its own affair. Where it is ignored (nohup, `&`) it stays so.
+    """Import the module and call its function. From then on Ctrl-C is for the function to handle.
 
-    Not so SIGCHLD, which some that start us ignore: then nobody learns how a child ended (wait(2)), and Python takes
-    that for success.
+    If whoever started us ignores SIGINT (nohup, `&` in a script), it stays ignored. SIGCHLD does not: while it is
+    ignored the exit status of a child is lost (wait(2)), and Python takes that for success.
     """
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     handler = signal.getsignal(signal.SIGINT)

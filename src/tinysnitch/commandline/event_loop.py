@@ -1,6 +1,7 @@
-"""A command's loop: asyncio's own, but one that lacks descriptors or threads ends as an error and not with a traceback.
+"""Runs asyncio's loop so that a lack of descriptors or threads ends as an error, and not with a traceback.
 
-BaseEventLoop.__del__ closes what was never made: its error is printed, and that the work was never begun.
+Descriptors are checked before the loop is made: else BaseEventLoop.__del__ would close what was never opened, and
+Python would print that error, and a warning that the coroutine was never awaited.
 """
 
 import asyncio
@@ -9,7 +10,7 @@ from collections.abc import Coroutine
 from contextlib import ExitStack, suppress
 from typing import TypeVar
 
-_DESCRIPTORS = 3  # epoll_create(2), socketpair(2)
+_DESCRIPTORS = 3  # that a loop needs: epoll_create(2), socketpair(2)
 T = TypeVar("T")
 
 
@@ -24,7 +25,7 @@ def run_in_loop(work: Coroutine[object, object, T]) -> T:
     try:
         return runner.run(work)
     finally:
-        with suppress(RuntimeError):  # its end takes a thread; where none is to be had, what went wrong before is said
+        with suppress(RuntimeError):  # close() needs a thread; if there is none, let the first error be the one told
             runner.close()
 
 

@@ -4,7 +4,7 @@ import click
 
 
 class NamedPath(click.ParamType[str]):
-    """A path, that names something: an empty one comes of a variable that is not set, say."""
+    """A path that is not empty: an empty one mostly means that a shell variable was not set."""
 
     name = "path"
 

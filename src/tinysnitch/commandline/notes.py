@@ -1,4 +1,4 @@
-"""What a command says besides its data: on standard error, escaped, so that no name steers a terminal."""
+"""Prints notes, errors and hints on standard error, escaped, so that no name in them can steer a terminal."""
 
 import sys
 from contextlib import suppress
@@ -8,12 +8,12 @@ from tinysnitch.view.text import escape_text
 
 
 def print_note(text: str) -> None:
-    """Something for the person that is no data; lost where nobody reads it, or there is no room."""
+    """Print a line for the person, beside the data on standard output; lost if standard error cannot be written."""
     print_bare_note(f"tinysnitch: {text}")
 
 
 def print_bare_note(text: str) -> None:
-    """Likewise, to be copied as it stands."""
+    """As print_note(), without `tinysnitch: ` in front, for a line that people copy."""
     with suppress(OSError):
         print(escape_text(text), file=sys.stderr)  # noqa: T201
 

@@ -1,4 +1,4 @@
-"""Standard input, output and error, whatever the caller made of them."""
+"""Makes standard input, output and error safe to use, whatever the caller did to them."""
 
 import os
 import sys
@@ -7,7 +7,8 @@ from tinysnitch.core.errors import SnitchError
 
 
 def open_standard_streams() -> None:
-    """What the caller closed now leads nowhere: no file of ours may get its number and be taken for it."""
+    """Open streams that the caller closed on /dev/null: else a file of ours would get the number of one, and be written
+    to as if it were that stream."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
             nowhere = os.open(os.devnull, os.O_RDWR)
@@ -19,8 +20,8 @@ def open_standard_streams() -> None:
 
 
 def make_printable() -> None:
-    """Whatever the locale, a character that it lacks is shown escaped and stops nothing; nor does a closed stream."""
-    if sys.stderr is None:  # print() would take standard output instead
+    """Have characters that the locale's encoding lacks printed as escapes, not raise; open a closed standard error."""
+    if sys.stderr is None:  # print(file=None) would write to standard output instead
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - until the end
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
@@ -29,13 +30,13 @@ def make_printable() -> None:
 
 
 def error_of_output(reason: str | None) -> SnitchError:
-    """What a failed write to standard output means for people; nothing more is tried."""
+    """The error for a failed write to standard output, to which nothing is written any more."""
     _silence(1)
     return SnitchError(f"cannot write: {reason}", "see where the output goes")
 
 
 def let_errors_go() -> None:
-    """What standard error does not take, at the end of a command, is lost: it would end with 120."""
+    """Drop what standard error does not take at the end of a command: else Python would exit with 120."""
     try:
         sys.stderr.flush()
     except OSError:
@@ -43,7 +44,7 @@ def let_errors_go() -> None:
 
 
 def _silence(number: int) -> None:
-    """What could not be written must not fail again at exit."""
+    """Lead the stream to /dev/null: Python flushes it at exit, which would fail again."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     if nowhere != number:
         os.dup2(nowhere, number)

@@ -1,1 +1,1 @@
-"""What a command takes from the network, and only when it is called for that: lists."""
+"""What commands fetch from the network, only when called to: lists."""

@@ -1,10 +1,10 @@
-"""One text over HTTPS: certificates are checked, plain HTTP is never spoken, and size and time have limits."""
+"""Fetches one text over HTTPS: certificates are checked, plain HTTP is never used, size and time have limits."""
 
 import signal
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPException, HTTPResponse, InvalidURL
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
@@ -22,10 +22,10 @@ from tinysnitch import __version__
 from tinysnitch.core.errors import SnitchError
 
 MAX_BYTES = 128 << 20
-SILENCE_S = 30.0  # without a byte
-LIMIT_S = 600.0  # for all of it
+SILENCE_S = 30.0  # for which the server may send nothing
+LIMIT_S = 600.0  # for the whole transfer
 _CHUNK_BYTES = 64 << 10
-Progress = Callable[[int, int | None], None]  # bytes so far, bytes in all where the server says so
+Progress = Callable[[int, int | None], None]  # bytes so far, and bytes in all, if the server says how many
 
 
 class _HttpsRedirects(HTTPRedirectHandler):
@@ -33,12 +33,12 @@ class _HttpsRedirects(HTTPRedirectHandler):
         response, *_, url = answer
         if urlsplit(url).scheme != "https":
             response.close()
-            raise SnitchError(f"the server sends us on to {url}, which is not https", "write where it really is")
+            raise SnitchError(f"the server redirects to {url}, which is not https", "find an https address for it")
         return super().redirect_request(req, *answer)
 
 
 def fetch(url: str, progress: Progress, *, max_bytes: int = MAX_BYTES, limit_s: float = LIMIT_S) -> bytes:
-    """The body. Raises SnitchError. For the first thread of a process alone, which is whom signals come to."""
+    """Returns the body. Raises SnitchError. Only for the main thread, which is the one that gets signals."""
     try:
         with _ended_after(limit_s), _open(url) as response:
             return _read(response, progress, max_bytes)
@@ -53,7 +53,8 @@ def fetch(url: str, progress: Progress, *, max_bytes: int = MAX_BYTES, limit_s: 
 
 @contextmanager
 def _ended_after(limit_s: float) -> Iterator[None]:
-    """By a signal: a server that sends one byte after the other, of a header say, is waited for anew with each."""
+    """Raises SnitchError in the block after `limit_s`, by a signal: a socket's timeout begins anew with each byte, so a
+    server that sends a header byte by byte would never end it."""
 
     def end(*_signal: object) -> None:
         raise SnitchError("it takes too long", "try again later")
@@ -70,16 +71,17 @@ def _ended_after(limit_s: float) -> Iterator[None]:
 def _open(url: str) -> HTTPResponse:
     try:
         if urlsplit(url).scheme != "https":
-            raise SnitchError(f"{url} is not https", "only https can tell that nobody changed it on the way")
+            raise SnitchError(f"{url} is not https", "only https makes sure that nobody changed it on the way")
         request = Request(url, headers={"User-Agent": f"tinysnitch/{__version__}", "Accept-Encoding": "identity"})
         response: HTTPResponse = _opener().open(request, timeout=SILENCE_S)
-    except ValueError as error:  # of this address, or of the one that the server sends us on to
-        raise SnitchError(f"the address is not understood: {error}", "write it in ASCII: %C3%A9, xn--...") from error
+    except (ValueError, InvalidURL) as error:  # of this address, or of one that the server redirects to
+        hint = "write it in ASCII and without blanks: %C3%A9, %20, xn--..."
+        raise SnitchError(f"the address is not understood: {error}", hint) from error
     return response
 
 
 def _opener() -> OpenerDirector:
-    """Nothing in it speaks anything but HTTPS; a proxy of the environment carries it as it is (RFC 9110 9.3.6)."""
+    """An opener that can only speak HTTPS, through the proxy that the environment names, if any (RFC 9110 9.3.6)."""
     opener = OpenerDirector()
     for handler in (
         HTTPSHandler(context=ssl.create_default_context()),
@@ -110,12 +112,15 @@ def _read(response: HTTPResponse, progress: Progress, max_bytes: int) -> bytes:
 
 
 def _too_large(max_bytes: int) -> SnitchError:
-    return SnitchError(f"it is larger than {max_bytes >> 20} MB", "take a shorter one, or fetch it by other means")
+    return SnitchError(f"it is larger than {max_bytes >> 20} MB", "use a shorter list, or fetch it by other means")
 
 
 def _unreachable(reason: object) -> SnitchError:
     if isinstance(reason, ssl.SSLCertVerificationError):
-        return SnitchError(f"the server's certificate is not accepted: {reason.verify_message}", "nothing was fetched")
+        return SnitchError(
+            f"the server's certificate is not accepted: {reason.verify_message}",
+            "is the address, and this clock, right?",
+        )
     text = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
     return SnitchError(
         f"cannot be fetched: {text}", "does a rule let tinysnitch connect? `tinysnitch asks` lists what waits"

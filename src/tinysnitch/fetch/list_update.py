@@ -1,4 +1,4 @@
-"""Fetching a list anew from where its first lines say. On any failure the old one stays as it is."""
+"""Fetches a list anew from the source that its first lines name. On any failure the old list stays as it is."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -23,7 +23,7 @@ class SourcedList(msgspec.Struct, frozen=True):
 
 
 def find_sourced(folder: Path, names: Iterable[str] = ()) -> list[SourcedList]:
-    """The lists of these names, or all that have a source. Raises SnitchError for a name without one."""
+    """The lists of these names, or all that name a source. Raises SnitchError if a list of `names` has none."""
     there = {path.name: path for path in _list_files(folder)}
     wanted = tuple(names)
     for name in wanted:
@@ -37,7 +37,7 @@ def find_sourced(folder: Path, names: Iterable[str] = ()) -> list[SourcedList]:
 
 
 def _list_files(folder: Path) -> list[Path]:
-    """What is left of a list by a writer that was killed is none, and has a source all the same."""
+    """Only files with a list's name: a killed writer may have left a part of a list under another."""
     with errors_named(folder):
         paths = folder.iterdir() if folder.exists() else ()
         return [path for path in paths if is_list_name(path.name) and path.is_file()]
@@ -49,23 +49,24 @@ def _read_source(path: Path) -> str | None:
 
 
 def update_list(target: SourcedList, progress: Progress) -> ListContent:
-    """Replace the list by what its source has now; returns what that holds. Raises SnitchError."""
+    """Replace the list by what its source has now, and return its content. Raises SnitchError."""
     _try_writing(target.path.parent)
     text = text_of(fetch(target.source, progress))
     content = parse_list(text)
     if text.lstrip().startswith("<") or not (content.names or content.networks):
-        raise SnitchError("what came is no list", f"see what is at {target.source}")
+        raise SnitchError("what was fetched is not a list", f"see what is at {target.source}")
     with errors_named(target.path):
         replace_text(target.path, _with_source(text, target.source))
     return content
 
 
 def _try_writing(folder: Path) -> None:
-    """Nothing is fetched that could not be kept. access(2) would not tell why."""
+    """Raises SnitchError if nothing can be written to the folder, before anything is fetched. access(2) would not tell
+    why."""
     with errors_named(folder), TemporaryFile(dir=folder, prefix="."):
         pass
 
 
 def _with_source(text: str, source: str) -> str:
-    """Where the list comes from is for its owner to say, whatever the text itself says."""
+    """The text with our own source line first, which counts, whatever source the text itself names."""
     return f"# source: {source}\n{text}"

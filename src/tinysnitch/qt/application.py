@@ -1,4 +1,4 @@
-"""Qt's application around agent, window and link, from its start to its end."""
+"""Runs Qt's application with window, agent and daemon link, from start to end."""
 
 from PySide6.QtGui import QGuiApplication
 
@@ -11,7 +11,7 @@ from tinysnitch.qt.screen_failure import screen_failure_told
 
 
 def run_application(socket_path: str | None, delay_s: float, font_pt: float | None) -> int:
-    """Until the session ends; without a socket, until the sample questions are answered. Raises SnitchError."""
+    """Run until the session ends; without a socket, until the sample questions are answered. Raises SnitchError."""
     with screen_failure_told():
         application = QGuiApplication(["tinysnitch-prompt"])
     application.setQuitOnLastWindowClosed(False)
@@ -20,7 +20,7 @@ def run_application(socket_path: str | None, delay_s: float, font_pt: float | No
 
     def fail(error: SnitchError) -> None:
         failures.append(error)
-        application.exit()  # quit() would ask the window, which never closes by itself
+        application.exit()  # quit() would first ask the window to close, which it refuses (closeEvent)
 
     window = PromptWindow(font_pt)
     link: QtDaemonLink | Demo

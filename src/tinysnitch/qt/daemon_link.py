@@ -1,4 +1,4 @@
-"""Stays attached to the daemon, through its restarts, in Qt's own loop: nothing is polled while it is there."""
+"""Stays attached to the daemon, also through its restarts, in Qt's own loop, without polling while it is connected."""
 
 import math
 import socket
@@ -21,10 +21,11 @@ from tinysnitch.client.connection_error import (
     error_of_silence,
 )
 from tinysnitch.client.knock import AGAIN_S, TIMEOUT_S, knock
+from tinysnitch.client.request_frame import encode_request
 from tinysnitch.client.user_names import find_user
 from tinysnitch.commandline.notes import print_note
 from tinysnitch.core.errors import Busy, DaemonNotRunning, Malformed, SnitchError
-from tinysnitch.protocol.framing import MAX_REPLY, FrameDecoder, FrameReader, encode_frame
+from tinysnitch.protocol.framing import MAX_REPLY, FrameDecoder, FrameReader
 from tinysnitch.protocol.messages import (
     Attach,
     Done,
@@ -54,16 +55,16 @@ _decoder: FrameDecoder[FromDaemon] = FrameDecoder(FromDaemon)
 
 @dataclass(slots=True)
 class _Sent:
-    """What was answered with one key, and what became of it so far."""
+    """The answers that one key gave, and the replies to them so far."""
 
     given: Answers
     waiting: int  # answers without a reply
-    taken: RuleWritten | None = None  # the last one
+    taken: RuleWritten | None = None  # the last reply to an answer that was taken
     refused: list[tuple[Answer, SnitchError]] = field(default_factory=list)
 
 
 class QtDaemonLink:
-    """`tell` hears the news; `fail` what connecting again can't mend, NotPermitted for one."""
+    """`tell` is called with each event; `fail` with an error that connecting again cannot help, as NotPermitted."""
 
     def __init__(self, path: str | Path, tell: Callable[[Event], None], fail: Callable[[SnitchError], None]) -> None:
         self._path = path
@@ -71,18 +72,19 @@ class QtDaemonLink:
         self._fail = fail
         self._socket: socket.socket | None = None
         self._notifiers: dict[_Kind, QSocketNotifier] = {}
-        self._give_up_s = math.inf  # when it is told that we find no place
+        self._give_up_s = math.inf  # when we say that the daemon's queue stays full
         self._is_welcome = False
-        self._is_told = False  # that there is no daemon for us
+        self._is_told = False  # it was printed that there is no daemon
         self._unsent = bytearray()  # what the socket had no room for
         self._reader = FrameReader(MAX_REPLY)
-        self._asked: deque[tuple[Answer, _Sent] | None] = deque()  # what a request answers; None: it asks
+        # Requests without a reply, in order: the answer that it gives; None for Attach.
+        self._asked: deque[tuple[Answer, _Sent] | None] = deque()
         self._retry = QTimer()
         self._retry.setSingleShot(True)
         self._retry.timeout.connect(self.start)
 
     def start(self) -> None:
-        """Connect, now and whenever the daemon is back."""
+        """Connect, and connect again whenever the connection ends."""
         try:
             self._socket = self._connect()
         except SnitchError as error:
@@ -98,7 +100,8 @@ class QtDaemonLink:
         self._notifiers[_Kind.Write].setEnabled(False)
 
     def _connect(self) -> socket.socket | None:
-        """At once: a Unix socket connects or fails, it never takes its time (unix(7)). None: there is no place now."""
+        """A connected socket; None if the daemon's queue is full just now. Does not wait: a Unix socket connects or
+        fails at once (unix(7))."""
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
             if knock(connection, self._path):
@@ -110,7 +113,7 @@ class QtDaemonLink:
         return None
 
     def _knock_again(self) -> None:
-        """At once, but not for ever without a word."""
+        """Try again soon; after TIMEOUT_S in vain, say so, and try less often."""
         now = time.monotonic()
         self._give_up_s = min(self._give_up_s, now + TIMEOUT_S)
         if now < self._give_up_s:
@@ -133,21 +136,24 @@ class QtDaemonLink:
         self._unsent.clear()
 
     def answer(self, given: Answers) -> None:
-        """Send what was answered; what became of it is told."""
+        """Send the answers. Once all have their reply, `tell` is called with what became of them."""
         sent = _Sent(given, len(given.answers))
         for answer in given.answers:
-            self._send(GiveAnswer(answer.prompt_id, answer.choice, answer.rule), (answer, sent))
+            try:
+                self._send(GiveAnswer(answer.prompt_id, answer.choice, answer.rule), (answer, sent))
+            except SnitchError as error:
+                self._note_outcome(answer, sent, error)
 
     def _send(self, request: Hello | Attach | GiveAnswer, answer: tuple[Answer, _Sent] | None = None) -> None:
         if self._socket is None:
-            return  # its question is gone with the daemon
-        if not isinstance(request, Hello):  # the one request without a reply
+            return  # the question is gone with the daemon
+        self._unsent += encode_request(request)
+        if not isinstance(request, Hello):  # Hello is the only request without a reply
             self._asked.append(answer)
-        self._unsent += encode_frame(request)
         self._write()
 
     def _write(self) -> None:
-        """What the socket takes; the rest once it has room: answers to hundreds of questions may come at once."""
+        """Send what the socket takes, and the rest once it has room: one key may answer hundreds of questions."""
         if self._socket is None:
             return
         try:
@@ -165,7 +171,7 @@ class QtDaemonLink:
             for frame in self._reader.feed(self._receive()):
                 self._hear(_decoder.decode(frame))
                 if self._socket is None:
-                    return  # lost while answering: what else it said is of the past
+                    return  # a send failed meanwhile, and closed the connection: the other frames are of the past
         except Malformed as error:
             self._end(error_of_malformed(error))
         except SnitchError as error:
@@ -192,10 +198,11 @@ class QtDaemonLink:
             self._fail(error)
 
     def _tell_once(self, error: SnitchError) -> None:
-        """Once: with no question open there is no window, and whoever named another socket would never hear of it."""
+        """Print the error, once: with no question open there is no window that could show it, and a wrong --socket
+        would never be noticed."""
         if not self._is_told:
             self._is_told = True
-            print_note(f"{error}; it is tried again each second")
+            print_note(f"{error}; trying again each second")
 
     def _hear(self, message: FromDaemon) -> None:
         match message:
@@ -211,7 +218,7 @@ class QtDaemonLink:
             case Done() | Refused() | RuleWritten():
                 self._hear_reply(message)
             case Status() | RuleEntry() | ListEntry() | Explanation():
-                pass  # we ask for none of them
+                pass  # replies to requests that we never send
             case _:
                 assert_never(message)
 
@@ -227,10 +234,13 @@ class QtDaemonLink:
             if isinstance(reply, Refused):
                 raise error_of_refusal(reply)
             return
-        answer, sent = asked
+        self._note_outcome(*asked, error_of_refusal(reply) if isinstance(reply, Refused) else None)
+
+    def _note_outcome(self, answer: Answer, sent: _Sent, refusal: SnitchError | None) -> None:
+        """One answer was taken, or refused; once that is known of all that the key gave, it is told."""
         sent.waiting -= 1
-        if isinstance(reply, Refused):
-            sent.refused.append((answer, error_of_refusal(reply)))
+        if refusal:
+            sent.refused.append((answer, refusal))
         if not sent.waiting:
             for event in events_of_replies(sent.given, sent.taken, sent.refused):
                 self._tell(event)

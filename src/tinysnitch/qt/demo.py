@@ -1,4 +1,4 @@
-"""Sample questions without a daemon: to see that the window works here, and for its pictures."""
+"""Sample questions without a daemon, to check that the window works here, and to take pictures of it."""
 
 import itertools
 import time
@@ -88,7 +88,7 @@ def find_sample_file(process: Process) -> ProgramFile:
 
 
 class Demo:
-    """Stands in for the daemon: it has questions, and takes answers."""
+    """Takes the place of the daemon link: opens the sample questions, and takes the answers."""
 
     def __init__(self, tell: Callable[[Event], None], end: Callable[[], None]) -> None:
         self._tell = tell

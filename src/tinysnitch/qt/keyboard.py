@@ -1,4 +1,4 @@
-"""Key events of Qt to the names of keys, as view/keys.py has them, and to the moment they were typed."""
+"""Turns Qt's key events into the names of keys that view/keys.py has, and into the time when they were typed."""
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeyEvent
@@ -27,13 +27,13 @@ _WITH_CONTROL = {
     Qt.Key.Key_W: "ctrl+w",
 }
 _COMMANDS = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier | Qt.KeyboardModifier.MetaModifier
-_GAP_MS = 2  # a server that repeats a key lets it go and presses it in one moment; no finger does
-_MAX_AGE_MS = 60_000  # an event older than this was stamped by another clock than ours
+_GAP_MS = 2  # between release and press of a repeat that an X server makes itself; no finger is so fast
+_MAX_AGE_MS = 60_000  # an event that seems older was stamped by another clock than ours
 _WRAP_MS = 2**32  # X11 counts milliseconds in 32 bits
 
 
 class HeldKeys:
-    """Tells the press of a key from its repeats, also where the X server does not (XTEST, nested servers)."""
+    """Tells the press of a key from its repeats, even if the X server does not mark repeats (XTEST, nested servers)."""
 
     def __init__(self) -> None:
         self._down: set[int] = set()
@@ -44,10 +44,10 @@ class HeldKeys:
         return bool(self._down)
 
     def press(self, event: QKeyEvent) -> bool:
-        """Note a press; whether it is only a repeat."""
+        """Note a press. Returns whether it is only a repeat."""
         key = event.key()
         gap_ms = event.timestamp() - self._released_ms.get(key, -_WRAP_MS)
-        is_server_repeat = 0 <= gap_ms <= _GAP_MS and event.timestamp() > 0  # 0: who made the event has no clock
+        is_server_repeat = 0 <= gap_ms <= _GAP_MS and event.timestamp() > 0  # 0: the event has no timestamp
         is_repeat = event.isAutoRepeat() or key in self._down or is_server_repeat
         self._down.add(key)
         return is_repeat
@@ -57,17 +57,17 @@ class HeldKeys:
         self._released_ms[event.key()] = event.timestamp()
 
     def forget(self) -> None:
-        """The keyboard is another window's: we do not hear of releases."""
+        """Another window has the keyboard: we are not told of releases there."""
         self._down.clear()
 
 
 def name_of_key(event: QKeyEvent) -> str | None:
-    """The key's name; None for one that has none."""
+    """The key's name; None if it has none."""
     modifiers = event.modifiers()
     if event.key() in _WITH_CONTROL and modifiers == Qt.KeyboardModifier.ControlModifier:
         return _WITH_CONTROL[Qt.Key(event.key())]
     if modifiers & _COMMANDS:
-        return None  # Alt-y is for the window manager, no answer
+        return None  # Alt-y, say, is for the window manager, and not an answer
     if event.key() in _NAMES:
         return _NAMES[Qt.Key(event.key())]
     text = event.text()
@@ -77,6 +77,6 @@ def name_of_key(event: QKeyEvent) -> str | None:
 
 
 def typed_at(stamp_ms: int, now: float) -> float:
-    """When a key was typed. X servers and Wayland compositors stamp events by the monotonic clock, in milliseconds."""
+    """When a key was typed, on the monotonic clock, by which X servers and Wayland compositors stamp events in ms."""
     age_ms = (int(now * 1000) - stamp_ms) % _WRAP_MS
     return now - age_ms / 1000 if age_ms < _MAX_AGE_MS else now

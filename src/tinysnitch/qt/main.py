@@ -1,4 +1,4 @@
-"""tinysnitch-prompt: reads the command line, then waits for questions until the session ends."""
+"""The command `tinysnitch-prompt`: reads the command line, then waits for questions until the session ends."""
 
 import os
 import signal
@@ -24,8 +24,7 @@ Examples:
   tinysnitch-prompt --demo             show sample questions, without a daemon
   TINYSNITCH_FONTSIZE=20 tinysnitch-prompt
 
-TINYSNITCH_FONTSIZE sets the size of the type in points, TINYSNITCH_DELAY_SECONDS how long a new question takes no
-keys."""
+TINYSNITCH_FONTSIZE sets the font size in points, TINYSNITCH_DELAY_SECONDS how long a new question takes no keys."""
 )
 @click.version_option(__version__, prog_name="tinysnitch-prompt", message="%(prog)s %(version)s")
 @click.option(
@@ -34,27 +33,27 @@ keys."""
     type=NamedPath(),
     default=DEFAULT_SOCKET,
     show_default=True,
-    help="The daemon's control socket.",
+    help="The control socket of the daemon.",
 )
 @click.option("--demo", is_flag=True, help="Show sample questions without a daemon.")
 def tinysnitch_prompt(socket_path: str, demo: bool) -> int:
     """Show each question in a window, and answer it with a key.
 
-    Waits for questions as long as the session lasts, through restarts of the daemon; one runs in each session.
+    Waits for questions as long as the session lasts, also through restarts of the daemon. It runs once in each session.
     """
     delay_s, font_pt = read_delay_s(os.environ), read_font_pt(os.environ)
     if not any(os.environ.get(name) for name in ("WAYLAND_DISPLAY", "DISPLAY", "QT_QPA_PLATFORM")):
         raise SnitchError("there is no screen here: DISPLAY is not set", "in a terminal, use `tinysnitch prompt`")
     lock = SingleInstance(os.environ)
     if not demo and not lock.claim():
-        print_note("a prompt window waits in this session already")
+        print_note("a prompt window already waits in this session")
         return 0
-    # The window is painted without OpenGL: its libraries would take more memory than all the rest.
+    # Paint without OpenGL, whose libraries would take more memory than all the rest.
     os.environ.setdefault("QT_XCB_GL_INTEGRATION", "none")
-    # Qt would log each time that the keyboard leaves a window without a text field.
+    # Else Qt logs a line whenever the keyboard leaves our window, since that has no text field.
     os.environ.setdefault("QT_LOGGING_RULES", "qt.qpa.wayland.textinput=false")
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)  # at once: there is nothing to put back
+        signal.signal(number, signal.SIG_DFL)  # end at once: there is nothing to restore
     try:
         from tinysnitch.qt.application import run_application
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""A page as it is painted: boxes, texts and places that can be clicked, all in one coordinate system."""
+"""A page as it is painted: boxes, texts and keys that can be clicked, in one coordinate system."""
 
 from PySide6.QtCore import QPointF, QRectF
 from PySide6.QtGui import QColor, QPainter
@@ -7,7 +7,7 @@ from tinysnitch.qt.paragraph import Paragraph
 
 
 class PageLayout:
-    """Grows from top to bottom: `y` is where the next thing goes."""
+    """A page that grows from top to bottom: `y` is where the next block begins."""
 
     def __init__(self) -> None:
         self.y = 0.0
@@ -22,17 +22,17 @@ class PageLayout:
         self.texts.append((QPointF(x, y), paragraph))
 
     def add_key(self, box: QRectF, label: str) -> None:
-        """A place that acts as the key of this label when it is clicked."""
+        """A box that acts as the key with this label when it is clicked."""
         self.keys.append((box, label))
 
     def add_page(self, other: "PageLayout", y: float) -> None:
-        """Everything of another page, moved down by `y`."""
+        """Add everything of another page, moved down by `y`."""
         self.boxes += [(box.translated(0, y), color, radius) for box, color, radius in other.boxes]
         self.texts += [(place + QPointF(0, y), paragraph) for place, paragraph in other.texts]
         self.keys += [(box.translated(0, y), label) for box, label in other.keys]
 
     def find_key(self, place: QPointF) -> str | None:
-        """The label of the key that is shown there."""
+        """The label of the key that is shown at this place, if any."""
         return next((label for box, label in self.keys if box.contains(place)), None)
 
     def paint(self, painter: QPainter) -> None:

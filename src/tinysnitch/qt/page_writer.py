@@ -1,4 +1,4 @@
-"""Writes the blocks of a page: title, facts, rule line, keys and time, in a column in the middle of the window."""
+"""Writes the blocks of a page (title, facts, rule line, keys, time) as a column in the middle of the window."""
 
 from collections.abc import Iterator
 
@@ -15,14 +15,14 @@ from tinysnitch.view.prompt_view import KeyHint, PromptView
 from tinysnitch.view.span import Line, Span
 from tinysnitch.view.text import shorten_end
 
-COLUMNS = 92  # of the column of text
+COLUMNS = 92  # characters, of the column of text
 LABEL_COLUMNS = 11
 TITLE_SCALE = 1.9
 TITLE_ROWS = 2
 RULE_ROWS = 4
 NEWS_ROWS = 3
 HINT_SPACE = 3.0  # columns between a key's text and the next key
-MAX_RULES = 6  # lines that are shown when one answer writes many
+MAX_RULES = 6  # rules that are shown if one answer writes many
 ANSWER_COLORS = {"y": palette.ALLOW, "n": palette.DENY}
 
 
@@ -34,7 +34,7 @@ def font_of(font_px: float, is_bold: bool = False) -> QFont:
 
 
 class PageWriter:
-    """Writes blocks one below the other; a page is one call of a method without an underscore."""
+    """Writes blocks one below the other. A writer is for one page: each of its public methods writes a whole one."""
 
     def __init__(self, width: float, font_px: float) -> None:
         self._page = PageLayout()
@@ -134,14 +134,14 @@ class PageWriter:
         self._write_centred(text, palette.TEXT, font_of(self._em * TITLE_SCALE, is_bold=True), TITLE_ROWS)
 
     def _write_ends(self, left: str, right: str) -> None:
-        """Two texts in one row, at its ends; the right one is the shorter and more important."""
+        """Two texts at the ends of one row. The right one, which is shorter and more important, is shown whole."""
         right_width = text_width(right, self._bold) + self._cell
         self._write(self._left + self._room - right_width + self._cell, (Span(right),), Style(self._bold), right_width)
         style = Style(self._font, palette.QUIET)
         self._page.y += self._write(self._left, (Span(left),), style, self._room - right_width - self._cell).height
 
     def _spare(self, columns: int, texts: Iterator[str]) -> float:
-        """The width that texts right of `columns` leave free: half of it on each side puts them in the middle."""
+        """The width that the longest text, right of `columns`, leaves free; half of it on each side centres them."""
         return max(
             0.0, self._room - columns * self._cell - max((text_width(one, self._bold) for one in texts), default=0)
         )
@@ -157,7 +157,7 @@ class PageWriter:
         self._page.y += self._write(value_x, line.spans, Style(self._font), width, rows=rows).height + 0.15 * self._em
 
     def _write_panel(self, view: PromptView) -> None:
-        """The rule line over the whole width: as it would be written, or as it is edited."""
+        """The panel over the whole width, with the rules that y writes, or the line that is edited."""
         top = self._page.y
         self._gap(0.6)
         if view.edit:
@@ -181,7 +181,7 @@ class PageWriter:
             self._write_centred(f"and {len(rules) - MAX_RULES} more", palette.QUIET)
 
     def _write_edit(self, edit: EditView) -> None:
-        """The line with its cursor, and below it what is wrong with it, in rows that are always there."""
+        """The edited line with its cursor, and below it fault and hint, in two rows that are always there."""
         style = Style(self._font, covered=palette.PANEL, behind_covered=palette.COVERED, is_centred=True)
         spans = _edit_spans(edit, cells_of(self._font, self._width - 2 * self._em, RULE_ROWS))
         self._write_line(spans, style, RULE_ROWS)
@@ -193,7 +193,7 @@ class PageWriter:
         self._page.y += self._write(self._em, spans, style, self._width - 2 * self._em, rows=rows).height
 
     def _write_list(self, lines: tuple[tuple[Span, ...], ...]) -> None:
-        """A row for each; they begin in one column, with the longest in the middle."""
+        """A row for each line. All begin in the same column, so that the longest is centred."""
         paragraphs = [Paragraph(line, Style(self._font), self._width - 2 * self._em) for line in lines]
         x = (self._width - max(paragraph.width for paragraph in paragraphs)) / 2
         for paragraph in paragraphs:
@@ -201,7 +201,7 @@ class PageWriter:
             self._page.y += paragraph.height
 
     def _write_hints(self, hints: tuple[KeyHint, ...], is_ready: bool) -> None:
-        """A row of keys, in the middle; over several rows where it is too long for one."""
+        """A centred row of keys, or several if it is too long for one."""
         for row in self._rows_of(hints):
             x = (self._width - sum(map(self._hint_width, row)) + HINT_SPACE * self._cell) / 2
             for hint in row:
@@ -220,7 +220,7 @@ class PageWriter:
             yield row
 
     def _hint_width(self, hint: KeyHint) -> float:
-        """With the space that parts it from the next."""
+        """The width of a key and its text, with the space before the next key."""
         return text_width(hint.label, self._bold) + text_width(hint.text, self._font) + (1.5 + HINT_SPACE) * self._cell
 
     def _write_hint(self, hint: KeyHint, x: float, is_ready: bool) -> None:
@@ -260,9 +260,9 @@ class PageWriter:
 
 
 def _edit_spans(edit: EditView, cells: int) -> tuple[Span, ...]:
-    """What fits around the cursor, which is marked as covered."""
+    """As much of the edited line as fits around the cursor, which is marked as covered."""
     before, at, after = fit_around_cursor(edit, cells)
-    at = "\u00a0" if at == " " else at  # a blank at the end of a row would not be painted
+    at = "\u00a0" if at == " " else at  # Qt does not paint a blank at the end of a row
     return (Span(before), Span(at, is_covered=True), Span(after))
 
 

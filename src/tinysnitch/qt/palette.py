@@ -1,13 +1,13 @@
-"""The window's colours: dark, with yellow for what the rule will cover, as in 2019, on a desktop of any colour."""
+"""The window's colours: always dark, whatever the desktop's are, with yellow for what the rule covers, as in 2019."""
 
 from PySide6.QtGui import QColor
 
 BACKGROUND = QColor("#111214")
-EDGE = QColor("#4a4f58")  # where the window ends and others are beside it
+EDGE = QColor("#4a4f58")  # around a window that does not fill the screen
 PANEL = QColor("#1c1e22")  # behind the rule line
 KEY = QColor("#33373e")  # a key that counts
 KEY_WAITING = QColor("#202328")  # a key that does not count yet
-KEY_ON = QColor("#5a4a10")  # a key whose choice holds
+KEY_ON = QColor("#5a4a10")  # a key whose choice is on
 TEXT = QColor("#e6e6e6")
 QUIET = QColor("#9a9fa8")
 COVERED = QColor("#ffd034")

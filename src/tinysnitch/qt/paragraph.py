@@ -1,7 +1,7 @@
-"""Text laid out for painting. It is plain text, always: no markup of any kind is looked for in it.
+"""Lays out text for painting. It is always plain text: no markup is interpreted in it.
 
-Runs of other scripts stand in directional isolates (UAX #9), so that a right-to-left name turns itself and nothing
-next to it: `/tmp/X/Y` keeps its order whatever X and Y are written in.
+Each run of non-ASCII characters stands in a directional isolate (UAX #9), so that a right-to-left name does not reorder
+what stands next to it: `/tmp/X/Y` keeps its order whatever script X and Y are in.
 """
 
 import re
@@ -17,8 +17,8 @@ from tinysnitch.view.text import cell_width
 
 _FIRST_STRONG_ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
 _OTHER_SCRIPT = re.compile(r"[^\x00-\x7f]+")
-_SHRINK = 0.97
-_ROW_LOSS = 0.8  # of a row that breaks at blanks, what is surely used
+_SHRINK = 0.97  # factor between two sizes that are tried
+_ROW_LOSS = 0.8  # the part of a row that is surely used, although rows break at blanks
 
 
 class Style(msgspec.Struct, frozen=True):
@@ -30,7 +30,7 @@ class Style(msgspec.Struct, frozen=True):
 
 
 class Paragraph:
-    """Spans over at most `rows` rows of `width`; what is longer gives way in the middle."""
+    """Spans in at most `rows` rows of `width`; longer ones are cut in their middle."""
 
     def __init__(self, spans: tuple[Span, ...], style: Style, width: float, rows: int = 1) -> None:
         self.color = style.color
@@ -51,12 +51,12 @@ def text_width(text: str, font: QFont) -> float:
 
 
 def _fit(spans: tuple[Span, ...], style: Style, width: float, rows: int) -> QTextLayout:
-    """As much as fits: what is left out of a line is in its middle, never at its end."""
+    """The layout of as much as fits: what is left out is in the middle of the text, and never its end."""
     columns = cells_of(style.font, width, 1)
     wrap = QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere
     cells = cells_of(style.font, width, rows)
     if rows > 1 and any(cell_width(word) > columns for word in text_of(spans).split(" ")):
-        wrap = QTextOption.WrapMode.WrapAnywhere  # after slashes and dots alone, rows would stay half empty
+        wrap = QTextOption.WrapMode.WrapAnywhere  # a word longer than a row would leave rows half empty
         cells = columns * rows
     while True:
         layout = _lay_out(fit_spans(spans, cells), style, wrap)
@@ -77,7 +77,7 @@ def _lay_out(spans: tuple[Span, ...], style: Style, wrap: QTextOption.WrapMode) 
 
 
 def _break_lines(layout: QTextLayout, width: float, rows: int) -> bool:
-    """Whether that is all of the text."""
+    """Break the layout into at most `rows` lines. Returns whether these hold all of the text."""
     height = 0.0
     end = 0
     layout.beginLayout()
@@ -94,7 +94,7 @@ def _break_lines(layout: QTextLayout, width: float, rows: int) -> bool:
 
 
 def _utf16_length(text: str) -> int:
-    """As Qt counts."""
+    """The length in UTF-16 units, in which Qt counts."""
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
@@ -122,5 +122,5 @@ def _format(start: int, length: int, style: Style) -> QTextLayout.FormatRange:
 
 
 def isolate(text: str) -> str:
-    """Each run of other scripts by itself."""
+    """The text with each run of non-ASCII characters in an isolate."""
     return text if text.isascii() else _OTHER_SCRIPT.sub(rf"{_FIRST_STRONG_ISOLATE}\g<0>{_POP_ISOLATE}", text)

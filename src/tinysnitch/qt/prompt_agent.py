@@ -1,9 +1,9 @@
-"""The session's agent: hears of questions, shows the window while any is open, and sends the answers.
+"""The agent between daemon link, state and window: shows the window while there is a question, and sends the answers.
 
-1. The window is there while a question is in sight. With none it is hidden, and nothing runs until news come; but not
-   before the key that answered is let go: one that is held for long would go on in the window behind.
-2. Leaving hides the window; the next new question brings it back, and to the questions of before it is as if they were
-   new: they take no key until they have been in sight again.
+1. The window is shown while a question is in sight. With none it is hidden, and nothing runs until news come; but it
+   stays until the key that answered is released: a key that is still held would go on typing into the window behind.
+2. Leaving hides the window. The next new question brings it back, and the earlier questions count as new, too: they
+   take no key until they have been in sight for their delay.
 """
 
 import math
@@ -32,25 +32,25 @@ from tinysnitch.view.prompt_events import Answers, Event, KeyPressed, Leave, Que
 from tinysnitch.view.prompt_state import Page, PromptState
 from tinysnitch.view.prompt_view import PromptView, present_prompt
 
-TICK_MS = 500  # of the countdown
-LET_GO_S = 2.0  # to wait for keys to be let go, of which we need not hear
-LOOK_MS = 30  # whether they are
+TICK_MS = 500  # between two steps of the countdown
+LET_GO_S = 2.0  # to wait at most for the release of keys, which we may not be told of
+LOOK_MS = 30  # between two looks whether they are released
 
 
 class AnswerLink(Protocol):
-    """Whoever has the questions."""
+    """The daemon link, or the demo."""
 
     def answer(self, given: Answers) -> None: ...
 
 
 class _Bell(QObject):
-    """Rung in any thread, heard in Qt's."""
+    """A signal that any thread may emit, and that arrives in Qt's thread."""
 
     rung = Signal()
 
 
 def _ring(rung: SignalInstance) -> None:
-    with suppress(RuntimeError):  # the window is gone, and its bell with it
+    with suppress(RuntimeError):  # the application has ended, and Qt deleted the bell
         rung.emit()
 
 
@@ -77,7 +77,7 @@ class PromptAgent:
         self._ticker = _timer(TICK_MS, self._show, is_single=False)
         self._ready_timer = _timer(0, self._show, is_single=True)
         self._hide_timer = _timer(LOOK_MS, self._show, is_single=True)
-        self._hide_by_s = math.inf  # when it is hidden at the latest
+        self._hide_by_s = math.inf  # when the window is hidden at the latest
         self._bell.rung.connect(self._show, Qt.ConnectionType.QueuedConnection)
         window.pressed.connect(self.press)
         window.clicked.connect(self.click)
@@ -87,23 +87,23 @@ class PromptAgent:
         window.painted.connect(self._note_painted)
 
     def tell(self, event: Event) -> None:
-        """News of the questions."""
+        """Take an event of the link."""
         self._look_at_clocks()
         if self._is_left and isinstance(event, QuestionOpened) and event.prompt.prompt_id not in self.state.questions:
             self._come_back()
         self.state.handle(event, time.monotonic())
-        self._show_timer.start()  # once for all that came in one piece
+        self._show_timer.start()  # shows once for all events that come together
 
     def press(self, name: str, typed_s: float) -> None:
         """A key was typed."""
         self._type(KeyPressed(name), typed_s)
 
     def click(self, name: str, at_s: float) -> None:
-        """The place that shows a key was clicked."""
+        """A key that the window shows was clicked."""
         self._type(KeyPressed(name, is_click=True), at_s)
 
     def paste(self, text: str, typed_s: float) -> None:
-        self._end_piece()  # what was typed before it comes before it
+        self._end_piece()  # first what was typed before it
         if self._is_needed:
             self._advance(TextPasted(text), typed_s)
 
@@ -115,9 +115,9 @@ class PromptAgent:
         self._take(self._piece.take())
 
     def _take(self, keys: list[TypedKey]) -> None:
-        """Keys that count; others may wait for what comes with them."""
+        """Handle keys that count. Others may still wait in the piece for what comes with them."""
         for one in keys:
-            if self._is_needed:  # else it is still there for a moment
+            if self._is_needed:  # else the window is about to be hidden
                 self._advance(one.key, one.typed_s)
         self._piece_timer.stop()
         if self._piece.is_waiting:
@@ -140,7 +140,7 @@ class PromptAgent:
     # coming and going
 
     def _come_back(self) -> None:
-        """The same questions in a new state, so that each has its delay before it."""
+        """Begin a new state with the same questions, so that each takes keys only after its delay."""
         now = time.monotonic()
         self._is_left = False
         questions = self.state.questions
@@ -157,7 +157,7 @@ class PromptAgent:
         self._show()
 
     def _note_painted(self) -> None:
-        if self._window.isVisible() and not self._show_timer.isActive():  # else it was the page of before the news
+        if self._window.isVisible() and not self._show_timer.isActive():  # else it does not show the latest news yet
             self.state.guard.note_painted(time.monotonic())
             self._wait_until_ready()
 
@@ -199,13 +199,13 @@ class PromptAgent:
         else:
             self._window.hide()
             self._hide_by_s = math.inf
-            self.state.page = Page.QUESTION  # of a help, which would be before the next question
+            self.state.page = Page.QUESTION  # close the help, which would hide the next question
 
     def _view(self) -> PromptView:
         return present_prompt(self.state, Instant(time.monotonic(), time.time()), self._lookup)
 
     def _wait_until_ready(self) -> None:
-        """Paint once more when keys begin to count."""
+        """Show again when keys begin to count."""
         left_s = (self.state.next_change_s() or 0.0) - time.monotonic()
         if left_s > 0:
             self._ready_timer.start(int(left_s * 1000) + 1)

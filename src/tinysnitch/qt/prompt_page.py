@@ -1,7 +1,7 @@
-"""A prompt's view as a page: who and where in the middle, the rule line, the keys and the time at the bottom.
+"""Lays out a prompt's view as a page: the facts in the middle; rule line, keys and time at the bottom.
 
-The type is as large as the window allows. What must be seen (title, rule, keys, time) always is: where the window is
-small, long values give way first, then the type gets smaller.
+The font is as large as the window allows. What must be seen (title, rule, keys, time) always is: in a small window long
+values are cut first, then the font gets smaller.
 """
 
 import msgspec
@@ -11,14 +11,14 @@ from tinysnitch.qt.page_writer import COLUMNS, PageWriter
 from tinysnitch.view.help_view import HelpRow
 from tinysnitch.view.prompt_view import PromptView
 
-ROWS = 36  # with COLUMNS, what a window has room for at the usual size of type
+ROWS = 36  # the usual font is so large that the window has room for ROWS of COLUMNS
 MIN_FONT_PX = 6.0
-SHRINK = 0.92
-VALUE_ROWS = (6, 3, 2, 1)  # that one fact may take; the first that fits
+SHRINK = 0.92  # factor between two font sizes that are tried
+VALUE_ROWS = (6, 3, 2, 1)  # rows that a fact may take; the first number that fits is used
 
 
 class PageSize(msgspec.Struct, frozen=True):
-    """The window's size, and the type it asks for, in logical pixels."""
+    """The size of the window and the wanted font size, in logical pixels."""
 
     width: float
     height: float
@@ -26,13 +26,13 @@ class PageSize(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, width: float, height: float, font_px: float | None = None) -> "PageSize":
-        """Type that fills the window, if none is asked for."""
-        fitting = min(width / COLUMNS / 0.6, height / ROWS / 1.17)  # a cell is about 0.6 by 1.17 of the size
+        """Without `font_px`, a font with which a page fills the window."""
+        fitting = min(width / COLUMNS / 0.6, height / ROWS / 1.17)  # a character takes about 0.6 by 1.17 font sizes
         return cls(width, height, font_px or max(fitting, MIN_FONT_PX))
 
 
 def build_page(view: PromptView, size: PageSize) -> PageLayout:
-    """The largest page of this view that fits."""
+    """The page of this view with the largest font that fits."""
     font_px = size.font_px
     while True:
         for rows in VALUE_ROWS:
@@ -43,7 +43,7 @@ def build_page(view: PromptView, size: PageSize) -> PageLayout:
 
 
 def build_help(title: str, rows: tuple[HelpRow, ...], view: PromptView, size: PageSize) -> PageLayout:
-    """With the time of the question that waits behind it."""
+    """The page of the help or legend, with the time that is left for the question in sight."""
     font_px = size.font_px
     while True:
         page = PageWriter(size.width, font_px).write_help(title, rows, view)
@@ -53,7 +53,7 @@ def build_help(title: str, rows: tuple[HelpRow, ...], view: PromptView, size: Pa
 
 
 def _try_page(view: PromptView, size: PageSize, rows: int) -> PageLayout | None:
-    """None when it is higher than the window."""
+    """The page at this font size, with at most `rows` rows for each fact; None if it is higher than the window."""
     if not view.is_question:
         return _centred(PageWriter(size.width, size.font_px).write_waiting(view), size)
     upper = PageWriter(size.width, size.font_px).write_upper(view, rows)

@@ -1,4 +1,4 @@
-"""The window: paints the page it is given, and says which keys were pressed or clicked. It decides nothing."""
+"""The window: paints the page it is given, and emits which keys were pressed or clicked. It decides nothing."""
 
 import time
 from collections.abc import Callable
@@ -26,22 +26,22 @@ from tinysnitch.qt.prompt_page import PageSize
 from tinysnitch.view.keys import KEYS
 
 _WHOLE_SCREEN = Qt.WindowState.WindowMaximized | Qt.WindowState.WindowFullScreen
-_PX_OF_PT = 96 / 72  # logical pixels are 96 to the inch
+_PX_OF_PT = 96 / 72  # an inch has 96 logical pixels
 _NAME_OF_LABEL = {key.label: key.names[0] for key in KEYS} | {"Enter": "enter"}
 
 
 class PromptWindow(QRasterWindow):
     pressed = Signal(str, float)  # the key's name, and when it was typed
-    clicked = Signal(str, float)  # the name of the key that is shown there
-    focused = Signal()  # from here on the keyboard is ours
-    pasted = Signal(str, float)  # the text, and when it was asked for
+    clicked = Signal(str, float)  # the name of the key whose label was clicked, and when
+    focused = Signal()  # the window got the keyboard
+    pasted = Signal(str, float)  # the text, and when the paste was asked for
     closed = Signal()
     painted = Signal()
 
     def __init__(self, font_pt: float | None = None) -> None:
         super().__init__()
         self._font_px = font_pt * _PX_OF_PT if font_pt else None
-        self.is_editor = False  # a line is edited: keys that are held down repeat
+        self.is_editor = False  # a line is edited: held keys repeat, and text can be pasted
         self._held = HeldKeys()
         self._page = PageLayout()
         self._build: Callable[[PageSize], PageLayout] | None = None
@@ -50,16 +50,17 @@ class PromptWindow(QRasterWindow):
         self.setIcon(QIcon.fromTheme("security-high"))
 
     def show_page(self, title: str, build: Callable[[PageSize], PageLayout]) -> None:
-        """Show what `build` makes of the room that the window has, now and after it is resized."""
+        """Show the page that `build` makes for the window's size, now and whenever the window is resized."""
         self._build = build
         self.setTitle(title)
         self._rebuild()
 
     def appear(self) -> None:
-        """Over the whole screen, with the keyboard."""
-        self._held.forget()  # the key that answered may have hidden us: its release went elsewhere
+        """Show the window over the whole screen, and ask for the keyboard."""
+        self._held.forget()  # if the last answer hid the window, the release of its key went elsewhere
         if QGuiApplication.platformName().startswith("wayland"):
-            self.showFullScreen()  # no window can stay on top there (xdg-shell), but a new full one comes to the front
+            # No window can stay on top there (xdg-shell), but a new full-screen window comes to the front.
+            self.showFullScreen()
             return
         self.setGeometry(QGuiApplication.primaryScreen().availableGeometry())
         self.showMaximized()
@@ -95,7 +96,7 @@ class PromptWindow(QRasterWindow):
             painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
             painter.setPen(EDGE)
             painter.setBrush(Qt.BrushStyle.NoBrush)
-            # a line is half of its width to either side of where it is drawn, on a screen of any scale
+            # 0.5: half of a line's width is on either side of where it is drawn, on a screen of any scale.
             painter.drawRect(QRectF(0.5, 0.5, self.width() - 1, self.height() - 1))
         painter.end()
         self.painted.emit()
@@ -126,7 +127,7 @@ class PromptWindow(QRasterWindow):
             self.clicked.emit(_NAME_OF_LABEL[label], typed_at(event.timestamp(), time.monotonic()))
 
     def _paste(self, mode: QClipboard.Mode, stamp_ms: int) -> None:
-        """Another program is asked for the text: only where there is a line to put it."""
+        """Paste into the edited line. Without one nothing is read: another program would have to send its text."""
         if self.is_editor:
             self.pasted.emit(QGuiApplication.clipboard().text(mode), typed_at(stamp_ms, time.monotonic()))
 

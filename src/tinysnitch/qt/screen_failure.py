@@ -1,7 +1,7 @@
-"""Where Qt finds no screen it ends the process by abort(), from within its constructor: nothing there can be caught.
+"""Turns a failed start of Qt into an error and an exit code, like those of any command.
 
-Its last message comes before that. So the messages of the start are kept, and with the last one the process ends as any
-command does that failed.
+If Qt finds no screen, it calls abort() within its constructor, which cannot be caught. But before that it logs a fatal
+message. So the messages of the start are collected, and at the fatal one the process prints the error and ends.
 """
 
 import os
@@ -15,12 +15,12 @@ from tinysnitch.commandline.notes import print_snitch_error
 from tinysnitch.core.errors import SnitchError
 
 _HINT = "is DISPLAY or WAYLAND_DISPLAY right, and may this user use it? In a terminal, use `tinysnitch prompt`"
-_CONNECTING = ("could not connect", "wl_display")  # what tells more than the messages that follow from it
+_CONNECTING = ("could not connect", "wl_display")  # messages that tell the cause; others only follow from it
 
 
 @contextmanager
 def screen_failure_told() -> Iterator[None]:
-    """While Qt starts: what goes wrong is printed, and the process ends."""
+    """While Qt starts in this block: on a fatal message print an error and end the process."""
     messages: list[str] = []
 
     def note(kind: QtMsgType, _context: QMessageLogContext, message: str) -> None:
@@ -39,6 +39,6 @@ def screen_failure_told() -> Iterator[None]:
 
 
 def find_reason(messages: list[str]) -> str:
-    """The cause among what Qt said, as one clause."""
+    """The cause among Qt's messages, as one clause."""
     causes = [message for message in messages if any(words in message for words in _CONNECTING)] or messages[:1]
     return "; ".join(" ".join(cause.split()).rstrip(".") for cause in causes) or "it does not say why"

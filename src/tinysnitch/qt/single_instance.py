@@ -1,4 +1,4 @@
-"""One prompt window a session: a lock that the kernel lets go when its holder dies (flock(2))."""
+"""One prompt window for each session, by a lock that the kernel releases when its holder ends (flock(2))."""
 
 import errno
 import fcntl
@@ -18,10 +18,10 @@ class SingleInstance:
         self._fd = -1
 
     def claim(self) -> bool:
-        """Whether we are the one; False when another runs already. Raises SnitchError."""
+        """Take the lock. Returns False if another prompt window holds it. Raises SnitchError for any failure."""
         try:
             self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-            if os.fstat(self._fd).st_uid != os.getuid():  # in /tmp anybody could make it first, and hold it for ever
+            if os.fstat(self._fd).st_uid != os.getuid():  # in /tmp any user could make the file, and hold it for ever
                 raise PermissionError(errno.EPERM, "it is another user's")
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -39,7 +39,7 @@ class SingleInstance:
 
 
 def _path_of_lock(environment: Mapping[str, str]) -> Path:
-    """In the session's own folder; named after the screen, for a user may have several sessions."""
+    """A file in the session's own folder, named after the screen, since a user may have several sessions."""
     display = environment.get("WAYLAND_DISPLAY") or environment.get("DISPLAY") or "none"
     name = f"tinysnitch-prompt-{re.sub(r'[^A-Za-z0-9-]', '_', display)}.lock"
     folder = environment.get("XDG_RUNTIME_DIR")

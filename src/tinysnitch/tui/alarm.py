@@ -1,4 +1,4 @@
-"""A call that is due at some later moment: setting it anew takes back what was set before."""
+"""A call that is made after a delay; setting the alarm again cancels the call that was due."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,7 +14,7 @@ class Alarm:
         return self._handle is not None
 
     def set(self, delay_s: float | None) -> None:
-        """None: it is not due at all."""
+        """Call after `delay_s` from now; None: do not call."""
         if self._handle:
             self._handle.cancel()
         self._handle = None if delay_s is None else asyncio.get_running_loop().call_later(delay_s, self._ring)

@@ -1,4 +1,4 @@
-"""Stays attached to the daemon, through its restarts, and tells the prompt's state what it hears."""
+"""Stays attached to the daemon, also through its restarts, and passes what it says on to the prompt's state."""
 
 import asyncio
 import time
@@ -13,8 +13,8 @@ from tinysnitch.view.prompt_events import Answers, DaemonGreeted, Event
 from tinysnitch.view.push_event import event_of_end, event_of_push, events_of_replies
 
 RETRY_S = 1.0
-# At the end, for the daemon to say that it took the last answer. Of several that one key gave it takes no more once we
-# are gone, and it may have had no processor for seconds.
+# How long we wait at the end for replies to our last answers. If one key gave several, the daemon takes no further ones
+# once we have disconnected, and it may get no processor for seconds.
 ANSWER_S = 5.0
 
 
@@ -23,10 +23,10 @@ class DaemonLink:
         self._path = path
         self._tell = tell
         self._client: PromptClient | None = None
-        self._answers: set[asyncio.Task[None]] = set()  # on their way
+        self._answers: set[asyncio.Task[None]] = set()  # those without a reply yet
 
     async def run(self) -> None:
-        """Follow the daemon for ever. Raises what connecting again can't mend, NotPermitted for one."""
+        """Follow the daemon for ever. Raises a SnitchError that connecting again cannot help, NotPermitted for one."""
         while True:
             try:
                 await self._follow()
@@ -49,13 +49,13 @@ class DaemonLink:
             self._tell(event_of_push(push, find_user, time.clock_gettime(time.CLOCK_BOOTTIME)))
 
     def send(self, given: Answers) -> None:
-        """Answer beside what goes on; `finish` sees to the end of it."""
+        """Answer in a task of its own, which `finish` waits for."""
         task = asyncio.create_task(self.answer(given))
         self._answers.add(task)
         task.add_done_callback(self._answers.discard)
 
     async def finish(self) -> None:
-        """Whoever answers and leaves at once has answered, and still hears that it was taken."""
+        """Wait for replies to the last answers: a person who answers and leaves at once must still have answered."""
         if self._answers:
             _taken, late = await asyncio.wait(self._answers, timeout=ANSWER_S)
             for task in late:
@@ -63,10 +63,10 @@ class DaemonLink:
             await asyncio.gather(*late, return_exceptions=True)
 
     async def answer(self, given: Answers) -> None:
-        """Send what was answered, all of it before the first reply, and tell what became of it."""
+        """Send all answers before the first reply comes, then tell what became of them."""
         client = self._client
         if client is None:
-            return  # its question is gone with the daemon
+            return  # the question is gone with the daemon
         requests = (client.request(GiveAnswer(one.prompt_id, one.choice, one.rule)) for one in given.answers)
         outcomes = await asyncio.gather(*requests, return_exceptions=True)
         replies = [reply for outcome in outcomes if isinstance(outcome, list) for reply in outcome]

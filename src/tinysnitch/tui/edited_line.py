@@ -1,12 +1,13 @@
-"""A line that is edited where it stands, on any terminal: what is written are its own text, blanks and `\\r`."""
+"""Shows a line that is edited in place on any terminal, even a dumb one: by its text, blanks and `\\r` alone."""
 
 from tinysnitch.view.edit_view import EditView, fit_around_cursor
 from tinysnitch.view.text import cell_width
 
 
 def render_edit(old: EditView | None, new: EditView, width: int) -> str:
-    """What to write so that the row shows the new line; what is typed at its end is written alone, to be read aloud."""
-    room = max(4, width - 1)  # the last column would wrap
+    """What to write so that the row shows the new line. If a character was typed at its end, only that is written, so
+    that a screen reader reads it alone."""
+    room = max(4, width - 1)  # without the last column, behind which the terminal would wrap
     if old and _is_longer_at_the_end(old, new) and cell_width(new.before) < room:
         return new.before[len(old.before) :]
     before, at, after = fit_around_cursor(new, room)

@@ -1,6 +1,6 @@
-"""What a terminal's encoding cannot say: of our own signs ASCII of the same width.
+"""Replaces our own signs by ASCII of the same width, if the terminal's encoding lacks them.
 
-Python would write each as an escape of six columns, and push what stands behind it off the row.
+Python would write each as an escape of six columns, and so push the rest of the row out of sight.
 """
 
 import sys
@@ -9,12 +9,12 @@ _ASCII = str.maketrans({"█": "#", "─": "-", "…": "~", "↑": "^", "↓": "
 
 
 def terminal_encoding() -> str:
-    """That of the locale, or what PYTHONIOENCODING says."""
+    """The encoding of the locale, or that of PYTHONIOENCODING."""
     return sys.__stderr__.encoding if sys.__stderr__ else "utf-8"
 
 
 def fit_encoding(text: str, encoding: str) -> str:
-    """The text, of unchanged length, with ASCII signs if ours can't be said."""
+    """The text, of unchanged length, with ASCII signs if the encoding lacks ours."""
     try:
         text.encode(encoding)
     except UnicodeEncodeError:
@@ -23,5 +23,6 @@ def fit_encoding(text: str, encoding: str) -> str:
 
 
 def fit_columns(text: str, encoding: str) -> str:
-    """For the rows of a screen: other letters, too, of unchanged length, or the end of a path would be out of sight."""
+    """As fit_encoding(), for the rows of a screen: other characters that the encoding lacks become `?`, not longer
+    escapes, which would push the end of a path out of sight."""
     return fit_encoding(text, encoding).encode(encoding, "replace").decode(encoding)

@@ -1,16 +1,17 @@
-"""Bytes that a terminal sends to the names of keys, as view/keys.py has them."""
+"""Turns the bytes that a terminal sends into the names of keys that view/keys.py has."""
 
 import re
 
-# What terminals send besides keys, to whoever reads: answers to a program before us, clicks where it left the mouse on.
-# A click of X10 and F1 to F5 of a console (xterm's ctlseqs, console_codes(4)); strings and control sequences (ECMA-48),
-# also without their end; Alt with a key; a character of several bytes (RFC 3629).
+# Each match is a key, or something else that a terminal sends: answers to the program before us, or clicks, if that
+# program left the mouse on. In this order: an X10 click, and F1 to F5 of a console (xterm's ctlseqs, console_codes(4));
+# strings and control sequences (ECMA-48), also without their end; Alt with a key; a character of several bytes
+# (RFC 3629); any other byte.
 _TOKEN = re.compile(
     rb"\x1b\[M...|\x1b\[\[.|\x1b[\]PX^_][^\x07\x1b]+(?:\x07|\x1b\\)?|\x1b\[[0-?]*[ -/]*(?:[@-~]|\Z)|\x1bO.|\x1b."
     rb"|[\xc2-\xf4][\x80-\xbf]{1,3}|.",
     re.DOTALL,
 )
-# What the next read may bring the end of: Esc with the beginning of a sequence or of a click, that of a character.
+# The beginning of a sequence, click or character, at the end of what was read: the next read may bring the rest.
 _BEGUN = re.compile(
     rb"(?:\x1b(?:\[M.{0,2}|\[[0-?]*[ -/]*|\[\[|O)?|[\xc2-\xdf]|[\xe0-\xef][\x80-\xbf]?|[\xf0-\xf4][\x80-\xbf]{0,2})\Z",
     re.DOTALL,
@@ -28,7 +29,7 @@ _NAMES = {
     b"\x7f": "backspace",
     b"\x08": "backspace",
     b"\x1b[3~": "delete",
-    b"\x1b[200~": "paste",  # begins (bracketed paste): no key, so what comes with it is a text (view/key_piece.py)
+    b"\x1b[200~": "paste",  # start of a bracketed paste: not one of our keys, so view/key_piece.py takes it for a text
     **dict.fromkeys((b"\x1b[H", b"\x1bOH", b"\x1b[1~"), "home"),
     **dict.fromkeys((b"\x1b[F", b"\x1bOF", b"\x1b[4~"), "end"),
     **{bytes((ord(letter) - ord("a") + 1,)): f"ctrl+{letter}" for letter in "aekuw"},
@@ -40,18 +41,19 @@ _NAMES = {
 
 
 class KeyReader:
-    """Keys out of what is read: over a serial line it comes byte by byte, and Esc would be the key of every arrow."""
+    """Cuts what is read into keys. Over a serial line bytes come one by one: the Esc that begins the sequence of an
+    arrow key must not be taken for the key Esc."""
 
     def __init__(self) -> None:
         self._begun = b""
 
     @property
     def is_waiting(self) -> bool:
-        """Whether `take` is to be called when nothing more comes."""
+        """Whether the beginning of a key was read, so that the caller must call `take` if no more comes soon."""
         return bool(self._begun)
 
     def feed(self, data: bytes) -> list[str]:
-        """The names of keys that are there whole."""
+        """The names of the keys that are complete now."""
         data = self._begun + data
         begun = _BEGUN.search(data)
         end = begun.start() if begun else len(data)
@@ -59,13 +61,13 @@ class KeyReader:
         return parse_keys(data[:end])
 
     def take(self) -> list[str]:
-        """What was begun, as it is: Esc, say."""
+        """The names of what was begun and not continued: Esc, say."""
         begun, self._begun = self._begun, b""
         return parse_keys(begun)
 
 
 def parse_keys(data: bytes) -> list[str]:
-    """Names of the keys; one that has none is left out, so a half-read sequence can't become an answer."""
+    """Names of the keys. What has no name is left out, so that a part of a sequence cannot become an answer."""
     names = (_name_of(token) for token in _TOKEN.findall(data))
     return [name for name in names if name]
 

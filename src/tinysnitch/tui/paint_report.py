@@ -1,8 +1,9 @@
-"""When what was written stands on the screen, by the terminal's own word: over a slow line it comes there later.
+"""Finds out when a question is on the screen, as the terminal itself reports: over a slow line that is later.
 
-A terminal that is asked for its cursor (DSR, ECMA-48) answers when it comes to that, behind all that was written;
-keys that it sends before its answer were typed by somebody who had not seen it. One that has never answered is believed
-to show at once what is written, except while it takes nothing (Ctrl-S, or whoever reads it is stopped).
+A terminal that is asked for its cursor position (DSR, ECMA-48) answers once it has shown all that was written before.
+Keys that it sends before its answer were typed by a person who had not seen the question. A terminal that has never
+answered is assumed to show at once what is written, except while it takes no output (Ctrl-S, or the program that reads
+it is stopped).
 """
 
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from collections.abc import Callable
 from tinysnitch.tui.alarm import Alarm
 
 REQUEST = "\x1b[6n"
-GIVE_UP_S = 5.0  # an answer may get lost: a question must not go without keys for ever
+GIVE_UP_S = 5.0  # wait for an answer, which may get lost: a question must take keys at last
 LOOK_AGAIN_S = 0.05
 
 
@@ -18,18 +19,21 @@ class PaintReport:
     def __init__(
         self, write: Callable[[str], None], tell: Callable[[int], None], takes: Callable[[], bool] = lambda: True
     ) -> None:
-        """`takes`: whether the terminal takes what is written; where `write` waits for that, it always does."""
+        """`tell` is called with the number of the sight (KeyGuard.sight) that is on the screen.
+
+        `takes`: whether the terminal takes output now; not needed if `write` itself waits for that.
+        """
         self._write = write
         self._takes = takes
-        self._tell = tell  # which sight is on the screen
-        self._sight = -1
-        self._is_answering = False
-        self._asked = 0  # how often, since all was answered
+        self._tell = tell
+        self._sight = -1  # the sight that was written last
+        self._is_answering = False  # the terminal has answered, and does not owe an answer for too long
+        self._asked = 0  # requests without an answer
         self._late_alarm = Alarm(self._give_up)
         self._look_alarm = Alarm(self._believe)
 
     def note_written(self, sight: int) -> None:
-        """This sight is written, not for the first time perhaps."""
+        """The sight was written, perhaps not for the first time."""
         if sight == self._sight:
             return
         self._sight = sight

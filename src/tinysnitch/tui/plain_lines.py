@@ -1,4 +1,4 @@
-"""A prompt's view as plain lines, in the order in which they are best read aloud."""
+"""Renders a prompt's view as plain lines, in the order in which they are best read aloud."""
 
 from tinysnitch.view.duration import format_time_left
 from tinysnitch.view.edit_view import EditView
@@ -7,9 +7,9 @@ from tinysnitch.view.prompt_view import PromptView
 from tinysnitch.view.span import text_of
 from tinysnitch.view.text import shorten_middle
 
-MAX_VALUE = 400  # columns; nobody listens to more
-MAX_RULE = 800
-MAX_RULES = 20  # lines, when one answer is for many questions
+MAX_VALUE = 400  # columns of a fact; nobody listens to more
+MAX_RULE = 800  # columns of a rule
+MAX_RULES = 20  # rules that are listed if one answer is for many questions
 
 
 def question_lines(view: PromptView) -> list[str]:
@@ -19,12 +19,12 @@ def question_lines(view: PromptView) -> list[str]:
 
 
 def fact_lines(view: PromptView) -> list[str]:
-    """What is known so far."""
+    """The facts that are known so far."""
     return [f"{line.label}: {shorten_middle(line.text, MAX_VALUE)}" for line in view.lines if not line.is_pending]
 
 
 def rule_lines(view: PromptView) -> list[str]:
-    """What y would write; n writes the same with deny."""
+    """The rules that y would write (n writes them with deny), and how long they hold."""
     rules = [f"rule: {shorten_middle(text_of(rule), MAX_RULE)}" for rule in (view.rule, *view.more_rules)]
     if len(rules) > MAX_RULES:
         rules[MAX_RULES:] = [f"and {len(rules) - MAX_RULES} more"]
@@ -33,7 +33,7 @@ def rule_lines(view: PromptView) -> list[str]:
 
 
 def begin_edit_lines(view: PromptView) -> list[str]:
-    """The whole line, of which the row where it is edited may show but a part, and how long it holds."""
+    """The whole line, since the row in which it is edited may show only a part, and how long it holds."""
     lines = ["edit the rule; Enter answers with it, Esc goes back"]
     if view.edit and not view.edit.fault:
         lines += [f"rule: {shorten_middle(view.edit.text.rstrip(), MAX_RULE)}", f"holds: {view.edit.lifetime}"]
@@ -42,19 +42,19 @@ def begin_edit_lines(view: PromptView) -> list[str]:
 
 
 def edit_lines(edit: EditView) -> list[str]:
-    """Why Enter did not answer."""
+    """Says why Enter did not answer."""
     return [edit.fault, *([edit.hint] if edit.hint else [])]
 
 
 def ready_line(view: PromptView) -> str:
-    """Said when keys begin to count."""
+    """The line that is printed when keys begin to count."""
     hints = [hint for row in view.hints for hint in row if hint.label in "yngh" and not hint.is_dead]
     return "keys: " + ", ".join(f"{hint.label} {hint.text}" for hint in hints)
 
 
 def help_lines(rows: tuple[HelpRow, ...], view: PromptView, *, is_guest: bool = False) -> list[str]:
     time = f"; {_time_left(view)}" if view.is_question else ""
-    job = [] if is_guest else ["Ctrl-Z: stop the prompt, `fg` goes on"]  # a guest's signals are its command's
+    job = [] if is_guest else ["Ctrl-Z: stop the prompt, `fg` goes on"]  # in a guest Ctrl-Z is for the command
     return ["", *(f"{row.word}: {row.meaning}" for row in rows), *job, f"any key goes back{time}"]
 
 

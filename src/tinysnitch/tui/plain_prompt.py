@@ -1,4 +1,4 @@
-"""The prompt as plain lines, one after the other: for screen readers, dumb terminals and `tinysnitch run`."""
+"""The prompt that prints plain lines: for screen readers, dumb terminals and `tinysnitch run`."""
 
 import asyncio
 import os
@@ -47,10 +47,10 @@ from tinysnitch.view.prompt_state import Page, PromptState
 from tinysnitch.view.prompt_view import PromptView, present_prompt
 from tinysnitch.view.text import escape_text
 
-SHOW_S = 0.05  # for the news of one moment: of a hundred questions that end together only the last is read out
-REST_S = 0.05  # for the rest of a key that came in part
-LOOK_S = 1.0  # until we look whether the program that asks has ended
-Pause = Callable[[bool], None]
+SHOW_S = 0.05  # to collect news: of a hundred questions that end together only the last is read out
+REST_S = 0.05  # to wait for the rest of a key of which the beginning was read
+LOOK_S = 1.0  # between two looks whether the process that asks has ended
+Pause = Callable[[bool], None]  # True: have the command stand still; False: have it go on
 _LEAVE_SIGNALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -62,10 +62,10 @@ async def run_plain_prompt(
     is_guest: bool = False,
     pause: Pause | None = None,
 ) -> int:
-    """Ask until the person leaves, the terminal goes or a signal comes. Raises SnitchError.
+    """Ask until the person leaves, the terminal is gone or a signal comes. Returns the exit code. Raises SnitchError.
 
-    `is_guest`: the terminal belongs to a command, and is taken only while a question is open; its ending signals stay
-    the command's. `pause` has the command stand still, or go on, where it reads the same keys.
+    `is_guest`: the terminal belongs to a command, and is taken only while a question is open; signals that would end us
+    are left to the command. `pause` is called to stop the command, if it reads the same keys, and to let it go on.
     """
     delay_s = read_delay_s(os.environ) if delay_s is None else delay_s
     with Terminal(tty_path) as terminal:
@@ -82,30 +82,30 @@ class PlainPrompt:
         self._terminal = terminal
         self._pause = pause or (lambda _is_paused: None)
         self._is_guest = is_guest
-        is_dumb = os.environ.get("TERM", DUMB) in (DUMB, "")  # it would print the request itself
-        # A guest's terminal might answer when its command has it again.
+        is_dumb = os.environ.get("TERM", DUMB) in (DUMB, "")  # it would print the request for its cursor
+        # No report for a guest: the terminal might answer when the command reads it again.
         self._report = None if is_guest or is_dumb else PaintReport(terminal.write, self._note_seen)
         self._state = PromptState(delay_s, is_guest=is_guest)
         self._socket_path = socket_path
         self._link = DaemonLink(socket_path, self._tell)
         self._lookup = Lookup(find_user, ProgramFiles(self._file_found).find, ProcessEnds().has_ended)
         self._help = help_pages(OWN_HELP if is_guest else KEYS, is_plain=True)
-        self._told: set[str] = set()  # facts of the question in sight
+        self._told: set[str] = set()  # facts of the question in sight that were printed
         self._end: asyncio.Future[int] = self._loop.create_future()
         self._is_ending = False
-        self._is_told_ready = True  # that keys count
+        self._is_told_ready = True  # it was printed that keys count
         self._keys = KeyReader()
-        self._read_s = 0.0  # when keys were read last
+        self._read_s = 0.0  # when keys were last read
         self._piece = KeyPiece()
         self._ready_alarm = Alarm(self._say_ready)
         self._rest_alarm = Alarm(self._end_rest)
         self._piece_alarm = Alarm(self._end_piece)
         self._look_alarm = Alarm(self._show)
         self._show_alarm = Alarm(self._show)
-        self._asked_s = 0.0
-        self._shown: tuple[object, ...] = ()  # question and page that were printed last
+        self._asked_s = 0.0  # when the question was printed
+        self._shown: tuple[object, ...] = ()  # page and question that were printed last
         self._shown_choice: object = None
-        self._shown_edit: EditView | None = None
+        self._shown_edit: EditView | None = None  # the edited line that the cursor stands in; None: in a new row
         self._shown_notice = ""
 
     async def run(self) -> int:
@@ -116,7 +116,7 @@ class PlainPrompt:
             ends: set[asyncio.Future[None] | asyncio.Future[int]] = {follow, self._end}
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             if not self._end.done():
-                follow.result()  # raises why the daemon can't be followed
+                follow.result()  # raises the SnitchError that ended it
             return self._end.result()
         finally:
             self._is_ending = True
@@ -132,7 +132,7 @@ class PlainPrompt:
             self._end.set_result(status)
 
     def suspend(self) -> None:
-        """Ctrl-Z: the shell gets its terminal as it was, and we take it again afterwards."""
+        """Ctrl-Z: restore the terminal for the shell, stop, and take the terminal again once we are continued."""
         was_held = self._terminal.is_held
         self._release()
         stop_job(os.getpid(), *(() if self._is_guest else _LEAVE_SIGNALS))
@@ -146,7 +146,7 @@ class PlainPrompt:
 
     def _tell(self, event: Event) -> None:
         self._advance(event, time.monotonic())
-        is_of_answer = isinstance(event, NoticeGiven | AnswerRefused)  # what became of the last one
+        is_of_answer = isinstance(event, NoticeGiven | AnswerRefused)  # at the end only news of our answers are told
         if is_of_answer if self._is_ending else self._shown_edit is None:
             self._tell_notice(escape_text(self._state.notice))
         if not self._show_alarm.is_set and not self._is_ending:
@@ -169,7 +169,8 @@ class PlainPrompt:
         self._press(self._keys.take(), self._read_s)
 
     def _press(self, names: list[str], now: float) -> None:
-        """What is read before keys were said to count was typed before, however late we come to read it."""
+        """Handle keys that were read. If it was not printed yet that keys count, they were typed before that, and count
+        as typed when the question was printed, however late they are read."""
         if not self._is_told_ready and set(names) != {CURSOR_REPORT}:
             self._state.guard.note_typing(now, is_text=any(map(is_of_text, names)))
         for name in names:
@@ -186,7 +187,7 @@ class PlainPrompt:
         self._show_taken(time.monotonic())
 
     def _take(self, keys: list[TypedKey]) -> None:
-        """Keys that count; others may wait for what comes with them."""
+        """Handle keys that count. Others may still wait in the piece for what comes with them."""
         for one in keys:
             self._advance(one.key, one.typed_s)
             if one.key.name == "enter" and self._state.page is Page.EDIT:
@@ -213,7 +214,7 @@ class PlainPrompt:
 
     def _hold(self) -> None:
         self._terminal.hold()
-        if self._terminal.was_read_by_keys:  # it waited for the next one before us, and would get it
+        if self._terminal.was_read_by_keys:  # the command already waits for the next key, and would get it before us
             self._pause(True)
         self._loop.add_reader(self._terminal.fd, self._read_keys)
 
@@ -241,7 +242,7 @@ class PlainPrompt:
         if (self._state.page, *what) != self._shown:
             self._shown = (self._state.page, *what)
             self._show_page(view)
-        elif choice and choice != self._shown_choice:  # not the rule line: the time in it goes on
+        elif choice and choice != self._shown_choice:  # rule lines are not compared: the time in them changes
             self._terminal.write_lines(rule_lines(view))
         self._shown_choice = choice
         self._tell_found(view)
@@ -253,16 +254,16 @@ class PlainPrompt:
 
     def _note_written(self, view: PromptView) -> None:
         sight = self._state.guard.sight
-        if self._terminal.is_held and (view.is_question or sight == 0):  # 0: whether the terminal answers
+        if self._terminal.is_held and (view.is_question or sight == 0):  # 0: find out whether it answers
             if self._report:
                 self._report.note_written(sight)
             else:
                 self._note_seen(sight)
 
     def _note_seen(self, sight: int) -> None:
-        """This sight stands on the terminal."""
+        """The sight is on the terminal."""
         now = time.monotonic()
-        if sight == self._state.guard.sight:  # else it is of what stood there before
+        if sight == self._state.guard.sight:  # else a newer sight has replaced it
             self._state.guard.note_painted(now)
             if self._state.selected and self._state.page is Page.QUESTION and not self._is_told_ready:
                 self._wait_until_ready(now)
@@ -273,8 +274,8 @@ class PlainPrompt:
         self._shown_notice = notice
 
     def _tell_found(self, view: PromptView) -> None:
-        """Facts that were looked up since the question was printed; none breaks into a line that is edited, nor into
-        what the command of `tinysnitch run` does with its terminal.
+        """Print facts that were looked up since the question was printed; but not into a line that is edited, nor into
+        the output of the command of `tinysnitch run`.
         """
         is_in_sight = view.is_question and self._state.page in (Page.QUESTION, Page.EDIT) and self._shown_edit is None
         if is_in_sight and self._terminal.is_held:
@@ -283,12 +284,12 @@ class PlainPrompt:
             self._terminal.write_lines(found)
 
     def _look_again(self, view: PromptView) -> None:
-        """Nobody tells us that a program ended."""
+        """Look again after a while whether the process that asks has ended, since nothing reports that."""
         is_in_sight = view.is_question and self._state.page is Page.QUESTION and self._terminal.is_held
         self._look_alarm.set(LOOK_S if is_in_sight else None)
 
     def _tell_fault(self) -> None:
-        """While one types, every line is wrong for a moment: it is told when Enter says that it is done."""
+        """Print what is wrong with the edited line. Only Enter calls this: while one types, a line is often wrong."""
         edit = present_edit(self._state.edit, time.time())
         if edit.fault and not self._state.is_edit_lost:
             self._terminal.write_lines(["", *edit_lines(edit)])
@@ -305,7 +306,7 @@ class PlainPrompt:
             self._ask(view)
         elif self._is_guest:
             self._release()
-        elif self._state.questions.is_answering:  # how many rules there are is told once, when all are made
+        elif self._state.questions.is_answering:  # what became of the answers is told once, when all are taken
             self._shown = ()
         else:
             self._terminal.write_lines([view.title])
@@ -313,7 +314,7 @@ class PlainPrompt:
     def _ask(self, view: PromptView) -> None:
         self._told = set(fact_lines(view))
         if self._is_guest and not self._terminal.is_held:
-            if not self._terminal.is_ours:  # a shell that we run has given it to its job
+            if not self._terminal.is_ours:  # the command is a shell, which has given the terminal to a job of its own
                 return self._point_elsewhere(view)
             self._hold()
         self._terminal.write_lines(question_lines(view))
@@ -322,7 +323,7 @@ class PlainPrompt:
 
     def _wait_until_ready(self, now: float) -> None:
         self._is_told_ready = False
-        ready_s = self._state.next_change_s()  # None: until it is known to be seen
+        ready_s = self._state.next_change_s()  # None: the question is not known to be on the screen yet
         self._ready_alarm.set(None if ready_s is None else max(0.0, ready_s - now))
 
     def _point_elsewhere(self, view: PromptView) -> None:
@@ -339,7 +340,7 @@ class PlainPrompt:
 
 @contextmanager
 def _signals_handled(prompt: PlainPrompt, is_guest: bool) -> Iterator[None]:
-    """Signals stop or end the prompt in order, so that the terminal is put back."""
+    """Have signals stop or end the prompt in order, so that the terminal is restored."""
     loop = asyncio.get_running_loop()
     ending = () if is_guest else _LEAVE_SIGNALS
     try:

@@ -1,4 +1,4 @@
-"""The terminal's prompt: the whole window, nothing to click, one key to answer."""
+"""The prompt that fills the terminal: a question is answered with one key; there is nothing to click."""
 
 import asyncio
 import contextlib
@@ -34,14 +34,14 @@ from tinysnitch.view.prompt_events import Answers, Event, KeyPressed, Leave, Scr
 from tinysnitch.view.prompt_settings import read_delay_s
 from tinysnitch.view.prompt_state import PromptState
 
-TICK_S = 1.0  # of the countdown
-HANGUP_S = 2.0  # to leave in order once the terminal is gone
+TICK_S = 1.0  # between two steps of the countdown
+HANGUP_S = 2.0  # to leave in order, once the terminal is gone
 HUNG_UP = 128 + signal.SIGHUP
 _LEAVE_SIGNALS = (signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
 
 
 class PromptScreen(Screen[None], inherit_bindings=False):
-    """A screen on which every key is ours, Tab and Ctrl-C too."""
+    """A screen on which Textual uses no key itself: all are ours, Tab and Ctrl-C, too."""
 
     AUTO_FOCUS: ClassVar[str | None] = ""
 
@@ -55,7 +55,7 @@ class PromptApp(App[None], inherit_bindings=False):
     """
 
     def __init__(self, socket_path: str, delay_s: float = DELAY_S) -> None:
-        # With NO_COLOR textual would paint it in greys on black.
+        # With NO_COLOR, Textual would paint the screen in greys on black, but for ansi_color.
         super().__init__(TerminalDriver, ansi_color="NO_COLOR" in os.environ or None)
         self.state = PromptState(delay_s)
         self.failure: SnitchError | None = None
@@ -75,21 +75,20 @@ class PromptApp(App[None], inherit_bindings=False):
     async def on_mount(self) -> None:
         self._own_loop = asyncio.get_running_loop()
         self._watch_terminal()
-        for number in _LEAVE_SIGNALS:  # left in order, the terminal is put back
+        for number in _LEAVE_SIGNALS:  # exit() restores the terminal
             asyncio.get_running_loop().add_signal_handler(number, self.exit, None, 128 + number)
         await self.screen.mount(self._widget)
         self.app_resume_signal.subscribe(self, self._regain_screen, immediate=True)
         self.run_worker(self._follow_daemon(), exit_on_error=True)
 
     def _watch_terminal(self) -> None:
-        """Leave with the terminal: SIGHUP reaches the leader of its session, which need not be us (setsid(2))."""
+        """Leave once the terminal is gone. SIGHUP is not enough: only the session's leader gets it (setsid(2))."""
         if os.isatty(0):
             threading.Thread(target=self._wait_hangup, daemon=True).start()
 
     def _wait_hangup(self) -> None:
-        """A thread of its own: the loop may wait for room in a terminal that took nothing any more before it went.
-
-        poll(2): with no event asked for, still POLLHUP is told.
+        """Runs in a thread of its own: the loop itself may be stuck writing to a terminal that took no output before it
+        went. poll(2) reports POLLHUP even if no event is asked for.
         """
         hangup = select.poll()
         hangup.register(0, 0)
@@ -97,7 +96,7 @@ class PromptApp(App[None], inherit_bindings=False):
         with contextlib.suppress(RuntimeError):  # the loop has ended
             self._own_loop.call_soon_threadsafe(self.exit, None, HUNG_UP)
         time.sleep(HANGUP_S)
-        os._exit(HUNG_UP)  # nothing is left to be put back
+        os._exit(HUNG_UP)  # the terminal is gone, and needs no restoring
 
     async def _follow_daemon(self) -> None:
         try:
@@ -107,7 +106,7 @@ class PromptApp(App[None], inherit_bindings=False):
             self.exit()
 
     def on_key(self, event: events.Key) -> None:
-        """Keys count from when they were typed, not from when we come to read them."""
+        """A key counts from when it was typed, not from when we read it."""
         event.stop()
         self.state.guard.note_awake(time.monotonic())
         if self._widget.turn_page(event.key):
@@ -116,7 +115,7 @@ class PromptApp(App[None], inherit_bindings=False):
         self._take(self._piece.press(KeyPressed(event.key, event.character or ""), event.time, self.state))
 
     def _take(self, keys: list[TypedKey]) -> None:
-        """Keys that count; others may wait for what comes with them."""
+        """Handle keys that count. Others may still wait in the piece for what comes with them."""
         for one in keys:
             self._advance(one.key, one.typed_s)
         self._piece_alarm.set(PASTED_S if self._piece.is_waiting else None)
@@ -127,21 +126,21 @@ class PromptApp(App[None], inherit_bindings=False):
 
     def on_paste(self, event: events.Paste) -> None:
         event.stop()
-        self._end_piece()  # what was typed before it comes before it
+        self._end_piece()  # first what was typed before it
         self._advance(TextPasted(event.text), event.time)
 
     def action_suspend_process(self) -> None:
-        """As a terminal does on Ctrl-Z: the whole job stops, `make` that started us too, where a shell can continue it.
+        """Ctrl-Z: stop the whole job, with the `make` that started us, if a shell can continue it.
 
-        Textual's own action stops this process alone, and also where nobody ever continues it.
+        Textual's own action would stop this process alone, even if no shell can ever continue it.
         """
         with self.suspend():
             stop_job(0, *_LEAVE_SIGNALS)
 
     def _regain_screen(self, _app: App[None]) -> None:
-        """After Ctrl-Z, or a stop that nobody told us of."""
+        """After Ctrl-Z, or after SIGSTOP."""
         self.tell(ScreenRegained())
-        self._widget.refresh()  # whole: others wrote to the screen
+        self._widget.refresh()  # all rows: others wrote to the screen
 
     def tell(self, event: Event) -> None:
         self._advance(event, time.monotonic())
@@ -155,7 +154,8 @@ class PromptApp(App[None], inherit_bindings=False):
             self._driver.flush()
 
     def on_app_focus(self) -> None:
-        """Whoever comes to this terminal may have typed elsewhere until now, and the question may have been hidden."""
+        """The terminal got the focus: the question counts as new, since the person may have typed elsewhere until now,
+        and may not have seen it."""
         self.tell(ScreenRegained())
 
     def _advance(self, event: Event, now: float) -> None:
@@ -176,7 +176,7 @@ class PromptApp(App[None], inherit_bindings=False):
         self.exit()
 
     def _draw_soon(self) -> None:
-        if not self._is_drawing_due:  # a thousand news of one moment are drawn once
+        if not self._is_drawing_due:  # news that come together are drawn once
             self._is_drawing_due = True
             asyncio.get_running_loop().call_soon(self._draw)
 
@@ -196,7 +196,7 @@ class PromptApp(App[None], inherit_bindings=False):
             self._own_loop.call_soon_threadsafe(self._redraw)
 
     def _set_ticker(self) -> None:
-        """Tick while a question is in sight; else sleep."""
+        """Tick while a question is in sight; else not, so that an idle prompt needs no processor."""
         if self.state.selected is None and self._ticker:
             self._ticker.stop()
             self._ticker = None
@@ -204,15 +204,15 @@ class PromptApp(App[None], inherit_bindings=False):
             self._ticker = self.set_interval(TICK_S, self._redraw)
 
     def _note_painted(self) -> None:
-        if self._is_drawing_due:  # it was the screen of before the news
+        if self._is_drawing_due:  # what was painted does not show the latest news yet
             return
         is_unseen = self.state.selected and self.state.next_change_s() is None
-        if is_unseen or self.state.guard.sight == 0:  # before the first question: whether this terminal answers
+        if is_unseen or self.state.guard.sight == 0:  # 0: ask before the first question whether this terminal answers
             self.call_after_refresh(self._report.note_written, self.state.guard.sight)
         self._draw_when_ready()
 
     def _note_seen(self, sight: int) -> None:
-        if sight == self.state.guard.sight:  # else it is of what stood there before
+        if sight == self.state.guard.sight:  # else a newer sight has replaced it
             self.state.guard.note_painted(time.monotonic())
             self._draw_when_ready()
 
@@ -224,14 +224,14 @@ class PromptApp(App[None], inherit_bindings=False):
 
 
 def run_prompt(socket_path: str, plain: bool) -> int:
-    """Show the prompt until the person leaves it. Raises SnitchError, DaemonNotRunning for one."""
+    """Show the prompt until the person leaves it, and return the exit code. Raises SnitchError."""
     delay_s = read_delay_s(os.environ)
-    ControlClient(socket_path).close()  # say now, and on the shell's own screen, that there is no daemon
+    ControlClient(socket_path).close()  # raises if there is no daemon, before the screen is taken
     if plain or os.environ.get("TERM") == DUMB:
         return asyncio.run(run_plain_prompt(socket_path, delay_s=delay_s))
     if not (os.isatty(0) and os.isatty(find_screen())):
-        # Whoever called `make run` has no daemon then, which those two would need.
-        hint = "`tinysnitchd`, with `tinysnitch asks` and `tinysnitch answer`, needs none"
+        # The hint names tinysnitchd, too: the daemon of `make run` ends with this error, and the two commands need one.
+        hint = "without one, start `tinysnitchd`, and use `tinysnitch asks` and `tinysnitch answer`"
         raise SnitchError("the prompt needs a terminal", hint)
     claim_terminal(0)
     app = PromptApp(socket_path, delay_s)

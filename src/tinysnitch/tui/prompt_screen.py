@@ -1,7 +1,7 @@
-"""A prompt's view laid out for a terminal: centred, fitted to its size, covered parts in bold yellow.
+"""Lays out a prompt's view for a terminal: centred, fitted to its size, covered parts in bold yellow.
 
-What must be seen (title, rule, keys, time) keeps its place; in a small terminal blank rows go first, then
-long values are cut in the middle, then the facts that tell least, then news, and why it is asked.
+What must be seen (title, rule, keys, time) always is. In a small terminal blank rows are left out first, then the
+middle of long values, then the facts that tell least, then news and why it is asked.
 """
 
 import itertools
@@ -17,30 +17,30 @@ from tinysnitch.view.span import Line, Span
 from tinysnitch.view.span_fit import fit_spans
 from tinysnitch.view.text import cell_width, escape_text, shorten_end, shorten_middle, wrap_columns, wrap_shortened
 
-YELLOW = "#ffd034"  # the ANSI one is orange in Textual, and from there red on a terminal of 16 colours
+YELLOW = "#ffd034"  # Textual makes orange of ANSI yellow, which a terminal of 16 colours then shows as red
 COVERED = f"bold {YELLOW}"
 QUIET = "dim"
 NOT_YET = "keys do not count yet"
 HELP_END = "any key goes back; Ctrl-Z stops the prompt, `fg` goes on"
 GAP, SMALL_GAP = 3, 2  # columns between keys
-ROOMY = 20  # rows, from which on blank ones part what belongs together
-WIDE = 60  # columns, from which on the help has its headings
+ROOMY = 20  # rows from which on blank rows separate the blocks
+WIDE = 60  # columns from which on the help shows its headings
 MAX_NEWS_ROWS = 3
-LEAST_NEEDED = ("l", "S-Tab", "Tab", "Esc", "q")  # keys that the help shows too, from the least on
+LEAST_NEEDED = ("l", "S-Tab", "Tab", "Esc", "q")  # keys left out of a small screen, in this order: the help has them
 MAX_WIDTH = 100  # columns; longer lines are hard to read
 LABEL_WIDTH = 10
 MAX_RULE_ROWS = 4
 MAX_WARNING_ROWS = 3
 MAX_FACT_ROWS = 4
-MAX_MORE_ROWS = 5  # of the rules for further questions
-MIN_FACT_ROWS = 4  # that stay in sight beside them
-LEAST_TELLING = ("direction", "sha256", "parents", "belongs to", "package", "path")  # from the least on
+MAX_MORE_ROWS = 5  # rows for the rules of further questions
+MIN_FACT_ROWS = 4  # rows for facts that stay beside those rules
+LEAST_TELLING = ("direction", "sha256", "parents", "belongs to", "package", "path")  # left out first, in this order
 FAULT = WARNING = "bold red"
 CURSOR = "reverse"
 
 
 def render_prompt(view: PromptView, width: int, height: int) -> Text:
-    """The whole screen, as `height` rows at most."""
+    """The whole screen, in at most `height` rows."""
     room = max(1, min(width - 2, MAX_WIDTH))
     if not view.is_question:
         return _centre(_waiting_rows(view, room), width, height)
@@ -69,7 +69,7 @@ def _told_rows(text: str, room: int, height: int, style: str = QUIET) -> list[Te
 
 
 def _rows_above(view: PromptView, room: int, height: int) -> list[Text]:
-    """The title has its place, then warnings, why it is asked, and news."""
+    """The title, which is always there, and as room allows warnings, why it is asked, and news."""
     title = Text(shorten_middle(view.title, room), "bold")
     warnings = _warning_rows(view.warnings, room, min(max(0, height - 1), max(MAX_WARNING_ROWS, height // 4)))
     spare = height - 1 - len(warnings)
@@ -80,7 +80,8 @@ def _rows_above(view: PromptView, room: int, height: int) -> list[Text]:
 
 
 def _news_rows(view: PromptView, room: int, spare: int) -> list[Text]:
-    """What became of the last question takes no room from what is asked now, but for a row."""
+    """What became of the last question: it may take one row from the facts of this question, and more only of rows that
+    are spare."""
     if not view.notice or spare < MAX_NEWS_ROWS:
         return []
     wanted = len(_fact_rows(view, room, MAX_FACT_ROWS * len(view.lines)))
@@ -88,14 +89,14 @@ def _news_rows(view: PromptView, room: int, spare: int) -> list[Text]:
 
 
 def _top_rows(view: PromptView, room: int) -> list[Text]:
-    """Why it is asked and how many wait: at the ends of a row, or in two."""
+    """Why it is asked and how many questions wait: at the two ends of one row, or in two rows."""
     if cell_width(view.why) + cell_width(view.waiting) + 2 <= room:
         return [Text().append(view.why.ljust(room - cell_width(view.waiting)), QUIET).append(view.waiting, "bold")]
     return [Text(shorten_end(view.why, room), QUIET), Text(shorten_end(view.waiting, room), "bold")]
 
 
 def _warning_rows(warnings: tuple[str, ...], room: int, height: int) -> list[Text]:
-    """As many to a row as fit; the last one counts those that have no room."""
+    """Warnings, as many in a row as fit; the last row counts those that have no room."""
     rows: list[list[str]] = []
     for warning in (f"! {shorten_middle(warning, room - 2)}" for warning in warnings):
         if rows and cell_width("   ".join([*rows[-1], warning])) <= room:
@@ -111,9 +112,9 @@ def _warning_rows(warnings: tuple[str, ...], room: int, height: int) -> list[Tex
 
 def _rows_below(view: PromptView, room: int, height: int) -> list[Text]:
     """The rule, keys and time."""
-    least = 3 if view.edit else 2  # rows of the rule
-    keys = _key_rows(view, room, height - least - 2)  # one for the time, one for why it is asked
-    keys = keys[: max(1, height - least - 1)]  # the help shows them too
+    least = 3 if view.edit else 2  # rows that the rule gets at least
+    keys = _key_rows(view, room, height - least - 2)  # 2: one row for the time, one for why it is asked
+    keys = keys[: max(1, height - least - 1)]  # what is cut off here is in the help
     blank = [Text()] if height >= ROOMY // 2 else []
     rest = [*blank, *keys, _time_row(view, room)]
     spare = max(least, height - len(rest) - 1)
@@ -125,7 +126,8 @@ def _rows_below(view: PromptView, room: int, height: int) -> list[Text]:
 
 
 def _key_rows(view: PromptView, room: int, height: int) -> list[Text]:
-    """A row or more for each group; where the screen is small all in one flow, and without what is needed least."""
+    """One or more rows for each group of keys. If these are too many, all keys follow each other, and if need be
+    without those that are needed least."""
     first, *others = ([hint for hint in hints if view.edit or not hint.is_dead] for hints in view.hints)
     lifetime = Text(shorten_end(view.lifetime, room), COVERED)
     groups = [[*_pieces(first, view.is_ready), lifetime], *(_pieces(hints, view.is_ready) for hints in others)]
@@ -140,7 +142,7 @@ def _key_rows(view: PromptView, room: int, height: int) -> list[Text]:
 
 
 def _pieces(hints: Iterable[KeyHint], is_ready: bool) -> list[Text]:
-    """Keys in reverse, what is chosen in yellow; all dim while they do not count."""
+    """Keys in reverse video, what is chosen in yellow; all of it dim while keys do not count."""
     pieces = []
     for hint in hints:
         style = "" if is_ready and not hint.is_dead else QUIET
@@ -150,7 +152,7 @@ def _pieces(hints: Iterable[KeyHint], is_ready: bool) -> list[Text]:
 
 
 def _flow(pieces: list[Text], room: int, gap: int) -> list[Text]:
-    """Rows of whole pieces, as many to a row as fit."""
+    """Rows of whole pieces, as many in a row as fit."""
     rows: list[Text] = []
     for piece in pieces:
         if rows and rows[-1].cell_len + gap + piece.cell_len <= room:
@@ -161,7 +163,7 @@ def _flow(pieces: list[Text], room: int, gap: int) -> list[Text]:
 
 
 def _together_rows(view: PromptView, room: int, height: int) -> list[Text]:
-    """A row for each rule that will be written; with too many, the last row counts the rest."""
+    """A row for each rule that will be written; if there are too many, the last row counts the rest."""
     rules = (view.rule, *view.more_rules)
     most = max(1, min(MAX_MORE_ROWS + 1, height - 1))
     fitting = len(rules) if len(rules) <= most else max(1, most - 1)
@@ -172,7 +174,7 @@ def _together_rows(view: PromptView, room: int, height: int) -> list[Text]:
 
 
 def _edit_rows(edit: EditView, room: int, height: int) -> list[Text]:
-    """The line with its cursor, as much of it as fits, and below it what there is to say about it."""
+    """As much of the edited line as fits, with its cursor; below it the fault and the hint."""
     text = Text(edit.text)
     if edit.fault:
         text.stylize(FAULT, edit.column - 1)
@@ -188,7 +190,7 @@ def _edit_rows(edit: EditView, room: int, height: int) -> list[Text]:
 
 
 def _fact_rows(view: PromptView, room: int, height: int) -> list[Text]:
-    """A row for each fact; where the screen has rows to spare, long ones take more."""
+    """A row for each fact; long facts take more, if the screen has rows to spare."""
     spare = max(0, height - len(view.lines))
     rows: list[Text] = []
     for line in _most_telling(view.lines, height):
@@ -199,7 +201,7 @@ def _fact_rows(view: PromptView, room: int, height: int) -> list[Text]:
 
 
 def _most_telling(lines: tuple[Line, ...], height: int) -> list[Line]:
-    """At most `height` facts: those are left out first that the screen says elsewhere, or that say least."""
+    """At most `height` facts. Those that the screen shows elsewhere, too, or that tell least are left out first."""
     kept = list(lines)
     for label in LEAST_TELLING:
         if len(kept) > height:
@@ -217,21 +219,23 @@ def _fact_block(line: Line, room: int, height: int) -> list[Text]:
 
 
 def _rule_rows(rule: tuple[Span, ...], room: int, height: int) -> list[Text]:
-    """The rule line over a few rows; a very long one is cut in the middle of its longest word."""
+    """The rule line, in a few rows; of a very long one the longest words are cut in their middle."""
     most = min(MAX_RULE_ROWS, height)
     rows = _wrap(rule, room, most)
     return _align(rows, max(row.cell_len for row in rows))
 
 
 def _tried_cells(width: int, height: int) -> Iterator[int]:
-    """From what full rows take to what surely fits, where they break at blanks: half of each but the last is empty."""
+    """Numbers of cells to try: from all that the rows have, down to what surely fits, even if each row but the last
+    breaks at a blank and stays half empty."""
     surely = width * height - (height - 1) * width // 2
     yield from range(width * height, surely, -max(1, width // 3))
     yield surely
 
 
 def _wrap(spans: tuple[Span, ...], width: int, height: int) -> list[Text]:
-    """Whole where the rows suffice, else cut in the middle of what is longest, and no more than they ask for."""
+    """The spans in at most `height` rows. If they do not fit, the longest are cut in their middle, by as little as need
+    be."""
     rows: list[Text] = []
     for cells in _tried_cells(width, height):
         rows, _ends = _break_rows(_join(fit_spans(spans, cells)), width)
@@ -241,13 +245,13 @@ def _wrap(spans: tuple[Span, ...], width: int, height: int) -> list[Text]:
 
 
 def _break_rows(text: Text, width: int) -> tuple[list[Text], list[int]]:
-    """The rows of a text, and where each but the last ends."""
+    """The rows of a text, and the index where each row but the last ends."""
     ends = list(itertools.accumulate(map(len, wrap_columns(text.plain, width))))[:-1]
     return list(text.divide(ends)), ends
 
 
 def _align(rows: list[Text], width: int) -> list[Text]:
-    """Rows of one width, so that they begin in one column when they are centred."""
+    """The rows, made equally wide, so that they begin in the same column when they are centred."""
     for row in rows:
         row.pad_right(max(0, width - row.cell_len))
     return rows
@@ -261,7 +265,7 @@ def _join(spans: tuple[Span, ...]) -> Text:
 
 
 def _time_row(view: PromptView, room: int) -> Text:
-    """In words too that keys do not count yet, for terminals where dim looks like the rest."""
+    """The bar of the time that is left; or NOT_YET in words, since on some terminals dim text looks like any other."""
     number = f" {format_time_left(view.seconds_left)}, then deny"
     width = max(0, room - len(number))
     if not view.is_ready:
@@ -273,7 +277,7 @@ def _time_row(view: PromptView, room: int) -> Text:
 def render_help(
     title: str, rows: tuple[HelpRow, ...], width: int, height: int, *, view: PromptView, page: int = 0
 ) -> Text:
-    """The page behind `h` or `l`; below it the time of the question that waits behind it."""
+    """The page of `h` or `l`, and below it the time that is left for the question in sight."""
     room = max(1, min(width - 2, MAX_WIDTH))
     time = _time_rows(view, room)
     pages = _help_pages(rows, room, height - len(time) - 2)
@@ -295,7 +299,7 @@ def _time_rows(view: PromptView, room: int) -> list[Text]:
 
 
 def _help_pages(rows: tuple[HelpRow, ...], room: int, height: int) -> list[list[Text]]:
-    """Rows of the table, no more to a page than fit between its title and its last line."""
+    """The rows of the help, in pages that fit between the title and the last line."""
     heading_width = max(cell_width(row.heading) for row in rows) if room >= WIDE else 0
     word_width = max(cell_width(row.word) for row in rows)
     lines = [line for row in rows for line in _help_lines(row, heading_width, word_width, room)]
@@ -305,7 +309,7 @@ def _help_pages(rows: tuple[HelpRow, ...], room: int, height: int) -> list[list[
 
 
 def _help_lines(row: HelpRow, heading_width: int, word_width: int, room: int) -> Iterator[Text]:
-    """What it means is wrapped beside the word."""
+    """The rows of one word, with its meaning wrapped beside it."""
     margin = word_width + 2 + (heading_width + 2 if heading_width else 0)
     first, *others = wrap_columns(escape_text(row.meaning), max(1, room - margin))
     line = Text().append(f"{row.heading:>{heading_width}}  " if heading_width else "", QUIET)
@@ -314,12 +318,12 @@ def _help_lines(row: HelpRow, heading_width: int, word_width: int, room: int) ->
 
 
 def _fit_rows(rows: list[Text], height: int) -> list[Text]:
-    """Blank rows go first, then the last ones."""
+    """At most `height` rows: if there are more, blank rows are left out, then the last ones."""
     return rows if len(rows) <= height else [row for row in rows if row.plain][:height]
 
 
 def _centre(rows: list[Text], width: int, height: int) -> Text:
-    """Rows in the middle of the screen, both ways."""
+    """The rows, centred on the screen horizontally and vertically."""
     rows = _fit_rows(rows, height)
     screen = [Text() for _ in range((height - len(rows)) // 2)]
     for row in rows:
@@ -331,5 +335,6 @@ def _centre(rows: list[Text], width: int, height: int) -> Text:
 
 
 def _count_outside(text: str, width: int) -> int:
-    """How many characters at the end stand outside: Rich counts no column for some that terminals give one or two."""
+    """How many characters at the end of a row are beyond the width. Counted here, since Rich counts no column for some
+    characters that take one or two on a terminal."""
     return next(over for over in range(len(text) + 1) if cell_width(text[: len(text) - over]) <= width)

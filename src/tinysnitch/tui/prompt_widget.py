@@ -1,4 +1,4 @@
-"""The one widget of the terminal's prompt: draws the state, and pages through the help."""
+"""The only widget of the terminal's prompt: draws the state, and pages through the help."""
 
 import time
 from collections.abc import Callable
@@ -20,20 +20,21 @@ _HELP_ENDS = ("escape", "q", "ctrl+c")
 
 
 class PromptWidget(Widget):
-    """Draws the state; knows nothing else but the page of the help, which depends on the size."""
+    """Draws the state. All that it keeps itself is the page of the help, since paging depends on the screen's size."""
 
     def __init__(self, state: PromptState, lookup: Lookup, painted: Callable[[], None]) -> None:
         super().__init__()
         self._state = state
         self._lookup = lookup
-        self._painted = painted  # called when what was drawn last is on the screen
+        self._painted = painted  # called when the rows that were drawn last are painted
         self._help_page = 0
-        self._drawn: list[Text] = []  # the rows on the screen, once it is painted
+        self._drawn: list[Text] = []  # the rows that were drawn last
         self._drawn_size = Size(0, 0)
         self._is_painting_due = False
 
     def render(self) -> Text:
-        """The rows as `redraw` found them: what has changed in others since would not be painted."""
+        """The rows as `redraw` drew them, and not drawn anew: Textual paints only the rows that `redraw` named, so that
+        changes in other rows would not be seen, then or later."""
         if self._drawn_size != self.size:
             self._draw_all()
         self._is_painting_due = False
@@ -41,7 +42,7 @@ class PromptWidget(Widget):
         return Text("\n").join(self._drawn)
 
     def redraw(self) -> None:
-        """Only the rows that changed: a slow line should not be kept busy by a countdown."""
+        """Draw the state, and have only the rows painted that changed: a countdown must not keep a slow line busy."""
         width, height = self.size
         before = _padded(self._drawn, height)
         self._draw_all()
@@ -54,7 +55,7 @@ class PromptWidget(Widget):
             self._painted()
 
     def turn_page(self, key: str) -> bool:
-        """Whether the key went to the next page of the help, of which there are several in a small terminal."""
+        """Turn to the next page of the help, which has several in a small terminal. False if the key does not."""
         pages = _HELP.get(self._state.page)
         if pages is None:
             self._help_page = 0

@@ -1,4 +1,4 @@
-"""A terminal read key by key, whose settings are put back however we leave."""
+"""A terminal that is read key by key, and whose settings are restored however the prompt ends."""
 
 import contextlib
 import os
@@ -11,30 +11,33 @@ from typing import Any, Self
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.tui.encoding import fit_encoding, terminal_encoding
 
-_OUTPUT, _LOCAL = 1, 3  # places in what termios.tcgetattr gives
-DUMB = "dumb"  # TERM of one that can't move its cursor (terminfo(5))
+_OUTPUT, _LOCAL = 1, 3  # indexes in the list of termios.tcgetattr()
+DUMB = "dumb"  # TERM of a terminal that cannot move its cursor (terminfo(5))
 
 
 def claim_terminal(fd: int) -> None:
-    """Wait in the background until the shell brings us to the front: so the kernel stops who sets a terminal from there
-    (termios(3), SIGTTOU). Raises SnitchError where nobody would ever do so.
+    """If we run in the background, wait until the shell brings us to the front: the kernel stops a background process
+    that sets the terminal (termios(3), SIGTTOU). Raises SnitchError if no shell could ever continue us.
     """
     try:
         termios.tcsetattr(fd, termios.TCSANOW, termios.tcgetattr(fd))
     except termios.error as error:
-        raise SnitchError(f"the terminal is another's: {error.args[-1]}", "start it in the foreground") from None
+        problem = f"the terminal belongs to another job: {error.args[-1]}"
+        raise SnitchError(problem, "start the prompt in the foreground") from None
 
 
 def takes_output(fd: int) -> bool:
-    """Whether a terminal takes more now: not while its output is stopped, or nobody reads it and it is full."""
+    """Whether a terminal takes output now: not while it is stopped (Ctrl-S), or full since nobody reads it."""
     looked = select.poll()
     looked.register(fd, select.POLLOUT)
     return bool(looked.poll(0))
 
 
 def stop_job(target: int, *ending: signal.Signals) -> None:
-    """As a terminal does on Ctrl-Z, until the shell continues it: by the signal's own action, which the kernel leaves
-    out where nobody would ever do so. The terminal is put back: signals that end us meanwhile have their own action.
+    """Stop a process, or with 0 our process group, as a terminal does on Ctrl-Z. Returns once the shell continues it.
+
+    SIGTSTP gets its default action, which the kernel skips if no shell could continue us. So do the `ending` signals
+    meanwhile: the caller has restored the terminal, so they may simply end us.
     """
     ours = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGTSTP, *ending)}
     os.kill(target, signal.SIGTSTP)
@@ -64,7 +67,7 @@ class Terminal:
 
     @property
     def was_read_by_keys(self) -> bool:
-        """Whether, before we held it, it gave its keys one by one to whoever reads them: an editor, say."""
+        """Whether the program that reads the terminal besides us gets its keys one by one: an editor, say."""
         return self._saved is not None and not self._saved[_LOCAL] & termios.ICANON
 
     @property
@@ -73,50 +76,50 @@ class Terminal:
         try:
             return os.tcgetpgrp(self.fd) == os.getpgrp()
         except OSError:
-            return True  # ENOTTY: not the one that controls our session, so it has no background either
+            return True  # ENOTTY: it does not control our session, so that there is no background
 
     def hold(self) -> None:
-        """From now on each key comes at once and is not echoed; what was typed before is thrown away."""
+        """From now on each key is read at once and not echoed; what was typed before is discarded."""
         if self._saved is None:
             claim_terminal(self.fd)
             self._saved = termios.tcgetattr(self.fd)
             tty.setcbreak(self.fd, termios.TCSAFLUSH)
             mode = termios.tcgetattr(self.fd)
-            mode[_OUTPUT] |= termios.OPOST | termios.ONLCR  # a line begins at the left, also in an editor's terminal
+            mode[_OUTPUT] |= termios.OPOST | termios.ONLCR  # lines begin at the left, even if an editor had set it raw
             termios.tcsetattr(self.fd, termios.TCSANOW, mode)
 
     def release(self) -> None:
-        """Put the settings back; right in any state, and when the terminal is gone."""
+        """Restore the settings. Does nothing if it is not held, or the terminal is gone."""
         saved, self._saved = self._saved, None
         if saved is not None:
             with contextlib.suppress(termios.error):
                 termios.tcsetattr(self.fd, termios.TCSAFLUSH, saved)
 
     def flush_input(self) -> None:
-        """Throw away what was typed and not read."""
+        """Discard what was typed and not read."""
         with contextlib.suppress(termios.error):
             termios.tcflush(self.fd, termios.TCIFLUSH)
 
     def read(self) -> bytes:
-        """What was typed; empty when the terminal is gone."""
+        """What was typed; empty if the terminal is gone."""
         try:
             return os.read(self.fd, 4096)
         except OSError:
             return b""
 
     def width(self) -> int:
-        """Columns; 80 where the terminal does not tell."""
+        """The number of columns; 80 if the terminal does not tell."""
         try:
             return os.get_terminal_size(self.fd).columns or 80
         except OSError:
             return 80
 
     def write_lines(self, lines: list[str]) -> None:
-        """Lines that are safe to show; lost when the terminal is gone."""
+        """Write lines that are safe to show. They are lost if the terminal is gone."""
         self.write("".join(f"{line}\n" for line in lines))
 
     def write(self, text: str) -> None:
-        """In the terminal's own encoding: to one of bytes, UTF-8 has control characters in it (0x80 to 0x9f)."""
+        """Write in the terminal's encoding: one of 8 bits would take bytes of UTF-8 (0x80 to 0x9f) for controls."""
         encoding = terminal_encoding()
         data = fit_encoding(text, encoding).encode(encoding, "backslashreplace")
         with contextlib.suppress(OSError):

@@ -1,7 +1,8 @@
-"""Textual's driver, for a terminal that need not have all three streams, and may send what textual cannot read.
+"""Textual's driver, changed for terminals of which only some streams are ours, and that send what Textual cannot read.
 
-A byte that is no UTF-8 (a letter of a Latin-1 terminal), or a key as kitty's protocol tells it to whoever asks for more
-than we do (any program that can write to the terminal can ask), would end the prompt by a ValueError, and `make run`.
+Two things would raise ValueError in Textual, and so end the prompt, and `make run`: a byte that is not UTF-8 (a letter
+of a Latin-1 terminal), and a key in the long form of kitty's protocol (any program that writes to the terminal can ask
+it for that form).
 """
 
 import os
@@ -13,7 +14,7 @@ from textual.drivers.linux_driver import LinuxDriver
 
 
 def find_screen() -> int:
-    """The stream that leads to the terminal: standard error, as textual has it, unless standard output alone does."""
+    """The descriptor of the screen: standard error, as in Textual, unless only standard output is a terminal."""
     return 1 if os.isatty(1) and not os.isatty(2) else 2
 
 
@@ -25,14 +26,15 @@ class TerminalDriver(LinuxDriver):
             self._file = sys.__stdout__
 
     def _sigcont_application(self, *_: object) -> None:
-        """A prompt stopped by SIGSTOP had no time to leave the screen: textual would begin twice, and never end."""
+        """On SIGCONT. A prompt that was stopped by SIGSTOP had no chance to leave its screen, and does it now: Textual
+        would enter its mode a second time, and never leave it."""
         if self._auto_restart and not self._must_signal_resume:
             self.suspend_application_mode()
             self._must_signal_resume = True
         super()._sigcont_application()
 
     def _get_terminal_size(self) -> tuple[int, int]:
-        """Of the terminal that is written to: textual asks standard output, whatever that is."""
+        """The size of the terminal that is written to. Textual asks standard output, which may be something else."""
         try:
             columns, lines = os.get_terminal_size(self._screen)
         except OSError:
@@ -40,7 +42,7 @@ class TerminalDriver(LinuxDriver):
         return (columns, lines) if columns and lines else super()._get_terminal_size()
 
     def run_input_thread(self) -> None:
-        """Until the prompt ends. What cannot be read is no key; what came with it in one read is lost."""
+        """Read keys until the prompt ends. What Textual cannot read is dropped, with all that came in the same read."""
         while not self.exit_event.is_set():
             with suppress(ValueError):
                 super().run_input_thread()

@@ -1,4 +1,4 @@
-"""What is said of an answer that was taken: the line of its rule, and how long it holds, which few lines tell."""
+"""What is said of an answer that was taken: its rule, and how long that holds, which the rule's line may not tell."""
 
 from tinysnitch.core.answer import can_be_remembered
 from tinysnitch.core.choice import Choice, Lifetime
@@ -15,23 +15,24 @@ _LIFETIMES = {
     Lifetime.DAY: "for 24 hours",
     Lifetime.FOREVER: "forever",
 }
-ANSWERED = "answered"  # what is said begins with it
-WHILE_IT_RUNS = "while this command runs"  # for a guest: its daemon ends then, and all but the rules file is gone
+ANSWERED = "answered"  # the first word of what is said
+WHILE_IT_RUNS = "while this command runs"  # for a guest: its daemon ends with the command, and so do temporary rules
 
 
 def name_lifetime(connection: Connection, choice: Choice, is_guest: bool = False) -> str:
-    """What becomes of the choice: where no rule can be kept, every answer is for once."""
+    """How long the answer of this choice really holds, in words: just once, where no rule can be kept."""
     if not can_be_remembered(connection):
         return _LIFETIMES[Lifetime.ONCE]
     if choice.lifetime is Lifetime.QUIT and connection.attribution.process:
         return f"until {present_program(connection.attribution)} quits"
-    lifetime = Lifetime.NINE_MINUTES if choice.lifetime is Lifetime.QUIT else choice.lifetime  # no process can't quit
+    # `until it quits` means 9 minutes if there is no process that could quit.
+    lifetime = Lifetime.NINE_MINUTES if choice.lifetime is Lifetime.QUIT else choice.lifetime
     ends_early = is_guest and lifetime.duration_s is not None
     return f"{_LIFETIMES[lifetime]}, {WHILE_IT_RUNS}" if ends_early else _LIFETIMES[lifetime]
 
 
 def name_lifetime_of_line(rule: str, is_guest: bool = False) -> str:
-    """Of a line that was edited by hand: one with a time says it itself."""
+    """How long a rule edited by hand holds, in words; "" if its own `until=` says it."""
     if parse_rule(rule).until_s is None:
         return _LIFETIMES[Lifetime.FOREVER]
     return WHILE_IT_RUNS if is_guest else ""
@@ -40,8 +41,8 @@ def name_lifetime_of_line(rule: str, is_guest: bool = False) -> str:
 def tell_taken(given: Answers, rule: str) -> str:
     """`answered until curl quits: allow shop.test 443 tcp /usr/bin/curl`. `rule` is the line that the daemon made.
 
-    Several, `answered 3 questions together: allow, for 9 minutes`, are of one program and have one choice, so that the
-    verdict of one rule and one word on how long hold for all.
+    For several questions, `answered 3 questions together: allow, for 9 minutes`. They were answered by one choice, so
+    verdict and lifetime are the same for all.
     """
     count, holds = len(given.answers), given.answers[0].holds
     if count > 1:

@@ -1,4 +1,4 @@
-"""What is shown of a connection: who, where, and what is odd about it. Every text is escaped here."""
+"""What is shown of a connection: program, remote, and warnings. Every text is escaped here."""
 
 from collections.abc import Iterator
 
@@ -19,18 +19,21 @@ from tinysnitch.view.text import escape_text
 
 
 def present_title(connection: Connection) -> str:
-    """`curl wants to reach shop.test`: who and where in one sentence."""
+    """Program and remote in one sentence: `curl wants to reach shop.test`."""
     who = _present_names(connection.attribution)
     name = None if is_address_given(connection) else connection.name
     where = escape_text(name or format_address(connection.flow.remote))
     if connection.asked_name:
         return f"{who} wants to ask {where} for {escape_text(connection.asked_name)}"
-    verb = "wants to reach" if connection.flow.direction is Direction.OUTBOUND else "is asked to accept from"
+    verb = (
+        "wants to reach" if connection.flow.direction is Direction.OUTBOUND else "is asked to accept a connection from"
+    )
     return f"{who} {verb} {where}"
 
 
 def _present_names(attribution: Attribution) -> str:
-    """Of a program with several names the one that it was started by, and the file's own, which its rule has."""
+    """The program's name. If it was started by a link of another name, that name, and behind it the file's own name,
+    which the rule has."""
     own = present_program(attribution)
     other = attribution.process.started_as if attribution.process else None
     return f"{_name_of(other)} ({own})" if other else own
@@ -51,7 +54,8 @@ def _name_of(path: str) -> str:
 def present_connection(
     connection: Connection, choice: Choice, lookup: Lookup = NO_LOOKUP, *, is_full: bool = False
 ) -> tuple[Line, ...]:
-    """The facts, most telling first; covered is what the rule of the choice names. `is_full`: the digest too."""
+    """The facts, most telling first. Spans are covered if the rule of the choice names them. `is_full`: always show the
+    digest."""
     process = connection.attribution.process
     if process:
         parent = parent_of(connection, choice)
@@ -68,7 +72,7 @@ def _present_no_process(attribution: Attribution) -> Iterator[Line]:
 def _present_process(
     process: Process, choice: Choice, lookup: Lookup, *, parent: str | None, is_full: bool
 ) -> Iterator[Line]:
-    """`parent`: whom the rule names."""
+    """`parent`: the ancestor that the rule names, if any."""
     path = span_of(process.program, is_covered=True)
     yield Line("path", (path, Span(" (has ended)")) if lookup.has_ended(process) else (path,))
     if process.started_as:
@@ -88,7 +92,7 @@ def _present_process(
 
 
 def _parent_spans(parents: tuple[str, ...], named: str | None) -> Iterator[Span]:
-    """The nearest parent of that name is covered, as a span of its own."""
+    """The parents, nearest first. The nearest one with the path `named` is a covered span of its own."""
     texts = list(map(quote_word, parents))
     if named not in parents:
         yield span_of(", ".join(texts))
@@ -100,7 +104,8 @@ def _parent_spans(parents: tuple[str, ...], named: str | None) -> Iterator[Span]
 
 
 def _present_file(process: Process, file: ProgramFile | None, is_full: bool) -> Iterator[Line]:
-    """The digest tells something where no package vouches for the file, and where it may be put into a rule."""
+    """Package and digest. The digest is shown if no package owns the file, or the rule is being edited (`is_full`), and
+    might get a `sha256=`."""
     if file is None:
         yield Line("package", (Span("…"),), is_pending=True)
         return
@@ -148,7 +153,7 @@ def _present_port(connection: Connection, choice: Choice) -> Iterator[Line]:
 
 
 def present_warnings(connection: Connection) -> tuple[str, ...]:
-    """What a careful person would want to know before answering."""
+    """What a careful person would want to know before answering, escaped."""
     return tuple(map(escape_text, _find_warnings(connection)))
 
 
@@ -157,18 +162,18 @@ def _find_warnings(connection: Connection) -> Iterator[str]:
     if attribution.process:
         yield from _warnings_of_process(attribution.process)
     if attribution.source is AttributionSource.PROCFS:
-        yield "who it is was read from /proc afterwards, which a program can forge"
+        yield "the program was looked up in /proc afterwards, and can have forged this"
     if connection.name and connection.name_source in LINK_SOURCES:
-        yield f"any machine of the link can claim this name ({connection.name_source.value})"
+        yield f"any machine on this network can claim this name ({connection.name_source.value})"
     if connection.other_names and not connection.is_name_sure:
         yield "the name is a guess: other names have the same address"
 
 
 def _warnings_of_process(process: Process) -> Iterator[str]:
-    """One warning about arguments that are incomplete: the process's own, if it has one, with what follows from it."""
+    """The process's warnings. Incomplete arguments get a single one, which says what follows for the rule."""
     if process.are_args_complete:
         yield from process.warnings
         return
     own = [warning for warning in process.warnings if warning.startswith("arguments ")]
     yield from (warning for warning in process.warnings if warning not in own)
-    yield f"{own[0] if own else 'the arguments were too long to capture'}: a rule can only cover any"
+    yield f"{own[0] if own else 'the arguments were too long to capture'}: a rule can only be for any arguments"

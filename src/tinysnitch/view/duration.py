@@ -1,6 +1,6 @@
-"""A length of time as people read it."""
+"""Writes a length of time for people."""
 
-_COUNTED_S = 120  # longer times are not told in seconds alone
+_COUNTED_S = 120  # the longest time that is shown in seconds alone
 
 
 def format_duration(seconds: float) -> str:
@@ -16,5 +16,5 @@ def format_duration(seconds: float) -> str:
 
 
 def format_time_left(seconds: int, unit: str = "s") -> str:
-    """`60 s`, and of more than people count in seconds `59 min 59 s`."""
+    """`60 s`; of more than two minutes `59 min 59 s`."""
     return format_duration(seconds) if seconds > _COUNTED_S else f"{seconds} {unit}"

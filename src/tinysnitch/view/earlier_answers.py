@@ -1,6 +1,7 @@
-"""What was answered here before: a question that differs by its arguments alone says so, and how to be asked no more.
+"""Remembers what was answered in this prompt, so that a question that differs only by its arguments can say so.
 
-A script that calls curl for one file after the other is asked about anew each time, in words that look the same.
+A script that calls curl for one file after the other brings a new question each time, which looks the same. The prompt
+then says that the arguments are new, and which key answers for any arguments.
 """
 
 from tinysnitch.core.answer import can_be_remembered
@@ -16,10 +17,11 @@ _Place = tuple[ProgramGroup, str | bytes, int, int]
 
 class EarlierAnswers:
     def __init__(self) -> None:
-        self._args: dict[_Place, tuple[str, ...]] = {}  # those that were answered last
+        self._args: dict[_Place, tuple[str, ...]] = {}  # the arguments answered last; the latest place is last
 
     def note(self, prompt: Prompt, choice: Choice) -> None:
-        """What is kept nowhere, or for any arguments, leaves nothing to be asked anew for them."""
+        """Note an answer whose rule names the arguments. One for any arguments, or for once, is no reason to say later
+        that the arguments are new."""
         process = prompt.connection.attribution.process
         if process is None or choice.any_args or choice.lifetime is Lifetime.ONCE:
             return
@@ -30,7 +32,7 @@ class EarlierAnswers:
             del self._args[next(iter(self._args))]
 
     def differs_by_arguments(self, prompt: Prompt) -> bool:
-        """Whether it is one of those but for its arguments, and an answer can be for any."""
+        """Whether a question that differed only by its arguments was answered, and an answer can be for any of them."""
         process = prompt.connection.attribution.process
         known = self._args.get(_place_of(prompt))
         if process is None or known is None or known == process.args:

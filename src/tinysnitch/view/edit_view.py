@@ -1,4 +1,4 @@
-"""A rule line in the hand of its editor, as it is shown: escaped, with the cursor and what is wrong so far."""
+"""A rule line that is being edited, as it is shown: escaped, with its cursor and its first error."""
 
 import msgspec
 
@@ -9,13 +9,13 @@ from tinysnitch.view.text import ELLIPSIS, cell_width, escape_text
 
 
 class EditView(msgspec.Struct, frozen=True):
-    before: str  # the cursor
-    at: str  # under it; a blank at the end of the line
+    before: str  # the text before the cursor
+    at: str  # the character under it; a blank at the end of the line
     after: str
-    fault: str = ""  # why Enter does nothing; "" when it answers
-    hint: str = ""  # how to mend it; with no fault what the line can't say
+    fault: str = ""  # why Enter does nothing; "" if it answers
+    hint: str = ""  # how to correct the fault; without a fault, what the line cannot say
     column: int = 0  # of the fault in the shown line, from 1
-    lifetime: str = ""  # how long the rule holds, when there is no fault
+    lifetime: str = ""  # how long the rule holds, if there is no fault
 
     @property
     def text(self) -> str:
@@ -38,7 +38,7 @@ def present_edit(line: LineEdit, wall_s: float, is_guest: bool = False) -> EditV
 
 
 def fit_around_cursor(edit: EditView, width: int) -> tuple[str, str, str]:
-    """What fits into `width` columns before, under and behind the cursor; marks stand for what is cut off."""
+    """What fits into `width` columns before, under and after the cursor; an ellipsis stands for what is cut off."""
     rest = f"{edit.at}{edit.after}"
     before = _cut_start(edit.before, max(width * 3 // 4, width - cell_width(rest)))
     rest = _cut_start(rest[::-1], width - cell_width(before))[::-1]
@@ -54,5 +54,6 @@ def _cut_start(text: str, width: int) -> str:
 
 
 def _shown_length(text: str, length: int) -> int:
-    """Escaping goes from the left, so that the beginning of a text is shown as the beginning of what is shown."""
+    """How many characters the first `length` ones become when escaped. Escaping goes from left to right, so those of
+    the beginning are the beginning of the escaped text."""
     return len(escape_text(text[:length]))

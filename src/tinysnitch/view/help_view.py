@@ -7,42 +7,42 @@ from tinysnitch.view.prompt_state import Page
 
 
 class HelpRow(msgspec.Struct, frozen=True):
-    heading: str  # "" where it is that of the row above
+    heading: str  # "" if it is that of the row above
     word: str
     meaning: str
 
 
 _LEGEND = (
-    ("path", "the program's file; for a script, the script's"),
+    ("path", "the program's file; of a script, the script itself"),
     ("started as", "the link to that file by which it was started"),
-    ("program", "what has no file: kernel, or unknown where nobody knows"),
+    ("program", "shown where there is no process: kernel, or unknown"),
     ("arguments", "what it was started with"),
     ("run by", "the interpreter that runs the script"),
     ("package", "the installed package that owns the file"),
-    ("sha256", "the file's digest: of one that no package owns, and while you edit"),
+    ("sha256", "the file's checksum, if no package owns it, or while you edit"),
     ("parents", "the programs that started it, the nearest first"),
-    ("user", "whom the program runs as"),
-    ("belongs to", "its systemd unit, container or app, as the kernel groups it"),
-    ("name", "the name whose lookup led to the address"),
-    ("address", "of the other side"),
+    ("user", "the user that the program runs as"),
+    ("belongs to", "its systemd unit, container or app (by its cgroup)"),
+    ("name", "the name whose lookup gave the address"),
+    ("address", "the address of the other side"),
     ("by way of", "further names that this lookup went through (CNAME)"),
     ("asks for", "the name in a question to a DNS server"),
-    ("also named", "other names that lead to the same address"),
-    ("port", "theirs outbound, ours inbound, and its usual service"),
-    ("protocol", "where there are no ports: icmp, or a number"),
+    ("also named", "other names that have the same address"),
+    ("port", "outbound theirs, inbound ours, with its usual service"),
+    ("protocol", "shown where there are no ports: icmp, or a number"),
     ("direction", "outbound: the program connects; inbound: others connect to it"),
-    ("yellow", "in bold: what your rule will cover; the rest may be anything"),
+    ("yellow", "also bold: what the rule covers; the rest may be anything"),
     ("!", "a warning: something to know before you answer"),
     ("rule", "the very line that y writes; n writes the same with deny"),
     ("-", "in a rule: any"),
     ("until=", "in a rule: when it ends; without it forever, unless u or o is on"),
-    ("the bar", "the time that is left; with no answer it is denied"),
+    ("the bar", "the time that is left; without an answer it is denied"),
 )
 _ON_A_SCREEN = ("yellow", "!", "the bar")
 
 
 def help_pages(keys: tuple[Key, ...] = KEYS, *, is_plain: bool = False) -> dict[Page, tuple[str, tuple[HelpRow, ...]]]:
-    """Title and rows of each page. `is_plain`: for a prompt with neither colour nor bar."""
+    """Title and rows of each page. `is_plain`: for a prompt without colours and bar."""
     return {
         Page.HELP: ("keys", present_help(keys)),
         Page.LEGEND: ("what the words mean", present_legend(is_plain)),

@@ -1,8 +1,8 @@
-"""Keys that come at once, on their way to a prompt's state: a text that was pasted, where nothing marks a paste.
+"""Tells a pasted text from typed keys, where nothing marks a paste, before keys reach a prompt's state.
 
-GNU screen, a console and programs that type passwords send a text as keys. Nobody types so fast; but a terminal that
-sends whole lines, or a slow line, brings keys of a person together. So keys wait until nothing more comes with them,
-and then the piece is taken for what it is.
+GNU screen, a console and programs that type passwords send a text as keys, faster than anybody types. But a terminal
+that sends whole lines, or a slow line, also brings the keys of a person together. So keys that come at once are held as
+one piece until no more follow, and then count, or are dropped as a text.
 """
 
 import math
@@ -15,7 +15,7 @@ from tinysnitch.view.keys import Act, find_key, is_chord
 from tinysnitch.view.prompt_events import KeyPressed
 from tinysnitch.view.prompt_state import Page, PromptState
 
-MAX_KEYS = 20  # that a person's line may bring together
+MAX_KEYS = 20  # of one piece; more are a text
 
 
 class TypedKey(msgspec.Struct, frozen=True):
@@ -25,17 +25,17 @@ class TypedKey(msgspec.Struct, frozen=True):
 
 class KeyPiece:
     def __init__(self) -> None:
-        self._keys: list[TypedKey] = []  # that wait
-        self._is_text = False
+        self._keys: list[TypedKey] = []  # the piece so far
+        self._is_text = False  # the piece is a text: all that still comes with it is dropped
         self._last_s = -math.inf
 
     @property
     def is_waiting(self) -> bool:
-        """Whether `take` is to be called, PASTED_S after the last key was read: what came with it may be read late."""
+        """Whether the caller must call `take` PASTED_S after the last key was read, if none follows until then."""
         return bool(self._keys)
 
     def press(self, key: KeyPressed, typed_s: float, state: PromptState) -> list[TypedKey]:
-        """A key was typed; those that count now, in their order."""
+        """Take a key that was typed, and return the keys that count now, in order."""
         is_open = typed_s - self._last_s < PASTED_S and (self._is_text or bool(self._keys))
         if not _may_be_pasted(key, typed_s, state, is_open=is_open):
             return [*self.take(), TypedKey(key, typed_s)]
@@ -49,13 +49,14 @@ class KeyPiece:
         return passed
 
     def take(self) -> list[TypedKey]:
-        """Those that wait: nothing more came with them."""
+        """The keys of the piece, which is over: no more came with them."""
         keys, self._keys, self._is_text = self._keys, [], False
         return keys
 
 
 def _may_be_pasted(key: KeyPressed, typed_s: float, state: PromptState, *, is_open: bool) -> bool:
-    """With no delay each key is meant. Where no key answers none waits, nor do those to walk with, which repeat."""
+    """Whether the key must wait for what comes with it. It need not if the delay is 0, since then every key counts; nor
+    where no key answers; nor if it walks to another question, since such keys may repeat."""
     if key.is_click or is_chord(key.name) or state.guard.delay_s <= 0:
         return False
     is_asked = state.selected is not None and state.page is Page.QUESTION
@@ -68,8 +69,8 @@ def _is_step(key: KeyPressed) -> bool:
 
 
 def is_text(names: list[str]) -> bool:
-    """Whether keys that came at once are a text: one of them is no key, or one after an answer does not leave, which
-    nobody presses who looks at what is asked next. Terminals that send whole lines end them with Enter.
+    """Whether keys that came at once are a text: if one of them is no key of ours, or if any but `leave` follows an
+    answer, since a person would first look at the next question. Terminals that send whole lines end them with Enter.
     """
     while names and names[-1] == "enter":
         names = names[:-1]

@@ -1,4 +1,4 @@
-"""The one table of keys: help and footer are read from it, and so is what a key does. A test holds the README to it."""
+"""The one table of keys: what each key does, and its words in help and footer. A test compares the README with it."""
 
 from enum import Enum
 
@@ -35,8 +35,8 @@ class Group(Enum):
 
 
 class Key(msgspec.Struct, frozen=True):
-    label: str  # as it is printed
-    names: tuple[str, ...]  # as front ends report it
+    label: str  # as it is shown
+    names: tuple[str, ...]  # by which front ends report it
     group: Group
     effect: Verdict | Lifetime | Act
     short: str  # for the footer
@@ -45,20 +45,20 @@ class Key(msgspec.Struct, frozen=True):
 
 KEYS = (
     Key("y", ("y",), Group.ANSWER, Verdict.ALLOW, "allow", "allow it; `tinysnitch rules remove` takes it back"),
-    Key("n", ("n",), Group.ANSWER, Verdict.DENY, "deny", 'deny it ("Connection refused"); taken back likewise'),
+    Key("n", ("n",), Group.ANSWER, Verdict.DENY, "deny", 'deny it: the program gets "Connection refused"'),
     Key(
         "g",
         ("g",),
         Group.ANSWER,
         Act.TOGETHER,
         "all together",
-        "y and n answer all that wait for this program together",
+        "y and n then answer all questions of this program",
     ),
     Key("e", ("e",), Group.ANSWER, Act.EDIT, "edit", "edit the rule by hand; Enter answers, Esc goes back"),
     Key("o", ("o",), Group.LIFETIME, Lifetime.ONCE, "once", "this one connection only"),
     Key("1", ("1",), Group.LIFETIME, Lifetime.ONE_MINUTE, "min", "for one minute"),
     Key("3", ("3",), Group.LIFETIME, Lifetime.THREE_MINUTES, "min", "for three minutes"),
-    Key("9", ("9",), Group.LIFETIME, Lifetime.NINE_MINUTES, "min", "for nine minutes, unless you choose otherwise"),
+    Key("9", ("9",), Group.LIFETIME, Lifetime.NINE_MINUTES, "min", "for nine minutes, which is the default"),
     Key("2", ("2",), Group.LIFETIME, Lifetime.DAY, "= 24 h", "for 24 hours"),
     Key("u", ("u",), Group.LIFETIME, Lifetime.QUIT, "until it quits", "until the program quits"),
     Key("f", ("f",), Group.LIFETIME, Lifetime.FOREVER, "forever", "forever: a line in the rules file"),
@@ -81,17 +81,14 @@ KEYS = (
     ),
 )
 
-_OF_TEXTS = ("space", "backspace")  # not Enter: it ends one
+_OF_TEXTS = ("space", "backspace")  # named keys that belong to a text; Enter does not, since it ends a text
 _HINTS = ("is another keyboard layout on?", "is Caps Lock on?")
 _BY_NAME = {name: key for key in KEYS for name in key.names}
 _HIDES = "hide the window (also Ctrl-C); the next question brings it back"
 WINDOW_KEYS = tuple(msgspec.structs.replace(key, meaning=_HIDES) if key.effect is Act.LEAVE else key for key in KEYS)
-OWN_KEYS = tuple(key for key in KEYS if key.effect is not Act.LEAVE)  # of a guest: not the prompt's to end
-# `tinysnitch rules` would not find its daemon, with which most of what it answered ends
-_OWN_MEANINGS = {
-    "y": "allow it, and write the rule that is shown",
-    "n": 'deny it: the program gets "Connection refused"',
-}
+OWN_KEYS = tuple(key for key in KEYS if key.effect is not Act.LEAVE)  # of a guest, which ends with its command only
+# A guest's help does not name `tinysnitch rules`: that talks to the machine's daemon, and not to the command's own.
+_OWN_MEANINGS = {"y": "allow it, and write the rule that is shown"}
 OWN_HELP = tuple(msgspec.structs.replace(key, meaning=_OWN_MEANINGS.get(key.label, key.meaning)) for key in OWN_KEYS)
 
 
@@ -100,12 +97,13 @@ def find_key(name: str) -> Key | None:
 
 
 def is_hint(notice: str) -> bool:
-    """Whether it tells why a key did nothing: with the next key that does something it is over."""
+    """Whether the notice is one of `hint_at`, which is cleared by the next key that does something."""
     return notice.endswith(_HINTS)
 
 
 def hint_at(name: str, text: str = "") -> str:
-    """Why a key did nothing, where one may wonder; `text` is its character, where its name does not tell."""
+    """Why a key did nothing, if a keyboard layout or Caps Lock seems to be the cause, else "". `text` is the key's
+    character, if its name does not tell."""
     char = text or name
     if char.isalpha() and not char.isascii():
         return f"{char} is no key: {_HINTS[0]}"
@@ -114,12 +112,12 @@ def hint_at(name: str, text: str = "") -> str:
 
 
 def is_chord(name: str) -> bool:
-    """Whether a key was pressed with one that makes a command of it, whatever character it would type alone."""
+    """Whether a key was pressed together with Ctrl, Alt or the like, which make a command of it."""
     return name.startswith(("alt+", "ctrl+", "hyper+", "meta+", "super+"))
 
 
 def is_of_text(name: str, text: str = "") -> bool:
-    """Whether a key is not ours and belongs to a text that somebody types, perhaps meant for elsewhere."""
+    """Whether a key is not ours, and so belongs to a text that a person types, perhaps for another window."""
     char = text or name
     is_typed = (len(char) == 1 and char.isprintable()) or name in _OF_TEXTS
     return is_typed and name not in _BY_NAME and not is_chord(name) and not hint_at(name, text)

@@ -1,4 +1,4 @@
-"""A rule line while it is edited by hand: a text and a cursor, and what is wrong with it so far."""
+"""A rule line while it is edited by hand: a text with a cursor, and its first error."""
 
 import re
 
@@ -14,21 +14,21 @@ from tinysnitch.core.verdict import Verdict
 from tinysnitch.core.words import split_words
 from tinysnitch.view.keys import is_chord
 
-MAX_LENGTH = 16_384  # characters; what is typed or pasted beyond is dropped
-_BLANKS = re.compile(r"\s+")  # every kind: tabs, ends of lines, those of Unicode
+MAX_LENGTH = 16_384  # characters; more are dropped
+_BLANKS = re.compile(r"\s+")  # tabs, line ends and Unicode blanks, too
 _UNSAID = {Lifetime.ONCE: "once", Lifetime.QUIT: "until it quits"}
 _UNTIL = "until="
-_SPELLED = {"question_mark": "?", "space": " "}  # keys that front ends may report by a name
+_SPELLED = {"question_mark": "?", "space": " "}  # characters that front ends may report by a name
 
 
 class LineEdit(msgspec.Struct, frozen=True):
     text: str
     cursor: int  # 0 to the text's length
-    uid: int | None = None  # whom the rule must name, where it may be for one user alone
-    remark: str = ""  # what no line can say
+    uid: int | None = None  # the user that the rule must name, if it may be for that user alone
+    remark: str = ""  # what a line cannot say
 
     def press(self, name: str, typed: str = "") -> "LineEdit":
-        """The line after a key; `typed` is its character, where its name does not tell."""
+        """The line after a key; `typed` is the key's character, if its name does not tell."""
         before, after = self.text[: self.cursor], self.text[self.cursor :]
         match name:
             case "left":
@@ -54,14 +54,15 @@ class LineEdit(msgspec.Struct, frozen=True):
         return self._insert(char) if len(char) == 1 and not is_chord(name) else self
 
     def paste(self, text: str) -> "LineEdit":
-        """Text from elsewhere, which may hold anything: it stays one line, whatever breaks or hides in it."""
+        """The line with text from the clipboard inserted. That may hold anything: line breaks become blanks, and what
+        cannot be seen is dropped."""
         return self._insert(_BLANKS.sub(" ", text[:MAX_LENGTH].strip("\r\n")))
 
     def _at(self, cursor: int) -> "LineEdit":
         return self._with(self.text, min(max(cursor, 0), len(self.text)))
 
     def _insert(self, text: str) -> "LineEdit":
-        """Only what can be seen: a rule writes all else escaped."""
+        """Insert what can be seen of the text: in a rule anything else must be escaped."""
         shown = "".join(filter(str.isprintable, text))[: max(0, MAX_LENGTH - len(self.text))]
         return self._with(self.text[: self.cursor] + shown + self.text[self.cursor :], self.cursor + len(shown))
 
@@ -70,7 +71,8 @@ class LineEdit(msgspec.Struct, frozen=True):
 
 
 def begin_edit(connection: Connection, choice: Choice, wall_s: float, draft: str = "") -> LineEdit:
-    """The draft, or the line that is shown; none says `once` or `until it quits`: these begin as the default time."""
+    """Begins with the draft, or the rule line that is shown. No line can say `once` or `until it quits`: then it begins
+    with 9 minutes, and a remark says so."""
     unsaid, remark = _UNSAID.get(choice.lifetime), ""
     if unsaid and not draft:
         choice = msgspec.structs.replace(choice, lifetime=Lifetime.NINE_MINUTES)
@@ -80,18 +82,16 @@ def begin_edit(connection: Connection, choice: Choice, wall_s: float, draft: str
 
 
 def find_fault(line: LineEdit, wall_s: float) -> RuleSyntaxError | None:
-    """Why a line is no answer at that moment; None when it is one."""
+    """Why the line cannot be an answer at this moment; None if it can."""
     try:
         rule = parse_rule(line.text)
     except RuleSyntaxError as error:
         return error
     if rule.verdict is Verdict.ASK:
-        return RuleSyntaxError(ARGUMENT, 1, 1, "ask is no answer", "write allow or deny")
+        return RuleSyntaxError(ARGUMENT, 1, 1, "`ask` is not an answer", "write allow or deny")
     if rule.until_s is not None and rule.until_s <= wall_s:
         column = next(word.column for word in split_words(line.text) if word.text.startswith(_UNTIL))
-        return RuleSyntaxError(
-            ARGUMENT, 1, column, "its time is over", f"write a later one, or none: take {_UNTIL} out"
-        )
+        return RuleSyntaxError(ARGUMENT, 1, column, "its time is over", f"write a later one, or leave {_UNTIL} out")
     if line.uid is not None and (rule.user is None or (rule.user.isdigit() and rule.user != str(line.uid))):
         hint = f"write user={line.uid} behind the verdict"
         return RuleSyntaxError(ARGUMENT, 1, 1, "your rules must be for you alone", hint)

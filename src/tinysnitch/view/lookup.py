@@ -1,4 +1,4 @@
-"""What the view asks of the system, which it never touches itself. A front end says how."""
+"""What the view needs to know from the system. The view is pure, so a front end passes it the functions to ask."""
 
 from collections.abc import Callable
 
@@ -7,10 +7,9 @@ import msgspec
 from tinysnitch.core.process import Process
 from tinysnitch.core.program_file import ProgramFile
 
-FindUser = Callable[[int], str | None]  # a uid to its name, None when it has none
+FindUser = Callable[[int], str | None]  # the name of a uid, None if it has none
 FindFile = Callable[[Process], ProgramFile | None]  # None while it is being looked up
-
-HasEnded = Callable[[Process], bool]  # True only where that is sure
+HasEnded = Callable[[Process], bool]  # True only if that is certain
 
 
 class Lookup(msgspec.Struct, frozen=True):

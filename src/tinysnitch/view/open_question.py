@@ -1,4 +1,4 @@
-"""An open question as one window holds it."""
+"""An open question, with what one prompt knows of it: the choice so far, and whether it was put aside or answered."""
 
 import msgspec
 
@@ -13,13 +13,14 @@ class OpenQuestion(msgspec.Struct, frozen=True):
     deadline_s: float
     opened_s: float
     choice: Choice
-    first: Choice  # before anyone chose
-    is_aside: bool = False  # put off with Esc
-    is_sent: bool = False  # answered here, not yet confirmed
-    draft: str = ""  # the edited line that was refused
+    first: Choice  # the choice that the prompt proposed
+    is_aside: bool = False  # put aside with Esc
+    is_sent: bool = False  # answered here, and not yet closed by the daemon
+    draft: str = ""  # the edited line that was sent: another edit begins with it, if it is refused
 
     def follow(self, leader: "OpenQuestion") -> Choice:
-        """What is chosen for both: the leader's as far as somebody chose it, else what this one begins with."""
+        """The choice for this question if it is answered together with the leader: what the person changed in the
+        leader's choice, and else what this question's own proposal has."""
         of_leader = ((field, getattr(leader.choice, field)) for field in Choice.__struct_fields__)
         chosen = {field: value for field, value in of_leader if value != getattr(leader.first, field)}
         return msgspec.structs.replace(self.first, **chosen)

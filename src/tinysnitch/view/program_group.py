@@ -1,4 +1,4 @@
-"""Which questions are of one program: they stand next to each other, and can be answered together."""
+"""Groups the questions of one program, which stand next to each other and can be answered together."""
 
 import msgspec
 
@@ -9,14 +9,14 @@ from tinysnitch.core.workers import find_starter
 
 
 class ProgramGroup(msgspec.Struct, frozen=True):
-    """Equal for questions that one answer may speak of: who asks, as whom, and which way."""
+    """Equal for questions that can be answered together: of the same program, user and direction."""
 
     program: str
     uid: int | None
     other_file: OtherFile | None
     direction: Direction
-    starter: str | None = None  # of a worker: an answer for any arguments is for this one's alone
-    prompt_id: int = 0  # of what nobody could be named for: each is a group of its own
+    starter: str | None = None  # of a worker (core/workers.py): a rule for any arguments names its starter
+    prompt_id: int = 0  # of a connection whose program is unknown: each such question is a group of its own
 
 
 def group_of(prompt: Prompt) -> ProgramGroup:

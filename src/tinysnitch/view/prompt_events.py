@@ -1,4 +1,4 @@
-"""What a prompt is told, and what it then wants done."""
+"""The events that a prompt's state takes, and the effects that it returns for the front end to carry out."""
 
 import msgspec
 
@@ -7,7 +7,7 @@ from tinysnitch.core.prompt import Prompt
 
 
 class QuestionOpened(msgspec.Struct, frozen=True):
-    """A question, or the same one again with another count."""
+    """A new question; or an open one again, with another count of connections."""
 
     prompt: Prompt
 
@@ -25,37 +25,37 @@ class AnswerRefused(msgspec.Struct, frozen=True):
 
 
 class ConnectionLost(msgspec.Struct, frozen=True):
-    """The daemon is gone, and its questions with it as far as we can know; or has no place for us."""
+    """The connection to the daemon ended, and its questions are dropped; or the daemon has no place for us."""
 
     reason: str
     is_gone: bool = True
 
 
 class DaemonGreeted(msgspec.Struct, frozen=True):
-    """The daemon is there; its open questions follow."""
+    """The daemon welcomed us; its open questions follow."""
 
     is_for_user: bool = False  # our answers are rules for our own user alone
 
 
 class NoticeGiven(msgspec.Struct, frozen=True):
-    """There is something to say: rules that did not load, or what became of our answers."""
+    """News for the person: rules that did not load, or what became of our answers."""
 
     text: str
-    stands: bool | None = None  # true: from now on; false: what stood is over
+    stands: bool | None = None  # True: a problem that lasts; False: that problem is over; None: no such problem
 
 
 class ScreenRegained(msgspec.Struct, frozen=True):
-    """Something else had the screen for a while (Ctrl-Z): the question is new to whoever looks at it."""
+    """Something else had the screen for a while (Ctrl-Z): the question counts as new."""
 
 
 class KeyPressed(msgspec.Struct, frozen=True):
     name: str  # see view/keys.py
-    text: str = ""  # the character that it types, where its name does not tell
-    is_click: bool = False  # on the place that shows it: nothing that was typed
+    text: str = ""  # the character that it types, if its name does not tell
+    is_click: bool = False  # the key's label was clicked, and nothing was typed
 
 
 class TextPasted(msgspec.Struct, frozen=True):
-    """From the clipboard or the selection: anything."""
+    """Text from the clipboard or the selection, which may hold anything."""
 
     text: str
 
@@ -74,22 +74,22 @@ Event = (
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """Exactly one of choice and rule."""
+    """An answer to one question: either a choice or a rule edited by hand."""
 
     prompt_id: int
     choice: Choice | None
-    rule: str | None = None  # the line as it was edited by hand
-    holds: str = ""  # how long, in words: for the news that it was taken
+    rule: str | None = None
+    holds: str = ""  # how long it holds, in words, for the news that it was taken
 
 
 class Answers(msgspec.Struct, frozen=True):
-    """What one key answers: a question, or several of one program, each with an answer of its own, in this order."""
+    """The answers that one key gives, in this order: to one question, or to several of one program."""
 
     answers: tuple[Answer, ...]
 
 
 class Leave(msgspec.Struct, frozen=True):
-    """End the prompt; questions stay open."""
+    """End the prompt, or hide its window; questions stay open."""
 
 
 Effect = Answers | Leave

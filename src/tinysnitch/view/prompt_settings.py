@@ -1,4 +1,4 @@
-"""What the environment says about a prompt: TINYSNITCH_DELAY_SECONDS and TINYSNITCH_FONTSIZE, as in 2019."""
+"""Reads a prompt's settings from the environment: TINYSNITCH_DELAY_SECONDS and TINYSNITCH_FONTSIZE, as in 2019."""
 
 import math
 from collections.abc import Mapping
@@ -8,18 +8,18 @@ from tinysnitch.view.key_guard import DELAY_S
 
 DELAY_VARIABLE = "TINYSNITCH_DELAY_SECONDS"
 FONT_VARIABLE = "TINYSNITCH_FONTSIZE"
-MAX_DELAY_S = 10.0  # with more, questions would end before they take keys
+MAX_DELAY_S = 10.0  # with a longer delay, the time of a question could end before it takes keys
 MAX_FONT_PT = 200.0
 
 
 def read_delay_s(environment: Mapping[str, str]) -> float:
-    """How long a new question takes no keys. Raises SnitchError for what is no number."""
+    """How long a new question takes no keys, in seconds. Raises SnitchError if the variable is not a number."""
     delay_s = _read_number(environment, DELAY_VARIABLE)
     return DELAY_S if delay_s is None else min(max(0.0, delay_s), MAX_DELAY_S)
 
 
 def read_font_pt(environment: Mapping[str, str]) -> float | None:
-    """The size of the type in points; None: as large as the window allows. Raises SnitchError for what is no number."""
+    """The font size in points; None: as large as the window allows. Raises SnitchError if it is not a number."""
     font_pt = _read_number(environment, FONT_VARIABLE)
     return min(font_pt, MAX_FONT_PT) if font_pt is not None and font_pt > 0 else None
 
@@ -33,5 +33,5 @@ def _read_number(environment: Mapping[str, str], variable: str) -> float | None:
     except ValueError:
         number = math.nan
     if math.isnan(number):
-        raise SnitchError(f"{variable} is not a number: {text!r}", "leave it out for the usual value")
+        raise SnitchError(f"{variable} is not a number: {text!r}", "unset it for the default")
     return number

@@ -1,15 +1,16 @@
-"""The state of one prompt window: events and the moment go in, what to do comes out.
+"""The state of one prompt: takes events and the time, returns what the front end must do.
 
-1. When a key counts is for the guard to say (key_guard.py). A question that is walked to counts as new, and so does
-   the one in sight when the help is closed or the screen comes back from Ctrl-Z.
-2. The choice belongs to its question: one that vanishes takes its choice, and the keys meant for it, along.
-3. `g` takes in the questions that wait at that moment, and counts as new; one that comes later is none of them.
-4. A question that vanishes while its rule is edited leaves the editor open, deaf to all but Esc: what is being typed
-   there can't turn into keys for the next one.
-5. An answer is sent once; the question is gone when the daemon says so, and is back when the daemon shows it again
-   (some connections of a `once` may go on waiting) or refuses.
+1. The guard says when a key counts (key_guard.py). A question counts as new when one walks to it, and so does the one
+   in sight when the help is closed or the screen comes back from Ctrl-Z.
+2. A choice belongs to its question, and is gone with it: a choice, or a key, is never for the question that follows.
+3. `g` takes in the program's questions that wait at that moment, and they count as new. A question that comes later
+   does not join them.
+4. If a question vanishes while its rule is edited, the editor stays open, and takes nothing but Esc: what is being
+   typed there must not become keys for the next question.
+5. An answer is sent once. The question is gone when the daemon closes it. It is back when the daemon refuses the
+   answer, or shows it again (after a `once`, further connections of it may still wait).
 
-Times are seconds on any one clock that does not step back.
+Times are seconds on one clock that does not step back.
 """
 
 from enum import Enum
@@ -47,45 +48,47 @@ from tinysnitch.view.prompt_events import (
 )
 from tinysnitch.view.questions import Questions
 
-DENIED = ", denied"  # behind the reason of a question whose time ended
-NEWS_S = 5.0  # with nothing in sight but what became of an answer
+DENIED = ", denied"  # follows the reason of a question whose time ended
+NEWS_S = 5.0  # without a question in sight, after which the news of an answer is cleared by the next question
 
 
 class Page(Enum):
     QUESTION = "question"
     HELP = "help"
     LEGEND = "legend"
-    EDIT = "edit"  # of the rule of the question in sight
+    EDIT = "edit"  # the rule of the question in sight
 
 
 _EDIT_KEY = next(key.names[0] for key in KEYS if key.effect is Act.EDIT)
 _SCOPES = tuple(RemoteScope)  # each wider than the one before
-_SUSPEND_S = 1.0  # less is what passes between a look at one clock and at another
+_SUSPEND_S = 1.0  # clocks that differ by less were only read one after the other; by more, the machine was suspended
 
 
 class PromptState:
     def __init__(self, delay_s: float = DELAY_S, *, is_guest: bool = False) -> None:
         self.guard = KeyGuard(delay_s)
-        self.is_guest = is_guest  # it asks for one command, as long as that runs, and cannot be left before
+        self.is_guest = is_guest  # it asks for one command only, and cannot be left while that runs
         self.questions = Questions()
         self.earlier = EarlierAnswers()
         self.page = Page.QUESTION
-        self.edit = LineEdit("", 0)  # of Page.EDIT
+        self.edit = LineEdit("", 0)  # the line of Page.EDIT
         self.notice = ""  # what became of the last question, or what went wrong
-        self.unanswered_count = 0  # questions one after the other whose time ended, where `notice` tells of the last
-        self.trouble = ""  # what is wrong until the daemon says that it is over
+        self.unanswered_count = 0  # of questions in a row whose time ended; `notice` tells of the last one
+        self.trouble = ""  # a problem that lasts until the daemon says that it is over
         self.is_connected = False
-        self.wall_ahead_s = 0.0  # wall clock minus the clock of `handle`, as noted last: it may be set
-        self._boot_ahead_s: float | None = None
+        self.wall_ahead_s = 0.0  # wall clock minus the clock of `handle`, as noted last: the wall clock may be set
+        self._boot_ahead_s: float | None = None  # boot-time clock minus the clock of `handle`: grows in a suspend
         self._is_for_user = False  # our answers are rules for our own user alone
         self._selected_id: int | None = None
-        self._selected_s = 0.0
-        self._together: tuple[int, ...] = ()  # further questions that the answer to the selected one is for
-        self._sent_together: frozenset[int] = frozenset()
-        self._ended: dict[int, str] = {}  # what became of the question that ended last while our answer was on its way
+        self._selected_s = 0.0  # when the selected question came into sight, or the last one went
+        self._together: tuple[int, ...] = ()  # the other questions that the next answer is for
+        self._sent_together: frozenset[int] = frozenset()  # the other questions that our last answer was for
+        self._ended: dict[
+            int, str
+        ] = {}  # of the last question that ended while our answer was on its way: what is told
 
     def begin_anew(self) -> "PromptState":
-        """Without questions, for the same person at the same daemon."""
+        """A new state without questions, for the same person at the same daemon."""
         state = PromptState(self.guard.delay_s)
         state.is_connected, state.trouble = self.is_connected, self.trouble
         state._is_for_user, state.earlier = self._is_for_user, self.earlier
@@ -98,7 +101,7 @@ class PromptState:
 
     @property
     def position(self) -> int:
-        """Place of the selected question among those that wait, from 1."""
+        """The place of the question in sight among those that wait, from 1; 0 if there is none."""
         ring = self.questions.ring()
         return ring.index(self._selected_id) + 1 if self._selected_id in ring else 0
 
@@ -119,13 +122,13 @@ class PromptState:
         return self.notice.startswith(NO_ANSWER)
 
     def next_change_s(self) -> float | None:
-        """When the question in sight begins to take keys; None while nobody knows, or with none in sight."""
+        """When the question in sight begins to take keys; None until it is painted, or if none is in sight."""
         return self.guard.ready_s if self.selected else None
 
     def note_clocks(self, now: float, *, wall_s: float, boot_s: float) -> None:
-        """What others say while the clock of `handle` says `now`. That may stand still in a suspend, and the boot-time
-        clock does not: there the time of the questions goes on. To be told before `handle`, and before anything is
-        shown."""
+        """Note what the wall clock and the boot-time clock say when the clock of `handle` says `now`. To be called
+        before `handle`, and before anything is shown. That clock may stand still while the machine is suspended; the
+        boot-time clock does not, and by it the time of the questions goes on."""
         self.wall_ahead_s, ahead_s = wall_s - now, boot_s - now
         if self._boot_ahead_s is None:
             self._boot_ahead_s = ahead_s
@@ -137,7 +140,7 @@ class PromptState:
             self.questions.change(number, deadline_s=each.deadline_s - slept_s, opened_s=each.opened_s - slept_s)
 
     def handle(self, event: Event, now: float) -> Effect | None:
-        """What to do besides showing the state again."""
+        """Take an event, and return what the front end must do besides showing the state again."""
         match event:
             case KeyPressed():
                 return self._press(event, now)
@@ -186,7 +189,7 @@ class PromptState:
             return
         verdict = DENIED if reason.startswith(NO_ANSWER) else ""
         told = f"{reason}{verdict}: {present_title(question.prompt.connection)}"
-        if question.is_sent:  # of our own answer we are told more
+        if question.is_sent:  # the reply to our own answer will tell more
             self._ended = {prompt_id: told}
         else:
             self.unanswered_count = self.unanswered_count + 1 if self.is_unanswered_told else 1
@@ -197,7 +200,7 @@ class PromptState:
     def _refuse(self, prompt_id: int, reason: str, now: float) -> None:
         question = self.questions.get(prompt_id)
         if question is None and prompt_id in self._sent_together:
-            return  # the rule of another one of them has answered it
+            return  # the rule of another answer that was sent with it has answered it, too
         late = self._ended.get(prompt_id)
         self.notice = f"your answer came too late, {late}" if late else reason
         if question:
@@ -213,7 +216,7 @@ class PromptState:
         self._selected_id = None
 
     def _select(self, prompt_id: int | None, now: float) -> None:
-        """Bring a question into sight."""
+        """Bring a question into sight, or none."""
         self._selected_id, self._selected_s = prompt_id, now
         self._together = ()
         self.guard.renew(now)
@@ -295,7 +298,7 @@ class PromptState:
             case Act.LEGEND:
                 self.page = Page.LEGEND
             case Act.LEAVE:
-                pass  # `_press_key` has seen to it; a guest stays
+                pass  # `_press_key` returned Leave; a guest cannot leave
             case _:
                 assert_never(act)
 
@@ -311,7 +314,7 @@ class PromptState:
             self._choose(now, any_args=act is Act.ANY_ARGS)
 
     def _walk(self, step: int, now: float) -> None:
-        """To the next question around the ring, those put aside among them."""
+        """Bring the next question of the ring into sight; `step` is -1 for the one before."""
         ring = self.questions.ring()
         if not ring or ring == [self._selected_id]:
             return
@@ -326,7 +329,7 @@ class PromptState:
         self._select(self.questions.find_first_waiting(), now)
 
     def _take_together(self, now: float) -> None:
-        """Answer all that wait for this program with the next y or n, or stop doing so."""
+        """Switch whether the next y or n answers all waiting questions of this program."""
         if self._find_ready(now) is None:
             return
         together = () if self._together else tuple(question.prompt.prompt_id for question in self.of_program)
@@ -335,14 +338,14 @@ class PromptState:
             self.guard.renew(now)
 
     def _find_ready(self, now: float) -> OpenQuestion | None:
-        """The question in sight, if it takes keys by now."""
+        """The question in sight, if it takes keys now."""
         return self.selected if self.guard.is_seen(now) else None
 
     # the rule edited by hand
 
     @property
     def is_edit_lost(self) -> bool:
-        """Whether the question vanished while its rule was edited."""
+        """Whether the question whose rule is edited has vanished."""
         return self.page is Page.EDIT and self.selected is None
 
     def _begin_edit(self, now: float) -> None:
@@ -367,11 +370,11 @@ class PromptState:
         elif not self.is_edit_lost and not self.guard.is_held(name, now):
             self.edit = self.edit.press(name, text)
             self.guard.note_edited(now)
-            self.guard.note_used("", now)  # another key ends the repeats of the one that began the edit
+            self.guard.note_used("", now)  # a different key came: the `e` that began the edit is no longer held
         return None
 
     def _paste(self, text: str, now: float) -> None:
-        """Into a line that is edited; anywhere else a paste is no answer."""
+        """Insert a pasted text into the line that is edited. Anywhere else a paste does nothing."""
         if self.page is Page.EDIT and not self.is_edit_lost and not self.guard.is_deaf(now, is_click=True):
             self.edit = self.edit.paste(text)
             self.guard.note_edited(now)

@@ -1,4 +1,4 @@
-"""All that a prompt may show, as one value: the window, the terminal and the plain prompt render the same."""
+"""All that a prompt shows, as one value that the window, the terminal and the plain prompt render."""
 
 import math
 from collections.abc import Iterator
@@ -50,32 +50,32 @@ class KeyHint(msgspec.Struct, frozen=True):
 
     label: str
     text: str
-    is_on: bool = False  # the choice has it so now
-    is_dead: bool = False  # it would change nothing
+    is_on: bool = False  # what it chooses is chosen now
+    is_dead: bool = False  # it would change nothing for this question
 
 
 class PromptView(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     is_question: bool
-    why: str = ""  # it is asked
-    lines: tuple[Line, ...] = ()
-    warnings: tuple[str, ...] = ()  # of the question, and about what else is wrong
+    why: str = ""  # why it is asked
+    lines: tuple[Line, ...] = ()  # the facts
+    warnings: tuple[str, ...] = ()  # about this question, and problems that last
     rule: tuple[Span, ...] = ()  # the line that `y` writes; `n` writes it with `deny`
-    is_rule_kept: bool = True  # else it shows what one answer is for, and nothing is written
-    together: str = ""  # what y and n answer when it is more than this question; "" when it is not
-    more_rules: tuple[tuple[Span, ...], ...] = ()  # that they write in addition
-    edit: EditView | None = None  # the rule line is edited by hand: shown instead of `rule`
-    lifetime: str = ""
-    waiting: str = ""  # how many wait
+    is_rule_kept: bool = True  # False: nothing is written, and `rule` only shows what the answer is for
+    together: str = ""  # what y and n answer, if it is more than this question; else ""
+    more_rules: tuple[tuple[Span, ...], ...] = ()  # that y and n then write, too
+    edit: EditView | None = None  # the line that is edited, shown instead of `rule`
+    lifetime: str = ""  # how long the answer holds
+    waiting: str = ""  # how many questions wait
     seconds_left: int = 0
-    fraction_left: float = 0.0  # of its whole time, 0 to 1
+    fraction_left: float = 0.0  # of the question's whole time, 0 to 1
     is_ready: bool = False  # keys count
-    hints: tuple[tuple[KeyHint, ...], ...] = ()  # the footer's rows
+    hints: tuple[tuple[KeyHint, ...], ...] = ()  # rows of the footer
     notice: str = ""
 
 
 def present_prompt(state: PromptState, now: Instant, lookup: Lookup = NO_LOOKUP) -> PromptView:
-    """What to show at this moment. `now.boot_s` is on the clock that the state is told of."""
+    """What to show at this moment. `now.boot_s` is a time on the clock that the state's `handle` is given."""
     question = state.selected
     if question is None:
         return _present_lost_edit(state, now.wall_s) if state.is_edit_lost else _present_none(state)
@@ -107,7 +107,7 @@ def _with_edit(view: PromptView, edit: EditView) -> PromptView:
 
 
 def _with_together(view: PromptView, state: PromptState, question: OpenQuestion, wall_s: float) -> PromptView:
-    """Each question gets a rule of its own; where the lines are equal, one is written."""
+    """The view with what y and n answer together. Each question gets a rule of its own; equal rules are shown once."""
     others = state.together
     rules = dict.fromkeys(present_rule(one.prompt.connection, one.follow(question), wall_s) for one in others)
     rules.pop(view.rule, None)
@@ -123,8 +123,8 @@ def _with_together(view: PromptView, state: PromptState, question: OpenQuestion,
 
 
 def _present_lost_edit(state: PromptState, wall_s: float) -> PromptView:
-    """The line stays in sight: perhaps it is wanted for `tinysnitch rules add`."""
-    others = "; others wait" if state.questions.waiting_count else ""  # and their time goes on
+    """The question is gone while its rule is edited. The line stays in sight: `tinysnitch rules add` may add it."""
+    others = "; others wait" if state.questions.waiting_count else ""  # their time goes on
     return PromptView(
         title=f"the question whose rule you edited is gone{others}",
         is_question=False,
@@ -136,10 +136,10 @@ def _present_lost_edit(state: PromptState, wall_s: float) -> PromptView:
 
 
 def _present_none(state: PromptState) -> PromptView:
-    aside = state.questions.waiting_count  # with nothing in sight all of them
+    aside = state.questions.waiting_count  # with none in sight, all that wait were put aside
     if not state.is_connected:
         title = "waiting for the daemon"
-    elif state.questions.is_answering:  # a daemon that is busy with its disk has not taken it yet
+    elif state.questions.is_answering:  # the daemon has not taken it yet, perhaps since its disk is slow
         title = "the answer is on its way"
     elif aside:
         title = f"{_plural(aside, 'question')} put aside, Tab shows {'it' if aside == 1 else 'them'}"
@@ -161,12 +161,12 @@ def _present_trouble(state: PromptState) -> tuple[str, ...]:
 
 
 def _present_notice(state: PromptState) -> str:
-    """News that stands is shown as a warning, and not again as news."""
+    """The news; "" if it is a problem that lasts, which is shown as a warning already."""
     if state.notice == state.trouble:
         return ""
     notice = escape_text(state.notice)
     count = state.unanswered_count if state.is_unanswered_told else 1
-    # In front of the last one, which is cut short where there is little room.
+    # The count stands before the last question, whose end is cut off where there is little room.
     return notice if count == 1 else notice.replace(f"{DENIED}: ", f", {count} denied, the last: ", 1)
 
 
@@ -183,7 +183,7 @@ def _present_warnings(connection: Connection) -> tuple[str, ...]:
 
 
 def present_rule(connection: Connection, choice: Choice, wall_s: float) -> tuple[Span, ...]:
-    """The very line of the rule; covered are the columns that name something. A rule that is not kept shows no end."""
+    """The very line of the rule; columns that name something are covered. A rule that is not kept has no `until=`."""
     if not can_be_remembered(connection):
         choice = msgspec.structs.replace(choice, lifetime=Lifetime.ONCE)
     line = format_rule(rule_for_choice(connection, choice, wall_s))
@@ -192,7 +192,7 @@ def present_rule(connection: Connection, choice: Choice, wall_s: float) -> tuple
     first = next(index for index, word in enumerate(words) if index and not word.startswith(_QUALIFIERS))
     spans: list[Span] = []
     for index, word in enumerate(words):
-        is_any = word == _ANY_WORD and index - first < len(COLUMNS)  # further on it is an argument
+        is_any = word == _ANY_WORD and index - first < len(COLUMNS)  # after the columns `-` is an argument
         is_narrowing = 0 < index < first and not word.startswith(_UNTIL)
         spans.append(span_of(word, is_covered=is_narrowing or (index >= first and not is_any)))
         spans.append(Span(" "))
@@ -200,12 +200,12 @@ def present_rule(connection: Connection, choice: Choice, wall_s: float) -> tuple
 
 
 def is_rule_kept(connection: Connection, choice: Choice) -> bool:
-    """Whether the answer is remembered as a rule, be it for a while."""
+    """Whether the answer becomes a rule, permanent or temporary."""
     return choice.lifetime is not Lifetime.ONCE and can_be_remembered(connection)
 
 
 def present_lifetime(connection: Connection, choice: Choice, is_guest: bool = False) -> str:
-    """How long it holds, in words."""
+    """How long the answer holds, in words."""
     if refusal_to_remember(connection):
         return "this once, whatever you choose"
     if choice.lifetime is Lifetime.FOREVER and ends_with_container(connection):
@@ -214,7 +214,7 @@ def present_lifetime(connection: Connection, choice: Choice, is_guest: bool = Fa
 
 
 def _count_waiting(state: PromptState, question: OpenQuestion) -> str:
-    """`question 2 of 12`, and how many connections the answer lets go."""
+    """`question 2 of 12`, how many of these are of this program, and how many connections wait for the answer."""
     count = question.prompt.count
     total = state.questions.waiting_count
     held = f", {count} connections{' in this one' if total > 1 else ''}" if count > 1 else ""
@@ -234,13 +234,13 @@ def _present_hints(state: PromptState, question: OpenQuestion) -> tuple[tuple[Ke
     connection = question.prompt.connection
     hints = {key: _present_hint(key, question.choice, connection) for key in keys if key.effect not in dead}
     hints |= {key: KeyHint(key.label, key.short, is_dead=True) for key in keys if key.effect in dead}
-    if others := state.together or state.of_program:  # what came since `g` is not among them
+    if others := state.together or state.of_program:  # after `g`, questions that came since are not counted
         hints[_TOGETHER] = KeyHint(_TOGETHER.label, f"all {len(others) + 1} together", bool(state.together))
     return tuple(tuple(hints[key] for key in keys_of(group) if key in hints) for group in Group)
 
 
 def _find_dead(state: PromptState, question: OpenQuestion) -> Iterator[Act]:
-    """What would change nothing for this question."""
+    """The keys that would change nothing for this question."""
     connection = question.prompt.connection
     process = connection.attribution.process
     if not state.of_program:
@@ -257,12 +257,13 @@ def _present_scope(connection: Connection, scope: RemoteScope) -> str:
     if is_by_link(connection, scope):
         return "all of the lan"
     if scope is RemoteScope.DOMAIN and not (connection.name and find_registrable_domain(connection.name)):
-        return f"{_present_scope(connection, RemoteScope.NAME)} (no domain)"  # else the key seems to have done nothing
+        # Without the words in parentheses the key would seem to do nothing.
+        return f"{_present_scope(connection, RemoteScope.NAME)} (no domain)"
     return "this address" if is_by_address(connection, scope) else _REMOTES[scope]
 
 
 def _present_hint(key: Key, choice: Choice, connection: Connection) -> KeyHint:
-    """The footer says what is chosen, not what the key would change it to."""
+    """A key as the footer shows it: with what is chosen now, not with what the key would change it to."""
     text, is_on = key.short, False
     if isinstance(key.effect, Lifetime):
         is_on = key.effect is choice.lifetime
@@ -273,7 +274,7 @@ def _present_hint(key: Key, choice: Choice, connection: Connection) -> KeyHint:
     elif key.effect in (Act.THESE_ARGS, Act.ANY_ARGS):
         is_on = choice.any_args is (key.effect is Act.ANY_ARGS)
         if is_on and choice.any_args and parent_of(connection, choice):
-            text = "any args"  # not just the path: the rule names who started it, too
+            text = "any args"  # "just the path" would be wrong: the rule names the parent, too
     return KeyHint(key.label, text, is_on)
 
 

@@ -1,4 +1,4 @@
-"""What the daemon says, as the events that a prompt's state takes."""
+"""Turns what the daemon says into the events that a prompt's state takes."""
 
 from collections.abc import Iterator
 from typing import assert_never
@@ -22,7 +22,7 @@ from tinysnitch.view.prompt_events import (
 
 
 def event_of_push(push: Push, find_user: FindUser, boot_s: float) -> QuestionOpened | QuestionClosed | NoticeGiven:
-    """Heard at this moment of the boot-time clock."""
+    """The event of a push that was received at `boot_s` of the boot-time clock."""
     match push:
         case PromptShown(prompt):
             return QuestionOpened(_aged(prompt, boot_s))
@@ -35,8 +35,9 @@ def event_of_push(push: Push, find_user: FindUser, boot_s: float) -> QuestionOpe
 
 
 def _aged(prompt: Prompt, boot_s: float) -> Prompt:
-    """What came while we stood still (Ctrl-Z, say) is as old as it is. Where its time would be over, our clock is not
-    the daemon's (time_namespaces(7)); else its end has come, too.
+    """The prompt with its age and its remaining time as they are now: it may have been sent long ago, while we were
+    stopped (Ctrl-Z, say). If its time seems to be over, it is left as it is: then our clock is not the daemon's
+    (time_namespaces(7)), or the push that closes it follows.
     """
     late_s = prompt.remaining_s - (prompt.deadline_s - boot_s)
     if not 0 < late_s < prompt.remaining_s:
@@ -45,13 +46,14 @@ def _aged(prompt: Prompt, boot_s: float) -> Prompt:
 
 
 def _name_user(reason: str, by_uid: int, find_user: FindUser) -> str:
-    """The reason tells at most the number."""
+    """The reason with the user's name in place of the uid, which is all that the daemon tells."""
     name = find_user(by_uid) or f"uid {by_uid}"
     return f"{reason.removesuffix(f' by uid {by_uid}')} by {name}"
 
 
 def event_of_end(error: SnitchError) -> ConnectionLost:
-    """Of a connection that is tried again. A daemon comes back by itself; only a person can make a place."""
+    """The event for the end of a connection, which is then tried again. Busy means that other clients take all places:
+    its hint is shown, since only a person can close one. Without a daemon the prompt only has to wait."""
     if isinstance(error, Busy):
         return ConnectionLost(_join_hint(str(error), error.hint), is_gone=False)
     return ConnectionLost(str(error))
@@ -60,19 +62,20 @@ def event_of_end(error: SnitchError) -> ConnectionLost:
 def events_of_replies(
     given: Answers, taken: RuleWritten | None, refused: list[tuple[Answer, SnitchError]]
 ) -> Iterator[NoticeGiven | AnswerRefused]:
-    """What became of answers, once all have their reply; why some were refused comes last.
+    """What became of answers, once all of them have their reply; refusals come last.
 
-    `taken` is the last reply to one that was not: whoever saves one rule saves all that could not be saved before.
+    `taken` is the last reply to an answer that was taken. It tells for all whether their rules were saved: saving one
+    rule saves all that could not be saved before.
     """
     if taken:
         yield _notice_of_taken(given, taken)
     for answer, error in refused:
-        hint = error.hint if answer.rule else ""  # else it is meant for someone who typed a command
+        hint = error.hint if answer.rule else ""  # for a choice the hint would be about a command line
         yield AnswerRefused(answer.prompt_id, _join_hint(str(error), hint))
 
 
 def _notice_of_taken(given: Answers, written: RuleWritten) -> NoticeGiven:
-    """That our answer was taken; or, which matters more, that its rule is not saved."""
+    """Says that our answer was taken; or that its rule could not be saved, which matters more."""
     if written.problem:
         return NoticeGiven(_join_hint(written.problem, written.hint))
     return NoticeGiven(tell_taken(given, written.rule))

@@ -1,4 +1,4 @@
-"""The questions of one window: in the order they opened, and in the order one walks through them."""
+"""The questions of one prompt, in the order they opened and in the order in which one walks through them."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -11,11 +11,11 @@ from tinysnitch.view.program_group import ProgramGroup, group_of
 
 
 class Questions(Mapping[int, OpenQuestion]):
-    """By their numbers. Those whose answer is on its way are there until the daemon says that they are gone."""
+    """The questions by their ids. One that was answered stays until the daemon closes it."""
 
     def __init__(self) -> None:
         self._questions: dict[int, OpenQuestion] = {}
-        self._counts = Counter[ProgramGroup]()  # of each; those that came first are first
+        self._counts = Counter[ProgramGroup]()  # of each group, in the order in which the groups came
 
     def __getitem__(self, prompt_id: int) -> OpenQuestion:
         return self._questions[prompt_id]
@@ -53,31 +53,31 @@ class Questions(Mapping[int, OpenQuestion]):
 
     @property
     def waiting_count(self) -> int:
-        """How many wait; those that are answered are gone in a moment."""
+        """How many questions wait, without those that were answered and are about to be closed."""
         return sum(not question.is_sent for question in self._questions.values())
 
     @property
     def is_answering(self) -> bool:
-        """Whether answers of ours are on their way."""
+        """Whether answers of ours are on their way to the daemon."""
         return any(question.is_sent for question in self._questions.values())
 
     def find_alike(self, question: OpenQuestion) -> tuple[OpenQuestion, ...]:
-        """The others that wait for the same program."""
+        """The other questions that wait for the same program."""
         group = group_of(question.prompt)
         others = (other for other in self._questions.values() if other is not question and not other.is_sent)
         return tuple(other for other in others if group_of(other.prompt) == group)
 
     def ring(self) -> list[int]:
-        """Those to walk through, those put aside among them."""
+        """The ids of the questions to walk through, including those put aside."""
         return [prompt_id for prompt_id in self._walk_order() if not self._questions[prompt_id].is_sent]
 
     def find_first_waiting(self) -> int | None:
-        """The first, as one walks through them, that is neither put aside nor answered."""
+        """The id of the first question, in walking order, that is neither put aside nor answered."""
         return next((prompt_id for prompt_id in self.ring() if not self._questions[prompt_id].is_aside), None)
 
     def _walk_order(self) -> Iterator[int]:
-        """Those of one program next to each other; programs, and the questions of each, as they came. A program keeps
-        its place while one of its questions is there, else the answer to its first would lead away from the others.
+        """The ids grouped by program; programs, and the questions of each, in the order in which they came. A program
+        keeps its place as long as it has a question, else the answer to its first one would lead away from the others.
         """
         groups: dict[ProgramGroup, list[int]] = {group: [] for group in self._counts}
         for prompt_id, question in self._questions.items():

@@ -1,4 +1,4 @@
-"""What was allowed to one command, what refused, and what nobody answered: the last words of `tinysnitch run`."""
+"""The summary that `tinysnitch run` prints at its end: what was allowed, what refused, and what nobody answered."""
 
 import re
 from collections import Counter
@@ -11,28 +11,29 @@ from tinysnitch.protocol.log_lines import AskLine, ConnectionLine
 from tinysnitch.view.lookup import FindUser
 from tinysnitch.view.text import escape_text, shorten_middle
 
-# Not "reached": whether there was anything at the other end the firewall does not know.
+# Not "reached": the firewall does not know whether anything answered at the other end.
 _WORDS = {Verdict.ALLOW: "allowed", Verdict.DENY: "refused", Verdict.ASK: "not answered"}
 
-_ANSWERED = re.compile(r"(answered (?:.+ )?by )uid (\d+)")  # by whom, in a reason of the engine
-MAX_ROWS = 10_000  # beyond that, what a command goes on trying is counted together
+_ANSWERED = re.compile(r"(answered (?:.+ )?by )uid (\d+)")  # a reason of the engine that names the user
+MAX_ROWS = 10_000  # of the summary, and questions without a decision; further connections are only counted
 
 _Tried = ConnectionLine | AskLine
 _Row = tuple[Verdict, str, str, str]  # place, program, reason
 
 
 class RunSummary:
-    """Takes each line as it comes, and keeps no more of it than what is told."""
+    """Takes each line of the log as it comes, and keeps only what the summary needs."""
 
     def __init__(self) -> None:
         self._counts: Counter[_Row] = Counter()
-        self._rest = 0  # connections that found no row
-        # Those that no decision followed. Each question ends with one for all that waited, however it ends.
+        self._rest = 0  # connections beyond MAX_ROWS
+        # Questions without a decision yet. However a question ends, each connection that waited gets a decision.
         self._asked: dict[tuple[object, ...], AskLine] = {}
 
     def add(self, line: _Tried) -> None:
         if isinstance(line, AskLine):
-            self._asked[_question_of(line)] = line
+            if len(self._asked) < MAX_ROWS:
+                self._asked[_question_of(line)] = line
             return
         self._asked.pop(_question_of(line), None)
         row = _row_of(line)
@@ -42,16 +43,15 @@ class RunSummary:
             self._rest += 1
 
     def lines(self, program_width: int | None = None, find_user: FindUser = lambda _uid: None) -> list[str]:
-        """One for each remote, what was allowed first; the same ones counted together, in the order they came.
-
-        A question that is still open at the end is told as well. Programs are shortened to the width, if there is one.
+        """The lines of the summary: first what was allowed, then refused, then not answered; each in the order in which
+        it came, with equal connections counted together. Programs are shortened to the width, if one is given.
         """
         counts = Counter(self._counts)
         counts.update(map(_row_of, self._asked.values()))
         if not counts:
             return ["no connection was tried"]
         told = [text for verdict in _WORDS for text in _section(verdict, counts, program_width, find_user)]
-        return [*told, f"and {self._rest} more, elsewhere"] if self._rest else told
+        return [*told, f"and {self._rest} more connections, which are not listed"] if self._rest else told
 
 
 def _row_of(line: _Tried) -> _Row:
@@ -59,12 +59,12 @@ def _row_of(line: _Tried) -> _Row:
 
 
 def _reason_of(line: _Tried) -> str:
-    """With the very rule that refused: it is what the reader would look for next."""
+    """The line's reason; a denial by a rule names that rule, which the reader would look for next."""
     return line.reason.replace(DENIED_BY_RULE, f"denied by the rule {escape_text(line.rule or '')}", 1)
 
 
 def _question_of(line: _Tried) -> tuple[object, ...]:
-    """What makes two questions equal, as far as a line tells (core/question.py)."""
+    """A key that is equal for the lines of one question, as far as they tell (core/question.py)."""
     return _place_of(line), line.program, line.args, line.uid
 
 

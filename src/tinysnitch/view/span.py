@@ -1,4 +1,4 @@
-"""Spans of a line: text that is safe to show, and whether the answer would cover it."""
+"""A line is made of spans: texts that are safe to show, each with whether the answer's rule covers it."""
 
 import msgspec
 
@@ -13,7 +13,7 @@ class Span(msgspec.Struct, frozen=True):
 class Line(msgspec.Struct, frozen=True):
     label: str
     spans: tuple[Span, ...]
-    is_pending: bool = False  # another value comes
+    is_pending: bool = False  # its value is still being looked up
 
     @property
     def text(self) -> str:
@@ -25,5 +25,5 @@ def text_of(spans: tuple[Span, ...]) -> str:
 
 
 def span_of(text: str, is_covered: bool = False) -> Span:
-    """Of hostile text."""
+    """A span of hostile text, which is escaped."""
     return Span(escape_text(text), is_covered)

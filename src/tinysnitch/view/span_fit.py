@@ -1,6 +1,7 @@
-"""Spans made to fit a width: long ones give way in their middle, then those in the middle go.
+"""Makes spans fit a width: long spans are shortened in their middle, then spans in the middle are left out.
 
-A rule has its arguments last, and a program may have any number: they must not push out who it is and where it goes.
+A rule ends with the arguments of its program, of which there may be any number: they must not push the program and the
+remote out of sight.
 """
 
 import msgspec
@@ -8,12 +9,12 @@ import msgspec
 from tinysnitch.view.span import Span
 from tinysnitch.view.text import ELLIPSIS, cell_width, shorten_middle
 
-READABLE = 9  # columns in which the end of a name or a path still tells something
-HEAD = 14  # spans that stay: the words of a rule up to its program, a qualifier among them, with their blanks
+READABLE = 9  # columns that a span keeps: enough for the end of a name or path to tell something
+HEAD = 14  # spans that always stay: a rule's words up to its program, with a qualifier or two, and their blanks
 
 
 def fit_spans(spans: tuple[Span, ...], width: int) -> tuple[Span, ...]:
-    """Spans of at most `width` columns in all: the longest ones give way, arguments before the words ahead of them."""
+    """Spans of at most `width` columns in all. The longest ones are shortened first, arguments before the head."""
     head, tail = list(spans[:HEAD]), list(spans[HEAD:])
     head = _shorten(head, max(width // 2, width - _width_of(tail)), READABLE)
     tail = _shorten(tail, width - _width_of(head), READABLE)
@@ -24,7 +25,7 @@ def fit_spans(spans: tuple[Span, ...], width: int) -> tuple[Span, ...]:
 
 
 def _tail_within(spans: list[Span], width: int) -> list[Span]:
-    """Drops pairs of a word and a blank from the beginning until the rest fits; the last word stays."""
+    """Drop pairs of a word and a blank from the beginning until the rest fits; the last word stays."""
     first, left = 0, _width_of(spans)
     while len(spans) - first > 2 and left > width:
         left -= _width_of(spans[first : first + 2])
@@ -33,7 +34,7 @@ def _tail_within(spans: list[Span], width: int) -> list[Span]:
 
 
 def _shorten(spans: list[Span], width: int, least: int) -> list[Span]:
-    """The longest ones in their middle, none to less than `least` columns."""
+    """Shorten the longest spans in their middle until all fit, but none to less than `least` columns."""
     sizes = [cell_width(span.text) for span in spans]
     excess = sum(sizes) - width
     while sizes and excess > 0:

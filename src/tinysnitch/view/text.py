@@ -1,7 +1,7 @@
-"""Hostile text made fit to be shown: what programs and servers control must never steer a screen.
+"""Makes hostile text safe to show: what programs and servers control must never steer a screen.
 
-Nothing that `escape_text` returns moves a cursor, reorders, hides or overprints its neighbours. Backslashes
-stay single, so that escaping twice changes nothing.
+Nothing that `escape_text` returns moves the cursor, or reorders, hides or overprints other text. Backslashes are not
+doubled, so that escaping twice changes nothing.
 """
 
 import unicodedata
@@ -10,9 +10,9 @@ from functools import lru_cache
 from tinysnitch.core.words import BLANKS
 
 ELLIPSIS = "…"
-MAX_MARKS = 2  # combining marks on one letter; Vietnamese needs two, piles of them overprint other lines
-_LABELS_KEPT = 3  # of a name: enough for a registrable domain below a two-label suffix
-_BREAKS = (" ", "/.")  # where a line is broken best
+MAX_MARKS = 2  # combining marks on one letter: Vietnamese needs two, more would overprint other lines
+_LABELS_KEPT = 3  # last labels of a shortened name: enough for a registrable domain below a two-label suffix
+_BREAKS = (" ", "/.")  # characters after which a line is broken; blanks are better
 
 
 @lru_cache(maxsize=4096)
@@ -21,7 +21,7 @@ def escape_text(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     shown: list[str] = []
-    marks = MAX_MARKS  # a mark at the start would land on our own text
+    marks = MAX_MARKS  # no mark may stand at the start: it would land on our own text before it
     for char in text:
         marks = marks + 1 if _is_mark(char) else 0
         hidden = marks > MAX_MARKS or not char.isprintable() or char in BLANKS
@@ -43,7 +43,7 @@ def cell_width(text: str) -> int:
     return len(text) if text.isascii() else sum(map(_char_width, text))
 
 
-@lru_cache(maxsize=4096)  # a page measures each character of long arguments a thousand times until they fit
+@lru_cache(maxsize=4096)  # each character of long arguments is measured a thousand times until a page fits
 def _char_width(char: str) -> int:
     if unicodedata.category(char) in ("Mn", "Me"):
         return 0
@@ -51,7 +51,7 @@ def _char_width(char: str) -> int:
 
 
 def shorten_middle(text: str, width: int) -> str:
-    """At most `width` columns: the middle gives way, the end that tells most (file, domain) stays longest."""
+    """At most `width` columns: the middle is left out, and most of the end stays, which tells most (file, domain)."""
     if cell_width(text) <= width:
         return text
     if width <= 0:
@@ -64,14 +64,14 @@ def shorten_middle(text: str, width: int) -> str:
 
 
 def shorten_end(text: str, width: int) -> str:
-    """At most `width` columns: what begins with what matters loses its end."""
+    """At most `width` columns: the end is left out, for texts whose beginning matters."""
     if cell_width(text) <= width:
         return text
     return f"{_last_columns(text[::-1], width - 1)[::-1]}{ELLIPSIS}" if width > 0 else ""
 
 
 def wrap_shortened(text: str, width: int, rows: int) -> list[str]:
-    """At most `rows` rows; the end of the last one shows that there is more."""
+    """At most `rows` rows; an ellipsis at the end of the last one stands for the rest."""
     lines = wrap_columns(text, width)
     return lines if len(lines) <= rows else [*lines[: rows - 1], shorten_end("".join(lines[rows - 1 :]), width)]
 
@@ -83,7 +83,7 @@ def _significant_end(text: str) -> str:
 
 
 def _from_first_letter(text: str) -> str:
-    """Without the marks of a letter that had no room: they would land on our own sign."""
+    """The text without combining marks at its start, whose letter was cut off: they would land on our ellipsis."""
     return text[next((at for at, char in enumerate(text) if not _is_mark(char)), len(text)) :]
 
 
@@ -100,8 +100,9 @@ def _last_columns(text: str, width: int) -> str:
 
 
 def wrap_columns(text: str, width: int) -> list[str]:
-    """Lines of at most `width` columns, broken after a space where one is near, else after a folder or a label of a
-    name, so that no line begins with what looks like a whole name (`evil-`, and below it `bank.com`), else anywhere.
+    """Lines of at most `width` columns. Each is broken after a blank in its second half, if there is one; else after a
+    folder or a label of a name, so that no line begins with what looks like a whole name (`evil-`, and below it
+    `bank.com`); else anywhere.
     """
     lines: list[str] = []
     start = 0
@@ -115,8 +116,8 @@ def wrap_columns(text: str, width: int) -> list[str]:
 
 
 def _find_stop(text: str, start: int, width: int) -> int:
-    """Where the first character stands that finds no room in so many columns. Of the rest nothing is looked at: a text
-    may have thousands of lines."""
+    """The index of the first character that does not fit into `width` columns from `start` on. No more of the text is
+    looked at: it may have thousands of lines."""
     while start < len(text) and width >= _char_width(text[start]):
         width -= _char_width(text[start])
         start += 1
