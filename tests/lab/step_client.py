@@ -1,4 +1,4 @@
-"""One process that makes its connections one by one, as the test says."""
+"""One process that makes connections one at a time, when the test tells it to."""
 
 import subprocess
 
@@ -22,16 +22,16 @@ class StepClient:
         self.process.stdin.flush()
 
     def result(self) -> str:
-        """It says nothing while the connection neither comes through nor is refused."""
+        """Wait until the connection is made or refused: `ok`, or the name of the error."""
         return read_line(self.process).strip()
 
     def connect(self, address: str, port: int, protocol: str = "tcp") -> str:
-        """`ok`, or the name of the error."""
+        """Make a connection: `ok`, or the name of the error."""
         self.start(protocol, address, port)
         return self.result()
 
     def end(self) -> None:
-        """Let the process end by itself."""
+        """Let the process end by itself, and wait until it has."""
         assert self.process.stdin
         self.process.stdin.close()
         self.process.wait(timeout=WAIT_S)

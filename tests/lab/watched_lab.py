@@ -1,4 +1,4 @@
-"""A lab whose daemon allows and logs everything: for tests of whose connection it was, many to one lab."""
+"""A lab whose daemon allows and logs everything, for tests of attribution; one lab serves many of them."""
 
 import subprocess
 from contextlib import ExitStack
@@ -29,7 +29,7 @@ class WatchedLab:
         self._undo.close()
 
     def compile(self, name: str, *flags: str, place: Path | None = None) -> Path:
-        """A C program of tests/lab/programs, made in the lab's folder or at `place`."""
+        """Compile a C program of tests/lab/programs into the lab's folder, or to `place`, unless it is there."""
         target = place or self.lab.folder / name
         if not target.exists():
             source = PROGRAMS / f"{name}.c"
@@ -37,13 +37,13 @@ class WatchedLab:
         return target
 
     def run(self, command: list[str], user: str | None = None) -> str:
-        """A client that has to succeed; what it printed."""
+        """Run a client, which must succeed; what it printed."""
         done = self.lab.run(command, user=user)
         assert done.returncode == 0, f"{done.stderr}\n{self.daemon.describe()}"
         return done.stdout
 
     def use(self, command: list[str], user: str | None = None, **fields: object) -> Record:
-        """Run a client that prints `PID LOCAL_PORT`; the decision on what it did, which must be that process's."""
+        """Run a client that prints `PID LOCAL_PORT`; the decision on its connection, which must name that process."""
         pid, port = map(int, self.run(command, user).split())
         record = self.daemon.wait_connection(direction="outbound", local_port=port, pid=pid, **fields)
         assert record["attribution"] == "bpf"
