@@ -1,4 +1,7 @@
-"""What is sent to this machine leaves it by no interface, whichever the program chooses: to rules it is `localhost`."""
+"""A packet to one of this machine's own addresses never leaves by an interface, even if the program chooses one.
+
+Rules see such a packet as one to `localhost`, which is usually allowed: on the link it would reach another machine.
+"""
 
 import subprocess
 from collections.abc import Iterator
@@ -17,7 +20,7 @@ pytestmark = [pytest.mark.privileged]
 OWN4, OWN6, GONE = "10.99.0.1", "fd99::1", "10.99.0.2"
 END_PORT = 9
 RULES = f"allow localhost - -\nallow localhost - -src\nallow {WORLD4} {END_PORT} udp\n"
-# Says which packets to the address come by, until it is told that no more will.
+# Prints a line for each packet to the address that it sees on the link, until one says `no more`.
 SNIFF = """
 import socket, sys
 family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
@@ -29,7 +32,7 @@ while b"no more" not in (packet := packets.recv(2000)):
     if packet[start : start + len(wanted)] == wanted:
         print("astray", flush=True)
 """
-# What each way to choose the interface is called, is what is sent last.
+# Each function is a way to send by an interface of the program's choice. `no more` is sent last, to end the sniffer.
 SEND = """
 import socket, struct, sys
 way, address, end = sys.argv[1:4]
@@ -127,7 +130,8 @@ def test_it_does_not_leave(lab: Lab, daemon: Daemon, way: str, address: str) -> 
     sniffer.wait(timeout=WAIT_S)
 
 
-# What comes to the group; `x` from outside, as if we had sent it, and `y` from ourselves.
+# Joins a multicast group and prints the first datagram that comes: `x` is forged outside with this machine's address as
+# its source, `y` is what the program itself sends once it has read a line.
 HEAR = """
 import socket, struct, sys
 group = socket.inet_pton(socket.AF_INET6, "ff02::1234")

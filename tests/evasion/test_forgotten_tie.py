@@ -1,4 +1,6 @@
-"""What a rule with `iface=` allowed, of a program that has filled the tables so that nothing tells of that any more."""
+"""A connection that a rule with `iface=` allowed does not go on by another interface, even when its entries in the
+kernel's tables were evicted, as by an attacker who fills them.
+"""
 
 import subprocess
 import sys
@@ -18,7 +20,7 @@ from tests.lab.world import HOST4, HOST6, WORLD4, WORLD6
 pytestmark = [pytest.mark.privileged, pytest.mark.slow]
 
 SECRET = "secret that was not to leave there"
-# Says its port; for a line, goes on by the other interface; for another one, says that no more will come.
+# Connects and prints its local port. After a line on stdin it sends by the other interface, and then `no more`.
 EVIL = """
 import socket, sys
 used = socket.create_connection((sys.argv[1], 80))

@@ -1,4 +1,7 @@
-"""A socket gives back the port that the kernel chose for it, and stays open: no hook tells, nor who gets it next."""
+"""A socket gives back the port that the kernel chose for it, and stays open; another program gets the port.
+
+No BPF hook runs for either, so what was noted of the port is out of date, and the socket's memory has to be read.
+"""
 
 import subprocess
 from collections.abc import Iterator
@@ -13,7 +16,8 @@ from tests.lab.world import HOST4, WORLD4
 
 pytestmark = [pytest.mark.privileged]
 
-# Says its port, takes what comes there once, leaves it for a line, and keeps its socket for another.
+# Prints its port and takes what comes there once. After a line on stdin it gives the port back, but keeps the socket
+# until another line.
 LEAVE_PORT = """
 import ctypes, socket, sys
 way, *remote = sys.argv[1:]
@@ -36,7 +40,7 @@ assert way == "listen" or not leaver.getsockname()[1]
 print("left", flush=True)
 sys.stdin.readline()
 """
-# Gets its port where no hook tells (inet_csk_listen_start()).
+# Gets its port where no hook runs (inet_csk_listen_start()).
 LISTEN = """
 import socket, sys
 taker = socket.socket()
@@ -68,7 +72,7 @@ def hear(process: subprocess.Popen[str]) -> str:
 
 @contextmanager
 def leaver(stage: Stage, way: str, *remote: str) -> Iterator[subprocess.Popen[str]]:
-    """Allowed whatever it likes."""
+    """Run the program that leaves its port. Rules allow it everything."""
     honest = stage.receiver.with_name(f"leave_{way}.py")
     honest.write_text(LEAVE_PORT)
     stage.daemon.edit_rules(f"{stage.daemon.rules.read_text()}allow - - -src {honest}\nallow - - udp {honest}\n")
@@ -110,8 +114,8 @@ def test_a_second_user_gets_the_port_of_a_conversation_that_is_left(stage: Stage
     server.wait(timeout=WAIT_S)
 
 
-def test_who_takes_a_port_does_not_answer_what_came_while_nobody_had_it(stage: Stage) -> None:
-    """It was let in by a rule for whoever takes it, and nobody did."""
+def test_a_program_that_takes_a_port_does_not_answer_what_came_before(stage: Stage) -> None:
+    """A rule let that in for any program, but none had the port. What is sent from it later is no answer to it."""
     stage.daemon.edit_rules(f"{stage.daemon.rules.read_text()}allow - 7311 udp-src\n")
     assert stage.lab.run_world([PYTHON, "-c", SEND, "7312", HOST4, "7311"]).returncode == 0
     assert stage.daemon.wait_connection(direction="inbound", remote_port=7312)["verdict"] == "allow"

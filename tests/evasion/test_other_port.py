@@ -1,4 +1,4 @@
-"""What a socket sends is its own, also when it has got another port since: nobody passes for the kernel so."""
+"""A packet stays its program's when its socket has got another port since: it is not taken for the kernel's own."""
 
 import subprocess
 
@@ -15,7 +15,7 @@ import ctypes, socket, struct, sys
 def leave(opened):
     ctypes.CDLL(None).connect(opened.fileno(), struct.pack("=H26x", socket.AF_UNSPEC), 28)
 """
-# The datagram is begun with one port, and sent when the socket has another: udp_v6_push_pending_frames()
+# The datagram is begun with one port, and sent when the socket has another one: udp_v6_push_pending_frames()
 DATAGRAM = f"""{LEAVE}
 client = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
 client.sendto(b"x", socket.MSG_MORE, (sys.argv[1], int(sys.argv[2])))
@@ -23,7 +23,7 @@ leave(client)
 client.bind(("::", 0))
 client.setsockopt(socket.IPPROTO_UDP, 1, 0)  # UDP_CORK
 """
-# The SYN to the first port is held till the socket is at the second.
+# The SYN to the first port is held until the socket has connected to the second one.
 STREAM = f"""{LEAVE}
 client = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET)
 client.setblocking(False)
