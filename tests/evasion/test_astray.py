@@ -11,7 +11,7 @@ import pytest
 from tests.evasion.stage import ATTACKER, PYTHON
 from tests.lab.daemon import Daemon
 from tests.lab.lab import Lab
-from tests.lab.patience import WAIT_S, read_line, read_rest
+from tests.lab.patience import WAIT_S, read_line, read_rest, write_line
 from tests.lab.world import WORLD4, WORLD6
 from tinysnitch.daemon.counters import KERNEL_LOSSES
 
@@ -161,12 +161,10 @@ raw.sendto(struct.pack("!IHBB", 6 << 28, 9, 17, 1) + ends + datagram, ("ff02::12
 def test_what_comes_to_a_group_as_if_it_were_ours(lab: Lab, daemon: Daemon) -> None:
     daemon.edit_rules(f"{RULES}allow lan 7323 udp\n")
     member = lab.spawn([PYTHON, "-c", HEAR], stdin=subprocess.PIPE)
-    assert member.stdin
     assert read_line(member) == "ready\n"
     forged = lab.run_world([PYTHON, "-c", FORGE])
     assert forged.returncode == 0, forged.stderr
-    member.stdin.write("\n")
-    member.stdin.flush()
+    write_line(member)
     assert read_line(member) == "b'y'\n"
     member.wait(timeout=WAIT_S)
 

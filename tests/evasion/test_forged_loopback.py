@@ -11,7 +11,7 @@ import pytest
 
 from tests.evasion.stage import PYTHON
 from tests.lab.lab import Lab
-from tests.lab.patience import WAIT_S, read_line, read_rest
+from tests.lab.patience import WAIT_S, read_line, read_rest, write_line
 from tests.lab.world import HOST4
 
 pytestmark = [pytest.mark.privileged]
@@ -58,12 +58,10 @@ def lab(_clean_machine: None) -> Iterator[Lab]:
 def test_it_is_not_heard(lab: Lab, flags: list[str], words: str) -> None:
     daemon = lab.start_daemon("allow localhost - -\nallow localhost - -src\n", *flags, timeout_s=0)
     hearing = lab.spawn([PYTHON, "-c", HEAR, words], stdin=subprocess.PIPE)
-    assert hearing.stdin
     assert read_line(hearing) == "ready\n"
     forged = lab.run_world([PYTHON, "-c", FORGE])
     assert forged.returncode == 0, forged.stderr
-    hearing.stdin.write("\n")
-    hearing.stdin.flush()
+    write_line(hearing)
     assert read_rest(hearing) == "over\n"
     hearing.wait(timeout=WAIT_S)
     assert daemon.stop() == 0

@@ -11,7 +11,7 @@ from tests.evasion.stage import ATTACKER, PYTHON
 from tests.evasion.test_handshake import FORGET
 from tests.lab.daemon import Daemon
 from tests.lab.lab import Lab
-from tests.lab.patience import read_line, read_rest, read_until
+from tests.lab.patience import read_line, read_rest, read_until, write_line
 from tests.lab.test_interface import END, SNIFF
 from tests.lab.test_interface import daemon as daemon
 from tests.lab.test_interface import lab as lab  # with a second interface
@@ -45,8 +45,6 @@ def test_a_connection_that_goes_on_by_another_interface(lab: Lab, daemon: Daemon
     port = read_line(evil).strip()
     forgotten = lab.run_outside([sys.executable, "-c", FORGET, local, remote, port, "80", "sockets"])
     assert forgotten.returncode == 0, forgotten.stderr
-    assert evil.stdin
-    evil.stdin.write("\n")
-    evil.stdin.flush()
+    write_line(evil)
     assert read_rest(sniffer) == ""
     evil.communicate("\n")

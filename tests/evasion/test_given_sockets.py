@@ -9,7 +9,7 @@ import pytest
 
 from tests.evasion.stage import ATTACKER, PYTHON
 from tests.lab.lab import Lab
-from tests.lab.patience import WAIT_S, read_line
+from tests.lab.patience import WAIT_S, read_line, write_line
 from tests.lab.world import ECHO_PORT, WORLD4
 
 pytestmark = [pytest.mark.privileged]
@@ -71,9 +71,7 @@ def start(lab: Lab, kind: str, port: int) -> "subprocess.Popen[str]":
 
 
 def go_on(evil: "subprocess.Popen[str]") -> str:
-    assert evil.stdin
-    evil.stdin.write("\n")
-    evil.stdin.flush()
+    write_line(evil)
     return read_line(evil).strip()
 
 
@@ -115,9 +113,7 @@ def test_a_datagram_that_is_held_until_the_honest_program_has_used_its_socket(la
     words = [PYTHON, "-c", LEND, WORLD4, str(ECHO_PORT), HONEST]
     evil = lab.spawn(words, user=ATTACKER, stdin=subprocess.PIPE)
     ask = daemon.wait_ask(remote_port=ECHO_PORT)
-    assert evil.stdin
-    evil.stdin.write("\n")
-    evil.stdin.flush()
+    write_line(evil)
     assert daemon.wait_connection(remote_port=9)["verdict"] == "allow"
     daemon.answer(ask, "no")
     start(lab, "tcp", 80)

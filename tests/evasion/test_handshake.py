@@ -17,7 +17,7 @@ from tests.kernel.packet_place import wait_packets
 from tests.lab.daemon import Daemon
 from tests.lab.lab import Lab
 from tests.lab.leftovers import NETNS_FOLDER
-from tests.lab.patience import WAIT_S, read_line, wait_until
+from tests.lab.patience import WAIT_S, read_line, wait_until, write_line
 from tests.lab.world import HOST4, HOST6, MORE_WORLD4, WORLD4, WORLD6
 from tinysnitch.daemon.counters import KERNEL_LOSSES
 from tinysnitch.kernel.nfqueue import NfVerdict, Queue
@@ -87,9 +87,7 @@ class Client:
         self._process = lab.spawn(command, user="nobody", stdin=subprocess.PIPE)
 
     def connect_to(self, remote: str) -> None:
-        assert self._process.stdin
-        self._process.stdin.write(f"{remote}\n")
-        self._process.stdin.flush()
+        write_line(self._process, f"{remote}")
 
     def state(self, patience_s: float = 0) -> str:
         """What has become of it: `0` (connected), an error number, or `waits`."""

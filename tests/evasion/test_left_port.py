@@ -11,7 +11,7 @@ import pytest
 
 from tests.evasion.stage import PYTHON, Stage
 from tests.evasion.test_ports import ANSWER_TWICE, TAKE_PORT, assert_got_nothing, only_port, receiver, visit
-from tests.lab.patience import WAIT_S, read_line
+from tests.lab.patience import WAIT_S, read_line, write_line
 from tests.lab.world import HOST4, WORLD4
 
 pytestmark = [pytest.mark.privileged]
@@ -60,12 +60,6 @@ sender.sendto(b"x", (address, port))
 """
 
 
-def say(process: subprocess.Popen[str]) -> None:
-    assert process.stdin
-    process.stdin.write("\n")
-    process.stdin.flush()
-
-
 def hear(process: subprocess.Popen[str]) -> str:
     return read_line(process).strip()
 
@@ -89,7 +83,7 @@ def test_a_second_user_gets_the_port_that_an_honest_socket_left(stage: Stage, wa
     with leaver(stage, way) as honest:
         port = hear(honest)
         assert visit(stage, kind, port)["verdict"] == "allow"
-        say(honest)
+        write_line(honest)
         assert hear(honest) == "left"
         with only_port(stage, port), receiver(stage, program, port, user="nobody") as taker:
             record = visit(stage, kind, port)
@@ -104,10 +98,10 @@ def test_a_second_user_gets_the_port_of_a_conversation_that_is_left(stage: Stage
     assert hear(server) == "listening"
     with leaver(stage, "connect", WORLD4, "7310") as honest:
         port = hear(honest)
-        say(honest)
+        write_line(honest)
         assert hear(honest) == "left"
         with only_port(stage, port), receiver(stage, evil, port, user="nobody") as taker:
-            say(server)
+            write_line(server)
             record = stage.daemon.wait_connection(direction="inbound", remote_port=7310)
             assert (record["program"], record["verdict"]) == (str(evil), "deny")
             assert_got_nothing(taker)

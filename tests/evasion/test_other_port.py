@@ -6,6 +6,7 @@ import pytest
 
 from tests.evasion.stage import PYTHON
 from tests.lab.lab import Lab
+from tests.lab.patience import write_line
 from tests.lab.world import ECHO_PORT, HOST4, HOST6, WORLD4, WORLD6
 
 pytestmark = [pytest.mark.privileged]
@@ -47,10 +48,8 @@ def test_a_datagram_that_was_begun_with_another_port(lab: Lab) -> None:
 def test_a_syn_that_was_held_till_its_socket_had_another_port(lab: Lab, remote: str, local: str) -> None:
     daemon = lab.start_daemon("")
     client = lab.spawn([PYTHON, "-c", STREAM, remote, local], user="nobody", stdin=subprocess.PIPE)
-    assert client.stdin
     first = daemon.wait_ask(remote_port=80)
-    client.stdin.write("\n")
-    client.stdin.flush()
+    write_line(client)
     second = daemon.wait_ask(remote_port=8080)
     daemon.answer(first, "yes")
     daemon.wait_connection(remote_port=80)

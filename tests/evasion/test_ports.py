@@ -11,7 +11,7 @@ import pytest
 
 from tests.evasion.stage import PYTHON, Stage
 from tests.lab.daemon import Record
-from tests.lab.patience import WAIT_S, read_line, read_rest, wait_listening
+from tests.lab.patience import WAIT_S, read_line, read_rest, wait_listening, write_line
 from tests.lab.world import HOST4, WORLD4
 
 pytestmark = [pytest.mark.privileged]
@@ -290,12 +290,10 @@ def test_a_second_user_gets_the_port_of_a_conversation_that_ended(stage: Stage) 
     evil.write_text(TAKE_PORT)
     stage.daemon.edit_rules(f"{stage.daemon.rules.read_text()}allow - 7310 udp {honest}\n")
     server = stage.lab.spawn_world([PYTHON, "-c", ANSWER_TWICE], stdin=subprocess.PIPE)
-    assert server.stdin
     assert read_line(server) == "listening\n"
     port = stage.lab.run([PYTHON, str(honest), WORLD4, "7310"]).stdout.strip()
     with only_port(stage, port), receiver(stage, evil, port, user="nobody") as taker:
-        server.stdin.write("\n")
-        server.stdin.flush()
+        write_line(server)
         record = stage.daemon.wait_connection(direction="inbound", remote_port=7310)
         assert (record["program"], record["verdict"]) == (str(evil), "deny")
         assert_got_nothing(taker)
@@ -352,9 +350,7 @@ def test_a_second_user_listens_where_a_connection_of_the_honest_program_was(stag
     remote = stage.lab.spawn_world([PYTHON, "-c", COME_BACK, HOST4], stdin=subprocess.PIPE)
     assert read_line(first) == "waits\n"
     with receiver(stage, stage.evil_receiver, "tcp", "0.0.0.0", "7311", user="nobody") as second:
-        assert remote.stdin
-        remote.stdin.write("\n")
-        remote.stdin.flush()
+        write_line(remote)
         record = stage.daemon.wait_connection(direction="inbound", remote_port=7312)
         assert (record["program"], record["verdict"]) == (str(stage.evil_receiver), "deny")
         assert_got_nothing(second)
@@ -387,12 +383,10 @@ def test_a_second_user_who_was_connected_for_a_while(stage: Stage) -> None:
     evil = stage.folder / "connected.py"
     evil.write_text(CONNECTED_FOR_A_WHILE)
     taker = stage.lab.spawn([PYTHON, str(evil)], user="nobody", stdin=subprocess.PIPE)
-    assert taker.stdin
     assert read_line(taker) == "listening\n"
     with receiver(stage, stage.receiver, "udp", "0.0.0.0", "7315", "reuse_address"):
         assert visit(stage, "udp", "7315")["verdict"] == "allow"
-        taker.stdin.write("\n")
-        taker.stdin.flush()
+        write_line(taker)
         assert read_line(taker) == "disconnected\n"
         record = visit(stage, "udp", "7315")
         assert (record["program"], record["verdict"]) == (str(evil), "deny")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.evasion.stage import PYTHON, TARGET, Stage
-from tests.lab.patience import WAIT_S, wait_until
+from tests.lab.patience import WAIT_S, wait_until, write_line
 
 pytestmark = [pytest.mark.privileged]
 
@@ -123,7 +123,6 @@ def test_a_file_that_changed_under_its_process(stage: Stage, change: str) -> Non
     saved = stage.honest.with_suffix(".saved")
     shutil.copy(stage.honest, saved)
     client = stage.lab.spawn([str(stage.honest), "wait", *TARGET], stdin=subprocess.PIPE)
-    assert client.stdin
     wait_running(client.pid, stage.honest)
     if change == "replaced":
         shutil.copy(saved, f"{saved}.new")
@@ -133,8 +132,7 @@ def test_a_file_that_changed_under_its_process(stage: Stage, change: str) -> Non
     else:
         stage.honest.rename(stage.honest.with_suffix(".other"))
     try:
-        client.stdin.write("\n")
-        client.stdin.flush()
+        write_line(client)
         assert client.wait(timeout=WAIT_S) == 1
         assert stage.next_decision(known)["verdict"] == "deny"
     finally:

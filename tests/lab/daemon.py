@@ -18,6 +18,12 @@ BIN = Path(sys.executable).parent
 Record = dict[str, Any]
 
 
+def file_flags(folder: Path) -> list[str]:
+    """The flags of a tinysnitchd that has its rules, state and socket in the folder."""
+    places = {"--rules": "rules", "--state-dir": "state", "--socket": "socket"}
+    return [word for flag, name in places.items() for word in (flag, str(folder / name))]
+
+
 class Daemon:
     """Started by `Lab.start_daemon`; ready when its constructor returns."""
 
@@ -31,8 +37,7 @@ class Daemon:
         self._records: list[Record] = []  # the first of the lines, decoded: only on demand, so that reading is quick
         self._changed = threading.Condition()
         self._is_over = False
-        command = [str(BIN / "tinysnitchd"), "--rules", str(self.rules), "--state-dir", str(folder / "state")]
-        command += ["--socket", str(self.socket), "--log", "json", *flags]
+        command = [str(BIN / "tinysnitchd"), *file_flags(folder), "--log", "json", *flags]
         with self._stderr.open("a") as stderr:
             self.process = subprocess.Popen(
                 namespaces.enter_host_outside() + command,

@@ -1,4 +1,6 @@
-"""How tests wait: for an event, with a long limit, never for a fixed time in the hope that it has happened by then.
+"""How tests talk with the processes that they start, and how they wait.
+
+They wait for an event, with a long limit, and never for a fixed time in the hope that it has happened by then.
 
 PATIENCE is how much slower this machine is than a usual one: an emulated one needs TINYSNITCH_LAB_PATIENCE=20. WAIT_S
 limits waits for what must happen. A long limit costs nothing when it does, and a busy machine needs it.
@@ -35,6 +37,13 @@ def pass_in_one_piece(seconds: float) -> None:
         before_s, now_s = now_s, time.monotonic()
         if now_s > before_s + STALL_S:
             end_s = now_s + seconds
+
+
+def write_line(process: subprocess.Popen[str], line: str = "") -> None:
+    """Send a line to the process's stdin, which must be a pipe."""
+    assert process.stdin
+    process.stdin.write(f"{line}\n")
+    process.stdin.flush()
 
 
 def read_until(process: subprocess.Popen[str], is_enough: Callable[[list[str]], object]) -> list[str]:

@@ -3,7 +3,7 @@
 import subprocess
 
 from tests.lab.lab import Lab
-from tests.lab.patience import WAIT_S, read_line
+from tests.lab.patience import WAIT_S, read_line, write_line
 from tests.lab.world import PROGRAMS
 
 PROGRAM = str(PROGRAMS / "step_client.py")
@@ -17,9 +17,7 @@ class StepClient:
 
     def start(self, protocol: str, address: str, port: int) -> None:
         """Begin a connection; `result` tells how it went."""
-        assert self.process.stdin
-        self.process.stdin.write(f"{protocol} {address} {port}\n")
-        self.process.stdin.flush()
+        write_line(self.process, f"{protocol} {address} {port}")
 
     def result(self) -> str:
         """Wait until the connection is made or refused: `ok`, or the name of the error."""

@@ -25,7 +25,7 @@ def test_a_day_of_observing_becomes_the_rules(lab: Lab) -> None:
     enforcing = lab.start_daemon(learned.read_text())
     assert lab.run([*CURL, VISITS[0]]).stdout == "welcome to the shop\n"
     assert not enforcing.records("ask")
-    assert lab.spawn([*CURL, VISITS[1]])
+    lab.spawn([*CURL, VISITS[1]])
     assert enforcing.wait_ask(remote_port=8080)["program"] == "/usr/bin/curl"
 
 

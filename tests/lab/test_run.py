@@ -8,7 +8,7 @@ import pytest
 
 from tests.lab.daemon import BIN
 from tests.lab.lab import DNS_RULE, Lab
-from tests.lab.patience import WAIT_S, read_rest, read_until
+from tests.lab.patience import WAIT_S, read_rest, read_until, write_line
 from tests.lab.watched_lab import PYTHON
 from tests.lab.world import ECHO_PORT, HOST4, PROGRAMS, WORLD4
 from tinysnitch.kernel.name_services import BY_OLD_RESOLVED
@@ -102,9 +102,7 @@ def test_nor_is_what_comes_in_to_others_that_were_there_before(lab: Lab) -> None
     lab.namespaces.start_server([*outside, str(PROGRAMS / "tcp_server.py"), "7330"], "listening")
     lab.namespaces.start_server([*outside, str(PROGRAMS / "udp_echo.py"), "7331"], "listening")
     talking = lab.spawn_outside([PYTHON, "-c", TALK, WORLD4, str(ECHO_PORT)], stdin=subprocess.PIPE)
-    assert talking.stdin
-    talking.stdin.write("before\n")
-    talking.stdin.flush()
+    write_line(talking, "before")
     read_until(talking, lambda said: said == ["before\n"])
     judged = start_run(lab, "true")
     for visit, address in ((lab.run_world, HOST4), (lab.run_outside, "127.0.0.1")):
@@ -117,9 +115,7 @@ def test_nor_is_what_comes_in_to_others_that_were_there_before(lab: Lab) -> None
 def test_nor_is_what_answers_others_while_something_is_denied(lab: Lab) -> None:
     """Then all that leaves is looked at once more, whoever sends it."""
     judged = start_run(lab, f"curl -sS http://{WORLD4}/; echo denied; read -r line")
-    assert judged.stdin
-    judged.stdin.write("go\n")
-    judged.stdin.flush()
+    write_line(judged, "go")
     read_until(judged, lambda said: said[-1] == "denied\n")
     talking = lab.spawn_outside([PYTHON, "-c", TALK, WORLD4, str(ECHO_PORT)], stdin=subprocess.PIPE)
     assert talking.communicate("amid\n", timeout=WAIT_S)[0] == "amid\n"
@@ -236,8 +232,7 @@ def test_a_port_that_no_hook_tells_of_is_judged(lab: Lab, kind: str, remote: str
     port = read_until(judged, lambda said: said[-1].strip().isdigit())[-1].strip()
     protocol = "udp" if remote else "tcp"
     visited = lab.run_world(["/usr/bin/python3", "-c", VISIT, kind, port, str(WAIT_S / 4 if is_allowed else 3)])
-    judged.stdin.write(f"{WAIT_S if is_allowed else 0.5}\n")  # what is allowed is sure to come
-    judged.stdin.flush()
+    write_line(judged, f"{WAIT_S if is_allowed else 0.5}")  # what is allowed is sure to come
     came = read_until(judged, lambda said: said[-1] in ("got\n", "nothing\n"))[-1]
     assert came == ("got\n" if is_allowed else "nothing\n"), visited.stdout
     judged.stdin.close()

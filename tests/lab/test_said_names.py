@@ -10,7 +10,7 @@ import pytest
 
 from tests.lab.daemon import Daemon
 from tests.lab.lab import Lab
-from tests.lab.patience import WAIT_S, read_line, wait_until
+from tests.lab.patience import WAIT_S, read_line, wait_until, write_line
 from tests.lab.queue_counter import count_queued
 from tests.lab.wakeups import stand_still
 from tests.lab.world import ECHO_PORT, PROGRAMS, WORLD4, WORLD6, serves_quic
@@ -46,9 +46,7 @@ class Talk:
         return heard
 
     def start(self, name: str, size: int = WHOLE, address: str = WORLD4) -> None:
-        assert self._client.stdin
-        self._client.stdin.write(f"{address} {PORT} {name} {size}\n")
-        self._client.stdin.flush()
+        write_line(self._client, f"{address} {PORT} {name} {size}")
 
     def has_result(self, timeout_s: float) -> bool:
         return bool(select.select([self._client.stdout], [], [], timeout_s)[0])
@@ -129,16 +127,13 @@ def test_what_was_said_in_the_last_connection_of_a_socket_and_is_read_late_ends_
     daemon = talk.lab.start_daemon(DENY)
     script = RECONNECT.format(programs=str(PROGRAMS), world=WORLD4, port=PORT, refused=REFUSED)
     client = talk.lab.spawn(["/usr/bin/python3", "-c", script], stdin=subprocess.PIPE)
-    assert client.stdin
     assert read_line(client) == "ready\n"
     stand_still(daemon.process.pid)
-    client.stdin.write("go\n")
-    client.stdin.flush()
+    write_line(client, "go")
     assert read_line(client) == "connected\n"
     daemon.process.send_signal(signal.SIGCONT)
     assert daemon.cli("status").returncode == 0  # it reads what waits in its queues before who comes
-    client.stdin.write("go\n")
-    client.stdin.flush()
+    write_line(client, "go")
     assert read_line(client) == f"{REFUSED}\n"
     wait_denial(daemon)
 

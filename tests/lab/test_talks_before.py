@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from tests.lab.lab import Lab
-from tests.lab.patience import read_until, wait_listening, wait_until
+from tests.lab.patience import read_until, wait_listening, wait_until, write_line
 from tests.lab.world import WORLD4
 
 pytestmark = [pytest.mark.privileged]
@@ -45,9 +45,7 @@ def begin_talk(lab: Lab, kind: str) -> subprocess.Popen[str]:
     """A client that sent once, and is being answered."""
     wait_listening(lab.spawn_world(["/usr/bin/python3", "-c", SERVER, str(PORT)]))
     client = lab.spawn(["/usr/bin/python3", "-c", CLIENT, WORLD4, str(PORT), kind], stdin=subprocess.PIPE)
-    assert client.stdin
-    client.stdin.write("ping\n")
-    client.stdin.flush()
+    write_line(client, "ping")
     read_until(client, lambda said: len(said) > 3)
     return client
 
@@ -75,12 +73,10 @@ def seem_of_another_build(lab: Lab) -> None:
 @both_kinds
 def test_what_comes_first_is_no_question_once_the_program_sends(lab: Lab, kind: str) -> None:
     client = begin_talk(lab, kind)
-    assert client.stdin
     daemon = lab.start_daemon(f"allow {WORLD4} {PORT} udp\n")
     ask = daemon.wait_ask()
     assert (ask["direction"], ask["pid"]) == ("inbound", client.pid)
-    client.stdin.write("ping\n")
-    client.stdin.flush()
+    write_line(client, "ping")
     daemon.wait_connection(direction="outbound", verdict="allow")
     wait_until(lambda: not daemon.asks())
     read_until(client, lambda said: len(said) > 20)

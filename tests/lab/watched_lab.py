@@ -14,14 +14,24 @@ ALLOW_ALL = "allow - - -\nallow - - -src\n"
 
 
 class WatchedLab:
+    lab: Lab
+    daemon: Daemon
+
     def __init__(self, rules: str = ALLOW_ALL, *flags: str) -> None:
         self._rules = rules
         self._flags = flags
 
+    @classmethod
+    def watch(cls, lab: Lab) -> Self:
+        """Start the daemon only now, in a lab in which something was done before."""
+        watched = cls()
+        watched.lab, watched.daemon = lab, lab.start_daemon(ALLOW_ALL)
+        return watched
+
     def __enter__(self) -> Self:
         with ExitStack() as undo:
             self.lab = undo.enter_context(Lab())
-            self.daemon: Daemon = self.lab.start_daemon(self._rules, *self._flags)
+            self.daemon = self.lab.start_daemon(self._rules, *self._flags)
             self._undo = undo.pop_all()
         return self
 
