@@ -115,7 +115,7 @@ def test_a_port_that_was_handed_on_before_the_daemon_started(
 def test_a_port_of_multipath_tcp_belongs_to_the_process_that_takes_what_comes_now(
     lab: Lab, way: str, heir: str, uid: int
 ) -> None:
-    """sock_diag shows such a port as a socket that the kernel made; a daemon that starts again must find the program."""
+    """sock_diag shows such a port as a socket that the kernel made; a daemon that starts later finds the program."""
     watched = WatchedLab.watch(lab)
     handover = Handover(lab, way, "mptcp", HOST4)
     pid = handover.hand_on()
@@ -144,7 +144,7 @@ def test_a_port_of_multipath_tcp_belongs_to_the_process_that_takes_what_comes_no
 def test_the_process_that_accepts_a_connection_has_the_port(
     watched: WatchedLab, way: str, heir: str, uid: int, address: str
 ) -> None:
-    """No hook saw the handover, so the first visitor is let in by the binder's verdict. accept() tells the owner then."""
+    """No hook saw the handover, so the first visitor is let in by the binder's verdict; accept() then has a hook."""
     handover = Handover(watched.lab, way, "tcp", address)
     handover.take_one()
     pid = handover.hand_on()

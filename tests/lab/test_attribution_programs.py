@@ -65,7 +65,7 @@ def test_a_script_that_is_executed_is_the_program(watched: WatchedLab, name: str
 
 
 def test_a_script_behind_a_link_of_its_users_own_is_the_program(watched: WatchedLab) -> None:
-    """pipx and npm install tools so into a home: a rule for one must not be a rule for all that its interpreter runs."""
+    """pipx and npm install tools so into a home. A rule for one must not be for all that its interpreter runs."""
     port = next(_ports)
     script = write_script(watched, "python3", port, "#!/usr/bin/env python3\n")
     link = watched.lab.folder / f"tool-{port}"

@@ -74,7 +74,7 @@ def test_a_page_is_a_handful_of_keys_and_none_after_a_restart(
     asked = names_asked(daemon)
     background = [name for name in asked if name not in PAGE_NAMES]
     told = f"{len(PAGE_NAMES)} names and {len(background)} of its own, {way}: {pressed} keys"
-    print(f"{told} instead of {len(PAGE_NAMES) + len(background)}")  # noqa: T201  (what one wants to know)
+    print(f"{told} instead of {len(PAGE_NAMES) + len(background)}")  # noqa: T201  (the number is of interest)
     assert LOADED in page
     assert pressed <= most
     again, _pressed = open_page(lab, daemon, tmp_path / "profile", keys)

@@ -1,4 +1,4 @@
-"""Rules as the program of 2019 wrote them, and as its tests and readme had them: each loads unchanged and decides alike.
+"""Rules as the program of 2019 wrote them, and as its tests and readme had them: each loads as it is and decides alike.
 
 The exceptions are in docs/rules.md, and in the second table here: they are stricter than they were then.
 """
