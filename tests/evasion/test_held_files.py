@@ -1,8 +1,6 @@
 """A program whose file cannot be looked at holds nobody up: the file system does not answer, or a folder is locked."""
 
-import os
 import shutil
-import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.evasion.stage import ELSEWHERE, PORT, TARGET, Stage
-from tests.evasion.test_held_memory import FUSE
+from tests.evasion.test_held_memory import make_fuse_device
 from tests.lab.lab import Lab
 from tests.lab.patience import WAIT_S, read_line, wait_until
 from tests.lab.wakeups import stand_still
@@ -40,9 +38,7 @@ def held_folder(lab: Lab, folder: Path | None = None) -> Iterator[Path]:
     place = make_folders(lab, "locked", "own", "mount")
     program, source = place / "own" / "program", OWN_PROGRAMS / "held_folder.c"
     words = [str(folder)] if folder else [str(place / "own"), *TARGET]
-    device = lab.folder / "fuse"  # on most machines everybody may open /dev/fuse, but not on all
-    os.mknod(device, stat.S_IFCHR, FUSE)
-    device.chmod(0o666)
+    device = make_fuse_device(lab)
     subprocess.run(["gcc", "-O1", "-Wall", "-pthread", "-o", str(program), str(source)], check=True)
     running = lab.spawn([str(program), str(device), str(place / "mount"), *words], user=USER)
     assert read_line(running) == "held\n"

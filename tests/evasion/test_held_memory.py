@@ -21,15 +21,21 @@ FUSE = os.makedev(10, 229)  # admin-guide/devices.txt
 SOURCE = Path(__file__).parent / "programs" / "held_memory.c"
 
 
+def make_fuse_device(lab: Lab) -> Path:
+    """A /dev/fuse that every user may open: that of the machine may be root's alone."""
+    device = lab.folder / "fuse"
+    os.mknod(device, stat.S_IFCHR, FUSE)
+    device.chmod(0o666)
+    return device
+
+
 @contextmanager
 def held_memory(lab: Lab, *target: str) -> Iterator[Path]:
     """Run the program whose memory does not answer; its path."""
     folder = lab.folder / "held"
     folder.mkdir(mode=0o755)
     subprocess.run(["chown", USER, str(folder)], check=True)
-    device = lab.folder / "fuse"  # on most machines everybody may open /dev/fuse, but not on all
-    os.mknod(device, stat.S_IFCHR, FUSE)
-    device.chmod(0o666)
+    device = make_fuse_device(lab)
     program = lab.folder / "held_memory"
     subprocess.run(["gcc", "-O1", "-Wall", "-pthread", "-o", str(program), str(SOURCE)], check=True)
     running = lab.spawn([str(program), str(device), str(folder), *target], user=USER)
