@@ -121,7 +121,7 @@ def daemon(lab: Lab) -> Daemon:
         ("datagram", "::1"),
     ],
 )
-def test_it_does_not_leave(lab: Lab, daemon: Daemon, way: str, address: str) -> None:
+def test_a_packet_to_an_own_address_does_not_leave(lab: Lab, daemon: Daemon, way: str, address: str) -> None:
     sniffer = lab.spawn_world([PYTHON, "-c", SNIFF, address])
     assert read_line(sniffer) == "ready\n"
     sent = lab.run([PYTHON, "-c", SEND, way, address, WORLD4], user=ATTACKER)
@@ -158,7 +158,7 @@ raw.sendto(struct.pack("!IHBB", 6 << 28, 9, 17, 1) + ends + datagram, ("ff02::12
 """
 
 
-def test_what_comes_to_a_group_as_if_it_were_ours(lab: Lab, daemon: Daemon) -> None:
+def test_a_datagram_to_a_group_from_outside_with_our_source_is_not_heard(lab: Lab, daemon: Daemon) -> None:
     daemon.edit_rules(f"{RULES}allow lan 7323 udp\n")
     member = lab.spawn([PYTHON, "-c", HEAR], stdin=subprocess.PIPE)
     assert read_line(member) == "ready\n"
@@ -169,7 +169,7 @@ def test_what_comes_to_a_group_as_if_it_were_ours(lab: Lab, daemon: Daemon) -> N
     member.wait(timeout=WAIT_S)
 
 
-def test_what_is_another_machines_by_now_is_judged(lab: Lab, daemon: Daemon) -> None:
+def test_a_packet_to_an_address_that_is_no_longer_ours_is_judged(lab: Lab, daemon: Daemon) -> None:
     assert lab.run_outside(["ip", "address", "add", f"{GONE}/32", "dev", "lo"]).returncode == 0
     assert lab.run([PYTHON, "-c", SEND, "datagram", GONE, WORLD4], user=ATTACKER).returncode == 0
     assert lab.run_outside(["ip", "address", "delete", f"{GONE}/32", "dev", "lo"]).returncode == 0

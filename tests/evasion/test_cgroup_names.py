@@ -14,7 +14,7 @@ IN_OWN_CGROUP = ["sh", "-ec", 'mkdir "$0"; echo $$ >"$0/cgroup.procs"; exec "$@"
 CONTAINER = f"docker-{'0123456789abcdef' * 4}.scope"
 
 
-def test_a_scope_that_is_called_like_a_snaps(stage: Stage) -> None:
+def test_a_scope_that_is_named_like_a_snaps(stage: Stage) -> None:
     """Below the user's manager the name does not count; below system.slice, where root alone names them, it does."""
     stage.daemon.edit_rules(f"allow - {PORT} tcp snap:hello\n")
     verdicts = {}
@@ -35,7 +35,7 @@ def test_a_scope_that_is_called_like_a_snaps(stage: Stage) -> None:
     ],
 )
 @pytest.mark.parametrize("folder", ["session-3.scope", "runner.service", "own"])
-def test_a_cgroup_of_a_name_of_ones_own_in_a_folder_that_root_gave_away(
+def test_a_cgroup_that_a_user_named_in_a_folder_that_root_gave_away(
     stage: Stage, folder: str, name: str, owner: str
 ) -> None:
     """pam_cgfs gives away the cgroup of a session, systemd that of a service with User= and Delegate=."""

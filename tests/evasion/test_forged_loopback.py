@@ -55,7 +55,7 @@ def lab(_clean_machine: None) -> Iterator[Lab]:
 
 
 @pytest.mark.parametrize(("flags", "words"), [([], "alone"), ([], "talk"), (["--no-bpf"], "alone")])
-def test_it_is_not_heard(lab: Lab, flags: list[str], words: str) -> None:
+def test_a_packet_with_a_forged_loopback_source_is_not_heard(lab: Lab, flags: list[str], words: str) -> None:
     daemon = lab.start_daemon("allow localhost - -\nallow localhost - -src\n", *flags, timeout_s=0)
     hearing = lab.spawn([PYTHON, "-c", HEAR, words], stdin=subprocess.PIPE)
     assert read_line(hearing) == "ready\n"

@@ -190,13 +190,15 @@ def test_another_machines_address_as_source_is_not_heard(lab: Lab, daemon: Daemo
 
 
 @pytest.mark.parametrize("remote", ["::1", HOST6])
-def test_nor_is_it_from_a_transparent_socket(lab: Lab, daemon: Daemon, remote: str) -> None:
+def test_another_machines_address_is_not_heard_from_a_transparent_socket(lab: Lab, daemon: Daemon, remote: str) -> None:
     """IPV6_TRANSPARENT, which takes CAP_NET_ADMIN or CAP_NET_RAW: proxies use it."""
     assert hear(lab, HEAR, WORLD6, remote, way=TRANSPARENT) == "own\nof the link\nof the group\n"
 
 
 @pytest.mark.parametrize("remote", ["::1", HOST6])
-def test_nor_is_it_as_the_answer_that_a_program_waits_for(lab: Lab, daemon: Daemon, remote: str) -> None:
+def test_another_machines_address_is_not_heard_as_the_answer_to_a_question(
+    lab: Lab, daemon: Daemon, remote: str
+) -> None:
     assert hear(lab, ASK, WORLD6, remote) == "own\nof the link\n"
 
 

@@ -124,7 +124,7 @@ while os.read(0, 1):
     for each in visited:
         each.close()
 """
-# Sends to a socket whose maker has ended after passing it on: all processes have to be searched for who has it.
+# Sends to a socket whose maker has ended after passing it on: all processes have to be searched for its holder.
 ORPHAN = """
 import os, resource, socket, sys
 most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]

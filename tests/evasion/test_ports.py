@@ -106,7 +106,7 @@ def test_another_one_joins_a_port_that_is_shared_already(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "::"])
-def test_a_second_user_who_takes_the_port_of_one_interface(stage: Stage, address: str) -> None:
+def test_a_second_user_takes_the_port_on_one_interface(stage: Stage, address: str) -> None:
     """The kernel prefers that socket, also one for IPv6; a look-up that does not name the interface misses it."""
     words = ("7308", "reuse_address")
     with (
@@ -156,7 +156,7 @@ def test_a_member_of_its_group_while_the_honest_program_starts_anew(stage: Stage
 
 @KINDS
 @pytest.mark.parametrize("is_evil_left", [True, False])
-def test_who_is_left_of_a_group(stage: Stage, kind: str, is_evil_left: bool) -> None:
+def test_the_member_that_is_left_of_a_group(stage: Stage, kind: str, is_evil_left: bool) -> None:
     words = (kind, "0.0.0.0", "7304", "reuse_port")
     order = (stage.evil_receiver, stage.receiver)
     left, leaving = order if is_evil_left else order[::-1]
@@ -379,7 +379,7 @@ print(taker.recv(100).decode(), flush=True)
 """
 
 
-def test_a_second_user_who_was_connected_for_a_while(stage: Stage) -> None:
+def test_a_second_users_socket_that_was_connected_for_a_while(stage: Stage) -> None:
     evil = stage.folder / "connected.py"
     evil.write_text(CONNECTED_FOR_A_WHILE)
     taker = stage.lab.spawn([PYTHON, str(evil)], user="nobody", stdin=subprocess.PIPE)

@@ -54,7 +54,7 @@ def daemon(lab: Lab) -> Daemon:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_datagram_from_a_shared_port_is_not_of_who_has_another_one_held(lab: Lab, daemon: Daemon, way: str) -> None:
+def test_a_datagram_from_a_shared_port_is_not_its_other_users(lab: Lab, daemon: Daemon, way: str) -> None:
     sender = lab.spawn([PYTHON, "-c", SENDER, WAYS[way], way], user=ATTACKER, stdin=subprocess.PIPE)
     assert read_line(sender) == "sent\n"
     record = daemon.wait_for(lambda record: record.get("remote_address") == WAYS[way])

@@ -123,7 +123,7 @@ def test_a_program_that_executes_itself_from_an_unmounted_file_keeps_its_name(wa
     assert (record["program"], record["parents"][0]) == (os.path.realpath(find("bash")),) * 2
 
 
-def test_the_kernels_own_packets_are_the_kernels(watched: WatchedLab) -> None:
+def test_packets_that_the_kernel_answers_itself_are_the_kernels(watched: WatchedLab) -> None:
     """The kernel answers an echo request from outside."""
     assert watched.lab.run_world(["ping", "-n", "-c1", "-W3", HOST4]).returncode == 0
     record = watched.daemon.wait_connection(direction="inbound", protocol="icmp")

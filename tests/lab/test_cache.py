@@ -46,7 +46,7 @@ def test_a_second_denied_connection_never_reaches_user_space(lab: Lab) -> None:
     assert count_queued(lab) == queued
 
 
-def test_an_inbound_connection_is_remembered_too(lab: Lab) -> None:
+def test_a_second_inbound_connection_never_reaches_user_space(lab: Lab) -> None:
     wait_listening(lab.spawn(["/usr/bin/python3", str(PROGRAMS / "tcp_server.py"), "7000"]))
     lab.start_daemon("allow - 7000 tcp-src\n")
     client = ["/usr/bin/python3", str(PROGRAMS / "tcp_client.py"), "10.77.0.2", "7000"]

@@ -121,7 +121,7 @@ def test_a_successor_without_bpf_takes_the_hooks_away(lab: Lab) -> None:
     assert successor.stop() == 0
 
 
-def test_a_successor_for_another_cgroup_takes_the_hooks_away_too(lab: Lab) -> None:
+def test_a_successor_for_another_cgroup_takes_the_hooks_of_the_old_one_away(lab: Lab) -> None:
     """Otherwise they would go on in the old cgroup with the killed daemon's verdicts."""
     hooks = ["bpftool", "cgroup", "list", str(lab.cgroup)]
     daemon = lab.start_daemon("deny - - -\n")

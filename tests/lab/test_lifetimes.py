@@ -72,7 +72,7 @@ def test_an_edit_holds_for_the_next_connection(lab: Lab) -> None:
     assert min(passed_s) < PATIENCE
 
 
-def test_an_edit_in_place_holds_too(lab: Lab) -> None:
+def test_an_edit_in_place_holds_for_the_next_connection(lab: Lab) -> None:
     daemon = lab.start_daemon(f"allow {WORLD4} 80 tcp {PROGRAM}\n")
     client = StepClient(lab)
     assert client.connect(WORLD4, 80) == "ok"

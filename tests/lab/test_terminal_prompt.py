@@ -287,7 +287,7 @@ def test_prompts_follow_a_daemon_that_starts_again(lab: Lab, pair: Pair) -> None
     assert len(daemon.stop_and_tell("answer")) == 2
 
 
-def test_a_daemon_that_was_killed_is_followed_too(lab: Lab, pair: Pair) -> None:
+def test_prompts_follow_a_daemon_that_was_killed(lab: Lab, pair: Pair) -> None:
     daemon, people = pair
     client = lab.spawn(curl())
     for person in people:

@@ -103,7 +103,7 @@ def test_a_run_judges_what_its_command_sends_in_a_tunnel_and_not_the_tunnel(lab:
     assert told == [f"tinysnitch: allowed tcp {OUTSIDE}:80", f"tinysnitch: refused tcp {OUTSIDE}:8080"]
 
 
-def test_a_tunnel_that_was_there_before_the_daemon_is_the_kernels_too(lab: Lab) -> None:
+def test_a_tunnel_from_before_the_daemons_start_is_the_kernels(lab: Lab) -> None:
     """For example WireGuard's when the daemon is restarted. What comes in is not for an unknown program."""
     make_tunnel_outside(lab)
     make_tunnel(lab)
@@ -129,7 +129,7 @@ def protect(lab: Lab, mode: str) -> None:
 
 
 @pytest.mark.parametrize("mode", ["transport", "tunnel"])
-def test_what_ipsec_sends_is_the_kernels_too(lab: Lab, mode: str) -> None:
+def test_what_ipsec_sends_is_the_kernels(lab: Lab, mode: str) -> None:
     protect(lab, mode)
     daemon = lab.start_daemon(f"allow {WORLD4} - 50 kernel\nallow {WORLD4} 80 tcp /usr/bin/curl\n", timeout_s=0)
     assert lab.run(["curl", "-sS", "--max-time", "30", f"http://{WORLD4}/"]).returncode == 0, daemon.describe()
