@@ -3,14 +3,14 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 BPF_SOURCES := $(wildcard bpf/*.c bpf/*.h) src/tinysnitch/kernel/libbpf_abi.h
-# Named by the Python that runs it: the distribution's next one finds nothing of what was installed for this one. And by
-# the place: in a clone that was moved the commands lead to where it was.
+# The marks of what is installed have Python's version in their names, since another version finds nothing of it, and a sum
+# of the clone's path, since the installed commands name the path at which they were made.
 PYTHON := $(notdir $(realpath $(BIN)/python))
 PLACE := $(firstword $(shell pwd -P | cksum))
 INSTALLED := .venv/.installed-$(PYTHON)-$(PLACE)
 TEST_INSTALLED := .venv/.installed-test-$(PYTHON)-$(PLACE)
 CLANG_FORMAT = $(shell command -v clang-format-19 || command -v clang-format)
-# `make test TESTS=tests/core` runs a part; `PYTEST=-x` adds flags, `PYTEST="-m 'not slow'"` leaves out what takes long.
+# `make test TESTS=tests/core` runs a part; `PYTEST=-x` adds flags, `PYTEST="-m 'not slow'"` leaves out slow tests.
 TESTS ?= tests
 PYTEST ?=
 CMD ?=
@@ -34,10 +34,10 @@ setup-window: $(INSTALLED)  ## install Qt too, for the prompt as a window
 install: setup  ## put the commands into /usr/local/bin, and a systemd unit for the daemon
 	@packaging/install.sh install
 
-uninstall:  ## take them away again
+uninstall:  ## remove the commands and the units again
 	@packaging/install.sh uninstall
 
-setup-test: $(TEST_INSTALLED)  ## install what the tests need on top
+setup-test: $(TEST_INSTALLED)  ## install what the tests need, too
 
 $(TEST_INSTALLED): $(INSTALLED) pyproject.toml packaging/setup.sh
 	packaging/setup.sh test
@@ -46,7 +46,7 @@ $(TEST_INSTALLED): $(INSTALLED) pyproject.toml packaging/setup.sh
 run: setup  ## start the firewall and its prompt here; CMD='curl https://example.com' judges that command only
 	@packaging/run.sh $(if $(value CMD),-- '$(subst ','\'',$(value CMD))')
 
-test: setup-test  ## run every test, those in network namespaces too
+test: setup-test  ## run all tests, also those in network namespaces
 	$(BIN)/python -m pytest -n 3 --dist worksteal -q $(PYTEST) $(TESTS)
 
 check: setup-test  ## format, lint, types, and the repository's own rules
@@ -61,10 +61,10 @@ format: setup-test  ## rewrite Python and C in the project's format
 	$(BIN)/ruff check --fix .
 	$(CLANG_FORMAT) -i bpf/*.c bpf/*.h bench/*.c
 
-lab: setup-test  ## run the tests in network namespaces only
+lab: setup-test  ## run the lab's tests only: whole daemons in network namespaces
 	$(BIN)/python -m pytest -n 3 --dist worksteal -q $(PYTEST) tests/lab
 
-fuzz: setup-test  ## 10 000 000 mutated DNS messages through all that reads them; FUZZ=100000 are fewer
+fuzz: setup-test  ## feed 10 000 000 mutated DNS messages to all their parsers; FUZZ=100000: fewer
 	$(BIN)/python -m tests.fuzz.fuzz_messages $(FUZZ)
 
 bench: setup-test  ## measure side by side with the bare kernel; BENCH="--part streams" or "--kind udp6 --threads 8" choose what
@@ -73,13 +73,13 @@ bench: setup-test  ## measure side by side with the bare kernel; BENCH="--part s
 profile: setup-test  ## show where the time of a miss goes, stage by stage; BENCH="--seconds 10" measures longer
 	$(BIN)/python -m bench.profile $(BENCH)
 
-bench-attribution: setup-test  ## measure how many short lives are attributed right, and what it costs
+bench-attribution: setup-test  ## measure how many short-lived processes are attributed right, and what that costs
 	$(BIN)/python -m bench.bench_attribution $(BENCH)
 
-bench-names: setup-test  ## measure DNS messages, a million names and 100 000 rules, side by side with few
+bench-names: setup-test  ## measure DNS messages, a million names and 100 000 rules, compared with few
 	$(BIN)/python -m bench.bench_names $(BENCH)
 
-bench-prompt: setup-test  ## measure the window: from a held packet to a painted question, and what it takes at rest
+bench-prompt: setup-test  ## measure the window: the time from a held packet to a painted question, and its use at rest
 	$(BIN)/python -m bench.prompt $(BENCH)
 
 screenshots: setup-test  ## take pictures of the window in every state, into build/screenshots
@@ -91,6 +91,6 @@ test-fresh:  ## prove `make setup` on a bare Debian 13 in a scratch folder; SUIT
 test-kernel: setup-test  ## run the core tests on the distribution's newest kernel, in a virtual machine; SUITE=bookworm: of Debian 12
 	tests/kernel_vm/run.sh
 
-clean:  ## remove what was built
+clean:  ## remove all that was built or installed in the clone
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,4 +1,4 @@
-"""What all tests share: the lab, and a plain word where root is missing."""
+"""What all tests share: the `lab` fixture, a time limit for each test, a plain environment, and a skip without root."""
 
 import os
 import signal
@@ -37,9 +37,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def _end_in_time(item: pytest.Item) -> Generator[None, object, object]:
-    """One that hangs fails where it does, and what it has made is undone.
+    """Fail a test that hangs at the line where it hangs, so that its fixtures are still torn down.
 
-    What no exception ends is left to faulthandler, a little later, which ends the process with all that it has made.
+    SIGALRM raises the failure once a test has used 0.8 of `faulthandler_timeout`, its set-up and teardown included;
+    each of these phases gets at least a tenth. Code that an exception does not interrupt is left to faulthandler, which
+    ends the whole process a little later.
     """
     limit_s, now_s = float(item.config.getini("faulthandler_timeout")), monotonic()
     left_s = item.stash.setdefault(_BEGUN_S, now_s) + 0.8 * limit_s - now_s
@@ -51,7 +53,7 @@ def _end_in_time(item: pytest.Item) -> Generator[None, object, object]:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-# Not while pytest itself works in between: that would be the end of all tests.
+# The alarm is set for these phases only. If it fired in pytest's own code between them, it would end the whole session.
 pytest_runtest_setup = pytest_runtest_call = pytest_runtest_teardown = _end_in_time
 
 
@@ -61,10 +63,10 @@ def _give_up(_number: int, _frame: object) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _usual_process() -> None:
-    """What every program that a test starts inherits: of who starts the tests it has only what is needed.
+    """Reset what the programs that tests start inherit: signals, umask and environment.
 
-    A script has what it starts in the background ignore SIGINT; a proxy, a git repository, the options of `make`, a
-    screen, a language are others' business.
+    Otherwise the results depend on who starts the tests: a shell script lets its background jobs ignore SIGINT, and the
+    environment may name a proxy, a git repository, options of `make`, a display or a language.
     """
     for number, usual in _USUAL_SIGNALS.items():
         if signal.getsignal(number) is signal.SIG_IGN:
@@ -75,7 +77,7 @@ def _usual_process() -> None:
         if name not in _KEPT_VARIABLES and not name.startswith(("PY", "SSL_", "TINYSNITCH_LAB_")):
             del os.environ[name]
     os.environ["LANG"] = "C.UTF-8"
-    user_names.PATIENCE_S = user_ids.MOMENT_S = WAIT_S  # the database of a busy machine answers, too
+    user_names.PATIENCE_S = user_ids.MOMENT_S = WAIT_S  # the user database may be slow to answer on a busy machine
 
 
 @pytest.fixture(scope="session")
@@ -85,13 +87,13 @@ def _clean_machine() -> None:
 
 @pytest.fixture
 def lab(_clean_machine: None) -> Iterator[Lab]:
-    """A host and a world of its own for one test."""
+    """Two network namespaces for one test alone: the host, where the firewall runs, and the world outside."""
     with Lab() as made:
         yield made
 
 
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[RunningServer]:
-    """A daemon without an engine."""
+    """The server of a control socket, with no engine behind it."""
     with running_server(tmp_path / "socket") as server:
         yield server

@@ -1,4 +1,4 @@
-"""Shortages that are real: of descriptors, of threads."""
+"""Real shortages, made with setrlimit(2): of file descriptors and of threads."""
 
 import os
 import resource
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def descriptors_left(count: int = 0) -> Iterator[None]:
-    """This process can open so many files more, and no other one."""
+    """Let this process open `count` more descriptors; the next open fails with EMFILE."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     free = [number for number in range(count + len(os.listdir("/proc/self/fd"))) if not _is_open(number)]
     resource.setrlimit(resource.RLIMIT_NOFILE, (free[count], hard))
@@ -21,7 +21,7 @@ def descriptors_left(count: int = 0) -> Iterator[None]:
 
 @contextmanager
 def no_thread_left() -> Iterator[None]:
-    """This process can start no thread more: there is no room for its stack."""
+    """Let this process start no further thread: there is no address space left for a stack."""
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     with open("/proc/self/statm") as file:
         size = int(file.read().split()[0]) * resource.getpagesize()

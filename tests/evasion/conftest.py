@@ -1,4 +1,4 @@
-"""One stage for the attacks of a file: no attack leaves a trace that the next one could use."""
+"""All attacks of a file share one stage, since no attack leaves anything behind that the next one could use."""
 
 from collections.abc import Iterator
 

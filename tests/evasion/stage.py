@@ -1,7 +1,7 @@
-"""Where attacks happen: one honest program that a rule allows, and everything else denied at once.
+"""The stage for attacks: rules allow an honest program, a script and a receiver, and all else is denied at once.
 
-The honest program and its folder are root's. The attacker is `nobody`, with a folder of its own, and holds a copy that
-connects just the same; so each attack that comes through is one that was taken for the honest program.
+These and their folder belong to root. The attacker is the user `nobody`, who has a folder of their own with copies that
+connect in the same way. So a connection of the attacker that is allowed was taken for one of the honest programs.
 """
 
 import subprocess
@@ -14,13 +14,13 @@ from tests.lab.lab import Lab
 from tests.lab.world import MORE_WORLD4, PROGRAMS, WORLD4
 
 SOURCE = Path(__file__).parent / "programs" / "attack.c"
-# Static and at a fixed address: the trick with PR_SET_MM_MAP unmaps its own executable.
+# Static and at a fixed address, since the attack with PR_SET_MM_MAP unmaps its own executable.
 BUILD = ["gcc", "-O1", "-Wall", "-fno-stack-protector", "-static", "-no-pie", "-pthread", "-o"]
 PORT = "80"
-SETTLING = 9  # where nothing else connects to
+SETTLING = 9  # a port that nothing else connects to
 ATTACKER = "nobody"
 PYTHON = "/usr/bin/python3"
-ELSEWHERE = MORE_WORLD4[0]  # where only attacks connect to
+ELSEWHERE = MORE_WORLD4[0]  # an address that only attacks connect to
 CONNECT = """\
 import socket, sys
 socket.create_connection((sys.argv[-2], int(sys.argv[-1])), timeout=60)
@@ -60,7 +60,10 @@ class Stage:
         subprocess.run(["chown", "-R", ATTACKER, str(attackers)], check=True)
 
     def run(self, *command: str | Path, user: str | None = ATTACKER, stdin: str = "") -> Record:
-        """Run what connects once to the port; the decision on that. It succeeds if and only if it was allowed."""
+        """Run a command that connects once to the port; the decision on that connection.
+
+        The command must succeed if the verdict is allow, and fail if it is deny.
+        """
         known = len(self.decisions())
         done = self.lab.run([str(word) for word in command], user=user, stdin=stdin)
         is_through = done.returncode == 0
@@ -72,17 +75,17 @@ class Stage:
         return [record for record in self.daemon.records() if _is_to_the_port(record)]
 
     def next_decision(self, known: int) -> Record:
-        """The decision after the first `known`, once it is logged."""
+        """Wait for the decision that follows the first `known` ones."""
         return self.daemon.wait_for_count(_is_to_the_port, known + 1)[-1]
 
     def settle(self) -> None:
-        """Until all that was decided so far is in the log: a further decision stands behind it."""
+        """Wait until all decisions so far are in the log: until a further one has been logged after them."""
         known = len([record for record in self.daemon.records("connection") if record["remote_port"] == SETTLING])
         self.lab.run(["bash", "-c", f"exec 3<>/dev/tcp/{WORLD4}/{SETTLING}"])
         self.daemon.wait_for_count(lambda record: record.get("remote_port") == SETTLING, known + 1)
 
     def assert_denied(self, *command: str | Path, stdin: str = "") -> Record:
-        """As the attacker."""
+        """Run a command as the attacker, and assert that its connection was denied."""
         record = self.run(*command, stdin=stdin)
         assert record["verdict"] == "deny", record
         return record

@@ -1,4 +1,7 @@
-"""What is sent to this machine leaves it by no interface, whichever the program chooses: to rules it is `localhost`."""
+"""A packet to one of this machine's own addresses never leaves by an interface, even if the program chooses one.
+
+Rules see such a packet as one to `localhost`, which is usually allowed: on the link it would reach another machine.
+"""
 
 import subprocess
 from collections.abc import Iterator
@@ -8,7 +11,7 @@ import pytest
 from tests.evasion.stage import ATTACKER, PYTHON
 from tests.lab.daemon import Daemon
 from tests.lab.lab import Lab
-from tests.lab.patience import WAIT_S, read_line, read_rest
+from tests.lab.patience import WAIT_S, read_line, read_rest, write_line
 from tests.lab.world import WORLD4, WORLD6
 from tinysnitch.daemon.counters import KERNEL_LOSSES
 
@@ -17,7 +20,7 @@ pytestmark = [pytest.mark.privileged]
 OWN4, OWN6, GONE = "10.99.0.1", "fd99::1", "10.99.0.2"
 END_PORT = 9
 RULES = f"allow localhost - -\nallow localhost - -src\nallow {WORLD4} {END_PORT} udp\n"
-# Says which packets to the address come by, until it is told that no more will.
+# Prints a line for each packet to the address that it sees on the link, until one says `no more`.
 SNIFF = """
 import socket, sys
 family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
@@ -29,7 +32,7 @@ while b"no more" not in (packet := packets.recv(2000)):
     if packet[start : start + len(wanted)] == wanted:
         print("astray", flush=True)
 """
-# What each way to choose the interface is called, is what is sent last.
+# Each function is a way to send by an interface of the program's choice. `no more` is sent last, to end the sniffer.
 SEND = """
 import socket, struct, sys
 way, address, end = sys.argv[1:4]
@@ -118,7 +121,7 @@ def daemon(lab: Lab) -> Daemon:
         ("datagram", "::1"),
     ],
 )
-def test_it_does_not_leave(lab: Lab, daemon: Daemon, way: str, address: str) -> None:
+def test_a_packet_to_an_own_address_does_not_leave(lab: Lab, daemon: Daemon, way: str, address: str) -> None:
     sniffer = lab.spawn_world([PYTHON, "-c", SNIFF, address])
     assert read_line(sniffer) == "ready\n"
     sent = lab.run([PYTHON, "-c", SEND, way, address, WORLD4], user=ATTACKER)
@@ -127,7 +130,8 @@ def test_it_does_not_leave(lab: Lab, daemon: Daemon, way: str, address: str) -> 
     sniffer.wait(timeout=WAIT_S)
 
 
-# What comes to the group; `x` from outside, as if we had sent it, and `y` from ourselves.
+# Joins a multicast group and prints the first datagram that comes: `x` is forged outside with this machine's address as
+# its source, `y` is what the program itself sends once it has read a line.
 HEAR = """
 import socket, struct, sys
 group = socket.inet_pton(socket.AF_INET6, "ff02::1234")
@@ -154,20 +158,18 @@ raw.sendto(struct.pack("!IHBB", 6 << 28, 9, 17, 1) + ends + datagram, ("ff02::12
 """
 
 
-def test_what_comes_to_a_group_as_if_it_were_ours(lab: Lab, daemon: Daemon) -> None:
+def test_a_datagram_to_a_group_from_outside_with_our_source_is_not_heard(lab: Lab, daemon: Daemon) -> None:
     daemon.edit_rules(f"{RULES}allow lan 7323 udp\n")
     member = lab.spawn([PYTHON, "-c", HEAR], stdin=subprocess.PIPE)
-    assert member.stdin
     assert read_line(member) == "ready\n"
     forged = lab.run_world([PYTHON, "-c", FORGE])
     assert forged.returncode == 0, forged.stderr
-    member.stdin.write("\n")
-    member.stdin.flush()
+    write_line(member)
     assert read_line(member) == "b'y'\n"
     member.wait(timeout=WAIT_S)
 
 
-def test_what_is_another_machines_by_now_is_judged(lab: Lab, daemon: Daemon) -> None:
+def test_a_packet_to_an_address_that_is_no_longer_ours_is_judged(lab: Lab, daemon: Daemon) -> None:
     assert lab.run_outside(["ip", "address", "add", f"{GONE}/32", "dev", "lo"]).returncode == 0
     assert lab.run([PYTHON, "-c", SEND, "datagram", GONE, WORLD4], user=ATTACKER).returncode == 0
     assert lab.run_outside(["ip", "address", "delete", f"{GONE}/32", "dev", "lo"]).returncode == 0

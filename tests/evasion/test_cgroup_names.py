@@ -1,4 +1,4 @@
-"""Where others than root name the cgroups, a name that is a snap's, a container's or a unit's is not enough."""
+"""A cgroup named like that of a snap, a container or a unit counts as such only where root alone can name cgroups."""
 
 import shutil
 
@@ -8,14 +8,14 @@ from tests.evasion.stage import ATTACKER, PORT, TARGET, Stage
 
 pytestmark = [pytest.mark.privileged]
 
-# As the session manager does it for anyone who asks: `systemd-run --user --scope --unit=NAME`.
+# What a user's session manager does for whoever asks it: `systemd-run --user --scope --unit=NAME`.
 IN_CGROUP = ["sh", "-ec", 'echo $$ >"$0/cgroup.procs"; exec setpriv --reuid=nobody --clear-groups -- "$@"']
 IN_OWN_CGROUP = ["sh", "-ec", 'mkdir "$0"; echo $$ >"$0/cgroup.procs"; exec "$@"']
 CONTAINER = f"docker-{'0123456789abcdef' * 4}.scope"
 
 
-def test_a_scope_that_is_called_like_a_snaps(stage: Stage) -> None:
-    """Where root alone names them, the name counts."""
+def test_a_scope_that_is_named_like_a_snaps(stage: Stage) -> None:
+    """Below the user's manager the name does not count; below system.slice, where root alone names them, it does."""
     stage.daemon.edit_rules(f"allow - {PORT} tcp snap:hello\n")
     verdicts = {}
     for folder in ("user@65534.service/app.slice", "system.slice"):
@@ -35,10 +35,10 @@ def test_a_scope_that_is_called_like_a_snaps(stage: Stage) -> None:
     ],
 )
 @pytest.mark.parametrize("folder", ["session-3.scope", "runner.service", "own"])
-def test_a_cgroup_of_a_name_of_ones_own_in_a_folder_that_root_gave_away(
+def test_a_cgroup_that_a_user_named_in_a_folder_that_root_gave_away(
     stage: Stage, folder: str, name: str, owner: str
 ) -> None:
-    """As pam_cgfs gives away that of a session, systemd that of a service with User= and Delegate=."""
+    """pam_cgfs gives away the cgroup of a session, systemd that of a service with User= and Delegate=."""
     stage.daemon.edit_rules(f"allow - {PORT} tcp {owner}\n")
     given = stage.lab.cgroup / "given" / folder
     given.mkdir(parents=True, exist_ok=True)

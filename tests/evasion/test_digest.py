@@ -1,4 +1,4 @@
-"""`sha256=` in a rule is the content of the file that was executed, not what the path held once."""
+"""`sha256=` in a rule is compared with the content that was executed, not with what the file held before or after."""
 
 import hashlib
 import signal
@@ -19,16 +19,18 @@ def test_a_rule_with_a_digest_holds_for_that_content_alone(stage: Stage) -> None
     digest = hashlib.sha256(content).hexdigest()
     stage.daemon.edit_rules(f"allow sha256={digest} - {PORT} tcp {stage.honest}\n")
     assert stage.run(stage.honest, "plain", *TARGET)["verdict"] == "allow"
-    stage.honest.write_bytes(content + b"\0")  # the same inode, and it runs just the same
+    stage.honest.write_bytes(content + b"\0")  # the same inode, and the program works as before
     stage.assert_denied(stage.honest, "plain", *TARGET)
     stage.honest.write_bytes(content)
-    time.sleep(0.05)  # what was written within the tick before the start may have been written after it
+    time.sleep(0.05)  # file times have the resolution of a tick: a write in the tick of the start may seem to be later
     assert stage.run(stage.honest, "plain", *TARGET)["verdict"] == "allow"
 
 
 def test_a_file_that_gets_the_content_while_its_packet_is_held(stage: Stage) -> None:
-    """Once the program has ended its file may be written (ETXTBSY before), and a packet waits longer: more so for a
-    daemon with much to do, as one that is stopped for a moment is."""
+    """Once the program has ended, its file may be written (before that: ETXTBSY), while its packet still waits.
+
+    The daemon is stopped meanwhile, as if it were busy.
+    """
     shell, program = Path("/bin/bash").read_bytes(), stage.folder / "shell"
     program.write_bytes(shell + b"evil")
     program.chmod(0o755)

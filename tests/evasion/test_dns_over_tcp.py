@@ -1,4 +1,4 @@
-"""Whose answers over TCP are read: of each connection to a resolver that is there, whatever others do; of no other."""
+"""DNS over TCP is read on every established connection to a resolver, whatever other programs do, and on no other."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ from tests.lab.world import HOST4, MORE_WORLD4, WORLD4
 
 pytestmark = [pytest.mark.privileged]
 
-# Connects to the resolver, asks it when it is told to, and connects to where that leads.
+# Connects to the resolver; after a line on stdin asks it for a name, and connects to the address in the answer.
 ASK = f"""
 import socket, sys
 import dns.message, dns.query
@@ -23,7 +23,7 @@ sys.stdin.readline()
 answer = dns.query.tcp(dns.message.make_query("shop.test", "A"), "{WORLD4}", sock=resolver, timeout=60)
 socket.create_connection((answer.answer[0][0].address, 80))
 """
-# More flows than there is room for in `flows`, each of them denied.
+# Begins more flows than the table `flows` has room for. All of them are denied.
 FLOOD = f"""
 import socket
 sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -39,7 +39,7 @@ with socket.socket() as client:
     client.bind(("{HOST4}", 7600))
     print(client.connect_ex(("{WORLD4}", 53)))
 """
-# One that ends as usual (TIME_WAIT), or is broken off.
+# Makes a connection and ends it as usual (TIME_WAIT), or resets it.
 OVER = f"""
 import socket, struct, sys
 with socket.socket() as client:
@@ -51,7 +51,7 @@ with socket.socket() as client:
         client.shutdown(socket.SHUT_WR)
         client.recv(1)
 """
-# Segments with data, of no connection.
+# Sends TCP segments with data that belong to no connection, from the resolver's port.
 STRAY = f"""
 import socket, struct
 raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP)
@@ -60,7 +60,7 @@ for number in range(20):
 """
 
 
-def test_who_fills_the_table_of_flows_keeps_nobody_from_knowing_a_name(lab: Lab) -> None:
+def test_a_full_table_of_flows_does_not_keep_others_names_from_being_learned(lab: Lab) -> None:
     daemon = lab.start_daemon(f"allow {WORLD4} 53 tcp\nallow - 80 tcp\n", timeout_s=0)
     asking = lab.spawn([sys.executable, "-c", ASK], stdin=subprocess.PIPE)
     read_until(asking, lambda said: said)

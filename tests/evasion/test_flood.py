@@ -1,4 +1,4 @@
-"""More than the daemon can judge comes at once: what others ask for meanwhile finds its place all the same."""
+"""One program or remote causes more packets than the daemon can judge: those of others are judged all the same."""
 
 import json
 import subprocess
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.privileged, pytest.mark.slow]
 
 HONEST = "/usr/bin/curl"
 PORT = 7320
-# Says when it has it, and hears nothing.
+# Opens a port, says so, and never reads from it.
 LISTEN = """
 import socket, sys
 server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM if sys.argv[1] == "udp" else socket.SOCK_STREAM)
@@ -29,7 +29,8 @@ if sys.argv[1] == "tcp":
 print("listening", flush=True)
 sys.stdin.read()
 """
-# In the name of thousands of machines, each packet from another port: until its input ends, or 60 s.
+# Sends packets with the addresses of thousands of machines as sources, and another source port each time, until its
+# stdin is closed or for 60 s.
 FLOOD_IN = """
 import os, select, socket, struct, sys, time
 def add(data):
@@ -55,7 +56,7 @@ while time.monotonic() < end_s and not select.select([sys.stdin], [], [], 0)[0]:
         raw.sendto(packet, (sys.argv[2], 0))
     os.write(1, b"flooding\\n")
 """
-# By two processes.
+# Two processes connect to one port after another, without waiting.
 FLOOD_OUT = """
 import os, select, socket, sys, time
 os.fork()
@@ -68,14 +69,14 @@ while time.monotonic() < end_s and not select.select([sys.stdin], [], [], 0)[0]:
         asks.close()
     os.write(1, b"flooding\\n")
 """
-# To so many ports at once, each of which is decided on its own.
+# Sends a datagram to each of 1000 ports at once; each is a decision of its own.
 BURST = """
 import socket, sys
 asks = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 for port in range(6000, 7000):
     asks.sendto(b"", (sys.argv[1], port))
 """
-# From the port that mDNS is told from, by one machine out there.
+# One machine of the world sends from the mDNS port, so that each datagram may hold an answer that has to be read.
 TELL = """
 import os, select, socket, sys, time
 tells = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -87,7 +88,7 @@ while time.monotonic() < end_s and not select.select([sys.stdin], [], [], 0)[0]:
         tells.send(b"x" * 12)
     os.write(1, b"flooding\\n")
 """
-# Another name each time, by two processes; by so many sockets, as no more than some 280 packets of one may wait.
+# Two processes ask for another name each time. They use 16 sockets, since only some 280 packets of one socket may wait.
 ASK = """
 import os, select, socket, sys, time
 os.fork()
@@ -109,7 +110,7 @@ while time.monotonic() < end_s and not select.select([sys.stdin], [], [], 0)[0]:
 
 
 def visit(lab: Lab) -> "subprocess.CompletedProcess[str]":
-    """Each time another process, of which nothing is remembered."""
+    """Connect by a new process each time, so that no verdict is remembered for it."""
     patience = ["--connect-timeout", str(10 * PATIENCE)]
     return lab.run([HONEST, "-sS", "-o", "/dev/null", *patience, f"http://{WORLD4}/"])
 
@@ -135,7 +136,7 @@ def assert_that_others_are_heard(lab: Lab, daemon: Daemon, flood: "subprocess.Po
 
 
 @pytest.mark.parametrize("kind", ["udp", "tcp"])
-def test_of_machines_out_there_that_nobody_was_asked_about(lab: Lab, kind: str) -> None:
+def test_a_flood_to_an_open_port_from_machines_that_no_rule_names(lab: Lab, kind: str) -> None:
     daemon = lab.start_daemon(f"allow - 80 tcp {HONEST}\n")
     server = lab.spawn([PYTHON, "-c", LISTEN, kind, str(PORT)], stdin=subprocess.PIPE)
     assert read_line(server) == "listening\n"
@@ -143,20 +144,20 @@ def test_of_machines_out_there_that_nobody_was_asked_about(lab: Lab, kind: str) 
     assert_that_others_are_heard(lab, daemon, flood)
 
 
-def test_of_machines_out_there_that_ask_for_a_port_that_is_closed(lab: Lab) -> None:
+def test_a_flood_to_a_closed_port(lab: Lab) -> None:
     daemon = lab.start_daemon(f"allow - 80 tcp {HONEST}\n")
     flood = lab.spawn_world([PYTHON, "-c", FLOOD_IN, "tcp", HOST4, str(PORT)], stdin=subprocess.PIPE)
     assert_that_others_are_heard(lab, daemon, flood)
 
 
-def test_of_another_users_program(lab: Lab) -> None:
+def test_a_flood_of_connections_of_another_users_program(lab: Lab) -> None:
     daemon = lab.start_daemon(f"allow - 80 tcp {HONEST}\n")
     flood = lab.spawn([PYTHON, "-c", FLOOD_OUT, WORLD4], user=ATTACKER, stdin=subprocess.PIPE)
     assert_that_others_are_heard(lab, daemon, flood)
 
 
-def test_when_it_is_over_each_may_have_any_number_again(lab: Lab) -> None:
-    """No packet has to come before."""
+def test_once_a_flood_is_over_a_program_may_send_any_number_again(lab: Lab) -> None:
+    """The limits end by themselves: no further packet has to come first."""
     daemon = lab.start_daemon(f"allow {WORLD4} - udp\n")
     flood = lab.spawn([PYTHON, "-c", FLOOD_OUT, WORLD4], user=ATTACKER, stdin=subprocess.PIPE)
     wait_until(lambda: count_losses(daemon)[KERNEL_LOSSES["lost_crowd"]])
@@ -164,7 +165,7 @@ def test_when_it_is_over_each_may_have_any_number_again(lab: Lab) -> None:
     assert flood.stdin
     flood.stdin.close()
     flood.wait(timeout=WAIT_S)
-    wait_until(lambda: are_at_rest(daemon.process.pid))  # all that came by then is held
+    wait_until(lambda: are_at_rest(daemon.process.pid))  # all that came until now has been judged or is held
     wait_until(lambda: not is_crowded(daemon))
     before = count_losses(daemon)[KERNEL_LOSSES["lost_crowd"]]
     burst = lab.run([PYTHON, "-c", BURST, WORLD4])
@@ -174,8 +175,8 @@ def test_when_it_is_over_each_may_have_any_number_again(lab: Lab) -> None:
     assert not is_crowded(daemon)
 
 
-def test_of_what_claims_to_tell_names_of_the_link(lab: Lab) -> None:
-    """To a port that is open to everybody: what resolvers tell is read beside it."""
+def test_a_flood_of_seeming_mdns_answers_costs_no_dns_message(lab: Lab) -> None:
+    """They go to a port that is open to everybody. Messages of resolvers are read meanwhile, and none is dropped."""
     daemon = lab.start_daemon("allow - - udp-src\n")
     server = lab.spawn([PYTHON, "-c", LISTEN, "udp", str(PORT)], stdin=subprocess.PIPE)
     assert read_line(server) == "listening\n"
@@ -189,14 +190,14 @@ def test_of_what_claims_to_tell_names_of_the_link(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("stub", [None, "dnsmasq"])
-def test_of_questions_for_names(lab: Lab, stub: str | None) -> None:
-    """Of another user; also where a resolver on this machine asks for all, and so for who asks too much."""
+def test_a_flood_of_questions_for_names(lab: Lab, stub: str | None) -> None:
+    """Another user asks. With a stub resolver all questions come from that one program, the attacker's and others'."""
     resolver = start_stub(lab, stub) if stub else WORLD4
     set_resolvers(lab, resolver, options="attempts:3 timeout:2")  # one may be lost on a busy machine
     daemon = lab.start_daemon(f"allow localhost - -\nallow localhost - -src\nallow {WORLD4} 53 udp\n")
     flood = lab.spawn([PYTHON, "-c", ASK, resolver], user=ATTACKER, stdin=subprocess.PIPE)
     wait_until(lambda: is_crowded(daemon))
-    wait_until(lambda: lab.run(["getent", "ahostsv4", "shop.test"]).returncode == 0)  # all that came before is read
+    wait_until(lambda: lab.run(["getent", "ahostsv4", "shop.test"]).returncode == 0)  # all that came before was read
     found = [lab.run(["getent", "ahostsv4", name]) for name in PAGE_NAMES[:10]]
     assert flood.stdin
     flood.stdin.close()
@@ -206,8 +207,8 @@ def test_of_questions_for_names(lab: Lab, stub: str | None) -> None:
     wait_until(lambda: not is_crowded(daemon))
 
 
-def test_the_history_keeps_what_was_there_before(lab: Lab) -> None:
-    """Of what comes in the name of many machines to an open port it keeps the first ones."""
+def test_the_history_keeps_only_the_first_of_a_flood(lab: Lab) -> None:
+    """Packets from many machines to an open port would push all earlier records out of it."""
     daemon = lab.start_daemon("")
     server = lab.spawn([PYTHON, "-c", LISTEN, "udp", str(PORT)], stdin=subprocess.PIPE)
     assert read_line(server) == "listening\n"

@@ -1,5 +1,7 @@
-"""Where 127.0.0.0/8 is routed as any network (`route_localnet`, as for ports that containers publish) and nothing looks
-at the way back (`rp_filter=0`), the kernel takes what a machine of the link sends as 127.0.0.2. It is not heard here.
+"""A machine of the link sends packets from 127.0.0.2, and no program here receives them.
+
+The kernel itself would accept them where 127.0.0.0/8 is routed like any network (`route_localnet`, as for ports that
+containers publish) and the way back is not checked (`rp_filter=0`).
 """
 
 import subprocess
@@ -9,14 +11,15 @@ import pytest
 
 from tests.evasion.stage import PYTHON
 from tests.lab.lab import Lab
-from tests.lab.patience import WAIT_S, read_line, read_rest
+from tests.lab.patience import WAIT_S, read_line, read_rest, write_line
 from tests.lab.world import HOST4
 
 pytestmark = [pytest.mark.privileged]
 
 OURS, PORT, OTHER_PORT = "127.0.0.2", 7410, 7411
 SYSCTLS = "cd /proc/sys/net/ipv4/conf; echo 1 | tee */route_localnet; echo 0 | tee */rp_filter"
-# Says what comes; with `talk`, once a socket of ours at the other address has asked it, and was answered.
+# Prints what it receives; with `talk` only after a conversation with a socket at the loopback address, whose packets
+# the forged one then imitates.
 HEAR = f"""
 import socket, sys
 here, there = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _end in range(2))
@@ -52,15 +55,13 @@ def lab(_clean_machine: None) -> Iterator[Lab]:
 
 
 @pytest.mark.parametrize(("flags", "words"), [([], "alone"), ([], "talk"), (["--no-bpf"], "alone")])
-def test_it_is_not_heard(lab: Lab, flags: list[str], words: str) -> None:
+def test_a_packet_with_a_forged_loopback_source_is_not_heard(lab: Lab, flags: list[str], words: str) -> None:
     daemon = lab.start_daemon("allow localhost - -\nallow localhost - -src\n", *flags, timeout_s=0)
     hearing = lab.spawn([PYTHON, "-c", HEAR, words], stdin=subprocess.PIPE)
-    assert hearing.stdin
     assert read_line(hearing) == "ready\n"
     forged = lab.run_world([PYTHON, "-c", FORGE])
     assert forged.returncode == 0, forged.stderr
-    hearing.stdin.write("\n")
-    hearing.stdin.flush()
+    write_line(hearing)
     assert read_rest(hearing) == "over\n"
     hearing.wait(timeout=WAIT_S)
     assert daemon.stop() == 0

@@ -1,6 +1,8 @@
-"""IPv6 lets any program bind the address of another machine (IPV6_FREEBIND): nobody here hears it as that one.
+"""Packets with a false source address are not delivered.
 
-Nor is another machine heard as this one, be it amid a conversation; nor told what was refused in its name.
+IPv6 lets any program bind the address of another machine (IPV6_FREEBIND): no program on this machine receives what it
+sends under that address. Nor does one receive what another machine sends under an address of ours, not even within a
+conversation that goes on. And a machine in whose name a program here sent something is not told of the refusal.
 """
 
 import json
@@ -18,12 +20,12 @@ from tests.lab.world import HOST6, WORLD6
 pytestmark = [pytest.mark.privileged]
 
 PORT, OTHER_PORT = 7400, 7401
-NEIGHBOUR = "fe80::1234"  # nobody
+NEIGHBOUR = "fe80::1234"  # an address that no machine has
 ROUTED = "fd99::1"  # ours by a route alone, not by an address
 GROUP = "ff02::1234"
 UNUSED = "fd77::99"  # an address of the link that nobody has
 TAKEN = "fd77::77"  # another machine's, which this one wants too
-# Says what comes, up to the first of another port.
+# Prints what comes to the port, alone or by the group, until one says `no more`.
 HEAR = f"""
 import socket, struct
 eth0 = socket.if_nametoindex("eth0")
@@ -36,7 +38,7 @@ while (heard := member.recv(100)) != b"no more":
     print(heard.decode(), flush=True)
 """
 FREE_BIND, TRANSPARENT = "78", "75"  # IPV6_FREEBIND, IPV6_TRANSPARENT: include/uapi/linux/in6.h
-# From an address that need not be ours.
+# Sends from an address that need not be ours.
 SAY = """
 import socket, sys
 source, remote, text, way = sys.argv[1:]
@@ -49,7 +51,7 @@ try:
 except OSError as error:  # no way leads from an address of the link to ::1
     print(error)
 """
-# Asks a server out there, which does not answer, and says what it is told.
+# Asks a server in the world, which does not answer, and prints what comes instead.
 ASK = f"""
 import socket
 used = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
@@ -59,7 +61,7 @@ print("ready", flush=True)
 while (heard := used.recv(100)) != b"no more":
     print(heard.decode(), flush=True)
 """
-# Two sockets of ours speak with each other, and one says what it hears once they have.
+# Two sockets of this machine talk to each other; after that, one prints what it receives.
 TALK = """
 import socket, sys
 own, port = sys.argv[1], int(sys.argv[2])
@@ -81,7 +83,7 @@ while (heard := here.recv(100)) != b"no more":
     print(heard.decode(), flush=True)
 print("over", flush=True)
 """
-# A datagram from the second of them to the first, made by hand.
+# Forges a datagram from the second of these sockets to the first.
 FORGE = """
 import socket, struct, sys
 own = socket.inet_pton(socket.AF_INET6, sys.argv[1])
@@ -95,7 +97,7 @@ raw = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_RAW)
 scope = socket.if_nametoindex("eth0")
 raw.sendto(struct.pack("!IHBB", 6 << 28, len(datagram), 17, 1) + own + own + datagram, (sys.argv[1], 0, 0, scope))
 """
-# Sends and connects in the name of another machine where it may not.
+# Sends and connects from the address of another machine to a port that is denied.
 BE_REFUSED = """
 import socket, sys
 source, remote = sys.argv[1:]
@@ -110,7 +112,7 @@ for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
     except OSError:  # refused, or in vain
         pass
 """
-# Says what comes from this side: refusals, and what is TCP's, up to the first ping.
+# Runs in the world: prints each refusal (ICMPv6 unreachable) and each TCP segment that it receives, until a ping comes.
 HEAR_REFUSALS = """
 import select, socket
 protocols = (socket.IPPROTO_ICMPV6, socket.IPPROTO_TCP)
@@ -168,7 +170,7 @@ def say(lab: Lab, *words: str, way: str = FREE_BIND) -> None:
 
 
 def hear(lab: Lab, program: str, source: str, remote: str, *, way: str = FREE_BIND) -> str:
-    """What comes to the program from there; also what is ours."""
+    """What the program receives while a forged datagram is sent to it, and then honest ones: only these may come."""
     member = lab.spawn([PYTHON, "-c", program])
     assert read_line(member) == "ready\n"
     say(lab, source, remote, "forged", way=way)
@@ -183,17 +185,20 @@ def hear(lab: Lab, program: str, source: str, remote: str, *, way: str = FREE_BI
 
 @pytest.mark.parametrize("source", [WORLD6, NEIGHBOUR])
 @pytest.mark.parametrize("remote", ["::1", HOST6, "fe80::2", GROUP])
-def test_it_is_not_heard(lab: Lab, daemon: Daemon, source: str, remote: str) -> None:
+def test_another_machines_address_as_source_is_not_heard(lab: Lab, daemon: Daemon, source: str, remote: str) -> None:
     assert hear(lab, HEAR, source, remote) == "own\nof the link\nof the group\n"
 
 
 @pytest.mark.parametrize("remote", ["::1", HOST6])
-def test_nor_is_a_proxy_with_the_right_to_say_so(lab: Lab, daemon: Daemon, remote: str) -> None:
+def test_another_machines_address_is_not_heard_from_a_transparent_socket(lab: Lab, daemon: Daemon, remote: str) -> None:
+    """IPV6_TRANSPARENT, which takes CAP_NET_ADMIN or CAP_NET_RAW: proxies use it."""
     assert hear(lab, HEAR, WORLD6, remote, way=TRANSPARENT) == "own\nof the link\nof the group\n"
 
 
 @pytest.mark.parametrize("remote", ["::1", HOST6])
-def test_it_answers_nobody(lab: Lab, daemon: Daemon, remote: str) -> None:
+def test_another_machines_address_is_not_heard_as_the_answer_to_a_question(
+    lab: Lab, daemon: Daemon, remote: str
+) -> None:
     assert hear(lab, ASK, WORLD6, remote) == "own\nof the link\n"
 
 
@@ -222,12 +227,12 @@ def test_another_machine_is_not_told_what_is_denied(lab: Lab, daemon: Daemon, re
 
 
 def test_an_address_that_another_machine_has_does_not_become_ours(lab: Lab, daemon: Daemon) -> None:
-    """Nor while it is looked for: who answers for it then (RFC 4862 5.4) would be this machine to the rules."""
+    """Nor while duplicate address detection runs (RFC 4862 5.4): its owner would be `localhost` to the rules."""
     claim = f"echo 1 >/proc/sys/net/ipv6/conf/eth0/accept_dad; ip -6 address add {TAKEN}/64 dev eth0"
     assert lab.run_world(["ip", "-6", "address", "add", f"{TAKEN}/64", "dev", "eth0", "nodad"]).returncode == 0
     assert lab.run_outside(["sh", "-ec", claim]).stderr == ""
     wait_until(lambda: "dadfailed" in lab.run_outside(["ip", "-6", "address", "show", "to", TAKEN]).stdout)
-    # No advertisement of it counts any more (ndisc_recv_na()), and learns the link address by solicitations alone.
+    # The kernel ignores advertisements for such an address from now on (ndisc_recv_na()): tell it the link address.
     (link,) = json.loads(lab.run_world(["ip", "-j", "link", "show", "eth0"]).stdout)
     neighbour = ["ip", "neighbour", "replace", TAKEN, "lladdr", link["address"], "dev", "eth0"]
     assert lab.run_outside(neighbour).returncode == 0

@@ -1,5 +1,7 @@
-"""Questions for names by the thousand, so that one of another program is forgotten before its answer comes: without its
-name a connection would pass that a rule denies by name."""
+"""An attacker asks for thousands of names, so that another program's question is forgotten before its answer comes.
+
+The answer's name would not be learned then, and a connection would pass that a rule denies by name.
+"""
 
 import subprocess
 
@@ -14,7 +16,7 @@ from tests.lab.world import MORE_WORLD4
 pytestmark = [pytest.mark.privileged, pytest.mark.slow]
 
 RESOLVER, REMOTE = MORE_WORLD4[:2]
-# Answers who asks for slow.test once it is asked for last.test, and nothing else.
+# A resolver that answers the question for slow.test only once it is asked for last.test, and no other question.
 ANSWER_LATE = """
 import socket, sys
 resolver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -33,7 +35,7 @@ while True:
         head = question[:2] + bytes([0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0])
         resolver.sendto(head + question[12:end] + record, asker)
 """
-# More than are remembered, no faster than they are read.
+# Asks for more names than are remembered, no faster than the daemon reads them.
 ASK = """
 import select, socket, sys, time
 def ask(number, name):

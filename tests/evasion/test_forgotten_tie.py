@@ -1,4 +1,6 @@
-"""What a rule with `iface=` allowed, of a program that has filled the tables so that nothing tells of that any more."""
+"""A connection that a rule with `iface=` allowed does not go on by another interface, even when its entries in the
+kernel's tables were evicted, as by an attacker who fills them.
+"""
 
 import subprocess
 import sys
@@ -9,7 +11,7 @@ from tests.evasion.stage import ATTACKER, PYTHON
 from tests.evasion.test_handshake import FORGET
 from tests.lab.daemon import Daemon
 from tests.lab.lab import Lab
-from tests.lab.patience import read_line, read_rest, read_until
+from tests.lab.patience import read_line, read_rest, read_until, write_line
 from tests.lab.test_interface import END, SNIFF
 from tests.lab.test_interface import daemon as daemon
 from tests.lab.test_interface import lab as lab  # with a second interface
@@ -18,7 +20,7 @@ from tests.lab.world import HOST4, HOST6, WORLD4, WORLD6
 pytestmark = [pytest.mark.privileged, pytest.mark.slow]
 
 SECRET = "secret that was not to leave there"
-# Says its port; for a line, goes on by the other interface; for another one, says that no more will come.
+# Connects and prints its local port. After a line on stdin it sends by the other interface, and then `no more`.
 EVIL = """
 import socket, sys
 used = socket.create_connection((sys.argv[1], 80))
@@ -43,8 +45,6 @@ def test_a_connection_that_goes_on_by_another_interface(lab: Lab, daemon: Daemon
     port = read_line(evil).strip()
     forgotten = lab.run_outside([sys.executable, "-c", FORGET, local, remote, port, "80", "sockets"])
     assert forgotten.returncode == 0, forgotten.stderr
-    assert evil.stdin
-    evil.stdin.write("\n")
-    evil.stdin.flush()
+    write_line(evil)
     assert read_rest(sniffer) == ""
     evil.communicate("\n")

@@ -1,4 +1,4 @@
-"""Fragments made by hand: the ports are in one of them, and what goes there is in others too."""
+"""Fragments made by hand: only the first one has the ports, but each of them carries data."""
 
 import json
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ allow lan {LAST} udp
 allow {WORLD6} - icmp
 deny {WORLD6} - icmp-src
 """
-# Says what comes to each port, until something comes to the last one.
+# Prints what comes to each port, until something comes to the last one.
 HEAR = f"""
 import select, socket
 ports = ({OPEN}, {CLOSED}, {LAST})
@@ -38,7 +38,7 @@ while {LAST} not in heard:
         heard.add(ends[end])
         print(ends[end], end.recv(100).decode(), flush=True)
 """
-# Sends the pieces of one datagram: where each begins, whether more follow, its port (0: it has no header), its text.
+# Sends the fragments of one datagram. Of each: its offset, whether more follow, the port (0: no UDP header), the text.
 SEND = f"""
 import json, socket, struct, sys
 source, remote, pieces = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
@@ -93,7 +93,7 @@ def _daemon(lab: Lab) -> Daemon:
 def test_what_comes_in_is_judged_by_the_piece_that_has_the_ports(
     lab: Lab, pieces: list[tuple[int, int, int, str]], heard: str
 ) -> None:
-    """IPv4 is whole before anybody sees it."""
+    """Of IPv6: an IPv4 datagram is put together again before netfilter sees it."""
     hearing = lab.spawn([PYTHON, "-c", HEAR])
     read_until(hearing, lambda said: said)
     sent = lab.run_world([PYTHON, "-c", SEND, WORLD6, HOST6, json.dumps(pieces)])
@@ -102,7 +102,7 @@ def test_what_comes_in_is_judged_by_the_piece_that_has_the_ports(
 
 
 def test_what_is_behind_the_first_piece_is_not_taken_for_what_was_denied(lab: Lab) -> None:
-    """It says no port, and no type of ICMP: only that it is of the same protocol and from there."""
+    """A later fragment has no port or ICMP type, only protocol and addresses: here those of a ping that was denied."""
     assert lab.run_world([PING, "-c", "1", "-W", "1", HOST6]).returncode != 0
     for size in ("100", "4000"):
         asked = lab.run([PING, "-c", "1", "-W", "60", "-s", size, WORLD6])

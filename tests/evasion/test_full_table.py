@@ -1,5 +1,8 @@
-"""Who has filled the table of ports is in it no more than anyone else who found no room: then the look-up tells.
-Who would fill that of conversations has a table of their own."""
+"""An attacker fills the kernel-side tables of ports and of conversations.
+
+A port that found no room in the table is not attributed to its other user: sock_diag is asked instead. Conversations
+that an attacker begins by the thousand go into a second table, so that they evict nobody else's.
+"""
 
 import subprocess
 
@@ -12,7 +15,7 @@ from tests.lab.world import WORLD4
 
 pytestmark = [pytest.mark.privileged]
 
-# More ports than `listeners` has room for, by as many processes as need no more than the usual 1024 descriptors each.
+# Binds more ports than `listeners` has room for, in so many processes that none needs more than 1024 descriptors.
 FILL = """
 import os, socket, sys
 end, other_end = os.pipe()
@@ -32,7 +35,7 @@ os.read(0, 1)
 """
 
 
-# Gets its port by sending, and hears from whom it sent to.
+# Gets its port by sending, and waits for the answer.
 ASK = """
 import socket, sys
 client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -57,7 +60,7 @@ print("asked", flush=True)
 input()
 server.sendto(b"answer", asker)
 """
-# More talks than there is room for, with one remote: any address of 127.0.0.0/8 is ours to send from (in_pktinfo).
+# Begins more conversations than there is room for: one remote, and another source of 127.0.0.0/8 each (in_pktinfo).
 TALK = """
 import socket, struct
 server, talker = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
@@ -81,7 +84,7 @@ def end(filling: "subprocess.Popen[str]") -> None:
 
 
 @KINDS
-def test_a_member_that_came_when_there_was_no_room(stage: Stage, kind: str) -> None:
+def test_a_member_of_a_port_group_that_came_when_the_table_was_full(stage: Stage, kind: str) -> None:
     words = (kind, "0.0.0.0", "7305", "reuse_port")
     honest, evil = stage.receiver, stage.evil_receiver
     filling = fill(stage)
@@ -92,7 +95,7 @@ def test_a_member_that_came_when_there_was_no_room(stage: Stage, kind: str) -> N
 
 
 @pytest.mark.parametrize("is_over", [True, False])
-def test_who_shares_its_port_with_nobody_is_answered_all_the_same(stage: Stage, *, is_over: bool) -> None:
+def test_a_program_gets_its_answer_though_the_table_is_or_was_full(stage: Stage, *, is_over: bool) -> None:
     honest = stage.script.with_name(f"ask_{is_over}.py")
     honest.write_text(ASK)
     stage.daemon.edit_rules(f"{stage.daemon.rules.read_text()}allow - 7314 udp {honest}\n")
@@ -108,7 +111,7 @@ def test_who_shares_its_port_with_nobody_is_answered_all_the_same(stage: Stage, 
         end(filling)
 
 
-def test_who_begins_talks_without_an_end_keeps_nobody_elses_answer_out(stage: Stage) -> None:
+def test_endless_conversations_of_an_attacker_keep_nobody_elses_answer_out(stage: Stage) -> None:
     honest = stage.script.with_name("ask_later.py")
     honest.write_text(ASK)
     rules = f"{stage.daemon.rules.read_text()}allow - 7316 udp {honest}\nallow localhost - -\nallow localhost - -src\n"

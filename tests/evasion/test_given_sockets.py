@@ -1,4 +1,7 @@
-"""A socket that the honest program is executed with makes it no sender: what it never sent is not judged as its own."""
+"""The attacker sends, and then starts the honest program with the same socket: the packet stays the attacker's.
+
+Having a socket among its descriptors does not make the honest program the sender of what was sent before.
+"""
 
 import subprocess
 
@@ -6,14 +9,14 @@ import pytest
 
 from tests.evasion.stage import ATTACKER, PYTHON
 from tests.lab.lab import Lab
-from tests.lab.patience import WAIT_S, read_line
+from tests.lab.patience import WAIT_S, read_line, write_line
 from tests.lab.world import ECHO_PORT, WORLD4
 
 pytestmark = [pytest.mark.privileged]
 
 HONEST = "/usr/bin/cat"
 RULES = f"allow - - tcp {HONEST}\nallow - - udp {HONEST}\n"
-# Begins; for a line, has the honest program executed with the socket; for another one, goes on.
+# Connects or sends. After a line on stdin it starts the honest program with the socket; after another one it goes on.
 GIVE = """
 import fcntl, resource, select, socket, subprocess, sys
 kind, address, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
@@ -28,8 +31,9 @@ sys.stdin.readline()
 heir = subprocess.Popen([sys.argv[4]], stdin=subprocess.PIPE, stdout=subprocess.PIPE, close_fds=False)
 heir.stdin.write(b"runs")
 heir.stdin.flush()
-print("given" if heir.stdout.read(4) == b"runs" else "not given", flush=True)  # exe changes before the exec is over
-if kind == "high":  # further than is searched for the socket of who sends
+# Its output shows that the exec is over: /proc/PID/exe changes earlier.
+print("given" if heir.stdout.read(4) == b"runs" else "not given", flush=True)
+if kind == "high":  # at a higher descriptor than those that are searched for the sender's socket
     resource.setrlimit(resource.RLIMIT_NOFILE, (2100, 2100))
     high = fcntl.fcntl(given.fileno(), fcntl.F_DUPFD, 2000)
     given.close()
@@ -47,7 +51,7 @@ if kind == "tcp":
 heir.kill()
 """
 
-# Sends, and has the honest program send elsewhere by the same socket.
+# Sends, and then lets the honest program send elsewhere by the same socket.
 LEND = """
 import socket, subprocess, sys
 lent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -67,13 +71,11 @@ def start(lab: Lab, kind: str, port: int) -> "subprocess.Popen[str]":
 
 
 def go_on(evil: "subprocess.Popen[str]") -> str:
-    assert evil.stdin
-    evil.stdin.write("\n")
-    evil.stdin.flush()
+    write_line(evil)
     return read_line(evil).strip()
 
 
-def test_a_syn_that_is_held_meanwhile(lab: Lab) -> None:
+def test_a_syn_that_is_held_while_the_honest_program_starts(lab: Lab) -> None:
     daemon = lab.start_daemon(RULES)
     evil = start(lab, "tcp", 80)
     ask = daemon.wait_ask(remote_port=80)
@@ -85,7 +87,7 @@ def test_a_syn_that_is_held_meanwhile(lab: Lab) -> None:
     assert (record["program"], record["verdict"]) == (ask["program"], "deny")
 
 
-def test_a_datagram_that_is_held_till_its_socket_is_closed(lab: Lab) -> None:
+def test_a_datagram_that_is_held_until_its_sender_has_closed_the_socket(lab: Lab) -> None:
     daemon = lab.start_daemon(RULES)
     evil = start(lab, "held", ECHO_PORT)
     ask = daemon.wait_ask(remote_port=ECHO_PORT)
@@ -98,7 +100,7 @@ def test_a_datagram_that_is_held_till_its_socket_is_closed(lab: Lab) -> None:
     assert (record["program"], record["verdict"]) == (ask["program"], "deny")
 
 
-def test_who_sends_has_the_socket_where_nobody_looks(lab: Lab) -> None:
+def test_the_sender_keeps_the_socket_at_a_descriptor_that_is_not_searched(lab: Lab) -> None:
     daemon = lab.start_daemon(RULES)
     evil = start(lab, "high", ECHO_PORT)
     assert go_on(evil) == "given"
@@ -106,14 +108,12 @@ def test_who_sends_has_the_socket_where_nobody_looks(lab: Lab) -> None:
     assert evil.communicate("\n", timeout=WAIT_S)[0] == ""
 
 
-def test_a_datagram_that_is_held_till_the_honest_program_uses_its_socket(lab: Lab) -> None:
+def test_a_datagram_that_is_held_until_the_honest_program_has_used_its_socket(lab: Lab) -> None:
     daemon = lab.start_daemon(RULES)
     words = [PYTHON, "-c", LEND, WORLD4, str(ECHO_PORT), HONEST]
     evil = lab.spawn(words, user=ATTACKER, stdin=subprocess.PIPE)
     ask = daemon.wait_ask(remote_port=ECHO_PORT)
-    assert evil.stdin
-    evil.stdin.write("\n")
-    evil.stdin.flush()
+    write_line(evil)
     assert daemon.wait_connection(remote_port=9)["verdict"] == "allow"
     daemon.answer(ask, "no")
     start(lab, "tcp", 80)

@@ -1,4 +1,7 @@
-"""A connection is none while its SYN is held: what a remote in league forges as the answer opens nothing."""
+"""While a SYN is held, no connection comes about: a remote that knows its numbers and forges the SYN-ACK opens nothing.
+
+A program and an accomplice outside could agree on them, and so connect before anybody has answered the question.
+"""
 
 import socket
 import struct
@@ -14,7 +17,7 @@ from tests.kernel.packet_place import wait_packets
 from tests.lab.daemon import Daemon
 from tests.lab.lab import Lab
 from tests.lab.leftovers import NETNS_FOLDER
-from tests.lab.patience import WAIT_S, read_line, wait_until
+from tests.lab.patience import WAIT_S, read_line, wait_until, write_line
 from tests.lab.world import HOST4, HOST6, MORE_WORLD4, WORLD4, WORLD6
 from tinysnitch.daemon.counters import KERNEL_LOSSES
 from tinysnitch.kernel.nfqueue import NfVerdict, Queue
@@ -23,11 +26,13 @@ pytestmark = [pytest.mark.privileged]
 
 LOST_ANSWERS = KERNEL_LOSSES["lost_answers"]
 PORT, DNS = 8080, 53
-LOOK = 29100  # a queue of the test's own, before the daemon's
+LOOK = 29100  # the test's own NFQUEUE, which packets pass before the daemon's
 TCP, MPTCP = 6, 262
 SYN_ACK = 0x12
-DESTINATION_OPTIONS = bytes([TCP, 0, 1, 4, 0, 0, 0, 0])  # RFC 8200 4.6: one that is padding; no early demux behind it
-# Connects without waiting; for each line: to another remote, or whether the connection stands after so many seconds.
+# RFC 8200 4.6: an extension header with padding only. The kernel does no early demux for what stands behind it.
+DESTINATION_OPTIONS = bytes([TCP, 0, 1, 4, 0, 0, 0, 0])
+# Connects without waiting. A line with an address: connect there instead. A line with a number: wait so many seconds,
+# and print whether the connection stands.
 CLIENT = """
 import ctypes, select, socket, struct, sys
 family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
@@ -49,7 +54,8 @@ raw.sendto(bytes.fromhex(sys.argv[2]), (sys.argv[1], 0))
 """
 
 
-# What the kernel does once a table is full, which takes a program some seconds: `LOCAL REMOTE PORT PORT TABLE...`.
+# Deletes the flow's entries, as the kernel does once a table is full: a program fills one in some seconds. Arguments:
+# LOCAL REMOTE LOCAL_PORT REMOTE_PORT, and `sockets` for the entry of its socket, too.
 FORGET = """
 import struct, sys
 from pathlib import Path
@@ -81,18 +87,16 @@ class Client:
         self._process = lab.spawn(command, user="nobody", stdin=subprocess.PIPE)
 
     def connect_to(self, remote: str) -> None:
-        assert self._process.stdin
-        self._process.stdin.write(f"{remote}\n")
-        self._process.stdin.flush()
+        write_line(self._process, f"{remote}")
 
     def state(self, patience_s: float = 0) -> str:
-        """`0`: connected; another number: an error; `waits`."""
+        """What has become of it: `0` (connected), an error number, or `waits`."""
         self.connect_to(str(int(patience_s)))
         return read_line(self._process).strip()
 
 
 class Watcher:
-    """Sees the SYNs before the daemon holds them, for the number that the program and its remote agree on."""
+    """Sees each SYN before the daemon holds it, and so its sequence number, which the forged answer needs."""
 
     def __init__(self, lab: Lab) -> None:
         rule = ["-I", "OUTPUT", "-p", "tcp", "--syn", "-j", "NFQUEUE", "--queue-num", str(LOOK), "--queue-bypass"]
@@ -104,7 +108,7 @@ class Watcher:
         self._seen: set[Syn] = set()
 
     def wait_syn(self) -> Syn:
-        """The next one that is none of those before: these are sent again after a second."""
+        """The next SYN that was not seen before: each is sent again after a second."""
         while True:
             for packet in wait_packets(self._queue, 1):
                 self._queue.queue_verdict(packet.packet_id, NfVerdict.ACCEPT)
@@ -148,7 +152,7 @@ def forge(lab: Lab, remote: str, packet: bytes) -> None:
 
 
 def assert_dropped(daemon: Daemon, client: Client) -> None:
-    wait_until(lambda: LOST_ANSWERS in daemon.cli("status").stdout)  # it comes to the log with the next traffic
+    wait_until(lambda: LOST_ANSWERS in daemon.cli("status").stdout)  # the log tells it only with the next traffic
     assert client.state() == "waits"
 
 
@@ -196,12 +200,12 @@ def test_a_forged_answer_to_what_is_held_and_forgotten(
     assert_dropped(daemon, client)
 
 
-def test_a_forged_answer_where_no_socket_is_known_early(lab: Lab) -> None:
+def test_a_forged_answer_where_early_demux_is_off(lab: Lab) -> None:
     assert lab.run_outside(["sysctl", "-w", "net.ipv4.tcp_early_demux=0"]).returncode == 0
     test_a_forged_answer_to_what_is_held(lab, WORLD4, PORT, TCP, b"")
 
 
-def test_a_yes_to_where_the_socket_connected_before(lab: Lab) -> None:
+def test_a_yes_to_the_remote_that_the_socket_connected_to_before(lab: Lab) -> None:
     daemon, watcher = lab.start_daemon(""), Watcher(lab)
     client = Client(lab, WORLD4)
     watcher.wait_syn()

@@ -1,8 +1,6 @@
-"""Nobody is held up by a program whose file cannot be looked at: what it lies in does not answer, or is locked."""
+"""A program whose file cannot be looked at holds nobody up: the file system does not answer, or a folder is locked."""
 
-import os
 import shutil
-import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.evasion.stage import ELSEWHERE, PORT, TARGET, Stage
-from tests.evasion.test_held_memory import FUSE
+from tests.evasion.test_held_memory import make_fuse_device
 from tests.lab.lab import Lab
 from tests.lab.patience import WAIT_S, read_line, wait_until
 from tests.lab.wakeups import stand_still
@@ -20,13 +18,13 @@ from tests.lab.world import PROGRAMS, WORLD4
 
 pytestmark = [pytest.mark.privileged]
 
-USER = "news"  # no other test's: who holds one up is not waited for, nor are the others of that user
+USER = "news"  # of these tests alone: once a process makes the daemon wait, it gives up on that user's others, too
 LARGE_BYTES = 64 << 20
 OWN_PROGRAMS = Path(__file__).parent / "programs"
 
 
 def make_folders(lab: Lab, place: str, *folders: str) -> Path:
-    """The user's."""
+    """Folders that belong to the user."""
     made = lab.folder / place
     for folder in (made, *(made / name for name in folders)):
         folder.mkdir(mode=0o755)
@@ -36,13 +34,11 @@ def make_folders(lab: Lab, place: str, *folders: str) -> Path:
 
 @contextmanager
 def held_folder(lab: Lab, folder: Path | None = None) -> Iterator[Path]:
-    """The program that keeps the lock of a folder, while it runs: of its own, and then it connects."""
+    """Run a program that keeps a folder locked: `folder`, or else its own one, and then it connects as well."""
     place = make_folders(lab, "locked", "own", "mount")
     program, source = place / "own" / "program", OWN_PROGRAMS / "held_folder.c"
     words = [str(folder)] if folder else [str(place / "own"), *TARGET]
-    device = lab.folder / "fuse"  # a usual machine lets everybody open /dev/fuse, but not each one does
-    os.mknod(device, stat.S_IFCHR, FUSE)
-    device.chmod(0o666)
+    device = make_fuse_device(lab)
     subprocess.run(["gcc", "-O1", "-Wall", "-pthread", "-o", str(program), str(source)], check=True)
     running = lab.spawn([str(program), str(device), str(place / "mount"), *words], user=USER)
     assert read_line(running) == "held\n"
@@ -71,7 +67,7 @@ def test_a_deleted_program_in_a_folder_that_is_locked(stage: Stage) -> None:
 
 
 def test_the_folder_of_the_rules_file(lab: Lab) -> None:
-    """Any user can keep the lock of /etc."""
+    """As any user can keep /etc locked."""
     daemon = lab.start_daemon(f"allow {WORLD4} 81 tcp\n")
     waiting = lab.spawn(["bash", "-c", f"exec 3<>/dev/tcp/{WORLD4}/{PORT}"])
     ask = daemon.wait_ask()
@@ -104,7 +100,7 @@ def test_the_folder_of_lists(lab: Lab) -> None:
     assert daemon.stop() == 0
 
 
-# As systemd and systemd-resolved leave it.
+# A /run as systemd and systemd-resolved leave it.
 RUN = """
 mount -t tmpfs run /run
 mkdir -p /run/systemd/resolve
@@ -114,8 +110,9 @@ cp /etc/resolv.conf /run/systemd/resolve/stub-resolv.conf
 
 
 def test_the_folder_of_sockets(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Any user can keep the lock of /run, where what is not there is looked for anew each time (tmpfs)."""
-    for name, value in (("HOME", "/root"), ("SHELL", "/bin/bash")):  # who lacks them asks nscd for them, by /run
+    """As any user can keep /run locked. In a tmpfs a name that is not there is looked up under the lock each time."""
+    # Programs that lack one of these ask nscd for it, by a socket in /run.
+    for name, value in (("HOME", "/root"), ("SHELL", "/bin/bash")):
         monkeypatch.setenv(name, value)
     assert lab.run_outside(["sh", "-ec", RUN]).stderr == ""
     daemon = lab.start_daemon("allow 10.99.0.0/24 - -\nallow - 81 tcp\ndeny localhost 82 tcp\n", timeout_s=0)
@@ -127,7 +124,7 @@ def test_the_folder_of_sockets(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Non
     assert daemon.stop() == 0
 
 
-def test_one_that_connects_from_an_overlay_that_does_not_answer(stage: Stage) -> None:
+def test_a_program_that_connects_from_an_overlay_that_does_not_answer(stage: Stage) -> None:
     script = f"read; exec 3<>/dev/tcp/{WORLD4}/{PORT}"
     with silent_overlay(stage.lab, Path("/usr/bin/bash"), "-c", script) as running:
         assert running.stdin
@@ -139,7 +136,7 @@ def test_one_that_connects_from_an_overlay_that_does_not_answer(stage: Stage) ->
 
 @contextmanager
 def mount_that_answers(lab: Lab) -> Iterator[tuple[Path, subprocess.Popen[str]]]:
-    """A shell in a file system of root's, too large to be in memory whole, and who answers for it."""
+    """A shell in a FUSE mount of root's, too large to be in memory as a whole; and the server of the mount."""
     source, folder = lab.folder / "large", lab.folder / "mounted"
     source.write_bytes(Path("/usr/bin/bash").read_bytes() + bytes(LARGE_BYTES))
     folder.mkdir()
@@ -152,14 +149,14 @@ def mount_that_answers(lab: Lab) -> Iterator[tuple[Path, subprocess.Popen[str]]]
     server.wait(timeout=WAIT_S)
 
 
-def test_one_whose_sum_a_rule_asks_for(lab: Lab) -> None:
+def test_a_program_whose_checksum_a_rule_asks_for(lab: Lab) -> None:
     with mount_that_answers(lab) as (program, server):
         rules = f"deny sha256={'0' * 64} - {PORT} tcp {program}\nallow - {PORT} tcp\n"
         daemon = lab.start_daemon(rules, timeout_s=0)
         script = f"echo started; read; exec 3<>/dev/tcp/{WORLD4}/{PORT}"
         running = lab.spawn([str(program), "-c", script], stdin=subprocess.PIPE)
         assert read_line(running) == "started\n"
-        lab.run(["head", "-c", "4M", str(program)])  # all that runs is in memory then
+        lab.run(["head", "-c", "4M", str(program)])  # the shell's own pages are in memory after that
         stand_still(server.pid)
         running.communicate("now\n", timeout=WAIT_S)
         assert running.returncode == 1
@@ -169,7 +166,7 @@ def test_one_whose_sum_a_rule_asks_for(lab: Lab) -> None:
         assert daemon.wait_connection(verdict="allow", remote_port=int(PORT))
 
 
-def test_one_that_is_there_at_the_daemons_start(lab: Lab) -> None:
+def test_a_program_in_a_silent_overlay_at_the_daemons_start(lab: Lab) -> None:
     with silent_overlay(lab, Path("/usr/bin/sleep"), "1000"):
         daemon = lab.start_daemon("allow - 81 tcp\n", timeout_s=0)
         lab.run(["bash", "-c", f"exec 3<>/dev/tcp/{WORLD4}/81"])

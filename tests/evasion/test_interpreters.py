@@ -1,4 +1,4 @@
-"""A rule for a script is for that script, run by its interpreter in the plain way, and for nothing else."""
+"""A rule for a script holds for that script, run by its interpreter in the plain way, and for nothing else."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.privileged]
 FOLDERS = Path(__file__).parent / "programs" / "folders.c"
 OVER_THE_SCRIPT = ["unshare", "-Urm", "sh", "-ec", 'mount --bind "$0" "$1"; exec /usr/bin/python3 "$@"']
 SHELL_CONNECT = 'exec 3<>"/dev/tcp/$1/$2" && echo connected\n'
-# The shell waits for its start-up file, a FIFO, until its working directory was moved.
+# The shell first reads its start-up file. That is a FIFO, and so it waits until its working directory has been moved.
 MOVE_AND_RUN = """
 mkfifo "$0/start"
 cd "$0/moved"
@@ -32,7 +32,7 @@ BASH_ENV="$0/start" exec /usr/bin/bash "$@"
 """
 PHP_CONNECT = "<?php fsockopen($argv[$argc - 2], $argv[$argc - 1]) or exit(1);"
 ZSH_CONNECT = "zmodload zsh/net/tcp && ztcp $@[-2] $@[-1]"
-# A child connects a socket of its parent's and is gone, without a zombie, before anyone can look.
+# A child connects a socket that it shares with its parent, and is gone, without a zombie, before the daemon can look.
 CONNECT_AND_GO = """\
 import os, select, signal, socket, sys
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -59,7 +59,7 @@ def test_the_honest_script_is_allowed(stage: Stage) -> None:
 
 @pytest.mark.parametrize("front", [["-c", CONNECT], ["-"], ["-m", "evil"], ["/dev/stdin"], ["/proc/self/fd/0"]])
 def test_code_from_elsewhere_is_the_interpreters(stage: Stage, front: list[str]) -> None:
-    """With the honest script among the arguments."""
+    """The code comes from -c, stdin or a module; the honest script is a mere argument."""
     command = ["env", f"PYTHONPATH={stage.folder}", PYTHON, *front, stage.script, *TARGET]
     record = stage.assert_denied(*command, stdin=CONNECT)
     assert Path(record["program"]).name.startswith("python3")
@@ -67,7 +67,7 @@ def test_code_from_elsewhere_is_the_interpreters(stage: Stage, front: list[str])
 
 @pytest.mark.skipif(not shutil.which("php"), reason="no php here")
 def test_what_php_reads_from_standard_input_is_no_script(stage: Stage) -> None:
-    """Whatever stands behind `--` is an argument to it, as in no other."""
+    """To php alone, all that stands behind `--` is an argument."""
     script = stage.honest.parent / "script.php"
     script.write_text(PHP_CONNECT)
     before = stage.daemon.rules.read_text()
@@ -83,7 +83,7 @@ def test_what_php_reads_from_standard_input_is_no_script(stage: Stage) -> None:
 @pytest.mark.skipif(not shutil.which("zsh"), reason="no zsh here")
 @pytest.mark.parametrize("option", [("-o", "shinstdin"), ("+o", "NO_SHIN_STDIN")])
 def test_what_a_shell_reads_from_standard_input_is_no_script(stage: Stage, option: tuple[str, str]) -> None:
-    """As it does without a word of options being `-s`."""
+    """Options with long names make zsh read it, too: no `-s` is among the words."""
     script = stage.honest.parent / "script.zsh"
     script.write_text(ZSH_CONNECT)
     before = stage.daemon.rules.read_text()
@@ -109,7 +109,7 @@ def test_a_link_that_is_turned_after_the_start(stage: Stage) -> None:
 
 
 def test_a_link_that_is_turned_to_a_script_of_the_same_user(stage: Stage) -> None:
-    """It may be followed where it is as it was at the start."""
+    """A user's own link is followed only if it still is what it was when the program started."""
     honest, link = stage.folder / "own.py", stage.folder / "own-link.py"
     honest.write_text(CONNECT)
     link.symlink_to(stage.folder / "turning-own.py")
@@ -133,7 +133,7 @@ def test_a_link_that_is_turned_to_a_script_of_the_same_user(stage: Stage) -> Non
 
 @pytest.mark.parametrize("change", ["replaced", "rewritten"])
 def test_a_script_that_is_exchanged_after_its_start(stage: Stage, change: str) -> None:
-    """Evil code is started under the honest one's name; when we look, that is there again."""
+    """Evil code is started from the honest script's path; when the daemon looks, the honest content is there again."""
     honest = stage.script.read_text()
     stage.script.write_text(f"print('read', flush=True)\ninput()\n{CONNECT}")
     known = len(stage.decisions())
@@ -152,7 +152,7 @@ def test_a_script_that_is_exchanged_after_its_start(stage: Stage, change: str) -
 
 
 def test_a_script_that_is_started_right_after_it_was_written_is_allowed(stage: Stage) -> None:
-    """Within one tick of the clock that files have their times from."""
+    """Within one tick of the clock that file times are taken from, an earlier write cannot be told from a later one."""
     for _ in range(5):
         stage.script.write_text(CONNECT)
         assert stage.run(PYTHON, stage.script, *TARGET)["verdict"] == "allow"
@@ -162,8 +162,8 @@ def test_another_file_mounted_over_the_script(stage: Stage) -> None:
     stage.assert_denied(*OVER_THE_SCRIPT, stage.evil_script, stage.script, *TARGET)
 
 
-def test_another_file_mounted_over_the_script_of_who_is_gone(stage: Stage) -> None:
-    """The daemon looks only when there is nothing left to look at."""
+def test_another_file_mounted_over_the_script_of_a_process_that_is_gone(stage: Stage) -> None:
+    """The daemon looks only when the process and its mounts are gone."""
     gone = stage.folder / "gone.py"
     gone.write_text(CONNECT_AND_GO)
     known = len(stage.decisions())
@@ -186,7 +186,8 @@ def test_a_bare_name_in_the_scripts_folder_is_the_script(stage: Stage) -> None:
 
 @pytest.mark.parametrize("trick", ["shared", "mounted", "unmounted"])
 def test_a_bare_name_in_a_folder_that_is_not_what_it_seems(stage: Stage, trick: str) -> None:
-    """Shared with a process that leaves it; of an attacker's mounts, though the program itself has the host's."""
+    """The working directory is shared with a process that changes it; or it is the attacker's mount, or lies below one
+    that was unmounted, though the program itself is in the host's mounts."""
     program = stage.folder / trick
     subprocess.run(["gcc", "-O1", "-Wall", "-Wextra", "-Werror", "-o", program, FOLDERS], check=True)
     for folder in (stage.folder, Path(f"{stage.folder}{stage.script.parent}")):
@@ -204,7 +205,7 @@ def test_dots_out_of_a_folder_of_roots_lead_to_the_script(stage: Stage) -> None:
 
 
 def test_dots_out_of_a_folder_that_is_moved_before_the_script_is_read(stage: Stage) -> None:
-    """`..` of the folder is another one when the shell opens the script."""
+    """When the shell opens the script, `..` of the working directory is another folder than at the start."""
     name = stage.script.relative_to(stage.folder.parent)
     for folder in (stage.folder / "moved", stage.folder / "deeper", (stage.folder / name).parent):
         folder.mkdir(exist_ok=True)
@@ -215,7 +216,7 @@ def test_dots_out_of_a_folder_that_is_moved_before_the_script_is_read(stage: Sta
 
 
 def test_an_interpreter_of_the_attackers_is_no_interpreter(stage: Stage) -> None:
-    """A program that only calls itself python3 runs whatever it likes, not the script it names."""
+    """A program that is merely called python3 runs whatever it likes, not the script among its arguments."""
     own = stage.folder / "python3"
     shutil.copy(stage.attack, own)
     record = stage.assert_denied(own, stage.script, *TARGET)
@@ -224,7 +225,7 @@ def test_an_interpreter_of_the_attackers_is_no_interpreter(stage: Stage) -> None
 
 @pytest.fixture
 def roots_python() -> Iterator[Path]:
-    """An interpreter where root alone writes, as pyenv's or Nix's."""
+    """An interpreter outside /usr/bin where only root can write, like one of pyenv's or Nix's."""
     with tempfile.TemporaryDirectory(dir="/var/lib", prefix="tinysnitch-test-") as folder:
         os.chmod(folder, 0o755)
         program = Path(folder) / "python3"
@@ -232,7 +233,7 @@ def roots_python() -> Iterator[Path]:
         yield program
 
 
-def test_an_interpreter_of_roots_is_one_wherever_it_is(stage: Stage, roots_python: Path) -> None:
+def test_an_interpreter_that_only_root_can_change_is_one_wherever_it_is(stage: Stage, roots_python: Path) -> None:
     record = stage.run(roots_python, stage.script, *TARGET)
     assert (record["verdict"], record["program"]) == ("allow", str(stage.script))
 
@@ -258,7 +259,7 @@ def restart(stage: Stage, timeout_s: float) -> None:
 
 @pytest.mark.parametrize("name", ["LD_PRELOAD", "PYTHONSTARTUP", "PYTHONPATH"])
 def test_code_loaded_into_the_honest_program_is_warned_of(stage: Stage, asking: Daemon, name: str) -> None:
-    """No rule can tell, but people can: every prompt says what the program was started with."""
+    """A rule cannot tell that, but a person can: each prompt names the variables that load code into the program."""
     command = ["env", f"{name}={stage.folder}/no-such-file", PYTHON, str(stage.script), WORLD4, "8080"]
     client = stage.lab.spawn(command, user="nobody")
     ask = asking.wait_ask(remote_port=8080)
@@ -268,7 +269,7 @@ def test_code_loaded_into_the_honest_program_is_warned_of(stage: Stage, asking: 
 
 
 def read_warnings(daemon: Daemon) -> tuple[str, ...]:
-    """Of the only question that is open."""
+    """The warnings of the only open prompt."""
     with ControlClient(daemon.socket) as client:
         (shown,) = client.ask(ListAsks(), PromptShown)
     process = shown.prompt.connection.attribution.process

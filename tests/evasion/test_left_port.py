@@ -1,4 +1,7 @@
-"""A socket gives back the port that the kernel chose for it, and stays open: no hook tells, nor who gets it next."""
+"""A socket gives back the port that the kernel chose for it, and stays open; another program gets the port.
+
+No BPF hook runs for either, so what was noted of the port is out of date, and the socket's memory has to be read.
+"""
 
 import subprocess
 from collections.abc import Iterator
@@ -8,12 +11,13 @@ import pytest
 
 from tests.evasion.stage import PYTHON, Stage
 from tests.evasion.test_ports import ANSWER_TWICE, TAKE_PORT, assert_got_nothing, only_port, receiver, visit
-from tests.lab.patience import WAIT_S, read_line
+from tests.lab.patience import WAIT_S, read_line, write_line
 from tests.lab.world import HOST4, WORLD4
 
 pytestmark = [pytest.mark.privileged]
 
-# Says its port, takes what comes there once, leaves it for a line, and keeps its socket for another.
+# Prints its port and takes what comes there once. After a line on stdin it gives the port back, but keeps the socket
+# until another line.
 LEAVE_PORT = """
 import ctypes, os, signal, socket, sys
 way, *remote = sys.argv[1:]
@@ -48,7 +52,7 @@ sys.stdin.readline()
 if worker:
     os.kill(worker, signal.SIGKILL)
 """
-# Gets its port where no hook tells (inet_csk_listen_start()).
+# Gets its port where no hook runs (inet_csk_listen_start()).
 LISTEN = """
 import socket, sys
 taker = socket.socket()
@@ -68,19 +72,13 @@ sender.sendto(b"x", (address, port))
 """
 
 
-def say(process: subprocess.Popen[str]) -> None:
-    assert process.stdin
-    process.stdin.write("\n")
-    process.stdin.flush()
-
-
 def hear(process: subprocess.Popen[str]) -> str:
     return read_line(process).strip()
 
 
 @contextmanager
 def leaver(stage: Stage, way: str, *remote: str) -> Iterator[subprocess.Popen[str]]:
-    """Allowed whatever it likes."""
+    """Run the program that leaves its port. Rules allow it everything."""
     honest = stage.receiver.with_name(f"leave_{way}.py")
     honest.write_text(LEAVE_PORT)
     stage.daemon.edit_rules(f"{stage.daemon.rules.read_text()}allow - - -src {honest}\nallow - - udp {honest}\n")
@@ -97,7 +95,7 @@ def test_a_second_user_gets_the_port_that_an_honest_socket_left(stage: Stage, wa
     with leaver(stage, way) as honest:
         port = hear(honest)
         assert visit(stage, kind, port)["verdict"] == "allow"
-        say(honest)
+        write_line(honest)
         assert hear(honest) == "left"
         with only_port(stage, port), receiver(stage, program, port, user="nobody") as taker:
             record = visit(stage, kind, port)
@@ -112,18 +110,18 @@ def test_a_second_user_gets_the_port_of_a_conversation_that_is_left(stage: Stage
     assert hear(server) == "listening"
     with leaver(stage, "connect", WORLD4, "7310") as honest:
         port = hear(honest)
-        say(honest)
+        write_line(honest)
         assert hear(honest) == "left"
         with only_port(stage, port), receiver(stage, evil, port, user="nobody") as taker:
-            say(server)
+            write_line(server)
             record = stage.daemon.wait_connection(direction="inbound", remote_port=7310)
             assert (record["program"], record["verdict"]) == (str(evil), "deny")
             assert_got_nothing(taker)
     server.wait(timeout=WAIT_S)
 
 
-def test_who_takes_a_port_does_not_answer_what_came_while_nobody_had_it(stage: Stage) -> None:
-    """It was let in by a rule for whoever takes it, and nobody did."""
+def test_a_program_that_takes_a_port_does_not_answer_what_came_before(stage: Stage) -> None:
+    """A rule let that in for any program, but none had the port. What is sent from it later is no answer to it."""
     stage.daemon.edit_rules(f"{stage.daemon.rules.read_text()}allow - 7311 udp-src\n")
     assert stage.lab.run_world([PYTHON, "-c", SEND, "7312", HOST4, "7311"]).returncode == 0
     assert stage.daemon.wait_connection(direction="inbound", remote_port=7312)["verdict"] == "allow"

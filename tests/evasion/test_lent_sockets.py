@@ -1,6 +1,6 @@
-"""Sockets of the kernel's own that carry what is a program's, by SMC and L2TP: the kernel neither speaks nor hears.
+"""SMC and L2TP carry a program's data by sockets that the kernel makes: such traffic is not taken for the kernel's own.
 
-The usual kernel of a development machine has neither, others have: `make test-kernel`.
+Kernels of development machines often have neither; `make test-kernel` runs one that has.
 """
 
 import subprocess
@@ -15,7 +15,7 @@ from tests.lab.world import HOST4, WORLD4
 pytestmark = [pytest.mark.privileged, pytest.mark.core_lab]
 
 KERNELS = "allow - - - kernel\nallow - - -src kernel\n"
-# A socket of SMC (43). That it cannot do TCP_FASTOPEN_CONNECT (30) makes it one of TCP at once.
+# A socket of SMC (43). Setting TCP_FASTOPEN_CONNECT (30), which SMC cannot do, makes it fall back to TCP at once.
 SMC = """
 import ctypes, socket, sys
 way, address, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
@@ -37,7 +37,7 @@ else:
     used.accept()
     print("heard", flush=True)
 """
-# Has the port already, and shares it.
+# Has the port first, and shares it.
 HONEST = """
 import socket, sys
 server = socket.socket()
@@ -48,8 +48,8 @@ print("listening", flush=True)
 while True:
     server.accept()
 """
-VISITORS = 12  # the kernel chooses by the visitor's port who takes it
-# A tunnel and a session of L2TP (sockaddr_pppol2tp): what is written to that leaves as UDP.
+VISITORS = 12  # the kernel chooses by the visitor's port which listener takes a connection, so both get some
+# Makes a tunnel and a session of L2TP (sockaddr_pppol2tp): what is written to the session's socket leaves as UDP.
 L2TP = """
 import ctypes, socket, struct, sys
 libc = ctypes.CDLL(None, use_errno=True)
@@ -65,23 +65,24 @@ print(libc.send(number, b"secret", 6, 0), flush=True)
 """
 
 
-def say(words: "subprocess.CompletedProcess[str]") -> str:
-    assert words.returncode == 0, words.stderr
-    if words.stdout.startswith("none"):
-        pytest.skip(f"this kernel has no such socket: {words.stdout}")
-    return words.stdout.strip()
+def output_of(done: "subprocess.CompletedProcess[str]") -> str:
+    """What the program printed; the test is skipped if this kernel lacks the kind of socket."""
+    assert done.returncode == 0, done.stderr
+    if done.stdout.startswith("none"):
+        pytest.skip(f"this kernel has no such socket: {done.stdout}")
+    return done.stdout.strip()
 
 
 @pytest.mark.parametrize("way", ["early asks", "asks"])
-def test_who_asks_by_smc(lab: Lab, way: str) -> None:
+def test_a_program_that_connects_by_smc(lab: Lab, way: str) -> None:
     daemon = lab.start_daemon(KERNELS, timeout_s=0)
-    assert say(lab.run([PYTHON, "-c", SMC, way, WORLD4, "80"], user=ATTACKER, timeout_s=30 * PATIENCE)) != "0"
+    assert output_of(lab.run([PYTHON, "-c", SMC, way, WORLD4, "80"], user=ATTACKER, timeout_s=30 * PATIENCE)) != "0"
     record = daemon.wait_connection(remote_port=80)
     assert (record["verdict"], record["attribution"]) == ("deny", "bpf" if way == "early asks" else "unknown")
 
 
 @pytest.mark.parametrize("way", ["early hears", "hears"])
-def test_who_hears_by_smc(lab: Lab, way: str) -> None:
+def test_a_program_that_listens_by_smc(lab: Lab, way: str) -> None:
     daemon = lab.start_daemon(KERNELS, timeout_s=0)
     evil = lab.spawn([PYTHON, "-c", SMC, way, HOST4, "8000"], user=ATTACKER)
     if read_until(evil, len) == ["none\n"]:
@@ -91,7 +92,7 @@ def test_who_hears_by_smc(lab: Lab, way: str) -> None:
     assert (record["verdict"], record["attribution"]) == ("deny", "unknown")
 
 
-def test_who_joins_the_honest_programs_port_by_smc(lab: Lab) -> None:
+def test_a_program_that_joins_the_honest_programs_port_by_smc(lab: Lab) -> None:
     honest = lab.folder / "honest.py"
     honest.write_text(HONEST)
     daemon = lab.start_daemon(f"allow - - -src {honest}\n", timeout_s=0)
@@ -103,11 +104,11 @@ def test_who_joins_the_honest_programs_port_by_smc(lab: Lab) -> None:
         lab.run_world(["bash", "-c", f"exec 3<>/dev/tcp/{HOST4}/8000"])
     verdicts = {(record["verdict"], record["program"]) for record in daemon.wait_connections(VISITORS)}
     assert verdicts == {("allow", str(honest)), ("deny", "unknown")}
-    assert evil.poll() is None, "it has heard one"
+    assert evil.poll() is None, "it has accepted one"
 
 
 def test_what_is_written_to_a_session_of_l2tp(lab: Lab) -> None:
     daemon = lab.start_daemon(KERNELS, timeout_s=0)
-    assert say(lab.run([PYTHON, "-c", L2TP, WORLD4, "7777"], user=ATTACKER)) == "6"
+    assert output_of(lab.run([PYTHON, "-c", L2TP, WORLD4, "7777"], user=ATTACKER)) == "6"
     record = daemon.wait_connection(remote_port=7777)
     assert (record["verdict"], record["attribution"]) == ("deny", "unknown")

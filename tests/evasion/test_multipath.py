@@ -1,4 +1,4 @@
-"""MPTCP binds, connects and resets by sockets of the kernel's own: whose they are is known by the program's."""
+"""MPTCP binds, connects and resets by sockets that the kernel makes: the program's own socket tells whose they are."""
 
 import subprocess
 
@@ -12,7 +12,7 @@ from tests.lab.world import HOST4, MORE_WORLD4, WORLD4
 pytestmark = [pytest.mark.privileged]
 
 HONEST = "/usr/bin/cat"
-# Has the honest program executed with a socket, keeps it where nobody looks, and begins anew with it.
+# Starts the honest program with its socket, keeps that at a descriptor too high to be searched, and connects twice.
 BEGIN_ANEW = """
 import ctypes, fcntl, resource, socket, subprocess, sys
 remote = sys.argv[1], int(sys.argv[2])
@@ -29,7 +29,7 @@ used.close()
 used = socket.socket(fileno=high)
 used.settimeout(5)
 print(used.connect_ex(remote))
-ctypes.CDLL(None).connect(high, bytes(16), 16)  # AF_UNSPEC: it is unbound, too
+ctypes.CDLL(None).connect(high, bytes(16), 16)  # AF_UNSPEC: disconnects and unbinds it
 used.bind(("", 0))
 print(used.connect_ex(remote))
 heir.kill()
@@ -45,7 +45,7 @@ try:
 except OSError:  # it is refused already
     pass
 """
-# Connects to one port, then to another one instead, and gives up when it is told.
+# Connects to one port, then to another one instead, and gives up when its stdin is closed.
 TURN = """
 import ctypes, socket, sys
 used = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_MPTCP)
@@ -56,7 +56,7 @@ used.connect_ex((sys.argv[1], int(sys.argv[3])))
 sys.stdin.read()
 used.shutdown(socket.SHUT_RDWR)
 """
-# Says the ports of what comes by TCP, up to the last one.
+# Prints the port of each TCP segment that comes, up to the given one.
 HEAR = """
 import socket, struct, sys
 raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP)
@@ -67,7 +67,7 @@ while port != int(sys.argv[1]):
     port = struct.unpack_from("!H", packet, (packet[0] & 15) * 4 + 2)[0]
     print(port, flush=True)
 """
-# On a port that the kernel chooses where no hook tells.
+# Listens on a port that the kernel chooses where no hook runs.
 LISTEN = """
 import socket
 used = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_MPTCP)
@@ -75,7 +75,7 @@ used.listen()
 print(used.getsockname()[1], flush=True)
 used.accept()
 """
-# Has a program executed with each that comes: of MPTCP these have the cookie of the socket that listens.
+# Starts a program with each connection that comes: with MPTCP these have the cookie of the listening socket.
 SERVE = """
 import socket, subprocess, sys
 used = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_MPTCP)
@@ -102,7 +102,7 @@ assert comes.recv(1) == b"x"
 REFUSED, LAST, EARLIER, SERVED = 7600, 7601, 7602, 7603
 
 
-def test_who_listens_on_a_port_that_no_hook_tells_of_is_not_the_kernel(lab: Lab) -> None:
+def test_a_listener_whose_port_no_hook_has_told_is_not_the_kernel(lab: Lab) -> None:
     daemon = lab.start_daemon("allow - - -src kernel\n", timeout_s=0)
     server = lab.spawn([PYTHON, "-c", LISTEN], user=ATTACKER)
     port = read_line(server).strip()
@@ -111,7 +111,7 @@ def test_who_listens_on_a_port_that_no_hook_tells_of_is_not_the_kernel(lab: Lab)
     assert (record["verdict"], record["pid"], record["attribution"]) == ("deny", server.pid, "bpf")
 
 
-def test_who_begins_anew_with_what_the_honest_program_was_given(lab: Lab) -> None:
+def test_a_second_connection_by_the_socket_that_the_honest_program_was_given(lab: Lab) -> None:
     daemon = lab.start_daemon(f"allow - - tcp {HONEST}\n", timeout_s=0)
     evil = lab.run([PYTHON, "-c", BEGIN_ANEW, WORLD4, "80", HONEST], user=ATTACKER)
     assert evil.returncode == 0, evil.stderr
@@ -133,7 +133,7 @@ def test_what_is_not_let_go_is_not_reset(lab: Lab, verdict: str) -> None:
 
 
 def test_a_reset_is_not_let_go_with_an_earlier_syn(lab: Lab) -> None:
-    """Which was held when its socket began anew, to another remote."""
+    """The SYN was held when its socket connected to another port. It is allowed then; the reset is for the new one."""
     daemon = lab.start_daemon(f"allow - {LAST} tcp\n")
     hearing = lab.spawn_world([PYTHON, "-c", HEAR, str(LAST)])
     assert read_line(hearing) == "ready\n"
@@ -150,8 +150,8 @@ def test_a_reset_is_not_let_go_with_an_earlier_syn(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("way", ["close", "keep"])
-def test_who_listens_stays_known_whatever_becomes_of_a_visitor(lab: Lab, way: str) -> None:
-    """It is closed, or a program runs with it."""
+def test_a_listener_stays_known_whatever_becomes_of_its_connections(lab: Lab, way: str) -> None:
+    """A connection is closed, or another program goes on with it."""
     program = lab.folder / "serve.py"
     program.write_text(SERVE)
     daemon = lab.start_daemon("allow - - -src\n")

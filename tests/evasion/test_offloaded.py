@@ -1,4 +1,4 @@
-"""Datagrams that the program leaves to the kernel to cut (udp(7), UDP_SEGMENT): netfilter sees many as one packet."""
+"""One send() that the kernel cuts into several datagrams (udp(7), UDP_SEGMENT): netfilter sees them as one packet."""
 
 import pytest
 
@@ -10,8 +10,8 @@ from tinysnitch.daemon.counters import KERNEL_LOSSES
 
 pytestmark = [pytest.mark.privileged]
 
-HARMLESS, DENIED = 1, 6  # whose names are as long
-# Asks for both names by one call, and connects to where the second leads once that is answered.
+HARMLESS, DENIED = 1, 6  # names of the same length, since all segments have one size
+# Asks for both names by one call, and connects to the denied name's address, which it knows, once both are answered.
 ASK_AND_CONNECT = """
 import socket, sys
 resolver, remote, *names = sys.argv[1:]

@@ -1,4 +1,4 @@
-"""What a socket sends is its own, also when it has got another port since: nobody passes for the kernel so."""
+"""A packet stays its program's when its socket has got another port since: it is not taken for the kernel's own."""
 
 import subprocess
 
@@ -6,6 +6,7 @@ import pytest
 
 from tests.evasion.stage import PYTHON
 from tests.lab.lab import Lab
+from tests.lab.patience import write_line
 from tests.lab.world import ECHO_PORT, HOST4, HOST6, WORLD4, WORLD6
 
 pytestmark = [pytest.mark.privileged]
@@ -15,7 +16,7 @@ import ctypes, socket, struct, sys
 def leave(opened):
     ctypes.CDLL(None).connect(opened.fileno(), struct.pack("=H26x", socket.AF_UNSPEC), 28)
 """
-# The datagram is begun with one port, and sent when the socket has another: udp_v6_push_pending_frames()
+# The datagram is begun with one port, and sent when the socket has another one: udp_v6_push_pending_frames()
 DATAGRAM = f"""{LEAVE}
 client = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
 client.sendto(b"x", socket.MSG_MORE, (sys.argv[1], int(sys.argv[2])))
@@ -23,7 +24,7 @@ leave(client)
 client.bind(("::", 0))
 client.setsockopt(socket.IPPROTO_UDP, 1, 0)  # UDP_CORK
 """
-# The SYN to the first port is held till the socket is at the second.
+# The SYN to the first port is held until the socket has connected to the second one.
 STREAM = f"""{LEAVE}
 client = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET)
 client.setblocking(False)
@@ -47,10 +48,8 @@ def test_a_datagram_that_was_begun_with_another_port(lab: Lab) -> None:
 def test_a_syn_that_was_held_till_its_socket_had_another_port(lab: Lab, remote: str, local: str) -> None:
     daemon = lab.start_daemon("")
     client = lab.spawn([PYTHON, "-c", STREAM, remote, local], user="nobody", stdin=subprocess.PIPE)
-    assert client.stdin
     first = daemon.wait_ask(remote_port=80)
-    client.stdin.write("\n")
-    client.stdin.flush()
+    write_line(client)
     second = daemon.wait_ask(remote_port=8080)
     daemon.answer(first, "yes")
     daemon.wait_connection(remote_port=80)

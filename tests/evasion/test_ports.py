@@ -1,4 +1,4 @@
-"""A port is whoever takes it now: not who had it, and not who has it too."""
+"""What comes in to a port is judged for the program that will get it, not for an earlier one or one that shares it."""
 
 import pwd
 import subprocess
@@ -11,7 +11,7 @@ import pytest
 
 from tests.evasion.stage import PYTHON, Stage
 from tests.lab.daemon import Record
-from tests.lab.patience import WAIT_S, read_line, read_rest, wait_listening
+from tests.lab.patience import WAIT_S, read_line, read_rest, wait_listening, write_line
 from tests.lab.world import HOST4, WORLD4
 
 pytestmark = [pytest.mark.privileged]
@@ -25,7 +25,7 @@ with socket.socket(socket.AF_INET, socket.SOCK_STREAM if kind == "tcp" else sock
     client.send(b"x")
 """
 KINDS = pytest.mark.parametrize("kind", ["tcp", "udp"])
-ANSWER_S, SILENCE_S = WAIT_S, 1.0  # what comes is waited for; what does not, a moment
+ANSWER_S, SILENCE_S = WAIT_S, 1.0  # how long to wait for an answer that must come, and for one that must not
 _ports = count(30000)
 
 
@@ -45,7 +45,7 @@ def visit(stage: Stage, kind: str, port: str) -> Record:
 
 
 def visit_many(stage: Stage, kind: str, port: str) -> set[tuple[str, str]]:
-    """Who was visited, and whether that was allowed. The kernel chooses by the visitor, who may all be of one."""
+    """Which programs got a visit, with the verdicts. The kernel chooses by the visitor's port: many may go to one."""
     met: set[tuple[str, str]] = set()
     for number in range(64):
         if number < 16 or len(met) < 2:
@@ -65,8 +65,8 @@ def test_a_port_taken_over_after_an_allow(stage: Stage, kind: str) -> None:
 
 
 @KINDS
-def test_who_calls_himself_like_a_line_of_his_status(stage: Stage, kind: str) -> None:
-    """What takes a packet is looked up in /proc, where a process's name stands in front of its user."""
+def test_a_process_named_like_a_line_of_its_status(stage: Stage, kind: str) -> None:
+    """The receiver is looked up in /proc/PID/status, where a process's name stands in front of its user."""
     with receiver(stage, stage.evil_receiver, kind, "0.0.0.0", "7314", "called", "a\rUid:\t0", user="nobody") as server:
         record = visit(stage, kind, "7314")
     assert (record["uid"], record["pid"], record["verdict"]) == (pwd.getpwnam("nobody").pw_uid, server.pid, "deny")
@@ -74,7 +74,7 @@ def test_who_calls_himself_like_a_line_of_his_status(stage: Stage, kind: str) ->
 
 @pytest.mark.parametrize("is_evil_first", [True, False])
 def test_a_second_user_binds_the_same_port(stage: Stage, is_evil_first: bool) -> None:
-    """SO_REUSEADDR lets any user's UDP socket share a port, when both ask for it; the kernel gives to one of them."""
+    """SO_REUSEADDR lets UDP sockets of two users share a port if both set it; the kernel gives a packet to one."""
     words = ("udp", "0.0.0.0", "7301", "reuse_address")
     order = [(stage.evil_receiver, "nobody"), (stage.receiver, None)]
     first, second = order if is_evil_first else order[::-1]
@@ -86,7 +86,7 @@ def test_a_second_user_binds_the_same_port(stage: Stage, is_evil_first: bool) ->
 
 
 def test_another_one_joins_a_port_that_is_shared_already(stage: Stage) -> None:
-    """What was decided for who took a flow is not for who takes it since, being the newest."""
+    """The kernel gives the flow to the newest socket, for which the earlier receiver's verdict does not count."""
     words = ("udp", "0.0.0.0", "7313", "reuse_address")
     evil = (stage.evil_receiver, *words)
     local = next(_ports)
@@ -106,8 +106,8 @@ def test_another_one_joins_a_port_that_is_shared_already(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "::"])
-def test_a_second_user_who_takes_the_port_of_one_interface(stage: Stage, address: str) -> None:
-    """The kernel prefers it, be it for IPv6 as well; a look-up without the interface passes over it."""
+def test_a_second_user_takes_the_port_on_one_interface(stage: Stage, address: str) -> None:
+    """The kernel prefers that socket, also one for IPv6; a look-up that does not name the interface misses it."""
     words = ("7308", "reuse_address")
     with (
         receiver(stage, stage.receiver, "udp", "0.0.0.0", *words),
@@ -120,7 +120,7 @@ def test_a_second_user_who_takes_the_port_of_one_interface(stage: Stage, address
 
 @KINDS
 def test_a_second_user_beside_the_honest_programs_exact_address(stage: Stage, kind: str) -> None:
-    """Which takes nothing from other interfaces than its own: that is for any address (compute_score())."""
+    """The honest socket gets nothing by another interface than its own; one for any address does (compute_score())."""
     honest, evil = (
         (kind, HOST4, "7309", "reuse_address", "leaves"),
         (kind, "0.0.0.0", "7309", "reuse_address", "device"),
@@ -136,7 +136,7 @@ def test_a_second_user_beside_the_honest_programs_exact_address(stage: Stage, ki
 
 @KINDS
 def test_a_member_of_the_honest_programs_group(stage: Stage, kind: str) -> None:
-    """SO_REUSEPORT, by one user: what the kernel gives to the attacker's socket is not allowed."""
+    """SO_REUSEPORT: both belong to one user. What the kernel gives to the attacker's socket is denied."""
     words = (kind, "0.0.0.0", "7302", "reuse_port")
     honest, evil = stage.receiver, stage.evil_receiver
     with receiver(stage, honest, *words), receiver(stage, evil, *words):
@@ -156,7 +156,7 @@ def test_a_member_of_its_group_while_the_honest_program_starts_anew(stage: Stage
 
 @KINDS
 @pytest.mark.parametrize("is_evil_left", [True, False])
-def test_who_is_left_of_a_group(stage: Stage, kind: str, is_evil_left: bool) -> None:
+def test_the_member_that_is_left_of_a_group(stage: Stage, kind: str, is_evil_left: bool) -> None:
     words = (kind, "0.0.0.0", "7304", "reuse_port")
     order = (stage.evil_receiver, stage.receiver)
     left, leaving = order if is_evil_left else order[::-1]
@@ -170,7 +170,7 @@ def test_who_is_left_of_a_group(stage: Stage, kind: str, is_evil_left: bool) -> 
 
 @pytest.mark.parametrize("is_evil", [True, False])
 def test_a_listener_of_multipath_tcp(stage: Stage, is_evil: bool) -> None:
-    """It listens with a socket of the kernel's own, and is no kernel for that (mptcp_bind())."""
+    """It listens by a socket that the kernel makes (mptcp_bind()), and is attributed to the program all the same."""
     program = stage.evil_receiver if is_evil else stage.receiver
     user = "nobody" if is_evil else None
     with receiver(stage, program, "tcp", "0.0.0.0", "7305", "mptcp", user=user) as server:
@@ -179,7 +179,7 @@ def test_a_listener_of_multipath_tcp(stage: Stage, is_evil: bool) -> None:
     assert record["verdict"] == ("deny" if is_evil else "allow")
 
 
-# Answers what it gets, and then says `listening`, to be in a conversation.
+# Answers each datagram with the same text, and prints it.
 ECHO = """
 import socket, sys
 server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -206,12 +206,12 @@ except OSError:
 
 
 def talk(stage: Stage, port: str, local: int, word: str, patience_s: float) -> str:
-    """Say a word to the port; what is answered within so many seconds."""
+    """Send a word to the port; the answer that comes within so many seconds."""
     return stage.lab.run_world([PYTHON, "-c", TALK, HOST4, port, str(local), word, str(patience_s)]).stdout
 
 
 def test_a_second_user_joins_the_port_of_a_conversation(stage: Stage) -> None:
-    """It would be given the packets from then on, being the newest; those are judged for who takes them."""
+    """Its socket is the newest, so the kernel gives it the packets from then on: they are judged for it."""
     honest, evil = stage.receiver.with_name("echo.py"), stage.folder / "echo.py"
     for program in (honest, evil):
         program.write_text(ECHO)
@@ -242,7 +242,7 @@ def test_two_programs_take_the_port_of_a_conversation_that_ended(stage: Stage) -
         assert_got_nothing(two)
 
 
-# Gets its port where no hook tells: the kernel gives it, and then refuses the address (inet_send_prepare()).
+# Gets its port where no hook runs: the kernel chooses one, and then refuses the address (inet_send_prepare()).
 TAKE_PORT = """
 import ctypes, socket, sys
 taker = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -251,7 +251,7 @@ assert taker.getsockname()[1] == int(sys.argv[1])
 print("listening", flush=True)
 print(taker.recv(100).decode(), flush=True)
 """
-# Asks, is answered, and ends; says from which port.
+# Asks, is answered, and ends; prints its local port.
 ASK = """
 import socket, sys
 client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -259,7 +259,7 @@ client.sendto(b"x", (sys.argv[1], int(sys.argv[2])))
 client.recv(100)
 print(client.getsockname()[1])
 """
-# Answers, and once more for a line.
+# Answers, and after a line on stdin sends once more.
 ANSWER_TWICE = """
 import socket, sys
 server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -274,7 +274,7 @@ server.sendto(b"secret", remote)
 
 @contextmanager
 def only_port(stage: Stage, port: str) -> Iterator[None]:
-    """The one that the kernel gives. Any program may ask for that: IP_LOCAL_PORT_RANGE, Linux 6.3."""
+    """Let the kernel choose this port only. Any program can do so for itself: IP_LOCAL_PORT_RANGE, Linux 6.3."""
     name = "net.ipv4.ip_local_port_range"
     before = stage.lab.run_outside(["sysctl", "-n", name]).stdout.strip()
     assert stage.lab.run_outside(["sysctl", "-w", f"{name}={port} {port}"]).returncode == 0
@@ -290,19 +290,17 @@ def test_a_second_user_gets_the_port_of_a_conversation_that_ended(stage: Stage) 
     evil.write_text(TAKE_PORT)
     stage.daemon.edit_rules(f"{stage.daemon.rules.read_text()}allow - 7310 udp {honest}\n")
     server = stage.lab.spawn_world([PYTHON, "-c", ANSWER_TWICE], stdin=subprocess.PIPE)
-    assert server.stdin
     assert read_line(server) == "listening\n"
     port = stage.lab.run([PYTHON, str(honest), WORLD4, "7310"]).stdout.strip()
     with only_port(stage, port), receiver(stage, evil, port, user="nobody") as taker:
-        server.stdin.write("\n")
-        server.stdin.flush()
+        write_line(server)
         record = stage.daemon.wait_connection(direction="inbound", remote_port=7310)
         assert (record["program"], record["verdict"]) == (str(evil), "deny")
         assert_got_nothing(taker)
     server.wait(timeout=WAIT_S)
 
 
-# Takes one visit to the port, then connects from it; what was a connection waits (TIME_WAIT) while its socket is open.
+# Takes one visit to the port, and connects from it; that connection then is in TIME_WAIT, with its socket still open.
 CONNECT_FROM = """
 import socket, sys
 def bind():
@@ -321,7 +319,7 @@ client.recv(1)
 print("waits", flush=True)
 sys.stdin.readline()
 """
-# Is connected to from the port, and comes back to it.
+# Visits the port, is connected to from it, and after a line on stdin visits it once more.
 COME_BACK = """
 import socket, sys
 def bind():
@@ -352,9 +350,7 @@ def test_a_second_user_listens_where_a_connection_of_the_honest_program_was(stag
     remote = stage.lab.spawn_world([PYTHON, "-c", COME_BACK, HOST4], stdin=subprocess.PIPE)
     assert read_line(first) == "waits\n"
     with receiver(stage, stage.evil_receiver, "tcp", "0.0.0.0", "7311", user="nobody") as second:
-        assert remote.stdin
-        remote.stdin.write("\n")
-        remote.stdin.flush()
+        write_line(remote)
         record = stage.daemon.wait_connection(direction="inbound", remote_port=7312)
         assert (record["program"], record["verdict"]) == (str(stage.evil_receiver), "deny")
         assert_got_nothing(second)
@@ -366,7 +362,7 @@ def assert_got_nothing(server: subprocess.Popen[str]) -> None:
     assert read_rest(server) == ""
 
 
-# Is connected for a while, and sends meanwhile; then has all addresses again, and is the newest on its port.
+# Is connected for a while, and sends; then it disconnects, gets what comes to any address, and counts as the newest.
 CONNECTED_FOR_A_WHILE = """
 import ctypes, socket, sys
 taker = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -383,16 +379,14 @@ print(taker.recv(100).decode(), flush=True)
 """
 
 
-def test_a_second_user_who_was_connected_for_a_while(stage: Stage) -> None:
+def test_a_second_users_socket_that_was_connected_for_a_while(stage: Stage) -> None:
     evil = stage.folder / "connected.py"
     evil.write_text(CONNECTED_FOR_A_WHILE)
     taker = stage.lab.spawn([PYTHON, str(evil)], user="nobody", stdin=subprocess.PIPE)
-    assert taker.stdin
     assert read_line(taker) == "listening\n"
     with receiver(stage, stage.receiver, "udp", "0.0.0.0", "7315", "reuse_address"):
         assert visit(stage, "udp", "7315")["verdict"] == "allow"
-        taker.stdin.write("\n")
-        taker.stdin.flush()
+        write_line(taker)
         assert read_line(taker) == "disconnected\n"
         record = visit(stage, "udp", "7315")
         assert (record["program"], record["verdict"]) == (str(evil), "deny")

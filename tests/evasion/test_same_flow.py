@@ -1,4 +1,6 @@
-"""Sockets that send between the same ends, held at the same time: each packet is judged for its own, and each once."""
+"""Several sockets send between the same two endpoints, and their packets are held at the same time: each packet is
+judged once, for its own socket.
+"""
 
 import pytest
 
@@ -20,7 +22,7 @@ print("ready", flush=True)
 while True:
     print(heard.recv(10).decode(), flush=True)
 """
-# Each of so many sockets sends its number, all from one port.
+# Each of COUNT sockets, all on one port, sends its number.
 SEND = f"""
 import socket, sys
 kept = []
@@ -50,7 +52,7 @@ def is_idle(daemon: Daemon) -> bool:
 
 @pytest.mark.parametrize("count", [2, 5])
 def test_each_datagram_arrives(lab: Lab, count: int) -> None:
-    """Where the verdict is for the flow alone, since the rule is for one interface."""
+    """The rule names an interface, so the verdict is remembered for the flow, not for the program."""
     daemon = lab.start_daemon(f"allow iface=eth0 {REMOTE} {PORT} udp\n", timeout_s=0)
     hearing = lab.spawn_world([PYTHON, "-c", HEAR])
     assert read_line(hearing) == "ready\n"
@@ -60,7 +62,7 @@ def test_each_datagram_arrives(lab: Lab, count: int) -> None:
 
 
 @pytest.mark.parametrize("protocol", [TCP, MPTCP])
-def test_what_was_given_up_is_denied_and_nobody_elses(lab: Lab, protocol: int) -> None:
+def test_connections_given_up_while_held_stay_their_programs_and_are_denied(lab: Lab, protocol: int) -> None:
     daemon = lab.start_daemon("", timeout_s=0)
     assert lab.run([PYTHON, "-c", GIVE_UP, str(protocol), "20"], user=ATTACKER).returncode == 0
     wait_until(lambda: is_idle(daemon))
@@ -70,10 +72,10 @@ def test_what_was_given_up_is_denied_and_nobody_elses(lab: Lab, protocol: int) -
 
 
 @pytest.mark.parametrize("protocol", [TCP, MPTCP])
-def test_what_was_given_up_while_it_is_asked_about_is_not_asked_about_again(lab: Lab, protocol: int) -> None:
+def test_a_connection_given_up_while_it_is_asked_about_is_not_asked_about_again(lab: Lab, protocol: int) -> None:
     daemon = lab.start_daemon("ask - - tcp kernel\n")
     assert lab.run([PYTHON, "-c", GIVE_UP, str(protocol), "1"], user=ATTACKER).returncode == 0
     daemon.answer(daemon.wait_ask(remote_address=REMOTE), "yes", "--for", "once")
     lab.spawn([PYTHON, "-c", f"import socket; socket.create_connection(('{WORLD4}', 80))"])
-    daemon.wait_ask(remote_address=WORLD4)  # what else is asked came before
+    daemon.wait_ask(remote_address=WORLD4)  # a second question about the first one would have come before this
     assert len(daemon.records("ask")) == 2, daemon.records("ask")

@@ -1,4 +1,7 @@
-"""Both ends connect to each other's very port (RFC 9293 3.5): then none needs a socket that listens."""
+"""Simultaneous open: both ends connect to each other's port (RFC 9293 3.5), and neither needs a listening socket.
+
+The SYN that comes in is judged as any other.
+"""
 
 import subprocess
 
@@ -12,7 +15,7 @@ from tests.lab.world import HOST4, WORLD4
 pytestmark = [pytest.mark.privileged]
 
 OURS, THEIRS = 7001, 7002
-# Connects from a port of its own, again and again; says so when it has, and ends with its input.
+# Connects from a port of its own, again and again, until it is connected or its stdin is closed.
 CONNECT = """
 import select, socket, sys
 own, remote, port = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
@@ -34,7 +37,7 @@ while not select.select([sys.stdin], [], [], 0.05)[0]:
     [("", False), ("deny - - tcp-src\n", False), ("allow - - tcp-src\n", True)],
 )
 def test_what_comes_in_is_judged_though_nobody_listens(lab: Lab, rules: str, is_through: bool) -> None:
-    """What is sent is held all the time. A rule that lets anybody in lets the remote in, as where somebody listens."""
+    """Our own SYN is held all the time. Only a rule that lets the remote in connects them, as with a listener."""
     daemon = lab.start_daemon(rules)
     words = [PYTHON, "-c", CONNECT]
     here = lab.spawn([*words, str(OURS), WORLD4, str(THEIRS), "60"], user=ATTACKER, stdin=subprocess.PIPE)

@@ -1,4 +1,4 @@
-"""What a process says about itself is worth nothing: its arguments, its name, even /proc/PID/exe."""
+"""What a process can say about itself is not believed: its arguments, its name, even /proc/PID/exe."""
 
 import platform
 
@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.privileged, pytest.mark.core_lab]
 
 
 def test_the_honest_program_is_allowed(stage: Stage) -> None:
-    """Also when the attacker runs it: else the attacks that fail would prove nothing."""
+    """Also when the attacker runs it; and the attacker's copy is not. Otherwise denied attacks would prove nothing."""
     assert stage.run(stage.honest, "plain", *TARGET)["verdict"] == "allow"
     assert stage.run(stage.attack, "plain", *TARGET)["verdict"] == "deny"
 
@@ -22,8 +22,8 @@ def test_a_forged_first_argument(stage: Stage) -> None:
     assert record["program"] == str(stage.attack)
 
 
-def test_names_that_others_than_root_give(stage: Stage) -> None:
-    """Root's link is told: by the kernel's word, not by the first argument, which must say the same."""
+def test_started_as_is_told_of_links_that_root_made_alone(stage: Stage) -> None:
+    """`started_as` is the path that the kernel executed; the first argument alone proves nothing, but has to agree."""
     by_root, own = stage.honest.parent / "by-root", stage.folder / "own"
     for link in (by_root, own):
         link.symlink_to(stage.honest)

@@ -1,4 +1,4 @@
-"""A path in a rule is the host's own file there: not what is mounted over it, nor what once was there."""
+"""A path in a rule means the host's own file at that path: not what is mounted over it, nor what was there before."""
 
 import os
 import shutil
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.evasion.stage import PYTHON, TARGET, Stage
-from tests.lab.patience import WAIT_S, wait_until
+from tests.lab.patience import WAIT_S, wait_until, write_line
 
 pytestmark = [pytest.mark.privileged]
 
@@ -22,7 +22,7 @@ def test_another_file_mounted_over_the_path(stage: Stage) -> None:
 
 
 def make_root(stage: Stage, name: str) -> Path:
-    """A root with the attacker's program at the honest one's path."""
+    """A folder to be used as root, with the attacker's program at the honest one's path."""
     root = stage.folder / name
     place = root / str(stage.honest).lstrip("/")
     place.parent.mkdir(parents=True)
@@ -45,7 +45,7 @@ def test_pivot_root(stage: Stage) -> None:
 
 
 def test_a_container_with_a_file_at_the_path(stage: Stage) -> None:
-    """All namespaces but the network's, and a root of its own."""
+    """With namespaces of all kinds but the network's, and a root of its own."""
     root = make_root(stage, "container")
     script = 'mount --bind "$0" "$0"; cd "$0"; mkdir -p old; pivot_root . old; exec "$1" plain "$2" "$3"'
     command = ["unshare", "-Urmipu", "--fork", "sh", "-ec", script, root, stage.honest, *TARGET]
@@ -84,7 +84,10 @@ with open(program, "rb") as file:
 
 
 def test_a_file_of_another_btrfs_subvolume(stage: Stage) -> None:
-    """Where inodes count anew, below the same superblock; and so in a container, whose engine mounts them as root."""
+    """A subvolume numbers its inodes anew below the same superblock, so both files agree in device and inode there.
+
+    In a user namespace, and in a container, whose engine mounts subvolumes as root.
+    """
     if not shutil.which("mkfs.btrfs"):
         pytest.skip("no mkfs.btrfs")
     image, root = stage.lab.folder / "image", stage.lab.folder / "btrfs"
@@ -115,12 +118,11 @@ def test_a_file_of_another_btrfs_subvolume(stage: Stage) -> None:
 
 @pytest.mark.parametrize("change", ["replaced", "deleted", "renamed"])
 def test_a_file_that_changed_under_its_process(stage: Stage, change: str) -> None:
-    """It is not the host's file any more, so that the rule for the path does not hold for what still runs."""
+    """What runs is not the host's file at the path any more, so the rule does not hold for it."""
     known = len(stage.decisions())
     saved = stage.honest.with_suffix(".saved")
     shutil.copy(stage.honest, saved)
     client = stage.lab.spawn([str(stage.honest), "wait", *TARGET], stdin=subprocess.PIPE)
-    assert client.stdin
     wait_running(client.pid, stage.honest)
     if change == "replaced":
         shutil.copy(saved, f"{saved}.new")
@@ -130,8 +132,7 @@ def test_a_file_that_changed_under_its_process(stage: Stage, change: str) -> Non
     else:
         stage.honest.rename(stage.honest.with_suffix(".other"))
     try:
-        client.stdin.write("\n")
-        client.stdin.flush()
+        write_line(client)
         assert client.wait(timeout=WAIT_S) == 1
         assert stage.next_decision(known)["verdict"] == "deny"
     finally:
@@ -140,7 +141,7 @@ def test_a_file_that_changed_under_its_process(stage: Stage, change: str) -> Non
 
 
 def wait_running(pid: int, program: Path) -> None:
-    """Until the last exec on the way there is done."""
+    """Wait until the process executes the program itself, after nsenter and setpriv."""
     wait_until(lambda: os.readlink(f"/proc/{pid}/exe") == str(program))
 
 
@@ -182,7 +183,7 @@ def test_a_program_that_is_only_in_memory(stage: Stage, way: str) -> None:
     assert record["program"] == f"/memfd:{stage.honest}"
 
 
-def test_shared_memory_is_a_folder_like_others(stage: Stage) -> None:
+def test_a_program_in_shared_memory_is_named_by_its_path(stage: Stage) -> None:
     place = Path("/dev/shm") / f"{stage.lab.folder.name}"
     shutil.copy(stage.attack, place)
     try:
@@ -192,7 +193,7 @@ def test_shared_memory_is_a_folder_like_others(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("name", ["new\nline", "with blank", "*", "allow - - -", "program\x1b[2J"])
-def test_odd_names(stage: Stage, name: str) -> None:
+def test_a_program_with_an_odd_name_is_denied_under_that_name(stage: Stage, name: str) -> None:
     odd = stage.folder / name
     shutil.copy(stage.attack, odd)
     assert stage.assert_denied(odd, "plain", *TARGET)["program"] == str(odd)

@@ -1,4 +1,8 @@
-"""Without BPF whose a datagram is tells the socket that sent it: one that is gone, or another user's, is nobody's."""
+"""Without BPF a datagram's program is found by the socket that it was sent from.
+
+If that socket is gone or connected elsewhere, the datagram is `unknown`: it is not taken for that of another program
+which has a socket on the same port.
+"""
 
 import subprocess
 from collections.abc import Iterator
@@ -14,8 +18,8 @@ from tests.lab.world import MORE_WORLD4, WORLD4
 pytestmark = [pytest.mark.privileged]
 
 SHARED, FAR = 5353, 9  # programs share the port of mDNS
-WAYS = {"closes": WORLD4, "leaves": MORE_WORLD4[1]}  # a remote each
-# Shares the port, sends to an address, and then closes or connects elsewhere, so that nobody seems to have sent that.
+WAYS = {"closes": WORLD4, "leaves": MORE_WORLD4[1]}  # each with a remote of its own
+# Shares the port and sends to an address; then closes its socket or connects it elsewhere, so that none fits any more.
 SENDER = f"""
 import socket, sys
 used = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -40,7 +44,7 @@ def lab(_clean_machine: None) -> Iterator[Lab]:
 
 @pytest.fixture(scope="module")
 def daemon(lab: Lab) -> Daemon:
-    """What the honest program sends is allowed, but for what it sends to one remote, which is held all the time."""
+    """Allows what the honest program sends, but for its datagram to ELSEWHERE, which is held all the time."""
     honest = lab.folder / "honest.py"
     honest.write_text(SENDER)
     daemon = lab.start_daemon(f"allow - {FAR} udp {honest}\nask {ELSEWHERE} {FAR} udp {honest}\n", "--no-bpf")
@@ -50,7 +54,7 @@ def daemon(lab: Lab) -> Daemon:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_datagram_from_a_shared_port_is_not_of_who_has_another_one_held(lab: Lab, daemon: Daemon, way: str) -> None:
+def test_a_datagram_from_a_shared_port_is_not_its_other_users(lab: Lab, daemon: Daemon, way: str) -> None:
     sender = lab.spawn([PYTHON, "-c", SENDER, WAYS[way], way], user=ATTACKER, stdin=subprocess.PIPE)
     assert read_line(sender) == "sent\n"
     record = daemon.wait_for(lambda record: record.get("remote_address") == WAYS[way])

@@ -1,6 +1,6 @@
 #!/bin/bash
-# enter.sh ROOT COMMAND...: COMMAND with ROOT as the root of this mount namespace, called in a new mount namespace.
-# Not by chroot: BPF resolves a path up to the root of the mount namespace, as it does on a real machine.
+# enter.sh ROOT COMMAND...: runs COMMAND with ROOT as the root of the mount namespace; to be called in a new one.
+# By pivot_root, not chroot: BPF resolves paths up to the root of the mount namespace, and so they are as on a real machine.
 set -euo pipefail
 root=$1
 shift

@@ -1,5 +1,5 @@
 #!/bin/bash
-# What a person does on a bare machine: git and make, the clone (it is here already), `make setup`, and then the tests.
+# Does what a person does on a bare machine: install git and make, clone (done already), `make setup`, and run the tests.
 set -euo pipefail
 . /srv/pip-environment
 export DEBIAN_FRONTEND=noninteractive
@@ -12,6 +12,6 @@ make setup
 echo "make setup a second time: $((($(date +%s%N) - before) / 1000000)) ms"
 .venv/bin/tinysnitch --help >/dev/null
 make setup-test
-# Ubuntu's bpftool looks for the tools of the running kernel, which is not Ubuntu's here.
+# Ubuntu's bpftool is a script that looks for the tools of the running kernel, which is not one of Ubuntu's here.
 for tool in /usr/lib/linux-tools/*/bpftool; do [ ! -x "$tool" ] || ln -sf "$tool" /usr/sbin/bpftool; done
 make test TESTS=tests/lab PYTEST="-m core_lab -p no:cacheprovider"

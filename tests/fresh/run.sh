@@ -1,6 +1,7 @@
 #!/bin/bash
-# `make test-fresh`: a bare Debian 13 in a scratch folder, the project cloned into it from HEAD, and there `make setup` and
-# the lab's core tests. What debootstrap made is kept in build/fresh for the next time; all else goes, also on failure.
+# `make test-fresh`: makes a bare Debian 13 in a scratch folder, clones the project's HEAD into it, and runs `make setup` and
+# the lab's core tests there. What debootstrap made is kept in build/fresh for the next time; all else is removed, also on
+# failure.
 # `make test-fresh SUITE=forky MIRROR=URL`: on the next Debian, SUITE=noble: on Ubuntu 24.04.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -20,7 +21,7 @@ find_mirror() { # suite
 		awk -v suite="$1" '$2 == suite && $3 == "main" { print $1; exit }'
 }
 
-# The mounts are in a namespace that ends with its last process, and every process is in the cgroup.
+# All processes are in the cgroup. The mounts are in a namespace that ends with the last of them.
 clean_up() {
 	if [ -d "$CGROUP" ]; then
 		echo 1 >"$CGROUP/cgroup.kill"
@@ -51,8 +52,8 @@ write_sources() {
 	[ -z "$security" ] || printf 'deb %s %s main\n' "$security" "$SUITE-security" >>"$ROOT/etc/apt/sources.list"
 }
 
-# How this machine reaches package indexes, where it says so: pip's settings, and below /srv/carried the files and folders
-# that they name (at their own place a package could overwrite them).
+# Copies how this machine reaches package indexes: pip's settings, and the files and folders that these name. The latter are
+# put below /srv/carried, since at their own places a package could overwrite them.
 carry_pip_settings() {
 	local settings=("$ROOT/srv/pip-environment") place
 	env | sed -n 's/^\(PIP_[A-Z_]*\)=\(.*\)$/export \1="\2"/p' >"${settings[0]}"
@@ -84,6 +85,6 @@ carry_pip_settings
 cp -L /etc/resolv.conf "$ROOT/etc/resolv.conf"
 git -c safe.directory="$PWD" clone -q --no-local . "$ROOT/srv/tinysnitch"
 cp tests/fresh/inside.sh "$ROOT/srv/inside.sh"
-# No pid namespace: the firewall names processes as the machine numbers them.
+# Without a pid namespace: the firewall names processes by the machine's own pids.
 mkdir "$CGROUP"
 sh -c 'echo $$ >"$0/cgroup.procs" && exec "$@"' "$CGROUP" unshare --mount tests/fresh/enter.sh "$ROOT" /bin/bash /srv/inside.sh

@@ -2,7 +2,7 @@
 # `make test-kernel`: boots this distribution's newest kernel in a virtual machine on this machine's own files (virtme-ng),
 # and runs the tests of the BPF programs and the lab's core tests in it. It is emulated and slow: a boot takes half a minute.
 # `make test-kernel SUITE=bookworm`: the newest kernel of that suite; KERNEL=6.16: its newest 6.16; MIRROR=URL: from there.
-# Words are pytest's: SUITE=bookworm tests/kernel_vm/run.sh tests/lab -m core_lab -k matrix
+# Other words go to pytest: SUITE=bookworm tests/kernel_vm/run.sh tests/lab -m core_lab -k matrix
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . packaging/fail.sh
@@ -23,7 +23,7 @@ install_missing() {
 		fail "apt-get could not install ${missing[*]}" "its own message stands above"
 }
 
-# An apt of its own, which knows this one suite: what the machine installs from, and what it has installed, is not touched.
+# Sets up a separate apt that knows this suite alone: the machine's own sources and installed packages are not touched.
 make_apt() {
 	local place=$KERNELS/apt/$SUITE keys=/usr/share/keyrings
 	mkdir -p "$place"/{lists,archives}/partial
@@ -43,15 +43,16 @@ find_mirror() {
 		awk -v suite="$(. /etc/os-release && echo "$VERSION_CODENAME")" '$2 == suite && $3 == "main" { print $1; exit }'
 }
 
-# linux-image-6.1.0-56-amd64, linux-image-6.12.90+deb12.1-amd64, linux-image-6.8.0-31-generic
+# Prints the newest version that matches KERNEL. Packages are named like linux-image-6.1.0-56-amd64,
+# linux-image-6.12.90+deb12.1-amd64 or linux-image-6.8.0-31-generic.
 find_version() {
 	apt-cache "${APT_OPTIONS[@]}" pkgnames linux-image- | sed 's/^linux-image-//' |
 		{ grep -E '^[0-9]+\.[0-9]+\.[0-9]+(-[0-9]+|\+deb[0-9.]+)-(amd64|generic)$' || true; } |
 		{ grep -E "^${KERNEL//./\\.}${KERNEL:+[.+-]}" || true; } | sort -V | tail -n 1
 }
 
-# The kernel is unpacked, not installed: this machine must not boot it. Which of these packages there are, and which of
-# them has the kernel and which the modules, is another thing in each distribution.
+# The kernel is unpacked, not installed: this machine must not boot it. Distributions differ in which of these packages
+# exist, and in which of them have the kernel and the modules.
 unpack_kernel() { # version
 	local root=$KERNELS/$1 part packages=()
 	[ ! -e "$root/complete" ] || return 0
@@ -68,7 +69,8 @@ unpack_kernel() { # version
 	touch "$root/complete"
 }
 
-# Mounted anew to be cached: else each look at a file asks this machine, and a Python is twice as long at its imports.
+# Writes the command for the virtual machine. The project is mounted anew with a cache: otherwise each look at a file is a
+# request to this machine, and Python's imports take twice as long.
 write_command() { # pytest's words
 	printf 'umount /mnt && mount -t 9p -o trans=virtio,version=9p2000.L,msize=524288,cache=loose virtme.initmount1 %q && ' "$PWD"
 	printf '%q ' "$PWD/tests/kernel_vm/inside.sh" "$PWD" "$result" "$@"
@@ -84,19 +86,20 @@ version=$(find_version)
 [ -n "$version" ] || fail "$SUITE has no linux-image-$KERNEL" "name a suite that has it: make test-kernel SUITE=bookworm KERNEL=6.1"
 unpack_kernel "$version"
 words=("$@")
-.venv/bin/python -m compileall -q src tests # in there nothing is written, and each command would compile all that it imports
+# The virtual machine writes no .pyc files: each command there would compile all that it imports.
+.venv/bin/python -m compileall -q src tests
 [ $# -gt 0 ] || mapfile -t words < <(printf '%s\n' -m core_lab && grep -rl --include='test_*.py' core_lab tests)
 exchange=$(mktemp -d "$KERNELS/exchange-XXXXXX")
 result=$exchange/result
 trap 'rm -r "$exchange"' EXIT
-# In a file: virtme-ng hands a command over in the kernel's command line, and a kernel whose own is cut off never ends.
+# In a file: virtme-ng puts a command into the kernel's command line, and with one that is too long the kernel never ends.
 write_command "${words[@]}" >"$exchange/command"
-# Emulated unless KVM=1 says otherwise: /dev/kvm may be there and still not carry a guest (nested virtual machines).
+# Emulated unless KVM=1: /dev/kvm may exist and still not run a guest (nested virtual machines).
 kvm=(--disable-kvm)
 [ "${KVM:-0}" = 0 ] || kvm=()
 echo "booting $version"
 project=$PWD
-cd / # virtme-ng takes the path of a shared folder for one below the current folder when it looks whether it is there
+cd / # virtme-ng checks that a shared folder exists, but below the current folder
 trap 'kill "$vm"' INT TERM
 timeout --kill-after=10 "$LIMIT_S" vng --run "$KERNELS/$version/boot/vmlinuz-$version" "${kvm[@]}" --disable-microvm --force-9p \
 	--cpus 2 --memory 3G --rwdir "$project" --rwdir "/mnt=$project" --user root -- bash "$exchange/command" </dev/null &

@@ -1,4 +1,4 @@
-"""Control groups (cgroup v2) that the lab makes: who is in one, killing all of it, removing it."""
+"""Control groups (cgroup v2) that the lab makes: where they are, and how to kill and remove one."""
 
 import os
 import select
@@ -9,7 +9,7 @@ from tests.lab.patience import WAIT_S
 
 
 def find_root() -> Path:
-    """Where the unified hierarchy is mounted: /sys/fs/cgroup, or below it on hybrid machines."""
+    """The mount point of the unified hierarchy: /sys/fs/cgroup, or a folder below it on hybrid machines."""
     for line in Path("/proc/mounts").read_text().splitlines():
         _device, place, kind = line.split()[:3]
         if kind == "cgroup2":
@@ -18,7 +18,7 @@ def find_root() -> Path:
 
 
 def remove(cgroup: Path) -> None:
-    """Kill everything in it and below, wait until it is empty, and take it away. Right also when it is not there."""
+    """Kill all processes in the cgroup and below it, wait until it is empty, and remove it, if it exists."""
     if not cgroup.exists():
         return
     (cgroup / "cgroup.kill").write_text("1")

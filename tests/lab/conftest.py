@@ -1,4 +1,4 @@
-"""Labs that several tests share, where each test can tell its own connections."""
+"""A lab that all tests of a file share: each finds its own connections in the log, by process and port."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""A running tinysnitchd and what it logs: one JSON object a line (docs/commands.md)."""
+"""A running tinysnitchd and the records of its log: one JSON object a line (docs/commands.md)."""
 
 import json
 import os
@@ -18,6 +18,12 @@ BIN = Path(sys.executable).parent
 Record = dict[str, Any]
 
 
+def file_flags(folder: Path) -> list[str]:
+    """The flags of a tinysnitchd that has its rules, state and socket in the folder."""
+    places = {"--rules": "rules", "--state-dir": "state", "--socket": "socket"}
+    return [word for flag, name in places.items() for word in (flag, str(folder / name))]
+
+
 class Daemon:
     """Started by `Lab.start_daemon`; ready when its constructor returns."""
 
@@ -26,13 +32,12 @@ class Daemon:
         self.rules = folder / "rules"
         self.socket = folder / "socket"
         self._stderr = folder / "stderr"
-        self._log = b""  # the beginning of a line
+        self._log = b""  # a line that is not complete yet
         self._lines: list[str] = []
-        self._records: list[Record] = []  # of the first of them: decoded when somebody asks, so that reading is quick
+        self._records: list[Record] = []  # the first of the lines, decoded: only on demand, so that reading is quick
         self._changed = threading.Condition()
         self._is_over = False
-        command = [str(BIN / "tinysnitchd"), "--rules", str(self.rules), "--state-dir", str(folder / "state")]
-        command += ["--socket", str(self.socket), "--log", "json", *flags]
+        command = [str(BIN / "tinysnitchd"), *file_flags(folder), "--log", "json", *flags]
         with self._stderr.open("a") as stderr:
             self.process = subprocess.Popen(
                 namespaces.enter_host_outside() + command,
@@ -48,7 +53,7 @@ class Daemon:
         os.set_blocking(self._log_fd, False)
         self._reader = threading.Thread(target=self._read_log, daemon=True)
         self._reader.start()
-        self.wait_for(lambda record: record["event"] == "rules")  # the line behind that with `ready`
+        self.wait_for(lambda record: record["event"] == "rules")  # the line that follows `ready`
 
     def _read_log(self) -> None:
         while not self._is_over:
@@ -59,7 +64,7 @@ class Daemon:
         os.close(self._log_fd)
 
     def _take_log(self) -> None:
-        """All that is in the pipe."""
+        """Read all that is in the pipe. The caller holds `_changed`."""
         while not self._is_over:
             try:
                 piece = os.read(self._log_fd, 1 << 16)
@@ -70,7 +75,10 @@ class Daemon:
             self._is_over = not piece
 
     def records(self, event: str | None = None) -> list[Record]:
-        """What was logged so far, and so what is behind all that a command was told before."""
+        """What was logged so far, of one event or of all.
+
+        The pipe is read first, so whatever was logged before a command got its answer is included.
+        """
         with self._changed:
             self._take_log()
             self._decode()
@@ -80,11 +88,11 @@ class Daemon:
         self._records += map(json.loads, self._lines[len(self._records) :])
 
     def wait_for(self, is_it: Callable[[Record], bool]) -> Record:
-        """The first record that `is_it`, of those logged and those to come."""
+        """Wait for the first record for which `is_it` holds; records that are already logged count."""
         return self.wait_for_count(is_it, 1)[0]
 
     def wait_for_count(self, is_it: Callable[[Record], bool], count: int) -> list[Record]:
-        """The first `count` records that `is_it`."""
+        """Wait for the first `count` records for which `is_it` holds; records that are already logged count."""
         found: list[Record] = []
         looked_at = 0
 
@@ -102,24 +110,24 @@ class Daemon:
         return found[:count]
 
     def wait_ask(self, **fields: object) -> Record:
-        """The first question whose fields have these values."""
+        """Wait for the first question whose fields have these values."""
         return self.wait_for(lambda record: _matches(record, "ask", fields))
 
     def wait_connection(self, **fields: object) -> Record:
-        """The first decision whose fields have these values."""
+        """Wait for the first decision whose fields have these values."""
         return self.wait_for(lambda record: _matches(record, "connection", fields))
 
     def wait_connections(self, count: int) -> list[Record]:
-        """The first `count` decisions."""
+        """Wait for the first `count` decisions."""
         return self.wait_for_count(lambda record: record["event"] == "connection", count)
 
     def describe(self) -> str:
-        """For a failed test: how it ended, if it did, its last words and its log."""
+        """For the message of a failed test: the daemon's exit status, its stderr and the end of its log."""
         log = "".join(self._lines[-30:])
         return f"exit status {self.process.poll()}, stderr:\n{self._stderr.read_text()}\nlog:\n{log}"
 
     def cli(self, *words: str, user: str | None = None) -> subprocess.CompletedProcess[str]:
-        """`tinysnitch SUBCOMMAND --socket ... REST`, as root or as another user."""
+        """Run `tinysnitch SUBCOMMAND --socket ... REST`, as root or as another user."""
         command = [str(BIN / "tinysnitch"), words[0], "--socket", str(self.socket), *words[1:]]
         return subprocess.run(
             self._namespaces.enter_host_outside(user) + command,
@@ -137,7 +145,7 @@ class Daemon:
         return [json.loads(line) for line in listed.stdout.splitlines()]
 
     def answer(self, ask: Record, verdict: str, *flags: str) -> None:
-        """`tinysnitch answer ID yes|no ...`, which has to work."""
+        """Run `tinysnitch answer ID yes|no ...`, which must succeed."""
         done = self.cli("answer", str(ask["id"]), verdict, *flags)
         assert done.returncode == 0, f"{done.stderr}\n{self.describe()}"
 
@@ -150,17 +158,17 @@ class Daemon:
         self.wait_for_count(lambda record: record["event"] == "rules", count + 1)
 
     def stop(self) -> int:
-        """A clean end; the exit status."""
+        """End the daemon cleanly, by SIGTERM; its exit status."""
         os.kill(self.process.pid, signal.SIGTERM)
         return self._wait()
 
     def stop_and_tell(self, event: str) -> list[Record]:
-        """A clean end, and all that it logged of this kind."""
+        """End the daemon cleanly; all records of this event that it logged."""
         assert self.stop() == 0, self.describe()
         return self.records(event)
 
     def kill(self) -> None:
-        """SIGKILL, as the kernel's out-of-memory killer would."""
+        """End the daemon by SIGKILL, as the kernel's out-of-memory killer would."""
         os.kill(self.process.pid, signal.SIGKILL)
         self._wait()
 

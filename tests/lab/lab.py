@@ -1,4 +1,4 @@
-"""The lab as a test sees it: clients on the host's side, servers in the world, and the daemon between them.
+"""The lab as a test sees it: clients on the host, servers in the world, and a daemon that judges what passes between.
 
 `with Lab() as lab:` leaves nothing behind, also when the test fails or is interrupted.
 """
@@ -36,22 +36,22 @@ class Lab:
 
     @property
     def folder(self) -> Path:
-        """A folder that every user may enter, and that goes with the lab."""
+        """A folder that every user may enter; it is removed when the lab ends."""
         return self.namespaces.folder
 
     @property
     def cgroup(self) -> Path:
-        """Whose connections the daemon judges by BPF: the clients'."""
+        """The cgroup that the daemon's BPF programs are attached to: that of the clients."""
         return self.namespaces.clients_cgroup
 
     def on_exit(self, undo: Callable[[], object]) -> None:
-        """Call this when the lab ends, before anything else of it goes."""
+        """Have `undo` called when the lab ends, while all of the lab still works."""
         self._undo.callback(undo)
 
     def run(
         self, command: list[str], timeout_s: float = WAIT_S, user: str | None = None, stdin: str = ""
     ) -> subprocess.CompletedProcess[str]:
-        """Run a client on the host's side to its end."""
+        """Run a client on the host, in the judged cgroup, and wait until it has ended."""
         return subprocess.run(
             self.namespaces.enter_host(user) + command,
             input=stdin,
@@ -62,26 +62,29 @@ class Lab:
         )
 
     def spawn(self, command: list[str], user: str | None = None, stdin: int = CLOSED) -> subprocess.Popen[str]:
-        """Start a client on the host's side; its stdout and stderr are one pipe."""
+        """Start a client on the host, in the judged cgroup; its stdout and stderr are one pipe."""
         return self._spawn(self.namespaces.enter_host(user) + command, stdin)
 
     def spawn_outside(self, command: list[str], stdin: int = CLOSED) -> subprocess.Popen[str]:
-        """Start something on the host's side that is not in the judged cgroup."""
+        """Start a program on the host, but outside the judged cgroup."""
         return self._spawn(self.namespaces.enter_host_outside() + command, stdin)
 
     def run_outside(self, command: list[str]) -> subprocess.CompletedProcess[str]:
-        """Run something on the host's side that is not in the judged cgroup, such as iptables-save."""
+        """Run a program on the host, but outside the judged cgroup: iptables-save, for example."""
         return self._run(self.namespaces.enter_host_outside() + command)
 
     def run_world(self, command: list[str]) -> subprocess.CompletedProcess[str]:
-        """Run a client in the world, for what comes in."""
+        """Run a client in the world; what it connects to on the host is inbound there."""
         return self._run(self.namespaces.enter_world() + command)
 
     def spawn_world(self, command: list[str], stdin: int = CLOSED) -> subprocess.Popen[str]:
         return self._spawn(self.namespaces.enter_world() + command, stdin)
 
     def start_daemon(self, rules: str | None, *flags: str, timeout_s: float = 300) -> Daemon:
-        """Start tinysnitchd on these rules (None: no file) and wait until it enforces them."""
+        """Start tinysnitchd with these rules (None: no rules file) and wait until it enforces them.
+
+        `timeout_s` is how long a question stays open: 0 denies at once what no rule covers.
+        """
         folder = self.folder / f"daemon-{next(self._number)}"
         folder.mkdir()
         if rules is not None:
@@ -89,13 +92,12 @@ class Lab:
         return self.restart_daemon(folder, *flags, timeout_s=timeout_s)
 
     def restart_daemon(self, folder: Path, *flags: str, timeout_s: float = 300) -> Daemon:
-        """Start tinysnitchd on the files that an earlier one left in the folder."""
+        """Start tinysnitchd with the rules and the state that an earlier daemon left in the folder."""
         words = ["--cgroup", str(self.cgroup), "--timeout", str(timeout_s * PATIENCE), *flags]
         daemon = Daemon(self.namespaces, folder, words)
         (ready,) = daemon.records("ready")
-        assert (ready["mode"] == "bpf") != ("--no-bpf" in flags), (
-            ready
-        )  # on no kernel does a test pass by the weaker way
+        # A daemon that fell back to procfs would let tests pass that are meant to show what BPF does.
+        assert (ready["mode"] == "bpf") != ("--no-bpf" in flags), ready
         return daemon
 
     def _run(self, command: list[str]) -> subprocess.CompletedProcess[str]:

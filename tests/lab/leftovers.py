@@ -1,4 +1,6 @@
-"""What a killed run left behind: all that a test makes on the machine is named after the process that made it."""
+"""Finds and removes what a killed run left behind: whatever a test makes on the machine has the pid of its maker in its
+name.
+"""
 
 import fcntl
 import itertools
@@ -19,17 +21,17 @@ _number = itertools.count(1)
 
 
 def own_name(kind: str) -> str:
-    """For something that this process makes; what else belongs to it may be named so with an ending."""
+    """A new name that holds our pid. What belongs to the named thing may have the same name with a suffix."""
     return f"ts-{kind}-{os.getpid()}-{next(_number)}"
 
 
 def leftovers(pid: int) -> list[Path]:
-    """All that this process made and that still is there: cgroups, network namespaces, folders."""
+    """All that a process made and that is still there: cgroups, network namespaces, folders."""
     return [path for path, owner in _find_owned() if owner == pid]
 
 
 def remove_stale() -> None:
-    """Take away what runs left behind whose process is gone. Each worker of a run does so at its start: in turn."""
+    """Remove what processes left behind that have ended. Each worker of a run does so at its start, one at a time."""
     with turn():
         for path, owner in _find_owned():
             if not Path("/proc", str(owner)).exists():
@@ -42,7 +44,7 @@ def remove_netns(name: str) -> None:
 
 
 def _find_owned() -> list[tuple[Path, int]]:
-    """With whose each is. What is in a cgroup still uses the rest, so cgroups are first."""
+    """All leftovers with the pid of their maker: cgroups first, since processes in them still use the rest."""
     places = (cgroup.find_root(), NETNS_FOLDER, Path(tempfile.gettempdir()))
     paths = [path for place in places for path in place.glob("ts-*")]
     return [(path, int(match[1])) for path in paths if (match := _NAME.match(path.name))]
@@ -58,7 +60,7 @@ def _remove(path: Path) -> None:
 
 
 def _remove_folder(folder: Path) -> None:
-    """With the bpffs that may be mounted there: what is pinned in it stays attached as long as it is."""
+    """Remove a folder, and before it the bpffs that may be mounted there: what is pinned in that stays attached."""
     if folder.is_mount():
         subprocess.run(["umount", str(folder)], check=True)
     shutil.rmtree(folder, ignore_errors=True)
@@ -66,7 +68,7 @@ def _remove_folder(folder: Path) -> None:
 
 @contextmanager
 def turn() -> Iterator[None]:
-    """One worker after the other: two would take away the same."""
+    """Hold a lock that all workers share: two of them would remove the same things."""
     lock = os.open(cgroup.find_root(), os.O_RDONLY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)

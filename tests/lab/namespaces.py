@@ -1,6 +1,7 @@
-"""The bare lab: two network namespaces and a veth pair, a mount namespace, a cgroup. The undo is registered first.
+"""The bare lab: two network namespaces with a veth pair between them, a mount namespace, and a cgroup.
 
-The mount namespace has a bpffs of its own: with its last process the pins go, and what they held attached.
+Each undo is registered before its step. The mount namespace has a bpffs of its own: when the last process in it ends,
+the pins go, and so do the BPF programs that these kept attached.
 """
 
 import os
@@ -16,7 +17,7 @@ from tests.lab import cgroup
 from tests.lab.leftovers import NETNS_FOLDER, own_name, remove_netns
 from tests.lab.patience import WAIT_S, read_until
 
-# Seen from the test's process: the resolver, hosts, name service order, and a bpffs, for this lab only.
+# What differs from the machine's files in this lab: the resolver, the hosts file, the order of name services, a bpffs.
 _MOUNTS = """
 mount --bind "$1/resolv.conf" /etc/resolv.conf
 mount --bind "$1/hosts" /etc/hosts
@@ -46,18 +47,18 @@ class Namespaces:
         self._mounts_pid = self._make_mounts(name_servers)
 
     def enter_host(self, user: str | None = None) -> list[str]:
-        """The front of a command line that runs on the host's side, with the lab's resolver."""
+        """The front of a command line: it runs the rest on the host, with the lab's files, in the judged cgroup."""
         return [*_enter(self.host, self.clients_cgroup), *self._enter_mounts(), *_become(user)]
 
     def enter_host_outside(self, user: str | None = None) -> list[str]:
-        """The same, but not in the cgroup that the firewall judges: for the daemon and its commands."""
+        """Like `enter_host()`, but outside the cgroup that the firewall judges: for the daemon and its commands."""
         return [*_enter(self.host, self.servers_cgroup), *self._enter_mounts(), *_become(user)]
 
     def enter_world(self) -> list[str]:
         return _enter(self.world, self.servers_cgroup)
 
     def share_mounts(self, other: Self) -> None:
-        """From now on see the files as the other lab does, its bpffs among them."""
+        """Enter the other lab's mount namespace from now on, and so use its files and its bpffs."""
         self._mounts_pid = other._mounts_pid
 
     def _enter_mounts(self) -> list[str]:
@@ -83,7 +84,7 @@ class Namespaces:
         return self.start_server(_in_cgroup(self.servers_cgroup) + command, "ready").pid
 
     def start_server(self, command: list[str], ready: str) -> subprocess.Popen[str]:
-        """Start what says `ready` in a line once it works; it ends with the lab."""
+        """Start a server and wait until it prints a line with `ready`; it is ended with the lab."""
         server = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
@@ -92,7 +93,7 @@ class Namespaces:
         return server
 
     def track(self, child: subprocess.Popen[str]) -> None:
-        """It is in one of our cgroups and so is killed with them; see that it leaves no zombie."""
+        """Reap the child when the lab ends, so that it leaves no zombie. It is killed with the lab's cgroups."""
         self._children.append(child)
 
     def _remove_cgroups(self) -> None:
@@ -109,7 +110,7 @@ class Namespaces:
 
 
 def _has_own_cgroup(child: subprocess.Popen[str]) -> bool:
-    """`tinysnitch run` makes one beside ours, and takes it away itself: also when a test fails."""
+    """Whether the child is `tinysnitch run`, whose cgroup lies beside ours: it has to remove that itself."""
     assert isinstance(child.args, list)
     return any(str(word).endswith("/tinysnitch") and rest == "run" for word, rest in pairwise(child.args))
 
@@ -117,8 +118,9 @@ def _has_own_cgroup(child: subprocess.Popen[str]) -> bool:
 def configure(netns: str, addresses: list[str]) -> None:
     """Give eth0 its addresses, usable at once (no duplicate address detection), and bring it up.
 
-    The kernel would add the link's own address when it sees the carrier, up to a second later: new facts for a daemon.
-    So it does the route of the groups: until then nothing is sent to any.
+    The link-local address and the route to multicast groups are added here, too. The kernel would add them when it sees
+    the carrier, up to a second later: the addresses would change under a daemon that has just started, and nothing
+    could be sent to a group until then.
     """
     tails = [address.partition("/")[0].rpartition(":")[2] for address in addresses if ":" in address]
     all_addresses = [*addresses, *(f"fe80::{tail}/64" for tail in tails)]
@@ -140,7 +142,10 @@ def _in_cgroup(folder: Path) -> list[str]:
 
 
 def _become(user: str | None) -> list[str]:
-    """Another user, who may read the checkout wherever it lies, but neither write nor connect where it may not."""
+    """The front of a command line that runs the rest as another user.
+
+    The capability to read every file is kept, since the checkout may lie where only root may read.
+    """
     if user is None:
         return []
     reads = ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]

@@ -1,4 +1,4 @@
-"""Someone at a terminal: sees what a command writes, and types."""
+"""A person at a terminal, for tests: reads what a command writes there, and types."""
 
 import os
 import pty
@@ -10,12 +10,13 @@ import time
 
 from tests.lab.patience import WAIT_S
 
-# Written when keys begin to count: the bar of the whole screen, which has words there until then; the one of `--plain`.
+# What the prompt writes when it begins to take keys: the first in full screen (there it says something else in that
+# place before), the second with `--plain`.
 KEYS_COUNT = ("█", "keys: ")
 
 
 class Person:
-    """Someone at a terminal of 80x24 in which the command runs."""
+    """Runs the command in a terminal of 80x24."""
 
     def __init__(self, command: list[str], **environment: str) -> None:
         self.command = command
@@ -30,9 +31,9 @@ class Person:
         )
         self._terminal = os.ttyname(slave)
         os.close(slave)
-        self.seen = ""  # and not yet waited for
+        self.seen = ""  # what was written since the text that was last waited for
         self._is_open = True
-        self.everything = ""  # that was ever written
+        self.everything = ""  # all that was ever written
 
     def see(self, text: str, timeout_s: float = WAIT_S) -> None:
         """Wait until the text is written, and forget everything up to it."""
@@ -57,7 +58,7 @@ class Person:
         os.write(self._master, keys.encode(errors="surrogateescape"))
 
     def leave(self) -> int:
-        """Type the key for it; a terminal that nobody reads would keep the prompt."""
+        """Type `q`, and read until the prompt ends: it could not write its last screen if nobody read."""
         self.type("q")
         return self._read_to_the_end()
 
@@ -66,13 +67,13 @@ class Person:
         return self._read_to_the_end()
 
     def hold_output(self, is_held: bool) -> None:
-        """As Ctrl-S does where the terminal takes it for that: nothing is written until it goes on."""
+        """Stop the terminal's output, or let it go on, as Ctrl-S and Ctrl-Q do: writes block meanwhile."""
         terminal = os.open(self._terminal, os.O_RDWR | os.O_NOCTTY)
         termios.tcflow(terminal, termios.TCOOFF if is_held else termios.TCOON)
         os.close(terminal)
 
     def settings(self) -> list[object]:
-        """Of the terminal: termios(3)."""
+        """The settings of the terminal (termios(3))."""
         return termios.tcgetattr(self._master)
 
     def _read_to_the_end(self) -> int:
@@ -82,7 +83,7 @@ class Person:
         return self.process.wait(timeout=WAIT_S)
 
     def close(self) -> None:
-        """Once is enough."""
+        """Hang up. Further calls do nothing."""
         if self._master < 0:
             return
         os.close(self._master)  # hangs the terminal up: the prompt ends

@@ -1,4 +1,4 @@
-"""A machine of its own below the lab: every command finds its default paths, and what it writes there goes with it."""
+"""A lab in which commands may use their default paths: what they write there is in memory, and gone with the lab."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,8 @@ from pathlib import Path
 from tests.lab.daemon import BIN
 from tests.lab.lab import Lab
 
-# /etc as it is, with the lab's resolver, and nobody's /run, /var/lib and /var/log: written to in memory only.
+# The machine's /etc with the lab's resolver and without rules of ours, and an empty /run, /var/lib and /var/log. All is
+# on tmpfs, so the machine's own files stay as they are.
 _PRIVATE_FILES = """
 for place in /run /var/lib /var/log; do mount -t tmpfs private "$place"; done
 mkdir /run/etc /run/work
@@ -19,7 +20,7 @@ exec sleep infinity
 
 
 class PrivateMachine:
-    """Ends with the lab."""
+    """A mount namespace with private /etc, /run, /var/lib and /var/log; it ends with the lab."""
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
@@ -28,10 +29,10 @@ class PrivateMachine:
         self._pid = holder.pid
         self._home = lab.folder / "home"
         self._home.mkdir()
-        (self._home / ".curlrc").write_text("insecure\nsilent\nshow-error\n")  # the lab's servers sign for themselves
+        (self._home / ".curlrc").write_text("insecure\nsilent\nshow-error\n")  # the certificates are self-signed
 
     def enter(self, user: str | None = None) -> list[str]:
-        """The front of a command line that runs here, with the commands of `make setup` in its PATH."""
+        """The front of a command line that runs the rest in this machine, with the project's commands in its PATH."""
         mounts = ["nsenter", f"--mount=/proc/{self._pid}/ns/mnt", f"--wd={os.getcwd()}"]
         path = f"PATH={BIN}:{os.environ['PATH']}"
         become = self._lab.namespaces.enter_host_outside(user)[len(self._lab.namespaces.enter_host_outside()) :]
@@ -43,7 +44,7 @@ class PrivateMachine:
 
 
 def find_commands(document: Path) -> list[str]:
-    """The lines of its ```sh blocks, without comments."""
+    """The command lines in the ```sh blocks of a Markdown page, without comments."""
     commands, is_shell = [], False
     for line in document.read_text().splitlines():
         if line.startswith("```"):

@@ -1,4 +1,4 @@
-"""Someone who takes what a prompt proposes."""
+"""A person who accepts what each prompt proposes."""
 
 import subprocess
 import time
@@ -10,13 +10,13 @@ from tinysnitch.protocol.messages import GiveAnswer, ListAsks, PromptShown, Rule
 
 
 def answer_as_proposed(daemon: Daemon, running: subprocess.Popen[str]) -> list[str]:
-    """Say yes for ever to what a prompt proposes, until the command is done: the lines of the rules."""
+    """Answer each prompt with yes, forever, and its proposed rule, until the command ends; the rule lines."""
     lines = []
     with ControlClient(str(daemon.socket)) as client:
         while running.poll() is None:
             for shown in client.ask(ListAsks(), PromptShown):
                 choice = choose_first_for_ever(shown.prompt.connection)
                 lines.append(client.ask_one(GiveAnswer(shown.prompt.prompt_id, choice), RuleWritten).rule)
-                break  # it may have answered others
+                break  # list them anew: the rule may have answered others of these
             time.sleep(0.05)
     return lines

@@ -1,4 +1,4 @@
-"""The kernel's own counts of the packets that it handed to user space."""
+"""How many packets the kernel put into the host's NFQUEUEs, as the kernel itself counts."""
 
 from tests.lab.lab import Lab
 
@@ -8,7 +8,7 @@ PACKETS_COLUMN = 7  # id_sequence
 
 
 def count_queued(lab: Lab) -> int:
-    """Packets given to any queue of the host's namespace since the queues exist."""
+    """Packets put into any queue of the host's namespace since the queues exist."""
     return _sum(lab, PACKETS_COLUMN)
 
 

@@ -1,6 +1,6 @@
-"""Resolvers on the host itself, on a loopback address, as Debian ships them; programs ask them, and they ask the world.
+"""Stub resolvers, as Debian ships them: programs ask them on a loopback address of the host, and they ask the world.
 
-Each runs in the cgroup that is judged, as on a real machine.
+Each runs in the judged cgroup, as it does on a real machine.
 """
 
 from collections.abc import Callable
@@ -39,7 +39,7 @@ server:
   verbosity: 1
   module-config: "iterator"
   local-zone: "test." nodefault
-  unknown-server-time-limit: 10000  # ms; else it closes the socket that is looked for, on a slow machine
+  unknown-server-time-limit: 10000  # ms; else it closes its socket on a slow machine before that is looked up
 forward-zone:
   name: "."
   forward-addr: {WORLD4}
@@ -50,8 +50,8 @@ DNS={WORLD4}
 DNSSEC=no
 """
 
-# $1: the lab's folder, $2: the user, $3: where it was unpacked. It says that it is ready to a service manager only; so
-# its resolv.conf tells, written when its sockets stand.
+# $1: the lab's folder, $2: the user, $3: where systemd-resolved was unpacked. It tells only a service manager that it
+# is ready, so the script waits for the resolv.conf that it writes once its sockets are bound.
 _START_RESOLVED = """
 mount --bind "$1/passwd" /etc/passwd
 mount --bind "$1/group" /etc/group
@@ -68,7 +68,7 @@ wait
 
 
 def start_stub(lab: Lab, kind: str) -> str:
-    """Start a stub, and let programs ask it; its address. Call it before the daemon's start."""
+    """Start a stub, and name it in resolv.conf; its address. To be called before the daemon starts."""
     address = _STARTS[kind](lab)
     _wait_answering(lab, address)
     set_resolvers(lab, address)
@@ -76,13 +76,13 @@ def start_stub(lab: Lab, kind: str) -> str:
 
 
 def _wait_answering(lab: Lab, address: str) -> None:
-    """systemd-resolved listens before it knows of a network, and says SERVFAIL until then."""
+    """Wait for an answer: systemd-resolved listens before it knows of a network, and says SERVFAIL until then."""
     question = ["dig", "+short", "+tries=1", "+time=1", f"@{address}", UNUSED]
     wait_until(lambda: lab.run(question).stdout.strip(), f"{address} does not answer")
 
 
 def set_resolvers(lab: Lab, *addresses: str, options: str = "") -> None:
-    """What resolv.conf says. It is written in place, since it is mounted."""
+    """Write the lab's resolv.conf: in place, since the file is bind-mounted over /etc/resolv.conf."""
     lines = [f"nameserver {address}\n" for address in addresses] + ([f"options {options}\n"] if options else [])
     (lab.folder / "resolv.conf").write_text("".join(lines))
 

@@ -1,4 +1,4 @@
-"""The heart of it: an unknown connection waits, is asked about, answered, and remembered."""
+"""The main path: an unknown connection is held, asked about, answered, and the answer remembered."""
 
 import time
 
@@ -13,11 +13,11 @@ pytestmark = [pytest.mark.privileged]
 CURL = ["curl", "-4", "-sS", "http://shop.test/"]
 RULE = "allow shop.test 80 tcp /usr/bin/curl -4 -sS http://shop.test/"
 PAGE = "welcome to the shop\n"
-AT_ONCE_S = 10 * PATIENCE  # who is not refused tries for two minutes
+AT_ONCE_S = 10 * PATIENCE  # a client that is not refused goes on trying for two minutes
 
 
 def columns(text: str) -> list[list[str]]:
-    """The rule lines of a file, as their columns."""
+    """The rule lines of a file, each as the list of its columns."""
     return [line.split() for line in text.splitlines() if line.strip() and not line.startswith("#")]
 
 
@@ -57,8 +57,8 @@ def test_a_question_names_the_rule_that_asks(lab: Lab) -> None:
     assert curl.communicate(timeout=WAIT_S)[0] == PAGE
 
 
-def test_no_number_of_a_question_is_given_twice(lab: Lab) -> None:
-    """An answer to a question of before a restart hits none of now."""
+def test_the_number_of_a_question_is_never_used_again(lab: Lab) -> None:
+    """So an answer to a question from before a restart cannot be taken for an answer to a later one."""
     command = ["bash", "-c", "for i in {3..42}; do (exec 3<>/dev/tcp/10.77.0.$i/80) & done; wait"]
     daemon = lab.start_daemon("")
     lab.spawn(command)
@@ -101,7 +101,7 @@ def test_an_answer_is_recorded_with_who_gave_it(lab: Lab) -> None:
 
 
 def test_a_datagram_whose_interface_went_down_meanwhile_is_counted(lab: Lab) -> None:
-    """The kernel drops it then, whatever is answered."""
+    """When an interface goes down, the kernel drops what is held for it, whatever is answered later."""
     daemon = lab.start_daemon("")
     send = f"import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('{WORLD4}', 7))"
     assert lab.run(["/usr/bin/python3", "-c", send]).returncode == 0

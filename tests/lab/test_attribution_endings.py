@@ -1,4 +1,7 @@
-"""What comes in while the program that took it ends: the kernel frees its memory first, and then closes its sockets."""
+"""A datagram comes in while its receiver ends: the kernel frees the memory of a process before it closes its sockets.
+
+In between the process can hardly be looked at, but its socket still takes what comes.
+"""
 
 import pytest
 
@@ -9,7 +12,7 @@ from tests.lab.world import HOST4
 
 pytestmark = [pytest.mark.privileged, pytest.mark.slow]
 
-# As much memory as a server of our days has, which takes a moment to free. Each visitor is another flow.
+# The server has as much memory as servers usually have, so that freeing it takes a moment. Each visit is a new flow.
 SERVER = """
 import socket
 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
@@ -29,7 +32,7 @@ while True:
 """
 
 
-def test_nobody_is_asked_about_an_unknown_program_for_it(lab: Lab) -> None:
+def test_nobody_is_asked_about_an_unknown_program_meanwhile(lab: Lab) -> None:
     path = lab.folder / "server.py"
     path.write_text(SERVER)
     daemon = lab.start_daemon(f"allow - 138 udp-src {path}\n")

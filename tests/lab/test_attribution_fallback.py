@@ -1,4 +1,7 @@
-"""Without BPF: right for what is still alive, else unknown, never wrong; and said wherever people look."""
+"""Attribution without BPF: a process that still lives is named, another one is `unknown`, and none is named wrongly.
+
+Status, log and `tinysnitch run` say that attribution is weaker.
+"""
 
 import itertools
 import subprocess
@@ -8,7 +11,7 @@ import pytest
 
 from tests.lab.daemon import BIN, Record
 from tests.lab.lab import Lab
-from tests.lab.patience import wait_listening, wait_until
+from tests.lab.patience import wait_listening, wait_until, write_line
 from tests.lab.step_client import PROGRAM, StepClient
 from tests.lab.watched_lab import ALLOW_ALL, PYTHON, WatchedLab
 from tests.lab.world import ECHO_PORT, HOST4, MORE_WORLD4, PROGRAMS, WORLD4, WORLD6
@@ -32,7 +35,7 @@ def degraded(_clean_machine: None) -> Iterator[WatchedLab]:
 
 @pytest.mark.parametrize(("protocol", "port"), [("tcp", 80), ("udp", ECHO_PORT)])
 @pytest.mark.parametrize("address", [WORLD4, WORLD6])
-def test_what_lives_is_right(degraded: WatchedLab, protocol: str, port: int, address: str) -> None:
+def test_a_living_client_is_named(degraded: WatchedLab, protocol: str, port: int, address: str) -> None:
     client = StepClient(degraded.lab)
     assert client.connect(address, port, protocol) == "ok"
     record = degraded.daemon.wait_connection(pid=client.process.pid, protocol=protocol, remote_address=address)
@@ -40,7 +43,7 @@ def test_what_lives_is_right(degraded: WatchedLab, protocol: str, port: int, add
     client.end()
 
 
-def test_what_listens_is_right(degraded: WatchedLab) -> None:
+def test_a_living_server_is_named(degraded: WatchedLab) -> None:
     server = degraded.lab.spawn([PYTHON, str(PROGRAMS / "receiver.py"), "tcp", "0.0.0.0", "7200"])
     wait_listening(server)
     degraded.lab.run_world([PYTHON, str(PROGRAMS / "tcp_client.py"), HOST4, "7200"])
@@ -65,7 +68,7 @@ REMOTES = MORE_WORLD4[:20]
 
 @pytest.mark.parametrize(("protocol", "port"), [("tcp", 80), ("udp", ECHO_PORT)])
 def test_one_program_that_connects_to_many_at_once_is_never_unknown(lab: Lab, protocol: str, port: int) -> None:
-    """Faster than all of /proc can be looked through each time; denied at once would be whatever is unknown."""
+    """It connects faster than all of /proc can be searched each time. What is unknown would be denied at once."""
     script = lab.folder / "many.py"
     script.write_text(MANY)
     daemon = lab.start_daemon(f"allow - - - {script}\n", "--no-bpf", timeout_s=0)
@@ -87,8 +90,8 @@ def test_many_programs_at_once_are_never_unknown(degraded: WatchedLab) -> None:
         client.end()
 
 
-def test_what_is_gone_is_unknown_and_never_wrong(degraded: WatchedLab) -> None:
-    """By turns with one that stays, whose socket is known once a scan has met it."""
+def test_a_process_that_is_gone_is_unknown_and_never_taken_for_another(degraded: WatchedLab) -> None:
+    """In turns with a process that stays, whose socket is known once a scan of /proc has met it."""
     staying = degraded.lab.spawn([PYTHON, "-c", SENDER, WORLD4], stdin=subprocess.PIPE)
     ports = itertools.count(9000)
     wait_until(lambda: send(degraded, staying, next(ports))["pid"] == staying.pid)
@@ -102,10 +105,8 @@ def test_what_is_gone_is_unknown_and_never_wrong(degraded: WatchedLab) -> None:
 
 
 def send(degraded: WatchedLab, sender: subprocess.Popen[str], port: int) -> Record:
-    """From the socket that it has, to a port that nobody else sends to; the decision on that."""
-    assert sender.stdin
-    sender.stdin.write(f"{port}\n")
-    sender.stdin.flush()
+    """Have the sender send from the one socket that it has to a new port; the decision on that."""
+    write_line(sender, f"{port}")
     return degraded.daemon.wait_connection(remote_port=port, protocol="udp")
 
 
@@ -125,7 +126,7 @@ def test_the_mode_is_shown(degraded: WatchedLab) -> None:
 NO_BTF = "mount -t tmpfs none /sys/kernel/btf"
 NO_LIBBPF = "mount --bind /dev/null $(ldconfig -p | sed -n 's/.*libbpf[.]so[.]1 .* => //p' | head -n1)"
 
-# As iptables says it where the kernel lacks a match (`-m ipvs` here).
+# iptables' own words where the kernel lacks a match (taken from `-m ipvs`).
 NO_XT_BPF = """mount -t tmpfs none /mnt
 cat >/mnt/iptables <<'END'
 #!/bin/sh
@@ -143,8 +144,8 @@ chmod +x /mnt/iptables; export PATH=/mnt:$PATH"""
         (NO_XT_BPF, "the kernel lacks the netfilter match bpf"),
     ],
 )
-def test_it_is_told_at_the_start_also_by_run(lab: Lab, hide: str, what: str) -> None:
-    """In a container, say, where nobody looks at the status of a single command's firewall."""
+def test_run_says_at_its_start_that_it_does_without_bpf_and_why(lab: Lab, hide: str, what: str) -> None:
+    """As in a container. Nobody looks at the status of a single command's firewall."""
     hidden = ["unshare", "-m", "sh", "-ec", f'{hide}; exec "$@"', "sh"]
     ran = lab.run_outside([*hidden, str(BIN / "tinysnitch"), "run", "--rules", "/dev/null", "--", "true"])
     assert ran.returncode == 0, ran.stderr

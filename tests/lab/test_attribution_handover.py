@@ -1,4 +1,4 @@
-"""Whose connection, inbound, when who takes it is not who bound the port."""
+"""Attribution of inbound connections when the process that takes them is not the one that bound the port."""
 
 import itertools
 import subprocess
@@ -7,7 +7,7 @@ import pytest
 
 from tests.lab.daemon import Record
 from tests.lab.lab import Lab
-from tests.lab.patience import WAIT_S, read_line, wait_listening
+from tests.lab.patience import WAIT_S, read_line, wait_listening, write_line
 from tests.lab.test_attribution_inbound import come, visit
 from tests.lab.watched_lab import ALLOW_ALL, PYTHON, WatchedLab
 from tests.lab.world import HOST4, HOST6, MORE_WORLD4, PROGRAMS
@@ -49,22 +49,17 @@ class Handover:
         self.binder = self._read_pid("bound")
 
     def take_one(self) -> None:
-        """The binder itself, before it hands on what it has."""
-        self._write("take\n")
+        """Let a visitor in to the binder itself, before it hands its socket on."""
+        write_line(self._process, "take")
         self.come()
 
     def hand_on(self) -> int:
-        """The pid of who takes what comes from now on."""
-        self._write("\n")
+        """Have the binder hand its socket on; the pid of the process that takes what comes from now on."""
+        write_line(self._process)
         pid = self._read_pid("serving")
         if self.way in BINDER_IS_GONE:
             self._process.wait(timeout=WAIT_S)
         return pid
-
-    def _write(self, line: str) -> None:
-        assert self._process.stdin
-        self._process.stdin.write(line)
-        self._process.stdin.flush()
 
     def come(self) -> None:
         come(self._lab, self._visitor, self.address, self.port)
@@ -86,10 +81,10 @@ def is_it(record: Record, word: str, pid: int, uid: int) -> bool:
 @KINDS
 @ADDRESSES
 @WAYS
-def test_a_port_is_of_who_takes_what_comes_now(
+def test_a_port_belongs_to_the_process_that_takes_what_comes_now(
     watched: WatchedLab, way: str, heir: str, uid: int, kind: str, address: str
 ) -> None:
-    """Also right after the binder's own visitors were let in, wherever the kernel is told of the handover."""
+    """Also right after a visitor of the binder was let in, for those ways in which a BPF hook sees the handover."""
     handover = Handover(watched.lab, way, kind, address)
     if way in TOLD_TO_THE_KERNEL:
         handover.take_one()
@@ -105,28 +100,28 @@ def test_a_port_is_of_who_takes_what_comes_now(
 @KINDS
 @ADDRESSES
 @WAYS
-def test_the_same_when_it_was_handed_on_before_the_daemon_started(
+def test_a_port_that_was_handed_on_before_the_daemon_started(
     lab: Lab, way: str, heir: str, uid: int, kind: str, address: str
 ) -> None:
     handover = Handover(lab, way, kind, address)
     pid = handover.hand_on()
-    watched = WatchedLab.__new__(WatchedLab)
-    watched.lab, watched.daemon = lab, lab.start_daemon(ALLOW_ALL)
+    watched = WatchedLab.watch(lab)
     record = handover.visit(watched)
     assert is_it(record, heir, pid, uid), record
     assert record["attribution"] == "procfs"
 
 
 @WAYS
-def test_a_port_of_multipath_tcp_is_of_who_takes_what_comes_now(lab: Lab, way: str, heir: str, uid: int) -> None:
-    """Of it sock_diag shows a socket of the kernel's own, which a further start of the daemon finds among all."""
-    watched = WatchedLab.__new__(WatchedLab)
-    watched.lab, watched.daemon = lab, lab.start_daemon(ALLOW_ALL)
+def test_a_port_of_multipath_tcp_belongs_to_the_process_that_takes_what_comes_now(
+    lab: Lab, way: str, heir: str, uid: int
+) -> None:
+    """sock_diag shows such a port as a socket that the kernel made; a daemon that starts later finds the program."""
+    watched = WatchedLab.watch(lab)
     handover = Handover(lab, way, "mptcp", HOST4)
     pid = handover.hand_on()
     record = handover.visit(watched)
     assert is_it(record, heir, pid, uid)
-    if heir in ("inherited", "change_user"):  # the kernel decides alone: nothing more is told
+    if heir in ("inherited", "change_user"):  # the kernel decides the next one alone: no record is added
         handover.come()
         assert watched.daemon.records("connection")[-1] == record
     watched.daemon.kill()
@@ -146,10 +141,10 @@ def test_a_port_of_multipath_tcp_is_of_who_takes_what_comes_now(lab: Lab, way: s
         ("fork_worker", "fork_worker", NOBODY),
     ],
 )
-def test_who_accepts_a_connection_has_the_port(
+def test_the_process_that_accepts_a_connection_has_the_port(
     watched: WatchedLab, way: str, heir: str, uid: int, address: str
 ) -> None:
-    """Nothing told of the handover: the first visitor is let in by what was decided for the binder."""
+    """No hook saw the handover, so the first visitor is let in by the binder's verdict; accept() then has a hook."""
     handover = Handover(watched.lab, way, "tcp", address)
     handover.take_one()
     pid = handover.hand_on()
@@ -158,7 +153,8 @@ def test_who_accepts_a_connection_has_the_port(
     assert is_it(record, heir, pid, uid), record
 
 
-# Another user connects one of its two sockets on a port, or sends by it: the other one takes what comes from elsewhere.
+# Has two sockets on one port. A child of another user connects one of them, or sends by it, and so that one belongs to
+# the child; what comes from elsewhere goes to the other one.
 USE_ONE = """
 import os, signal, socket, sys
 def bind(address):
@@ -184,8 +180,8 @@ print("got", flush=True)
 
 
 @pytest.mark.parametrize("way", ["connect", "send"])
-def test_who_uses_one_socket_on_a_port_has_not_the_other(lab: Lab, way: str) -> None:
-    """What came went round between the kernel and the daemon, which each knew another for the one who takes it."""
+def test_a_process_that_uses_one_socket_on_a_port_does_not_own_the_other(lab: Lab, way: str) -> None:
+    """A packet was once judged again and again, since kernel side and daemon each named another receiver."""
     lab.start_daemon(ALLOW_ALL)
     server = lab.spawn([PYTHON, "-c", USE_ONE, HOST4, MORE_WORLD4[0], way])
     wait_listening(server)

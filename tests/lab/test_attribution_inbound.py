@@ -1,4 +1,4 @@
-"""Whose connection, inbound: whoever takes it."""
+"""Attribution of inbound connections: they belong to the process whose socket takes them."""
 
 import itertools
 import json
@@ -14,7 +14,8 @@ import pytest
 from tests.lab.daemon import Record
 from tests.lab.lab import Lab
 from tests.lab.patience import WAIT_S, read_line, read_until, wait_listening
-from tests.lab.watched_lab import ALLOW_ALL, PYTHON, WatchedLab
+from tests.lab.wakeups import stand_still
+from tests.lab.watched_lab import PYTHON, WatchedLab
 from tests.lab.world import ECHO_PORT, HOST4, HOST6, MORE_WORLD4, PROGRAMS, WORLD4
 from tinysnitch.daemon.history_budget import Share
 
@@ -39,7 +40,7 @@ KINDS = pytest.mark.parametrize("kind", ["tcp", "udp"])
 
 @contextmanager
 def receiver(lab: Lab, *words: str, program: str = RECEIVER) -> Iterator[subprocess.Popen[str]]:
-    """Listening; it ends with the block."""
+    """Run a program that listens, and kill it at the end of the block."""
     server = lab.spawn([PYTHON, program, *words])
     wait_listening(server)
     yield server
@@ -48,7 +49,7 @@ def receiver(lab: Lab, *words: str, program: str = RECEIVER) -> Iterator[subproc
 
 
 def come(lab: Lab, kind: str, address: str, port: int) -> int:
-    """From the world, by a port that nobody came from before: which one."""
+    """Connect from the world, from a port that was not used before; that port."""
     local = next(_ports)
     done = lab.run_world([PYTHON, "-c", CLIENT, kind, address, str(port), str(local)])
     assert done.returncode == 0, done.stderr
@@ -56,7 +57,7 @@ def come(lab: Lab, kind: str, address: str, port: int) -> int:
 
 
 def visit(watched: WatchedLab, kind: str, address: str, port: int) -> Record:
-    """Come from the world; the decision on that."""
+    """Connect from the world; the decision on that."""
     local = come(watched.lab, kind, address, port)
     return watched.daemon.wait_connection(direction="inbound", local_port=port, remote_port=local)
 
@@ -70,8 +71,8 @@ def got(server: subprocess.Popen[str]) -> bool:
 @pytest.mark.parametrize(
     ("bound", "address"), [("0.0.0.0", HOST4), (HOST4, HOST4), ("::", HOST4), ("::", HOST6), (HOST6, HOST6)]
 )
-def test_who_listens(watched: WatchedLab, kind: str, bound: str, address: str) -> None:
-    """Of one family, of both (`::`), of one address."""
+def test_the_listener_is_named(watched: WatchedLab, kind: str, bound: str, address: str) -> None:
+    """It is bound to any address of one family, to any of both (`::`), or to one address."""
     with receiver(watched.lab, kind, bound, "7100") as server:
         record = visit(watched, kind, address, 7100)
         assert got(server)
@@ -79,8 +80,8 @@ def test_who_listens(watched: WatchedLab, kind: str, bound: str, address: str) -
 
 
 @pytest.mark.parametrize("way", ["zombie", "thread"])
-def test_who_listens_in_a_thread_that_has_what_its_process_has_not(watched: WatchedLab, way: str) -> None:
-    """The first thread has ended; or the socket is among the thread's own descriptors alone."""
+def test_a_listener_whose_main_thread_does_not_have_the_socket_is_named(watched: WatchedLab, way: str) -> None:
+    """The main thread has ended (`zombie`), or another thread has descriptors of its own (`thread`)."""
     program = str(PROGRAMS / "hidden.py")
     with receiver(watched.lab, way, HOST4, "7120", program=program) as server:
         record = visit(watched, "tcp", HOST4, 7120)
@@ -102,7 +103,7 @@ sys.stdin.read()
 """
 
 
-def test_what_an_io_uring_alone_has_is_nobodys(watched: WatchedLab) -> None:
+def test_a_socket_that_only_an_io_uring_holds_is_of_an_unknown_program(watched: WatchedLab) -> None:
     holder = watched.lab.spawn([PYTHON, "-c", IN_RING_ALONE, "7117"], stdin=subprocess.PIPE)
     wait_listening(holder)
     assert visit(watched, "udp", HOST4, 7117)["program"] == "unknown"
@@ -111,7 +112,7 @@ def test_what_an_io_uring_alone_has_is_nobodys(watched: WatchedLab) -> None:
 
 
 @KINDS
-def test_a_port_that_another_takes_over_is_the_others(watched: WatchedLab, kind: str) -> None:
+def test_a_port_that_another_process_takes_over_is_attributed_to_that(watched: WatchedLab, kind: str) -> None:
     for _ in range(2):
         with receiver(watched.lab, kind, "0.0.0.0", "7101") as server:
             assert visit(watched, kind, HOST4, 7101)["pid"] == server.pid
@@ -128,10 +129,10 @@ def test_a_socket_bound_to_the_address_goes_before_one_for_all(watched: WatchedL
 
 @KINDS
 @pytest.mark.parametrize(("bound", "address"), [("0.0.0.0", HOST4), ("::", HOST6)])
-def test_what_comes_from_this_machine_is_of_who_listens_on_the_interface_that_has_the_address(
+def test_what_comes_from_this_machine_goes_to_the_listener_on_the_interface_of_the_address(
     watched: WatchedLab, kind: str, bound: str, address: str
 ) -> None:
-    """It comes by lo, but a socket of that interface takes it (inet_iif()), before one for all."""
+    """It comes by lo, but a socket bound to that interface takes it (inet_iif()), before one for all interfaces."""
     other = watched.lab.folder / "receiver.py"
     other.write_bytes((PROGRAMS / "receiver.py").read_bytes())
     words = (kind, bound, "7123", "reuse_address")
@@ -147,8 +148,8 @@ def test_what_comes_from_this_machine_is_of_who_listens_on_the_interface_that_ha
 
 
 @KINDS
-def test_in_a_group_each_connection_is_of_who_takes_it(watched: WatchedLab, kind: str) -> None:
-    """SO_REUSEPORT: the kernel chooses by a hash of the addresses, so many connections meet both."""
+def test_in_a_group_each_connection_is_attributed_to_the_member_that_takes_it(watched: WatchedLab, kind: str) -> None:
+    """SO_REUSEPORT: the kernel chooses by a hash of the addresses, so that among many connections both get some."""
     words = (kind, "0.0.0.0", "7103", "reuse_port")
     other = watched.lab.folder / "receiver.py"
     other.write_bytes((PROGRAMS / "receiver.py").read_bytes())
@@ -157,7 +158,7 @@ def test_in_a_group_each_connection_is_of_who_takes_it(watched: WatchedLab, kind
         takers = set[int]()
         for _ in range(16):
             pid = visit(watched, kind, HOST4, 7103)["pid"]
-            assert read_until(servers[pid], len) == ["got\n"]  # at its own time: the client may be gone before
+            assert read_until(servers[pid], len) == ["got\n"]  # UDP: maybe after the client has ended
             takers.add(pid)
     assert takers == servers.keys()
 
@@ -199,8 +200,8 @@ asker.recv(10)
 
 
 @pytest.mark.parametrize("inbound", ["", "deny - - -src\n"])
-def test_who_shares_a_port_hears_what_answers_it(lab: Lab, inbound: str) -> None:
-    """Whose it is the kernel's own look-up tells, and nothing on the kernel's side."""
+def test_a_program_that_shares_a_port_gets_the_answer_to_what_it_sent(lab: Lab, inbound: str) -> None:
+    """Only sock_diag can tell which of the two sockets gets the answer: the BPF tables cannot."""
     daemon = lab.start_daemon(f"allow {WORLD4} {ECHO_PORT} udp\n{inbound}")
     with receiver(lab, "udp", "0.0.0.0", "7122", "reuse_address"):
         asked = lab.run([PYTHON, "-c", ASK, HOST4, WORLD4, str(ECHO_PORT)])
@@ -209,10 +210,9 @@ def test_who_shares_a_port_hears_what_answers_it(lab: Lab, inbound: str) -> None
 
 
 @KINDS
-def test_who_listened_before_the_daemon_started(lab: Lab, kind: str) -> None:
+def test_a_listener_from_before_the_daemons_start_is_named(lab: Lab, kind: str) -> None:
     with receiver(lab, kind, "0.0.0.0", "7105") as server:
-        watched = WatchedLab.__new__(WatchedLab)
-        watched.lab, watched.daemon = lab, lab.start_daemon(ALLOW_ALL)
+        watched = WatchedLab.watch(lab)
         record = visit(watched, kind, HOST4, 7105)
         assert got(server)
     assert (record["program"], record["pid"], record["attribution"]) == (RECEIVER, server.pid, "procfs")
@@ -226,7 +226,7 @@ socket.socket(socket.AF_INET, socket.SOCK_RAW, int(sys.argv[2])).sendto(bytes(24
 
 @pytest.mark.parametrize("protocol", [33, 132, 136])
 def test_what_a_program_may_take_by_another_protocol_is_not_the_kernels(watched: WatchedLab, protocol: int) -> None:
-    """DCCP, SCTP and UDP-Lite: whose their ports are, no hook tells."""
+    """DCCP, SCTP and UDP-Lite have ports, but no hook tells whose they are: the program is unknown."""
     sent = watched.lab.run_world([PYTHON, "-c", SEND_RAW, HOST4, str(protocol)])
     assert sent.returncode == 0, sent.stderr
     record = watched.daemon.wait_connection(direction="inbound", protocol=str(protocol))
@@ -244,17 +244,17 @@ sys.stdin.read()
 """
 
 
-def test_a_syn_that_is_sent_again_while_it_is_held_is_of_who_listens(watched: WatchedLab) -> None:
-    """The second one is judged when the first has made a connection, which nobody has accepted."""
+def test_a_syn_that_is_sent_again_while_it_is_held_is_attributed_to_the_listener(watched: WatchedLab) -> None:
+    """The second SYN is judged when the first has made a connection already, which nobody has accepted yet."""
     with receiver(watched.lab, "tcp", HOST4, "7124") as server:
-        watched.daemon.process.send_signal(signal.SIGSTOP)
+        stand_still(watched.daemon.process.pid)
         wait_listening(watched.lab.spawn_world([PYTHON, "-c", COME_OFTEN, HOST4], stdin=subprocess.PIPE))
-        server.send_signal(signal.SIGSTOP)
-        time.sleep(1.5)  # TCP's first time-out is a second
+        stand_still(server.pid)
+        time.sleep(1.5)  # TCP sends a SYN again after one second
         watched.daemon.process.send_signal(signal.SIGCONT)
         watched.daemon.wait_for_count(lambda record: record.get("local_port") == 7124, 64)
         with receiver(watched.lab, "udp", HOST4, "7125"):
-            visit(watched, "udp", HOST4, 7125)  # behind all that
+            visit(watched, "udp", HOST4, 7125)  # once this is judged, all before it is
     records = [record for record in watched.daemon.records("connection") if record["local_port"] == 7124]
     assert {record["pid"] for record in records} == {server.pid}
 
@@ -272,7 +272,7 @@ sys.stdin.read()
 
 @KINDS
 def test_nobody_is_asked_about_what_the_socket_on_its_port_does_not_take(lab: Lab, kind: str) -> None:
-    """Bound and not listening, as who connects from a port of its choice; or connected elsewhere."""
+    """The TCP socket is bound but does not listen (a client with a port of its choice); the UDP socket is connected."""
     daemon = lab.start_daemon("")
     wait_listening(lab.spawn([PYTHON, "-c", NOT_TAKING, kind, HOST4, MORE_WORLD4[0]], stdin=subprocess.PIPE))
     lab.run_world([PYTHON, "-c", CLIENT, kind, HOST4, "7121", "19999"])
@@ -282,7 +282,7 @@ def test_nobody_is_asked_about_what_the_socket_on_its_port_does_not_take(lab: La
 
 
 def test_a_port_scan_pushes_nothing_out_of_the_history(lab: Lab) -> None:
-    """Any remote can send as many as it likes."""
+    """Any remote can send any number of packets to closed ports, so only some of them get into the history."""
     daemon = lab.start_daemon("")
     scan = f"import socket\nfor port in range(2000, 3000): socket.socket(2, 2).sendto(b'x', ('{HOST4}', port))"
     assert lab.run_world([PYTHON, "-c", scan]).returncode == 0

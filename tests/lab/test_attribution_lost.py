@@ -1,4 +1,4 @@
-"""Where the kernel's side had no room, the loss is counted and shown, and nobody is named without proof."""
+"""When a table of the BPF programs is full, the loss is counted and shown, and no program is named without proof."""
 
 import sys
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ def named(_clean_machine: None) -> Iterator[WatchedLab]:
 
 
 def fill(watched: WatchedLab, name: str) -> None:
-    """And keep it full."""
+    """Fill the table, and keep it full."""
     sizes = map(str, SIZES[name])
     filling = watched.lab.spawn_outside([sys.executable, str(PROGRAMS / "fill_map.py"), name, *sizes])
     assert read_line(filling) == "full\n"
@@ -48,7 +48,7 @@ def wait_lost(watched: WatchedLab, what: str) -> Record:
 def test_a_program_that_found_no_room_is_unknown(named: WatchedLab, name: str) -> None:
     assert named.lab.run([PYTHON, CLIENT, WORLD4, "80"]).returncode == 0
     fill(named, name)
-    # Whoever ends on this machine leaves room, which is filled again a moment later.
+    # Each process of this machine that ends leaves room in the table; it is filled again a moment later.
     wait_until(lambda: named.lab.run([PYTHON, CLIENT, WORLD4, "80"]).returncode == 1)
     record = named.daemon.wait_connection(verdict="deny")
     assert (record["program"], record["pid"], record["attribution"]) == ("unknown", None, "unknown")
@@ -59,7 +59,7 @@ def test_a_program_that_found_no_room_is_unknown(named: WatchedLab, name: str) -
 
 
 def test_a_listener_that_found_no_room_is_found_all_the_same(named: WatchedLab) -> None:
-    """Not by the kernel's side: sock_diag tells the socket, and the socket its owner."""
+    """User space finds it: sock_diag tells the socket, and /proc the process that holds it."""
     fill(named, "listeners")
     server = named.lab.spawn([PYTHON, str(PROGRAMS / "receiver.py"), "tcp", "0.0.0.0", "7400"])
     wait_listening(server)
@@ -69,7 +69,7 @@ def test_a_listener_that_found_no_room_is_found_all_the_same(named: WatchedLab) 
     wait_lost(named, "listening ports not stored")
 
 
-def test_a_tunnel_that_found_no_room_is_told(named: WatchedLab) -> None:
+def test_the_loss_of_a_tunnels_port_is_told(named: WatchedLab) -> None:
     make_tunnel_outside(named.lab)
     fill(named, "listeners")
     make_tunnel(named.lab)
@@ -77,7 +77,7 @@ def test_a_tunnel_that_found_no_room_is_told(named: WatchedLab) -> None:
     wait_lost(named, "listening ports not stored")
 
 
-# What the kernel does once a table is full: `LOCAL_PORT`, of a datagram that is held.
+# Deletes the entries of a held datagram, as the kernel does once a table is full. Argument: its local port.
 FORGET = f"""
 import struct, sys
 from pathlib import Path
@@ -97,7 +97,7 @@ DATAGRAM = ["bash", "-c", f"echo >/dev/udp/{WORLD4}/7"]
 
 @pytest.mark.parametrize("answer", [("no", "once"), ("yes", "once"), ("yes", "forever")])
 def test_what_was_answered_is_not_asked_about_again_as_unknown(answer: tuple[str, str], lab: Lab) -> None:
-    """Its program has ended while it waited, and what was noted of it had to make room for others."""
+    """The program ended while its datagram was held, and what the tables held of it had to make room for others."""
     verdict, lasts = answer
     daemon = lab.start_daemon(f"allow {WORLD4} 53 udp\n")
     assert lab.run(DATAGRAM).returncode == 0
@@ -106,7 +106,7 @@ def test_what_was_answered_is_not_asked_about_again_as_unknown(answer: tuple[str
     assert forgotten.returncode == 0, forgotten.stderr
     daemon.answer(ask, verdict, "--for", lasts)
     assert lab.run([*DATAGRAM[:2], DATAGRAM[2].replace("/7", "/9")]).returncode == 0
-    daemon.wait_ask(remote_port=9)  # behind what came back of the first one
+    daemon.wait_ask(remote_port=9)  # a second question about the first datagram would have come before this
     assert [each["program"] for each in daemon.records("ask")] == ["/usr/bin/bash", "/usr/bin/bash"]
     (decided,) = [each for each in daemon.records("connection") if each["direction"] == "outbound"]
     assert (decided["program"], decided["verdict"]) == ("/usr/bin/bash", "allow" if verdict == "yes" else "deny")

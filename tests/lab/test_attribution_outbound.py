@@ -1,4 +1,4 @@
-"""Whose connection, outbound: whoever uses the socket now, in whatever way."""
+"""Attribution of outbound connections: they belong to the process that uses the socket, however it got and uses it."""
 
 import os
 import subprocess
@@ -37,15 +37,17 @@ def use(watched: WatchedLab, way: str, address: str, port: int, user: str | None
     ],
 )
 @pytest.mark.parametrize("address", [WORLD4, WORLD6])
-def test_a_connection_is_of_who_connects(watched: WatchedLab, way: str, last: str, address: str) -> None:
-    """`last`: what the program that used the socket was told to do, so that it can be told from who made it."""
+def test_a_connection_belongs_to_the_process_that_connects(
+    watched: WatchedLab, way: str, last: str, address: str
+) -> None:
+    """`last` is the first argument of the process that connects, which tells it from the one that made the socket."""
     record = use(watched, way, address, 80)
     assert (record["program"], record["args"]) == (SOCKET_USER, [last, address, "80"])
     assert (record["uid"], record["remote_address"], record["protocol"]) == (0, address, "tcp")
 
 
 @pytest.mark.parametrize("address", [WORLD4, WORLD6])
-def test_data_in_a_syn_is_of_who_sends(watched: WatchedLab, address: str) -> None:
+def test_data_in_a_syn_belongs_to_the_sender(watched: WatchedLab, address: str) -> None:
     """TCP Fast Open: without a cookie, so that the very first SYN has data (Documentation/networking/ip-sysctl.rst)."""
     watched.lab.run_outside(["sysctl", "-qw", "net.ipv4.tcp_fastopen=5"])
     watched.lab.run_world(["sysctl", "-qw", "net.ipv4.tcp_fastopen=1538"])
@@ -59,7 +61,7 @@ def test_data_in_a_syn_is_of_who_sends(watched: WatchedLab, address: str) -> Non
 
 @pytest.mark.parametrize("way", ["datagram", "connected_datagram", "fork_datagram", "late_answer"])
 @pytest.mark.parametrize("address", [WORLD4, WORLD6])
-def test_a_datagram_is_of_who_sends(watched: WatchedLab, way: str, address: str) -> None:
+def test_a_datagram_belongs_to_the_sender(watched: WatchedLab, way: str, address: str) -> None:
     record = use(watched, way, address, ECHO_PORT)
     assert (record["program"], record["args"][0], record["protocol"]) == (SOCKET_USER, way, "udp")
     assert record["remote_address"] == address
@@ -70,23 +72,23 @@ def test_a_datagram_is_of_who_sends(watched: WatchedLab, way: str, address: str)
     [("fork_connected", "fork_connected"), ("exec_connected", "send_3"), ("pass_connected", "send_passed")],
 )
 @pytest.mark.parametrize("address", [WORLD4, WORLD6])
-def test_a_datagram_through_a_connected_socket_is_of_who_sends(
+def test_a_datagram_through_a_connected_socket_belongs_to_the_sender(
     watched: WatchedLab, way: str, last: str, address: str
 ) -> None:
-    """send() without an address runs no hook: the sender is seen when the packet leaves."""
+    """send() without an address runs no cgroup hook: the sender is noted when the packet leaves."""
     record = use(watched, way, address, ECHO_PORT)
     assert (record["args"][0], record["protocol"], record["remote_address"]) == (last, "udp", address)
 
 
 @pytest.mark.parametrize("address", [WORLD4, WORLD6])
-def test_an_echo_through_a_connected_socket_is_of_who_sends(watched: WatchedLab, address: str) -> None:
+def test_an_echo_through_a_connected_socket_belongs_to_the_sender(watched: WatchedLab, address: str) -> None:
     watched.lab.run_outside(["sysctl", "-qw", "net.ipv4.ping_group_range=0 2147483647"])
     pid, identifier = map(int, watched.run([PYTHON, SOCKET_USER, "fork_ping", address, "0"]).split())
     record = watched.daemon.wait_connection(pid=pid, local_port=identifier, attribution="bpf")
     assert record["remote_address"] == address
 
 
-def test_a_raw_socket_that_was_passed_on_is_of_who_sends(watched: WatchedLab) -> None:
+def test_what_a_raw_socket_sends_that_was_passed_on_belongs_to_the_sender(watched: WatchedLab) -> None:
     pid, _port = watched.run([PYTHON, SOCKET_USER, "pass_raw", WORLD4, "0"]).split()
     record = watched.daemon.wait_connection(pid=int(pid), protocol="200")
     assert record["args"][0] == "send_raw"
@@ -98,7 +100,7 @@ def test_a_process_that_changes_its_user_is_the_new_user(watched: WatchedLab, ad
     assert use(watched, "change_uid_connected", address, ECHO_PORT)["uid"] == 65534
 
 
-def test_a_setuid_program_is_itself_and_its_callers(watched: WatchedLab) -> None:
+def test_a_setuid_program_is_named_with_the_user_who_called_it(watched: WatchedLab) -> None:
     program = watched.compile("batch_client", place=watched.lab.folder / "setuid_client")
     program.chmod(0o4755)
     record = watched.use([str(program), "plain", WORLD4, "80"], user="nobody", remote_port=80)
@@ -127,9 +129,7 @@ def test_sockets_without_ports(watched: WatchedLab, way: str, address: str) -> N
         watched.lab.run_outside(["sysctl", "-qw", "net.ipv4.ping_group_range=0 2147483647"])
     pid, _port = watched.run([PYTHON, SOCKET_USER, way, address, "0"]).split()
     record = watched.daemon.wait_connection(pid=int(pid), remote_address=address, attribution="bpf")
-    protocols = {"raw": "200", WORLD4: "icmp", WORLD6: "icmpv6"}
-    assert record["program"] == SOCKET_USER
-    assert record["protocol"] in (protocols.get(way), protocols[address], "icmp")
+    assert (record["program"], record["protocol"]) == (SOCKET_USER, "200" if way == "raw" else "icmp")
 
 
 @pytest.mark.parametrize(
@@ -148,24 +148,25 @@ def test_parents_up_to_init(watched: WatchedLab) -> None:
     assert record["parents"][1] == os.path.realpath(sys.executable)
     ancestors = list(find_ancestors())
     assert len(record["parents"]) == 1 + len(ancestors)
-    assert Path(record["parents"][-1]).name in [Path(word).name for word in ancestors[-1]]  # a script's may be relative
+    # By their last parts: a script may have been called by a relative path.
+    assert Path(record["parents"][-1]).name in [Path(word).name for word in ancestors[-1]]
 
 
 def find_ancestors() -> Iterator[list[str]]:
-    """Of each, this process first: the executable, and what it was called with, since a script is named by that."""
+    """Of this process and its ancestors: the executable and the arguments, one of which names a script."""
     pid = os.getpid()
     while pid:
         process = Path("/proc", str(pid))
         try:
             executable = os.readlink(process / "exe").removesuffix(" (deleted)")
         except PermissionError:
-            return  # init's, where the machine's maker hides it
+            return  # that of init, on machines that hide it
         yield [executable, *(process / "cmdline").read_text().split("\0")]
         pid = int((process / "stat").read_text().rpartition(")")[2].split()[1])
 
 
-def test_nobody_is_left_unknown(watched: WatchedLab) -> None:
-    """Of all that the tests before this one did in this lab; it may be the first."""
+def test_no_outbound_connection_was_of_an_unknown_program(watched: WatchedLab) -> None:
+    """Looks at all that the tests before this one did in the shared lab; there may be none."""
     use(watched, "connect", WORLD4, 80)
     outbound = [record for record in watched.daemon.records("connection") if record["direction"] == "outbound"]
     assert outbound

@@ -1,4 +1,4 @@
-"""Units, containers, flatpaks and snaps are told by the cgroup that a program runs in."""
+"""Units, containers, flatpaks and snaps are recognised by the cgroup that a program runs in."""
 
 from collections.abc import Iterator
 
@@ -40,7 +40,7 @@ def test_a_rule_for_the_owner_holds_in_its_cgroup_alone(owned: WatchedLab, owner
 
 
 def test_an_answer_for_a_file_that_a_flatpak_brought_along_is_for_the_flatpak(lab: Lab) -> None:
-    """Its browser is no file of the host's: without such a rule every page would be as many questions each day."""
+    """The program is no file of the host's, so a rule by path would not match: it would be asked about for ever."""
     daemon = lab.start_daemon(DNS_RULE)
     cgroup, app = lab.cgroup / OWNERS["flatpak:org.example.App"], lab.folder / "app"
     cgroup.mkdir()

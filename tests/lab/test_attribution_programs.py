@@ -1,4 +1,4 @@
-"""What a process is called: a script by its own name, code from elsewhere by its interpreter's, the kernel `kernel`."""
+"""How programs are named: a script by its own path, other code by its interpreter's path, the kernel by `kernel`."""
 
 import os
 import pwd
@@ -36,7 +36,7 @@ def find(name: str) -> str:
 
 
 def run_and_find(watched: WatchedLab, command: list[str], port: int) -> Record:
-    """What connects to nobody: refused by the world, but seen."""
+    """Run a client that connects to a closed port: the world refuses it, but it is judged and logged before."""
     watched.lab.run(["env", f"PATH={PATH}", *command])
     return watched.daemon.wait_connection(remote_port=port)
 
@@ -65,7 +65,7 @@ def test_a_script_that_is_executed_is_the_program(watched: WatchedLab, name: str
 
 
 def test_a_script_behind_a_link_of_its_users_own_is_the_program(watched: WatchedLab) -> None:
-    """What pipx and npm install into a home: a tool's rule must not be one for all that its interpreter runs."""
+    """pipx and npm install tools so into a home. A rule for one must not be for all that its interpreter runs."""
     port = next(_ports)
     script = write_script(watched, "python3", port, "#!/usr/bin/env python3\n")
     link = watched.lab.folder / f"tool-{port}"
@@ -78,8 +78,8 @@ def test_a_script_behind_a_link_of_its_users_own_is_the_program(watched: Watched
 
 
 @pytest.mark.skipif(not shutil.which("dash"), reason="no dash here")
-def test_sh_runs_what_connects(watched: WatchedLab) -> None:
-    """dash has no sockets: the program that it starts connects, and the script is its parent."""
+def test_a_shell_script_is_the_parent_of_the_program_that_connects(watched: WatchedLab) -> None:
+    """dash itself has no sockets."""
     port = next(_ports)
     script = watched.lab.folder / "script.sh"
     script.write_text(f"{PYTHON} {PROGRAMS}/tcp_client.py {WORLD4} {port}; true\n")
@@ -115,16 +115,16 @@ true # so that this shell stays
 """
 
 
-def test_what_starts_itself_anew_from_an_unmounted_file_has_its_name(watched: WatchedLab) -> None:
-    """As rootless buildah and skopeo do before they fetch anything."""
+def test_a_program_that_executes_itself_from_an_unmounted_file_keeps_its_name(watched: WatchedLab) -> None:
+    """Rootless buildah and skopeo do so before they fetch anything."""
     port = next(_ports)
     command = ["unshare", "-Urm", find("bash"), "-c", UNMOUNTED, str(watched.lab.folder / "bash"), WORLD4, str(port)]
     record = run_and_find(watched, command, port)
     assert (record["program"], record["parents"][0]) == (os.path.realpath(find("bash")),) * 2
 
 
-def test_the_kernels_own_packets_are_the_kernels(watched: WatchedLab) -> None:
-    """It answers an echo from outside by itself."""
+def test_packets_that_the_kernel_answers_itself_are_the_kernels(watched: WatchedLab) -> None:
+    """The kernel answers an echo request from outside."""
     assert watched.lab.run_world(["ping", "-n", "-c1", "-W3", HOST4]).returncode == 0
     record = watched.daemon.wait_connection(direction="inbound", protocol="icmp")
     assert (record["program"], record["attribution"], record["pid"]) == ("kernel", "kernel", None)

@@ -1,4 +1,4 @@
-"""Chromium opens a page with 40 names in its resources: how many keys it takes to let it through."""
+"""Chromium opens a page with resources from 40 names: how many keys a person has to press for it."""
 
 import shutil
 from pathlib import Path
@@ -20,19 +20,19 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
 ]
 PAGE = f"http://{PAGE_NAMES[0]}/page.html"
-PAGES = {  # names and where they lead: a CNAME of a CNAME, only IPv6, two names of one address
+PAGES = {  # names and their addresses: a CNAME of a CNAME, one with IPv6 only, two with one address
     "far.test": None,
     "six.test": WORLD6,
     "first.shared.test": SHARED4,
     "second.shared.test": SHARED4,
 }
 LOADED = "all is here"
-# What it asks for by itself; without a name no connection comes of it.
+# Names that the browser asks for by itself. They have an address, so that it connects and is asked about.
 BACKGROUND = "10.77.0.1 accounts.google.com optimizationguide-pa.googleapis.com\n"
 
 
 def lay_out_page(lab: Lab) -> None:
-    """A page that says so when it has a picture from each name."""
+    """Write a page that changes its title once it has a picture from each name."""
     site = lab.folder / "world" / "www"
     pictures = "".join(f'<img src="http://{name}/dot.svg">' for name in PAGE_NAMES)
     done = f"onload=\"document.title = '{LOADED}'\""
@@ -49,7 +49,7 @@ def browse(profile: Path) -> list[str]:
 
 
 def open_page(lab: Lab, daemon: Daemon, profile: Path, keys: str) -> tuple[str, int]:
-    """What the browser has of the page in the end, and how many keys that took."""
+    """Open the page, with a person at the prompt; the page as it was loaded, and the number of keys pressed."""
     person = Person([str(BIN / "tinysnitch"), "prompt", "--socket", str(daemon.socket), "--plain"])
     try:
         browser = lab.spawn([*browse(profile), PAGE])
@@ -67,14 +67,14 @@ def names_asked(daemon: Daemon) -> list[str]:
 def test_a_page_is_a_handful_of_keys_and_none_after_a_restart(
     lab: Lab, way: str, keys: str, most: int, tmp_path: Path
 ) -> None:
-    """The helper that connects has other arguments each time."""
+    """The browser's helper process, which connects, has other arguments at each start."""
     lay_out_page(lab)
     daemon = lab.start_daemon(DNS_RULE)
     page, pressed = open_page(lab, daemon, tmp_path / "profile", keys)
     asked = names_asked(daemon)
     background = [name for name in asked if name not in PAGE_NAMES]
     told = f"{len(PAGE_NAMES)} names and {len(background)} of its own, {way}: {pressed} keys"
-    print(f"{told} instead of {len(PAGE_NAMES) + len(background)}")  # noqa: T201  (what one wants to know)
+    print(f"{told} instead of {len(PAGE_NAMES) + len(background)}")  # noqa: T201  (the number is of interest)
     assert LOADED in page
     assert pressed <= most
     again, _pressed = open_page(lab, daemon, tmp_path / "profile", keys)
@@ -83,11 +83,11 @@ def test_a_page_is_a_handful_of_keys_and_none_after_a_restart(
 
 
 def test_each_page_is_logged_with_the_name_that_was_asked(lab: Lab, tmp_path: Path) -> None:
-    """Through a stub on this machine, as browsers ask on most."""
+    """Names are asked for by a stub resolver on this machine, as on most."""
     start_stub(lab, "systemd-resolved")
     hosts = lab.folder / "hosts"
     hosts.write_text(hosts.read_text() + BACKGROUND)
-    route = ["ip", "-6", "route", "add", "default", "via", WORLD6]  # without one it asks for no IPv6 address
+    route = ["ip", "-6", "route", "add", "default", "via", WORLD6]  # without a route it asks for no IPv6 address
     assert lab.run_outside(route).returncode == 0
     daemon = lab.start_daemon(
         "allow localhost - -\nallow localhost - -src\nallow lan 53 -\nallow - 80 tcp\ndeny - - -\n"

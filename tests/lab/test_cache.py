@@ -1,4 +1,4 @@
-"""What was decided once is the kernel's: the queue's own counter shows that user space is not asked again."""
+"""The kernel repeats a verdict by itself: its count of queued packets shows that user space is not asked again."""
 
 import json
 import subprocess
@@ -46,7 +46,7 @@ def test_a_second_denied_connection_never_reaches_user_space(lab: Lab) -> None:
     assert count_queued(lab) == queued
 
 
-def test_an_inbound_connection_is_remembered_too(lab: Lab) -> None:
+def test_a_second_inbound_connection_never_reaches_user_space(lab: Lab) -> None:
     wait_listening(lab.spawn(["/usr/bin/python3", str(PROGRAMS / "tcp_server.py"), "7000"]))
     lab.start_daemon("allow - 7000 tcp-src\n")
     client = ["/usr/bin/python3", str(PROGRAMS / "tcp_client.py"), "10.77.0.2", "7000"]
@@ -57,7 +57,10 @@ def test_an_inbound_connection_is_remembered_too(lab: Lab) -> None:
 
 
 def test_a_crowd_of_remotes_is_remembered_as_one(lab: Lab) -> None:
-    """Who may go everywhere reaches user space no more once it went to many; a change of the rules takes that back."""
+    """A program that may connect everywhere no longer reaches user space once it has connected to many remotes.
+
+    A change of the rules ends that.
+    """
     daemon = lab.start_daemon(f"allow - - - {PROGRAM}\nallow localhost - -\n")
     client, last = StepClient(lab), MORE_WORLD4[-1]
     for address in MORE_WORLD4[:FIRST_LOOK]:
@@ -73,7 +76,7 @@ def test_a_crowd_of_remotes_is_remembered_as_one(lab: Lab) -> None:
     assert count_queued(lab) == queued + 1
 
 
-def test_what_one_process_may_another_is_judged_for(lab: Lab) -> None:
+def test_each_process_is_judged_for_itself(lab: Lab) -> None:
     daemon = lab.start_daemon(f"allow {WORLD4} 80 tcp {PROGRAM}\ndeny - - -\n")
     assert StepClient(lab).connect(WORLD4, 80) == "ok"
     assert StepClient(lab).connect(WORLD4, 80) == "ok"
@@ -105,7 +108,7 @@ def test_a_flow_of_ten_thousand_datagrams_costs_one_decision(lab: Lab) -> None:
 
 
 def test_what_is_held_until_a_flow_is_decided_costs_no_more_decisions(lab: Lab) -> None:
-    """None is lost however late the decision is: they leave in one piece, which net.core.netdev_max_backlog takes."""
+    """None is lost, however late the decision is: all leave at once, and net.core.netdev_max_backlog holds as many."""
     sink = start_sink(lab, 900)
     daemon = lab.start_daemon(f"allow {WORLD4} 9999 udp\n")
     assert lab.run([*FLOOD, "900"]).returncode == 0
@@ -131,4 +134,4 @@ def test_what_followed_a_held_datagram_takes_no_hits_away(lab: Lab) -> None:
     question = daemon.wait_ask(remote_port=9999)
     daemon.answer(question, "yes")
     status = json.loads(daemon.cli("status", "--json").stdout)
-    assert (status["hits"], status["misses"]) == (4, 1 + 10)  # nine and an `end`
+    assert (status["hits"], status["misses"]) == (4, 1 + 10)  # nine datagrams and an `end`

@@ -1,4 +1,4 @@
-"""What keeps a boot closed at which tinysnitchd cannot be executed: packaging/tinysnitch-closed, without Python."""
+"""packaging/tinysnitch-closed, a shell script: it keeps a boot closed at which tinysnitchd cannot be executed."""
 
 import re
 import shutil
@@ -23,7 +23,7 @@ SHORT = ["timeout", "1"]
 TIMED_OUT = 124
 
 
-# Sends each of these messages (protocol, and the message in hexadecimal) to the address.
+# Sends each message (PROTOCOL:HEXADECIMAL) to the address by a raw socket.
 SEND_RAW = """
 import socket, sys
 address, *messages = sys.argv[1:]
@@ -50,7 +50,7 @@ def is_silent(lab: Lab, *addresses: str) -> bool:
 
 
 def saved_rules(lab: Lab) -> list[str]:
-    """Without counters: a machine says something to its link at any time."""
+    """All rules, without their counters: a machine sends something to its link at any time."""
     saved = (lab.run_outside([f"{command}-save"]).stdout for command in ("iptables", "ip6tables"))
     lines = (line for text in saved for line in text.splitlines() if line.startswith((":", "-A")))
     return [re.sub(r" \[\d+:\d+\]$", "", line) for line in lines]
@@ -63,7 +63,7 @@ def rules_of_it(lab: Lab) -> list[str]:
 def test_nothing_new_leaves_until_it_is_opened(lab: Lab) -> None:
     say(lab, "close")
     assert is_silent(lab, WORLD4, WORLD6)
-    assert [visit(lab, address) for address in (HOST4, HOST6)] == [7, 7]  # this machine, where nothing listens
+    assert [visit(lab, address) for address in (HOST4, HOST6)] == [7, 7]  # its own addresses: nothing listens there
     say(lab, "open")
     assert [visit(lab, address) for address in (WORLD4, WORLD6)] == [0, 0]
     assert rules_of_it(lab) == []
@@ -99,7 +99,7 @@ def test_what_keeps_the_link_alive_passes_as_it_does_by_the_daemons_rules(lab: L
         assert re.findall(r"^ *(\d+) +\d+ DROP", listed, re.MULTILINE) == ["0"], listed
 
 
-def test_said_twice_it_is_the_same(lab: Lab) -> None:
+def test_closing_or_opening_twice_changes_nothing_more(lab: Lab) -> None:
     before = saved_rules(lab)
     say(lab, "close")
     closed = saved_rules(lab)
@@ -111,7 +111,7 @@ def test_said_twice_it_is_the_same(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("taken", ["INPUT", "OUTPUT"])
-def test_what_others_took_away_of_it_keeps_nothing_closed(lab: Lab, taken: str) -> None:
+def test_it_opens_also_when_others_have_removed_a_part_of_its_rules(lab: Lab, taken: str) -> None:
     say(lab, "close")
     lab.run_outside(["iptables", "-t", "mangle", "-F", taken])
     say(lab, "open")
@@ -135,7 +135,7 @@ def test_where_others_emptied_what_a_daemon_left_it_closes(lab: Lab) -> None:
 
 
 def test_the_rules_of_a_daemon_that_starts_are_not_taken_away_with_it(lab: Lab) -> None:
-    """As at a boot: closed, then our rules beside it, then it is opened."""
+    """The order at a boot: closed, then the daemon's rules are added, then it is opened."""
     say(lab, "close")
     lab.start_daemon(f"allow {WORLD4} 80 tcp\n", "--timeout", "0")
     assert is_silent(lab, WORLD4)
@@ -161,7 +161,7 @@ def test_what_a_daemon_left_that_died_is_taken_away_without_it(lab: Lab, flags: 
 
 
 def rules_of_all(lab: Lab) -> list[str]:
-    """Not the built-in chains, which are there once a table was used."""
+    """All rules, but not the built-in chains: these are there once a table was used."""
     return [line for line in saved_rules(lab) if line.startswith("-A")]
 
 
@@ -181,7 +181,7 @@ case "$0 $*" in *restore*) cat ;; *-S*) exit 1 ;; esac
 
 
 def make_path(folder: Path, *commands: str) -> dict[str, str]:
-    """Where nothing is but these, which say how they are called, and what is in every system."""
+    """An environment whose PATH has tools of every system, and these commands, which write down how they are called."""
     for name in ("awk", "cat", "sed", "tr"):
         found = shutil.which(name)
         assert found
@@ -204,7 +204,7 @@ def test_without_iptables_it_says_what_is_missing_and_what_follows(tmp_path: Pat
     ]
 
 
-def test_what_can_be_closed_is_closed(tmp_path: Path) -> None:
+def test_without_iptables_ipv6_is_closed_all_the_same(tmp_path: Path) -> None:
     commands = ("ip6tables", "ip6tables-save", "ip6tables-restore")
     done = subprocess.run([SCRIPT, "close"], env=make_path(tmp_path, *commands), capture_output=True, text=True)
     assert done.returncode == 1
@@ -214,6 +214,6 @@ def test_what_can_be_closed_is_closed(tmp_path: Path) -> None:
 
 
 def test_without_iptables_nothing_is_closed(tmp_path: Path) -> None:
-    """Asked at each start: who tells what is missing is what comes next there."""
+    """`check` is called at each start and stays silent: the next step there says what is missing."""
     done = subprocess.run([SCRIPT, "check"], env=make_path(tmp_path), capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "")

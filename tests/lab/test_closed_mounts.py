@@ -1,4 +1,4 @@
-"""What runs in a file system that even root may not look into: an AppImage mounts itself so, for its user alone."""
+"""Programs in a file system that even root may not look into: an AppImage mounts itself so, for its user alone."""
 
 import json
 import os
@@ -30,7 +30,7 @@ def home(lab: Lab) -> Path:
 
 
 def mount(lab: Lab, folder: Path) -> Path:
-    """What the runtime of an AppImage does with fusermount: a mount of the user's that all see and none else enters."""
+    """Mount as an AppImage's runtime does with fusermount: all see the mount, and its user alone may enter it."""
     folder.mkdir()
     shutil.chown(folder, USER)
     uid = subprocess.run(["id", "-u", USER], capture_output=True, text=True, check=True).stdout.strip()
@@ -52,7 +52,7 @@ def test_an_answer_makes_a_rule_that_holds(lab: Lab, home: Path) -> None:
     assert len(daemon.records("ask")) == 1
 
 
-def test_explain_says_what_becomes_of_it_where_its_sum_cannot_be_told(lab: Lab, home: Path) -> None:
+def test_explain_agrees_with_the_verdict_where_the_checksum_cannot_be_read(lab: Lab, home: Path) -> None:
     program = mount(lab, home / "app")
     denial = f"deny sha256={'0' * 64} - 80 tcp {program}"
     daemon = lab.start_daemon(f"{DNS_RULE}allow shop.test 80 tcp\n{denial}\n")
@@ -70,8 +70,8 @@ def test_a_pattern_holds_from_start_to_start(lab: Lab, home: Path) -> None:
     daemon.wait_connection(remote_port=80, verdict="deny")
 
 
-def test_another_one_mounted_there_in_a_user_namespace(lab: Lab, home: Path) -> None:
-    """There everybody may mount FUSE of their own wherever they like."""
+def test_another_file_system_mounted_there_in_a_user_namespace_is_denied(lab: Lab, home: Path) -> None:
+    """In a user namespace everybody may mount a FUSE of their own wherever they like."""
     program = mount(lab, home / "app")
     daemon = lab.start_daemon(f"{DNS_RULE}allow shop.test 80 tcp {program}\n", timeout_s=0)
     script = (
@@ -87,7 +87,7 @@ def test_another_one_mounted_there_in_a_user_namespace(lab: Lab, home: Path) -> 
 
 
 @pytest.mark.parametrize("flags", [(), ("--no-bpf",)])
-def test_what_runs_already_when_the_daemon_starts(lab: Lab, home: Path, flags: tuple[str, ...]) -> None:
+def test_a_program_that_runs_already_when_the_daemon_starts(lab: Lab, home: Path, flags: tuple[str, ...]) -> None:
     program = mount(lab, home / "app")
     tries = ["--retry", "60", "--retry-delay", "1", "--retry-connrefused"]
     running = lab.spawn([str(program), *tries, "-sS", f"http://{WORLD4}:81/"], user=USER)

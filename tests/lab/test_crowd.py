@@ -9,7 +9,7 @@ import pytest
 
 from tests.lab.daemon import Daemon, Record
 from tests.lab.lab import Lab
-from tests.lab.patience import WAIT_S
+from tests.lab.patience import WAIT_S, wait_until
 from tests.lab.world import MORE_WORLD4, PROGRAMS
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.core.choice import Choice
@@ -35,12 +35,16 @@ def start_programs(lab: Lab) -> dict[str, subprocess.Popen[str]]:
 
 
 def wait_all_held(daemon: Daemon) -> list[Record]:
-    """The open questions, once all connections wait in them."""
+    """The open questions, once all connections are held."""
     daemon.wait_for_count(lambda record: record["event"] == "ask", PROGRAM_COUNT * len(REMOTES))
-    while True:
-        asks = daemon.asks()
-        if sum(ask["count"] for ask in asks) == PROGRAM_COUNT * len(REMOTES) * EQUAL:
-            return asks
+    asks: list[Record] = []
+
+    def are_all_held() -> bool:
+        asks[:] = daemon.asks()
+        return sum(ask["count"] for ask in asks) == PROGRAM_COUNT * len(REMOTES) * EQUAL
+
+    wait_until(are_all_held, "some connections are not held")
+    return asks
 
 
 def test_each_of_two_hundred_is_held_and_answered(lab: Lab) -> None:
@@ -52,7 +56,7 @@ def test_each_of_two_hundred_is_held_and_answered(lab: Lab) -> None:
     assert lab.run_world(["ss", "-Htan", "state", "established"]).stdout == ""
     random.Random(2019).shuffle(asks)
     expected = {}
-    with ControlClient(daemon.socket) as prompt:  # a command for each would take most of the test's time
+    with ControlClient(daemon.socket) as prompt:  # a `tinysnitch answer` for each would take most of the test's time
         for number, ask in enumerate(asks):
             verdict, end = ENDS[number % 2]
             prompt.ask_one(GiveAnswer(ask["id"], Choice(verdict=verdict)), RuleWritten)

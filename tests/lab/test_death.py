@@ -1,10 +1,11 @@
-"""The daemon is killed: what was decided goes on, what is unknown is not let through, and the next one takes over."""
+"""The daemon is killed: what was decided goes on, what is unknown does not pass, and the next daemon takes over."""
 
 import subprocess
 import sys
 
 import pytest
 
+from tests.lab.daemon import file_flags
 from tests.lab.lab import Lab
 from tests.lab.patience import PATIENCE, WAIT_S, read_until, wait_listening
 from tests.lab.test_matrix import INBOUND
@@ -14,13 +15,13 @@ pytestmark = [pytest.mark.privileged]
 
 TIMED_OUT = 124  # timeout(1)
 STEADY = str(PROGRAMS / "steady_client.py")
-# A SYN that nobody decides is sent anew after twice as long each time, and given up after two minutes: a successor that
-# takes a minute to start would see none.
+# TCP sends an undecided SYN again after twice as long each time, and gives up after two minutes: a successor that takes
+# a minute to start would see none. So curl begins anew every 20 s.
 AGAIN = ["--connect-timeout", "20", "--retry", "20", "--retry-delay", "1"]
 
 
 def read_ok(steady: subprocess.Popen[str], count: int) -> None:
-    """The next connections all came through."""
+    """Assert that the next `count` connections succeed."""
     assert read_until(steady, lambda said: len(said) == count) == ["ok\n"] * count
 
 
@@ -48,7 +49,7 @@ def test_a_killed_daemon_leaves_enforcement_and_is_replaced(lab: Lab) -> None:
     assert download.communicate(timeout=WAIT_S)[0] == "3000000"
 
 
-# Out of the loop itself, as for want of memory: what its callbacks raise else ends nothing.
+# Has the daemon's event loop itself end, as for want of memory: other errors of its callbacks do not end it.
 FAILING = """
 from tinysnitch.daemon.driver import Driver
 from tinysnitch.daemon.main import main
@@ -63,11 +64,9 @@ main()
 """
 
 
-def test_a_daemon_that_fails_is_as_one_that_was_killed(lab: Lab) -> None:
+def test_a_daemon_that_fails_leaves_enforcement_as_a_killed_one_does(lab: Lab) -> None:
     (lab.folder / "rules").write_text("")
-    folder = {"--rules": "rules", "--state-dir": "state", "--socket": "socket"}
-    words = [word for flag, name in folder.items() for word in (flag, str(lab.folder / name))]
-    command = [sys.executable, "-c", FAILING, *words, "--cgroup", str(lab.cgroup)]
+    command = [sys.executable, "-c", FAILING, *file_flags(lab.folder), "--cgroup", str(lab.cgroup)]
     daemon = lab.spawn_outside(command)
     read_until(daemon, lambda said: " INFO ready" in said[-1])
     visit = ["curl", "-s", f"http://{WORLD4}/"]
@@ -77,7 +76,7 @@ def test_a_daemon_that_fails_is_as_one_that_was_killed(lab: Lab) -> None:
     assert first.poll() is None
 
 
-def test_nothing_comes_in_while_nobody_decides(lab: Lab) -> None:
+def test_nothing_comes_in_while_no_daemon_runs(lab: Lab) -> None:
     for way in INBOUND.values():
         if way.server:
             wait_listening(lab.spawn([*way.server]))
@@ -113,7 +112,7 @@ def test_after_a_kill_a_clean_stop_still_takes_everything_away(lab: Lab) -> None
 
 
 def test_a_successor_without_bpf_takes_the_hooks_away(lab: Lab) -> None:
-    """What the killed one denied would be refused inside connect(), whatever the new one says."""
+    """Otherwise they would refuse within connect() what the killed one denied, whatever the new one decides."""
     before = lab.run_outside(["find", "/sys/fs/bpf"]).stdout
     daemon = lab.start_daemon("deny - - -\n")
     daemon.kill()
@@ -122,8 +121,8 @@ def test_a_successor_without_bpf_takes_the_hooks_away(lab: Lab) -> None:
     assert successor.stop() == 0
 
 
-def test_a_successor_for_another_cgroup_takes_the_hooks_away_too(lab: Lab) -> None:
-    """Likewise: they would go on there with the verdicts of then."""
+def test_a_successor_for_another_cgroup_takes_the_hooks_of_the_old_one_away(lab: Lab) -> None:
+    """Otherwise they would go on in the old cgroup with the killed daemon's verdicts."""
     hooks = ["bpftool", "cgroup", "list", str(lab.cgroup)]
     daemon = lab.start_daemon("deny - - -\n")
     daemon.kill()

@@ -1,4 +1,4 @@
-"""`explain` names the rule that would decide, and those that it beat, and why."""
+"""`tinysnitch explain` names the rule that would decide, the rules that it beats, and why."""
 
 import hashlib
 import json
@@ -38,7 +38,7 @@ def test_deny_wins_when_neither_is_narrower(lab: Lab) -> None:
     assert "allow - - - /usr/bin/firefox" in told.stdout
 
 
-def test_nothing_matches_is_asked(lab: Lab) -> None:
+def test_where_no_rule_matches_it_says_ask(lab: Lab) -> None:
     told = lab.start_daemon("").cli("explain", "/usr/bin/git", "github.com", "443", "tcp")
     assert told.stdout.startswith("ask")
 
@@ -62,7 +62,7 @@ deny localhost - -
 
 
 @pytest.mark.parametrize("user", [None, "nobody"])
-def test_what_it_says_is_what_becomes_of_the_same_connection(lab: Lab, user: str | None) -> None:
+def test_it_says_what_the_daemon_decides_for_the_same_connection(lab: Lab, user: str | None) -> None:
     daemon = lab.start_daemon(BESIDE_EACH_OTHER, "--timeout", "0", "--user", "nobody")
     urls = ["http://shop.test", "http://four.test", "http://four.test/x", "http://far.test", "http://n1.cdn.test"]
     urls += [f"http://{WORLD4}", f"https://{WORLD4}", f"http://{WORLD4}:8080", f"http://{HOST4}:81", "http://here.test"]

@@ -1,4 +1,4 @@
-"""A start that fails leaves everything as it found it: nothing, or what an earlier daemon left in force."""
+"""A start that fails leaves everything as it was before: nothing, or what an earlier daemon left in force."""
 
 import os
 import signal
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.daemon import BIN, Daemon
+from tests.lab.daemon import BIN, Daemon, file_flags
 from tests.lab.lab import Lab
 from tests.lab.patience import WAIT_S, read_until
 from tests.lab.test_stop import saved_rules
@@ -15,7 +15,7 @@ from tests.lab.world import WORLD4
 
 pytestmark = [pytest.mark.privileged]
 
-NO_SOCKET = ("--socket", "/proc/nope/socket")  # a step after BPF and before the netfilter rules
+NO_SOCKET = ("--socket", "/proc/nope/socket")  # cannot be made; that fails after BPF and before the netfilter rules
 NO_BPF = ["setpriv", "--bounding-set=-bpf,-sys_admin,-perfmon", "--inh-caps=-bpf,-sys_admin,-perfmon"]
 HANGING = """
 import ctypes
@@ -46,7 +46,7 @@ main()
 
 
 def traces(lab: Lab) -> list[str]:
-    """All that a start could leave, or take away."""
+    """All that a start could leave behind or remove."""
     hooks = [["bpftool", "cgroup", "show", str(lab.cgroup)]]
     hooks += [["bpftool", "cgroup", "show", str(lab.namespaces.servers_cgroup)]]
     outputs = [lab.run_outside(command).stdout for command in [*hooks, ["find", "/sys/fs/bpf"]]]
@@ -54,26 +54,25 @@ def traces(lab: Lab) -> list[str]:
 
 
 def start(lab: Lab, *flags: str, front: tuple[str, ...] = (), program: tuple[str, ...] = ()) -> str:
-    """The error of a start that fails."""
+    """Start a daemon, which must fail; its error."""
     folder = lab.folder / "failed"
     folder.mkdir(exist_ok=True)
     (folder / "rules").write_text(f"allow {WORLD4} 80 tcp\n")
-    words = ["--rules", str(folder / "rules"), "--state-dir", str(folder / "state"), "--socket", str(folder / "socket")]
-    words += ["--cgroup", str(lab.cgroup), *flags]
+    words = [*file_flags(folder), "--cgroup", str(lab.cgroup), *flags]
     ended = lab.run_outside([*front, *(program or (str(BIN / "tinysnitchd"),)), *words])
     assert (ended.returncode, "Traceback" in ended.stderr) == (1, False), ended.stderr
     return ended.stderr
 
 
 def kill_one(lab: Lab) -> Daemon:
-    """A daemon that was killed: enforcement stays."""
+    """Start a daemon and kill it, so that its enforcement stays."""
     daemon = lab.start_daemon(f"allow {WORLD4} 80 tcp\n")
     daemon.kill()
     return daemon
 
 
 def spoil(lab: Lab, name: str) -> tuple[str, ...]:
-    """For the front of a command: this program does not work."""
+    """The front of a command line in whose PATH this program fails."""
     folder = lab.folder / "spoilt"
     folder.mkdir()
     (folder / name).write_text(f"#!/bin/sh\necho '{name}: half upgraded' >&2\nexit 1\n")
@@ -81,8 +80,8 @@ def spoil(lab: Lab, name: str) -> tuple[str, ...]:
     return ("env", f"PATH={folder}:{os.environ['PATH']}")
 
 
-def test_by_another_clock_than_the_kernels_nothing_is_enforced(lab: Lab) -> None:
-    """What a rule lets pass until a time would pass for ever: verdicts in the kernel end by its clock."""
+def test_in_a_time_namespace_with_another_clock_it_does_not_start(lab: Lab) -> None:
+    """Verdicts in the kernel end by the kernel's clock: what a rule allows until a time could pass for ever."""
     before = traces(lab)
     error = start(lab, front=("unshare", "--time", "--boottime=86400", "--fork"))
     assert error.startswith("tinysnitch: error: the boot-time clock of this time namespace is not the kernel's\n")
@@ -91,7 +90,7 @@ def test_by_another_clock_than_the_kernels_nothing_is_enforced(lab: Lab) -> None
 
 @pytest.mark.parametrize("front", [(), NO_BPF], ids=["bpf", "degraded"])
 def test_a_kernel_that_lists_no_sockets_is_told_with_the_modules_it_lacks(lab: Lab, front: list[str]) -> None:
-    """Without BPF each program would be unknown, and nobody would know why."""
+    """Otherwise each program would be unknown without BPF, and nobody would know why."""
     before = traces(lab)
     told = start(lab, front=tuple(front), program=(sys.executable, "-c", NO_DIAG)).splitlines()
     assert told[-2:] == [
@@ -122,14 +121,14 @@ def test_a_prompt_that_cannot_be_started_leaves_nothing(lab: Lab) -> None:
         assert traces(lab) == before
 
 
-def test_without_bpf_no_folder_stays(lab: Lab) -> None:
+def test_a_failed_start_without_bpf_leaves_no_folder(lab: Lab) -> None:
     before = traces(lab)
     start(lab, *NO_SOCKET, front=tuple(NO_BPF))
     assert traces(lab) == before
 
 
-def test_who_may_not_read_queues_is_told_so(lab: Lab) -> None:
-    """And not that a tinysnitchd runs already."""
+def test_a_missing_capability_for_queues_is_named(lab: Lab) -> None:
+    """It must not say that a tinysnitchd runs already."""
     place = ["--rules", str(lab.folder / "rules"), "--cgroup", str(lab.cgroup)]
     weak = ["setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin", str(BIN / "tinysnitchd")]
     told = lab.run_outside([*weak, *place])
@@ -148,7 +147,7 @@ def test_a_loop_without_descriptors_says_so(lab: Lab, count: int) -> None:
 
 @pytest.mark.parametrize("count", [12, 26, 37, 60, 130])
 def test_a_limit_that_is_too_low_is_named_before_anything_is_done(lab: Lab, count: int) -> None:
-    """Else rules cannot be read, netfilter rules that are not there not be taken away, BPF programs not be loaded."""
+    """Otherwise the start would fail somewhere later, with an error that does not name the limit."""
     before = traces(lab)
     told = start(lab, front=("prlimit", f"--nofile={count}:{count}"))
     assert told.splitlines()[0] == f"tinysnitch: error: {count} open files are too few: tinysnitchd needs 256"
@@ -158,21 +157,20 @@ def test_a_limit_that_is_too_low_is_named_before_anything_is_done(lab: Lab, coun
 
 
 def limits_of(pid: int) -> list[str]:
-    """Soft and hard limit of open files."""
+    """The soft and the hard limit of open files of a process."""
     lines = Path(f"/proc/{pid}/limits").read_text().splitlines()
     return next(line.split()[3:5] for line in lines if line.startswith("Max open files"))
 
 
 def words_of(lab: Lab) -> list[str]:
-    """The daemon and where its files are."""
+    """The flags of a daemon with files of its own."""
     folder = lab.folder / "stopped"
     folder.mkdir()
-    words = ["--rules", str(folder / "rules"), "--state-dir", str(folder / "state"), "--socket", str(folder / "socket")]
-    return [*words, "--cgroup", str(lab.cgroup)]
+    return [*file_flags(folder), "--cgroup", str(lab.cgroup)]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_name_service_that_hangs_keeps_no_start_from_its_end(lab: Lab, number: signal.Signals) -> None:
+def test_a_start_that_waits_for_a_hanging_name_service_can_be_ended(lab: Lab, number: signal.Signals) -> None:
     before = traces(lab)
     daemon = lab.spawn_outside([sys.executable, "-c", HANGING, *words_of(lab), "--user", "alice"])
     read_until(daemon, lambda said: said[-1] == "asked\n")
@@ -181,8 +179,8 @@ def test_a_name_service_that_hangs_keeps_no_start_from_its_end(lab: Lab, number:
     assert traces(lab) == before
 
 
-def test_who_is_stopped_while_iptables_takes_its_time_adds_no_rules(lab: Lab) -> None:
-    """In a start that does not wait for the loop."""
+def test_a_daemon_that_is_stopped_while_iptables_runs_adds_no_rules(lab: Lab) -> None:
+    """SIGTERM comes during the start, before the event loop runs, and counts before the next step."""
     before = traces(lab)
     front = spoil(lab, "iptables-restore")
     save = lab.folder / "spoilt" / "iptables-save"
@@ -194,12 +192,8 @@ def test_who_is_stopped_while_iptables_takes_its_time_adds_no_rules(lab: Lab) ->
     assert traces(lab) == before
 
 
-def test_the_daemon_may_open_as_many_files_as_it_can(lab: Lab) -> None:
-    folder = lab.folder / "limited"
-    folder.mkdir()
-    words = ["--rules", str(folder / "rules"), "--state-dir", str(folder / "state"), "--socket", str(folder / "socket")]
-    front = ["prlimit", "--nofile=300:4000", str(BIN / "tinysnitchd"), "--cgroup", str(lab.cgroup)]
-    daemon = lab.spawn_outside([*front, *words])
+def test_the_daemon_raises_its_soft_limit_of_open_files_to_the_hard_one(lab: Lab) -> None:
+    daemon = lab.spawn_outside(["prlimit", "--nofile=300:4000", str(BIN / "tinysnitchd"), *words_of(lab)])
     read_until(daemon, lambda said: " INFO ready" in said[-1])
     assert limits_of(daemon.pid) == ["4000", "4000"]
     daemon.terminate()

@@ -1,5 +1,7 @@
-"""The rules of 2019's program, as it wrote them and as its tests and its readme had them: each loads here, and decides
-as there. What differs is in docs/rules.md, and only ever stricter: here the second table."""
+"""Rules as the program of 2019 wrote them, and as its tests and readme had them: each loads as it is and decides alike.
+
+The exceptions are in docs/rules.md, and in the second table here: they are stricter than they were then.
+"""
 
 import pytest
 from msgspec.structs import replace
@@ -30,12 +32,12 @@ SAME = [
     ("allow google.com 80 tcp", connection("www.google.com", port=80), ASK),
     ("deny localhost 8000 tcp", to("127.0.0.1", 8000), DENY),
     ("allow localhost 1200 udp", to("192.168.1.5", 1200, UDP), ALLOW),  # an address of this machine
-    # its key d, and p (any port was `-` at first, `*` later)
+    # written by its keys d and p (any port was `-` at first, `*` later)
     ("allow *.google.com 443 tcp", connection("google.com"), ALLOW),
     ("allow *.google.com 443 tcp", connection("a.b.google.com"), ALLOW),
     ("allow *.google.com * tcp", connection("www.google.com", port=8443), ALLOW),
     ("allow google.com - tcp", connection("google.com", port=8443), ALLOW),
-    ("allow *.co.uk 443 tcp", connection("bbc.co.uk"), ALLOW),  # of names it knew the last two labels only
+    ("allow *.co.uk 443 tcp", connection("bbc.co.uk"), ALLOW),  # it took the last two labels for the domain
     ("allow 10.1.2.* 443 tcp", to("10.1.2.9"), ALLOW),
     ("allow 10.1.*.* 443 tcp", to("10.2.0.9"), ASK),
     ("deny 10.*.*.* * udp", to("10.9.9.9", 9, UDP), DENY),
@@ -58,22 +60,22 @@ SAME = [
     ("allow google.com 443 tcp   # why not\n\n# deny google.com 443 tcp\r\n", connection("google.com"), ALLOW),
 ]
 STRICTER = [
-    # There the line further up won; and a name with any port was asked for before its domain with the port.
+    # Then the earlier line won; and a name with any port was looked up before its domain with the port.
     ("allow google.com 443 tcp\ndeny google.com 443 tcp", connection("google.com"), DENY),
     ("allow google.com * tcp\ndeny *.google.com 443 tcp", connection("google.com"), DENY),
-    # Without -src a line was for both directions.
+    # Then a line without -src was for both directions.
     (
         "allow localhost 8000 tcp",
         connection(None, PYTHON_SERVER, port=8000, direction=Direction.INBOUND),
         ASK,
     ),
-    # Arguments were one text, and so had no quotes.
+    # Then the arguments were one text, without quotes.
     (
         "allow google.com 443 tcp /usr/bin/sh -c x y",
         connection("google.com", by(replace(CURL, args=("-c", "x y")))),
         ASK,
     ),
-    ("allow *.localhost - tcp", to("127.0.0.1"), ASK),  # its key d, where the question was about this machine
+    ("allow *.localhost - tcp", to("127.0.0.1"), ASK),  # written by its key d for a question about this machine
 ]
 
 
@@ -85,6 +87,6 @@ def test_a_file_of_2019_loads_and_decides(text: str, asked: Connection, verdict:
 
 
 def test_what_the_key_d_wrote_for_an_address_is_told() -> None:
-    """It took its last two numbers for a domain."""
+    """It took the last two numbers of an address for its domain."""
     _, errors = parse_rules("allow *.2.3 443 tcp", "old.rules")
     assert [str(error) for error in errors] == ["old.rules:1:7: not an address"]

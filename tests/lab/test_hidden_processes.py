@@ -1,10 +1,10 @@
-"""Where /proc does not show the daemon all processes more programs than elsewhere are unknown: it says so, and why."""
+"""Where /proc does not show the daemon all processes, more programs are unknown: it says so at its start, and why."""
 
 import subprocess
 
 import pytest
 
-from tests.lab.daemon import BIN
+from tests.lab.daemon import BIN, file_flags
 from tests.lab.lab import Lab
 from tests.lab.patience import read_line
 
@@ -16,12 +16,11 @@ ALL_OF_THEM = "CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH"
 
 
 def warnings_of(lab: Lab, *flags: str, front: tuple[str, ...] = ()) -> str:
-    """What a daemon says on standard error until it is ready."""
+    """Start a daemon; what it says on standard error until it is ready."""
     folder = lab.folder / "daemon"
     folder.mkdir()
     (folder / "rules").touch()
-    words = ["--rules", str(folder / "rules"), "--state-dir", str(folder / "state"), "--socket", str(folder / "socket")]
-    words += ["--cgroup", str(lab.cgroup), "--log", "json", *flags]
+    words = [*file_flags(folder), "--cgroup", str(lab.cgroup), "--log", "json", *flags]
     command = [*lab.namespaces.enter_host_outside(), *front, str(BIN / "tinysnitchd"), *words]
     with (folder / "stderr").open("w") as stderr:
         daemon = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr, text=True)
@@ -36,7 +35,7 @@ def test_a_pid_namespace_of_its_own_is_told(lab: Lab) -> None:
     assert "--pid=host" in said
 
 
-def test_without_bpf_it_sees_all_that_it_can_judge_there(lab: Lab) -> None:
+def test_without_bpf_a_pid_namespace_of_its_own_is_no_reason_to_warn(lab: Lab) -> None:
     assert warnings_of(lab, "--no-bpf", front=OWN_NUMBERS) == ""
 
 

@@ -1,11 +1,13 @@
-"""Arguments that try to be rules, terminal commands or comments: one question, one line, which matches them again."""
+"""Arguments and paths that look like rules, terminal commands or comments: they make one question and one rule line,
+which matches the same program again and steers no terminal.
+"""
 
 import json
 import shutil
 
 import pytest
 
-from tests.lab.daemon import BIN
+from tests.lab.daemon import BIN, file_flags
 from tests.lab.lab import Lab
 from tests.lab.patience import WAIT_S, read_until
 from tests.lab.trace import start_trace
@@ -32,14 +34,14 @@ READERS = [("asks",), ("rules", "list"), ("log",), ("asks", "--json"), ("rules",
 
 
 def assert_harmless(text: str) -> None:
-    """Nothing in it can steer a terminal, or reorder what is read."""
+    """Assert that the text holds nothing that steers a terminal or changes the direction of writing."""
     raw = [char for char in text if (not char.isprintable() and char != "\n") or char == "\u202e"]
     assert raw == []
 
 
 @pytest.fixture(name="answered")
 def _answered(lab: Lab) -> tuple[Lab, str]:
-    """The lab after the hostile program was allowed for ever, and the rules file."""
+    """The lab after the hostile program was allowed forever and the daemon was stopped; the text of the rules file."""
     daemon = lab.start_daemon("# first\n")
     client = lab.spawn(COMMAND)
     ask = daemon.wait_ask()
@@ -83,12 +85,12 @@ def test_the_daemon_logs_ascii_alone(lab: Lab) -> None:
     assert [json.loads(line)["program"] for line in log.splitlines() if '"connection"' in line] == [CLIENT]
 
 
-# A program whose very path is hostile, wherever it may be told
+# From here on: a program whose path is hostile, in all places where it is shown
 
 
 @pytest.fixture(name="hostile")
 def _hostile(lab: Lab) -> str:
-    """A client at a path of that kind."""
+    """The path of a client, with control characters and a line that looks like a rule."""
     path = f"{lab.folder}/x\nallow - - -\n\x1b]0;owned\x07\udcff \u202e\x9b*"
     shutil.copy("/usr/bin/curl", path)
     return path
@@ -99,7 +101,7 @@ def use(lab: Lab, path: str) -> int:
 
 
 def assert_told(text: str) -> None:
-    """The path is there, in one line, and steers nothing."""
+    """Assert that the text shows the path escaped, in one line."""
     assert_harmless(text)
     assert [line for line in text.splitlines() if line.startswith("allow -")] == []
     assert r"\x1b]0;owned\x07" in text
@@ -122,8 +124,7 @@ def test_a_path_in_commands_and_rules(lab: Lab, hostile: str) -> None:
 
 def test_a_path_in_the_daemons_text(lab: Lab, hostile: str) -> None:
     (lab.folder / "rules").write_text("deny - - -\n")
-    files = f"--rules {lab.folder}/rules --state-dir {lab.folder}/state --socket {lab.folder}/socket"
-    words = [*files.split(), "--cgroup", str(lab.cgroup), "--log", "text"]
+    words = [*file_flags(lab.folder), "--cgroup", str(lab.cgroup), "--log", "text"]
     daemon = lab.spawn_outside([str(BIN / "tinysnitchd"), *words])
     read_until(daemon, lambda said: "ready" in said[-1])
     assert use(lab, hostile) == 7

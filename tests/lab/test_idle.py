@@ -1,4 +1,4 @@
-"""With nothing to do the daemon does nothing: no timer, no wake-up."""
+"""A daemon that has nothing to do does not wake up, not even for a timer."""
 
 import time
 from pathlib import Path
@@ -14,7 +14,7 @@ from tinysnitch.store.file_watch import NOISE_S
 
 pytestmark = [pytest.mark.privileged]
 
-QUIET_S = 1.5  # after the last work: losses and the history have had their second
+QUIET_S = 1.5  # after the last work: losses and history are written one second after it
 WATCHED_S = 6.0
 MADE = 200
 
@@ -33,11 +33,11 @@ def test_an_idle_daemon_sleeps(lab: Lab) -> None:
     wait_until(lambda: is_quiet(daemon.process.pid), "it has always something to do")
     before = count_wakeups(daemon.process.pid)
     time.sleep(WATCHED_S)
-    assert count_wakeups(daemon.process.pid) - before <= 1  # of five a minute
+    assert count_wakeups(daemon.process.pid) - before <= 1  # there are five a minute
 
 
 def test_files_that_others_make_where_a_rules_path_ends_hardly_wake_it(lab: Lab) -> None:
-    """As in /tmp, where an AppImage was."""
+    """A rule may name an AppImage in /tmp that is gone, and /tmp changes all the time."""
     shared = lab.folder / "shared"
     shared.mkdir()
     daemon = lab.start_daemon(f"allow {WORLD4} 80 tcp {shared}/.mount_gone/app\n")
@@ -47,7 +47,7 @@ def test_files_that_others_make_where_a_rules_path_ends_hardly_wake_it(lab: Lab)
         (shared / str(number)).touch()
         time.sleep(0.01)
     moments = (time.monotonic() - began_s) / NOISE_S + 1
-    assert count_wakeups(daemon.process.pid) - before <= 3 * moments  # for a look, and a timer
+    assert count_wakeups(daemon.process.pid) - before <= 3 * moments  # a look, and a timer
 
 
 def test_the_daemon_has_no_tls_in_memory(lab: Lab) -> None:

@@ -1,4 +1,4 @@
-"""Rules with `iface=`: what goes on by another interface than it was judged on is judged again."""
+"""Rules with `iface=`: a flow that goes on by another interface than the one it was judged for is judged again."""
 
 import itertools
 import json
@@ -11,15 +11,15 @@ import pytest
 
 from tests.lab.daemon import Daemon
 from tests.lab.lab import Lab
-from tests.lab.patience import WAIT_S, read_rest, read_until
+from tests.lab.patience import WAIT_S, read_rest, read_until, write_line
 from tests.lab.watched_lab import PYTHON
 from tests.lab.world import WORLD4, WORLD6
 
 pytestmark = [pytest.mark.privileged, pytest.mark.slow]
 
 END = "allow iface=eth1 - 9 udp\n"
-_secrets = itertools.count(1000)  # each its own: TCP sends again and again what an earlier test sent
-# Says whether the secret comes by the second interface, before it is told that no more will.
+_secrets = itertools.count(1000)  # each test has its own: TCP sends those of earlier tests again and again
+# Prints a line whenever the secret comes by the second interface, until a packet says `no more`.
 SNIFF = """
 import socket, sys
 packets = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))  # ETH_P_ALL
@@ -96,7 +96,7 @@ try:
 except PermissionError:
     pass
 print("sent", flush=True)
-sys.stdin.readline()  # what was held meanwhile comes first
+sys.stdin.readline()  # `no more` must come after what is held now
 last = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 bind_to_device(last)
 last.sendto(b"no more", (end, 9))
@@ -130,7 +130,10 @@ def daemon(lab: Lab) -> Daemon:
 
 @contextmanager
 def sent(lab: Lab, way: str, address: str) -> Iterator[tuple["subprocess.Popen[str]", int]]:
-    """What says whether it comes by the second interface, up to the end of the block, and the sender's pid."""
+    """Send in this way to the address; the process that tells what comes by the second interface, and the sender's pid.
+
+    At the end of the block the sniffer is told that no more will come.
+    """
     secret = f"secret {next(_secrets)}"
     sniffer = lab.spawn_world([PYTHON, "-c", SNIFF, secret])
     assert read_until(sniffer, len) == ["ready\n"]
@@ -144,13 +147,11 @@ def sent(lab: Lab, way: str, address: str) -> Iterator[tuple["subprocess.Popen[s
 
 @contextmanager
 def rerouted(lab: Lab, address: str, sender: "subprocess.Popen[str]") -> Iterator[None]:
-    """Once it talks there, the way leads through the second interface."""
+    """Wait until the sender talks with the address, and then route it through the second interface."""
     assert read_until(sender, len) == ["talks\n"]
-    assert sender.stdin
     route = ["-6" if ":" in address else "-4", "route"]
     assert lab.run_outside(["ip", *route, "add", address, "dev", "eth1"]).returncode == 0
-    sender.stdin.write("\n")
-    sender.stdin.flush()
+    write_line(sender)
     try:
         yield
     finally:
@@ -160,16 +161,16 @@ def rerouted(lab: Lab, address: str, sender: "subprocess.Popen[str]") -> Iterato
 @pytest.mark.parametrize("rules", ["allow iface=eth0 - - -\n", "allow - - -\ndeny iface=eth1 - - -\n"])
 @pytest.mark.parametrize("address", [WORLD4, WORLD6])
 @pytest.mark.parametrize("way", WAYS)
-def test_what_is_not_allowed_there_does_not_leave_by_another_interface(
+def test_a_flow_does_not_go_on_by_an_interface_where_it_is_not_allowed(
     lab: Lab, daemon: Daemon, rules: str, address: str, way: str
 ) -> None:
     daemon.edit_rules(END + rules)
     with sent(lab, way, address) as (sniffer, _sender):
-        time.sleep(0.3)
+        time.sleep(0.3)  # time for a packet to leave that must not: there is no event to wait for
     assert read_rest(sniffer) == ""
 
 
-def test_what_is_allowed_there_goes_on_by_another_interface(lab: Lab, daemon: Daemon) -> None:
+def test_a_flow_goes_on_by_another_interface_where_it_is_allowed(lab: Lab, daemon: Daemon) -> None:
     daemon.edit_rules(f"{END}allow iface=eth0 - - -\nallow iface=eth1 - - -\n")
     for way in WAYS:
         with sent(lab, way, WORLD4) as (sniffer, _sender):
@@ -177,8 +178,10 @@ def test_what_is_allowed_there_goes_on_by_another_interface(lab: Lab, daemon: Da
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_what_no_rule_covers_there_is_asked_about_once_more(lab: Lab, daemon: Daemon, way: str) -> None:
-    daemon.edit_rules(f"{END}allow iface=eth0 - - -\ndeny - 1 tcp /{way}\n")  # each time other rules
+def test_a_flow_is_asked_about_once_more_where_no_rule_covers_the_interface(lab: Lab, daemon: Daemon, way: str) -> None:
+    daemon.edit_rules(
+        f"{END}allow iface=eth0 - - -\ndeny - 1 tcp /{way}\n"
+    )  # other rules each time: none is remembered
     with sent(lab, way, WORLD4) as (sniffer, sender):
         daemon.answer(daemon.wait_ask(pid=sender), "yes", "--for", "once")
         assert read_until(sniffer, len) == ["astray\n"]

@@ -1,4 +1,6 @@
-"""A connection that was judged is led elsewhere: any program may set a route on it later (ip(7), RFC 3542 7)."""
+"""A program sets a source route on a connection that was judged before (ip(7), RFC 3542 7): its packets do not leave
+for another machine.
+"""
 
 import pytest
 
@@ -29,7 +31,7 @@ own, hop = sys.argv[1:]
 server = socket.create_server((own, 0), family=family)
 client = socket.create_connection(server.getsockname()[:2])
 """
-# A strict route of one hop behind the address; the cached way must be forgotten for it to count.
+# A strict source route with one hop behind the address. Setting IP_TOS drops the cached route, so that it counts.
 LEAD_V4 = (
     "family = 2"
     + CONNECT_TO_ITSELF
@@ -47,7 +49,7 @@ route = bytes([0, 2, 4, 0, 0, 0, 0, 0]) + socket.inet_pton(socket.AF_INET6, hop)
 client.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RTHDR, route)
 """
 )
-# The same on its way: the connection's own end is where it goes on to.
+# A segment route that is not at its end: the connection's own remote is the segment that follows.
 LEAD_V6_ON = (
     "family = 10"
     + CONNECT_TO_ITSELF

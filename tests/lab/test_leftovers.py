@@ -1,4 +1,4 @@
-"""What a worker of a run leaves when it is killed, and that the next run takes it away."""
+"""What a killed worker of a test run leaves behind, and that the next run removes it."""
 
 import os
 import subprocess
@@ -35,7 +35,7 @@ def start(script: str) -> subprocess.Popen[str]:
 
 @contextmanager
 def worker() -> Iterator[subprocess.Popen[str]]:
-    """It has one place of each kind; killed in the end."""
+    """A process that has made one place of each kind; it is killed at the end of the block."""
     with start(MAKE_PLACES) as started:
         try:
             assert read_line(started) == "up\n"
@@ -45,7 +45,7 @@ def worker() -> Iterator[subprocess.Popen[str]]:
 
 
 def remove_by_three() -> None:
-    """As the workers of a run do."""
+    """Remove what is stale in three processes at once, as the workers of a run do."""
     removers = [start(REMOVE) for _ in range(3)]
     assert [remover.communicate(timeout=WAIT_S) for remover in removers] == [("", None)] * 3
     assert [remover.returncode for remover in removers] == [0] * 3
@@ -53,7 +53,7 @@ def remove_by_three() -> None:
 
 def test_what_a_killed_worker_left_is_removed_and_what_a_living_one_has_is_not() -> None:
     with worker() as living:
-        with turn():  # other workers of this run may begin just now, and remove what they find
+        with turn():  # otherwise a worker of this run that starts just now might remove it first
             with worker() as killed:
                 pass
             kept = leftovers(living.pid)
@@ -65,7 +65,7 @@ def test_what_a_killed_worker_left_is_removed_and_what_a_living_one_has_is_not()
         assert leftovers(living.pid) == []
 
 
-def test_one_of_the_workers_removes_it() -> None:
+def test_several_workers_do_not_hinder_each_other() -> None:
     ended = subprocess.Popen(["true"])
     ended.wait(timeout=WAIT_S)
     stale = [own_name("lab").replace(str(os.getpid()), str(ended.pid)) for _ in range(6)]

@@ -1,4 +1,4 @@
-"""The two rules files of 2019, and what the checker says of lines that are none."""
+"""Rules files of 2019 with four and with six columns, and what `rules check` says of broken lines."""
 
 import json
 from pathlib import Path
@@ -24,7 +24,7 @@ allow 10.77.0.1      53   udp - -
 allow 192.168.1.1    8000 tcp-src /usr/bin/python3.7 -m http.server
 """
 CURL = ["curl", "-4", "-sS", "http://shop.test/"]
-BROKEN = {  # line: column of what is wrong
+BROKEN = {  # the line, and the column at which it is wrong
     "alow shop.test 80 tcp": 1,
     "allow shop.test eighty tcp": 17,
     "allow shop.test 80 tpc": 20,

@@ -1,4 +1,4 @@
-"""How long an answer and a rule hold: edits, times, `once`, `quit`."""
+"""How long an answer or a rule holds: until an edit, until a time, `once`, or until the process quits."""
 
 import os
 import re
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.privileged]
 
 
 def answer_next(daemon: Daemon, client: StepClient, *words: str) -> str:
-    """Connect, answer the question that this opens, and say how it went."""
+    """Connect, and answer the question that this opens; the result of the connection."""
     asked = len(daemon.records("ask"))
     client.start("tcp", WORLD4, 80)
     ask = daemon.wait_for_count(lambda record: record["event"] == "ask", asked + 1)[-1]
@@ -30,7 +30,7 @@ def answer_next(daemon: Daemon, client: StepClient, *words: str) -> str:
 
 
 def try_once(daemon: Daemon, client: StepClient) -> str:
-    """How a connection went; where there is a question about it, the answer is no."""
+    """Connect, and answer no if there is a question; the result of the connection."""
     client.start("tcp", WORLD4, 80)
     if (told := daemon.wait_for(lambda record: record["event"] in ("ask", "connection")))["event"] == "ask":
         daemon.answer(told, "no", "--for", "once")
@@ -38,7 +38,10 @@ def try_once(daemon: Daemon, client: StepClient) -> str:
 
 
 def see_before_end(connect: Callable[[datetime], str]) -> datetime:
-    """That it works until the end that it is called with, which this returns. It is later where all takes longer."""
+    """Call `connect` with the time at which a rule shall end, and assert that it connects before that; the time.
+
+    On a slow machine the time may have passed already: then it is tried again with a later one.
+    """
     for given_s in (3, 6, 12, 24, 48):
         ends = (datetime.now() + timedelta(seconds=given_s * PATIENCE)).replace(microsecond=0)
         outcome = connect(ends)
@@ -58,7 +61,7 @@ def test_an_edit_holds_for_the_next_connection(lab: Lab) -> None:
     client = StepClient(lab)
     assert client.connect(WORLD4, 80) == "ok"
     passed_s = []
-    for _attempt in range(10):  # with other things to do, one of them may take long
+    for _attempt in range(10):  # on a busy machine an edit may take long: one quick one is enough
         for verdict, outcome in (("deny", "ECONNREFUSED"), ("allow", "ok")):
             begun_s = time.monotonic()
             daemon.edit_rules(f"{verdict} {WORLD4} 80 tcp {PROGRAM}\n")
@@ -69,7 +72,7 @@ def test_an_edit_holds_for_the_next_connection(lab: Lab) -> None:
     assert min(passed_s) < PATIENCE
 
 
-def test_an_edit_in_place_holds_too(lab: Lab) -> None:
+def test_an_edit_in_place_holds_for_the_next_connection(lab: Lab) -> None:
     daemon = lab.start_daemon(f"allow {WORLD4} 80 tcp {PROGRAM}\n")
     client = StepClient(lab)
     assert client.connect(WORLD4, 80) == "ok"
@@ -80,17 +83,17 @@ def test_an_edit_in_place_holds_too(lab: Lab) -> None:
 
 
 def test_what_is_half_written_is_not_read(lab: Lab) -> None:
-    """Two edits in place, one right after the other: that the first is done is told while the second has cut it off."""
+    """Two edits in place, one right after the other: when the first is noticed, the second has emptied the file."""
     daemon = lab.start_daemon("deny - 80 tcp\n")
     with daemon.rules.open("w") as file:
         begun_s = time.monotonic()
         daemon.rules.open("a").close()
         time.sleep(0.2)
         file.write("deny - 81 tcp\n")
-        is_quick = time.monotonic() - begun_s < WRITTEN_S  # else the daemon waited no longer
+        is_quick = time.monotonic() - begun_s < WRITTEN_S  # the daemon waits no longer than this
     wait_until(lambda: daemon.cli("rules").stdout == "deny - 81 tcp\n")
     assert {record["loaded"] for record in daemon.records("rules")} == {1} or not is_quick
-    with daemon.rules.open("a"):  # who keeps it open keeps no edit of others back
+    with daemon.rules.open("a"):  # a program that keeps it open does not hold back the edits of others
         daemon.rules.write_text("deny - 82 tcp\n")
         wait_until(lambda: daemon.cli("rules").stdout == "deny - 82 tcp\n")
 
@@ -147,7 +150,7 @@ def test_an_answer_for_a_minute_is_listed_with_its_end(lab: Lab) -> None:
 
 
 def test_an_answer_for_a_minute_outlives_the_daemon_and_ends_on_time(lab: Lab) -> None:
-    """Its minute is cut short while the daemon is away; that it is one, the prompts' tests see."""
+    """The test shortens the minute in the state file while the daemon is away; the prompts' tests check its length."""
     daemon = lab.start_daemon("")
     client = StepClient(lab)
     assert answer_next(daemon, client, "yes", "--for", "1m") == "ok"
@@ -205,7 +208,7 @@ def test_until_quit_ends_with_its_process(lab: Lab) -> None:
     assert len(daemon.records("ask")) == 2
 
 
-def test_the_end_of_a_fork_ends_what_was_answered_for_it_alone(lab: Lab) -> None:
+def test_the_end_of_a_forked_child_ends_only_what_was_answered_for_the_child(lab: Lab) -> None:
     daemon = lab.start_daemon("")
     client = StepClient(lab)
     assert answer_next(daemon, client, "yes", "--for", "quit") == "ok"
@@ -224,7 +227,7 @@ def test_until_quit_is_for_that_process_alone(lab: Lab) -> None:
 
 
 def test_a_clock_that_was_set_back_prolongs_no_rule_from_before_a_restart(lab: Lab) -> None:
-    """As one does that was a year ahead when the machine started: by the line alone it would hold for that year."""
+    """The clock was a year ahead when the rule was made: by its line alone the rule would hold for another year."""
     client = StepClient(lab)
     daemon = lab.start_daemon("")
     kept = daemon.rules.parent / "state" / "temporary.rules"

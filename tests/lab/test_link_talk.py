@@ -1,4 +1,4 @@
-"""A service that all the link speaks to (Avahi, SSDP): one question for all machines there, not one for each."""
+"""Services that all machines of the link speak to (DHCP, DNS, SSDP, LLMNR): one question for all, not one for each."""
 
 import pytest
 
@@ -11,7 +11,7 @@ from tests.lab.world import HOST4, MORE_WORLD4, WORLD4
 
 pytestmark = [pytest.mark.privileged]
 
-GROUP, PORT = "239.255.255.250", 1900  # of SSDP
+GROUP, PORT = "239.255.255.250", 1900  # SSDP's
 MACHINES = [WORLD4, *MORE_WORLD4[:3]]
 
 SERVE = f"""
@@ -40,11 +40,11 @@ for one in asking:
 """
 
 
-# Addresses for who asks for one, each only after an ICMP echo to it.
+# A DHCP server, which sends an ICMP echo to an address before it offers it.
 GIVE = ["dnsmasq", "--conf-file=/dev/null", "--keep-in-foreground", "--log-facility=-", "--user=root", "--port=0"]
 GIVE += ["--interface=eth0", "--bind-interfaces", "--dhcp-range=10.77.0.100,10.77.0.120,255.255.255.0,1h"]
-# DHCPDISCOVER (RFC 2131) of the hardware address that is named, from who has no address, to be answered by broadcast;
-# says what is offered.
+# Sends a DHCPDISCOVER (RFC 2131) for the given hardware address, from a machine without an address, that is to be
+# answered by broadcast; prints the address that is offered.
 DISCOVER = """
 import socket, struct, sys
 message = struct.pack("!BBBxIHH16x6s202xI", 1, 1, 6, 7, 0, 0x8000, bytes.fromhex(sys.argv[1]), 0x63825363)
@@ -77,7 +77,7 @@ def test_one_answer_is_for_each_address_that_is_given_out(lab: Lab) -> None:
     assert "allow lan - icmp /usr/sbin/dnsmasq\n" in daemon.rules.read_text()
 
 
-# Names and addresses for the link, as libvirt, NetworkManager and podman (aardvark-dns) serve these.
+# A DHCP and DNS server for the link, as libvirt, NetworkManager and podman (aardvark-dns) run one.
 SERVE_LINK = [
     "dnsmasq",
     "--conf-file=/dev/null",
@@ -88,7 +88,7 @@ SERVE_LINK = [
 ]
 SERVE_LINK += ["--no-hosts", "--address=/link.test/192.0.2.9", f"--listen-address={HOST4}", "--bind-interfaces"]
 SERVE_LINK += ["--no-ping", "--dhcp-authoritative", "--dhcp-range=10.77.0.3,10.77.0.120,255.255.255.0,1h"]
-# What a machine that got its address a while ago sends (RFC 2131 4.4.5): it renews that, and asks for a name.
+# A machine that got its address a while ago renews that (RFC 2131 4.4.5), and asks for a name over UDP and TCP.
 RENEW_AND_ASK = f"""
 import socket, struct, subprocess, sys
 own = socket.inet_aton(sys.argv[1])
@@ -103,8 +103,8 @@ for way in ("+notcp", "+tcp"):
 """
 
 
-def test_who_serves_the_link_is_asked_about_once_for_each_service(lab: Lab) -> None:
-    """Who has no address yet, who renews one, who asks for names: each is another machine, or container."""
+def test_a_server_for_the_link_is_asked_about_once_for_each_service(lab: Lab) -> None:
+    """Its clients are many machines or containers: one gets an address, others renew theirs and ask for names."""
     daemon = lab.start_daemon("")
     command = [*lab.namespaces.enter_host(), *SERVE_LINK, f"--dhcp-leasefile={lab.folder}/leases"]
     lab.namespaces.start_server(command, "IP range")
@@ -136,7 +136,7 @@ def test_one_answer_each_way_is_for_all_machines_of_the_link(lab: Lab) -> None:
     assert written == [["allow", "lan", str(PORT), protocol] for protocol in ("udp-src", "udp")]
 
 
-# As Syncthing looks for others, from a port that the kernel chose.
+# A broadcast from a port that the kernel chose, as Syncthing looks for others.
 SAY_TO_ALL = """
 import socket, sys
 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as said:
@@ -145,7 +145,7 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as said:
 """
 
 
-def test_what_all_of_a_network_is_told_is_no_question_in_the_next_network(lab: Lab) -> None:
+def test_an_answer_about_broadcasts_also_holds_in_the_next_network(lab: Lab) -> None:
     script = lab.folder / "say_to_all.py"
     script.write_text(SAY_TO_ALL)
     daemon = lab.start_daemon("")
@@ -158,7 +158,7 @@ def test_what_all_of_a_network_is_told_is_no_question_in_the_next_network(lab: L
     assert len(daemon.records("ask")) == 1
 
 
-# systemd-resolved asks by LLMNR from port 5355, and each machine that has the name answers to that alone.
+# Asks by LLMNR as systemd-resolved does, from port 5355; each machine with that name answers to this port.
 ASK_FOR_NAME = f"""
 import socket
 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
@@ -184,7 +184,7 @@ for address in sys.argv[1:]:
 """
 
 
-def test_who_asks_the_link_for_a_name_is_asked_about_once_for_all_who_answer(lab: Lab) -> None:
+def test_a_program_that_asks_the_link_for_a_name_is_asked_about_once_for_all_answers(lab: Lab) -> None:
     daemon = lab.start_daemon("")
     lab.namespaces.start_server([*lab.namespaces.enter_world(), PYTHON, "-c", ANSWER_FROM_EACH, *MACHINES], "listening")
     asking = lab.spawn([PYTHON, "-c", ASK_FOR_NAME])
@@ -197,7 +197,7 @@ def test_who_asks_the_link_for_a_name_is_asked_about_once_for_all_who_answer(lab
 
 
 def test_all_machines_of_the_lan_may_be_let_in_to_a_port(lab: Lab) -> None:
-    """Containers, say, each of which has another address; to begin with the answer is for the one that came."""
+    """For containers, each with another address. Without `--domain` the answer would be for the one that came."""
     daemon = lab.start_daemon("")
     with receiver(lab, "tcp", HOST4, str(PORT)):
         first = lab.spawn_world([PYTHON, "-c", COME_IN, MORE_WORLD4[0]])

@@ -1,4 +1,4 @@
-"""Lists as people use them: fetched through the firewall, followed as they change, there at once after a restart."""
+"""Lists in use: fetched through the firewall, reloaded when they change, and in force at once after a restart."""
 
 import json
 import os
@@ -22,7 +22,7 @@ SOURCE = f"https://shop.test:{PORT}/ads"
 
 
 def start(lab: Lab, text: str) -> tuple[Daemon, Path]:
-    """The daemon, and the list `ads` that its rules deny."""
+    """Start a daemon whose rules deny the list `ads`; the daemon, and the list's file."""
     folder = lab.folder / "lists"
     folder.mkdir()
     (folder / "ads").write_text(text)
@@ -36,7 +36,7 @@ def read_entry(lab: Lab, daemon: Daemon) -> dict[str, object]:
 
 
 def wait_names(lab: Lab, daemon: Daemon, names: int) -> dict[str, object]:
-    """Until the daemon holds so many of them."""
+    """Wait until the daemon holds so many names of the list; the list's entry in `tinysnitch lists`."""
     wait_until(lambda: read_entry(lab, daemon)["names"] == names, f"not {names} names")
     return read_entry(lab, daemon)
 
@@ -74,7 +74,7 @@ def test_a_list_is_fetched_through_the_firewall_and_holds_at_once(lab: Lab) -> N
     assert reaches(lab, "shop.test")
 
 
-def test_a_name_of_its_own_is_narrower_than_the_list(lab: Lab) -> None:
+def test_a_rule_for_one_name_is_narrower_than_a_list(lab: Lab) -> None:
     daemon, _ads = start(lab, "page.test\n")
     assert not reaches(lab, "n0.page.test")
     assert reaches(lab, "n5.page.test")

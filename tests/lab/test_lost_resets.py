@@ -1,4 +1,7 @@
-"""What refuses a connection may be lost: wg-quick drops what comes from elsewhere to the address of its tunnel."""
+"""The TCP reset that refuses a denied connection may be dropped by rules of others: then an ICMP error refuses it.
+
+wg-quick drops what comes to the tunnel's address by another interface, and our reset comes by lo.
+"""
 
 import pytest
 
@@ -22,7 +25,7 @@ WAYS = {WORLD4: ("iptables", HOST4), WORLD6: ("ip6tables", HOST6)}
 
 
 def drop_resets(lab: Lab, address: str) -> None:
-    """As wg-quick(8) does for a tunnel with a default route. Ours is eth0."""
+    """Add the rule that wg-quick(8) adds for a tunnel with a default route, with eth0 in the tunnel's place."""
     iptables, own = WAYS[address]
     words = ["-t", "raw", "-I", "PREROUTING", "!", "-i", "eth0", "-d", own]
     assert lab.run_outside([iptables, *words, "-m", "addrtype", "!", "--src-type", "LOCAL", "-j", "DROP"]).stderr == ""
@@ -50,9 +53,9 @@ def daemon(lab: Lab) -> Daemon:
 
 @pytest.mark.parametrize("address", [WORLD4, WORLD6])
 def test_what_is_denied_is_refused_all_the_same(lab: Lab, daemon: Daemon, address: str) -> None:
-    """The first one after a second, when its SYN is sent again; from then on at once."""
+    """The first connection after a second, when its SYN is sent again; later ones at once, by an ICMP error."""
     drop_resets(lab, address)
-    for _number in range(3):  # each a process that nothing was decided for yet
+    for _number in range(3):  # a new process each time, without a remembered verdict
         refuse(lab, address)
     daemon.wait_connections(3)
     assert count_resets(lab, address) == 1
@@ -60,22 +63,23 @@ def test_what_is_denied_is_refused_all_the_same(lab: Lab, daemon: Daemon, addres
 
 
 @pytest.mark.parametrize("address", [WORLD4, WORLD6])
-def test_a_reset_that_is_heard_of_is_what_refuses(lab: Lab, daemon: Daemon, address: str) -> None:
-    """Of ICMP errors no more than `icmp_msgs_per_sec` are sent."""
+def test_where_resets_arrive_they_are_what_refuses(lab: Lab, daemon: Daemon, address: str) -> None:
+    """The kernel limits ICMP errors (`icmp_msgs_per_sec`), so these are the second choice."""
     for _number in range(3):
         refuse(lab, address)
     daemon.wait_connections(3)
     assert count_resets(lab, address) == len(daemon.records("connection")) == 3
 
 
-def test_a_socket_that_is_refused_twice_heard_of_the_first_time(lab: Lab, daemon: Daemon) -> None:
+def test_a_socket_that_is_refused_twice_is_reset_both_times(lab: Lab, daemon: Daemon) -> None:
+    """Its first reset arrived, so the second attempt is no sign of a lost one."""
     assert lab.run([PYTHON, "-c", TWICE, WORLD4]).stdout == "ECONNREFUSED\n" * 2
     daemon.wait_connections(2)
     assert count_resets(lab, WORLD4) == len(daemon.records("connection")) == 2
 
 
 @pytest.mark.parametrize("address", [WORLD4, WORLD6])
-def test_a_connection_that_is_denied_by_the_name_that_it_says_ends(lab: Lab, address: str) -> None:
+def test_a_connection_that_is_denied_by_the_name_in_its_tls_hello_ends_at_once(lab: Lab, address: str) -> None:
     lab.start_daemon("deny ads.test - -\nallow - - -\n")
     talk = Talk(lab)
     drop_resets(lab, address)
@@ -85,9 +89,9 @@ def test_a_connection_that_is_denied_by_the_name_that_it_says_ends(lab: Lab, add
 
 @pytest.mark.parametrize("flags", [(), ("--no-bpf",)])
 @pytest.mark.parametrize("address", [WORLD4, WORLD6])
-def test_a_reset_from_the_port_of_resolvers_is_no_message(lab: Lab, address: str, flags: tuple[str, ...]) -> None:
-    """The kernel queues none, since what it refuses has its conntrack: 7d8dc1c7be8d ("drop packets with cloned
-    unconfirmed conntracks")."""
+def test_a_reset_from_port_53_is_not_queued_as_a_dns_message(lab: Lab, address: str, flags: tuple[str, ...]) -> None:
+    """The kernel would drop it in the queue, since it carries the conntrack of the packet that it refuses:
+    7d8dc1c7be8d ("drop packets with cloned unconfirmed conntracks")."""
     lab.start_daemon("deny - 53 tcp\n", *flags, timeout_s=0)
     done = lab.run(["curl", "-sS", "--connect-timeout", str(20 * PATIENCE), url(address).removesuffix("/") + ":53/"])
     assert done.returncode == NOT_CONNECTED, done.stderr

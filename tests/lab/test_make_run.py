@@ -1,4 +1,4 @@
-"""`make run CMD=...`: what surrounds the command. The README's own lines are in tests/lab/test_readme.py."""
+"""`make run`: the command's words and exit status, the log, errors. The README's lines: tests/lab/test_readme.py."""
 
 import os
 import shutil
@@ -39,13 +39,13 @@ EARLIER = "tinysnitch: error: of yesterday\n"
     ],
 )
 def test_a_daemon_that_does_not_start_is_told_with_its_own_words(tmp_path: Path, said: str, told: str) -> None:
-    """Not with those that an earlier one left in the log, and not with a colon and nothing."""
+    """Errors that an earlier daemon left in the log do not count; if it said nothing, there is no colon either."""
     (tmp_path / "log").write_text(EARLIER)
     assert run_with_daemon(tmp_path, said) == (1, f"tinysnitch: error: the firewall did not start{told}")
 
 
 def run_with_daemon(folder: Path, does: str, prompt: str = "exit 3") -> tuple[int, str]:
-    """The exit status and the first line of the errors."""
+    """`make run` with a stub for the daemon and the prompt; its exit status, and the first line of its errors."""
     ran = run_with_stubs(folder, does, prompt)
     return ran.returncode, [*ran.stderr.splitlines(), ""][0]
 
@@ -69,7 +69,7 @@ NOTHING = """[ "$1" = prompt ] || echo "{{\\"pid\\":$(cat {folder}/pid),\\"not_e
 
 
 def test_what_it_says_fits_a_terminal_of_80_columns(tmp_path: Path) -> None:
-    """A second row of it began with the full stop."""
+    """An earlier text was one character longer, and its full stop stood alone in a second row."""
     ran = run_with_stubs(tmp_path, STANDS.format(folder=tmp_path), NOTHING.format(folder=tmp_path))
     said = ran.stdout.replace(str(tmp_path / "log"), "/var/log/tinysnitch.log")
     assert "Ctrl-C takes it away again" in said
@@ -88,7 +88,7 @@ def test_a_log_that_has_grown_large_is_put_aside(tmp_path: Path, megabytes: int,
 
 
 def test_a_new_log_is_for_nobody_elses_eyes(tmp_path: Path) -> None:
-    """What is said of others' processes, `tinysnitch log` tells to root alone."""
+    """It tells of other users' processes, as `tinysnitch log` does to root alone."""
     assert run_with_daemon(tmp_path, "echo none")[1].endswith(": none")
     assert (tmp_path / "log").stat().st_mode & 0o777 == 0o600
 
@@ -125,7 +125,7 @@ exit 1
 
 
 def test_a_log_that_there_is_no_room_to_put_aside_is_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else it would go on to grow beside a piece of itself, on a disk that the two have filled."""
+    """Otherwise it would grow on, beside an incomplete copy of itself, on a disk that is full."""
     tools = tmp_path / "tools"
     tools.mkdir()
     (tools / "cp").write_text(NO_ROOM)

@@ -1,4 +1,6 @@
-"""A denial is a mark on the packet until the filter table; rules of others that set another mark open nothing."""
+"""A denied packet carries a mark until the filter table refuses it; rules of others that overwrite the mark let nothing
+pass.
+"""
 
 import pytest
 
@@ -38,7 +40,7 @@ while True:
 
 
 def set_other_marks(lab: Lab, chain: str) -> None:
-    """Before our rules, in a chain that comes after the one that judges."""
+    """Add a rule that sets another mark: after the chain that judges, and before ours that refuses."""
     for program in ("iptables", "ip6tables"):
         command = [program, "-t", "filter", "-I", chain, "1", "-j", "MARK", "--set-mark", "1"]
         assert lab.run_outside(command).returncode == 0
@@ -70,7 +72,7 @@ while True:
 
 
 @pytest.mark.parametrize("address", [WORLD4, WORLD6])
-def test_so_does_what_is_denied_in_a_run_and_what_others_send_goes(lab: Lab, address: str) -> None:
+def test_what_is_denied_in_a_run_stays_here_and_what_others_send_leaves(lab: Lab, address: str) -> None:
     receiver = lab.spawn_world([PYTHON, "-c", RECEIVE])
     read_until(receiver, lambda said: said == ["listening\n"])
     (lab.folder / "send.py").write_text(SEND)
@@ -112,8 +114,8 @@ while True:
 """
 
 
-def test_while_the_firewall_goes_no_others_are_blamed(lab: Lab) -> None:
-    """What is denied is judged in one table and looked at once more in another; they go one after the other."""
+def test_a_stop_counts_no_marks_as_overwritten_by_others(lab: Lab) -> None:
+    """Packets are judged in one table and checked again in another one. At a stop these go one after the other."""
     wait_listening(lab.spawn([PYTHON, "-c", ECHO]))
     daemon = lab.start_daemon("deny - 8001 udp-src\n")
     knocking = lab.spawn_world([PYTHON, "-c", KNOCK])

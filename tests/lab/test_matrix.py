@@ -1,4 +1,4 @@
-"""Every protocol, family and direction: held, then allowed or refused, each with the right program."""
+"""Every protocol, address family and direction: held, then allowed or refused, and attributed to the right program."""
 
 import itertools
 import subprocess
@@ -21,13 +21,13 @@ TCP_CLIENT = str(PROGRAMS / "tcp_client.py")
 TCP_SERVER = str(PROGRAMS / "tcp_server.py")
 UDP_ECHO = str(PROGRAMS / "udp_echo.py")
 SERVER_PORT = "7000"
-PATIENT_S = str(int(4 * WAIT_S))  # how long clients wait: only an answer or a refusal ends them sooner
+PATIENT_S = str(int(4 * WAIT_S))  # how long clients wait, so that only an answer or a refusal ends them
 REFUSED = {"tcp": "connectionrefusederror", "udp": "connectionrefusederror", "icmp": "port unreachable"}
 
 
 @dataclass(frozen=True)
 class Way:
-    """One kind of traffic: what the client runs (`{}` is the remote address), and who is asked about."""
+    """One kind of traffic: what the client runs (`{}` is the remote address), and the program of the question."""
 
     protocol: str
     client: tuple[str, ...]
@@ -57,7 +57,7 @@ PEERS = {HOST4: WORLD4, HOST6: WORLD6}
 
 
 def case(kind: str, address: str, answer: str) -> object:
-    """On another kernel one for each protocol and family: IPv4 is refused, IPv6 allowed."""
+    """A case; on other kernels only one for each protocol and family is run: IPv4 is refused there, IPv6 allowed."""
     is_core = (":" in address) == (answer == "yes") and kind in INBOUND
     return pytest.param(kind, address, answer, marks=[pytest.mark.core_lab] if is_core else [])
 
@@ -98,7 +98,7 @@ def test_each_way_in_is_held_told_and_answered(lab: Lab, kind: str, address: str
 
 
 def check_end(lab: Lab, daemon: Daemon, client: subprocess.Popen[str], way: Way, answer: str) -> None:
-    """The client hears of either answer, the log tells it, and nothing is held any more."""
+    """Assert that the client got the answer, that the log has it, and that nothing is held any more."""
     told = client.communicate(timeout=WAIT_S)[0]
     assert client.returncode == 0 if answer == "yes" else REFUSED[way.protocol] in told.casefold(), told
     assert daemon.wait_connection()["verdict"] == {"yes": "allow", "no": "deny"}[answer]
@@ -142,7 +142,7 @@ print(len(client.recv(5000)))
 
 @pytest.mark.parametrize(("address", "peer"), [(HOST4, WORLD4), (HOST6, WORLD6)])
 def test_a_datagram_in_fragments_is_one_question(lab: Lab, address: str, peer: str) -> None:
-    """Only the first fragment holds the ports, and of IPv6 LOCAL_IN sees each alone."""
+    """Only the first fragment holds the ports, and LOCAL_IN sees those of IPv6 one by one."""
     wait_listening(lab.spawn([PYTHON, UDP_ECHO, SERVER_PORT]))
     daemon = lab.start_daemon("")
     client = lab.spawn_world([PYTHON, "-c", TALK_IN_PIECES, address, SERVER_PORT])

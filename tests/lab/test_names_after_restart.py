@@ -1,4 +1,4 @@
-"""A restart forgets no name: who resolved before it goes on by the rules for the name, and nobody is asked again."""
+"""A restart forgets no name: a program that resolved before it is still judged by the rules for the name."""
 
 import pytest
 
@@ -23,7 +23,7 @@ def restarted(lab: Lab, daemon: Daemon) -> Daemon:
     return lab.restart_daemon(daemon.rules.parent)
 
 
-def test_who_resolved_before_a_restart_goes_on_by_the_name(lab: Lab) -> None:
+def test_a_program_that_resolved_before_a_restart_is_judged_by_the_name(lab: Lab) -> None:
     daemon = lab.start_daemon(RULES)
     first, second = resolved(lab, "first.shared.test"), resolved(lab, "second.shared.test")
     for _ in range(2):
@@ -35,6 +35,6 @@ def test_who_resolved_before_a_restart_goes_on_by_the_name(lab: Lab) -> None:
 
 
 def test_a_daemon_that_is_killed_leaves_no_names_of_an_earlier_one(lab: Lab) -> None:
-    """An address might have got another one since."""
+    """The file is removed once it is read: after a kill its addresses might have got other names."""
     daemon = restarted(lab, lab.start_daemon(RULES))
     assert not (daemon.rules.parent / "state" / "names").exists()

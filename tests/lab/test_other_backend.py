@@ -1,4 +1,4 @@
-"""`iptables` means another of its two backends now than when our rules were added, as after update-alternatives."""
+"""`iptables` means its other backend (nft, legacy) now than when our rules were added, as after update-alternatives."""
 
 import itertools
 import os
@@ -22,7 +22,7 @@ FAMILIES = ("iptables", "ip6tables")
 
 @pytest.fixture(params=[BACKENDS, BACKENDS[::-1]], ids=" then ".join)
 def use(request: pytest.FixtureRequest, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """Has `iptables` be the first or the second backend from now on."""
+    """A function that makes `iptables` the first or the second backend from then on."""
     folder = lab.folder / "backend"
     for backend in BACKENDS:
         (folder / backend).mkdir(parents=True)
@@ -43,7 +43,7 @@ def count_chains(lab: Lab) -> int:
     return saved_rules(lab).count(":TINYSNITCH-OUT ")
 
 
-def test_a_start_takes_over_what_the_other_one_holds(lab: Lab, use: Callable[[int], None]) -> None:
+def test_a_start_takes_over_the_rules_in_the_other_backend(lab: Lab, use: Callable[[int], None]) -> None:
     use(0)
     killed = lab.start_daemon(f"allow {WORLD4} 80 tcp\n")
     killed.kill()
@@ -56,7 +56,7 @@ def test_a_start_takes_over_what_the_other_one_holds(lab: Lab, use: Callable[[in
     assert "TINYSNITCH" not in saved_rules(lab)
 
 
-def test_what_the_other_one_holds_can_be_taken_away(lab: Lab, use: Callable[[int], None]) -> None:
+def test_the_rules_in_the_other_backend_can_be_removed(lab: Lab, use: Callable[[int], None]) -> None:
     use(0)
     lab.start_daemon("").kill()
     use(1)

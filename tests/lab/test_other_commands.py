@@ -30,7 +30,7 @@ def test_trace_prints_what_is_executed_connected_sent_and_bound(lab: Lab) -> Non
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGQUIT])
 def test_a_trace_that_is_ended_leaves_nothing_in_the_kernel(lab: Lab, number: signal.Signals) -> None:
-    """SIGHUP comes with the end of a terminal."""
+    """SIGHUP is sent when its terminal is closed."""
     before = lab.run_outside(["find", "/sys/fs/bpf"]).stdout
     trace = start_trace(lab)
     trace.send_signal(number)
@@ -47,7 +47,7 @@ def test_a_trace_that_cannot_be_written_ends(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("wait_s", [0.15, 0.3, 0.5])
-def test_nor_does_one_that_is_ended_while_it_sets_itself_up(lab: Lab, wait_s: float) -> None:
+def test_a_trace_that_is_ended_while_it_starts_leaves_nothing_in_the_kernel(lab: Lab, wait_s: float) -> None:
     before = lab.run_outside(["find", "/sys/fs/bpf"]).stdout
     trace = lab.spawn_outside([str(BIN / "tinysnitch-trace"), "--cgroup", str(lab.cgroup)])
     time.sleep(wait_s)
@@ -83,7 +83,7 @@ def test_what_a_killed_daemon_shut_is_opened_as_the_hint_says(lab: Lab) -> None:
     assert lab.run_outside(["find", "/sys/fs/bpf"]).stdout == before
 
 
-def test_a_daemon_that_lives_keeps_its_hooks(lab: Lab) -> None:
+def test_iptables_remove_leaves_a_living_daemon_its_hooks(lab: Lab) -> None:
     daemon = lab.start_daemon("")
     before = lab.run_outside(["find", "/sys/fs/bpf"]).stdout
     assert lab.run_outside([str(BIN / "tinysnitch-iptables-remove")]).returncode == 0
@@ -100,7 +100,7 @@ def test_without_root_they_say_so(lab: Lab, command: str) -> None:
 
 
 def test_ssh_is_asked_about_by_its_server(lab: Lab) -> None:
-    """`sshd accepts from ...`: a real client in the world, a real server here."""
+    """A real client in the world, a real server here."""
     keys = lab.folder / "keys"
     keys.mkdir()
     lab.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(keys / "host")])
@@ -121,7 +121,7 @@ def test_ssh_is_asked_about_by_its_server(lab: Lab) -> None:
     server = lab.spawn(sshd)
     read_until(server, lambda said: "listening" in said[-1])
     daemon = lab.start_daemon("")
-    patient = ["-T", str(round(2 * WAIT_S))]  # it gives up after 5 s by itself, and is held longer where all is slow
+    patient = ["-T", str(round(2 * WAIT_S))]  # it gives up after 5 s by default, and is held longer on a slow machine
     client = lab.spawn_world(["ssh-keyscan", *patient, "-t", "ed25519", "-p", "2222", HOST4])
     ask = daemon.wait_ask(direction="inbound")
     assert (ask["program"], ask["local_port"], ask["remote_address"]) == ("/usr/sbin/sshd", 2222, WORLD4)

@@ -1,7 +1,7 @@
-"""Protocols that have programs' sockets as TCP and UDP do: asked about, held, and refused at once.
+"""SCTP, DCCP, UDP-Lite and MPTCP, which programs have sockets of as of TCP and UDP: held, asked about and refused.
 
-The usual kernel of a development machine has MPTCP at most: `make test-kernel`. DCCP and UDP-Lite are in older ones, if
-at all.
+Kernels of development machines often have MPTCP at most; `make test-kernel` runs one that has more. DCCP and UDP-Lite
+are only in older ones.
 """
 
 import os
@@ -49,9 +49,9 @@ try:
 except OSError as error:
     print(errno.errorcode.get(error.errno, "silence"))
 """
-# Linux's numbers, which Python has not all: SOCK_DCCP; the protocols are IANA's, but for MPTCP.
+# Socket types (6 is SOCK_DCCP) and protocols, some of which Python has no names for. MPTCP's number is Linux's own.
 KINDS = {"sctp": (1, 132), "dccp": (6, 33), "udplite": (2, 136), "mptcp": (1, 262)}
-REFUSED = dict.fromkeys(KINDS, "ECONNREFUSED\n") | {"sctp": "ENOPROTOOPT\n"}  # what its ICMP error means
+REFUSED = dict.fromkeys(KINDS, "ECONNREFUSED\n") | {"sctp": "ENOPROTOOPT\n"}  # what SCTP makes of the ICMP error
 
 
 def words(script: str, name: str, *rest: str) -> list[str]:
@@ -60,7 +60,7 @@ def words(script: str, name: str, *rest: str) -> list[str]:
 
 @pytest.fixture(params=KINDS)
 def served(request: pytest.FixtureRequest, lab: Lab) -> str:
-    """The name of the protocol; it is served in the world."""
+    """Start a server in the world; the name of its protocol."""
     name: str = request.param
     server = lab.spawn_world(words(SERVER, name))
     if read_until(server, len) == ["none\n"]:
@@ -76,7 +76,7 @@ def what(record: Record) -> tuple[object, ...]:
     return record["protocol"], record["remote_port"], record["program"], record["attribution"]
 
 
-def test_it_is_held_and_goes_on_when_it_is_allowed(lab: Lab, served: str) -> None:
+def test_a_connection_is_held_and_goes_on_when_it_is_allowed(lab: Lab, served: str) -> None:
     daemon = lab.start_daemon("")
     client = start(lab, served)
     ask = daemon.wait_ask()
@@ -87,7 +87,7 @@ def test_it_is_held_and_goes_on_when_it_is_allowed(lab: Lab, served: str) -> Non
     assert len(daemon.records("ask")) == 1
 
 
-def test_it_is_refused_when_it_is_denied(lab: Lab, served: str) -> None:
+def test_a_connection_is_refused_when_it_is_denied(lab: Lab, served: str) -> None:
     daemon = lab.start_daemon("deny - - -\n")
     client = start(lab, served)
     assert client.communicate(timeout=WAIT_S)[0] == REFUSED[served], daemon.describe()

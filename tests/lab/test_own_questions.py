@@ -1,4 +1,4 @@
-"""Two users without privileges, each with the right to their own questions, and root who sees all."""
+"""`--user`: two users without privileges see and answer their own questions only, and root sees all."""
 
 import json
 import pwd
@@ -32,7 +32,7 @@ def curl(user: str) -> list[str]:
 
 @pytest.fixture(name="waiting")
 def _waiting(lab: Lab) -> Waiting:
-    """Three connections that wait: of each user one."""
+    """Three connections that wait, one of each user: lab, daemon, clients and questions."""
     daemon = lab.start_daemon(DNS_RULE, *FLAGS)
     clients = {user: lab.spawn(curl(user), user=None if user == "root" else user) for user in NAMES}
     return lab, daemon, clients, {user: daemon.wait_ask(uid=UID[user], protocol="tcp") for user in NAMES}
@@ -53,7 +53,7 @@ def test_each_sees_their_own_questions(waiting: Waiting) -> None:
 
 
 @pytest.mark.parametrize("whose", [BOB, "root"])
-def test_the_id_of_anothers_question_is_as_good_as_none(waiting: Waiting, whose: str) -> None:
+def test_the_id_of_anothers_question_is_refused_like_one_that_is_not_open(waiting: Waiting, whose: str) -> None:
     _lab, daemon, _clients, asks = waiting
     number = str(asks[whose]["id"])
     guessed, unknown = (daemon.cli("answer", each, "yes", user=ALICE) for each in (number, "4711"))
@@ -65,7 +65,7 @@ def test_the_id_of_anothers_question_is_as_good_as_none(waiting: Waiting, whose:
     assert daemon.rules.read_text() == DNS_RULE
 
 
-def test_an_answer_holds_for_who_gave_it_alone(waiting: Waiting) -> None:
+def test_an_answer_holds_for_the_user_who_gave_it_alone(waiting: Waiting) -> None:
     lab, daemon, clients, asks = waiting
     told = daemon.cli("answer", str(asks[ALICE]["id"]), "yes", "--for", "forever", "--any-args", user=ALICE)
     assert told.returncode == 0, told.stderr
@@ -88,19 +88,19 @@ def follow_log(lab: Lab, daemon: Daemon, user: str) -> subprocess.Popen[str]:
 
 
 def follow_until(follower: subprocess.Popen[str], **fields: object) -> list[Record]:
-    """Its lines up to the one that has these fields."""
+    """The follower's records up to the first one with these fields."""
     lines = read_until(follower, lambda said: fields.items() <= json.loads(said[-1]).items())
     return [json.loads(line) for line in lines]
 
 
 def assert_alone(lines: list[Record], user: str, ask: Record) -> None:
-    """Nothing of others, and all of one's own."""
+    """Assert that the records are all that concerns this user's question, and nothing of others."""
     assert {line["uid"] for line in lines if line["event"] in ("ask", "connection")} == {UID[user]}
     assert [line["id"] for line in lines if line["event"] in ("ask", "answer")] == [ask["id"]] * 2
     assert {line["event"] for line in lines} == {"ask", "connection", "answer"}
 
 
-def test_each_reads_of_their_own_connections(waiting: Waiting) -> None:
+def test_each_reads_the_log_of_their_own_connections(waiting: Waiting) -> None:
     lab, daemon, _clients, asks = waiting
     follower = follow_log(lab, daemon, BOB)
     followed = follow_until(follower, event="ask")
@@ -116,7 +116,7 @@ REFUSED = [
     "allow user=daemon - 443 tcp",
     "allow user=1 - 443 tcp",
     "allow user=root - - -",
-    "allow user=nobody mail.test 25 tcp",  # what root denies
+    "allow user=nobody mail.test 25 tcp",  # a rule of root's denies this
     "allow user=nobody - - - /opt/**",
 ]
 
@@ -139,7 +139,7 @@ def test_each_changes_their_own_rules(lab: Lab) -> None:
     assert daemon.rules.read_text() == file
 
 
-def test_explain_is_of_ones_own_program(lab: Lab) -> None:
+def test_explain_tells_users_about_their_own_programs(lab: Lab) -> None:
     daemon = lab.start_daemon("allow user=nobody - 80 tcp\ndeny user=daemon - 80 tcp\n", *FLAGS)
     words = ("explain", "/usr/bin/curl", WORLD4, "80", "tcp")
     for user, line in ((ALICE, "allow user=nobody - 80 tcp"), (BOB, "deny user=daemon - 80 tcp")):
@@ -149,7 +149,7 @@ def test_explain_is_of_ones_own_program(lab: Lab) -> None:
 
 
 def say(lab: Lab, daemon: Daemon, user: str, *requests: object) -> list[Record]:
-    """Raw frames from a process of the user; what came back until each was answered."""
+    """Send raw frames from a process of the user; the replies."""
     command = ["python3", str(PROGRAMS / "frame_client.py"), str(daemon.socket), str(len(requests))]
     frames = b"".join(map(encode_frame, (Hello(), *requests))).decode()  # type: ignore[arg-type]
     told = subprocess.run(
@@ -162,7 +162,7 @@ def say(lab: Lab, daemon: Daemon, user: str, *requests: object) -> list[Record]:
     return records(told)
 
 
-def test_raw_frames_get_no_further(waiting: Waiting) -> None:
+def test_raw_frames_achieve_no_more_than_the_commands(waiting: Waiting) -> None:
     lab, daemon, _clients, asks = waiting
     theirs = asks[BOB]["id"]
     told = say(lab, daemon, ALICE, Attach(), ListAsks(), ReadLog(100), Explain("kernel", WORLD4, 0, "icmp"))
@@ -183,7 +183,7 @@ def test_raw_frames_get_no_further(waiting: Waiting) -> None:
     assert len(daemon.asks()) == len(asks)
 
 
-def test_a_user_gets_everything_when_root_says_so(lab: Lab) -> None:
+def test_a_user_named_by_admin_may_do_everything(lab: Lab) -> None:
     daemon = lab.start_daemon(DNS_RULE, "--admin", ALICE)
     client = lab.spawn(curl("root"))
     ask = daemon.wait_ask(uid=0)
@@ -201,7 +201,7 @@ def _people() -> Iterator[list[Person]]:
         person.close()
 
 
-def test_prompts_race_and_who_may_not_see_it_sees_nothing(lab: Lab, people: list[Person]) -> None:
+def test_prompts_of_several_users_race_and_show_only_what_each_may_see(lab: Lab, people: list[Person]) -> None:
     daemon = lab.start_daemon(DNS_RULE, *FLAGS)
     for user in (ALICE, BOB, None):
         command = [str(BIN / "tinysnitch"), "prompt", "--plain", "--socket", str(daemon.socket)]

@@ -1,4 +1,4 @@
-"""A packet socket sends past every netfilter rule: whoever has one is named, once."""
+"""What a packet socket sends passes no netfilter rule: so each program that has one is logged, once."""
 
 import os
 import subprocess
@@ -29,7 +29,7 @@ for _ in range(3):
 
 
 def start(lab: Lab, script: str) -> subprocess.Popen[str]:
-    """It has its socket when this returns."""
+    """Start the script; its packet socket is open when this returns."""
     client = lab.spawn([PYTHON, "-c", script], stdin=subprocess.PIPE)
     assert read_line(client) == "open\n"
     return client
@@ -40,7 +40,7 @@ def wait_note(daemon: Daemon, client: subprocess.Popen[str]) -> None:
     assert (record["uid"], record["program"]) == (0, os.path.realpath(PYTHON))
 
 
-def test_the_holder_at_the_start_is_named_once(lab: Lab) -> None:
+def test_a_holder_from_before_the_daemons_start_is_named_once(lab: Lab) -> None:
     holder = start(lab, HOLDER)
     daemon = lab.start_daemon("")
     wait_note(daemon, holder)
@@ -48,7 +48,7 @@ def test_the_holder_at_the_start_is_named_once(lab: Lab) -> None:
     assert len(daemon.records("packet_socket")) == 1
 
 
-def test_whoever_sends_is_named_once_however_short_it_lives(lab: Lab) -> None:
+def test_a_sender_is_named_once_however_short_it_lives(lab: Lab) -> None:
     daemon = lab.start_daemon("")
     for _ in range(2):
         sender = start(lab, SENDER)

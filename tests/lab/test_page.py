@@ -1,4 +1,4 @@
-"""A page that opens 60 connections to 40 names at once: how many keys it takes to let it through."""
+"""A page that opens 60 connections to 40 names at once: how many keys a person has to press for it."""
 
 import json
 import subprocess
@@ -28,10 +28,10 @@ def press_until_loaded(person: Person, keys: str, client: subprocess.Popen[str])
         except TimeoutError:
             continue
         offered = person.read_line()
-        time.sleep(HELD_FIRST_S - DELAY_S)  # the time in which the last y could still be held down must pass
+        time.sleep(HELD_FIRST_S - DELAY_S)  # before this the prompt takes y for the last key, still held down
         for key in keys:
             person.type(key)
-            if key == "g" and "together" in offered:  # that counts as new: it is said when keys count again
+            if key == "g" and "together" in offered:  # counts as a new question: wait until keys count again
                 person.see("keys: ")
         pressed += len(keys)
     return pressed
@@ -55,6 +55,6 @@ def test_a_page_is_a_handful_of_keys(lab: Lab, way: str, keys: str, most: int) -
     finally:
         person.close()
     told = f"{CONNECTIONS} connections to {len(PAGE_NAMES)} names, {way}: {pressed} keys instead of {len(asks)}"
-    print(told)  # noqa: T201  (what one wants to know)
+    print(told)  # noqa: T201  (the number is of interest)
     assert json.loads(client.communicate(timeout=WAIT_S)[0]) == {"ok": CONNECTIONS}
     assert pressed <= most

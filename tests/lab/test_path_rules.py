@@ -1,4 +1,4 @@
-"""Rules by path: whatever way leads there, the file is the same."""
+"""Rules by path: a path over symbolic links means the file that it leads to."""
 
 import shutil
 from pathlib import Path
@@ -18,7 +18,7 @@ def fetches(lab: Lab, program: Path) -> bool:
 
 @pytest.mark.parametrize("way", ["bin/*", "bin/cur*", "bin//*", "up/bin/**", "bin/curl"])
 def test_a_denial_over_a_link_denies(lab: Lab, way: str) -> None:
-    """As /bin is one where /usr is merged."""
+    """/bin is a link to /usr/bin on most machines."""
     (lab.folder / "bin").symlink_to("/usr/bin")
     (lab.folder / "up").symlink_to("/usr")
     rule = f"deny - 80 tcp {lab.folder}/{way}"
@@ -30,7 +30,7 @@ def test_a_denial_over_a_link_denies(lab: Lab, way: str) -> None:
 
 @pytest.mark.parametrize("behind", ["fetch", "*"])
 def test_a_denial_follows_a_link_that_is_turned_meanwhile(lab: Lab, behind: str) -> None:
-    """As update-alternatives does."""
+    """update-alternatives turns links so."""
     old, new = (lab.folder / version / "fetch" for version in ("v1", "v2"))
     for program in (old, new):
         program.parent.mkdir()

@@ -1,4 +1,4 @@
-"""Who may not, gets exit code 4; what is no message harms nobody else."""
+"""Users without the right get exit code 4, and malformed messages on the control socket harm no other client."""
 
 import socket
 import subprocess
@@ -61,7 +61,7 @@ def test_another_users_window_is_refused(lab: Lab) -> None:
     session = lab.folder / "session"
     session.mkdir()
     session.chmod(0o777)
-    # fontconfig complains where it cannot keep what it finds out, unless root has before
+    # fontconfig complains on stderr if it cannot write its cache and root has not written one
     environment = ["env", "QT_QPA_PLATFORM=offscreen", f"XDG_RUNTIME_DIR={session}", f"XDG_CACHE_HOME={session}"]
     check_refused(
         lab.run([*environment, str(BIN / "tinysnitch-prompt"), "--socket", str(daemon.socket)], user="nobody")
@@ -92,7 +92,7 @@ def test_a_wrong_word_is_a_usage_error(lab: Lab) -> None:
 
 
 def send_frame(daemon: Daemon, frame: bytes) -> None:
-    """Say it to the daemon, and listen until it hangs up or is silent."""
+    """Send the frame to the daemon, and read until it closes the connection or is silent."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
         client.settimeout(0.5)
         client.connect(str(daemon.socket))

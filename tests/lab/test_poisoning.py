@@ -1,4 +1,4 @@
-"""A resolver that lies, and one that nobody trusts: nothing is learned from them, and all that is counted."""
+"""False DNS answers and an untrusted resolver: nothing is learned from them, and each kind is counted."""
 
 import json
 
@@ -15,7 +15,8 @@ pytestmark = [pytest.mark.privileged]
 LIAR, TRUTH, LIE = MORE_WORLD4[:3]
 LIAR6, OTHER6 = "fd77::3", "fd77::4"
 RULES = f"allow {LIAR} 53 -\nallow {LIAR6} 53 -\nallow {WORLD4} 53 udp\nallow - 80 tcp\n"
-# How many messages reach the program: what comes from elsewhere is no answer and is refused.
+# Each kind of lie, and how many messages reach the program, the true one included. A message from another address is no
+# answer to the question, and is refused.
 CASES = {
     "honest": 1,
     "unsolicited": 2,
@@ -38,7 +39,7 @@ def ask(lab: Lab, resolver: str, name: str, count: int, protocol: str = "udp") -
 
 
 def names_of(daemon: Daemon, address: str, count: int) -> list[str | None]:
-    """Of the first connections to the address."""
+    """The names of the first `count` connections to the address."""
     records = daemon.wait_for_count(lambda record: record.get("remote_address") == address, count)
     return [record["name"] for record in records]
 
@@ -76,7 +77,7 @@ def start_liar(lab: Lab, liar: str) -> None:
     wait_listening(lab.spawn_world(["/usr/bin/python3", str(PROGRAMS / "liar.py"), liar, other, TRUTH, LIE]))
 
 
-def test_a_resolver_that_answers_what_was_sent_again_is_no_liar(lab: Lab) -> None:
+def test_two_answers_to_a_question_that_was_sent_twice_are_not_counted(lab: Lab) -> None:
     daemon = lab.start_daemon(RULES)
     ask(lab, WORLD4, "n1.cdn.test", 2, "twice")  # its address is TRUTH
     assert names_of(daemon, TRUTH, 1) == ["n1.cdn.test"]
@@ -84,7 +85,7 @@ def test_a_resolver_that_answers_what_was_sent_again_is_no_liar(lab: Lab) -> Non
     assert not [what for what, count in losses.items() if count and "not learned" in what]
 
 
-def test_a_server_of_a_programs_own_teaches_nothing(lab: Lab) -> None:
+def test_nothing_is_learned_from_a_server_of_a_programs_own_choice(lab: Lab) -> None:
     set_resolvers(lab, LIAR)
     daemon = lab.start_daemon(RULES)
     ask(lab, WORLD4, "n0.page.test", 1)  # it tells the truth: the address is the liar's

@@ -1,6 +1,6 @@
-"""Every command of the README, as it stands there, on a machine where everything has its default place.
+"""Every command of the README, run as it stands there, on a machine where all files have their default places.
 
-A line that no test here knows fails `test_every_line_is_known`.
+`test_every_line_is_known` fails when the README has a command that no test here runs.
 """
 
 import shlex
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.privileged]
 
 COMMANDS = find_commands(ROOT / "README.md")
 RUN_ALL, RUN_ONE, TEST = "make run", "make run CMD='curl https://example.com'", "make test"
-# What each has to print. No question is open and nothing was decided yet.
+# What each command has to print, while no question is open and nothing was decided yet.
 PRINTS = {
     "tinysnitch status": "enforcing",
     "tinysnitch asks": "",
@@ -35,14 +35,14 @@ PRINTS = {
 
 
 def without_setup(command: str) -> list[str]:
-    """`make run` with what it installs taken as done: tests/fresh shows that."""
+    """The words of `make run` without its set-up, which tests/fresh runs."""
     program, *words = shlex.split(command)
     assert program == "make"
     return ["make", "-s", "-o", "setup", *words]
 
 
 def traces(lab: Lab) -> list[str]:
-    """All that a firewall could have left."""
+    """All that a firewall could have left behind."""
     return [*saved_rules(lab), *lab.run_outside(["find", "/sys/fs/bpf", "-name", "tinysnitch*"]).stdout.splitlines()]
 
 
@@ -103,7 +103,7 @@ def test_the_firewall_goes_when_its_terminal_is_closed(lab: Lab, people: list[Pe
     assert traces(lab) == before
 
 
-def test_who_is_outside_gets_in_with_nobody_to_answer(lab: Lab) -> None:
+def test_a_rule_lets_a_remote_in_with_nobody_to_answer_a_prompt(lab: Lab) -> None:
     machine = PrivateMachine(lab)
     machine.start_daemon()
     lab.namespaces.start_server(
@@ -132,7 +132,7 @@ def test_setup_without_root_says_what_is_missing(lab: Lab) -> None:
     assert "root" in refused.stderr
 
 
-def test_what_installs_is_what_the_checks_run() -> None:
+def test_run_and_test_install_what_they_need_and_ci_runs_the_tests() -> None:
     targets = (ROOT / "Makefile").read_text()
     assert "\nrun: setup " in targets
     assert "\ntest: setup-test " in targets

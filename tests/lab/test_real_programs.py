@@ -1,4 +1,4 @@
-"""Programs that people have, as they are: each is asked about by its own name, and not once more when it runs again."""
+"""Everyday programs, unchanged: each is asked about under its own name, and not again when it runs once more."""
 
 import shutil
 import subprocess
@@ -24,7 +24,7 @@ HOSTS = ["four.test", "n1.cdn.test", "n0.page.test"]
 
 
 def answer_all(daemon: Daemon, running: subprocess.Popen[str]) -> list[str]:
-    """Say yes for ever to each question until the command is done: the lines of the rules that it took."""
+    """Answer each question with yes, forever, until the command ends; the rule lines that this made."""
     answered = 0
     while running.poll() is None:
         for ask in daemon.records("ask")[answered:]:
@@ -35,6 +35,7 @@ def answer_all(daemon: Daemon, running: subprocess.Popen[str]) -> list[str]:
 
 
 def run_twice(lab: Lab, command: list[str]) -> list[str]:
+    """Run a command, answer its questions, and assert that a second run asks none; the rule lines."""
     daemon = lab.start_daemon(RESOLVERS)
     first = lab.spawn(command)
     rules = answer_all(daemon, first)
@@ -51,7 +52,7 @@ def find(name: str) -> str:
 
 
 def test_apt_asks_for_each_source_as_its_method(lab: Lab) -> None:
-    """Which runs as a user of its own, and asks for names by SRV first."""
+    """The method runs as a user of its own, and asks for SRV records of each name first."""
     command = [find("apt-get"), *_apt_options(lab), "update"]
     rules = run_twice(lab, command)
     assert sorted(rules) == sorted(f"allow {host} 80 tcp {APT_HTTP} ()" for host in HOSTS)
@@ -65,7 +66,7 @@ def test_apt_may_be_let_go_by_its_parent(lab: Lab) -> None:
 
 
 def _apt_options(lab: Lab) -> list[str]:
-    """Sources of the lab alone, with nothing in them, and folders that `_apt` may write."""
+    """Options for apt: empty sources in the lab alone, and folders that the user `_apt` may write to."""
     folder, site = lab.folder / "apt", lab.folder / "world" / "www" / "debian"
     site.mkdir()
     (site / "Packages").write_text("")
@@ -99,7 +100,7 @@ def _make_repository(bare: Path) -> None:
 
 
 def test_all_repositories_of_a_site_are_one_question(lab: Lab) -> None:
-    """Git starts its helper with the address of each, and a clone with submodules is one task."""
+    """Git starts its helper with the URL of each repository, and a clone with submodules fetches several."""
     names = ["http://four.test/x.git", "http://four.test/y.git"]
     for name in names:
         _make_repository(lab.folder / "world" / "www" / name.rpartition("/")[2])
@@ -111,7 +112,7 @@ def test_all_repositories_of_a_site_are_one_question(lab: Lab) -> None:
 
 @pytest.mark.parametrize("tool", ["git", "rsync"])
 def test_what_a_tool_starts_ssh_for_is_one_question(lab: Lab, tool: str) -> None:
-    """With the repository or the folder among the arguments. It is let go, and refused: no server is there."""
+    """ssh has the repository or the folder among its arguments. It is allowed, and then refused: there is no server."""
     commands = {"git": '"$0" ls-remote "root@four.test:$name"', "rsync": '"$0" "root@four.test:$name" .'}
     path = find(tool)
     daemon = lab.start_daemon(RESOLVERS)
@@ -126,11 +127,11 @@ def start_ftp(lab: Lab, start: Callable[[list[str]], subprocess.Popen[str]], add
 
 
 FETCH_THREE = ["-4", "-sS", "ftp://four.test/[1-3]"]
-URL = "'ftp://four.test/[1-3]'"  # as it is quoted
+URL = "'ftp://four.test/[1-3]'"  # as a rule line quotes it
 
 
 def test_the_data_of_ftp_is_one_question_for_all_files(lab: Lab) -> None:
-    """Each comes from a port of its own."""
+    """The data connection of each file goes to another port."""
     start_ftp(lab, lab.spawn_world, WORLD4)
     rules = fetch_twice(lab, lambda: lab.spawn(["curl", *FETCH_THREE]))
     assert rules == [
@@ -138,21 +139,22 @@ def test_the_data_of_ftp_is_one_question_for_all_files(lab: Lab) -> None:
     ]
 
 
-def test_so_it_is_where_the_server_connects(lab: Lab) -> None:
+def test_the_data_of_active_ftp_is_one_question_for_all_files(lab: Lab) -> None:
+    """The server connects to a port of the client."""
     start_ftp(lab, lab.spawn_world, WORLD4)
     rules = fetch_twice(lab, lambda: lab.spawn(["curl", "-P", "-", *FETCH_THREE]))
     called = f"/usr/bin/curl -P - {' '.join(FETCH_THREE[:2])} {URL}"
     assert rules == [f"allow four.test 21 tcp {called}", f"allow {WORLD4} - tcp-src {called}"]
 
 
-def test_so_it_is_for_a_server_here(lab: Lab) -> None:
+def test_the_data_of_an_ftp_server_of_this_machine_is_one_question_for_all_files(lab: Lab) -> None:
     start_ftp(lab, lab.spawn, HOST4)
     rules = fetch_twice(lab, lambda: lab.spawn_world(["curl", *FETCH_THREE[:2], f"ftp://{HOST4}/[1-3]"]))
     assert [rule.split()[1:4] for rule in rules] == [[WORLD4, "21", "tcp-src"], [WORLD4, "-", "tcp-src"]]
 
 
 def fetch_twice(lab: Lab, start: Callable[[], subprocess.Popen[str]]) -> list[str]:
-    """What was answered as it is proposed is asked neither the next time nor after a restart."""
+    """Accept what the prompts propose, and assert that nothing is asked after a restart; the rule lines."""
     daemon = lab.start_daemon(RESOLVERS)
     first = start()
     rules = answer_as_proposed(daemon, first)

@@ -1,4 +1,7 @@
-"""How `tinysnitch run` ends: the command's way, or with the reason why there was none; never with anything left."""
+"""How `tinysnitch run` ends: with the command's exit status, or with the reason why the command was not run.
+
+Nothing is left behind in either case.
+"""
 
 import os
 import shutil
@@ -30,7 +33,7 @@ def words(lab: Lab, *command: str) -> list[str]:
 
 
 def start(lab: Lab, script: str) -> subprocess.Popen[str]:
-    """`tinysnitch run` of a script that has said that it started."""
+    """Start `tinysnitch run` of a script, and wait until the script says that it has started."""
     fifo = lab.folder / "fifo"
     os.mkfifo(fifo)
     judged = lab.spawn_outside(words(lab, "sh", "-c", script.format(fifo=fifo)))
@@ -54,12 +57,12 @@ def state_of(daemon: int) -> Path:
 
 
 def cgroup_of(daemon: int) -> Path:
-    """Where the daemon has put the command."""
+    """The cgroup that the daemon has made for the command."""
     return cgroup.find_root() / f"ts-run-{daemon}"
 
 
 def traces(lab: Lab) -> list[str]:
-    """All that a firewall could have left in the lab."""
+    """All that a firewall could have left behind in the lab."""
     return [*saved_rules(lab), *lab.run_outside(["find", "/sys/fs/bpf", "-name", "tinysnitch*"]).stdout.splitlines()]
 
 
@@ -83,7 +86,7 @@ def test_a_run_behind_nohup_ignores_what_nohup_ignores(lab: Lab) -> None:
     assert traces(lab) == before
 
 
-def test_its_end_is_the_commands_also_where_the_caller_ignores_that_of_children(lab: Lab) -> None:
+def test_its_exit_status_is_the_commands_also_where_the_caller_ignores_sigchld(lab: Lab) -> None:
     ignore = (
         "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
     )
@@ -105,7 +108,7 @@ def test_a_run_that_is_killed_takes_its_firewall_with_it(lab: Lab) -> None:
     folder = state_of(daemon).parent
     assert folder.name.startswith("tinysnitch-run-")
     judged.kill()
-    read_rest(judged)  # at its end the command is gone, and the daemon too
+    read_rest(judged)  # the pipe ends when the command and the daemon have ended, too
     assert not cgroup_of(daemon).exists()
     assert not folder.exists()
     assert traces(lab) == before
@@ -118,7 +121,7 @@ exec {real} "$@"
 
 
 def slow_restore(folder: Path) -> tuple[Path, list[str]]:
-    """An iptables-restore that waits for a file `.go` beside it; and the front of a command that finds it."""
+    """Make an iptables-restore that waits for a file `.go` beside it; its path, and the front of a command using it."""
     restore = folder / "iptables-restore"
     folder.mkdir()
     restore.write_text(SLOW_RESTORE.format(real=shutil.which(restore.name)))
@@ -127,7 +130,7 @@ def slow_restore(folder: Path) -> tuple[Path, list[str]]:
 
 
 def test_a_run_that_is_killed_while_its_firewall_starts_leaves_nothing(lab: Lab) -> None:
-    """Python takes its time till it can be told anything."""
+    """The daemon may still be starting Python, and so cannot be told yet that the run was killed."""
     place = lab.folder / "temporary"
     place.mkdir()
     for number in range(3):
@@ -135,13 +138,13 @@ def test_a_run_that_is_killed_while_its_firewall_starts_leaves_nothing(lab: Lab)
         judged = lab.spawn_outside([*front, f"TMPDIR={place}", *words(lab, "echo", "never")])
         wait_until(lambda of=judged: find_daemons(of))
         judged.kill()
-        Path(f"{restore}.go").touch()  # not before: where this test is slow, all would have started by now
-        assert read_rest(judged) == ""  # at its end the daemon is gone, too
+        Path(f"{restore}.go").touch()  # not before: on a slow machine the start would have been over
+        assert read_rest(judged) == ""  # the pipe ends when the daemon has ended, too
         assert list(place.iterdir()) == []
 
 
-def test_a_long_way_to_the_temporary_files_keeps_nobody_from_the_start(lab: Lab) -> None:
-    """As a build has it that keeps each step apart: longer than the path of a socket can be (unix(7))."""
+def test_a_long_path_to_the_temporary_files_does_not_hinder_a_start(lab: Lab) -> None:
+    """Build systems give each step a folder deep below: longer than the path of a socket can be (unix(7))."""
     place = lab.folder.joinpath(*["a-folder-of-twenty-four-"] * 5)
     place.mkdir(parents=True)
     ran = lab.run_outside(["env", f"TMPDIR={place}", *words(lab, "sh", "-c", "echo $TMPDIR")])
@@ -150,7 +153,7 @@ def test_a_long_way_to_the_temporary_files_keeps_nobody_from_the_start(lab: Lab)
 
 
 def test_without_room_for_temporary_files_nothing_is_run(lab: Lab) -> None:
-    """A container with `--read-only`, or a disk that is full."""
+    """As in a container with `--read-only`, or on a full disk."""
     closed = "mount --bind $place $place; mount -o remount,bind,ro $place"
     script = f'for place in /tmp /var/tmp; do {closed}; done; cd /proc; exec "$@"'
     run = [str(BIN / "tinysnitch"), "run", "--", "echo", "never"]
@@ -175,7 +178,8 @@ def test_a_firewall_that_dies_is_told_at_once_and_lets_nothing_through(lab: Lab)
     assert traces(lab) == before
 
 
-def test_nobody_takes_over_from_the_firewall_of_one_command(lab: Lab) -> None:
+def test_a_runs_firewall_leaves_nothing_for_a_successor(lab: Lab) -> None:
+    """SIGUSR1 has a daemon keep its enforcement for a successor; that of a run has none."""
     before = traces(lab)
     judged = start(lab, WAITS)
     os.kill(daemon_of(judged), signal.SIGUSR1)
@@ -184,7 +188,7 @@ def test_nobody_takes_over_from_the_firewall_of_one_command(lab: Lab) -> None:
 
 
 def start_building(lab: Lab) -> tuple[subprocess.Popen[str], Path]:
-    """`tinysnitch run` whose firewall is half-way: BPF is loaded, and iptables waits for the file that is returned."""
+    """Start `tinysnitch run`, whose firewall stops half-way: BPF is loaded, iptables waits for the returned file."""
     restore, front = slow_restore(lab.folder / "slow")
     judged = lab.spawn_outside([*front, *words(lab, "echo", "never")])
     wait_until(Path(f"{restore}.reached").exists)
@@ -192,7 +196,7 @@ def start_building(lab: Lab) -> tuple[subprocess.Popen[str], Path]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_whoever_is_impatient_at_the_start_leaves_nothing(lab: Lab, number: signal.Signals) -> None:
+def test_signals_again_and_again_during_the_start_leave_nothing(lab: Lab, number: signal.Signals) -> None:
     before = traces(lab)
     judged, go = start_building(lab)
     daemon = daemon_of(judged)
@@ -219,7 +223,7 @@ def test_a_firewall_that_is_killed_at_its_start_leaves_nothing(lab: Lab) -> None
     assert traces(lab) == before
 
 
-def test_what_is_not_there_needs_no_firewall(lab: Lab) -> None:
+def test_a_command_that_does_not_exist_starts_no_firewall(lab: Lab) -> None:
     told = lab.run_outside(words(lab, "no-such-command"))
     assert (told.returncode, told.stdout) == (127, "")
     assert told.stderr.startswith("tinysnitch: error: no-such-command: command not found\n")

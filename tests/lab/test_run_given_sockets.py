@@ -1,4 +1,6 @@
-"""Sockets that a command of `tinysnitch run` gets from outside its cgroup: the kernel does not see it use them."""
+"""Sockets that a command of `tinysnitch run` inherits from outside: they belong to another cgroup, and so the hooks of
+the run do not see what the command does with them.
+"""
 
 import subprocess
 
@@ -11,7 +13,7 @@ from tests.lab.world import WORLD4
 pytestmark = [pytest.mark.privileged]
 
 GIVEN = 9
-# Executes the rest with a socket of its own, whatever kind, at descriptor `GIVEN` or as the standard input.
+# Executes the rest of the words with a socket at the given descriptor.
 GIVE = """
 import os, socket, sys
 kind, descriptor, *words = sys.argv[1:]
@@ -42,7 +44,7 @@ def test_what_cannot_be_judged_is_not_handed_on(lab: Lab, kind: str) -> None:
     assert f"tinysnitch: descriptor {GIVEN} is a network socket made outside" in ran.stderr
 
 
-def test_a_standard_stream_is_and_that_is_told(lab: Lab) -> None:
+def test_a_standard_stream_is_handed_on_with_a_warning(lab: Lab) -> None:
     ran = run_with(lab, "tcp", 0)
     assert ran.returncode == 0
     assert (

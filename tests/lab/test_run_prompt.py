@@ -1,4 +1,4 @@
-"""`tinysnitch run -- COMMAND` in a terminal: it asks there, and the terminal is the command's again."""
+"""`tinysnitch run -- COMMAND` in a terminal: it asks there, and gives the terminal back to the command."""
 
 import json
 import shlex
@@ -21,7 +21,7 @@ Runner = Callable[[list[str]], Person]
 
 @pytest.fixture
 def run(lab: Lab) -> Iterator[Runner]:
-    """Someone who types `tinysnitch run -- COMMAND`."""
+    """A function that starts `tinysnitch run -- COMMAND` in a terminal of its own."""
     (lab.folder / "rules").write_text(DNS_RULE)
     words = [str(BIN / "tinysnitch"), "run", "--rules", str(lab.folder / "rules"), "--"]
     people: list[Person] = []
@@ -37,7 +37,7 @@ def run(lab: Lab) -> Iterator[Runner]:
 
 @pytest.fixture
 def person(lab: Lab) -> Iterator[Person]:
-    """Someone at a shell."""
+    """A person at an interactive shell."""
     (lab.folder / "rules").write_text(DNS_RULE)
     person = Person([*lab.namespaces.enter_host_outside(), "dash", "-i"])
     yield person
@@ -53,7 +53,7 @@ def test_a_key_lets_the_command_through(lab: Lab, run: Runner) -> None:
     person.see("allowed tcp shop.test:80")
     assert person.process.wait(timeout=WAIT_S) == 0
     assert "allow shop.test 80 tcp /usr/bin/curl -4 -sS http://shop.test/\n" in (lab.folder / "rules").read_text()
-    assert "answered" in person.everything  # though the command ended at once
+    assert "answered" in person.everything  # also when the command ends at once
     assert "ended the connection" not in person.everything
 
 
@@ -112,7 +112,7 @@ def test_ctrl_z_while_a_question_is_open_leaves_the_terminal_to_the_shell(lab: L
     person.see("y allow")
     person.type("y")
     person.see("welcome to the shop")
-    person.see("allowed tcp shop.test:80")  # told once the firewall is gone
+    person.see("allowed tcp shop.test:80")  # printed once the firewall has ended
     person.type("exit\n")
     assert person.process.wait(timeout=WAIT_S) == 0
 
@@ -147,9 +147,9 @@ sys.exit(asking.wait())
 
 
 def test_a_command_that_reads_keys_itself_gets_none_that_answers(run: Runner) -> None:
-    """An editor, a pager, an agent: it waited for a key before we did, and the kernel gives it the first."""
+    """An editor or a pager waited for a key before the prompt did, and so the kernel would give it the first one."""
     person = run([sys.executable, "-S", "-c", READS_KEYS, *CURL])
-    person.see("curl wants to reach shop.test\r\n")  # also where it turned the terminal's line ends off
+    person.see("curl wants to reach shop.test\r\n")  # with \r\n although the command has set the terminal to raw
     person.see("y allow")
     person.type("y")
     person.see("welcome to the shop")
@@ -167,8 +167,8 @@ for number in (signal.SIGTERM, signal.SIGINT):
 
 
 @pytest.mark.parametrize("key", ["", "\x03"])
-def test_a_signal_reaches_a_command_that_stands_still(run: Runner, key: str) -> None:
-    script = TIDIES + READS_KEYS.replace("setraw", "setcbreak")  # in which Ctrl-C is a signal
+def test_a_signal_reaches_a_command_that_is_frozen_while_it_is_asked_about(run: Runner, key: str) -> None:
+    script = TIDIES + READS_KEYS.replace("setraw", "setcbreak")  # in cbreak mode Ctrl-C is a signal
     person = run([sys.executable, "-S", "-c", script, *CURL])
     person.see("y allow")
     if key:
@@ -179,7 +179,7 @@ def test_a_signal_reaches_a_command_that_stands_still(run: Runner, key: str) -> 
     assert person.process.wait(timeout=WAIT_S) == 5
 
 
-def test_a_run_that_is_killed_meanwhile_leaves_nothing_that_stands_still(run: Runner) -> None:
+def test_a_run_that_is_killed_while_it_asks_leaves_no_frozen_cgroup(run: Runner) -> None:
     person = run([sys.executable, "-S", "-c", READS_KEYS, *CURL])
     person.see("y allow")
     cgroup = cgroup_of(daemon_of(person.process))
@@ -202,4 +202,4 @@ def test_a_shell_that_gives_the_terminal_to_its_jobs_stays_usable(lab: Lab, run:
     person.type("echo $((6 * 7)); exit 4\n")
     person.see("42")
     assert person.process.wait(timeout=WAIT_S) == 4
-    assert "package: " not in person.everything  # nor anything else that is looked up for who can't answer here
+    assert "package: " not in person.everything  # nothing is looked up for a question that cannot be answered here

@@ -1,4 +1,6 @@
-"""Connections without a name from a resolver: what they say themselves is read, told, and held against them."""
+"""Connections without a name from a resolver: the name in their TLS hello or QUIC packet is read and logged, and a rule
+that denies it ends them. It never allows anything.
+"""
 
 import os
 import select
@@ -10,7 +12,7 @@ import pytest
 
 from tests.lab.daemon import Daemon
 from tests.lab.lab import Lab
-from tests.lab.patience import WAIT_S, read_line, wait_until
+from tests.lab.patience import WAIT_S, read_line, wait_until, write_line
 from tests.lab.queue_counter import count_queued
 from tests.lab.wakeups import stand_still
 from tests.lab.world import ECHO_PORT, PROGRAMS, WORLD4, WORLD6, serves_quic
@@ -25,7 +27,7 @@ WHOLE = 1 << 20
 
 
 class Talk:
-    """A TLS server in the world, and one process that connects to it as the test says."""
+    """A TLS server in the world, and one process that connects to it when the test says so, with the name it says."""
 
     def __init__(self, lab: Lab, *words: str) -> None:
         self.lab = lab
@@ -37,7 +39,7 @@ class Talk:
         assert self.hear() == ["listening"]
 
     def hear(self, count: int = 1) -> list[str]:
-        """The first names that the server was told."""
+        """Wait for the next `count` lines of the server: the names that it was told."""
         assert self._server.stdout
         while self._heard.count("\n") < count:
             assert select.select([self._server.stdout], [], [], WAIT_S)[0]
@@ -46,9 +48,7 @@ class Talk:
         return heard
 
     def start(self, name: str, size: int = WHOLE, address: str = WORLD4) -> None:
-        assert self._client.stdin
-        self._client.stdin.write(f"{address} {PORT} {name} {size}\n")
-        self._client.stdin.flush()
+        write_line(self._client, f"{address} {PORT} {name} {size}")
 
     def has_result(self, timeout_s: float) -> bool:
         return bool(select.select([self._client.stdout], [], [], timeout_s)[0])
@@ -85,7 +85,7 @@ def test_a_denied_name_ends_the_connection_before_the_server_hears_it(talk: Talk
     assert talk.say("shop.test", address=address) == "answered"
     daemon.wait_for(lambda record: record["event"] == "said" and record["name"] == "shop.test")
     judged = count_allowed(daemon)
-    assert talk.say("www.ads.test", address=address) == REFUSED  # its SYN was allowed by the kernel alone
+    assert talk.say("www.ads.test", address=address) == REFUSED  # the kernel allowed its SYN by itself
     assert talk.say("bank.test", address=address) == "answered"
     assert talk.hear(2) == ["shop.test", "bank.test"]
     daemon.wait_for(lambda record: record["event"] == "said" and record["name"] == "bank.test")
@@ -94,7 +94,7 @@ def test_a_denied_name_ends_the_connection_before_the_server_hears_it(talk: Talk
 
 @pytest.mark.parametrize("address", [WORLD4, WORLD6])
 def test_what_is_said_over_multipath_tcp_is_read(lab: Lab, address: str) -> None:
-    """The socket that sends it is one of the kernel's own."""
+    """With MPTCP a socket that the kernel made sends the data."""
     talk = Talk(lab, "mptcp")
     daemon = lab.start_daemon(DENY)
     assert talk.say("shop.test", address=address) == "answered"
@@ -109,7 +109,7 @@ import ctypes, sys
 sys.path.insert(0, {programs!r})
 from hello_client import connect, make_hello, socket, talk
 for port in (80, {port}):
-    connect({world!r}, port).close()  # from now on the kernel lets SYNs there go by itself
+    connect({world!r}, port).close()  # from now on the kernel allows SYNs there by itself
 print("ready", flush=True)
 sys.stdin.readline()
 client = connect({world!r}, 80)
@@ -125,28 +125,26 @@ except ConnectionResetError:
 """
 
 
-def test_what_was_said_in_the_last_connection_of_a_socket_and_is_read_late_ends_nothing(talk: Talk) -> None:
+def test_data_of_a_sockets_earlier_connection_that_is_read_late_does_not_count_for_the_next(talk: Talk) -> None:
+    """Otherwise the next connection would count as read, and the denied name in it would pass."""
     daemon = talk.lab.start_daemon(DENY)
     script = RECONNECT.format(programs=str(PROGRAMS), world=WORLD4, port=PORT, refused=REFUSED)
     client = talk.lab.spawn(["/usr/bin/python3", "-c", script], stdin=subprocess.PIPE)
-    assert client.stdin
     assert read_line(client) == "ready\n"
     stand_still(daemon.process.pid)
-    client.stdin.write("go\n")
-    client.stdin.flush()
+    write_line(client, "go")
     assert read_line(client) == "connected\n"
     daemon.process.send_signal(signal.SIGCONT)
-    assert daemon.cli("status").returncode == 0  # it reads what waits in its queues before who comes
-    client.stdin.write("go\n")
-    client.stdin.flush()
+    assert daemon.cli("status").returncode == 0  # the daemon reads its queues before it answers a client
+    write_line(client, "go")
     assert read_line(client) == f"{REFUSED}\n"
     wait_denial(daemon)
 
 
-# 1538: it takes what comes with a SYN, also from whom it does not know (Documentation/networking/ip-sysctl.rst)
+# 1538: the server accepts data with a SYN, also without a cookie (Documentation/networking/ip-sysctl.rst)
 @pytest.mark.parametrize("fast_open", [0, 1538])
 def test_what_a_socket_begins_to_say_with_its_syn_is_read(lab: Lab, fast_open: int) -> None:
-    """Also where it was read to the end before, in another connection."""
+    """Also when an earlier connection of the same process was read to its end."""
     lab.run_world(["sysctl", "-qw", f"net.ipv4.tcp_fastopen={fast_open}"])
     talk = Talk(lab, "fast_open")
     daemon = lab.start_daemon(DENY)
@@ -207,7 +205,8 @@ def test_a_name_that_is_said_opens_nothing(talk: Talk) -> None:
     assert talk.say("www.ads.test") == "ECONNREFUSED"
 
 
-def test_for_the_log_alone_the_kernel_goes_on_by_itself(talk: Talk) -> None:
+def test_where_no_rule_can_deny_a_name_only_the_first_connection_is_read(talk: Talk) -> None:
+    """It is read for the log alone. Later ones are allowed by the kernel and not queued."""
     daemon = talk.lab.start_daemon("allow - - -\n")
     assert talk.say("www.ads.test") == "answered"
     said = daemon.wait_for(lambda record: record["event"] == "said")
@@ -218,7 +217,7 @@ def test_for_the_log_alone_the_kernel_goes_on_by_itself(talk: Talk) -> None:
     assert "www.ads.test" in daemon.cli("log").stdout
 
 
-def test_while_no_daemon_lives_nothing_goes_on_that_a_rule_may_deny(talk: Talk) -> None:
+def test_while_no_daemon_runs_a_hello_waits_where_a_rule_may_deny_its_name(talk: Talk) -> None:
     daemon = talk.lab.start_daemon(DENY)
     assert talk.say("shop.test") == "answered"
     daemon.kill()
@@ -230,7 +229,7 @@ def test_while_no_daemon_lives_nothing_goes_on_that_a_rule_may_deny(talk: Talk) 
     assert talk.hear() == ["shop.test"]
 
 
-def test_while_no_daemon_lives_what_is_for_the_log_alone_goes_on(talk: Talk) -> None:
+def test_while_no_daemon_runs_a_hello_passes_where_no_rule_can_deny_its_name(talk: Talk) -> None:
     daemon = talk.lab.start_daemon("allow - - -\n")
     sink = ["/usr/bin/python3", str(PROGRAMS / "tcp_client.py"), WORLD4, str(PORT)]
     assert talk.lab.run(sink).stdout == "connected\n"
@@ -268,7 +267,7 @@ def test_a_datagram_that_says_no_name_comes_to_user_space_once(lab: Lab) -> None
         assert count_queued(lab) - queued == 1
 
 
-def test_who_gave_up_before_the_answer_has_nothing_to_read(lab: Lab) -> None:
+def test_a_client_that_gave_up_before_the_answer_counts_as_no_loss(lab: Lab) -> None:
     daemon = lab.start_daemon("")
     assert lab.run(["curl", "-sS", "--max-time", "1", f"http://{WORLD4}/"]).returncode != 0
     daemon.answer(daemon.wait_ask(remote_port=80), "yes")

@@ -1,6 +1,6 @@
-"""Two names on one address, one allowed and one denied: each connection is judged by the name that was asked for it.
+"""Two names have one address, one is allowed and one denied: each connection is judged by the name that it is for.
 
-TINYSNITCH_TURNS=1000 makes as many connections.
+TINYSNITCH_TURNS=1000 makes 1000 connections instead of 300.
 """
 
 import json
@@ -27,7 +27,7 @@ def command(count: int, *names: str) -> list[str]:
 
 
 @pytest.mark.slow
-def test_by_one_program(lab: Lab) -> None:
+def test_one_program_that_uses_both_names_in_turns(lab: Lab) -> None:
     lab.start_daemon(RULES)
     done = lab.run(command(COUNT, ALLOWED, DENIED))
     half = COUNT // 2
@@ -35,7 +35,7 @@ def test_by_one_program(lab: Lab) -> None:
 
 
 @pytest.mark.slow
-def test_by_two_programs_at_once(lab: Lab) -> None:
+def test_two_programs_at_once_that_use_one_name_each(lab: Lab) -> None:
     lab.start_daemon(RULES)
     clients = [lab.spawn(command(COUNT // 2, name)) for name in (ALLOWED, DENIED)]
     fates = [json.loads(client.communicate(timeout=WAIT_S)[0]) for client in clients]
@@ -47,7 +47,8 @@ def test_by_two_programs_at_once(lab: Lab) -> None:
 def test_an_answer_for_one_connection_holds_against_what_its_program_may_by_another_name(
     lab: Lab, answer: str, rule: str
 ) -> None:
-    """The other name is asked for while people think; what holds for it is known to the kernel by the address alone."""
+    """While the question is open, the program connects by another name of the address. The kernel remembers that
+    verdict by the address alone, and must not give it to the connection that waits."""
     daemon = lab.start_daemon(f"{DNS_RULE}allow {ALLOWED} 80 tcp\n{rule}", timeout_s=60)
     other = DENIED if rule else ALLOWED
     held = "(exec 3<>/dev/tcp/asked.shared.test/80) 2>/dev/null && echo yes || echo no"
@@ -61,7 +62,7 @@ def test_an_answer_for_one_connection_holds_against_what_its_program_may_by_anot
 
 
 def test_a_denied_name_that_the_program_kept_is_held_against_it(lab: Lab) -> None:
-    """By the question that is the newest, it would go to the other one."""
+    """The program asked for the denied name first and connects later. By the newest question it would be the other."""
     daemon = lab.start_daemon(RULES.replace(" 80 ", " 443 "))
     done = lab.run(["/usr/bin/python3", str(PROGRAMS / "keeping_client.py"), DENIED, ALLOWED])
     assert json.loads(done.stdout) == {DENIED: "ConnectionResetError", ALLOWED: "answered"}, done.stderr
@@ -75,7 +76,7 @@ SERVE += [f"--host-record={name},{SHARED4}" for name in [DENIED, *SITES]]
 
 
 def test_a_denied_name_that_the_program_kept_is_held_against_it_among_more_names_than_are_known(lab: Lab) -> None:
-    """As browsers keep those of an address that many sites share."""
+    """Browsers keep the names of an address that many sites share."""
     lab.namespaces.start_server([*lab.namespaces.enter_world(), *SERVE], "started")
     set_resolvers(lab, MORE_WORLD4[0])
     daemon = lab.start_daemon(f"allow @resolvers 53 udp\ndeny {DENIED} - -\nallow - 443 tcp\n")
@@ -117,7 +118,7 @@ print("connected", flush=True)
 
 
 def test_what_a_program_keeps_is_not_forgotten_for_others_that_have_ended(lab: Lab) -> None:
-    """As many as are known of a name at all, and then one that asks for the other name."""
+    """As many others ask for the name as are known of a name at all, and then one asks for the other name."""
     lab.start_daemon(RULES)
     keeper = lab.spawn(["/usr/bin/python3", "-c", KEEP], stdin=PIPE)
     read_until(keeper, lambda said: said[-1] == "resolved\n")

@@ -1,4 +1,6 @@
-"""Descriptors run out: what then cannot be told is waited for, and not taken for something that no rule denies."""
+"""The daemon runs out of descriptors: a packet about which it cannot tell all waits, and is not taken for one that no
+rule denies.
+"""
 
 import hashlib
 import os
@@ -22,7 +24,7 @@ pytestmark = [pytest.mark.privileged]
 @contextmanager
 def no_descriptor_left(daemon: Daemon) -> Iterator[None]:
     pid = daemon.process.pid
-    wait_settled(pid)  # else it may give some back
+    wait_settled(pid)  # before that it may still close some
     limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{pid}/fd")), limits[1]))
     yield

@@ -1,4 +1,4 @@
-"""A path in rules leads to what does not answer, as NFS whose server is gone: everything else goes on."""
+"""A path in rules lies in a file system that does not answer, such as NFS whose server is gone: all else goes on."""
 
 import os
 import shutil
@@ -21,7 +21,7 @@ OTHERS = "allow - 81 tcp\n"
 
 
 def mount(lab: Lab) -> tuple[Path, subprocess.Popen[str]]:
-    """Root's own, which root may look into."""
+    """Mount a FUSE that root may look into; the program in it, and the server of the mount."""
     folder = lab.folder / "mount"
     folder.mkdir()
     server = [
@@ -49,8 +49,8 @@ def test_rules_with_paths_that_do_not_answer(lab: Lab) -> None:
     rules = f"{OTHERS}allow - 80 tcp {link}\n"
     daemon = lab.start_daemon(rules, timeout_s=0)
     assert connect(lab, 80, str(program)) == 0
-    # Else it may have taken a question to which the answer does not come, and who waits for that cannot end. The daemon
-    # may sleep for NOISE_S before it looks at what has changed.
+    # Otherwise the server may have taken a request that it then does not answer, and a process that waits for this
+    # cannot end. The daemon may sleep for NOISE_S before it looks at what has changed.
     wait_until(lambda: are_at_rest(daemon.process.pid, server.pid, moment_s=2 * NOISE_S))
     stand_still(server.pid)
     daemon.edit_rules(f"{rules}deny - 9 udp {program.parent}/*\n")

@@ -1,4 +1,4 @@
-"""A clean stop leaves nothing, and the rules of others are untouched before, meanwhile and after."""
+"""A clean stop leaves nothing behind, and netfilter rules of others are untouched before, meanwhile and after."""
 
 import os
 import resource
@@ -50,17 +50,17 @@ COMMIT
 
 
 def saved_rules(lab: Lab) -> list[str]:
-    """Everything that both families' rules say, without times and counters."""
+    """The netfilter rules of both families, without times and counters."""
     text = "".join(lab.run_outside([command]).stdout for command in ("iptables-save", "ip6tables-save"))
     return [line.partition(" [")[0] for line in text.splitlines() if not line.startswith("#")]
 
 
 def traces(lab: Lab) -> dict[str, str]:
-    """Where a firewall could leave something."""
+    """The contents of all places where a firewall could leave something."""
     commands = {
         "bpffs": ["find", "/sys/fs/bpf"],
         "cgroup": ["bpftool", "cgroup", "tree", str(lab.cgroup)],
-        "run": ["find", "/run", "-path", "*tinysnitch*", "-not", "-path", "*/tinysnitch-run-*"],  # of a command
+        "run": ["find", "/run", "-path", "*tinysnitch*", "-not", "-path", "*/tinysnitch-run-*"],  # a command's
         "queues": ["cat", "/proc/net/netfilter/nfnetlink_queue"],
         "rules": ["ip", "rule"],
     }
@@ -106,7 +106,7 @@ def test_a_clean_stop_by_control_c_does_the_same(lab: Lab) -> None:
 
 @pytest.mark.parametrize("is_kept", [False, True])
 def test_a_bpffs_that_the_daemon_mounted_goes_with_it(lab: Lab, is_kept: bool) -> None:
-    """In the lab's mount namespace, of which none of the machine's own mounts is left either."""
+    """In the lab's mount namespace, in which the mounts that it has from the machine are taken away first, too."""
     look = ["mountpoint", "-q", "/sys/fs/bpf"]
     lab.run_outside(["sh", "-c", f"while {' '.join(look)}; do umount /sys/fs/bpf || exit; done"])
     assert lab.run_outside(look).returncode != 0
@@ -132,7 +132,7 @@ def test_a_key_that_is_held_spoils_no_stop(lab: Lab, pause_s: float) -> None:
 def test_a_stop_that_can_start_no_process_says_what_to_do(lab: Lab) -> None:
     daemon = lab.start_daemon("")
     pid = daemon.process.pid
-    wait_settled(pid)  # else it may give some descriptors back
+    wait_settled(pid)  # before that it may still close some descriptors
     _soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{pid}/fd")) + 1, hard))
     assert daemon.stop() == 1
@@ -144,7 +144,7 @@ def test_a_stop_that_can_start_no_process_says_what_to_do(lab: Lab) -> None:
     assert "TINYSNITCH" not in "".join(saved_rules(lab))
 
 
-def test_a_stop_that_cannot_tell_what_was_lost_has_done_what_it_should(lab: Lab) -> None:
+def test_a_stop_that_cannot_read_the_loss_counters_still_succeeds(lab: Lab) -> None:
     daemon = lab.start_daemon("", "--on-exit", "keep")
     _soft, hard = resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE)
     resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, (0, hard))
@@ -166,7 +166,7 @@ def test_the_rules_of_others_stay_as_they_are(lab: Lab) -> None:
 
 
 def test_rules_can_be_saved_without_ours(lab: Lab) -> None:
-    """As docs/commands.md says: with ours in it the file could not be loaded at the next boot."""
+    """As docs/commands.md says. A saved file that includes ours cannot be loaded at the next boot."""
     load(lab, "iptables-restore", OTHERS4)
     before = saved_rules(lab)
     place = lab.folder / "saved"
@@ -194,7 +194,7 @@ def test_a_mark_of_others_is_still_set_on_what_we_judge(lab: Lab) -> None:
 
 
 def test_what_waits_is_refused_when_the_firewall_goes(lab: Lab) -> None:
-    """It would be sent again, and pass unasked."""
+    """Otherwise the program would send it again, and it would pass without a question."""
     daemon = lab.start_daemon("")
     curl = lab.spawn(["curl", "-sS", f"http://{WORLD4}/"])
     daemon.wait_ask()
@@ -212,8 +212,8 @@ def test_on_exit_keep_leaves_enforcement(lab: Lab) -> None:
     assert lab.run(["curl", "-sS", f"http://{WORLD4}:8080/"]).returncode == 0
 
 
-def test_who_hands_over_lets_nothing_pass_in_between(lab: Lab) -> None:
-    """As `systemctl restart` does by the unit: RestartKillSignal=."""
+def test_nothing_passes_between_a_daemon_that_hands_over_and_its_successor(lab: Lab) -> None:
+    """`systemctl restart` sends SIGUSR1, by RestartKillSignal= in the unit."""
     before = traces(lab)
     daemon = lab.start_daemon("")
     curl = lab.spawn(["curl", "-sS", f"http://{WORLD4}/"])
@@ -232,7 +232,7 @@ def test_who_hands_over_lets_nothing_pass_in_between(lab: Lab) -> None:
 
 
 def test_what_was_lost_last_is_told_at_the_end(lab: Lab) -> None:
-    """What goes on is told at longer and longer intervals."""
+    """A loss that goes on is logged at longer and longer intervals, so that the last ones are told only at a stop."""
     daemon = lab.start_daemon("")
     for _ in range(3):
         with closing(socket.socket(socket.AF_UNIX)) as client:

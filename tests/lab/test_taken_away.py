@@ -1,4 +1,4 @@
-"""Whoever takes our netfilter rules away, by mistake or by loading others, does not open the machine for long."""
+"""Someone removes our netfilter rules, by mistake or by loading others: the daemon puts them back, and says so."""
 
 import json
 import os
@@ -35,7 +35,7 @@ FLUSHED = "for t in mangle filter security; do {0} -t $t -F; {0} -t $t -X; done"
 )
 def test_what_was_taken_away_comes_back_and_is_told(lab: Lab, deed: str, address: str) -> None:
     daemon = lab.start_daemon("deny - 80 tcp\n")
-    stand_still(daemon.process.pid)  # however long the deed takes, it is looked at once
+    stand_still(daemon.process.pid)  # so that it looks once only, however long the deed takes
     try:
         assert lab.run_outside(["sh", "-c", deed]).returncode == 0
     finally:
@@ -49,7 +49,7 @@ def test_what_was_taken_away_comes_back_and_is_told(lab: Lab, deed: str, address
 
 
 def test_what_is_taken_away_while_the_daemon_starts_comes_back(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As at boot, where another service flushes all rules before it loads its own: IPv4's are ours by then."""
+    """At boot another service may flush all rules before it loads its own: here after our IPv4 rules, before IPv6."""
     folder, is_done = lab.folder / "bin", lab.folder / "done"
     folder.mkdir()
     restore = folder / "ip6tables-restore"
@@ -75,7 +75,7 @@ def test_the_rules_of_others_change_nothing(lab: Lab) -> None:
 
 
 def test_status_says_that_it_could_not_be_put_back(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As where another firewall owns the table: `flags owner`, nft(8)."""
+    """As when another firewall owns the table (`flags owner`, nft(8))."""
     folder, is_broken = lab.folder / "bin", lab.folder / "broken"
     folder.mkdir()
     restore = folder / "iptables-restore"
@@ -96,7 +96,7 @@ def test_status_says_that_it_could_not_be_put_back(lab: Lab, monkeypatch: pytest
 @pytest.mark.parametrize("table", ["mangle", "filter"])
 @pytest.mark.parametrize("is_first", [True, False], ids=["theirs first", "ours first"])
 def test_a_table_that_iptables_cannot_read_is_guarded_and_left(lab: Lab, table: str, is_first: bool) -> None:
-    """As of iptables-restore-translate, or with `nft add rule ip filter OUTPUT ct state ...`."""
+    """Rules made by iptables-restore-translate, or by `nft add rule ip filter OUTPUT ct state ...`, make it so."""
 
     def add() -> None:
         lab.run_outside(["iptables", "-t", table, "-A", "OUTPUT", "-p", "99", "-j", "ACCEPT"])

@@ -1,17 +1,17 @@
-"""What a program talks by UDP when the firewall starts: who began it, which the daemon before it may have known."""
+"""UDP conversations from before the start: which side began them is unknown, unless an earlier daemon has noted it."""
 
 import subprocess
 
 import pytest
 
 from tests.lab.lab import Lab
-from tests.lab.patience import read_until, wait_listening, wait_until
+from tests.lab.patience import read_until, wait_listening, wait_until, write_line
 from tests.lab.world import WORLD4
 
 pytestmark = [pytest.mark.privileged]
 
 PORT = 7001
-# Sends on without being asked, as a download does: some of it waits already when the talk is known.
+# Goes on sending without being asked, as a download does: packets come before the daemon knows of the conversation.
 SERVER = """
 import socket, sys, time
 server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -22,7 +22,7 @@ while True:
     server.sendto(b"more", peer)
     time.sleep(0.0005)
 """
-# Sends for each line, and tells of what comes by and by.
+# Sends a datagram for each line on stdin, and prints a line for each one that comes.
 CLIENT = """
 import select, socket, sys
 client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -42,19 +42,17 @@ both_kinds = pytest.mark.parametrize("kind", ["connected", "unconnected"])
 
 
 def begin_talk(lab: Lab, kind: str) -> subprocess.Popen[str]:
-    """A client that sent once, and is being answered."""
+    """Start a client that has sent once, and is being answered."""
     wait_listening(lab.spawn_world(["/usr/bin/python3", "-c", SERVER, str(PORT)]))
     client = lab.spawn(["/usr/bin/python3", "-c", CLIENT, WORLD4, str(PORT), kind], stdin=subprocess.PIPE)
-    assert client.stdin
-    client.stdin.write("ping\n")
-    client.stdin.flush()
+    write_line(client, "ping")
     read_until(client, lambda said: len(said) > 3)
     return client
 
 
 @both_kinds
 def test_a_successor_with_other_programs_goes_on_with_it(lab: Lab, kind: str) -> None:
-    """As after most upgrades: what comes would be a question, and stopped by it, until the program sends again."""
+    """As after most upgrades. Otherwise the answers would be asked about and held until the program sends again."""
     daemon = lab.start_daemon(f"allow {WORLD4} {PORT} udp\n")
     client = begin_talk(lab, kind)
     daemon.kill()
@@ -65,7 +63,7 @@ def test_a_successor_with_other_programs_goes_on_with_it(lab: Lab, kind: str) ->
 
 
 def seem_of_another_build(lab: Lab) -> None:
-    """What is pinned stands in a folder named by the programs that it was made from."""
+    """Rename the folder of what is pinned: its name has a digest of the BPF programs."""
     found = lab.run_outside(["find", "/sys/fs/bpf", "-mindepth", "2", "-maxdepth", "2", "-path", "*/tinysnitch-*"])
     (folder,) = found.stdout.splitlines()
     layout, _, digest = folder.rpartition("-")
@@ -75,12 +73,10 @@ def seem_of_another_build(lab: Lab) -> None:
 @both_kinds
 def test_what_comes_first_is_no_question_once_the_program_sends(lab: Lab, kind: str) -> None:
     client = begin_talk(lab, kind)
-    assert client.stdin
     daemon = lab.start_daemon(f"allow {WORLD4} {PORT} udp\n")
     ask = daemon.wait_ask()
     assert (ask["direction"], ask["pid"]) == ("inbound", client.pid)
-    client.stdin.write("ping\n")
-    client.stdin.flush()
+    write_line(client, "ping")
     daemon.wait_connection(direction="outbound", verdict="allow")
     wait_until(lambda: not daemon.asks())
     read_until(client, lambda said: len(said) > 20)

@@ -1,6 +1,6 @@
-"""The terminal prompt against the real daemon, on a pseudo-terminal: hold curl, type keys, read the rules file.
+"""The terminal prompt with a real daemon, on a pseudo-terminal: curl is held, keys are typed, the rules file is read.
 
-Each case for the whole screen and for `--plain`.
+Most cases are run with the full screen and with `--plain`.
 """
 
 import os
@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.privileged]
 
 PAGE = "welcome to the shop\n"
 DELAY_S = 0.5
-LEAVE_SCREEN = "\x1b[?1049l"  # xterm's ctlseqs: back to the screen of before
+LEAVE_SCREEN = "\x1b[?1049l"  # xterm's ctlseqs: back to the normal screen
 NEVER_S = 10.0  # the longest delay that can be set
 both = pytest.mark.parametrize("flags", [[], ["--plain"]], ids=["screen", "plain"])
 Sit = Callable[..., Person]
@@ -38,7 +38,7 @@ Pair = tuple[Daemon, list[Person]]
 
 @pytest.fixture(name="sit")
 def _sit() -> Iterator[Sit]:
-    """Someone sits down in front of `tinysnitch prompt`."""
+    """A function that starts `tinysnitch prompt` in a terminal with a person, who is closed at the end."""
     present: list[Person] = []
 
     def sit_down(daemon: Daemon, flags: list[str], delay_s: float = DELAY_S, within: Sequence[str] = ()) -> Person:
@@ -53,7 +53,7 @@ def _sit() -> Iterator[Sit]:
 
 
 def sit_at_shell(daemon: Daemon, flags: list[str], delay_s: float) -> Person:
-    """Someone who typed the command into a shell."""
+    """A person who has typed the prompt's command into a shell."""
     shell = Person(["bash", "--norc", "-i"], TINYSNITCH_DELAY_SECONDS=str(delay_s))
     shell.type(shlex.join([str(BIN / "tinysnitch"), "prompt", "--socket", str(daemon.socket), *flags]) + "\n")
     shell.see("no questions")
@@ -70,21 +70,21 @@ def see_that_keys_count(person: Person) -> None:
 
 
 def see_editor(person: Person) -> None:
-    """Until Enter counts."""
+    """Wait until the editor for the rule takes Enter."""
     if "--plain" in person.command:
         person.see("answers with it")
-        time.sleep(DELAY_S + 0.5)  # the delay itself is what must pass: the plain one does not say when
+        time.sleep(DELAY_S + 0.5)  # `--plain` does not say when the delay is over
     else:
         person.see("answer with it")
         see_that_keys_count(person)
 
 
 @both
-def test_a_name_service_that_hangs_keeps_no_question_from_the_screen(
+def test_a_question_is_shown_while_the_name_service_hangs(
     lab: Lab, sit: Sit, flags: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As one over the network does whose own connection is asked about: a pipe that nobody writes to."""
-    monkeypatch.setenv("HOME", "/root")  # without it Python itself asks for it
+    """One over the network hangs while its own connection is asked about. Here /etc/passwd is an idle FIFO."""
+    monkeypatch.setenv("HOME", "/root")  # without it Python itself looks it up in /etc/passwd
     os.mkfifo(lab.folder / "passwd")
     within = [
         "unshare",
@@ -102,14 +102,14 @@ def test_a_name_service_that_hangs_keeps_no_question_from_the_screen(
 
 
 @both
-def test_no_key_answers_what_the_terminal_has_not_taken(lab: Lab, sit: Sit, flags: list[str]) -> None:
+def test_no_key_answers_a_question_that_the_terminal_has_not_shown(lab: Lab, sit: Sit, flags: list[str]) -> None:
     daemon = lab.start_daemon("")
     person = sit(daemon, flags)
     person.hold_output(True)
     client = lab.spawn(["curl", "-sS", f"http://{WORLD4}/"])
     daemon.wait_ask()
     for _ in range(2):
-        time.sleep(2 * DELAY_S)  # longer than keys would wait
+        time.sleep(2 * DELAY_S)  # longer than the delay before keys count
         person.type("y")
     time.sleep(DELAY_S)
     assert (client.poll(), len(daemon.asks())) == (None, 1)
@@ -136,7 +136,7 @@ def test_one_key_lets_the_program_through_and_writes_the_rule(lab: Lab, sit: Sit
 
 @pytest.mark.parametrize("elsewhere", ["2>/dev/null", ">/dev/null"])
 @both
-def test_one_of_both_outputs_may_lead_elsewhere(lab: Lab, sit: Sit, flags: list[str], elsewhere: str) -> None:
+def test_stdout_or_stderr_may_be_redirected(lab: Lab, sit: Sit, flags: list[str], elsewhere: str) -> None:
     daemon = lab.start_daemon("")
     person = sit(daemon, flags, within=["sh", "-c", f'exec "$@" {elsewhere}', "sh"])
     client = lab.spawn(["curl", "-sS", f"http://{WORLD4}/"])
@@ -157,14 +157,16 @@ def test_a_signal_puts_the_terminal_back(lab: Lab, sit: Sit, flags: list[str], n
 
 
 @both
-def test_what_no_terminal_should_send_is_no_key_and_no_end(lab: Lab, sit: Sit, flags: list[str]) -> None:
+def test_input_that_no_terminal_should_send_neither_answers_nor_ends_the_prompt(
+    lab: Lab, sit: Sit, flags: list[str]
+) -> None:
     daemon = lab.start_daemon(DNS_RULE)
     person = sit(daemon, flags)
     client = lab.spawn(curl())
     see_question(person)
-    for strange in ("\udcff", "\x1b[121;1:3u", "\x1b[121::110;1:1u"):  # no UTF-8; kitty's, unasked for
+    for strange in ("\udcff", "\x1b[121;1:3u", "\x1b[121::110;1:1u"):  # not UTF-8; kitty's keyboard protocol
         person.type(strange)
-        time.sleep(0.3)  # apart from each other, and from the key
+        time.sleep(0.3)  # so that they are read apart from each other, and from the key
     assert client.poll() is None
     person.type("f")
     person.see("in the rules file")
@@ -181,7 +183,7 @@ def test_every_toggle_is_in_the_rule_that_is_written(lab: Lab, sit: Sit, flags: 
     def answer(name: str, keys: str) -> None:
         person.see(f"curl wants to reach {name}")
         if flags:
-            person.see("keys: ")  # what was typed before is thrown away
+            person.see("keys: ")  # keys typed before this are thrown away
         person.type(keys)
 
     try_toggles(lab, daemon, answer)
@@ -212,7 +214,7 @@ def test_keys_typed_ahead_and_within_the_delay_do_nothing(lab: Lab, sit: Sit, fl
     person.type("yyy")
     client = lab.spawn(curl())
     person.see("curl wants to reach shop.test")
-    person.type("fynh")  # keys are read in order: once the help is there, those before it were read
+    person.type("fynh")  # keys are read in order: when `h` has opened the help, those before it were read
     person.see("any key goes back")
     person.type("x")
     person.see("for 9 minutes")
@@ -234,7 +236,7 @@ def test_ctrl_z_leaves_the_terminal_to_the_shell_and_fg_asks_anew(lab: Lab, flag
         person.see("42")
         person.type("fg\n")
         person.see("curl wants to reach shop.test")
-        person.type("n")  # too early: it was out of sight
+        person.type("n")  # too early: the question has only just come back into sight
         person.see(sign)
         person.type("y")
         assert client.communicate(timeout=WAIT_S)[0] == PAGE
@@ -242,7 +244,7 @@ def test_ctrl_z_leaves_the_terminal_to_the_shell_and_fg_asks_anew(lab: Lab, flag
 
 @pytest.fixture(name="pair")
 def _pair(lab: Lab, sit: Sit) -> Pair:
-    """A whole screen and a plain prompt in front of one daemon."""
+    """Two prompts at one daemon, one in full screen and one plain."""
     daemon = lab.start_daemon(DNS_RULE)
     return daemon, [sit(daemon, []), sit(daemon, ["--plain"])]
 
@@ -271,7 +273,7 @@ def test_prompts_follow_a_daemon_that_starts_again(lab: Lab, pair: Pair) -> None
     assert daemon.stop() == 0
     for person in people:
         person.see("waiting for the daemon")
-        person.type("yyy")  # the question went with the daemon: a key for it is none for the next
+        person.type("yyy")  # the question went with the daemon: these keys must not answer the next one
     assert client.wait(timeout=WAIT_S) == 7
     daemon = lab.restart_daemon(daemon.rules.parent)
     for person in people:
@@ -285,7 +287,7 @@ def test_prompts_follow_a_daemon_that_starts_again(lab: Lab, pair: Pair) -> None
     assert len(daemon.stop_and_tell("answer")) == 2
 
 
-def test_a_daemon_that_was_killed_is_followed_too(lab: Lab, pair: Pair) -> None:
+def test_prompts_follow_a_daemon_that_was_killed(lab: Lab, pair: Pair) -> None:
     daemon, people = pair
     client = lab.spawn(curl())
     for person in people:
@@ -295,7 +297,7 @@ def test_a_daemon_that_was_killed_is_followed_too(lab: Lab, pair: Pair) -> None:
         person.see("waiting for the daemon")
     daemon = lab.restart_daemon(daemon.rules.parent)
     for person in people:
-        person.see(f"curl wants to reach {WORLD4}")  # sent again; names are learned anew
+        person.see(f"curl wants to reach {WORLD4}")  # the SYN was sent again; the name is not known any more
     see_that_keys_count(people[0])
     people[0].type("y")
     assert client.communicate(timeout=WAIT_S)[0] == PAGE

@@ -1,4 +1,4 @@
-"""Servers that write a title over their arguments (nginx, sshd, PostgreSQL), and run before the firewall does."""
+"""Servers that write a title over their arguments (nginx, sshd, PostgreSQL), and started before the daemon did."""
 
 import os
 import signal
@@ -42,7 +42,7 @@ def start_nginx(lab: Lab) -> subprocess.Popen[str]:
 
 
 def list_workers(nginx: subprocess.Popen[str]) -> set[int]:
-    """Not by pgrep: it reads the arguments of all processes, and any of them may keep it waiting for its memory."""
+    """The workers' pids. pgrep would read the arguments of all processes, and those of other tests may hang it."""
     statuses = {pid: procfs.read_stat(pid) for pid in procfs.list_processes()}
     return {pid for pid, status in statuses.items() if status and status.parent_pid == nginx.pid}
 
@@ -58,7 +58,7 @@ def expect_no_question(lab: Lab, daemon: Daemon, count: int) -> None:
     assert len(daemon.records("ask")) == count
 
 
-def test_a_rule_for_one_outlasts_its_title(lab: Lab) -> None:
+def test_a_rule_made_for_a_titled_server_holds_after_its_restart(lab: Lab) -> None:
     nginx = start_nginx(lab)
     daemon = lab.start_daemon("")
     visitor = lab.spawn_world(VISIT)
@@ -75,8 +75,8 @@ def test_a_rule_for_one_outlasts_its_title(lab: Lab) -> None:
     assert daemon.wait_connection(attribution="bpf")["args"]
 
 
-def test_a_rule_with_arguments_outlasts_the_daemon(lab: Lab) -> None:
-    """What nginx was started with nobody can read any more once it has a title, but who saw it start."""
+def test_a_rule_with_arguments_of_a_titled_server_holds_after_a_restart_of_the_daemon(lab: Lab) -> None:
+    """Once nginx has a title, only a daemon that saw it start knows its arguments: it hands them to its successor."""
     daemon = lab.start_daemon("")
     start_nginx(lab)
     visitor = lab.spawn_world(VISIT)

@@ -1,4 +1,7 @@
-"""Destinations translated on the way out (DNAT in nat OUTPUT), as for a cluster's services or a resolver of a VPN."""
+"""Destinations translated on the way out (DNAT in nat OUTPUT), as for a cluster's services or the resolver of a VPN.
+
+An answer comes from the translated address, and must be recognised as one.
+"""
 
 import pytest
 
@@ -23,7 +26,8 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
 """
 
 
-# Each only once the last one was answered: of what is held together, and translated, the kernel lets the first one go.
+# Sends each echo only when the last one was answered: of several translated packets that are held together, the kernel
+# lets only the first one go.
 PING = """
 import socket, sys
 family, protocol, echo = (socket.AF_INET6, 58, 128) if ":" in sys.argv[1] else (socket.AF_INET, 1, 8)
@@ -44,7 +48,7 @@ def translate(lab: Lab, made_up: str, address: str) -> None:
 
 
 def expect_answer(lab: Lab, made_up: str, kind: str) -> None:
-    """It arrives, and nothing that comes in is judged."""
+    """Assert that the client gets its answer, and that no inbound packet was judged."""
     daemon = lab.start_daemon(f"allow {made_up} - {kind}\n")
     assert lab.run_outside(["sysctl", "-qw", "net.ipv4.ping_group_range=0 2147483647"]).returncode == 0
     words = [CLIENT, made_up, str(ECHO_PORT)] if kind == "udp" else ["-c", PING, made_up]
@@ -60,8 +64,8 @@ def test_the_answer_arrives_and_is_no_question(lab: Lab, address: str, kind: str
     expect_answer(lab, MADE_UP[address], kind)
 
 
-def test_who_asks_from_one_port_again_and_again_gets_every_answer(lab: Lab) -> None:
-    """As a time server is asked, once in a while and for months."""
+def test_a_program_that_asks_from_one_port_again_and_again_gets_every_answer(lab: Lab) -> None:
+    """A time server is asked so, now and then, for months."""
     translate(lab, MADE_UP[WORLD4], WORLD4)
     daemon = lab.start_daemon(f"allow {MADE_UP[WORLD4]} - udp\n")
     for _ in range(MAX_TRIES + 1):
@@ -72,9 +76,9 @@ def test_who_asks_from_one_port_again_and_again_gets_every_answer(lab: Lab) -> N
 
 @pytest.mark.parametrize("address", [WORLD4, WORLD6])
 @pytest.mark.parametrize("kind", ["udp", "icmp"])
-def test_so_it_does_where_the_source_was_translated_too(lab: Lab, address: str, kind: str) -> None:
-    """As Docker has it for a port that is published on 127.0.0.1, a cluster for its services: whoever asks has an
-    address that nobody there could answer to."""
+def test_the_answer_arrives_where_the_source_was_translated_too(lab: Lab, address: str, kind: str) -> None:
+    """Docker translates the source for ports that are published on 127.0.0.1, a cluster for its services: the client
+    has an address that the server could not answer to."""
     own, added = ("10.78.0.1", "10.78.0.1/32") if address == WORLD4 else ("fd78::1", "fd78::1/128 nodad")
     iptables = "iptables" if address == WORLD4 else "ip6tables"
     made_up = MADE_UP[address]

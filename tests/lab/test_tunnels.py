@@ -1,4 +1,6 @@
-"""A tunnel's packets are the kernel's own, both ways; what is in them is of the program that sends it, once."""
+"""Packets of a tunnel are attributed to the kernel, in both directions; the packets within it to the program that sends
+them, and each of these is judged once.
+"""
 
 import os
 import subprocess
@@ -14,13 +16,13 @@ from tests.lab.world import ECHO_PORT, HOST4, PROGRAMS, WORLD4
 pytestmark = [pytest.mark.privileged]
 
 VXLAN, L2TP = 4789, 1701  # IANA
-FROM = 5000  # where the tunnel's packets come from, as some of what is in them
+FROM = 5000  # the source port of the tunnel's packets, and in one test also of those within it
 UDP_CLIENT = str(PROGRAMS / "udp_client.py")
 OUTSIDE, INSIDE = "10.99.0.1", "10.99.0.2"
 KEY = f"aead 'rfc4106(gcm(aes))' 0x{'07' * 20} 128"
 SHARED_PORT = 4500
-# Else it speaks before the other end is there, and asks for the neighbour's address for three seconds at most, which is
-# too short for what may be decided first.
+# Otherwise the tunnel sends IPv6 packets before the other end is there. And it would look for the neighbour's address
+# for three seconds at most, which is too short where a verdict comes first.
 QUIET = "echo 1 >/proc/sys/net/ipv6/conf/tunnel/disable_ipv6; echo 60 >/proc/sys/net/ipv4/neigh/tunnel/mcast_solicit"
 SHARER = """
 import socket, sys
@@ -76,7 +78,7 @@ def make_tunnel(lab: Lab) -> None:
 def test_a_tunnel_is_the_kernels_and_what_is_in_it_the_programs(lab: Lab, command: list[str], program: str) -> None:
     make_tunnel_outside(lab)
     daemon = lab.start_daemon(f"{RULES}allow {OUTSIDE} - - {program}\n", timeout_s=0)
-    make_tunnel(lab)  # its socket is made here, by `ip` one could think
+    make_tunnel(lab)  # makes the kernel's socket while `ip` runs: it must not be taken for that of `ip`
     assert lab.run(command).returncode == 0
     told = {
         (record["remote_address"], record["direction"], record["program"], record["verdict"])
@@ -89,7 +91,7 @@ def test_a_tunnel_is_the_kernels_and_what_is_in_it_the_programs(lab: Lab, comman
     assert (WORLD4, "outbound", "kernel", "allow") in told
 
 
-def test_under_a_run_a_tunnel_is_others_and_what_is_in_it_the_commands(lab: Lab) -> None:
+def test_a_run_judges_what_its_command_sends_in_a_tunnel_and_not_the_tunnel(lab: Lab) -> None:
     make_tunnel_outside(lab)
     assert lab.run_outside(tunnel(HOST4, WORLD4, INSIDE)).stderr == ""
     (lab.folder / "rules").write_text(f"allow {OUTSIDE} 80 tcp\n")
@@ -101,8 +103,8 @@ def test_under_a_run_a_tunnel_is_others_and_what_is_in_it_the_commands(lab: Lab)
     assert told == [f"tinysnitch: allowed tcp {OUTSIDE}:80", f"tinysnitch: refused tcp {OUTSIDE}:8080"]
 
 
-def test_a_tunnel_that_was_there_before_the_daemon_is_the_kernels_too(lab: Lab) -> None:
-    """As WireGuard's is that is up when the firewall is started anew: what comes in is not from an unknown program."""
+def test_a_tunnel_from_before_the_daemons_start_is_the_kernels(lab: Lab) -> None:
+    """For example WireGuard's when the daemon is restarted. What comes in is not for an unknown program."""
     make_tunnel_outside(lab)
     make_tunnel(lab)
     daemon = lab.start_daemon(f"allow - {VXLAN} udp-src kernel\n", timeout_s=0)
@@ -112,7 +114,7 @@ def test_a_tunnel_that_was_there_before_the_daemon_is_the_kernels_too(lab: Lab) 
 
 
 def protect(lab: Lab, mode: str) -> None:
-    """All that the two machines say to each other, by keys that both have."""
+    """Encrypt all that the two machines send to each other, by IPsec with keys that both have."""
     ways = [f"src {HOST4} dst {WORLD4}", f"src {WORLD4} dst {HOST4}"]
     states = [f"ip xfrm state add {way} proto esp spi {0x100 + n} mode {mode} {KEY}" for n, way in enumerate(ways)]
     for way_out, run in zip(ways, (lab.run_outside, lab.run_world), strict=True):
@@ -127,7 +129,7 @@ def protect(lab: Lab, mode: str) -> None:
 
 
 @pytest.mark.parametrize("mode", ["transport", "tunnel"])
-def test_what_ipsec_sends_is_the_kernels_too(lab: Lab, mode: str) -> None:
+def test_what_ipsec_sends_is_the_kernels(lab: Lab, mode: str) -> None:
     protect(lab, mode)
     daemon = lab.start_daemon(f"allow {WORLD4} - 50 kernel\nallow {WORLD4} 80 tcp /usr/bin/curl\n", timeout_s=0)
     assert lab.run(["curl", "-sS", "--max-time", "30", f"http://{WORLD4}/"]).returncode == 0, daemon.describe()
@@ -137,7 +139,7 @@ def test_what_ipsec_sends_is_the_kernels_too(lab: Lab, mode: str) -> None:
 
 @pytest.mark.core_lab
 def test_what_answers_a_tunnel_that_is_connected_is_no_connection_of_its_own(lab: Lab) -> None:
-    """As L2TP's socket is, which is found before anything is judged."""
+    """L2TP's socket is connected, so the kernel finds it for a packet before that is judged."""
     make_tunnel_outside(lab, connected_tunnel(WORLD4, HOST4, OUTSIDE))
     rules = f"allow - {L2TP} udp kernel\nallow {OUTSIDE} 80 tcp /usr/bin/curl\n"
     daemon = lab.start_daemon(rules, timeout_s=0)
@@ -148,7 +150,8 @@ def test_what_answers_a_tunnel_that_is_connected_is_no_connection_of_its_own(lab
 
 
 def test_what_a_tunnel_sends_from_a_programs_port_takes_no_answer_from_it(lab: Lab) -> None:
-    """As of IPsec behind NAT: the kernel sends ESP from the port of who exchanges keys, and the answer comes there."""
+    """With IPsec behind NAT the kernel sends ESP from the port of the program that exchanges keys, and answers come to
+    that port."""
     rules = f"allow - {ECHO_PORT} udp kernel\nallow - {ECHO_PORT} udp {PYTHON}\nallow {OUTSIDE} - icmp /usr/bin/ping\n"
     daemon = lab.start_daemon(rules, timeout_s=0)
     make = f"ip link add tunnel type vxlan id 7 remote {WORLD4} local {HOST4} dstport {ECHO_PORT} dev eth0"
@@ -166,11 +169,11 @@ def test_what_a_tunnel_sends_from_a_programs_port_takes_no_answer_from_it(lab: L
 SEND = "import socket, sys; socket.socket(type=socket.SOCK_DGRAM).sendto(b'x', (sys.argv[1], int(sys.argv[2])))"
 
 
-def test_what_a_tunnel_sends_is_the_kernels_also_of_a_socket_that_was_closed(lab: Lab) -> None:
+def test_a_tunnel_is_the_kernels_also_when_it_carries_a_datagram_of_a_closed_socket(lab: Lab) -> None:
     make_tunnel_outside(lab)
     daemon = lab.start_daemon(f"{RULES}allow {OUTSIDE} - icmp\n")
     make_tunnel(lab)
-    assert lab.run(["ping", "-c1", "-W30", OUTSIDE]).returncode == 0  # the neighbour is known by then
+    assert lab.run(["ping", "-c1", "-W30", OUTSIDE]).returncode == 0  # so that the neighbour's address is known
     for port in (9, 10):
         assert lab.run([PYTHON, "-c", SEND, OUTSIDE, str(port)]).returncode == 0
         ask = daemon.wait_ask(remote_port=port)
@@ -180,14 +183,14 @@ def test_what_a_tunnel_sends_is_the_kernels_also_of_a_socket_that_was_closed(lab
     assert {record["remote_address"] for record in daemon.records("ask")} == {OUTSIDE}, daemon.describe()
 
 
-def test_a_held_datagram_is_its_programs_when_the_socket_is_closed(lab: Lab) -> None:
-    """A closed socket has no port any more, and so could pass for one whose packet is in a tunnel."""
+def test_a_held_datagram_stays_its_programs_when_the_socket_is_closed(lab: Lab) -> None:
+    """A closed socket has no port any more, as if its packet were within a tunnel's, whose port is another one."""
     daemon = lab.start_daemon("")
     assert lab.run([PYTHON, "-c", SEND, WORLD4, "9"]).returncode == 0
     daemon.answer(daemon.wait_ask(remote_port=9), "yes")
     daemon.wait_for(lambda record: record["event"] == "connection" and record["remote_port"] == 9)
     assert lab.run([PYTHON, "-c", SEND, WORLD4, "10"]).returncode == 0
-    daemon.wait_ask(remote_port=10)  # what came around again is in the queue before it
+    daemon.wait_ask(remote_port=10)  # the first datagram, queued once more, would stand before this in the queue
     asks = [record["program"] for record in daemon.records("ask") if record["remote_port"] == 9]
     assert asks == [os.path.realpath(PYTHON)]
     assert len(daemon.records("connection")) == 1

@@ -1,4 +1,4 @@
-"""Two daemons in two network namespaces of one machine do not meet: same bpffs, same mounts, rules of their own."""
+"""Two daemons in two network namespaces with the same mounts and bpffs do not affect each other."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ CLIENT = ["/usr/bin/python3", str(PROGRAMS / "tcp_client.py"), WORLD4, "80"]
 
 @pytest.fixture(name="other_lab")
 def _other_lab(lab: Lab) -> Iterator[Lab]:
-    """A lab with networks of its own, that shares the mount namespace and so the bpffs of the first."""
+    """A lab with network namespaces of its own that uses the mount namespace, and so the bpffs, of the first lab."""
     with Lab() as other:
         other.namespaces.share_mounts(lab.namespaces)
         yield other
@@ -43,7 +43,7 @@ def test_a_second_daemon_for_one_namespace_is_refused(lab: Lab) -> None:
 
 
 def test_a_second_daemon_on_one_state_folder_is_refused(lab: Lab, other_lab: Lab) -> None:
-    """An answer in one namespace would be a rule in the other."""
+    """Otherwise an answer in one namespace would become a rule in the other."""
     daemon = lab.start_daemon("deny - - -\n")
     shared = ("--state-dir", str(daemon.rules.parent / "state"))
     with pytest.raises(AssertionError, match=rf"another tinysnitchd, process {daemon.process.pid}\n.*--state-dir"):
@@ -67,7 +67,7 @@ def test_a_run_goes_on_beside_a_daemon(lab: Lab) -> None:
 @pytest.mark.parametrize("options", ["", "use-vc"])
 @pytest.mark.parametrize("family", ["-4", "-6"])
 def test_a_run_and_the_daemon_beside_it_learn_the_same_names(lab: Lab, family: str, options: str) -> None:
-    """Both read each question and each answer, over UDP and TCP."""
+    """Both have to read each question and each answer, over UDP and TCP."""
     text = "allow @resolvers 53 -\nallow shop.test 80 tcp\n"
     daemon = lab.start_daemon(text, "--timeout", "0")
     rules = daemon.rules.with_name("run.rules")

@@ -1,4 +1,4 @@
-"""iptables fails now and then: its lock is held, no process can be had, another firewall loads rules just then."""
+"""iptables fails now and then: its lock is held, no process can be started, or another firewall loads its rules."""
 
 import os
 import shutil
@@ -26,7 +26,7 @@ def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[PacketPlace]:
 
 
 def fail_at(monkeypatch: pytest.MonkeyPatch, name: str, calls: tuple[int, ...]) -> None:
-    """Have a program fail at the calls with these numbers, from 0, and do nothing else then."""
+    """Make a program fail at its calls with these numbers, counted from 0, and do nothing."""
     number, run = iter(range(1000)), iptables._call
 
     def call(command: list[str], text: str = "") -> object:
@@ -77,11 +77,13 @@ def test_that_the_kernel_has_no_security_table_is_said(lab: Lab, monkeypatch: py
     assert "TINYSNITCH" not in lab.run_outside(["iptables-save"]).stdout
 
 
-def test_tables_of_ours_go_also_at_a_second_try(place: PacketPlace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_our_rules_are_removed_although_the_first_look_afterwards_fails(
+    place: PacketPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = place.save()
     Netfilter(LABEL, QUEUES, None).add()
-    fail_at(monkeypatch, "iptables-save", (1,))  # the first one after the rules are gone
-    Netfilter(LABEL, QUEUES, None).remove()  # which knows only what the remark among the rules says
+    fail_at(monkeypatch, "iptables-save", (1,))  # the first one after the rules were removed
+    Netfilter(LABEL, QUEUES, None).remove()  # a new object: it knows only what the comments among the rules say
     assert place.save() == before
 
 
@@ -97,7 +99,9 @@ def test_another_firewall_may_flush_while_we_remove(place: PacketPlace, monkeypa
     assert LABEL not in place.save()
 
 
-def test_a_family_that_comes_later_is_missed(place: PacketPlace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rules_for_ipv6_are_missed_and_added_when_ipv6_comes_later(
+    place: PacketPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     there = netfilter_module._IF_INET6
     monkeypatch.setattr(netfilter_module, "_IF_INET6", Path("/nowhere"))
     ours = Netfilter(LABEL, QUEUES, None)

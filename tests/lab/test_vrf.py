@@ -1,6 +1,6 @@
-"""Within a VRF (ip-vrf(8)): its addresses are in a table of their own, and netfilter does not take them for ours.
+"""Within a VRF (ip-vrf(8)): its addresses are in a routing table of their own, and netfilter takes none for local.
 
-The usual kernel of a development machine may have none: `make test-kernel`.
+Kernels of development machines may lack VRFs; `make test-kernel` runs one that has them.
 """
 
 import os
@@ -14,7 +14,7 @@ from tests.lab.world import ECHO_PORT, HOST4, HOST6, WORLD4, WORLD6
 
 pytestmark = [pytest.mark.privileged]
 
-# IPv6 addresses go when an interface changes its VRF.
+# An interface loses its IPv6 addresses when it changes its VRF, so ours is added again.
 VRF = f"""
 ip link add red type vrf table 10
 ip link set red up
@@ -78,7 +78,7 @@ def test_what_is_denied_within_a_vrf_is_refused(vrf: Lab) -> None:
 
 
 @pytest.mark.core_lab
-def test_what_comes_in_by_a_vrf_is_who_listens_there(vrf: Lab) -> None:
+def test_what_comes_in_by_a_vrf_is_attributed_to_the_listener_there(vrf: Lab) -> None:
     daemon = vrf.start_daemon("deny - 8000 tcp-src\n", timeout_s=0)
     wait_listening(vrf.spawn([PYTHON, "-c", SERVER]))
     for address in (HOST4, HOST6):
@@ -96,7 +96,7 @@ def test_names_that_are_asked_for_within_a_vrf_are_learned(vrf: Lab) -> None:
 
 
 def test_names_are_learned_by_an_address_in_another_table(lab: Lab) -> None:
-    """The same without a VRF."""
+    """Without a VRF: a rule leads to the table that has the local address."""
     own = f"local {HOST4} dev eth0 table"
     script = f"ip rule add lookup 10 pref 1; ip route add {own} 10; ip route del {own} local"
     assert lab.run_outside(["sh", "-ec", script]).stderr == ""

@@ -1,4 +1,4 @@
-"""The window on a Wayland compositor, against the real daemon."""
+"""The prompt window on a Wayland compositor, with a real daemon."""
 
 import shutil
 
@@ -25,7 +25,7 @@ def test_the_window_comes_to_the_front_and_takes_keys(lab: Lab) -> None:
         desktop.fill_screen()
         curl = lab.spawn(["curl", "-4", "-sS", "http://shop.test/"])
         desktop.see("curl wants to reach shop.test")
-        pass_in_one_piece(2 * DELAY_S + 2.0)  # once it is painted, which nothing tells; twice: it was late
+        pass_in_one_piece(2 * DELAY_S + 2.0)  # nothing tells when it is painted: it was late once
         desktop.press("f", "d", "j", "y")
         assert curl.communicate(timeout=WAIT_S)[0] == "welcome to the shop\n"
         assert "allow *.shop.test 80 tcp /usr/bin/curl\n" in daemon.rules.read_text()

@@ -1,6 +1,6 @@
-"""WireGuard, as wg-quick(8) sets it up with all routes into the tunnel: with marks and rules of its own.
+"""WireGuard, as wg-quick(8) sets it up with all routes into the tunnel: with marks and netfilter rules of its own.
 
-The usual kernel of a development machine may have none: `make test-kernel`.
+Kernels of development machines may lack WireGuard; `make test-kernel` runs one that has it.
 """
 
 import subprocess
@@ -36,7 +36,7 @@ def make_key() -> tuple[str, str]:
 
 @pytest.fixture
 def config(lab: Lab) -> Path:
-    """wg-quick's for the host's end; the other end is up."""
+    """wg-quick's configuration for the host's end of the tunnel; the other end, in the world, is up."""
     (secret, public), (peers_secret, peers_public) = make_key(), make_key()
     peer, host = lab.folder / "peer.conf", lab.folder / "tunnel.conf"
     for path in (peer, host):
@@ -85,7 +85,7 @@ def test_the_tunnel_is_the_kernels_and_what_is_in_it_the_programs(lab: Lab, conf
     }
 
 
-def test_both_wait_for_an_answer(lab: Lab, config: Path) -> None:
+def test_what_is_in_the_tunnel_and_the_tunnel_itself_are_both_asked_about(lab: Lab, config: Path) -> None:
     daemon = lab.start_daemon("")
     bring_up(lab, config)
     client = lab.spawn([*CURL, f"http://{OUTSIDE}/"])
@@ -95,7 +95,7 @@ def test_both_wait_for_an_answer(lab: Lab, config: Path) -> None:
     assert len(daemon.records("ask")) == 2
 
 
-def test_a_peer_that_comes_from_elsewhere_is_asked_about_as_the_kernels(lab: Lab, config: Path) -> None:
+def test_a_peer_that_comes_from_another_port_is_judged_as_the_kernels(lab: Lab, config: Path) -> None:
     daemon = lab.start_daemon(
         OUTER + INNER + f"allow {WORLD4} - udp-src kernel\nallow {WORLD4} {LATER_PORT} udp kernel\n"
     )

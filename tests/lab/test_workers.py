@@ -1,5 +1,5 @@
-"""Workers, which a program starts with other arguments each time: the answer that a prompt proposes is for all of them,
-and for no other program that the interpreter runs."""
+"""Worker processes, which a program starts with other arguments each time: the rule that a prompt proposes is for all
+of them, and for no other program that the interpreter runs."""
 
 import os
 import shutil
@@ -37,10 +37,10 @@ def test_a_pool_of_workers_is_asked_about_once(lab: Lab, method: str) -> None:
     assert again.stdout.split() == ["connected"] * 2, f"{again.stderr}\n{daemon.describe()}"
     assert len(daemon.records("ask")) == len(asks)
     asked = [ask["args"] for ask in asks]
-    daemon.wait_for(lambda record: is_fetched(record) and record["args"] not in asked)  # by another command line
+    daemon.wait_for(lambda record: is_fetched(record) and record["args"] not in asked)  # of another command line
 
 
-# An editor that debugs a program as PyCharm does, on a port of the moment; and what it starts for that.
+# An editor that debugs a program as PyCharm does: it starts a debugger, which it tells a port that the kernel chose.
 DEBUG = """
 import socket, subprocess, sys
 with socket.create_server(("127.0.0.1", 0)) as listening:
@@ -53,7 +53,7 @@ DEBUGGED = "import socket; socket.create_connection(('four.test', 80)); print('c
 
 @pytest.mark.parametrize("options", [(), ("-X", "pycache_prefix=/nowhere")])
 def test_what_pycharm_debugs_is_asked_about_once(lab: Lab, options: tuple[str, ...]) -> None:
-    """Also where an option leaves Python its own name."""
+    """With such an option Python is not named by its script."""
     editor, debugger, debugged = (lab.folder / name for name in ("editor.py", "pydev/pydevd.py", "debugged.py"))
     debugger.parent.mkdir()
     for file, text in ((editor, DEBUG), (debugger, DEBUGGER), (debugged, DEBUGGED)):
@@ -68,7 +68,7 @@ def test_what_pycharm_debugs_is_asked_about_once(lab: Lab, options: tuple[str, .
     assert len(daemon.records("ask")) == 1
 
 
-# Fetches each file as cpanm does, by a wget of its own.
+# Starts a wget for each file, as cpanm does.
 FETCH = "foreach my $file (@ARGV) { system('wget', '-q', '-O', '/dev/null', $file) == 0 or die $file }"
 
 
@@ -86,8 +86,8 @@ def test_all_that_a_tool_fetches_from_a_site_is_one_question(lab: Lab) -> None:
 
 
 @pytest.mark.skipif(not shutil.which("tclsh"), reason="no tclsh here")
-def test_what_an_interpreter_starts_of_itself_is_not_all_that_it_runs(lab: Lab) -> None:
-    """As a program that starts itself for each task (a browser) would be: with any arguments."""
+def test_the_rule_for_an_interpreter_that_starts_itself_keeps_the_arguments(lab: Lab) -> None:
+    """For other programs that start themselves (a browser's helpers) the proposed rule is for any arguments."""
     daemon = lab.start_daemon(DNS_RULE)
     running = lab.spawn(["tclsh", ITSELF, *SITE, ITSELF])
     [line] = answer_as_proposed(daemon, running)
@@ -95,7 +95,7 @@ def test_what_an_interpreter_starts_of_itself_is_not_all_that_it_runs(lab: Lab) 
     assert line == f"allow four.test 80 tcp {os.path.realpath('/usr/bin/tclsh')} {ITSELF} four.test 80"
 
 
-def test_nothing_else_that_the_interpreter_runs_is_let_go_by_that_answer(lab: Lab) -> None:
+def test_the_answer_for_a_pool_does_not_allow_other_code_of_the_interpreter(lab: Lab) -> None:
     daemon = lab.start_daemon(DNS_RULE)
     pool = lab.spawn([PYTHON, POOL, "spawn", "0", *SITE])
     answer_as_proposed(daemon, pool)

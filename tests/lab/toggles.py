@@ -1,4 +1,4 @@
-"""What each key makes of the rule that is written, tried alike in every front end."""
+"""How each key of a prompt changes the rule that is written: one table, tried in every front end."""
 
 import re
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from tests.lab.patience import WAIT_S
 from tinysnitch.core.rule_text import parse_rule
 
 ARGS = "-4 -sS http://{name}/"
-TOGGLES = [  # keys, seconds that it holds (0: kept nowhere, None: in the file), the line without its time
+TOGGLES = [  # keys; how many seconds the rule holds (0: it is not kept, None: for ever, in the file); its line, no time
     ("oy", 0, "allow {name} 80 tcp /usr/bin/curl " + ARGS),
     ("ujy", 0, "allow {name} 80 tcp /usr/bin/curl"),
     ("1jy", 60, "allow {name} 80 tcp /usr/bin/curl"),
@@ -33,7 +33,7 @@ def curl(name: str = "shop.test") -> list[str]:
 
 
 def try_toggles(lab: Lab, daemon: Daemon, answer: Callable[[str, str], None]) -> None:
-    """`answer` waits for the question about a name, and types keys."""
+    """Try the whole table. `answer` waits for the question about a name, and types the keys."""
     for number, (keys, held_s, line) in enumerate(TOGGLES, 1):
         name = f"n{number}.{('page', 'cdn', 'img', 'font', 'ads')[number % 5]}.test"
         client = lab.spawn(curl(name))
@@ -43,7 +43,7 @@ def try_toggles(lab: Lab, daemon: Daemon, answer: Callable[[str, str], None]) ->
         written, until_s = take_time(told)
         assert written == line.format(name=name, domain=name.partition(".")[2]), keys
         assert (until_s is None) is (held_s in (0, None)), keys
-        # the line has whole seconds, and the record is of a moment later, or of more where all is slow
+        # The line has whole seconds, and the record is written a little later, on a slow machine up to some seconds.
         assert until_s is None or -10 <= until_s - (held_s or 0) <= 1, keys
         assert daemon.rules.read_text() == DNS_RULE + (f"{written}\n" if held_s is None else "")
         if held_s != 0:
@@ -51,7 +51,7 @@ def try_toggles(lab: Lab, daemon: Daemon, answer: Callable[[str, str], None]) ->
 
 
 def take_time(answer: Record) -> tuple[str, float | None]:
-    """The line without its time, and how many seconds after the answer that is."""
+    """The rule line without `until=`, and how many seconds after the answer that time is."""
     until_s = parse_rule(answer["rule"]).until_s
     line = re.sub(" until=[^ ]+", "", answer["rule"])
     return line, None if until_s is None else until_s - datetime.fromisoformat(answer["time"]).timestamp()

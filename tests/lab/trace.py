@@ -9,7 +9,7 @@ from tests.lab.patience import wait_until
 
 
 def start_trace(lab: Lab) -> subprocess.Popen[str]:
-    """It traces when this returns. It says nothing until something is executed, and on a quiet machine nothing is."""
+    """Start tinysnitch-trace, and execute programs until it prints a line: from then on it is known to trace."""
     trace = lab.spawn_outside([str(BIN / "tinysnitch-trace"), "--cgroup", str(lab.cgroup)])
 
     def has_line_or_ended() -> bool:

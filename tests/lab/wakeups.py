@@ -1,4 +1,4 @@
-"""How often a process has come to run, whether it has something to do, and one that is made to stand still."""
+"""Whether processes are idle, by the kernel's count of their wakeups; and how to stop one for sure."""
 
 import os
 import re
@@ -14,13 +14,13 @@ REST_S = 0.05
 
 
 def count_wakeups(pid: int) -> int:
-    """proc_pid_status(5): each time that it was put to sleep it was woken, too."""
+    """How often the process's threads have gone to sleep, and so have been woken (proc_pid_status(5))."""
     counts = re.findall(r"^voluntary_ctxt_switches:\s+(\d+)", _read_threads(pid), re.M)
     return sum(map(int, counts))
 
 
 def are_at_rest(*pids: int, moment_s: float = REST_S) -> bool:
-    """They did nothing for a moment, and none of their threads has something to do, be it without a processor."""
+    """Whether the processes did nothing for a moment, and none of their threads is running or waits for a processor."""
     before = [*map(count_wakeups, pids)]
     time.sleep(moment_s)
     is_running = any(re.search(r"^State:\s+R", _read_threads(pid), re.M) for pid in pids)
@@ -28,13 +28,16 @@ def are_at_rest(*pids: int, moment_s: float = REST_S) -> bool:
 
 
 def wait_settled(daemon: int) -> None:
-    """Until one that has just started has looked at its netfilter rules, which takes descriptors and children."""
+    """Wait until a daemon that has just started has checked its netfilter rules: it needs descriptors and children."""
     wait_until(lambda: are_at_rest(daemon, moment_s=2 * SETTLE_S) and not _has_children(daemon), "it goes on and on")
 
 
 def stand_still(pid: int) -> None:
-    """Until SIGCONT. Sent the signal it goes on until it has a processor, and one that waits for something, as a FUSE
-    server for a request, even takes what comes meanwhile before it stops."""
+    """Stop the process until SIGCONT, and wait until all its threads are stopped.
+
+    After the signal alone a thread goes on until it next has a processor. One that waits, such as a FUSE server for a
+    request, would even take a request that comes meanwhile before it stops.
+    """
     os.kill(pid, signal.SIGSTOP)
     wait_until(lambda: not re.search(r"^State:\s+[^T]", _read_threads(pid), re.M), f"{pid} does not stop")
 

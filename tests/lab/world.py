@@ -1,4 +1,4 @@
-"""The world outside: dnsmasq as the resolver, nginx with and without TLS, a UDP echo; all real, all beyond the veth."""
+"""The world outside, beyond the veth: dnsmasq as resolver, nginx with and without TLS, a UDP echo; all of them real."""
 
 import functools
 import subprocess
@@ -12,7 +12,7 @@ WORLD6 = "fd77::1"
 HOST4 = "10.77.0.2"
 HOST6 = "fd77::2"
 MORE_WORLD4 = [f"10.77.0.{number}" for number in range(3, 43)]  # further remotes, all of them served
-PAGE_NAMES = [  # what a page of our days loads from: 40 names of five domains, each with an address of its own
+PAGE_NAMES = [  # what a present-day web page loads from: 40 names of five domains, each with an address of its own
     f"n{number}.{('page', 'cdn', 'img', 'font', 'ads')[number % 5]}.test" for number in range(40)
 ]
 SHARED4 = "10.77.0.50"
@@ -43,7 +43,7 @@ host-record=first.shared.test,{SHARED4}
 host-record=second.shared.test,{SHARED4}
 host-record=asked.shared.test,{SHARED4}
 """
-_DNSMASQ += "".join(f"host-record=big.test,{address}\n" for address in MORE_WORLD4)  # no room for it in a datagram
+_DNSMASQ += "".join(f"host-record=big.test,{address}\n" for address in MORE_WORLD4)  # too large for a datagram
 _DNSMASQ += "".join(f"host-record={name},{address}\n" for name, address in zip(PAGE_NAMES, MORE_WORLD4, strict=True))
 
 _NGINX = """
@@ -89,7 +89,7 @@ class World:
         self.start([sys.executable, "-S", str(PROGRAMS / "udp_echo.py"), str(ECHO_PORT)], "listening")
 
     def start(self, command: list[str], ready: str) -> None:
-        """Run a server of the world until the lab ends; it is up when it has said `ready`."""
+        """Run a server in the world until the lab ends; this returns once it has printed a line with `ready`."""
         self._namespaces.start_server(self._namespaces.enter_world() + command, ready)
 
     def _start_dns(self) -> None:
@@ -112,7 +112,7 @@ class World:
 
 @functools.cache
 def serves_quic() -> bool:
-    """Debian's nginx does from 1.25 on; Ubuntu 24.04 has an older one."""
+    """Whether this nginx speaks QUIC: Debian's does from 1.25 on; Ubuntu 24.04 has an older one."""
     return "http_v3" in subprocess.run(["nginx", "-V"], capture_output=True, text=True).stderr
 
 

@@ -29,7 +29,7 @@ def test_the_entry_is_valid_and_starts_by_itself() -> None:
     assert (entry["Terminal"], entry["X-GNOME-Autostart-enabled"]) == ("false", "true")
 
 
-def test_it_starts_a_command_of_ours() -> None:
+def test_the_entry_starts_a_command_of_ours() -> None:
     command = read_entry()["Exec"]
     assert shlex.split(command)[0] in SCRIPTS
-    assert "%" not in command  # a field code: there is no file to open
+    assert "%" not in command  # no field codes: there are no files to open

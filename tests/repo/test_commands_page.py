@@ -1,4 +1,4 @@
-"""docs/commands.md says which fields programs read, and its rules are rules."""
+"""docs/commands.md names all fields of the log and of --json output, and its example rules parse."""
 
 import re
 from typing import get_args
@@ -30,7 +30,7 @@ def test_every_field_of_the_log_is_on_the_page(event: str) -> None:
 
 
 @pytest.mark.parametrize("command", OBJECTS)
-def test_every_field_of_what_a_command_lists_is_on_the_page(command: str) -> None:
+def test_every_field_that_a_command_prints_with_json_is_on_the_page(command: str) -> None:
     assert sorted(set(OBJECTS[command].__struct_fields__) - fields_told(OF_OTHERS[command])) == []
 
 
@@ -38,7 +38,7 @@ def fields_told(cell: str) -> set[str]:
     return set(re.findall(r"`([a-z0-9_]+)`", cell))
 
 
-def test_the_rules_in_the_examples_are_rules() -> None:
+def test_the_rules_in_the_examples_parse() -> None:
     examples = re.findall(r"`((?:allow|deny|ask) [^`]+)`", PAGE)
     _found, errors = parse_rules("\n".join(examples), "docs/commands.md")
     assert len(examples) > 6

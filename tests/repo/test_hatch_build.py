@@ -1,4 +1,4 @@
-"""The build makes what is missing or older than its sources, and nothing else."""
+"""hatch_build.py makes what is missing or older than its sources, and nothing else."""
 
 import os
 from pathlib import Path
@@ -40,15 +40,17 @@ def test_a_source_that_does_not_compile_leaves_nothing(tmp_path: Path) -> None:
 WARNED = "static int unused;\n"
 
 
-def test_a_warning_is_an_error_of_the_clang_that_we_test_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_warning_is_an_error_with_the_clang_that_we_test_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(hatch_build, "PREFERRED_CLANG", Path(hatch_build.find_clang()).name)
     (tmp_path / "warned.bpf.c").write_text(WARNED)
     with pytest.raises(SystemExit, match="Wunused-variable"):
         hatch_build.compile_object(tmp_path / "warned.bpf.c", tmp_path / "warned.bpf.o")
 
 
-def test_and_of_no_newer_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each knows further warnings: nothing could be built on the next distribution."""
+def test_a_warning_is_no_error_with_a_newer_clang(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Newer versions know further warnings: nothing could be built on the next distribution."""
     (tmp_path / "clang-98").symlink_to(hatch_build.find_clang())
     monkeypatch.setenv("PATH", str(tmp_path))
     (tmp_path / "warned.bpf.c").write_text(WARNED)
@@ -56,7 +58,7 @@ def test_and_of_no_newer_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert (tmp_path / "warned.bpf.o").exists()
 
 
-def test_no_clang_is_said_with_a_hint(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_missing_clang_is_an_error_with_a_hint(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(SystemExit, match="hint: apt install clang"):
         hatch_build.find_clang()

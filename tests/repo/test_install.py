@@ -1,4 +1,4 @@
-"""`make install` and `make uninstall`, into a folder that takes the place of /."""
+"""`make install` and `make uninstall`: into a folder that takes the place of /, or in a mount namespace."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ import pytest
 from tests.repo.tree import ROOT
 
 SCRIPTS: dict[str, str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
-CLOSED = "tinysnitch-closed"  # is no Python
+CLOSED = "tinysnitch-closed"  # a shell script, no entry point of the package
 UNITS = (
     "etc/systemd/system/tinysnitchd.service",
     f"etc/systemd/system/{CLOSED}.service",
@@ -33,7 +33,7 @@ def files_below(folder: Path) -> list[str]:
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """One that is root's alone, as it should be; ours may be anybody's."""
+    """A clone that belongs to root alone, as it should; this checkout may belong to anybody."""
     root = tmp_path / "clone"
     shutil.copytree(ROOT / "packaging", root / "packaging")
     (root / "src").mkdir()
@@ -56,7 +56,7 @@ def test_what_is_installed_is_taken_away(clone: Path, tmp_path: Path) -> None:
     assert files_below(staging) == sorted(
         [*before, *UNITS, *(f"usr/local/bin/{script}" for script in (*SCRIPTS, CLOSED))]
     )
-    assert list((clone / "src/__pycache__").iterdir())  # so that no start has to compile
+    assert list((clone / "src/__pycache__").iterdir())  # compiled now, so that no start has to
     assert (staging / "usr/local/bin/tinysnitchd").readlink() == clone / ".venv/bin/tinysnitchd"
     assert not (staging / "usr/local/bin" / CLOSED).is_symlink()
     assert run("uninstall", staging, clone).returncode == 0
@@ -71,7 +71,8 @@ def test_what_cannot_be_compiled_is_installed_all_the_same(clone: Path, tmp_path
     assert set(UNITS) <= set(files_below(tmp_path / "staging"))
 
 
-# Nobody's /etc/systemd, /run and /usr/local/bin, the group is there, and a daemon runs or not.
+# Installs and uninstalls with empty /etc/systemd, /run and /usr/local/bin, with stubs of systemctl and getent. $1: the
+# script; $2: what `systemctl is-active` does, and so whether a daemon runs.
 PRIVATE = """
 PATH=/usr/local/bin:$PATH
 for place in /etc/systemd /run /usr/local/bin; do mount -t tmpfs private "$place"; done
@@ -90,11 +91,11 @@ chmod 755 /usr/local/bin/systemctl /usr/local/bin/getent
     [
         ("true", "restart", "echo opened", "opened"),
         ("false", "enable --now", "echo opened", "opened"),
-        ("false", "enable --now", "exit 127", "remove"),  # its Python is gone
-        ("false", "enable --now", None, "remove"),  # as after `make clean`
+        ("false", "enable --now", "exit 127", "remove"),  # the Python of tinysnitch-iptables-remove is gone
+        ("false", "enable --now", None, "remove"),  # there is no such command, as after `make clean`
     ],
 )
-def test_what_runs_is_not_what_was_installed_and_what_died_is_taken_away(
+def test_install_restarts_a_running_daemon_and_uninstall_opens_the_machine_also_without_python(
     clone: Path, is_active: str, told: str, remove: str | None, opened: str
 ) -> None:
     write_script(clone / f"packaging/{CLOSED}", 'echo "$1"')
@@ -122,8 +123,8 @@ def install_without_systemd(clone: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.privileged
-def test_where_no_systemd_runs_it_is_told_what_has_to_start_it(clone: Path) -> None:
-    """In a chroot it may run later: the units are there."""
+def test_install_where_no_systemd_runs_says_how_to_start_the_daemon(clone: Path) -> None:
+    """The units are installed all the same: in a chroot systemd may run later."""
     done = install_without_systemd(clone)
     assert done.returncode == 0, done.stderr
     installed, uninstalled = done.stdout.splitlines()
@@ -133,8 +134,8 @@ def test_where_no_systemd_runs_it_is_told_what_has_to_start_it(clone: Path) -> N
 
 
 @pytest.mark.privileged
-def test_one_that_systemd_did_not_start_is_told_and_ended_before_it_is_taken_away(clone: Path) -> None:
-    """It would put back the rules that an uninstall removes, and nothing would be left to end it with."""
+def test_a_daemon_that_systemd_did_not_start_is_told_at_install_and_must_end_before_uninstall(clone: Path) -> None:
+    """It would put back the netfilter rules that uninstall removes, and no command would be left to end it."""
     write_script(clone / ".venv/bin/tinysnitch", RUNNING)
     done = install_without_systemd(clone)
     assert done.stdout.splitlines() == [
@@ -149,8 +150,8 @@ def test_one_that_systemd_did_not_start_is_told_and_ended_before_it_is_taken_awa
 
 @pytest.mark.privileged
 @pytest.mark.parametrize("is_active", ["true", "false"])
-def test_whoever_came_by_ssh_is_told_how_to_come_in_again(clone: Path, is_active: str) -> None:
-    """Also through sudo, which drops the variable; not where it runs already: they came in, by a rule."""
+def test_install_by_ssh_says_which_rule_lets_ssh_in_again(clone: Path, is_active: str) -> None:
+    """Also through sudo, which drops SSH_CONNECTION. Not if a daemon runs already: then a rule has let them in."""
     write_script(clone / f"packaging/{CLOSED}", "")
     words = ["unshare", "--mount", "--net", "sh", "-ec", PRIVATE, "sh", str(clone / "packaging/install.sh"), is_active]
     login = {**os.environ, "SSH_CONNECTION": "192.0.2.7 40000 192.0.2.1 2222"}
@@ -162,7 +163,7 @@ def test_whoever_came_by_ssh_is_told_how_to_come_in_again(clone: Path, is_active
 
 
 @pytest.mark.privileged
-def test_that_its_python_is_gone_is_no_error_of_an_uninstall(clone: Path) -> None:
+def test_uninstall_succeeds_when_the_python_of_the_clone_is_gone(clone: Path) -> None:
     python, remove = clone / ".venv/bin/python", clone / ".venv/bin/tinysnitch-iptables-remove"
     python.unlink()
     python.symlink_to("/nowhere/python3.13")
@@ -179,7 +180,7 @@ def test_that_its_python_is_gone_is_no_error_of_an_uninstall(clone: Path) -> Non
 @pytest.mark.parametrize(
     ("version", "has_steps"), [("252 (252.39-1~deb12u1)", False), ("257 (257.13-1~deb13u1)", True)]
 )
-def test_an_earlier_systemd_reads_no_word_that_it_does_not_know(
+def test_the_unit_for_an_earlier_systemd_has_no_setting_that_it_does_not_know(
     clone: Path, tmp_path: Path, version: str, has_steps: bool
 ) -> None:
     write_script(tmp_path / "systemctl", f'[ "$1" != --version ] || echo "systemd {version}"\n[ "$1" != is-active ]')
@@ -198,14 +199,14 @@ def write_script(path: Path, text: str) -> None:
     path.chmod(0o755)
 
 
-# What opens the machine has ended by the second look at it.
+# tinysnitch-open, the unit that opens the machine, has ended when it is looked at for the second time.
 SLOW_SYSTEMCTL = """[ "$*" = "is-active tinysnitch-open" ] || exit 0
 if [ -e /run/looked ]; then echo inactive; else echo deactivating; touch /run/looked; fi
 """
 
 
 @pytest.mark.privileged
-def test_what_is_taken_away_is_not_needed_any_more_and_leaves_no_failed_unit(clone: Path, tmp_path: Path) -> None:
+def test_uninstall_waits_until_the_machine_is_open_and_leaves_no_failed_unit(clone: Path, tmp_path: Path) -> None:
     write_script(clone / ".venv/bin/tinysnitch-iptables-remove", "")
     write_script(tmp_path / "systemctl", f'echo "systemctl $*" >>{tmp_path}/said\n{SLOW_SYSTEMCTL}')
     private = PRIVATE.replace('"$1" install\n', f"cp {tmp_path}/systemctl /usr/local/bin/\n")
@@ -232,14 +233,14 @@ def test_what_others_can_change_is_not_installed_for_root(clone: Path, tmp_path:
 
 
 def hide_from_others(*paths: Path) -> None:
-    """As a umask of 077 leaves what is made under it."""
+    """Take away all rights of others, as a umask of 077 does."""
     for path in paths:
         path.chmod(0o700 if path.is_dir() else 0o600)
 
 
 @pytest.mark.privileged
-def test_what_a_umask_keeps_from_others_is_theirs_to_run_once_it_is_installed(clone: Path, tmp_path: Path) -> None:
-    """The commands are for whoever the daemon may answer to, and the window runs as the user who called sudo."""
+def test_install_makes_a_clone_usable_for_others_that_a_umask_kept_from_them(clone: Path, tmp_path: Path) -> None:
+    """Other users may be allowed to use the commands, and the window runs as the user who called sudo."""
     secret, module = clone / ".git", clone / "src/some.py"
     secret.mkdir()
     hide_from_others(clone, clone / "src", module, clone / ".venv", clone / ".venv/bin", secret)
@@ -248,11 +249,11 @@ def test_what_a_umask_keeps_from_others_is_theirs_to_run_once_it_is_installed(cl
     made = [path for path in (clone / "src").rglob("*") if path.suffix == ".pyc"]
     for path in (clone, clone / "src", module, *made, clone / ".venv/bin", tmp_path / "staging/usr/local/bin"):
         assert path.stat().st_mode & 0o004, path
-    assert secret.stat().st_mode & 0o777 == 0o700  # may hold a password for its remote
+    assert secret.stat().st_mode & 0o777 == 0o700  # .git may hold a password for its remote
 
 
 @pytest.mark.privileged
-def test_a_place_that_only_root_may_enter_is_told(clone: Path, tmp_path: Path) -> None:
+def test_a_clone_in_a_folder_that_only_root_may_enter_is_installed_with_a_warning(clone: Path, tmp_path: Path) -> None:
     home = tmp_path / "root"
     home.mkdir(mode=0o700)
     tmp_path.chmod(0o755)
@@ -267,8 +268,8 @@ def is_set_up(clone: Path) -> bool:
     return subprocess.run(["make", "-q", "setup"], cwd=clone).returncode == 0
 
 
-def test_what_another_python_or_place_was_set_up_for_is_set_up_anew(tmp_path: Path) -> None:
-    """After the distribution's upgrade, or a move."""
+def test_a_clone_that_was_set_up_for_another_python_or_place_is_set_up_anew(tmp_path: Path) -> None:
+    """After an upgrade of the distribution, or when the clone was moved."""
     clone = tmp_path / "clone"
     for name in ("bpf", "packaging", "src/tinysnitch/kernel"):
         shutil.copytree(ROOT / name, clone / name)

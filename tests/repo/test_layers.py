@@ -1,4 +1,4 @@
-"""Who may import whom, as the table in ARCHITECTURE.md says, and which layers stay pure."""
+"""Each layer imports only what the table in ARCHITECTURE.md allows, and the pure layers touch nothing outside."""
 
 import re
 import sys
@@ -64,7 +64,7 @@ MODULES = {"pyside6-essentials": "pyside6"}
 
 
 def modules_of(requirements: list[str]) -> set[str]:
-    """What may be imported of the distributions that pyproject.toml names, in lower case."""
+    """The modules, in lower case, of distributions as pyproject.toml names them."""
     names = [requirement.split("==")[0].lower() for requirement in requirements]
     return {MODULES.get(name, name).replace("-", "_") for name in names}
 
@@ -74,7 +74,7 @@ def foreign_imports(path: Path) -> set[str]:
 
 
 def test_only_what_pyproject_declares_is_imported() -> None:
-    """For running, that is: what only tests or the build need is not there; the window has requirements of its own."""
+    """The package may import only what running requires, not what tests or the build need; qt/ may import Qt, too."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     required = modules_of(project["dependencies"])
     window = modules_of(project["optional-dependencies"]["gui"])
@@ -86,7 +86,7 @@ def test_only_what_pyproject_declares_is_imported() -> None:
 
 
 def test_every_file_that_the_map_names_is_there() -> None:
-    """In the package, or of the kernel's side."""
+    """In the package, in bpf/ or in the root."""
     named = set(re.findall(r"`([\w/.]+\.(?:py|h|c))`", (ROOT / "ARCHITECTURE.md").read_text()))
     places = {name: [PACKAGE / name, ROOT / "bpf" / name, ROOT / name] for name in named}
     missing = [name for name, found in places.items() if not any(place.is_file() for place in found)]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.repo.tree import PACKAGE, ROOT, functions, python_files, relative, tracked
 
-# What only joins other parts is tested where they meet: in the lab, against the real kernel; or through its one user.
+# Files that only connect other parts are tested elsewhere: in the lab, with the real kernel, or with their only caller.
 TESTED_ELSEWHERE = {
     "cli/scoped_run.py": "tests/lab/test_run.py",
     "daemon/desk.py": "tests/lab/test_explain.py",
@@ -19,7 +19,7 @@ def has_behaviour(path: Path) -> bool:
 
 
 def is_declaration(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    """`...` is all it says, as in a typing.Protocol."""
+    """Whether its body is `...`, as in a typing.Protocol."""
     last = function.body[-1]
     return isinstance(last, ast.Expr) and isinstance(last.value, ast.Constant) and last.value.value is ...
 
@@ -51,7 +51,7 @@ def test_every_unit_test_has_its_file() -> None:
     layers = [path.name for path in PACKAGE.iterdir() if path.is_dir()]
     tested = {mirror_of(path) for path in python_files("src/tinysnitch")}
     tested |= {ROOT / path for path in TESTED_ELSEWHERE.values()}
-    # bpf/verdict.bpf.c and its like are tested through their door, by tests/kernel/test_bpf_verdict.py.
+    # A file such as bpf/verdict.bpf.c is tested by tests/kernel/test_bpf_verdict.py.
     tested |= {ROOT / "tests" / "kernel" / f"test_bpf_{path.name.split('.')[0]}.py" for path in tracked_bpf()}
     tests = [path for layer in layers for path in python_files(f"tests/{layer}") if path.name.startswith("test_")]
     orphans = [relative(path) for path in tests if path not in tested]

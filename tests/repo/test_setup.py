@@ -1,6 +1,7 @@
-"""`make setup` where there is no apt-get: what was installed by hand is used, what is missing is named.
+"""packaging/setup.sh (`make setup`), with stubs for all that it calls.
 
-Where there is one, no package starts its service while it is installed, and that leaves nothing behind.
+Without apt-get it uses what was installed by hand, and names what is missing. With apt-get it keeps packages from
+starting their services, and leaves nothing behind of how it does that.
 """
 
 import shutil
@@ -22,7 +23,7 @@ def write_command(path: Path, text: str = "") -> None:
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """With all that is needed in `bin`, and an environment whose Python tells what it was to do."""
+    """A clone with stubs of all needed commands in `bin`, and a .venv whose Python writes down its arguments."""
     root = tmp_path / "clone"
     shutil.copytree(ROOT / "packaging", root / "packaging")
     (root / ".venv/bin").mkdir(parents=True)
@@ -42,14 +43,14 @@ def set_up(clone: Path, word: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(("word", "extra"), [("run", "."), ("window", ".[gui]")])
-def test_what_is_there_is_used(clone: Path, word: str, extra: str) -> None:
+def test_commands_that_are_there_are_used(clone: Path, word: str, extra: str) -> None:
     done = set_up(clone, word)
     assert done.returncode == 0, done.stderr
     assert (clone / "done").read_text().endswith(f" --editable {extra}\n")
 
 
-def test_what_is_made_under_a_umask_is_for_all_to_read(clone: Path) -> None:
-    """The window, which is installed later, runs as the user who called sudo."""
+def test_under_a_strict_umask_all_users_may_read_what_is_made(clone: Path) -> None:
+    """The prompt window, which may be installed later, runs as the user who called sudo."""
     write_command(clone / ".venv/bin/python", f"umask >>{clone / 'done'}")
     command = ["bash", "-c", 'umask 077; exec "$0" window', clone / "packaging/setup.sh"]
     assert subprocess.run(command, env={"PATH": str(clone / "bin")}).returncode == 0
@@ -57,7 +58,7 @@ def test_what_is_made_under_a_umask_is_for_all_to_read(clone: Path) -> None:
 
 
 @pytest.mark.parametrize("command", NEEDED)
-def test_what_is_missing_is_named_with_the_packages_that_have_it(clone: Path, command: str) -> None:
+def test_a_missing_command_is_named_with_the_packages_that_have_it(clone: Path, command: str) -> None:
     (clone / "bin" / command).unlink()
     done = set_up(clone, "run")
     assert done.returncode == 1
@@ -69,7 +70,7 @@ def test_what_is_missing_is_named_with_the_packages_that_have_it(clone: Path, co
 
 
 def test_what_pip_says_is_shown(clone: Path) -> None:
-    """No compiler for C++ can be installed where a package has no compiled form."""
+    """Without apt-get it cannot install a C++ compiler for a package that pip has to build, so it hints at one."""
     write_command(clone / ".venv/bin/python", '[ "$1" = -c ] || { echo Failed building wheel; exit 1; }')
     done = set_up(clone, "run")
     assert done.returncode == 1
@@ -78,8 +79,8 @@ def test_what_pip_says_is_shown(clone: Path) -> None:
     assert "dnf install gcc-c++ python3-devel" in hint
 
 
-def test_what_the_compiler_lacks_is_the_hint_and_not_the_network(clone: Path) -> None:
-    """Headers are not looked for; pip says "hint" itself, behind what our build says."""
+def test_missing_headers_are_the_hint_and_not_the_network(clone: Path) -> None:
+    """The hint of our own build is passed on, although pip prints a `hint:` of its own after it."""
     said = "echo '      hint: needs headers'; echo 'hint: See above for details.'; exit 1"
     write_command(clone / ".venv/bin/python", f'[ "$1" = -c ] || {{ {said}; }}')
     error, hint = set_up(clone, "run").stderr.splitlines()[-2:]
@@ -87,13 +88,13 @@ def test_what_the_compiler_lacks_is_the_hint_and_not_the_network(clone: Path) ->
     assert hint.startswith("tinysnitch: hint: needs headers; dnf install clang ")
 
 
-# Nobody's /usr/bin/python3.
+# Runs setup.sh with a stub in the place of /usr/bin/python3.
 OTHER_PYTHON = 'mount --bind "$1/bin/python3" /usr/bin/python3 && PATH="$1/bin" exec "$1/packaging/setup.sh" run'
 
 
 @pytest.mark.privileged
 def test_an_environment_that_cannot_be_made_is_told(clone: Path) -> None:
-    """For want of a module of Python, or of room on the disk: which it says itself."""
+    """Python lacks a module, or the disk is full. Python's own message comes first."""
     (clone / ".venv/bin/python").unlink()
     write_command(clone / "bin/python3", 'if [ "$1" = -c ]; then echo python3; else echo no ensurepip >&2; exit 1; fi')
     words = ["unshare", "--mount", "sh", "-c", OTHER_PYTHON, "sh", clone]
@@ -106,7 +107,7 @@ def test_an_environment_that_cannot_be_made_is_told(clone: Path) -> None:
 @pytest.mark.privileged
 @pytest.mark.parametrize(("place", "is_made"), [("{clone}", False), ("/home/alice/clone", True)])
 def test_an_environment_of_a_clone_that_was_moved_is_made_anew(clone: Path, place: str, is_made: bool) -> None:
-    """All commands in it lead to the Python where it was: none could be executed."""
+    """Its commands name the Python at the old place, so none could be executed."""
     command = f"python3 -m venv --clear {place.format(clone=clone.resolve())}/.venv"
     (clone / ".venv/pyvenv.cfg").write_text(f"home = /usr/bin\ncommand = {command}\n")
     write_command(clone / "bin/python3", f'[ "$1" != -c ] && echo "$@" >>{clone / "made"}; echo python3')
@@ -115,7 +116,7 @@ def test_an_environment_of_a_clone_that_was_moved_is_made_anew(clone: Path, plac
     assert ((clone / "made").exists(), (clone / "done").exists()) == (is_made, True)
 
 
-def test_the_tests_packages_are_debian_s(clone: Path) -> None:
+def test_the_packages_for_tests_need_apt_get(clone: Path) -> None:
     done = set_up(clone, "test")
     assert done.returncode == 1
     assert done.stderr.startswith("tinysnitch: error: there is no apt-get here\n")
@@ -124,7 +125,8 @@ def test_the_tests_packages_are_debian_s(clone: Path) -> None:
 
 POLICY = "/usr/sbin/policy-rc.d"
 FOLLOWED = f"if [ -e {POLICY} ]; then {POLICY}; else false; fi; echo service $? >>"
-# Nobody's /usr/sbin. What an administrator has there says 104 to each package.
+# Runs setup.sh ($1) with the PATH $2 and an empty /usr/sbin. With $3 an administrator's policy-rc.d is there, which
+# exits with 104.
 PRIVATE = f"""
 mount -t tmpfs private /usr/sbin
 [ -z "$3" ] || printf '#!/bin/sh\\nexit 104\\n' >{POLICY}
@@ -137,7 +139,7 @@ exit "$ended"
 
 
 def add_apt(clone: Path, install: str = "", candidate: str = "1") -> None:
-    """It tells what it was to do, and what a package would have been told about its service."""
+    """Add stubs of apt: apt-get writes down what it is called with, and what policy-rc.d tells a package meanwhile."""
     done = clone / "done"
     write_command(clone / "bin/dpkg-query")
     write_command(clone / "bin/apt-cache", f"echo '  Candidate: {candidate}'")
@@ -159,7 +161,7 @@ def set_up_by_apt(clone: Path, *, has_policy: bool = False) -> subprocess.Comple
 @pytest.mark.parametrize(
     ("has_policy", "told", "left"), [(False, "service 101", ""), (True, "service 104", "policy 104\n")]
 )
-def test_no_service_starts_meanwhile_and_an_administrator_s_policy_stays(
+def test_no_service_starts_while_packages_are_installed_and_an_administrator_s_policy_stays(
     clone: Path, has_policy: bool, told: str, left: str
 ) -> None:
     add_apt(clone)
@@ -171,7 +173,7 @@ def test_no_service_starts_meanwhile_and_an_administrator_s_policy_stays(
 
 @pytest.mark.privileged
 def test_an_installation_that_fails_leaves_no_policy_behind(clone: Path) -> None:
-    """Else no package would ever start its service again."""
+    """Otherwise no package would ever start its service again."""
     add_apt(clone, "exit 100")
     done = set_up_by_apt(clone)
     assert done.returncode == 1
@@ -181,10 +183,10 @@ def test_an_installation_that_fails_leaves_no_policy_behind(clone: Path) -> None
 
 @pytest.mark.privileged
 @pytest.mark.parametrize(("has_its_headers", "headers"), [(True, "python3.15-dev"), (False, "python3-dev")])
-def test_what_a_new_python_has_no_compiled_form_of_is_compiled_with_its_headers(
+def test_a_package_without_a_wheel_for_a_new_python_is_compiled_with_the_headers_of_that_python(
     clone: Path, has_its_headers: bool, headers: str
 ) -> None:
-    """Those of the Python that was found: where it is not the distribution's usual one, python3-dev has others."""
+    """If the Python that was found is not the distribution's default one, python3-dev has the headers of another."""
     add_apt(clone)
     write_command(clone / "bin/apt-cache", f'[ "$2{has_its_headers}" = python3.15-devFalse ] || echo "Candidate: 1"')
     is_there = f'while read -r words; do case "$words" in *" g++ {headers}") exit 0;; esac; done <{clone}/done.words'
@@ -196,8 +198,8 @@ def test_what_a_new_python_has_no_compiled_form_of_is_compiled_with_its_headers(
 
 
 @pytest.mark.privileged
-def test_a_distribution_that_is_too_old_is_told_and_not_asked_for_its_network(clone: Path) -> None:
-    """Debian 11 and Ubuntu 22.04 have libbpf0."""
+def test_a_distribution_that_is_too_old_is_named_and_not_the_network(clone: Path) -> None:
+    """Debian 11 and Ubuntu 22.04 have libbpf0 instead of libbpf1."""
     add_apt(clone, "exit 100")
     write_command(clone / "bin/apt-cache", '[ "$2" = libbpf1 ] || echo "  Candidate: 1"')
     error, hint = set_up_by_apt(clone).stderr.splitlines()
@@ -206,8 +208,8 @@ def test_a_distribution_that_is_too_old_is_told_and_not_asked_for_its_network(cl
 
 
 @pytest.mark.privileged
-def test_whoever_installs_just_now_is_waited_for(clone: Path) -> None:
-    """As a machine that was just started, which upgrades itself."""
+def test_apt_waits_for_another_installation_to_end(clone: Path) -> None:
+    """A machine that was just started may be upgrading itself."""
     add_apt(clone)
     assert set_up_by_apt(clone).returncode == 0
     assert " -o DPkg::Lock::Timeout=300 " in (clone / "done.words").read_text()

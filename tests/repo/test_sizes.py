@@ -1,4 +1,4 @@
-"""Sizes: small functions, small files. Over the hard limit fails; the medians and nine in ten are kept too."""
+"""Limits for the sizes of functions and files; for functions of the source also a median and a ninth decile."""
 
 import re
 import statistics
@@ -18,7 +18,7 @@ def lines(path: Path) -> int:
 
 
 def function_sizes(paths: list[Path]) -> list[tuple[int, str]]:
-    """Length and place of every function."""
+    """The number of lines and the place of every function."""
     return [
         ((node.end_lineno or node.lineno) - node.lineno + 1, f"{relative(path)}:{node.lineno} {node.name}")
         for path in paths

@@ -1,4 +1,4 @@
-"""The tests as a whole: who starts them, and where, changes nothing for them, and one that hangs costs no other."""
+"""The test suite itself: it does not depend on the environment of its caller, and a test that hangs fails alone."""
 
 import os
 import signal
@@ -29,7 +29,7 @@ def test_it(place):
 """
 
 
-def test_in_the_background_of_a_script_behind_a_proxy_on_a_narrow_terminal() -> None:
+def test_tests_pass_in_the_background_of_a_script_behind_a_proxy_on_a_narrow_terminal() -> None:
     done = subprocess.run(
         [*PYTEST, NEEDS_SIGINT, NEEDS_NO_PROXY, NEEDS_WIDTH],
         cwd=ROOT,
@@ -45,10 +45,10 @@ def test_in_the_background_of_a_script_behind_a_proxy_on_a_narrow_terminal() -> 
     "hang",
     ["threading.Event().wait()", "os.read(os.pipe()[0], 1)", "asyncio.run(asyncio.Event().wait())", "while True: pass"],
 )
-def test_one_that_hangs_fails_where_it_does_and_is_undone(tmp_path: Path, hang: str) -> None:
+def test_a_test_that_hangs_fails_where_it_hangs_and_is_torn_down(tmp_path: Path, hang: str) -> None:
     (tmp_path / "test_hanging.py").write_text(HANGS.format(hang=hang))
     ours = ["-c", str(ROOT / "pyproject.toml"), "-p", "tests.conftest", "-o", "faulthandler_timeout=3"]
-    # Else it would end the process a moment after the test was ended, and a busy machine still wants to say so then.
+    # Otherwise faulthandler could end the process before pytest has reported the failure, on a busy machine.
     ours += ["-o", "faulthandler_exit_on_timeout=false"]
     command = [*PYTEST, *ours, str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=2 * WAIT_S)

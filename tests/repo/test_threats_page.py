@@ -1,4 +1,4 @@
-"""THREATS.md names a test for each promise: one that is there."""
+"""THREATS.md names tests that exist, and each test file of tests/evasion is named there."""
 
 import re
 
@@ -8,7 +8,7 @@ PAGE = (ROOT / "THREATS.md").read_text()
 
 
 def test_every_test_that_is_named_is_there() -> None:
-    """A bare file name is in tests/evasion."""
+    """A file name without a folder is one of tests/evasion."""
     named = set(re.findall(r"`((?:tests/\w+/)?test_\w+\.py)`", PAGE))
     places = {name: ROOT / (name if "/" in name else f"tests/evasion/{name}") for name in named}
     assert len(named) > 50
@@ -16,6 +16,6 @@ def test_every_test_that_is_named_is_there() -> None:
 
 
 def test_every_attack_of_the_suite_is_told() -> None:
-    """Each file of tests/evasion is a promise."""
+    """Each file of tests/evasion stands for an attack."""
     told = set(re.findall(r"`(test_\w+\.py)`", PAGE))
     assert {path.name for path in (ROOT / "tests/evasion").glob("test_*.py")} - told == set()

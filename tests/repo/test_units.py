@@ -1,4 +1,4 @@
-"""The units of systemd: what they start, and when, and what is done at their end."""
+"""The systemd units: what they start and when, and what is done when they stop."""
 
 import os
 import re
@@ -12,9 +12,10 @@ from tests.repo.test_install import CLOSED, SCRIPTS, write_script
 from tests.repo.tree import ROOT
 
 
-def test_the_firewall_comes_before_the_network_and_in_no_circle_and_stays() -> None:
-    """Not after what waits for the network itself: systemd would leave out a service, perhaps this one. Before what is
-    ordinary, since a shutdown goes the other way (tried, systemd 257: what took 4 s to end had an open network)."""
+def test_the_firewall_starts_before_the_network_in_no_ordering_cycle_and_stops_after_ordinary_services() -> None:
+    """After nothing that itself waits for the network: to break the cycle, systemd would leave out a service, perhaps
+    this one. Before ordinary services, since a shutdown takes the reverse order: otherwise a service that takes long to
+    end has an open network (tried, systemd 257, with one that took 4 s)."""
     unit = (ROOT / "packaging/tinysnitchd.service").read_text().splitlines()
     assert {"DefaultDependencies=no", "Conflicts=shutdown.target"} <= set(unit)
     assert {
@@ -33,13 +34,13 @@ def test_the_firewall_comes_before_the_network_and_in_no_circle_and_stays() -> N
 def test_a_restart_that_finds_the_machine_closed_does_not_wait_for_python(
     tmp_path: Path, found: str | None, adds: bool
 ) -> None:
-    """Not there, or of an earlier build: Python tells."""
+    """If tinysnitch-closed is missing, or of an earlier build, or finds the machine open, the Python command is run."""
     add = "tinysnitch-iptables-add"
     write_script(tmp_path / add, f"echo {add}")
     if found:
         write_script(tmp_path / CLOSED, f'[ "$*" = check ] && {found}')
     step = next(line for line in read_unit("tinysnitchd").splitlines() if line.startswith("ExecStartPre=/"))
-    assert "$" not in step  # of what systemd puts in there is nothing
+    assert "$" not in step  # nothing that systemd would expand
     command = step.partition("=")[2].replace("/usr/local/bin", str(tmp_path))
     done = subprocess.run(command, shell=True, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, f"{add}\n" if adds else ""), done.stderr
@@ -52,11 +53,12 @@ def test_a_restart_that_finds_the_machine_closed_does_not_wait_for_python(
         ("#! /usr/bin/env -S python3 -I\n", None),
         ("#!/nowhere/python3.13\n", "/nowhere/python3.13"),
         ("#!/nowhere/python3.13 -I", "/nowhere/python3.13"),
-        (None, "{clone}/.venv/bin/tinysnitchd"),  # nor is there its folder
+        (None, "{clone}/.venv/bin/tinysnitchd"),  # the folder is missing, too
     ],
 )
-def test_that_its_python_is_gone_is_told_at_each_try(tmp_path: Path, daemon: str | None, told: str | None) -> None:
-    """What the shell and systemd say is that the command is not found, which is there; and it is tried all the same."""
+def test_each_start_says_when_the_daemons_python_is_gone(tmp_path: Path, daemon: str | None, told: str | None) -> None:
+    """The shell and systemd only say that the command is not found, although its file is there. The unit goes on, since
+    the `-` in ExecStartPre=- ignores this step's result."""
     clone, commands = tmp_path / "clone", tmp_path / "commands"
     commands.mkdir()
     if daemon is not None:
@@ -78,7 +80,7 @@ def test_that_its_python_is_gone_is_told_at_each_try(tmp_path: Path, daemon: str
     )
 
 
-def test_what_closes_a_boot_without_us_comes_before_and_is_opened_by_our_rules() -> None:
+def test_the_boot_is_closed_before_the_daemon_starts_and_opened_once_its_rules_stand() -> None:
     texts = ((ROOT / f"packaging/{name}.service").read_text() for name in ("tinysnitchd", CLOSED))
     daemon, closed = (text.replace("\\\n", "").splitlines() for text in texts)
     steps = [line.rpartition("/")[2].rstrip("'") for line in daemon if line.startswith("ExecStart")]
@@ -87,17 +89,17 @@ def test_what_closes_a_boot_without_us_comes_before_and_is_opened_by_our_rules()
     assert {"DefaultDependencies=no", "WantedBy=tinysnitchd.service", "TimeoutStartSec=infinity"} <= set(closed)
 
 
-def test_the_network_waits_until_it_judges_and_so_does_whoever_starts_it() -> None:
-    """Else what is asked at once (a resolver; `tinysnitch rules add` behind the start) comes too early, and is lost."""
+def test_the_unit_counts_as_started_only_once_the_daemon_judges() -> None:
+    """Otherwise what comes right after the start is too early and lost: DNS questions, `tinysnitch rules add`."""
     assert "Type=notify" in read_unit("tinysnitchd").splitlines()
 
 
-def test_what_hangs_it_up_in_its_first_moments_starts_it_again() -> None:
-    """Before it takes signals. systemd takes that for a clean end: it would be dead for good."""
+def test_a_sighup_during_the_start_restarts_the_daemon() -> None:
+    """Before the daemon handles signals it dies of SIGHUP, which systemd takes for a clean end: it would stay dead."""
     assert "RestartForceExitStatus=SIGHUP" in (ROOT / "packaging/tinysnitchd.service").read_text().splitlines()
 
 
-# As systemd 252, 255 and 257 print how the last try went.
+# Prints how the last start ended, as systemd 252, 255 and 257 do.
 FAKE_SYSTEMCTL = """[ "$*" = "show -p ExecStart tinysnitchd" ] || exit 0
 echo "ExecStart={ path=/usr/local/bin/tinysnitchd ; argv[]=/usr/local/bin/tinysnitchd%s ; pid=9 ; %s }"
 """
@@ -110,7 +112,7 @@ NEVER_RUN, WRONG_FLAG, NOT_PERMITTED, FAILED, ENDED, INTERRUPTED = (
 @pytest.mark.parametrize(
     ("flags", "ended", "opens"),
     [
-        ("", NEVER_RUN, True),  # its first step was, which systemd takes for a failure
+        ("", NEVER_RUN, True),  # stopped during a step before ExecStart, which systemd takes for a failure
         ("", FAILED, True),
         ("", ENDED, True),
         ("", INTERRUPTED, True),
@@ -121,22 +123,22 @@ NEVER_RUN, WRONG_FLAG, NOT_PERMITTED, FAILED, ENDED, INTERRUPTED = (
         (" --on-exit=keep --learn", ENDED, False),
     ],
 )
-def test_what_is_stopped_whatever_of_it_runs_opens_the_machine(
+def test_a_stop_opens_the_machine_also_while_no_daemon_runs(
     tmp_path: Path, flags: str, ended: str, opens: bool
 ) -> None:
-    """Between two restarts, before the next try or before it takes signals: systemd runs no step of it then."""
+    """Between two restarts, or before the daemon handles signals, systemd runs no stop step of tinysnitchd itself."""
     assert stop(tmp_path, FAKE_SYSTEMCTL % (flags, ended), "echo opened").stdout == ("opened\n" if opens else "")
 
 
 @pytest.mark.parametrize("remove", [None, "exit 1", "echo opened"])
-def test_what_is_stopped_without_its_python_opens_the_machine(tmp_path: Path, remove: str | None) -> None:
+def test_a_stop_opens_the_machine_also_without_python(tmp_path: Path, remove: str | None) -> None:
     done = stop(tmp_path, FAKE_SYSTEMCTL % ("", FAILED), remove)
     assert done.returncode == 0
     assert done.stdout == ("opened\n" if remove == "echo opened" else f"{CLOSED} remove\n")
 
 
 def stop(folder: Path, systemctl: str, remove: str | None) -> subprocess.CompletedProcess[str]:
-    """What tinysnitch-open.service does at its end, where tinysnitch-iptables-remove does so, or cannot be executed."""
+    """Run the stop step of tinysnitch-open.service. `remove`: what tinysnitch-iptables-remove does (None: missing)."""
     (command,) = re.findall(
         r"^ExecStop=/bin/sh -c '(.*)'$", read_unit("tinysnitch-open").replace("\\\n", ""), re.MULTILINE
     )
@@ -154,9 +156,9 @@ def read_unit(name: str) -> str:
     return (ROOT / f"packaging/{name}.service").read_text()
 
 
-def test_what_opens_the_machine_is_there_at_each_stop() -> None:
-    """However many starts there were, and nobody stops it alone (tried, systemd 257: after that, or five starts in ten
-    seconds, what was stopped between two tries stayed closed)."""
+def test_the_unit_that_opens_the_machine_is_active_at_each_stop() -> None:
+    """Whatever number of starts there were, and nobody can stop it alone. (Tried, systemd 257: when it was stopped
+    alone, or after five starts in ten seconds, a stop between two tries left the machine closed.)"""
     assert re.search(r"^Wants=.*\btinysnitch-open\.service$", read_unit("tinysnitchd"), re.MULTILINE)
     assert {
         "StopWhenUnneeded=yes",
@@ -168,7 +170,7 @@ def test_what_opens_the_machine_is_there_at_each_stop() -> None:
 
 
 @pytest.mark.parametrize("unit", sorted((ROOT / "packaging").glob("*.service")), ids=lambda unit: unit.name)
-def test_a_unit_starts_what_is_installed(unit: Path) -> None:
+def test_a_unit_starts_only_commands_that_are_installed(unit: Path) -> None:
     ways = re.findall(r"^Exec(?!Reload)\w+=(.*)", unit.read_text().replace("\\\n", ""), re.MULTILINE)
     started = [match[1] for way in ways if (match := re.search(r"(?:/usr/bin/env |/usr/local/bin/)([\w-]+)", way))]
     assert len(started) == len(ways)

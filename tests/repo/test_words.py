@@ -1,4 +1,6 @@
-"""Words that must not stand in the repository: stubs, places of one machine, hosts of package registries."""
+"""Words that must not be in the repository (stubs, paths of one machine, hosts of package registries), files that are
+named but missing, and the form of text files.
+"""
 
 import re
 from pathlib import Path
@@ -19,12 +21,12 @@ PLACE = re.compile(r"(?<![\w.])/(" + "|".join(["wo" + "rk", "fa" + "rm", "ro" + 
 HOST = re.compile("|".join(HOSTS), re.IGNORECASE)
 PAGE = re.compile(r"[\w./-]*\w\.md\b")
 TESTS = re.compile(r"\b(?:tests/[\w/]+/)?test_\w+\.py\b")
-MADE_UP = {"test_hanging.py"}  # by a test
+MADE_UP = {"test_hanging.py"}  # a test makes it
 LICENSE = "LICENSE"
 
 
 def readable() -> list[tuple[Path, str]]:
-    """Text files of the repository; what is no UTF-8 is none."""
+    """The text files of the repository with their text: those that are UTF-8."""
     texts = []
     for path in tracked():
         try:
@@ -47,16 +49,16 @@ def test_there_is_no_stub() -> None:
     assert find_lines(STUB) == []
 
 
-def test_no_place_of_one_machine() -> None:
+def test_there_is_no_path_of_one_machine() -> None:
     assert find_lines(PLACE) == []
 
 
-def test_no_host_of_a_registry() -> None:
+def test_there_is_no_host_of_a_registry() -> None:
     assert find_lines(HOST) == []
 
 
 def test_every_page_that_is_named_is_there() -> None:
-    """From the root of the repository, or from the folder of the page that names it."""
+    """Names are relative to the root of the repository, or to the folder of the file that has them."""
     named = [(path, name) for path, text in readable() for name in PAGE.findall(text)]
     missing = [
         f"{relative(path)} names {name}"
@@ -68,7 +70,7 @@ def test_every_page_that_is_named_is_there() -> None:
 
 
 def test_all_tests_that_are_named_are_there() -> None:
-    """By their whole path, or by their name alone."""
+    """They are named by their whole path, or by their file name alone."""
     there = {name for path in tracked() for name in (relative(path), path.name)} | MADE_UP
     missing = [
         f"{relative(path)} names {name}"

@@ -1,4 +1,4 @@
-"""The files of the repository, as git lists them, for the tests that look at all of them."""
+"""The files of the repository, as git lists them, and what Python files define and import."""
 
 import ast
 import subprocess
@@ -12,7 +12,7 @@ PACKAGE = ROOT / "src" / "tinysnitch"
 
 @cache
 def tracked() -> tuple[Path, ...]:
-    """Every file that is or would be in the repository."""
+    """Every file that is in the repository, or would be after `git add`."""
     command = ["git", "-c", f"safe.directory={ROOT}", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout.decode()
     return tuple(sorted(ROOT / name for name in listed.split("\0") if name and (ROOT / name).is_file()))

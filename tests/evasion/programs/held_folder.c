@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Whoever looks for what is new in a folder waits for ever: `held_folder FUSE MOUNT FOLDER [ADDRESS PORT]`. A thread
- * lists it into memory that never comes, and holds the lock of the folder meanwhile; another one waits to make
- * something there, so that no further reader is let in, and needs no right to make it. With an address the program's
- * own file is deleted before, since what the kernel remembers of the folder needs no lock, and it connects. Then it
- * says "held".
+ * Keeps a folder locked, so that each look-up of a name there that the kernel has not cached waits for ever:
+ * `held_folder FUSE MOUNT FOLDER [ADDRESS PORT]`. One thread lists the folder into memory whose page never comes, and
+ * holds the folder's lock for reading meanwhile. Another one waits to create a file there, for which it needs no right,
+ * and so no further reader gets the lock. With an address the program first deletes its own file, since a cached name
+ * needs no lock, and connects in the end. Then it prints "held".
  */
 #include "unanswered.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Whoever reads this process's memory waits for ever: `held_memory FUSE FOLDER [ADDRESS PORT]`. A thread reads by
- * /proc/self/mem what is mapped from a file system of our own, which never answers, and holds the lock of the memory
- * meanwhile; another one waits to write, so that no further reader is let in. With an address it connects then. Says
- * "held".
+ * Keeps its memory map locked, so that each process that reads its memory waits for ever:
+ * `held_memory FUSE FOLDER [ADDRESS PORT]`. One thread reads, by /proc/self/mem, a page that is mapped from a file
+ * system of our own which never answers, and holds the lock for reading meanwhile. Another one waits to change the map,
+ * and so no further reader gets the lock. With an address it connects then. Prints "held".
  */
 #include "unanswered.h"
 
@@ -31,12 +31,12 @@ int main(int count, char **words)
 	pthread_t threads[2];
 
 	/*
-	 * Before Linux 6.4 (0bff0aaea03e, "x86/mm: try VMA lock-based page fault handling first") a page of our own that is
-	 * not there yet waits for that lock, too.
+	 * Before Linux 6.4 (0bff0aaea03e, "x86/mm: try VMA lock-based page fault handling first") a fault on a page of our
+	 * own waits for that lock, too: so all pages are made present.
 	 */
 	if (mlockall(MCL_CURRENT))
 		return 1;
-	/* The one that reads comes last: a new thread's stack is mapped, for which we would wait for the lock ourselves. */
+	/* The reader is started last: mapping the stack of a further thread would wait for the lock. */
 	if (!map_unanswered(words[1], words[2]) || pthread_create(&threads[0], NULL, change_it, NULL) ||
 	    pthread_create(&threads[1], NULL, read_it, NULL))
 		return 1;

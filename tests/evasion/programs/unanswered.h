@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Memory that never comes: mapped from a file system of one's own, which answers everything but what its one file
- * holds. Who reads or writes there waits with all the locks that they have, and so does who wants these.
+ * Memory whose page never comes: mapped from a FUSE of our own, which answers all requests but those for the content of
+ * its one file. A thread that reads or writes there waits with all locks that it holds, and so do all that want these.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -24,7 +24,7 @@
 #define FOREVER 1000000
 
 static char *unanswered;
-static int asked[2]; /* a byte comes for who waits for it */
+static int asked[2]; /* a pipe: one byte for each read request that is not answered */
 
 static void answer(int device, const struct fuse_in_header *request, const void *data, size_t size)
 {
@@ -44,7 +44,7 @@ static struct fuse_attr describe(uint64_t inode)
 		.ino = inode, .size = SIZE, .nlink = 1, .mode = (inode == 1 ? S_IFDIR : S_IFREG) | 0755};
 }
 
-/* Of a file there is everything but what it holds. */
+/* Answers all requests but FUSE_READ. */
 static void serve(int device)
 {
 	static char in[1 << 17];
@@ -104,7 +104,7 @@ static int connect_to(const char *address, const char *port)
 	return connect(used, (struct sockaddr *)&remote, sizeof(remote)) && errno != EINPROGRESS;
 }
 
-/* NULL where it cannot be had. The caller's folder is the file system then, and its mount namespace one of its own. */
+/* Maps the memory; NULL on failure. The caller is in a mount namespace of its own then, and in the FUSE's folder. */
 static char *map_unanswered(const char *fuse, const char *folder)
 {
 	int device = mount_it(fuse, folder);
@@ -113,14 +113,14 @@ static char *map_unanswered(const char *fuse, const char *folder)
 		return NULL;
 	if (fork() == 0)
 		serve(device);
-	close(device); /* it ends with who serves it, and with that all that waits for it */
+	close(device); /* only the server has it then: when that ends, the FUSE does, and so do all waits for it */
 	if (chdir(folder))
 		return NULL;
 	unanswered = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE, open("file", O_RDONLY), 0);
 	return unanswered == MAP_FAILED ? NULL : unanswered;
 }
 
-/* Until a thread waits for what never comes, with its locks. */
+/* Waits until a thread has asked for the content, and so waits with its locks. */
 static void wait_asked(void)
 {
 	char byte;
@@ -129,13 +129,13 @@ static void wait_asked(void)
 		exit(1);
 }
 
-/* Of the thread that calls this; for wait_within(). */
+/* For wait_within(): the file that tells the calling thread's system call. */
 static int open_own_call(void)
 {
 	return open("/proc/thread-self/syscall", O_RDONLY);
 }
 
-/* Until the thread waits in this system call: proc_pid_syscall(5). Takes no memory, for which we might wait as well. */
+/* Waits until the thread is in this system call (proc_pid_syscall(5)). Allocates nothing: that might wait, too. */
 static void wait_within(volatile int *call, int number)
 {
 	char text[16] = "";

@@ -1,8 +1,8 @@
-"""Asks a resolver, then connects: asker.py udp|twice|tcp RESOLVER NAME COUNT ADDRESS ... takes so many messages first.
+"""Asks a resolver for a name, waits for COUNT messages, and connects to port 80 of each address; prints COUNT.
 
-`twice` sends the question again over UDP, as programs do that had no answer in time.
+asker.py udp|twice|tcp RESOLVER NAME COUNT ADDRESS ...
 
-Prints how many messages came.
+`twice` sends the question twice over UDP, as programs do that had no answer in time.
 """
 
 import contextlib
@@ -14,14 +14,14 @@ TIMEOUT_S = 60
 
 
 def receive(client: socket.socket) -> bytes:
-    """A datagram, or a message of a stream."""
+    """The next DNS message: a datagram, or what follows its length in a stream."""
     if client.type == socket.SOCK_DGRAM:
         return client.recv(65535)
     return read_whole(client, int.from_bytes(read_whole(client, 2)))
 
 
 def read_whole(client: socket.socket, size: int) -> bytes:
-    """With a time limit MSG_WAITALL does not wait: Python has such a socket not block."""
+    """Read so many bytes. MSG_WAITALL would not wait: Python makes a socket with a time limit non-blocking."""
     came = bytearray()
     while len(came) < size:
         piece = client.recv(size - len(came))
@@ -41,7 +41,7 @@ def main() -> None:
             client.connect((resolver, 53))
             client.send(len(question).to_bytes(2) + question)
         else:
-            client.sendto(question, (resolver, 53))  # not connected: the kernel would drop what comes from elsewhere
+            client.sendto(question, (resolver, 53))  # not connected: then what comes from elsewhere is heard, too
             if protocol == "twice":
                 client.sendto(question, (resolver, 53))
         came = [receive(client) for _ in range(int(count))]

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Ways to use a socket that Python has not: `batch_client sendmmsg|uring_connect|uring_poll|uring_send ADDRESS PORT`
- * (IPv4). Prints pid and local port. io_uring by its system calls (io_uring(7)); a task of the kernel may do the work.
+ * Uses a socket in ways that Python lacks: `batch_client WAY ADDRESS PORT` (IPv4), where WAY is plain, sendmmsg,
+ * uring_connect, uring_poll or uring_send. Prints pid and local port. io_uring is used by its system calls
+ * (io_uring(7)); a kernel thread may do the work.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>

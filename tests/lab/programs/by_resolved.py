@@ -1,4 +1,4 @@
-"""As by_turns.py, but for that systemd-resolved is asked by its socket, as nss-resolve asks it (varlink)."""
+"""Like by_turns.py, but asks systemd-resolved by its socket (varlink), as nss-resolve does."""
 
 import json
 import socket
@@ -9,7 +9,7 @@ ASKED = "/run/systemd/resolve/io.systemd.Resolve"
 
 
 def ask(name: str, port: int, *_hints: object) -> list[tuple[None, None, None, None, tuple[str, int]]]:
-    """In the place of getaddrinfo(), for one address of IPv4."""
+    """Takes the place of getaddrinfo(); finds one IPv4 address."""
     parameters = {"name": name, "family": socket.AF_INET, "flags": 0}
     question = json.dumps({"method": "io.systemd.Resolve.ResolveHostname", "parameters": parameters})
     with socket.socket(socket.AF_UNIX) as resolved:

@@ -1,8 +1,9 @@
-"""A file system that its user alone may look into, as FUSE is unless asked otherwise: FOLDER then holds one file,
-`program`, with the content of SOURCE. Says `mounted`, and serves until it is ended. With KEPT_S=0 in its environment
-the kernel keeps nothing of what it said.
+"""Mounts a FUSE on FOLDER that only its user may look into, which is FUSE's default.
 
 closed_mount.py SOURCE FOLDER UID GID
+
+It holds one file, `program`, with the content of SOURCE. Prints `mounted`, and serves until it is killed. With KEPT_S=0
+in the environment the kernel may not cache names and attributes.
 """
 
 import ctypes

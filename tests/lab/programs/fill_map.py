@@ -1,6 +1,6 @@
-"""Fills a hash map of the kernel's side up to the brim: `fill_map.py MAP KEY_SIZE VALUE_SIZE`. Then says `full`.
+"""Fills a BPF hash map completely, and prints `full`: `fill_map.py MAP KEY_SIZE VALUE_SIZE`.
 
-It takes the room that others give back too, until it is killed.
+Until it is killed it also fills the room of entries that are deleted.
 """
 
 import itertools

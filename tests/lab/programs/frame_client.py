@@ -1,4 +1,7 @@
-"""Sends the frames on its standard input to a socket; prints what comes back until so many requests are answered."""
+"""Sends the frames on its stdin to a control socket, and prints the replies until REQUESTS of them were answered.
+
+frame_client.py SOCKET REQUESTS
+"""
 
 import json
 import socket

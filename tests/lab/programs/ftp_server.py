@@ -1,5 +1,8 @@
-"""As much of an FTP server (RFC 959, 2428) as a client needs that fetches files: the data of each goes over a
-connection of its own, at a port that the kernel chose here, or that the client chose. `ftp_server.py ADDRESS PORT`."""
+"""As much of an FTP server (RFC 959, 2428) as a client needs to fetch files: `ftp_server.py ADDRESS PORT`.
+
+Each file is sent over a connection of its own: at a port that the kernel chose here (passive), or to one that the
+client named (active).
+"""
 
 import socket
 import socketserver

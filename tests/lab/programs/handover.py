@@ -1,7 +1,7 @@
 """Binds a port and hands the socket on: `handover.py WAY tcp|mptcp|udp ADDRESS PORT`.
 
-Says `bound PID`. For each line `take` on stdin it takes one visit itself; any other lets it hand the socket on. Whoever
-has it then says `serving PID`, and takes what comes.
+Prints `bound PID`. For each line `take` on stdin it takes one visit itself; after any other line it hands the socket
+on. The process that has the socket then prints `serving PID`, and takes what comes.
 """
 
 import os
@@ -46,7 +46,7 @@ def execute(used: socket.socket) -> None:
 
 
 def activate(used: socket.socket) -> None:
-    """The activator keeps its copy, for the day when the service has ended."""
+    """The activator keeps its copy, to start the service anew when that has ended."""
     if os.fork() == 0:
         execute(used)
     time.sleep(60)
@@ -60,7 +60,7 @@ def activate_and_close(used: socket.socket) -> None:
 
 
 def pass_on(used: socket.socket) -> None:
-    """SCM_RIGHTS, to a program that was executed on its own; whoever passed it is gone."""
+    """SCM_RIGHTS, to a program that has no other socket of ours; the process that passed it ends."""
     mine, others = socket.socketpair()
     subprocess.Popen([sys.executable, __file__, "passed", *sys.argv[2:]], stdin=others)
     socket.send_fds(mine, [b"x"], [used.fileno()])
@@ -89,7 +89,7 @@ def change_user(used: socket.socket) -> None:
 
 
 def fork_worker(used: socket.socket) -> None:
-    """As nginx: root binds, others take what comes."""
+    """As nginx does: root binds, and a worker of another user takes what comes."""
     if os.fork() == 0:
         change_user(used)
     time.sleep(60)

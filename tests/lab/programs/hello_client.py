@@ -1,7 +1,7 @@
-"""A TLS client that says a name: for each line `ADDRESS PORT NAME SIZE` it sends a ClientHello in parts of SIZE bytes.
+"""A TLS client: for each line `ADDRESS PORT NAME SIZE` it sends a ClientHello for the name, in parts of SIZE bytes.
 
-Says `answered`, or the name of the error. One process for all lines. Called with `mptcp` it connects by that; with
-`fast_open` its SYN has the first part already (RFC 7413), and one socket connects again and again.
+Prints `answered`, or the name of the error. With the argument `mptcp` it connects by MPTCP; with `fast_open` its SYN
+has the first part already (RFC 7413), and the same socket is used for each connection.
 """
 
 import ctypes
@@ -45,7 +45,7 @@ def talk(client: socket.socket, hello: bytes, size: int) -> str:
 
 
 def attempt_anew(address: str, port: str, name: str, size: str) -> str:
-    """Of the socket of the last time."""
+    """Connect again by the socket that was used before."""
     hello = make_hello(name)
     ctypes.CDLL(None).connect(used.fileno(), bytes(16), 16)  # AF_UNSPEC
     used.setsockopt(socket.IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE, 1)

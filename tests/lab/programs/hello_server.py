@@ -1,4 +1,4 @@
-"""A TLS server on the port of its first argument, with the certificate of its second: says which names it was told."""
+"""A TLS server that prints the names that it is told: `hello_server.py PORT CERTIFICATE`."""
 
 import socket
 import ssl

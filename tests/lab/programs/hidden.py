@@ -1,7 +1,7 @@
-"""Listens with a socket that is not among its process's descriptors: `hidden.py zombie|thread [ADDRESS PORT]`.
+"""Listens with a socket that /proc/PID/fd does not show: `hidden.py zombie|thread [ADDRESS PORT]`.
 
-`zombie`: its first thread has ended; `thread`: a thread's own descriptors. Says `listening`, then `got` for each
-connection; without an address says `bound INODE`, and holds the socket till stdin ends.
+`zombie`: the main thread has ended; `thread`: another thread has descriptors of its own. Prints `listening`, then `got`
+for each connection; without an address prints `bound INODE`, and holds the socket until its stdin ends.
 """
 
 import ctypes

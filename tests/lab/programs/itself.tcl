@@ -1,4 +1,4 @@
-# itself.tcl HOST PORT: connects, below another tclsh that runs this. With a third word it starts that one.
+# itself.tcl HOST PORT [SCRIPT]: with a SCRIPT (this file) starts it by the same interpreter; without one connects.
 lassign $argv host port child
 if {$child ne ""} {
 	puts [exec [info nameofexecutable] $child $host $port]

@@ -1,6 +1,6 @@
-"""Keeps its names, as browsers do: asks for all of them, then says each in TLS: keeping_client.py NAME NAME ...
+"""Keeps addresses of names, as browsers do: asks for all names first, then connects by TLS for each of them.
 
-Prints what became of each as JSON. All have one address.
+keeping_client.py NAME NAME ... All have one address. Prints what became of each connection, as JSON.
 """
 
 import json

@@ -1,6 +1,6 @@
 """A resolver that lies: liar.py ADDRESS OTHER_ADDRESS TRUTH LIE, over UDP and TCP.
 
-The first label of a question says how it is answered. Each answer but the honest ones gives the LIE.
+The first label of a name in a question says how it is answered. False answers have the address LIE, true ones TRUTH.
 """
 
 import select
@@ -25,7 +25,7 @@ def answer(question: bytes, address: str, *, flip: int = 0, asked: bytes = b"", 
 
 
 def lies(kind: str, question: bytes, lie: str) -> Iterator[bytes]:
-    """What is sent before the truth."""
+    """The false answers that are sent before the true one."""
     if kind == "unsolicited":
         yield answer(question, lie, flip=0x5555, asked=BANK)
     elif kind == "wrong-id":
@@ -45,7 +45,7 @@ def lies(kind: str, question: bytes, lie: str) -> Iterator[bytes]:
 
 
 def messages(question: bytes, truth: str, lie: str) -> Iterator[bytes]:
-    """Lies and the truth."""
+    """All answers to a question: the false ones, then the true one."""
     kind = question[13 : 13 + question[12]].decode()
     yield from lies(kind, question, lie)
     yield answer(question, truth)

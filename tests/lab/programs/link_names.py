@@ -1,6 +1,6 @@
 """mDNS by hand: link_names.py answer OWN_ADDRESS NAME ADDRESS, or link_names.py ask OWN_ADDRESS NAME PORT.
 
-Who asks connects to the address that the answer gives.
+`ask` connects to the address in the answer.
 """
 
 import socket

@@ -1,4 +1,4 @@
-"""Opens a page as a browser would: looks up every `NAME:PORT` given and connects, all at once.
+"""Opens a page as a browser does: resolves every NAME:PORT of its arguments and connects there, all at once.
 
 Prints as JSON how many were `ok` and how many were not.
 """

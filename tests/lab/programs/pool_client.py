@@ -1,5 +1,7 @@
-"""Connects from workers of a pool: `pool_client.py METHOD SPARE ADDRESS PORT`. SPARE: how many more descriptors it has
-open, so that its workers are started with other numbers."""
+"""Connects from workers of a multiprocessing pool: `pool_client.py METHOD SPARE ADDRESS PORT`.
+
+SPARE is how many more descriptors it opens first: their numbers are among the arguments of its workers.
+"""
 
 import concurrent.futures
 import multiprocessing

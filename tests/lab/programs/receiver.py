@@ -1,8 +1,7 @@
-"""Takes what comes to a port: `receiver.py tcp|udp ADDRESS PORT [FLAG...] [called NAME]`.
+"""Takes what comes to a port, until it is killed: `receiver.py tcp|udp ADDRESS PORT [FLAG...] [called NAME]`.
 
-Flags: `reuse_port`, `reuse_address`, `mptcp`; `device`: bound to eth0; `leaves`: to lo, once something has come.
-`called`: with this name in /proc (comm). Until it is killed.
-Says `listening`, then `got` for each connection or datagram.
+Flags: `reuse_port`, `reuse_address`, `mptcp`; `device`: binds to eth0; `leaves`: binds to lo once something has come.
+`called`: sets the process's name (comm). Prints `listening`, then `got` for each connection or datagram.
 """
 
 import socket

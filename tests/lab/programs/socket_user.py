@@ -1,4 +1,4 @@
-"""Uses one socket in an unusual way: `socket_user.py WAY ADDRESS PORT`. Prints who used it and the local port."""
+"""Uses a socket in one of many ways: `socket_user.py WAY ADDRESS PORT`. Prints the user's pid and the local port."""
 
 import ctypes
 import os
@@ -49,14 +49,14 @@ def fork_datagram(remote: tuple[str, int]) -> None:
 
 
 def thread(remote: tuple[str, int]) -> None:
-    """A thread's connection is its process's."""
+    """A thread connects: the connection belongs to its process."""
     worker = threading.Thread(target=connect, args=(remote,))
     worker.start()
     worker.join()
 
 
 def vfork(remote: tuple[str, int]) -> None:
-    """posix_spawn() shares the memory until the exec."""
+    """posix_spawn(): the child shares its parent's memory until the exec."""
     os.waitpid(os.posix_spawn(sys.executable, [sys.executable, __file__, "connect", remote[0], str(remote[1])], {}), 0)
 
 
@@ -80,7 +80,7 @@ def pass_on(remote: tuple[str, int]) -> None:
 
 
 def pass_to(used: socket.socket, way: str, remote: tuple[str, int]) -> None:
-    """SCM_RIGHTS, to a program that was executed on its own."""
+    """SCM_RIGHTS, to a program that did not inherit the socket."""
     mine, others = socket.socketpair()
     child = subprocess.Popen([sys.executable, __file__, way, remote[0], str(remote[1])], stdin=others)
     socket.send_fds(mine, [b"x"], [used.fileno()])
@@ -96,7 +96,7 @@ def take_passed(remote: tuple[str, int]) -> None:
     connect(remote, passed())
 
 
-# Sockets that are connected already: send() names no address, so that no hook is called for it.
+# From here on: sockets that are connected already. send() names no address, and so no cgroup hook runs for it.
 
 
 def connected(remote: tuple[str, int]) -> socket.socket:
@@ -200,7 +200,7 @@ def pass_on_multipath(remote: tuple[str, int]) -> None:
 
 
 def mapped(remote: tuple[str, int]) -> None:
-    """An IPv6 socket that speaks IPv4."""
+    """An IPv6 socket that connects to an IPv4 address."""
     used = socket.socket(socket.AF_INET6)
     used.connect((f"::ffff:{remote[0]}", remote[1]))
     say(used)
@@ -213,7 +213,7 @@ def mapped_datagram(remote: tuple[str, int]) -> None:
 
 
 def ping(remote: tuple[str, int]) -> None:
-    """A ping socket (icmp(7)): the kernel puts its port in as the identifier."""
+    """A ping socket (icmp(7)): the kernel writes the socket's port into the echo's identifier."""
     with opened_ping(remote[0]) as used:
         used.sendto(echo_for(remote[0]), (remote[0], 0))
         say(used)
@@ -235,14 +235,14 @@ def raw_echo(remote: tuple[str, int]) -> None:
 
 
 def raw(remote: tuple[str, int]) -> None:
-    """Of a protocol of its own: 200."""
+    """A raw socket of a protocol that nothing else uses: 200."""
     with opened(remote[0], socket.SOCK_RAW, 200) as used:
         used.sendto(b"x" * 20, (remote[0], 0))
         print(os.getpid(), 0, flush=True)
 
 
 def late_answer(remote: tuple[str, int]) -> None:
-    """Sends one datagram and is gone before anyone could look."""
+    """Send one datagram, and end before anyone can look."""
     used = opened(remote[0], socket.SOCK_DGRAM)
     used.sendto(b"x", remote)
     say(used)

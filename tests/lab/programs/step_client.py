@@ -1,7 +1,7 @@
-"""One connection for each line `tcp ADDRESS PORT` or `udp ADDRESS PORT`; says `ok` or the name of the error.
+"""Makes one connection for each line `tcp ADDRESS PORT` or `udp ADDRESS PORT`; prints `ok` or the name of the error.
 
-`resolve NAME PORT` looks the name up instead, and says its IPv4 address. After `fork` a fork of this process does it,
-and ends.
+`resolve NAME PORT` looks the name up instead, and prints its IPv4 address. With `fork` in front of a line a forked
+child does it, and ends.
 """
 
 import errno

@@ -1,4 +1,4 @@
-"""Connects and says so: `tcp_client.py ADDRESS PORT`; further arguments mean nothing."""
+"""Connects, and prints `connected`: `tcp_client.py ADDRESS PORT`. It ignores further arguments."""
 
 import socket
 import sys

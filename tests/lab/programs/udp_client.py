@@ -1,6 +1,6 @@
 """Sends one datagram and waits for its echo: `udp_client.py ADDRESS PORT [connected] [SECONDS]`.
 
-`connected` uses connect() and send(); else it is sendto() on a socket that is not connected. Either hears of a refusal.
+With `connected` it uses connect() and send(), otherwise sendto(). It is told of a refusal in both cases.
 """
 
 import socket
@@ -12,7 +12,7 @@ remote = (sys.argv[1], int(sys.argv[2]))
 seconds = float(sys.argv[-1]) if len(sys.argv) > 3 and sys.argv[-1] != "connected" else 60.0
 family = socket.AF_INET6 if ":" in remote[0] else socket.AF_INET
 with socket.socket(family, socket.SOCK_DGRAM) as client:
-    client.setsockopt(*RECEIVE_ERRORS[family], 1)  # ip(7): without it only a connected socket is told
+    client.setsockopt(*RECEIVE_ERRORS[family], 1)  # ip(7): without it only a connected socket is told of errors
     client.settimeout(seconds)
     if "connected" in sys.argv:
         client.connect(remote)

@@ -1,4 +1,4 @@
-"""Answers every datagram with itself, from the address it came to, on IPv4 and IPv6: `udp_echo.py PORT`."""
+"""Sends each datagram back, from the address that it came to, with IPv4 and IPv6: `udp_echo.py PORT`."""
 
 import select
 import socket

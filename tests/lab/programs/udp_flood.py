@@ -1,7 +1,7 @@
-"""One UDP flow of many datagrams and an `end`, with no wait for a reply: `udp_flood.py ADDRESS PORT COUNT`.
+"""Sends COUNT datagrams and an `end` in one UDP flow, without waiting for replies: `udp_flood.py ADDRESS PORT COUNT`.
 
-After the first one it waits for a line on standard input, or its end. Now and then it rests, since the way to the
-receiver holds no more than net.core.netdev_max_backlog (1000) where another process keeps the softirqs from running.
+After the first one it waits for a line on stdin, or its end. Now and then it pauses: while other processes keep the
+softirqs from running, no more than net.core.netdev_max_backlog (1000) packets can be on their way.
 """
 
 import socket

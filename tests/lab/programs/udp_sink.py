@@ -1,7 +1,7 @@
-"""Takes datagrams and answers none: `udp_sink.py PORT COUNT`; after one that says `end` it prints how many others came.
+"""Takes datagrams and answers none; after an `end` it prints how many others came: `udp_sink.py PORT COUNT`.
 
-What was held may come behind the `end`, which the kernel let go by itself: so it waits for all COUNT of them, and
-listens until it is quiet.
+Held datagrams may come after the `end`, which the kernel allowed by itself. So it waits for all COUNT of them, and then
+until no more come.
 """
 
 import socket
