@@ -34,6 +34,8 @@ def leaving(place: BpfPlace, programs: BpfPrograms) -> BpfPrograms:
     for iptables in ("iptables", "ip6tables"):
         path = str(programs.program_path("out_leaves"))
         place.run(iptables, "-t", "mangle", "-A", "POSTROUTING", "-m", "bpf", "--object-pinned", path)
+    # Nothing was denied yet, but within a minute of the boot 0 would look like a denial.
+    change_settings(programs, denied_at=((time.monotonic_ns() >> 30) - 100) % 2**32)
     return programs
 
 
