@@ -36,9 +36,8 @@ from tinysnitch.core.process import Attribution, ProcessKey, exec_id_of
 from tinysnitch.core.prompt import Prompt
 from tinysnitch.core.prompts import TURNED_AWAY, OpenPrompt, Prompts, Waiter
 from tinysnitch.core.quic_initial import Cipher
-from tinysnitch.core.records import LossCounted, PromptAnswered, PromptOpened, RulesReplaced
+from tinysnitch.core.records import LossCounted, PromptOpened, RulesReplaced
 from tinysnitch.core.rule import Rule
-from tinysnitch.core.rule_text import format_rule
 from tinysnitch.core.said_names import SaidNames
 from tinysnitch.core.settings import Settings
 from tinysnitch.core.settlement import Basis, Settlement
@@ -256,7 +255,7 @@ class Engine:
         process = ends_with(connection, rule)
         answered = f"{ANSWERED_UNTIL} process {process.pid} ends" if process else "answered"
         reason = f"{answered} by uid {event.by_uid}"
-        yield _report_answer(prompt, rule, event, now, quit_pid=process.pid if process else None)
+        yield prompt.report_answer(rule, event.by_uid, now, quit_pid=process.pid if process else None)
         yield from self._put_in_force(rule, process, now)
         for waiter in list(prompt.waiters.values()):
             if event.rule is None or self.rules.would_match(rule, waiter.connection, now):
@@ -267,7 +266,7 @@ class Engine:
     def _answer_once(self, prompt: OpenPrompt, rule: Rule, event: ev.AnswerGiven, now: Instant) -> Iterator[Command]:
         """`once` allows exactly one attempt; people are asked about the others again, under a new number."""
         reason = f"{ANSWERED_ONCE} by uid {event.by_uid}"
-        yield _report_answer(prompt, rule, event, now, is_once=True)
+        yield prompt.report_answer(rule, event.by_uid, now, is_once=True)
         is_allowed = rule.verdict is Verdict.ALLOW and event.choice.lifetime is Lifetime.ONCE
         meant = prompt.find_attempt() if is_allowed else dict(prompt.waiters)
         rest = [self.prompts.release(flow)[1] for flow in list(prompt.waiters) if flow not in meant]
@@ -382,16 +381,3 @@ class Engine:
 def _tell_answer(rule: Rule, event: ev.AnswerGiven, once: str = "") -> str:
     """The reason that a prompt is closed for, as its other clients are told."""
     return f"answered {'yes' if rule.verdict is Verdict.ALLOW else 'no'}{once} by uid {event.by_uid}"
-
-
-def _report_answer(
-    prompt: OpenPrompt,
-    rule: Rule,
-    event: ev.AnswerGiven,
-    now: Instant,
-    *,
-    is_once: bool = False,
-    quit_pid: int | None = None,
-) -> Command:
-    line, uid = format_rule(rule), prompt.question.uid
-    return Report(PromptAnswered(prompt.prompt_id, line, event.by_uid, now.wall_s, uid, is_once, quit_pid))
