@@ -25,7 +25,6 @@ from tinysnitch.core.rule_text import format_rule
 from tinysnitch.core.settings import Settings
 from tinysnitch.core.table import BoundedTable
 
-TURNED_AWAY = "too many open questions"  # the reason when a connection is denied for want of room
 _CLOSED_KEPT = 256
 
 
