@@ -68,17 +68,15 @@ _PYTHON_X = (
     r"|context_aware_warnings|lazy_imports)(?:=[a-z\d]{0,20})?"
 )
 _SHELL = "[abefhiklmnprtuvxBCEHPT]"
-# In names of options node takes `_` for `-`. At most 64 characters, since searching a word of 128 KiB at each of its
-# places would take a minute.
-_NODE_NAME = r"[\w-]{0,64}"
-_NODE_CODE = (
-    rf"require|import|(?:experimental[-_])?loader|eval|print|run|env[-_]{_NODE_NAME}|input[-_]type"
-    rf"|{_NODE_NAME}(?:snapshot|config|policy){_NODE_NAME}"
-)
+# No pattern for all options with a value: each version of node has new ones that load code (`--test-reporter=`).
 _NODE_VALUED = (
     "conditions|title|disable-warning|dns-result-order|unhandled-rejections|max-http-header-size|inspect-port"
     "|debug-port|diagnostic-dir|redirect-warnings|report-(?:dir|directory|filename|signal)|heapsnapshot-signal"
     "|trace-event-(?:categories|file-pattern)|tls-(?:cipher-list|keylog)|disable-proto|icu-data-dir|v8-pool-size"
+)
+_NODE_WITH_EQUALS = (  # the first ones are V8's, in whose names people write `_` for `-`
+    r"(?:initial|max|min|stack)[-_][\w-]+|inspect(?:-brk|-wait)?|watch-path|(?:cpu|heap)-prof-(?:dir|name|interval)"
+    r"|experimental-default-type|(?:experimental|es-module)-specifier-resolution"
 )
 _RUBY_VALUED = "encoding|(?:ex|in)ternal-encoding|backtrace-limit|parser"
 _JAVA_VALUED = "add-(?:opens|exports|reads|modules)|enable-native-access"
@@ -113,11 +111,11 @@ INTERPRETERS = (
         rf"|--(?:{_RUBY_VALUED})=.+",
         with_value=rf"(?:-E|--(?:{_RUBY_VALUED}|(?:en|dis)able)){_VALUE}",
     ),
-    Interpreter(  # node(1); V8's options have their value behind `=`
+    Interpreter(  # node(1)
         r"node(?:js)?(?:-?\d+)?",
-        plain=rf"--(?!(?:{_NODE_CODE})=)[\w-]{{1,64}}=.*|--(?:inspect|inspect-brk|expose-gc|no-warnings|no-deprecation"
-        r"|trace-warnings|trace-deprecation|trace-uncaught|enable-source-maps|preserve-symlinks|throw-deprecation"
-        r"|use-openssl-ca|use-system-ca|watch)",
+        plain=rf"--(?:{_NODE_VALUED}|{_NODE_WITH_EQUALS})=.*"
+        r"|--(?:inspect|inspect-brk|expose-gc|no-warnings|no-deprecation|trace-warnings|trace-deprecation"
+        r"|trace-uncaught|enable-source-maps|preserve-symlinks|throw-deprecation|use-openssl-ca|use-system-ca|watch)",
         with_value=rf"(?:-C|--(?:{_NODE_VALUED})){_VALUE}",
     ),
     Interpreter(  # php(1)
