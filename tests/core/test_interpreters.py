@@ -112,6 +112,8 @@ def test_elsewhere_the_file_must_be_roots() -> None:
         ("/usr/bin/java", ["java", "-Djava.awt.headless=true", "-jar", "a.jar"], 3),
         ("/usr/bin/java", ["java", "-Djava.ext.dirs=/tmp", "-jar", "a.jar"], None),
         ("/usr/bin/java", ["java", "-XX:OnError=sh", "-jar", "a.jar"], None),
+        ("/usr/bin/java", ["java", "-XX:JVMCILibPath=/tmp", "-jar", "a.jar"], None),
+        ("/usr/bin/java", ["java", "-XX:MaxRAMPercentage=75", "-jar", "a.jar"], 3),
         ("/usr/bin/php8.4", ["php", "-n", "a.php"], 2),
         ("/usr/bin/php8.4", ["php", "-n", "--", "a.php"], None),  # it reads standard input: php_cli.c, do_cli()
     ],

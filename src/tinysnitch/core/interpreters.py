@@ -127,7 +127,7 @@ INTERPRETERS = (
     ),
     Interpreter(  # java(1): with -jar the class path is not used
         r"java",
-        plain=r"-X(?:ms|mx|mn|ss)\w+|-XX:[+-]\w+|-XX:(?!On|Flags|VMOptions|CRaC|Shared|AOT)\w+=.*|-D(?!java\.(?:ext|endorsed|home|library|class|system)|sun\.boot|jdk\.).+"
+        plain=r"-X(?:ms|mx|mn|ss)\w+|-XX:[+-]\w+|-XX:(?!On|Flags|VMOptions|CRaC|Shared|AOT|JVMCI)\w+=.*|-D(?!java\.(?:ext|endorsed|home|library|class|system)|sun\.boot|jdk\.).+"
         r"|-(?:ea|da|esa|dsa|server|client|showversion)|-(?:ea|da):.+|-(?:verbose|Xlog):.+|--enable-preview"
         rf"|--(?:{_JAVA_VALUED})=.+",
         with_value=rf"(?:-cp|-classpath|--(?:class-path|{_JAVA_VALUED})){_VALUE}",
