@@ -79,6 +79,11 @@ _NODE_WITH_EQUALS = (  # the first ones are V8's, in whose names people write `_
     r"|experimental-default-type|(?:experimental|es-module)-specifier-resolution"
 )
 _RUBY_VALUED = "encoding|(?:ex|in)ternal-encoding|backtrace-limit|parser"
+# Properties that name libraries or classes of one's own: java.security.properties by a provider for PKCS #11.
+_JAVA_CODE = (
+    r"java\.(?:ext|endorsed|home|library|class|system|security\.properties)|sun\.(?:boot|security\.(?:jgss|smartcardio))"
+    r"|jdk\."
+)
 _JAVA_VALUED = "add-(?:opens|exports|reads|modules)|enable-native-access"
 # Settings of php.ini. The values of most others are code, or name it; a line break would begin another setting.
 _PHP_SETTING = (
@@ -127,7 +132,8 @@ INTERPRETERS = (
     ),
     Interpreter(  # java(1): with -jar the class path is not used
         r"java",
-        plain=r"-X(?:ms|mx|mn|ss)\w+|-XX:[+-]\w+|-XX:(?!On|Flags|VMOptions|CRaC|Shared|AOT|JVMCI)\w+=.*|-D(?!java\.(?:ext|endorsed|home|library|class|system)|sun\.boot|jdk\.).+"
+        plain=r"-X(?:ms|mx|mn|ss)\w+|-XX:[+-]\w+|-XX:(?!On|Flags|VMOptions|CRaC|Shared|AOT|JVMCI)\w+=.*"
+        rf"|-D(?!{_JAVA_CODE}).+"
         r"|-(?:ea|da|esa|dsa|server|client|showversion)|-(?:ea|da):.+|-(?:verbose|Xlog):.+|--enable-preview"
         rf"|--(?:{_JAVA_VALUED})=.+",
         with_value=rf"(?:-cp|-classpath|--(?:class-path|{_JAVA_VALUED})){_VALUE}",
