@@ -38,6 +38,11 @@ def test_what_loads_code_is_named() -> None:
         assert find_loaders(pid, started_ns, "/usr/bin/python3.13") == ("LD_LIBRARY_PATH", "PYTHONSTARTUP")
 
 
+def test_what_openssl_loads_is_named_of_any_program() -> None:
+    with running({"OPENSSL_CONF": "/tmp/x.cnf"}) as (pid, started_ns):
+        assert find_loaders(pid, started_ns, "/usr/bin/curl") == ("OPENSSL_CONF",)
+
+
 def test_what_only_an_interpreter_reads_is_named_of_that_interpreter_alone() -> None:
     """A user who exports PYTHONPATH is not warned about curl."""
     with running({"PYTHONPATH": "/a", "ENV": "/b", "CLASSPATH": "/c", "LD_PRELOAD": ""}) as (pid, started_ns):
