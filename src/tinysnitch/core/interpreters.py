@@ -22,6 +22,7 @@ class Interpreter(msgspec.Struct, frozen=True):
     plain: str = r"(?!)"  # pattern of options that are one word
     with_value: str = r"(?!)"  # pattern of options that take the next word too, see _VALUE
     script_option: str | None = None  # the option whose value is the script
+    ends_options: bool = True  # behind that script come no more options
     has_operand: bool = True  # the first word that is not an option is the script
     has_end: bool = True  # if it has an operand: the word behind `--` is the script
 
@@ -43,10 +44,17 @@ class Interpreter(msgspec.Struct, frozen=True):
 
     def _find_operand(self, argv: Sequence[str], position: int) -> int | None:
         word = argv[position]
+        if word == self.script_option and not self.ends_options and _begins_with_option(argv[position + 2 :]):
+            return None
         if word == self.script_option or (word == "--" and self.has_operand and self.has_end):
             return position + 1 if position + 1 < len(argv) and argv[position + 1] != "-" else None
         is_operand = self.has_operand and word[:1] not in ("", "-", "+", "@")
         return position if is_operand else None
+
+
+def _begins_with_option(words: Sequence[str]) -> bool:
+    """An empty word counts as one: it may have been cut."""
+    return bool(words) and words[0][:1] in ("", "-") and words[0] != "--"
 
 
 @cache
@@ -128,6 +136,7 @@ INTERPRETERS = (
         plain=rf"-[neqCH]+|-d{_PHP_SETTING}",
         with_value=rf"-[neqCH]*d\0{_PHP_SETTING}\0",
         script_option="-f",
+        ends_options=False,
         has_end=False,
     ),
     Interpreter(  # java(1): with -jar the class path is not used
