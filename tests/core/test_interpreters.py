@@ -111,8 +111,18 @@ def test_elsewhere_the_file_must_be_roots() -> None:
         ("/usr/bin/java", ["java", "a.jar"], None),
         ("/usr/bin/java", ["java", "-Djava.awt.headless=true", "-jar", "a.jar"], 3),
         ("/usr/bin/java", ["java", "-Djava.ext.dirs=/tmp", "-jar", "a.jar"], None),
+        ("/usr/bin/java", ["java", "-Djava.security.egd=file:/dev/urandom", "-jar", "a.jar"], 3),
+        ("/usr/bin/java", ["java", "-Djava.security.properties=/tmp/x", "-jar", "a.jar"], None),
+        ("/usr/bin/java", ["java", "-Dsun.security.jgss.lib=/tmp/x.so", "-jar", "a.jar"], None),
         ("/usr/bin/java", ["java", "-XX:OnError=sh", "-jar", "a.jar"], None),
+        ("/usr/bin/java", ["java", "-XX:JVMCILibPath=/tmp", "-jar", "a.jar"], None),
+        ("/usr/bin/java", ["java", "-XX:MaxRAMPercentage=75", "-jar", "a.jar"], 3),
         ("/usr/bin/php8.4", ["php", "-n", "a.php"], 2),
+        ("/usr/bin/php8.4", ["php", "-f", "a.php", "x", "-d"], 2),
+        ("/usr/bin/php8.4", ["php", "-f", "a.php", "--", "-d"], 2),
+        ("/usr/bin/php8.4", ["php", "-f", "a.php", "-d", "auto_prepend_file=/tmp/x"], None),  # it still takes options
+        ("/usr/bin/php8.4", ["php", "-f", "a.php", ""], None),  # perhaps cut
+        ("/usr/bin/java", ["java", "-jar", "a.jar", "-d"], 2),
         ("/usr/bin/php8.4", ["php", "-n", "--", "a.php"], None),  # it reads standard input: php_cli.c, do_cli()
     ],
 )

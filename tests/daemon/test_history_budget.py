@@ -4,14 +4,13 @@ from tests.core.transcript import flow_of, inbound, whose
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.decision import Decision
 from tinysnitch.core.process import NOT_LISTENING
-from tinysnitch.core.prompts import TURNED_AWAY
 from tinysnitch.core.records import ConnectionDecided, LossCounted, NameSaid, Record
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.daemon.history_budget import HistoryBudget, Share
 
 DENIED = Decision(verdict=Verdict.DENY, reason="no program listens on this port")
 ALLOWED = Decision(verdict=Verdict.ALLOW, reason="allowed by a rule")
-NO_ROOM = Decision(verdict=Verdict.DENY, reason=f"{TURNED_AWAY}; no rule with its path covers it")
+NO_ROOM = Decision(verdict=Verdict.DENY, reason="too many open questions", is_turned_away=True)
 TO_NOBODY = ConnectionDecided(Connection(flow=inbound(), attribution=NOT_LISTENING), DENIED, False, 1.5)
 TO_SOMEBODY = ConnectionDecided(Connection(flow=inbound(), attribution=whose()), DENIED, False, 1.5)
 LET_IN = ConnectionDecided(Connection(flow=inbound(), attribution=whose()), ALLOWED, False, 1.5)

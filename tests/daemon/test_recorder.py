@@ -123,23 +123,25 @@ def test_a_port_scan_is_in_the_log_and_pushes_nothing_out_of_the_history(place: 
     assert place.recorder.not_kept()["packets to ports that no program listens on, in the log alone"] == 7
 
 
-def decided(reason: str, who: Attribution, remote: str = SHOP) -> ConnectionDecided:
-    decision = Decision(verdict=Verdict.ALLOW, reason=reason)
+RULED = Decision(verdict=Verdict.ALLOW, reason="allowed by a rule")
+LEARNED = Decision(verdict=Verdict.ALLOW, reason="learning: no rule matches", is_learned=True)
+
+
+def decided(decision: Decision, who: Attribution, remote: str = SHOP) -> ConnectionDecided:
     return ConnectionDecided(Connection(flow=flow_of(remote=remote), attribution=who), decision, False, 1.5)
 
 
 def test_what_observing_let_pass_is_a_rule_where_a_rule_can_speak_of_it(place: Place) -> None:
-    learned, ruled = "learning: no rule matches", "allowed by a rule"
     other_file = whose(9, "/tmp/x", is_host_file=False)
-    place.record(decided(learned, CURL), decided(learned, other_file), decided(ruled, CURL, "10.0.0.9"))
-    place.record(decided(learned, KERNEL), decided(learned, CURL))
+    place.record(decided(LEARNED, CURL), decided(LEARNED, other_file), decided(RULED, CURL, "10.0.0.9"))
+    place.record(decided(LEARNED, KERNEL), decided(LEARNED, CURL))
     header, *rules = (place.learned.path).read_text().splitlines()
     assert rules == [f"allow {SHOP} 443 tcp /usr/bin/curl ()", f"allow {SHOP} 443 tcp kernel"]
     assert header.startswith("# ")
 
 
 def test_who_visits_a_server_is_one_rule_in_the_end(place: Place) -> None:
-    place.record(*(decided("learning: no rule matches", CURL, f"10.0.1.{number}") for number in range(CROWD + 2)))
+    place.record(*(decided(LEARNED, CURL, f"10.0.1.{number}") for number in range(CROWD + 2)))
     assert place.learned.path.read_text().splitlines()[-1] == "allow - 443 tcp /usr/bin/curl ()"
 
 

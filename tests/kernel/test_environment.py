@@ -33,9 +33,14 @@ def running(environment: dict[str, str]) -> Iterator[tuple[int, int]]:
 
 
 def test_what_loads_code_is_named() -> None:
-    environment = {"PYTHONSTARTUP": "/a", "HOME": "/b", "LD_LIBRARY_PATH": "/tmp", "PYTHONHOME": ""}
+    environment = {"PYTHONPYCACHEPREFIX": "/a", "HOME": "/b", "LD_LIBRARY_PATH": "/tmp", "PYTHONHOME": ""}
     with running(environment) as (pid, started_ns):
-        assert find_loaders(pid, started_ns, "/usr/bin/python3.13") == ("LD_LIBRARY_PATH", "PYTHONSTARTUP")
+        assert find_loaders(pid, started_ns, "/usr/bin/python3.13") == ("LD_LIBRARY_PATH", "PYTHONPYCACHEPREFIX")
+
+
+def test_what_openssl_loads_is_named_of_any_program() -> None:
+    with running({"OPENSSL_CONF": "/tmp/x.cnf"}) as (pid, started_ns):
+        assert find_loaders(pid, started_ns, "/usr/bin/curl") == ("OPENSSL_CONF",)
 
 
 def test_what_only_an_interpreter_reads_is_named_of_that_interpreter_alone() -> None:

@@ -26,7 +26,7 @@ from tinysnitch.core.commands import (
     WatchProcess,
 )
 from tinysnitch.core.connection import Connection
-from tinysnitch.core.decision import ANSWERED_ONCE, ANSWERED_UNTIL, LEARNING, NO_ANSWER, Decision, deny_unanswered
+from tinysnitch.core.decision import ANSWERED_ONCE, ANSWERED_UNTIL, NO_ANSWER, Decision, deny_unanswered, let_pass
 from tinysnitch.core.dns_reader import DnsReader
 from tinysnitch.core.dns_talk import DnsTalk
 from tinysnitch.core.facts import Facts
@@ -34,11 +34,10 @@ from tinysnitch.core.flow import Direction, Flow
 from tinysnitch.core.names import HasEnded, nobody_has_ended
 from tinysnitch.core.process import Attribution, ProcessKey, exec_id_of
 from tinysnitch.core.prompt import Prompt
-from tinysnitch.core.prompts import TURNED_AWAY, OpenPrompt, Prompts, Waiter
+from tinysnitch.core.prompts import OpenPrompt, Prompts, Waiter
 from tinysnitch.core.quic_initial import Cipher
-from tinysnitch.core.records import LossCounted, PromptAnswered, PromptOpened, RulesReplaced
+from tinysnitch.core.records import LossCounted, PromptOpened, RulesReplaced
 from tinysnitch.core.rule import Rule
-from tinysnitch.core.rule_text import format_rule
 from tinysnitch.core.said_names import SaidNames
 from tinysnitch.core.settings import Settings
 from tinysnitch.core.settlement import Basis, Settlement
@@ -171,7 +170,7 @@ class Engine:
         elif decision.verdict is Verdict.ASK:
             yield from self._ask(waiter, decision, now)
         else:
-            if decision.reason.startswith(LEARNING):  # noted as the rule that a prompt would propose
+            if decision.is_learned:  # noted as the rule that a prompt would propose
                 waiter.connection = self.settlement.note_asking(connection, decision)
             yield from self._settle(waiter, decision, now, cached=cached)
             everywhere = self.settlement.crowds.count(connection)
@@ -191,7 +190,7 @@ class Engine:
         if not connection.attribution.is_listening:
             return Decision(verdict=Verdict.DENY, reason="no program listens on this port", is_flow_only=True)
         if self._settings.is_learning:
-            return msgspec.structs.replace(decision, verdict=Verdict.ALLOW, reason=LEARNING + decision.reason)
+            return let_pass(decision)
         return decision
 
     def _settle(
@@ -230,15 +229,18 @@ class Engine:
         waiter.connection = self.settlement.note_asking(waiter.connection, decision)
         prompt = self.prompts.hold(waiter, decision, now)
         if prompt is None:
-            yield from self._deny(waiter, decision, TURNED_AWAY, now)
+            yield from self._deny(waiter, decision, "too many open questions", now, is_turned_away=True)
             return
         if len(prompt.waiters) == 1:
             yield Report(PromptOpened(prompt.prompt_id, waiter.connection, prompt.decision, now.wall_s))
         yield ShowPrompt(prompt.value(now))
 
-    def _deny(self, waiter: Waiter, asked: Decision, reason: str, now: Instant) -> Iterator[Command]:
+    def _deny(
+        self, waiter: Waiter, asked: Decision, reason: str, now: Instant, *, is_turned_away: bool = False
+    ) -> Iterator[Command]:
         """Deny a connection for which nobody answers."""
-        denial = deny_unanswered(asked, reason, refusal_to_remember(waiter.connection))
+        refusal = refusal_to_remember(waiter.connection)
+        denial = deny_unanswered(asked, reason, refusal, is_turned_away=is_turned_away)
         return self._settle(waiter, denial, now, basis=Basis.MOMENT)
 
     def _answer_given(self, event: ev.AnswerGiven, now: Instant) -> Iterator[Command]:
@@ -256,7 +258,7 @@ class Engine:
         process = ends_with(connection, rule)
         answered = f"{ANSWERED_UNTIL} process {process.pid} ends" if process else "answered"
         reason = f"{answered} by uid {event.by_uid}"
-        yield _report_answer(prompt, rule, event, now, quit_pid=process.pid if process else None)
+        yield prompt.report_answer(rule, event.by_uid, now, quit_pid=process.pid if process else None)
         yield from self._put_in_force(rule, process, now)
         for waiter in list(prompt.waiters.values()):
             if event.rule is None or self.rules.would_match(rule, waiter.connection, now):
@@ -267,7 +269,7 @@ class Engine:
     def _answer_once(self, prompt: OpenPrompt, rule: Rule, event: ev.AnswerGiven, now: Instant) -> Iterator[Command]:
         """`once` allows exactly one attempt; people are asked about the others again, under a new number."""
         reason = f"{ANSWERED_ONCE} by uid {event.by_uid}"
-        yield _report_answer(prompt, rule, event, now, is_once=True)
+        yield prompt.report_answer(rule, event.by_uid, now, is_once=True)
         is_allowed = rule.verdict is Verdict.ALLOW and event.choice.lifetime is Lifetime.ONCE
         meant = prompt.find_attempt() if is_allowed else dict(prompt.waiters)
         rest = [self.prompts.release(flow)[1] for flow in list(prompt.waiters) if flow not in meant]
@@ -382,16 +384,3 @@ class Engine:
 def _tell_answer(rule: Rule, event: ev.AnswerGiven, once: str = "") -> str:
     """The reason that a prompt is closed for, as its other clients are told."""
     return f"answered {'yes' if rule.verdict is Verdict.ALLOW else 'no'}{once} by uid {event.by_uid}"
-
-
-def _report_answer(
-    prompt: OpenPrompt,
-    rule: Rule,
-    event: ev.AnswerGiven,
-    now: Instant,
-    *,
-    is_once: bool = False,
-    quit_pid: int | None = None,
-) -> Command:
-    line, uid = format_rule(rule), prompt.question.uid
-    return Report(PromptAnswered(prompt.prompt_id, line, event.by_uid, now.wall_s, uid, is_once, quit_pid))

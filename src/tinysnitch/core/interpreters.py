@@ -22,6 +22,7 @@ class Interpreter(msgspec.Struct, frozen=True):
     plain: str = r"(?!)"  # pattern of options that are one word
     with_value: str = r"(?!)"  # pattern of options that take the next word too, see _VALUE
     script_option: str | None = None  # the option whose value is the script
+    ends_options: bool = True  # behind that script come no more options
     has_operand: bool = True  # the first word that is not an option is the script
     has_end: bool = True  # if it has an operand: the word behind `--` is the script
 
@@ -43,10 +44,17 @@ class Interpreter(msgspec.Struct, frozen=True):
 
     def _find_operand(self, argv: Sequence[str], position: int) -> int | None:
         word = argv[position]
+        if word == self.script_option and not self.ends_options and _begins_with_option(argv[position + 2 :]):
+            return None
         if word == self.script_option or (word == "--" and self.has_operand and self.has_end):
             return position + 1 if position + 1 < len(argv) and argv[position + 1] != "-" else None
         is_operand = self.has_operand and word[:1] not in ("", "-", "+", "@")
         return position if is_operand else None
+
+
+def _begins_with_option(words: Sequence[str]) -> bool:
+    """An empty word counts as one: it may have been cut."""
+    return bool(words) and words[0][:1] in ("", "-") and words[0] != "--"
 
 
 @cache
@@ -68,19 +76,22 @@ _PYTHON_X = (
     r"|context_aware_warnings|lazy_imports)(?:=[a-z\d]{0,20})?"
 )
 _SHELL = "[abefhiklmnprtuvxBCEHPT]"
-# In names of options node takes `_` for `-`. At most 64 characters, since searching a word of 128 KiB at each of its
-# places would take a minute.
-_NODE_NAME = r"[\w-]{0,64}"
-_NODE_CODE = (
-    rf"require|import|(?:experimental[-_])?loader|eval|print|run|env[-_]{_NODE_NAME}|input[-_]type"
-    rf"|{_NODE_NAME}(?:snapshot|config|policy){_NODE_NAME}"
-)
+# No pattern for all options with a value: each version of node has new ones that load code (`--test-reporter=`).
 _NODE_VALUED = (
     "conditions|title|disable-warning|dns-result-order|unhandled-rejections|max-http-header-size|inspect-port"
     "|debug-port|diagnostic-dir|redirect-warnings|report-(?:dir|directory|filename|signal)|heapsnapshot-signal"
     "|trace-event-(?:categories|file-pattern)|tls-(?:cipher-list|keylog)|disable-proto|icu-data-dir|v8-pool-size"
 )
+_NODE_WITH_EQUALS = (  # the first ones are V8's, in whose names people write `_` for `-`
+    r"(?:initial|max|min|stack)[-_][\w-]+|inspect(?:-brk|-wait)?|watch-path|(?:cpu|heap)-prof-(?:dir|name|interval)"
+    r"|experimental-default-type|(?:experimental|es-module)-specifier-resolution"
+)
 _RUBY_VALUED = "encoding|(?:ex|in)ternal-encoding|backtrace-limit|parser"
+# Properties that name libraries or classes of one's own: java.security.properties by a provider for PKCS #11.
+_JAVA_CODE = (
+    r"java\.(?:ext|endorsed|home|library|class|system|security\.properties)|sun\.(?:boot|security\.(?:jgss|smartcardio))"
+    r"|jdk\."
+)
 _JAVA_VALUED = "add-(?:opens|exports|reads|modules)|enable-native-access"
 # Settings of php.ini. The values of most others are code, or name it; a line break would begin another setting.
 _PHP_SETTING = (
@@ -113,11 +124,11 @@ INTERPRETERS = (
         rf"|--(?:{_RUBY_VALUED})=.+",
         with_value=rf"(?:-E|--(?:{_RUBY_VALUED}|(?:en|dis)able)){_VALUE}",
     ),
-    Interpreter(  # node(1); V8's options have their value behind `=`
+    Interpreter(  # node(1)
         r"node(?:js)?(?:-?\d+)?",
-        plain=rf"--(?!(?:{_NODE_CODE})=)[\w-]{{1,64}}=.*|--(?:inspect|inspect-brk|expose-gc|no-warnings|no-deprecation"
-        r"|trace-warnings|trace-deprecation|trace-uncaught|enable-source-maps|preserve-symlinks|throw-deprecation"
-        r"|use-openssl-ca|use-system-ca|watch)",
+        plain=rf"--(?:{_NODE_VALUED}|{_NODE_WITH_EQUALS})=.*"
+        r"|--(?:inspect|inspect-brk|expose-gc|no-warnings|no-deprecation|trace-warnings|trace-deprecation"
+        r"|trace-uncaught|enable-source-maps|preserve-symlinks|throw-deprecation|use-openssl-ca|use-system-ca|watch)",
         with_value=rf"(?:-C|--(?:{_NODE_VALUED})){_VALUE}",
     ),
     Interpreter(  # php(1)
@@ -125,11 +136,13 @@ INTERPRETERS = (
         plain=rf"-[neqCH]+|-d{_PHP_SETTING}",
         with_value=rf"-[neqCH]*d\0{_PHP_SETTING}\0",
         script_option="-f",
+        ends_options=False,
         has_end=False,
     ),
     Interpreter(  # java(1): with -jar the class path is not used
         r"java",
-        plain=r"-X(?:ms|mx|mn|ss)\w+|-XX:[+-]\w+|-XX:(?!On|Flags|VMOptions|CRaC|Shared|AOT)\w+=.*|-D(?!java\.(?:ext|endorsed|home|library|class|system)|sun\.boot|jdk\.).+"
+        plain=r"-X(?:ms|mx|mn|ss)\w+|-XX:[+-]\w+|-XX:(?!On|Flags|VMOptions|CRaC|Shared|AOT|JVMCI)\w+=.*"
+        rf"|-D(?!{_JAVA_CODE}).+"
         r"|-(?:ea|da|esa|dsa|server|client|showversion)|-(?:ea|da):.+|-(?:verbose|Xlog):.+|--enable-preview"
         rf"|--(?:{_JAVA_VALUED})=.+",
         with_value=rf"(?:-cp|-classpath|--(?:class-path|{_JAVA_VALUED})){_VALUE}",

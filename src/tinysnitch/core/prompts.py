@@ -11,18 +11,20 @@ from dataclasses import dataclass, field
 import msgspec
 
 from tinysnitch.core.clock import Instant
-from tinysnitch.core.commands import ClosePrompt, Command, DropPacket, ShowPrompt
+from tinysnitch.core.commands import ClosePrompt, Command, DropPacket, Report, ShowPrompt
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.decision import Decision
 from tinysnitch.core.flow import Flow, is_v4
 from tinysnitch.core.process import UNKNOWN_EXEC_ID
 from tinysnitch.core.prompt import Prompt
 from tinysnitch.core.question import Question, question_of
+from tinysnitch.core.records import PromptAnswered
 from tinysnitch.core.room import Room
+from tinysnitch.core.rule import Rule
+from tinysnitch.core.rule_text import format_rule
 from tinysnitch.core.settings import Settings
 from tinysnitch.core.table import BoundedTable
 
-TURNED_AWAY = "too many open questions"  # the reason when a connection is denied for want of room
 _CLOSED_KEPT = 256
 
 
@@ -75,6 +77,12 @@ class OpenPrompt:
             deadline_s=self.deadline_s,
             remaining_s=max(0.0, self.deadline_s - now.boot_s),
         )
+
+    def report_answer(
+        self, rule: Rule, by_uid: int, now: Instant, *, is_once: bool = False, quit_pid: int | None = None
+    ) -> Report:
+        line, uid = format_rule(rule), self.question.uid
+        return Report(PromptAnswered(self.prompt_id, line, by_uid, now.wall_s, uid, is_once, quit_pid))
 
     def find_attempt(self) -> dict[Flow, Waiter]:
         """The flows that are one connection for people: the first that waits, and the first of the same process in the

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.connection import Connection
-from tinysnitch.core.decision import LEARNING, Decision
+from tinysnitch.core.decision import Decision, let_pass
 from tinysnitch.core.engine import Engine
 from tinysnitch.core.errors import Malformed, NotPermitted, NotUnderstood
 from tinysnitch.core.flow import ICMP, ICMPV6, Direction, Flow, is_v4, parse_address
@@ -83,11 +83,12 @@ class Explainer:
         if decision.rule is None and process is not None:
             args = "with the arguments given" if process.args else "without arguments"
             reason += f" (asked for {args}, as {f'uid {process.uid}' if process.uid else 'root'})"
+        decision = replace(decision, reason=reason)
         if decision.verdict is Verdict.ASK and self._options.is_learning:
-            return replace(decision, verdict=Verdict.ALLOW, reason=LEARNING + reason)
+            return let_pass(decision)
         if decision.verdict is Verdict.ASK and self._options.timeout_s <= 0:
             return replace(decision, verdict=Verdict.DENY, reason=f"{reason} and nobody is asked")
-        return replace(decision, reason=reason)
+        return decision
 
     def _near_misses(self, connection: Connection, right: Right, now: Instant) -> Iterator[tuple[Rule, str]]:
         """Rules that would match with other arguments, parents or another user, each with what it needs. The client

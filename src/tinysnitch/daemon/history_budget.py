@@ -10,7 +10,6 @@ from collections import Counter
 from enum import Enum
 
 from tinysnitch.core.flow import Direction
-from tinysnitch.core.prompts import TURNED_AWAY
 from tinysnitch.core.records import ConnectionDecided, NameSaid, Record, uid_told_of
 from tinysnitch.core.table import BoundedTable
 from tinysnitch.core.user_share import share_of
@@ -71,4 +70,4 @@ def _find_common_share(record: ConnectionDecided) -> Share | None:
         return None
     if connection.flow.direction is Direction.INBOUND:
         return Share.VISITORS
-    return Share.TURNED_AWAY if decision.reason.startswith(TURNED_AWAY) else None
+    return Share.TURNED_AWAY if decision.is_turned_away else None

@@ -8,7 +8,6 @@ import msgspec
 
 from tinysnitch.core.answer import can_be_remembered
 from tinysnitch.core.clock import Instant
-from tinysnitch.core.decision import LEARNING
 from tinysnitch.core.learned_rule import learn_rule
 from tinysnitch.core.records import ConnectionDecided, Record, uid_told_of
 from tinysnitch.core.rule_text import format_rule
@@ -50,7 +49,7 @@ class Recorder:
     def _learn(self, record: ConnectionDecided, learned_rules: LearnedRules) -> None:
         """Add the rule that a prompt would propose, if no rule decided this connection."""
         connection = record.connection
-        if record.decision.reason.startswith(LEARNING) and can_be_remembered(connection):
+        if record.decision.is_learned and can_be_remembered(connection):
             rule, wider = learn_rule(connection, record.decision.rule, record.wall_s)
             learned_rules.add(format_rule(rule), tuple(map(format_rule, wider)))
 

@@ -8,11 +8,13 @@ from collections.abc import Iterator
 
 from tinysnitch.kernel import procfs
 
-_OF_ALL = frozenset(("LD_PRELOAD", "LD_AUDIT", "LD_LIBRARY_PATH", "GCONV_PATH"))  # ld.so(8), iconv_open(3)
+_OF_ALL = frozenset(  # ld.so(8), iconv_open(3), openssl-env(7)
+    ("LD_PRELOAD", "LD_AUDIT", "LD_LIBRARY_PATH", "GCONV_PATH", "OPENSSL_CONF", "OPENSSL_MODULES", "OPENSSL_ENGINES")
+)
 _OF_INTERPRETERS = (  # by the beginnings of the file names that read them: many people set some for all they start
     (
         ("python", "pypy"),
-        ("PYTHONSTARTUP", "PYTHONPATH", "PYTHONHOME", "PYTHONUSERBASE", "PYTHONBREAKPOINT"),
+        ("PYTHONSTARTUP", "PYTHONPATH", "PYTHONHOME", "PYTHONUSERBASE", "PYTHONBREAKPOINT", "PYTHONPYCACHEPREFIX"),
     ),  # python(1)
     (("perl",), ("PERL5OPT", "PERL5LIB", "PERL5DB", "PERLLIB")),  # perlrun(1)
     (("ruby",), ("RUBYOPT", "RUBYLIB")),  # ruby(1)
