@@ -159,7 +159,7 @@ class DnsTalk:
         try:
             if source := LINK_PORTS.get(flow.remote_port):
                 for question in parse_link_questions(message):
-                    self.link.ask(source, question, exec_id, now_s)
+                    self.link.ask(source, question, exec_id, now_s, user=user)
             elif self.names.is_trusted(flow.remote):
                 self.names.ask(flow, parse_question(message), exec_id, now_s, user=user)
             elif exec_id == UNKNOWN_EXEC_ID:  # no later connection could be told to be of the same program
