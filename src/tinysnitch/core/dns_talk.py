@@ -111,18 +111,22 @@ class DnsTalk:
     def believe(self, message: bytes, now_s: float) -> Heard:
         """Learn from a message with which a trusted resolver answered some program, perhaps from its cache.
 
-        Names of the link are skipped: the resolver may have asked there, and link_names.py reads those answers.
+        Names of the link are skipped: the resolver may have asked there, and link_names.py reads those answers. A label
+        that a search domain completed only renews a name that is known: a machine of the link may have answered it.
         """
         try:
             answer = parse_answer(message)
+            is_label = _is_label(answer.name)
+            answer = parse_answer(message, may_be_completed=True) if is_label else answer
         except Malformed as error:
             self._refuse(error)
             return NOTHING
-        if "." not in answer.name.strip(".") or is_within(answer.name, "local"):
+        if _is_label(answer.name) or is_within(answer.name, "local"):
             return NOTHING
+        addresses = [one for one in answer.addresses if not is_label or self.names.knows(answer.name, one[0], now_s)]
         number = self.names.questions.next_number()
         asked = Asked(answer.name, answer.type, UNKNOWN_EXEC_ID, number, now_s)
-        return Heard(self.names.believe(asked, answer.addresses, now_s, answer.cnames).addresses)
+        return Heard(self.names.believe(asked, addresses, now_s, answer.cnames).addresses)
 
     def tables(self) -> dict[str, TableStatistics]:
         names = self.names.statistics()
@@ -196,6 +200,10 @@ class DnsTalk:
             machines[flow.remote] = now_s
             told.append(f"DNS {what} {format_address(flow.remote)} not learned: {refusal.value}")
         return tuple(told)
+
+
+def _is_label(name: str) -> bool:
+    return "." not in name.strip(".")
 
 
 def _forget_old(told: dict[bytes, float], now_s: float) -> None:
