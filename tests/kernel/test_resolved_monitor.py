@@ -112,6 +112,13 @@ def test_it_is_asked_to_tell_and_its_messages_may_come_in_pieces(resolved: Resol
     assert [parse_answer(message).name for message in resolved.monitor.read()] == ["shop.test"] * 2 + ["bank.test"] * 2
 
 
+def test_all_that_was_told_is_read_at_once_and_of_the_same_answers_the_last(resolved: Resolved) -> None:
+    """A program may ask in a loop: what others are told behind its answers must not wait until each of them is read."""
+    shop, bank = (reply(name, SHOP, kinds=(1,)) + b"\0" for name in ("shop.test", "bank.test"))
+    resolved.socket.sendall(shop * 60 + bank + shop * 60)
+    assert [parse_answer(message).name for message in resolved.monitor.read()] == ["bank.test", "shop.test"]
+
+
 @pytest.mark.parametrize("is_reset", [False, True])
 def test_its_end_is_told(resolved: Resolved, is_reset: bool) -> None:
     if not is_reset:
