@@ -177,6 +177,8 @@ class DnsTalk:
     def _learn(self, flow: Flow, message: bytes, now_s: float) -> list[Learned]:
         try:
             if source := LINK_PORTS.get(flow.remote_port):
+                if self.names.is_own(flow.remote):
+                    return []  # any program may send it, and answer its own question with another machine's address
                 return list(self.link.learn(source, parse_link_answer(message), now_s))
             if not self.names.heeds(flow, int.from_bytes(message[:2])):
                 return []  # that this server was asked is reported already
