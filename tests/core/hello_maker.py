@@ -70,10 +70,11 @@ def initial(
     connection_id: bytes = CONNECTION_ID,
     first_id: bytes | None = None,
     pad: int = 1162,
+    quic_bit: int = 0x40,
 ) -> bytes:
     """A client's protected Initial, as in RFC 9001 A.2. `first_id`: the first one's, if this is a later one."""
     frames = frames.ljust(pad, b"\0")
-    first = (0xC0 if version == V1 else 0xD0) + number_bytes - 1
+    first = 0x80 | quic_bit | (0x00 if version == V1 else 0x10) | number_bytes - 1
     head = bytes([first]) + version.to_bytes(4, "big") + vector(connection_id, 1) + b"\0" + b"\0"
     header = head + number(number_bytes + len(frames) + 16) + packet_number.to_bytes(number_bytes, "big")
     keys = derive_keys(version, first_id or connection_id)

@@ -70,6 +70,24 @@ def test_what_it_tells_of_names_of_the_link_teaches_nothing(talk: Talk, name: st
     assert talk.name_of(SHOP) is None
 
 
+def test_a_label_that_a_search_domain_completed_renews_the_name_that_came_of_it(talk: Talk) -> None:
+    """Programs ask systemd-resolved for `nas`, and it tells that this was answered by what `nas.test` has."""
+    for name in ("nas.test", "ads.test"):
+        talk.dns.believe(told_of(name), 10.0)
+    assert talk.dns.believe(told_of("nas.test", "nas"), 10.0) == Heard((parse_address(SHOP),))
+    assert talk.name_of(SHOP) == "nas.test"
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"), [("nas.test", "nas"), ("ads.test", "nas"), ("nas.ads.test", "nas"), ("nas.local", "nas")]
+)
+def test_no_name_is_new_that_a_label_was_completed_to(talk: Talk, name: str, asked: str) -> None:
+    """A machine of the link may answer a label (LLMNR), with records for any name: systemd-resolved tells them."""
+    talk.dns.believe(told_of("ads.test"), 10.0)
+    assert talk.dns.believe(told_of(name, asked), 10.0) == Heard()
+    assert talk.name_of(SHOP) == "ads.test"
+
+
 def test_what_it_tells_may_be_anything(talk: Talk) -> None:
     assert talk.dns.believe(b"no answer", 10.0) == Heard()
     assert talk.refusals() == {Refusal.MALFORMED: 1}

@@ -24,7 +24,8 @@ from tinysnitch.core.network import parse_network
 from tinysnitch.core.settings import Settings
 
 PRINTER, ELSEWHERE = parse_address("192.168.1.9"), parse_address("203.0.113.1")
-AVAHI = 70
+AVAHI, OTHER = 70, 71  # exec ids
+ALICE, MALLORY = 1000, 1001  # uids
 MDNS, LLMNR = NameSource.MDNS, NameSource.LLMNR
 
 
@@ -51,8 +52,8 @@ class Link:
         self.link = LinkNames(self.names, facts, max_questions)
         self.now_s = 1000.0
 
-    def ask(self, name: str, kind: int = A, source: NameSource = MDNS) -> None:
-        self.link.ask(source, DnsQuestion(0, name, kind), AVAHI, self.now_s)
+    def ask(self, name: str, kind: int = A, source: NameSource = MDNS, *, who: int = AVAHI, user: int = 0) -> None:
+        self.link.ask(source, DnsQuestion(0, name, kind), who, self.now_s, user=user)
 
     def hear(self, name: str, address: bytes = PRINTER, kind: int = A, source: NameSource = MDNS) -> list[Learned]:
         return list(self.link.learn(source, [Record(name, kind, 120, address)], self.now_s))
@@ -164,3 +165,19 @@ def test_questions_are_bounded() -> None:
     link.ask("b.local")
     assert link.hear("a.local") == []
     assert link.link.statistics().evicted == 1
+
+
+def test_nobody_pushes_out_the_questions_of_others() -> None:
+    link = Link(max_questions=100)
+    link.ask("printer.local", user=ALICE)
+    for name in ("printer.local", *(f"n{number}.local" for number in range(100))):
+        link.ask(name, who=OTHER, user=MALLORY)
+    assert link.hear("printer.local") == [Learned((PRINTER,))]
+    assert link.names.find(PRINTER, link.now_s, AVAHI).is_sure
+
+
+def test_an_answer_is_for_all_who_asked(link: Link) -> None:
+    link.ask("printer.local", user=ALICE)
+    link.ask("printer.local", who=OTHER, user=MALLORY)
+    link.hear("printer.local")
+    assert all(link.names.find(PRINTER, link.now_s, who).is_sure for who in (AVAHI, OTHER))

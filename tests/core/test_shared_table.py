@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from tinysnitch.core.shared_table import SharedTable
 from tinysnitch.core.table import TableStatistics
+from tinysnitch.core.user_share import share_of
 
 ALICE, BOB, SERVICE = 1000, 1001, 999
 
@@ -25,6 +26,7 @@ def test_all_users_of_containers_are_as_one() -> None:
     table: SharedTable[int, int] = SharedTable(4)
     table.put(1, 1, 100_000)
     table.put(2, 2, 200_000)
+    assert table.shares() == (share_of(100_000),)
     assert (table.find(1), table.find(2)) == (None, 2)
 
 

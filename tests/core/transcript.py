@@ -72,9 +72,9 @@ def no(lifetime: Lifetime = Lifetime.FOREVER) -> Choice:
     return Choice(verdict=Verdict.DENY, lifetime=lifetime)
 
 
-def told_of(name: str) -> bytes:
-    """The event of a resolver that tells what it answered."""
-    message = dns.message.make_response(dns.message.make_query(name, "A"))
+def told_of(name: str, asked: str | None = None) -> bytes:
+    """The event of a resolver that tells what it answered. `asked`: the name, if a search domain completed it."""
+    message = dns.message.make_response(dns.message.make_query(asked or name, "A"))
     message.answer.append(dns.rrset.from_text(f"{name}.", 60, "IN", "A", SHOP))
     return message.to_wire()
 

@@ -47,6 +47,7 @@ forward-zone:
 
 _RESOLVED = f"""[Resolve]
 DNS={WORLD4}
+Domains=shared.test
 DNSSEC=no
 """
 

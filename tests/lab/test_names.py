@@ -180,11 +180,13 @@ def test_that_programs_ask_systemd_resolved_by_its_socket_is_told(lab: Lab) -> N
 
 
 @pytest.mark.slow
-def test_what_systemd_resolved_answers_from_its_cache_by_that_socket_names_connections(lab: Lab) -> None:
+@pytest.mark.parametrize("domain", [".shared.test", ""], ids=["whole names", "completed by a search domain"])
+def test_what_systemd_resolved_answers_from_its_cache_by_that_socket_names_connections(lab: Lab, domain: str) -> None:
     start_stub(lab, "systemd-resolved")
     (lab.folder / "nsswitch.conf").write_text("hosts: resolve [!UNAVAIL=return] files dns\n")
-    allowed, denied = "first.shared.test", "second.shared.test"
-    daemon = lab.start_daemon(f"{RESOLVE}allow {allowed} 80 tcp\ndeny {denied} 80 tcp\n", timeout_s=0)
+    rules = "allow first.shared.test 80 tcp\ndeny second.shared.test 80 tcp\n"
+    allowed, denied = f"first{domain}", f"second{domain}"
+    daemon = lab.start_daemon(f"{RESOLVE}{rules}", timeout_s=0)
 
     def connect(name: str) -> str:
         done = lab.run(["/usr/bin/python3", str(PROGRAMS / "by_resolved.py"), "1", name])

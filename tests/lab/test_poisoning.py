@@ -1,5 +1,6 @@
 """False DNS answers and an untrusted resolver: nothing is learned from them, and each kind is counted."""
 
+import errno
 import json
 
 import pytest
@@ -8,7 +9,7 @@ from tests.lab.daemon import Daemon
 from tests.lab.lab import Lab
 from tests.lab.patience import wait_listening
 from tests.lab.stubs import set_resolvers
-from tests.lab.world import MORE_WORLD4, PROGRAMS, WORLD4
+from tests.lab.world import HOST4, MORE_WORLD4, PROGRAMS, WORLD4
 
 pytestmark = [pytest.mark.privileged]
 
@@ -93,3 +94,31 @@ def test_nothing_is_learned_from_a_server_of_a_programs_own_choice(lab: Lab) -> 
     assert lab.run(["curl", "-sS", f"http://{LIAR}/"]).returncode == 0
     assert names_of(daemon, LIAR, 1) == [None]
     daemon.wait_for(lambda record: record["event"] == "lost" and "resolver not trusted" in record["what"])
+
+
+# Asks for printer.local at the first address, its own, answers with the second one, and connects there.
+CLAIMER = """
+import socket, sys
+own, other = sys.argv[1:]
+name = b"\\7printer\\5local\\0"
+question = bytes(4) + b"\\0\\1" + bytes(6) + name + b"\\0\\1\\0\\1"
+record = name + b"\\0\\1\\0\\1\\0\\0\\0\\x78\\0\\4" + socket.inet_aton(other)
+with socket.socket(type=socket.SOCK_DGRAM) as claimer, socket.socket(type=socket.SOCK_DGRAM) as asker:
+    claimer.bind((own, 5353))
+    asker.bind((own, 0))
+    asker.sendto(question, (own, 5353))
+    claimer.recv(512)
+    claimer.sendto(b"\\0\\0\\x84\\0\\0\\0\\0\\1" + bytes(4) + record, asker.getsockname())
+    asker.recv(512)
+with socket.socket() as client:
+    print(client.connect_ex((other, 80)))
+"""
+
+
+@pytest.mark.parametrize("own", ["127.0.0.1", HOST4])
+def test_no_program_of_this_machine_can_claim_a_name_of_the_link(lab: Lab, own: str) -> None:
+    local = "allow localhost - -\nallow localhost - -src\n"
+    daemon = lab.start_daemon(f"{local}allow printer.local 80 tcp\n", timeout_s=0)
+    done = lab.run(["/usr/bin/python3", "-c", CLAIMER, own, TRUTH], user="nobody")
+    assert done.stdout == f"{errno.ECONNREFUSED}\n", done.stderr
+    assert names_of(daemon, TRUTH, 1) == [None]

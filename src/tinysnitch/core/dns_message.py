@@ -67,11 +67,16 @@ def parse_question(payload: bytes) -> DnsQuestion:
     return DnsQuestion(header.id, name, kind)
 
 
-def parse_answer(payload: bytes) -> DnsAnswer:
-    """The answer, with the addresses that its records give to the name that was asked."""
+def parse_answer(payload: bytes, *, may_be_completed: bool = False) -> DnsAnswer:
+    """The answer, with the addresses that its records give to the name that was asked.
+
+    `may_be_completed`: a search domain may have completed that name; then the first record is for the whole.
+    """
     reader, header = open_message(payload, is_answer=True)
     name, kind = _read_one_question(reader, header.questions)
     found = list(read_records(reader, header))
+    if may_be_completed and found and found[0].owner.startswith(f"{name}."):
+        name = found[0].owner
     ttls = _follow_aliases(name, found)
     addresses = tuple(_find_addresses(kind, found, ttls))
     if len(addresses) > MAX_RECORDS:

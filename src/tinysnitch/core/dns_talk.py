@@ -111,18 +111,22 @@ class DnsTalk:
     def believe(self, message: bytes, now_s: float) -> Heard:
         """Learn from a message with which a trusted resolver answered some program, perhaps from its cache.
 
-        Names of the link are skipped: the resolver may have asked there, and link_names.py reads those answers.
+        Names of the link are skipped: the resolver may have asked there, and link_names.py reads those answers. A label
+        that a search domain completed only renews a name that is known: a machine of the link may have answered it.
         """
         try:
             answer = parse_answer(message)
+            is_label = _is_label(answer.name)
+            answer = parse_answer(message, may_be_completed=True) if is_label else answer
         except Malformed as error:
             self._refuse(error)
             return NOTHING
-        if "." not in answer.name.strip(".") or is_within(answer.name, "local"):
+        if _is_label(answer.name) or is_within(answer.name, "local"):
             return NOTHING
+        addresses = [one for one in answer.addresses if not is_label or self.names.knows(answer.name, one[0], now_s)]
         number = self.names.questions.next_number()
         asked = Asked(answer.name, answer.type, UNKNOWN_EXEC_ID, number, now_s)
-        return Heard(self.names.believe(asked, answer.addresses, now_s, answer.cnames).addresses)
+        return Heard(self.names.believe(asked, addresses, now_s, answer.cnames).addresses)
 
     def tables(self) -> dict[str, TableStatistics]:
         names = self.names.statistics()
@@ -159,7 +163,7 @@ class DnsTalk:
         try:
             if source := LINK_PORTS.get(flow.remote_port):
                 for question in parse_link_questions(message):
-                    self.link.ask(source, question, exec_id, now_s)
+                    self.link.ask(source, question, exec_id, now_s, user=user)
             elif self.names.is_trusted(flow.remote):
                 self.names.ask(flow, parse_question(message), exec_id, now_s, user=user)
             elif exec_id == UNKNOWN_EXEC_ID:  # no later connection could be told to be of the same program
@@ -173,6 +177,8 @@ class DnsTalk:
     def _learn(self, flow: Flow, message: bytes, now_s: float) -> list[Learned]:
         try:
             if source := LINK_PORTS.get(flow.remote_port):
+                if self.names.is_own(flow.remote):
+                    return []  # any program may send it, and answer its own question with another machine's address
                 return list(self.link.learn(source, parse_link_answer(message), now_s))
             if not self.names.heeds(flow, int.from_bytes(message[:2])):
                 return []  # that this server was asked is reported already
@@ -196,6 +202,10 @@ class DnsTalk:
             machines[flow.remote] = now_s
             told.append(f"DNS {what} {format_address(flow.remote)} not learned: {refusal.value}")
         return tuple(told)
+
+
+def _is_label(name: str) -> bool:
+    return "." not in name.strip(".")
 
 
 def _forget_old(told: dict[bytes, float], now_s: float) -> None:

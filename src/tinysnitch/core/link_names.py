@@ -2,7 +2,8 @@
 
 Any machine of the link can claim any name. So names are learned (1) only of the kinds that these protocols are for,
 `NAME.local` and single labels, which cannot pass for names of the DNS; (2) only for addresses of the link; and (3) only
-while a program here waits for the name. And (4) every other name of an address takes precedence (names.py).
+while a program here waits for the name, from what other machines send (dns_talk.py). And (4) every other name of an
+address takes precedence (names.py); (5) each user has a share of the room for questions, as in dns_questions.py.
 """
 
 from collections.abc import Iterator
@@ -16,7 +17,9 @@ from tinysnitch.core.name_source import NameSource
 from tinysnitch.core.names import Learned, Names
 from tinysnitch.core.remote_words import RemoteWords
 from tinysnitch.core.rule import LAN
-from tinysnitch.core.table import BoundedTable, TableStatistics
+from tinysnitch.core.shared_table import SharedTable
+from tinysnitch.core.table import TableStatistics
+from tinysnitch.core.user_share import share_of
 
 LINK_PORTS = {5353: NameSource.MDNS, 5355: NameSource.LLMNR}
 LINK_QUESTION_LIFE_S = 10.0  # answers come within half a second (RFC 6762 6); several machines may answer
@@ -56,32 +59,41 @@ def _is_answer(payload: bytes) -> bool:
 class LinkNames:
     def __init__(self, names: Names, facts: Facts, max_questions: int) -> None:
         self._names = names
-        self._questions: BoundedTable[tuple[NameSource, str, int], Asked] = BoundedTable(max_questions)
+        # The last question of each user for a name: another user's must not take its place, and so its answer.
+        self._questions: SharedTable[tuple[int, NameSource, str, int], Asked] = SharedTable(max_questions)
         self.set_facts(facts)
 
     def set_facts(self, facts: Facts) -> None:
         self._words = RemoteWords(facts)
 
-    def ask(self, source: NameSource, question: DnsQuestion, exec_id: int, now_s: float) -> None:
+    def ask(self, source: NameSource, question: DnsQuestion, exec_id: int, now_s: float, *, user: int = 0) -> None:
+        """Note a question on its way out. `user`: the uid that asks."""
         if not _is_of_link(source, question.name):
             return
         for kind in (A, AAAA) if question.type == ANY else (question.type,):
             asked = Asked(question.name, kind, exec_id, self._names.questions.next_number(), now_s, source)
-            self._questions.put((source, question.name, kind), asked)
+            self._questions.put((share_of(user), source, question.name, kind), asked, user)
 
     def learn(self, source: NameSource, records: list[Record], now_s: float) -> Iterator[Learned]:
         """Learn the names that were asked for. Others are no offence, as machines announce themselves."""
         for record in records:
-            asked = self._questions.find((source, record.owner, record.type))
-            if asked is None or now_s - asked.asked_s > LINK_QUESTION_LIFE_S or not isinstance(record.value, bytes):
-                continue
-            if self._words.takes(LAN, record.value, None):
-                yield self._names.believe(asked, [(record.value, record.ttl_s)], now_s)
-            else:
-                yield self._names.refuse(Refusal.NOT_ON_LINK)
+            for asked in self._find_asked(source, record, now_s):
+                if not isinstance(record.value, bytes):
+                    continue
+                if self._words.takes(LAN, record.value, None):
+                    yield self._names.believe(asked, [(record.value, record.ttl_s)], now_s)
+                else:
+                    yield self._names.refuse(Refusal.NOT_ON_LINK)
 
     def statistics(self) -> TableStatistics:
         return self._questions.statistics()
+
+    def _find_asked(self, source: NameSource, record: Record, now_s: float) -> Iterator[Asked]:
+        """The questions that the record answers, one of each user at most."""
+        for share in self._questions.shares():
+            asked = self._questions.find((share, source, record.owner, record.type))
+            if asked is not None and now_s - asked.asked_s <= LINK_QUESTION_LIFE_S:
+                yield asked
 
 
 def _is_of_link(source: NameSource, name: str) -> bool:

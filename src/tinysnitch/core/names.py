@@ -132,6 +132,11 @@ class Names:
         beliefs, hosts = self._addresses.find(address), self._hosts.get(address, ())
         return self._facts(address, beliefs or {}, now_s, exec_id) if beliefs or hosts else NO_NAME
 
+    def knows(self, name: str, address: bytes, now_s: float) -> bool:
+        """Whether the address has this name for all programs."""
+        facts = self.find(address, now_s)
+        return name in (facts.name, *facts.others)
+
     def may_ask_unseen(self, address: bytes, now_s: float, exec_id: int) -> bool:
         """Whether the process may mean a name of the address without being known to have asked for it."""
         return not (self.is_own(address) or self.find(address, now_s, exec_id).is_sure)

@@ -16,7 +16,7 @@ from tinysnitch.core.byte_stream import ByteStream
 from tinysnitch.core.client_hello import MAX_HELLO_BYTES, HelloBuffer
 from tinysnitch.core.errors import Malformed
 
-_LONG_HEADER, _FIXED_BIT = 0x80, 0x40  # RFC 9000 17.2
+_LONG_HEADER = 0x80  # RFC 9000 17.2; the bit behind it may be 0, too (RFC 9287)
 _MAX_ID_BYTES = 20
 _SAMPLE_AT, _SAMPLE_BYTES = 4, 16  # RFC 9001 5.4.2
 _PADDING, _PING, _CRYPTO = 0x00, 0x01, 0x06
@@ -129,7 +129,7 @@ def find_initials(datagram: bytes) -> Iterator[_Initial]:
         version = int.from_bytes(datagram[start + 1 : start + 5])
         kind = datagram[start] >> 4 & 3
         this = _VERSIONS.get(version)
-        if this is None or not datagram[start] & _FIXED_BIT or kind == this.retry:
+        if this is None or kind == this.retry:
             return
         connection_id, at = _take_id(datagram, start + 5)
         _source_id, at = _take_id(datagram, at)

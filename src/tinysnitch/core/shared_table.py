@@ -55,6 +55,10 @@ class SharedTable(Generic[K, V]):
         oldest = self._entries.find_oldest()
         return None if oldest is None else (oldest[0], oldest[1][1])
 
+    def shares(self) -> tuple[int, ...]:
+        """Those who have entries, each as share_of() has them."""
+        return tuple(self._of_user)
+
     def statistics(self) -> TableStatistics:
         counted = self._entries.statistics()
         return TableStatistics(counted.used, counted.evicted + self._evicted)

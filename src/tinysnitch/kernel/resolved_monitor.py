@@ -16,8 +16,8 @@ from tinysnitch.core.dns_wire import AAAA, A
 from tinysnitch.core.errors import Malformed
 
 RESOLVED_MONITOR = Path("/run/systemd/resolve/io.systemd.Resolve.Monitor")
-MAX_BYTES = 1 << 20  # of one message: an answer has at most 64 kB, which takes a few times as much here
-_READ_BYTES = 1 << 14  # at once: some thirty answers, which takes 2 ms
+MAX_BYTES = 1 << 20  # of one message: far more than an answer takes that is learned (MAX_MESSAGE_BYTES of dns_wire.py)
+_READ_BYTES = 1 << 18  # at once: more than a socket holds by default, which are some 700 answers in 12 ms
 
 _SUBSCRIBE = b'{"method":"io.systemd.Resolve.Monitor.SubscribeQueryResults","more":true}\0'
 _END = b"\0"
@@ -54,6 +54,7 @@ class ResolvedMonitor:
     def __init__(self, path: Path = RESOLVED_MONITOR) -> None:
         """Raises OSError where there is none."""
         self._rest = b""
+        self._is_too_long = False  # the beginning of this message was dropped
         self._socket = socket.socket(socket.AF_UNIX)
         try:
             self._socket.setblocking(False)
@@ -76,7 +77,10 @@ class ResolvedMonitor:
         self._socket.close()
 
     def read(self) -> list[bytes]:
-        """The answers since the last call, as DNS messages. Raises Malformed, and EOFError at the end."""
+        """The answers since the last call, as DNS messages, with b"" in place of one that is too long.
+
+        Raises Malformed, and EOFError at the end.
+        """
         try:
             received = self._socket.recv(_READ_BYTES)
         except BlockingIOError:
@@ -86,9 +90,13 @@ class ResolvedMonitor:
         if not received:
             raise EOFError
         *replies, self._rest = (self._rest + received).split(_END)
+        left_out = []
+        if replies and self._is_too_long:
+            left_out, replies, self._is_too_long = [b""], replies[1:], False
         if len(self._rest) > MAX_BYTES:
-            raise Malformed(f"more than {MAX_BYTES} bytes without an end")
-        return [message for reply in replies for message in parse_reply(reply)]
+            self._rest, self._is_too_long = b"", True
+        once = reversed(dict.fromkeys(reversed(replies)))  # of equal ones the last: it makes a name the newest
+        return left_out + [message for reply in once for message in parse_reply(reply)]
 
 
 def parse_reply(reply: bytes) -> list[bytes]:
