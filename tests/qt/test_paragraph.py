@@ -22,6 +22,10 @@ def test_other_scripts_turn_themselves_and_nothing_else() -> None:
     assert isolate("/tmp/א/ב") == "/tmp/\u2068א\u2069/\u2068ב\u2069"
 
 
+def test_an_accent_stays_with_its_letter() -> None:
+    assert isolate("/tmp/Re\u0301sume\u0301א") == "/tmp/Re\u0301sume\u0301\u2068א\u2069"
+
+
 def test_what_is_too_long_gives_way_and_keeps_its_end() -> None:
     paragraph = Paragraph((Span("/a" * 4000 + "/end"),), Style(font_of(15)), 600, rows=3)
     assert paragraph.layout.lineCount() <= 3

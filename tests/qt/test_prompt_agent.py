@@ -167,6 +167,15 @@ def test_a_text_that_a_program_types_at_once_answers_nothing(stage: Stage) -> No
     assert stage.link.answers == [Answer(1, Choice(verdict=Verdict.ALLOW), holds="for 9 minutes")]
 
 
+def test_a_key_that_waits_for_what_comes_with_it_shows_nothing(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage.ask(1)
+    stage.wait_paint()
+    shown: list[object] = []
+    monkeypatch.setattr(stage.window, "show_page", lambda *page: shown.append(page))
+    stage.agent.press("y", stage.ready_s)
+    assert (stage.agent._piece.is_waiting, shown) == (True, [])
+
+
 def test_a_further_question_changes_nothing_of_what_was_chosen(stage: Stage) -> None:
     stage.ask(1)
     stage.wait_paint()

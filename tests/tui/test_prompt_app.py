@@ -216,6 +216,17 @@ def test_a_paste_that_the_terminal_does_not_mark_changes_and_answers_nothing(tmp
     play(tmp_path / "s", script)
 
 
+def test_a_key_that_waits_for_what_comes_with_it_draws_nothing(tmp_path: Path) -> None:
+    async def script(daemon: QuestionDaemon, app: PromptApp, _pilot: Pilot[None]) -> None:
+        daemon.open(prompt_of(1))
+        await until_ready(app)
+        await until(lambda: not app._is_drawing_due)
+        app.on_key(Key("y", "y"))
+        assert (app._piece.is_waiting, app._is_drawing_due) == (True, False)
+
+    play(tmp_path / "s", script)
+
+
 def test_keys_before_there_is_a_question_are_no_text(tmp_path: Path) -> None:
     """A person who sees a question and asks for the help at once gets it."""
 

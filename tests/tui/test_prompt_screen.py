@@ -69,8 +69,7 @@ def test_a_small_terminal_shows_all_that_must_be_seen(connection: Connection) ->
     screen = "\n".join(rows)
     dead = {hint.label for hints in view.hints for hint in hints if hint.is_dead}
     keys = [f"{key.label} " for key in KEYS if key.label not in dead]
-    rule = f"allow {view.rule[2].text[:6]}"
-    wanted = [view.title, "443", rule, "59 s", view.lifetime, view.why, *keys]
+    wanted = [view.title, "443", f"allow {view.rule[2].text[:6]}", "59 s", view.lifetime, view.why, *keys]
     assert [text for text in wanted if text not in screen] == []
 
 
@@ -356,11 +355,12 @@ def test_the_cursor_is_in_sight_wherever_it_is_in_a_long_line(size: tuple[int, i
         assert marks[max(0, at - 1)] not in styled_in(text, FAULT) or not at
 
 
-def test_a_line_whose_question_is_gone_stays_in_sight() -> None:
-    state = state_of_many(1, "je")
-    state.handle(QuestionClosed(1, "answered"), 1.0)
-    rows = [row.strip() for row in rows_of(render_prompt(present_prompt(state, Instant(2.0, 0.0)), 80, 24))]
-    assert any("n1.test 443 tcp" in row for row in rows)
+@pytest.mark.parametrize(("size", "count"), [((80, 24), 4), ((40, 24), 4), ((40, 8), 1)])
+def test_of_a_line_whose_question_is_gone_all_is_shown_that_has_room(size: tuple[int, int], count: int) -> None:
+    state = state_of_many(1, "je" + "x" * 999)
+    state.handle(QuestionClosed(1, "answered " + "z" * size[0]), 1.0)
+    rows = [row.strip() for row in rows_of(render_prompt(present_prompt(state, Instant(2.0, 0.0)), *size))]
+    assert (sum("xx" in row for row in rows), list(filter(None, rows))[-1]) == (count, "Esc go on")
 
 
 def test_keys_are_dim_until_they_count_and_what_is_chosen_is_yellow() -> None:

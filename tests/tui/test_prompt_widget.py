@@ -90,7 +90,7 @@ def test_the_help_of_a_small_terminal_is_read_page_by_page(tmp_path: Path, monke
         for _page in range(20):
             await pilot.press("x")
         assert daemon.answers.empty()
-        await pilot.press("q")
+        await pilot.press("ctrl+c")
         await until(lambda: not app.is_running)
 
     play(tmp_path / "s", script)

@@ -6,7 +6,7 @@ from hypothesis import given
 
 from tests.core.any_text import SOME_TEXT
 from tests.core.test_workers import INIT, KERNEL_ARGS, REPORT, worker
-from tests.view.sample_prompts import CURL, IN, connection_of
+from tests.view.sample_prompts import CURL, IN, OUT, connection_of
 from tinysnitch.core.asking import Asking
 from tinysnitch.core.choice import Choice, RemoteScope
 from tinysnitch.core.connection import Connection
@@ -18,6 +18,7 @@ from tinysnitch.view.connection_view import present_connection, present_title, p
 from tinysnitch.view.lookup import NO_LOOKUP, FindFile, Lookup
 
 CHOICE = Choice(verdict=Verdict.ALLOW)
+VISITOR = msgspec.structs.replace(connection_of(flow=IN), asking=Asking(is_by_address=True))
 
 
 def texts(
@@ -57,6 +58,9 @@ def test_all_that_is_known_is_shown() -> None:
         (connection_of(), "curl wants to reach shop.test"),
         (connection_of(name=None), "curl wants to reach 10.0.0.9"),
         (connection_of(flow=IN, name=None), "curl is asked to accept a connection from 10.0.0.5"),
+        (connection_of(flow=IN), "curl is asked to accept a connection from shop.test"),
+        (VISITOR, "curl is asked to accept a connection from 10.0.0.5"),
+        (msgspec.structs.replace(VISITOR, flow=OUT), "curl wants to reach shop.test"),
         (Connection(flow=IN, attribution=KERNEL), "the kernel is asked to accept a connection from 10.0.0.5"),
         (Connection(flow=IN, attribution=UNKNOWN), "an unknown program is asked to accept a connection from 10.0.0.5"),
         (

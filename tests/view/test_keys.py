@@ -3,9 +3,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.view.test_prompt_state import opened, press
 from tinysnitch.core.choice import Lifetime
 from tinysnitch.core.verdict import Verdict
+from tinysnitch.view.key_guard import TEXT_S
 from tinysnitch.view.keys import KEYS, Act, Group, find_key, hint_at, is_of_text, keys_of
+from tinysnitch.view.prompt_events import Leave
+from tinysnitch.view.prompt_state import Page
 
 
 def test_no_key_has_two_meanings() -> None:
@@ -62,3 +66,20 @@ def test_keys_that_texts_are_typed_with(name: str, text: str, is_text: bool) -> 
 
 def test_groups_hold_every_key_in_order() -> None:
     assert tuple(key for group in Group for key in keys_of(group)) == KEYS
+
+
+@pytest.mark.parametrize("page", ["h", "l"])
+def test_q_closes_the_help_as_any_key_does_and_ctrl_c_leaves(page: str) -> None:
+    state = opened(1)
+    assert (press(state, page, "q"), state.page) == ([], Page.QUESTION)
+    assert press(state, page, "ctrl+c") == [Leave()]
+
+
+@pytest.mark.parametrize("prompt_ids", [(), (1,)])
+def test_a_q_in_a_text_does_not_leave(prompt_ids: tuple[int, ...]) -> None:
+    """`make run` would end with it, and take the firewall away."""
+    state = opened(*prompt_ids)
+    assert press(state, *"sql ", now=1.0) == []
+    assert press(state, "q", now=1.0 + TEXT_S / 2) == []
+    assert press(state, "ctrl+c", now=1.0 + TEXT_S / 2) == [Leave()]
+    assert press(state, "q", now=1.0 + 2 * TEXT_S) == [Leave()]

@@ -1,7 +1,8 @@
 """Lays out text for painting. It is always plain text: no markup is interpreted in it.
 
 Each run of non-ASCII characters stands in a directional isolate (UAX #9), so that a right-to-left name does not reorder
-what stands next to it: `/tmp/X/Y` keeps its order whatever script X and Y are in.
+what stands next to it: `/tmp/X/Y` keeps its order whatever script X and Y are in. A run does not begin with an accent,
+which would then stand above the next letter, and not above its own before the isolate.
 """
 
 import re
@@ -16,7 +17,7 @@ from tinysnitch.view.span_fit import fit_spans
 from tinysnitch.view.text import cell_width
 
 _FIRST_STRONG_ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
-_OTHER_SCRIPT = re.compile(r"[^\x00-\x7f]+")
+_OTHER_SCRIPT = re.compile(r"[^\x00-\x7f\u0300-\u036f][^\x00-\x7f]*")  # U+0300 to U+036F: combining accents
 _SHRINK = 0.97  # factor between two sizes that are tried
 _ROW_LOSS = 0.8  # the part of a row that is surely used, although rows break at blanks
 

@@ -122,7 +122,8 @@ class PromptAgent:
         self._piece_timer.stop()
         if self._piece.is_waiting:
             self._piece_timer.start()
-        self._show()
+        if keys or not self._piece.is_waiting:  # else nothing has changed, and showing it would delay what comes next
+            self._show()
 
     def _advance(self, event: Event, now: float) -> None:
         self._look_at_clocks()

@@ -40,6 +40,7 @@ from tinysnitch.view.prompt_events import (
     KeyPressed,
     Leave,
     NoticeGiven,
+    QuestionClosed,
     ScreenRegained,
 )
 from tinysnitch.view.prompt_settings import read_delay_s
@@ -145,6 +146,9 @@ class PlainPrompt:
     # keys and news
 
     def _tell(self, event: Event) -> None:
+        closed = self._state.questions.get(event.prompt_id) if isinstance(event, QuestionClosed) else None
+        if closed and not closed.is_sent:
+            self._shown_notice = ""  # its end is told also if the last one ended in the same words
         self._advance(event, time.monotonic())
         is_of_answer = isinstance(event, NoticeGiven | AnswerRefused)  # at the end only news of our answers are told
         if is_of_answer if self._is_ending else self._shown_edit is None:

@@ -119,7 +119,8 @@ class PromptApp(App[None], inherit_bindings=False):
         for one in keys:
             self._advance(one.key, one.typed_s)
         self._piece_alarm.set(PASTED_S if self._piece.is_waiting else None)
-        self._draw_soon()
+        if keys or not self._piece.is_waiting:  # else nothing has changed, and drawing would delay what comes next
+            self._draw_soon()
 
     def _end_piece(self) -> None:
         self._take(self._piece.take())

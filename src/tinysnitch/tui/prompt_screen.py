@@ -43,7 +43,7 @@ def render_prompt(view: PromptView, width: int, height: int) -> Text:
     """The whole screen, in at most `height` rows."""
     room = max(1, min(width - 2, MAX_WIDTH))
     if not view.is_question:
-        return _centre(_waiting_rows(view, room), width, height)
+        return _centre(_waiting_rows(view, room, height), width, height)
     blank = [Text()] if height >= ROOMY else []
     below = [*blank, *_rows_below(view, room, height - 1 - 2 * len(blank))]
     above = _rows_above(view, room, height - len(below))
@@ -53,15 +53,17 @@ def render_prompt(view: PromptView, width: int, height: int) -> Text:
     return _centre([*above, *facts, *below], width, height)
 
 
-def _waiting_rows(view: PromptView, room: int) -> list[Text]:
+def _waiting_rows(view: PromptView, room: int, height: int) -> list[Text]:
+    keys = _flow(_pieces(view.hints[0], is_ready=True), room, GAP)
     rows = [Text(shorten_middle(view.title, room), "bold")]
     for warning in view.warnings:
         rows += [Text(), *_told_rows(f"! {warning}", room, MAX_WARNING_ROWS, WARNING)]
     if view.notice:
         rows += [Text(), *_told_rows(view.notice, room, MAX_NEWS_ROWS)]
     if view.edit:
-        rows += [Text(), *_edit_rows(view.edit, room, MAX_RULE_ROWS)]
-    return [*rows, Text(), *_flow(_pieces(view.hints[0], is_ready=True), room, GAP)]
+        spare = height - sum(bool(row.plain) for row in rows) - len(keys)
+        rows += [Text(), *_edit_rows(view.edit, room, spare)]
+    return [*rows, Text(), *keys]
 
 
 def _told_rows(text: str, room: int, height: int, style: str = QUIET) -> list[Text]:

@@ -19,15 +19,16 @@ from tinysnitch.view.text import escape_text
 
 
 def present_title(connection: Connection) -> str:
-    """Program and remote in one sentence: `curl wants to reach shop.test`."""
+    """Program and remote in one sentence: `curl wants to reach shop.test`. A visitor whose name only others looked up
+    is named by its address, as in the rule."""
     who = _present_names(connection.attribution)
-    name = None if is_address_given(connection) else connection.name
+    is_visitor = connection.flow.direction is Direction.INBOUND
+    is_by_address = connection.asking.is_by_address if is_visitor else is_address_given(connection)
+    name = None if is_by_address else connection.name
     where = escape_text(name or format_address(connection.flow.remote))
     if connection.asked_name:
         return f"{who} wants to ask {where} for {escape_text(connection.asked_name)}"
-    verb = (
-        "wants to reach" if connection.flow.direction is Direction.OUTBOUND else "is asked to accept a connection from"
-    )
+    verb = "is asked to accept a connection from" if is_visitor else "wants to reach"
     return f"{who} {verb} {where}"
 
 

@@ -55,6 +55,10 @@ class KeyGuard:
         self._is_deaf = self._is_deaf and not self.is_seen(now)
         return self._is_deaf or (now < self._keyboard_s and not is_click)
 
+    def is_text(self, now: float) -> bool:
+        """Whether a person types a text, so that this key may be a letter of it."""
+        return now < self._text_until_s
+
     @property
     def ready_s(self) -> float | None:
         """When keys begin to count; None until the sight is painted."""

@@ -45,7 +45,7 @@ class Key(msgspec.Struct, frozen=True):
 
 KEYS = (
     Key("y", ("y",), Group.ANSWER, Verdict.ALLOW, "allow", "allow it; `tinysnitch rules remove` takes it back"),
-    Key("n", ("n",), Group.ANSWER, Verdict.DENY, "deny", 'deny it: the program gets "Connection refused"'),
+    Key("n", ("n",), Group.ANSWER, Verdict.DENY, "deny", 'deny it: whoever connects gets "Connection refused"'),
     Key(
         "g",
         ("g",),

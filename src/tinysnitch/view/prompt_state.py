@@ -60,6 +60,7 @@ class Page(Enum):
 
 
 _EDIT_KEY = next(key.names[0] for key in KEYS if key.effect is Act.EDIT)
+_LEAVE_AT_ONCE = "ctrl+c"  # `q` goes back from the help, and may be a letter of a text
 _SCOPES = tuple(RemoteScope)  # each wider than the one before
 _SUSPEND_S = 1.0  # clocks that differ by less were only read one after the other; by more, the machine was suspended
 
@@ -232,8 +233,10 @@ class PromptState:
     def _press_key(self, name: str, text: str, now: float) -> Effect | None:
         key = find_key(name)
         if key and key.effect is Act.LEAVE and not self.is_guest:
-            return Leave()
-        if self.page is not Page.QUESTION:  # any key closes the help and does nothing else
+            is_letter = self.page is not Page.QUESTION or self.guard.is_text(now)
+            if name == _LEAVE_AT_ONCE or not is_letter:
+                return Leave()
+        if self.page is not Page.QUESTION:  # any other key closes the help and does nothing else
             self.page = Page.QUESTION
             self.guard.renew(now)
             return None
@@ -298,7 +301,7 @@ class PromptState:
             case Act.LEGEND:
                 self.page = Page.LEGEND
             case Act.LEAVE:
-                pass  # `_press_key` returned Leave; a guest cannot leave
+                pass  # a guest, or a letter of a text; else `_press_key` returned Leave
             case _:
                 assert_never(act)
 
@@ -360,7 +363,7 @@ class PromptState:
         self.guard.renew(now)
 
     def _press_in_edit(self, name: str, text: str, now: float) -> Effect | None:
-        if name == "ctrl+c" and not self.is_guest:
+        if name == _LEAVE_AT_ONCE and not self.is_guest:
             return Leave()
         if name == "escape":
             self.page = Page.QUESTION
