@@ -172,7 +172,9 @@ def test_the_rule_is_edited_and_checked_as_it_is_typed(tmp_path: Path) -> None:
     async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
         daemon.open(prompt_of(1))
         await until_ready(app)
-        await pilot.press("f", "j", "e", "home", "x")
+        await pilot.press("f", "j", "e")
+        await see(app, "Esc back")
+        await pilot.press("home", "x")
         await see(app, "column 1: not a verdict")
         await pilot.press("backspace", *["delete"] * 5, *"deny", "end", "space")
         app.post_message(Paste("--head"))

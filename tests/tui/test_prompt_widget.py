@@ -84,8 +84,9 @@ def test_the_help_of_a_small_terminal_is_read_page_by_page(tmp_path: Path, monke
         await pilot.resize_terminal(40, 10)
         daemon.open(prompt_of(1))
         await until_ready(app)
-        for keys, text in (("hx", "page 2 of"), ("x", "page 3 of"), (["escape"], "curl wants"), ("h", "page 1 of")):
-            await pilot.press(*keys)
+        pages = (("h", "page 1 of"), ("x", "page 2 of"), ("x", "page 3 of"))
+        for key, text in (*pages, ("escape", "curl wants"), ("h", "page 1 of")):
+            await pilot.press(key)
             await see(app, text)
         for _page in range(20):
             await pilot.press("x")

@@ -3,7 +3,7 @@ import pytest
 from tests.view.painted_state import PaintedState
 from tests.view.sample_prompts import prompt_of
 from tinysnitch.view.key_guard import DELAY_S, PASTED_S, TEXT_S
-from tinysnitch.view.key_piece import KeyPiece, is_text
+from tinysnitch.view.key_piece import LATE_S, KeyPiece, is_text
 from tinysnitch.view.prompt_events import KeyPressed, QuestionOpened
 from tinysnitch.view.prompt_state import PromptState
 
@@ -75,10 +75,29 @@ def test_a_text_is_what_holds_no_keys_or_goes_on_behind_an_answer(names: str, ex
 def test_a_key_waits_for_what_comes_with_it() -> None:
     state, piece = asked(), KeyPiece()
     assert piece.press(KeyPressed("y"), START_S, state) == []
-    assert piece.is_waiting
+    assert (piece.is_waiting, piece.wait(START_S)) == (True, PASTED_S)
     assert [one.key.name for one in piece.press(KeyPressed("f"), START_S + PAUSE_S, state)] == ["y"]
-    assert [one.key.name for one in piece.take()] == ["f"]
+    assert piece.wait(START_S + PAUSE_S) == PASTED_S
+    assert [one.key.name for one in piece.end(START_S + PAUSE_S + PASTED_S)] == ["f"]
+    assert (piece.is_waiting, piece.wait(START_S)) == (False, None)
+
+
+def test_who_is_woken_late_waits_once_more_for_keys_that_were_not_read_yet() -> None:
+    state, piece = asked(), KeyPiece()
+    assert piece.press(KeyPressed("y"), START_S, state) == []
+    piece.wait(START_S)
+    assert piece.end(START_S + PASTED_S + 2 * LATE_S) == []
+    for number, letter in enumerate("es", 1):
+        assert piece.press(KeyPressed(letter), START_S + PASTED_S * 0.9 * number, state) == []
     assert not piece.is_waiting
+
+
+def test_a_machine_that_is_always_late_takes_keys() -> None:
+    state, piece = asked(), KeyPiece()
+    for _question in range(2):
+        piece.press(KeyPressed("y"), START_S, state)
+        late = [piece.wait(START_S) and piece.end(START_S + 1.0) for _ in range(2)]
+        assert [one.key.name for taken in late for one in taken or []] == ["y"]
 
 
 def test_behind_a_text_no_key_counts_for_a_while() -> None:

@@ -24,7 +24,6 @@ from tinysnitch.qt.page_layout import PageLayout
 from tinysnitch.qt.prompt_page import PageSize, build_help, build_page
 from tinysnitch.qt.prompt_window import PromptWindow
 from tinysnitch.view.help_view import help_pages
-from tinysnitch.view.key_guard import PASTED_S
 from tinysnitch.view.key_piece import KeyPiece, TypedKey
 from tinysnitch.view.keys import KEYS, WINDOW_KEYS
 from tinysnitch.view.lookup import FindFile, Lookup
@@ -72,7 +71,7 @@ class PromptAgent:
         self._help = help_pages(KEYS if leave else WINDOW_KEYS)
         self._is_left = False
         self._piece = KeyPiece()
-        self._piece_timer = _timer(int(PASTED_S * 1000), self._end_piece, is_single=True)
+        self._piece_timer = _timer(0, self._end_piece, is_single=True)
         self._show_timer = _timer(0, self._show, is_single=True)
         self._ticker = _timer(TICK_MS, self._show, is_single=False)
         self._ready_timer = _timer(0, self._show, is_single=True)
@@ -103,7 +102,7 @@ class PromptAgent:
         self._type(KeyPressed(name, is_click=True), at_s)
 
     def paste(self, text: str, typed_s: float) -> None:
-        self._end_piece()  # first what was typed before it
+        self._take(self._piece.take())  # first what was typed before it
         if self._is_needed:
             self._advance(TextPasted(text), typed_s)
 
@@ -112,7 +111,7 @@ class PromptAgent:
         self._take(self._piece.press(key, typed_s, self.state))
 
     def _end_piece(self) -> None:
-        self._take(self._piece.take())
+        self._take(self._piece.end(time.monotonic()))
 
     def _take(self, keys: list[TypedKey]) -> None:
         """Handle keys that count. Others may still wait in the piece for what comes with them."""
@@ -120,8 +119,9 @@ class PromptAgent:
             if self._is_needed:  # else the window is about to be hidden
                 self._advance(one.key, one.typed_s)
         self._piece_timer.stop()
-        if self._piece.is_waiting:
-            self._piece_timer.start()
+        wait_s = self._piece.wait(time.monotonic())
+        if wait_s is not None:
+            self._piece_timer.start(int(wait_s * 1000))
         if keys or not self._piece.is_waiting:  # else nothing has changed, and showing it would delay what comes next
             self._show()
 

@@ -29,7 +29,6 @@ from tinysnitch.tui.plain_lines import (
 from tinysnitch.tui.terminal import DUMB, Terminal, stop_job
 from tinysnitch.view.edit_view import EditView, present_edit
 from tinysnitch.view.help_view import help_pages
-from tinysnitch.view.key_guard import PASTED_S
 from tinysnitch.view.key_piece import KeyPiece, TypedKey
 from tinysnitch.view.keys import KEYS, OWN_HELP, is_of_text
 from tinysnitch.view.lookup import Lookup
@@ -183,12 +182,14 @@ class PlainPrompt:
                 self._take(self._piece.press(KeyPressed(name), typed_s, self._state))
             elif self._report:
                 self._report.note_answer()
-        self._piece_alarm.set(PASTED_S if self._piece.is_waiting else None)
+        self._piece_alarm.set(self._piece.wait(time.monotonic()))
         self._show_taken(now)
 
     def _end_piece(self) -> None:
-        self._take(self._piece.take())
-        self._show_taken(time.monotonic())
+        now = time.monotonic()
+        self._take(self._piece.end(now))
+        self._piece_alarm.set(self._piece.wait(now))
+        self._show_taken(now)
 
     def _take(self, keys: list[TypedKey]) -> None:
         """Handle keys that count. Others may still wait in the piece for what comes with them."""

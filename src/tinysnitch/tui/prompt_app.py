@@ -27,7 +27,7 @@ from tinysnitch.tui.plain_prompt import run_plain_prompt
 from tinysnitch.tui.prompt_widget import PromptWidget
 from tinysnitch.tui.terminal import DUMB, claim_terminal, stop_job, takes_output
 from tinysnitch.tui.terminal_driver import TerminalDriver, find_screen
-from tinysnitch.view.key_guard import DELAY_S, PASTED_S
+from tinysnitch.view.key_guard import DELAY_S
 from tinysnitch.view.key_piece import KeyPiece, TypedKey
 from tinysnitch.view.lookup import Lookup
 from tinysnitch.view.prompt_events import Answers, Event, KeyPressed, Leave, ScreenRegained, TextPasted
@@ -118,16 +118,16 @@ class PromptApp(App[None], inherit_bindings=False):
         """Handle keys that count. Others may still wait in the piece for what comes with them."""
         for one in keys:
             self._advance(one.key, one.typed_s)
-        self._piece_alarm.set(PASTED_S if self._piece.is_waiting else None)
+        self._piece_alarm.set(self._piece.wait(time.monotonic()))
         if keys or not self._piece.is_waiting:  # else nothing has changed, and drawing would delay what comes next
             self._draw_soon()
 
     def _end_piece(self) -> None:
-        self._take(self._piece.take())
+        self._take(self._piece.end(time.monotonic()))
 
     def on_paste(self, event: events.Paste) -> None:
         event.stop()
-        self._end_piece()  # first what was typed before it
+        self._take(self._piece.take())  # first what was typed before it
         self._advance(TextPasted(event.text), event.time)
 
     def action_suspend_process(self) -> None:

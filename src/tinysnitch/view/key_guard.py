@@ -24,7 +24,7 @@ HELD_NEXT_S = 0.2  # and then repeat it 10 to 50 times a second
 TYPING_S = 0.25  # the longest time between two keys of a person who types a text: 48 words a minute
 TYPING_DELAYS = 4  # after so many delays keys count, even if the person still types
 TEXT_S = 1.0  # no key counts so long after a letter of a text: who looks at the keyboard does not see the question
-PASTED_S = 0.03  # keys that follow each other faster than anybody types
+PASTED_S = 0.05  # keys that follow each other faster than anybody types
 LATE_S = 0.25  # how late a busy machine may wake us
 
 

@@ -2,7 +2,8 @@
 
 GNU screen, a console and programs that type passwords send a text as keys, faster than anybody types. But a terminal
 that sends whole lines, or a slow line, also brings the keys of a person together. So keys that come at once are held as
-one piece until no more follow, and then count, or are dropped as a text.
+one piece until no more follow, and then count, or are dropped as a text. On a busy machine we may be woken late: then
+more keys may wait that we have not read, so the piece is not over yet.
 """
 
 import math
@@ -16,6 +17,7 @@ from tinysnitch.view.prompt_events import KeyPressed
 from tinysnitch.view.prompt_state import Page, PromptState
 
 MAX_KEYS = 20  # of one piece; more are a text
+LATE_S = 0.01  # how late we may be woken
 
 
 class TypedKey(msgspec.Struct, frozen=True):
@@ -28,11 +30,17 @@ class KeyPiece:
         self._keys: list[TypedKey] = []  # the piece so far
         self._is_text = False  # the piece is a text: all that still comes with it is dropped
         self._last_s = -math.inf
+        self._due_s = math.inf  # when `end` is to be called
+        self._was_late = False  # `end` was called too late once
 
     @property
     def is_waiting(self) -> bool:
-        """Whether the caller must call `take` PASTED_S after the last key was read, if none follows until then."""
         return bool(self._keys)
+
+    def wait(self, now: float) -> float | None:
+        """How long the caller must wait for what comes with the keys, before it calls `end`; None: none wait."""
+        self._due_s = now + PASTED_S
+        return PASTED_S if self._keys else None
 
     def press(self, key: KeyPressed, typed_s: float, state: PromptState) -> list[TypedKey]:
         """Take a key that was typed, and return the keys that count now, in order."""
@@ -48,9 +56,17 @@ class KeyPiece:
             state.guard.note_typing(typed_s, is_text=True)
         return passed
 
+    def end(self, now: float) -> list[TypedKey]:
+        """The keys of the piece, if it is over: no more came with them. If this is called too late they wait once more;
+        not again and again, since on a machine that is always late no key would ever count."""
+        if now - self._due_s > LATE_S and not self._was_late:
+            self._was_late = True
+            return []
+        return self.take()
+
     def take(self) -> list[TypedKey]:
-        """The keys of the piece, which is over: no more came with them."""
-        keys, self._keys, self._is_text = self._keys, [], False
+        """The keys of the piece, which is over since something else came."""
+        keys, self._keys, self._is_text, self._was_late = self._keys, [], False, False
         return keys
 
 
