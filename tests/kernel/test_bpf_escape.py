@@ -3,6 +3,7 @@
 import re
 import socket
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,22 +32,36 @@ def passed_types(family: Family) -> set[int]:
     return {int(kind) for kind in re.findall(r"-type (\d+) -j RETURN", "\n".join(rules.chains["mangle"]["TS-LINKOUT"]))}
 
 
-@pytest.fixture
-def outbound(place: BpfPlace, programs: BpfPrograms) -> BpfPrograms:
-    """A denied packet goes on, as if it had lost its mark."""
-    denied, escaped = programs.program_path("out_denied"), programs.program_path("out_escaped")
-    for iptables in ("iptables", "ip6tables"):
-        place.run(iptables, "-A", "OUTPUT", "-m", "bpf", "--object-pinned", str(denied), "-j", "ACCEPT")
-        mangle = [iptables, "-t", "mangle", "-A", "POSTROUTING"]
-        place.run(*mangle, "-m", "bpf", "--object-pinned", str(escaped), "-j", "DROP")
-    return programs
+class Sieve:
+    """A place where denied packets go on, as if they had lost our mark, and a process whose packets are denied."""
+
+    def __init__(self, place: BpfPlace) -> None:
+        self.programs, self.agent = place.load(), place.start_agent()
+        denied, escaped = (self.programs.program_path(name) for name in ("out_denied", "out_escaped"))
+        for iptables in ("iptables", "ip6tables"):
+            place.run(iptables, "-A", "OUTPUT", "-m", "bpf", "--object-pinned", str(denied), "-j", "ACCEPT")
+            mangle = [iptables, "-t", "mangle", "-A", "POSTROUTING"]
+            place.run(*mangle, "-m", "bpf", "--object-pinned", str(escaped), "-j", "DROP")
+
+    def open_denied(self, family: str, protocol: int, socket_protocol: int | None = None) -> int:
+        """A raw socket of the process, which may send nothing by this protocol."""
+        process = self.programs.find_process(self.agent.pid)
+        assert process
+        key = VerdictKey(process.exec_id, 0, protocol, Direction.OUTBOUND, None, 0)
+        self.programs.remember_verdict(key, Verdict.DENY, self.programs.generation, 0)
+        handle, _cookie = self.agent.call("open_socket", family, "SOCK_RAW", socket_protocol or protocol)
+        return int(handle)
+
+    def is_passed(self, handle: int, family: str, packet: bytes) -> bool:
+        before = self.programs.read_statistics()["lost_marks"]
+        self.agent.call("send_raw", handle, ADDRESSES[family], list(packet))
+        return self.programs.read_statistics()["lost_marks"] == before
 
 
-def deny_all(programs: BpfPrograms, agent: Agent, protocol: int) -> None:
-    process = programs.find_process(agent.pid)
-    assert process
-    key = VerdictKey(process.exec_id, 0, protocol, Direction.OUTBOUND, None, 0)
-    programs.remember_verdict(key, Verdict.DENY, programs.generation, 0)
+@pytest.fixture(scope="module")
+def sieve(_clean_machine: None) -> Iterator[Sieve]:
+    with BpfPlace() as place:
+        yield Sieve(place)
 
 
 @pytest.mark.parametrize(
@@ -61,17 +76,10 @@ def deny_all(programs: BpfPrograms, agent: Agent, protocol: int) -> None:
     ],
 )
 def test_of_icmp_and_igmp_the_same_passes_as_by_the_rules(
-    outbound: BpfPrograms, agent: Agent, family: str, protocol: int, passed: set[int]
+    sieve: Sieve, family: str, protocol: int, passed: set[int]
 ) -> None:
-    deny_all(outbound, agent, protocol)
-    handle, _cookie = agent.call("open_socket", family, "SOCK_RAW", protocol)
-    left = set()
-    for kind in ALL:
-        before = outbound.read_statistics()["lost_marks"]
-        agent.call("send_raw", handle, ADDRESSES[family], [kind, *bytes(7)])
-        if outbound.read_statistics()["lost_marks"] == before:
-            left.add(kind)
-    assert left == passed
+    handle = sieve.open_denied(family, protocol)
+    assert {kind for kind in ALL if sieve.is_passed(handle, family, bytes([kind, *bytes(7)]))} == passed
 
 
 @pytest.mark.parametrize(
@@ -83,33 +91,23 @@ def test_of_icmp_and_igmp_the_same_passes_as_by_the_rules(
         *(("AF_INET6", *ports, False) for ports in ((547, 546), (546, 53), (53, 547), (68, 67))),
     ],
 )
-def test_dhcp_passes(
-    outbound: BpfPrograms, agent: Agent, family: str, local_port: int, remote_port: int, *, is_passed: bool
-) -> None:
-    deny_all(outbound, agent, UDP)
-    handle, _cookie = agent.call("open_socket", family, "SOCK_RAW", UDP)
-    agent.call("send_raw", handle, ADDRESSES[family], list(struct.pack("!HHHH", local_port, remote_port, 8, 0)))
-    assert (outbound.read_statistics()["lost_marks"] == 0) == is_passed
+def test_dhcp_passes(sieve: Sieve, family: str, local_port: int, remote_port: int, *, is_passed: bool) -> None:
+    handle = sieve.open_denied(family, UDP)
+    assert sieve.is_passed(handle, family, struct.pack("!HHHH", local_port, remote_port, 8, 0)) == is_passed
 
 
-def test_a_later_fragment_is_not_taken_for_icmp_of_the_link(outbound: BpfPrograms, agent: Agent) -> None:
-    deny_all(outbound, agent, ICMPV6)
-    handle, _cookie = agent.call("open_socket", "AF_INET6", "SOCK_RAW", FRAGMENT)
+def test_a_later_fragment_is_not_taken_for_icmp_of_the_link(sieve: Sieve) -> None:
+    handle = sieve.open_denied("AF_INET6", ICMPV6, FRAGMENT)
     header = struct.pack("!BBHI", ICMPV6, 0, 8, 7)
-    agent.call("send_raw", handle, "::1", list(header + bytes([NEIGHBOUR_SOLICITATION, *bytes(7)])))
-    assert outbound.read_statistics()["lost_marks"] == 1
+    assert not sieve.is_passed(handle, "AF_INET6", header + bytes([NEIGHBOUR_SOLICITATION, *bytes(7)]))
 
 
-def test_a_packet_of_another_protocol_by_a_raw_socket_is_its_programs_here_too(
-    outbound: BpfPrograms, agent: Agent
-) -> None:
+def test_a_packet_of_another_protocol_by_a_raw_socket_is_its_programs_here_too(sieve: Sieve) -> None:
     """At POSTROUTING it has a device, as a tunnel's packet has before that."""
-    deny_all(outbound, agent, UDP)
-    handle, _cookie = agent.call("open_socket", "AF_INET", "SOCK_RAW", socket.IPPROTO_RAW)
+    handle = sieve.open_denied("AF_INET", UDP, socket.IPPROTO_RAW)
     ends = socket.inet_aton("127.0.0.1") * 2
     header = struct.pack("!BBHHHBBH", 0x45, 0, 28, 0, 0, 64, UDP, 0) + ends
-    agent.call("send_raw", handle, "127.0.0.1", list(header + struct.pack("!HHHH", 5000, 4000, 8, 0)))
-    assert outbound.read_statistics()["lost_marks"] == 1
+    assert not sieve.is_passed(handle, "AF_INET", header + struct.pack("!HHHH", 5000, 4000, 8, 0))
 
 
 NONE, ALLOW, DENY, ALLOW_NOTED = 0, 1, 2, 3  # enum verdict of bpf/tinysnitch.h

@@ -90,3 +90,19 @@ def test_a_held_syn_is_its_programs_even_after_the_program_has_ended(
         queue.queue_verdict(packet.packet_id, NfVerdict.REPEAT)
     queue.flush()
     assert programs.read_statistics()["hits_allowed"] == len(held)
+
+
+def test_a_held_packet_is_its_own_programs_though_another_has_sent_by_its_flow_since(
+    place: BpfPlace, programs: BpfPrograms, agent: Agent, server: Agent, queue: Queue
+) -> None:
+    judge(place, programs, "OUTPUT")
+    for sender in (agent, server):
+        handle, cookie = open_bound(sender, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
+        sender.call("send_to", handle, "127.0.0.1", PORT)
+    key = key_of(entry_of(programs, server, cookie), make_flow(UDP, "127.0.0.1"))
+    programs.remember_verdict(key, Verdict.ALLOW, programs.generation, 0)
+    first, second = wait_packets(queue, 2)
+    for packet, allowed in ((first, 0), (second, 1)):
+        queue.queue_verdict(packet.packet_id, NfVerdict.REPEAT)
+        queue.flush()
+        assert programs.read_statistics()["hits_allowed"] == allowed

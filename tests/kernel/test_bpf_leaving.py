@@ -7,6 +7,7 @@ import re
 import socket
 import struct
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -28,15 +29,44 @@ def to_port(port: int) -> bytes:
     return struct.pack("!HHHH", 5000, port, 8, 0)
 
 
-@pytest.fixture
-def leaving(place: BpfPlace, programs: BpfPrograms) -> BpfPrograms:
+def watch_leaving(place: BpfPlace, programs: BpfPrograms) -> None:
     """Packets that must go through further rules are counted, and let go."""
     for iptables in ("iptables", "ip6tables"):
         path = str(programs.program_path("out_leaves"))
         place.run(iptables, "-t", "mangle", "-A", "POSTROUTING", "-m", "bpf", "--object-pinned", path)
-    # Nothing was denied yet, but within a minute of the boot 0 would look like a denial.
-    change_settings(programs, denied_at=((time.monotonic_ns() >> 30) - 100) % 2**32)
+    set_denied(programs, 100)
+
+
+def set_denied(programs: BpfPrograms, age: int) -> None:
+    """So long ago something was denied. Within a minute of the boot, 0 would look like a denial."""
+    change_settings(programs, denied_at=((time.monotonic_ns() >> 30) - age) % 2**32)
+
+
+@pytest.fixture
+def leaving(place: BpfPlace, programs: BpfPrograms) -> BpfPrograms:
+    watch_leaving(place, programs)
     return programs
+
+
+class Watched:
+    """A place for tests that change nothing but when something was denied, and a process at it."""
+
+    def __init__(self, place: BpfPlace) -> None:
+        self.place, self.programs = place, place.load()
+        self.agent = place.start_agent()
+        watch_leaving(place, self.programs)
+
+    def count(self, name: str, *words: object) -> int:
+        """How many packets went through further rules while the process did this."""
+        before = count_leaving(self.place)
+        assert self.agent.call(name, *words) == ""
+        return count_leaving(self.place) - before
+
+
+@pytest.fixture(scope="module")
+def watched(_clean_machine: None) -> Iterator[Watched]:
+    with BpfPlace() as place:
+        yield Watched(place)
 
 
 def count_leaving(place: BpfPlace) -> int:
@@ -66,24 +96,18 @@ WITH_PORTS = [
     ],
 )
 def test_packets_that_may_be_messages_are_looked_at_and_no_others(
-    place: BpfPlace, leaving: BpfPrograms, agent: Agent, family: str, protocol: int, packet: bytes, is_looked_at: bool
+    watched: Watched, family: str, protocol: int, packet: bytes, is_looked_at: bool
 ) -> None:
-    assert leaving
-    handle, _cookie = agent.call("open_socket", family, "SOCK_RAW", protocol)
-    assert agent.call("send_raw", handle, ADDRESSES[family], list(packet)) == ""
-    assert count_leaving(place) == is_looked_at
+    handle, _cookie = watched.agent.call("open_socket", family, "SOCK_RAW", protocol)
+    assert watched.count("send_raw", handle, ADDRESSES[family], list(packet)) == is_looked_at
 
 
 @pytest.mark.parametrize(("port", "is_looked_at"), [(53, True), (54, False)])
-def test_a_message_behind_ip_options_is_looked_at_too(
-    place: BpfPlace, leaving: BpfPrograms, agent: Agent, port: int, is_looked_at: bool
-) -> None:
+def test_a_message_behind_ip_options_is_looked_at_too(watched: Watched, port: int, is_looked_at: bool) -> None:
     """RFC 791 3.1. Here three words of options that do nothing."""
-    assert leaving
-    handle, _cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
-    assert agent.call("set_option", handle, "IPPROTO_IP", socket.IP_OPTIONS, [1] * 12) == ""
-    assert agent.call("send_to", handle, "127.0.0.1", port) == ""
-    assert count_leaving(place) == is_looked_at
+    handle, _cookie = watched.agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
+    assert watched.agent.call("set_option", handle, "IPPROTO_IP", socket.IP_OPTIONS, [1] * 12) == ""
+    assert watched.count("send_to", handle, "127.0.0.1", port) == is_looked_at
 
 
 def test_after_a_denial_all_packets_are_looked_at(place: BpfPlace, leaving: BpfPrograms, agent: Agent) -> None:
@@ -102,14 +126,13 @@ def test_after_a_denial_all_packets_are_looked_at(place: BpfPlace, leaving: BpfP
 
 # -1: another CPU denied a packet after this one had read the clock
 @pytest.mark.parametrize(("age", "is_looked_at"), [(-1, True), (0, True), (59, True), (62, False)])
-def test_a_denial_is_remembered_for_a_minute(
-    place: BpfPlace, leaving: BpfPrograms, agent: Agent, age: int, is_looked_at: bool
-) -> None:
-    handle, _cookie = agent.call("open_socket", "AF_INET", "SOCK_RAW", ICMP)
-    denied_at = (time.monotonic_ns() >> 30) - age
-    change_settings(leaving, denied_at=denied_at % 2**32)
-    agent.call("send_raw", handle, "127.0.0.1", [3, *bytes(7)])
-    assert count_leaving(place) == is_looked_at
+def test_a_denial_is_remembered_for_a_minute(watched: Watched, age: int, is_looked_at: bool) -> None:
+    handle, _cookie = watched.agent.call("open_socket", "AF_INET", "SOCK_RAW", ICMP)
+    set_denied(watched.programs, age)
+    try:
+        assert watched.count("send_raw", handle, "127.0.0.1", [3, *bytes(7)]) == is_looked_at
+    finally:
+        set_denied(watched.programs, 100)
 
 
 def test_after_a_denial_a_packet_that_was_just_allowed_is_not_looked_at(
@@ -123,7 +146,7 @@ def test_after_a_denial_a_packet_that_was_just_allowed_is_not_looked_at(
     agent.call("bind", handle, "127.0.0.1", 5000)
     key = key_of(entry_of(leaving, agent, cookie), make_flow(UDP, "127.0.0.1"))
     leaving.remember_verdict(key, Verdict.ALLOW, leaving.generation, 0)
-    change_settings(leaving, denied_at=(time.monotonic_ns() >> 30) % 2**32)
+    set_denied(leaving, 0)
     for port, asked in ((key.port, 1), (key.port + 1, 2), (key.port, 1)):
         before = count_leaving(place)
         taker, _cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")  # else there is an ICMP, too

@@ -295,17 +295,19 @@ def test_a_socket_that_binds_a_port_that_is_being_forgotten_is_counted_as_lost(
 @pytest.mark.parametrize(
     ("family", "target", "bound"), [("AF_INET", "127.0.0.1", "0.0.0.0"), ("AF_INET6", "::1", "::")]
 )
-def test_sending_without_bind_notes_the_port(
+def test_sending_without_bind_notes_each_port(
     programs: BpfPrograms, agent: Agent, family: str, target: str, bound: str
 ) -> None:
     handle, cookie = agent.call("open_socket", family, "SOCK_DGRAM")
-    agent.call("send_to", handle, target, 9)
-    port = agent.call("local_port", handle)
-    found = find_listener(programs, UDP, port, parse_address(bound))
-    assert found
-    assert found.cookie == cookie
+    ports = []
+    for _ in range(2):
+        agent.call("send_to", handle, target, 9)
+        ports.append(agent.call("local_port", handle))
+        assert find_listener(programs, UDP, ports[-1], parse_address(bound)).cookie == cookie  # type: ignore[union-attr]
+        agent.call("connect", handle, target, 9)
+        agent.call("disconnect", handle)  # so it loses the port: udp_disconnect()
     agent.call("close", handle)
-    assert find_listener(programs, UDP, port, parse_address(bound)) is None
+    assert [find_listener(programs, UDP, port, parse_address(bound)) for port in ports] == [None, None]
 
 
 def test_a_listener_that_was_connected_for_a_while_still_has_all_addresses(programs: BpfPrograms, agent: Agent) -> None:

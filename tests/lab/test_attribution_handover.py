@@ -97,18 +97,15 @@ def test_a_port_belongs_to_the_process_that_takes_what_comes_now(
     assert records[-1] == record  # by now the kernel decides alone again
 
 
-@KINDS
-@ADDRESSES
 @WAYS
-def test_a_port_that_was_handed_on_before_the_daemon_started(
-    lab: Lab, way: str, heir: str, uid: int, kind: str, address: str
-) -> None:
-    handover = Handover(lab, way, kind, address)
-    pid = handover.hand_on()
+def test_ports_that_were_handed_on_before_the_daemon_started(lab: Lab, way: str, heir: str, uid: int) -> None:
+    handovers = [Handover(lab, way, kind, address) for kind in ("tcp", "udp") for address in (HOST4, HOST6)]
+    pids = [handover.hand_on() for handover in handovers]
     watched = WatchedLab.watch(lab)
-    record = handover.visit(watched)
-    assert is_it(record, heir, pid, uid), record
-    assert record["attribution"] == "procfs"
+    for handover, pid in zip(handovers, pids, strict=True):
+        record = handover.visit(watched)
+        assert is_it(record, heir, pid, uid), record
+        assert record["attribution"] == "procfs"
 
 
 @WAYS

@@ -19,7 +19,8 @@ SEND = """
 import socket, sys
 client = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM)
 client.settimeout(1)
-client.sendto(b"ping", (sys.argv[1], int(sys.argv[2])))
+client.connect((sys.argv[1], int(sys.argv[2])))
+client.send(b"ping")
 try:
     client.recv(10)
     print("answered")

@@ -5,10 +5,10 @@ on. The process that has the socket then prints `serving PID`, and takes what co
 """
 
 import os
+import signal
 import socket
 import subprocess
 import sys
-import time
 
 NOBODY = 65534
 PROTOCOLS = {"tcp": socket.IPPROTO_TCP, "mptcp": socket.IPPROTO_MPTCP, "udp": socket.IPPROTO_UDP}
@@ -49,14 +49,14 @@ def activate(used: socket.socket) -> None:
     """The activator keeps its copy, to start the service anew when that has ended."""
     if os.fork() == 0:
         execute(used)
-    time.sleep(60)
+    signal.pause()
 
 
 def activate_and_close(used: socket.socket) -> None:
     if os.fork() == 0:
         execute(used)
     used.close()
-    time.sleep(60)
+    signal.pause()
 
 
 def pass_on(used: socket.socket) -> None:
@@ -70,12 +70,12 @@ def pass_on(used: socket.socket) -> None:
 def pass_on_and_close(used: socket.socket) -> None:
     pass_on(used)
     used.close()
-    time.sleep(60)
+    signal.pause()
 
 
 def pass_on_and_keep(used: socket.socket) -> None:
     pass_on(used)
-    time.sleep(60)
+    signal.pause()
 
 
 def become_daemon(used: socket.socket) -> None:
@@ -92,7 +92,7 @@ def fork_worker(used: socket.socket) -> None:
     """As nginx does: root binds, and a worker of another user takes what comes."""
     if os.fork() == 0:
         change_user(used)
-    time.sleep(60)
+    signal.pause()
 
 
 def receive() -> socket.socket:
