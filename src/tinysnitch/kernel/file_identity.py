@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 from tinysnitch.core.errors import unless_short
 from tinysnitch.core.raw_text import bytes_of
 from tinysnitch.kernel.clock import read_boot_moment_ns
+from tinysnitch.kernel.file_system_type import TMPFS, read_file_system_type
 
 _MINOR_BITS = 20  # include/linux/kdev_t.h
 _SNAPS = ("/snap", "/var/lib/snapd/snap")  # by distribution; to the snap itself it is always the first
@@ -72,10 +73,15 @@ def find_snap(path: str, device: int, inode: int) -> str | None:
 def _is_in_superblock(path: str, device: int, inode: int) -> bool:
     descriptor = os.open(bytes_of(path), os.O_PATH)
     try:
-        found = os.fstat(descriptor).st_ino, read_superblock_device(descriptor)
+        return is_same_file(descriptor, device, inode)
     finally:
         os.close(descriptor)
-    return found == (inode, device)
+
+
+def is_same_file(descriptor: int, device: int, inode: int) -> bool:
+    """Whether an open file has this inode in the file system with this s_dev."""
+    status = os.fstat(descriptor)
+    return status.st_ino == inode and (status.st_dev == device or read_superblock_device(descriptor) == device)
 
 
 def read_superblock_device(descriptor: int, pid: int | str = "self") -> int | None:
@@ -175,6 +181,16 @@ def is_changed_since(path: str, boot_ns: int) -> bool:
         return boot_ns > 0 and is_younger(os.stat(bytes_of(path)), boot_ns)
     except (OSError, ValueError) as error:
         return unless_short(error, True)
+
+
+def is_unwritten_since(descriptor: int, boot_ns: int) -> bool:
+    """Whether an open file was not written after a moment on the boot-time clock at which nobody had it open for that
+    (0 or less: not known, so True). What is written to tmpfs by a mapping does not show in st_ctime (it has no
+    page_mkwrite()): there a file counts only if root alone may write it."""
+    status = os.fstat(descriptor)
+    is_roots = status.st_uid == 0 and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    shows = is_roots or read_file_system_type(f"/proc/self/fd/{descriptor}".encode()) != TMPFS
+    return shows and not (boot_ns > 0 and is_younger(status, boot_ns))
 
 
 def is_younger(status: os.stat_result, boot_ns: int) -> bool:

@@ -171,10 +171,11 @@ class ProcessBuilder:
 
     def _read_sum(self, image: Image, may_be_long: bool) -> _Sum:
         is_any_size = may_be_long or file_identity.is_roots_alone(image.executable)
-        digest = self._digests.read_sha256(image.executable, MAX_BYTES if is_any_size else FEW_BYTES)
+        most_bytes = MAX_BYTES if is_any_size else FEW_BYTES
+        digest = self._digests.read_sha256(image.executable, most_bytes, partial(_is_as_executed, image))
         if digest is None:
             return _Sum(is_known=False, is_silent=not is_any_size)
-        return _Sum(None if _may_be_rewritten(image) else digest)
+        return _Sum(digest or None)
 
     def _name(self, image: Image) -> NamedProgram:
         invocation = Invocation(
@@ -268,10 +269,11 @@ def _is_changed(image: Image, program: NamedProgram) -> bool:
     return program.run_by is not None and file_identity.is_changed_since(program.path, image.executed_ns)
 
 
-def _may_be_rewritten(image: Image) -> bool:
-    """Whether the executable may have been written since the exec. A running file cannot (ETXTBSY), but the process may
-    have ended by now. st_ctime may lag by a tick: inode(7)."""
-    return file_identity.is_changed_since(image.executable, image.executed_ns - procfs.TICK_NS)
+def _is_as_executed(image: Image, descriptor: int) -> bool:
+    """Whether an open file is the executed one, and cannot have been written since. A running file cannot be (ETXTBSY),
+    but the process may have ended by now. st_ctime may lag by a tick: inode(7)."""
+    is_same = file_identity.is_same_file(descriptor, file_identity.decode_device(image.device), image.inode)
+    return is_same and file_identity.is_unwritten_since(descriptor, image.executed_ns - procfs.TICK_NS)
 
 
 def _warn_of_environment(loaders: tuple[str, ...] | None) -> Iterator[str]:
