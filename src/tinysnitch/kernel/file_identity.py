@@ -8,6 +8,7 @@ mounted it.
 
 import os
 import stat
+import time
 from pathlib import PurePosixPath
 
 from tinysnitch.core.errors import unless_short
@@ -16,6 +17,7 @@ from tinysnitch.kernel.clock import read_boot_moment_ns
 from tinysnitch.kernel.file_system_type import TMPFS, read_file_system_type
 
 _MINOR_BITS = 20  # include/linux/kdev_t.h
+_TABLE_S, _TABLE_PART = 0.1, 1024  # of the processor's time, for a table of mounts; bytes read at once
 _SNAPS = ("/snap", "/var/lib/snapd/snap")  # by distribution; to the snap itself it is always the first
 
 
@@ -85,15 +87,19 @@ def is_same_file(descriptor: int, device: int, inode: int) -> bool:
 
 
 def read_superblock_device(descriptor: int, pid: int | str = "self") -> int | None:
-    """s_dev of the file behind a descriptor, which belongs to a mount that process `pid` sees."""
+    """s_dev of the file behind a descriptor, which belongs to a mount that process `pid` sees. None if it is not found
+    in time: any user can make mounts by the thousand, in a namespace of their own."""
     with open(f"/proc/self/fdinfo/{descriptor}", "rb") as file:
         mount_id = next((line.split()[1] for line in file if line.startswith(b"mnt_id:")), None)
-    with open(f"/proc/{pid}/mountinfo", "rb") as file:
+    end_s = time.thread_time() + _TABLE_S
+    with open(f"/proc/{pid}/mountinfo", "rb", buffering=_TABLE_PART) as file:
         for line in file:
             fields = line.split(None, 3)
             if fields[0] == mount_id:
                 major, minor = fields[2].split(b":")
                 return os.makedev(int(major), int(minor))
+            if time.thread_time() > end_s:
+                break
     return None
 
 

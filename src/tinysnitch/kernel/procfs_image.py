@@ -6,19 +6,23 @@ from tinysnitch.kernel import bpf_structs as structs
 from tinysnitch.kernel import file_identity
 from tinysnitch.kernel.bpf_structs import Image
 from tinysnitch.kernel.cgroup_paths import read_cgroup_id
+from tinysnitch.kernel.look_budget import LookBudget
 from tinysnitch.kernel.procfs import LiveProcess
+
+_table_looks = LookBudget()  # at tables of mounts: see read_superblock_device()
 
 
 def image_of(process: LiveProcess) -> Image:
     """The image, with its file system and its cgroup."""
-    device = file_identity.read_executable_device(process.pid) or process.device
+    with _table_looks.look(process.pid) as may_be_long:
+        device = file_identity.read_executable_device(process.pid) if may_be_long else None
     image = bare_image_of(process)
     is_ours = file_identity.is_in_our_user_namespace(process.pid)
     return msgspec.structs.replace(
         image,
         flags=image.flags | (0 if is_ours else structs.IMAGE_USER_NAMESPACE),
         cgroup_id=read_cgroup_id(process.cgroup) if process.cgroup else 0,
-        device=file_identity.encode_device(device),
+        device=file_identity.encode_device(device or process.device),
     )
 
 
