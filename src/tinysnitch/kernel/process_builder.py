@@ -95,7 +95,7 @@ class ProcessBuilder:
 
     def build(self, image: Image, *, pid: int, started_ns: int, uid: int) -> Process:
         """The process `pid`, which runs the image. All but pid, start and uid comes from the image."""
-        cgroup = self._cgroups.find(image.cgroup_id) or ""
+        cgroup = self._cgroups.find(image.cgroup_id, uid)
         image, *ancestors = _with_paths((_mark_container(image, cgroup), *self._ancestors(image)))
         look = self._look_beside((image, *ancestors), pid, uid)
         program, *parents = look.programs
@@ -115,9 +115,9 @@ class ProcessBuilder:
             run_by=program.run_by,
             started_as=look.started_as,
             parents=tuple(_limit_parents(parent.path for parent in parents)),
-            owners=owners_of_cgroup(cgroup, look.snap),
+            owners=owners_of_cgroup(cgroup or "", look.snap),
             is_host_file=look.is_host_file,
-            is_file_told=look.is_known and not found.is_silent,
+            is_file_told=look.is_known and not found.is_silent and cgroup is not None,
             sha256=found.sha256,
             is_sha256_told=found.is_known,
             warnings=(
@@ -226,10 +226,10 @@ def _with_paths(images: Sequence[Image]) -> Iterator[Image]:
         yield msgspec.structs.replace(image, executable=original.executable) if original else image
 
 
-def _mark_container(image: Image, cgroup: str) -> Image:
+def _mark_container(image: Image, cgroup: str | None) -> Image:
     """In a container any file may be at a path, mounted by an engine that is root in our user namespace: so what runs
-    there is marked as if it ran in a user namespace of its own."""
-    is_container = any(owner.startswith(CONTAINER) for owner in owners_of_cgroup(cgroup))
+    there, or may do so, is marked as if it ran in a user namespace of its own."""
+    is_container = cgroup is None or any(owner.startswith(CONTAINER) for owner in owners_of_cgroup(cgroup))
     return msgspec.structs.replace(image, flags=image.flags | structs.IMAGE_USER_NAMESPACE) if is_container else image
 
 

@@ -1,9 +1,11 @@
 """Makes an image by /proc for a process whose exec was not captured. It is marked as seeded; its exec id is 0."""
 
+from functools import partial
+
 import msgspec
 
 from tinysnitch.kernel import bpf_structs as structs
-from tinysnitch.kernel import file_identity
+from tinysnitch.kernel import file_identity, procfs
 from tinysnitch.kernel.bpf_structs import Image
 from tinysnitch.kernel.cgroup_paths import read_cgroup_id
 from tinysnitch.kernel.look_budget import LookBudget
@@ -21,9 +23,15 @@ def image_of(process: LiveProcess) -> Image:
     return msgspec.structs.replace(
         image,
         flags=image.flags | (0 if is_ours else structs.IMAGE_USER_NAMESPACE),
-        cgroup_id=read_cgroup_id(process.cgroup) if process.cgroup else 0,
+        cgroup_id=_find_cgroup(process),
         device=file_identity.encode_device(device or process.device),
     )
+
+
+def _find_cgroup(process: LiveProcess) -> int:
+    """Its id; 0 if it is not known, or not to be had now (cgroup_paths.py)."""
+    path = process.cgroup
+    return (procfs.bounded.read(process.pid, partial(read_cgroup_id, path)) or 0) if path else 0
 
 
 def bare_image_of(process: LiveProcess) -> Image:
