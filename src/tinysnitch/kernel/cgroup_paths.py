@@ -17,6 +17,7 @@ from tinysnitch.core.errors import SnitchError, unless_short
 from tinysnitch.core.table import BoundedTable
 from tinysnitch.kernel import procfs
 from tinysnitch.kernel.cgroups import find_cgroup_mount
+from tinysnitch.kernel.proc_place import PROC
 
 _FILEID_KERNFS = 0xFE  # include/linux/exportfs.h; systemd opens cgroups by id in the same way
 _HANDLE = struct.Struct("=IiQ")  # struct file_handle: size, type, the 64-bit kernfs id
@@ -75,13 +76,13 @@ def _find_place(descriptor: int) -> str:
     try:
         for _ in range(_MOST_CLIMBS):
             try:
-                return os.readlink(f"/proc/self/fd/{descriptor}")
+                return os.readlink(f"{PROC}/self/fd/{descriptor}")
             except OSError as error:
                 if error.errno != errno.ENAMETOOLONG:
                     raise
             below, descriptor = descriptor, os.open(_CLIMB, os.O_PATH | os.O_CLOEXEC, dir_fd=descriptor)
             os.close(below)
-        return os.readlink(f"/proc/self/fd/{descriptor}")
+        return os.readlink(f"{PROC}/self/fd/{descriptor}")
     finally:
         os.close(descriptor)
 

@@ -13,6 +13,7 @@ import msgspec
 from tinysnitch.core.errors import unless_short
 from tinysnitch.core.raw_text import text_of
 from tinysnitch.kernel.bounded_reader import BoundedReader
+from tinysnitch.kernel.proc_place import PROC
 
 TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 INIT = 1  # pid; keeps sockets for the services that it starts
@@ -56,7 +57,7 @@ class LiveProcess(msgspec.Struct, frozen=True, kw_only=True):
 
 def list_processes() -> list[int]:
     """All pids, the lowest first."""
-    return sorted(int(name) for name in os.listdir("/proc") if name.isdecimal())
+    return sorted(int(name) for name in os.listdir(PROC) if name.isdecimal())
 
 
 def read_stat(pid: int) -> ProcessStat | None:
@@ -135,18 +136,18 @@ def _read_file(pid: int) -> tuple[int, int, bool]:
     as an AppImage mounts it), or the file system does not answer (a user's own mount below an overlay of theirs), the
     device is 0, and the rest is what proc_pid_fdinfo(5) and the link say."""
     try:
-        file = bounded.read(pid, lambda: os.stat(f"/proc/{pid}/exe"))
+        file = bounded.read(pid, lambda: os.stat(f"{PROC}/{pid}/exe"))
     except PermissionError:
         file = None
     if file is None:
-        return 0, _read_inode(f"/proc/{pid}/exe"), read_link(pid, "exe").endswith(_DELETED)
+        return 0, _read_inode(f"{PROC}/{pid}/exe"), read_link(pid, "exe").endswith(_DELETED)
     return file.st_dev, file.st_ino, file.st_nlink == 0
 
 
 def _read_inode(path: str) -> int:
     descriptor = os.open(path, os.O_PATH)
     try:
-        with open(f"/proc/self/fdinfo/{descriptor}", "rb") as file:
+        with open(f"{PROC}/self/fdinfo/{descriptor}", "rb") as file:
             return int(next((line.split()[1] for line in file if line.startswith(b"ino:")), b"0"))
     finally:
         os.close(descriptor)
@@ -195,7 +196,7 @@ def read_cgroup(pid: int) -> str:
 def read_link(pid: int, name: str) -> str:
     """The target of a link in /proc/PID; "" when it can't be read."""
     try:
-        return text_of(os.readlink(f"/proc/{pid}/{name}".encode()))
+        return text_of(os.readlink(f"{PROC}/{pid}/{name}".encode()))
     except OSError as error:
         return unless_short(error, "")
 
@@ -243,7 +244,7 @@ def _read_links(pid: int, folder: str) -> Iterator[tuple[str, str]]:
 def _list(pid: int, folder: str) -> Iterator[str]:
     """Names, the lowest first."""
     try:
-        with os.scandir(f"/proc/{pid}/{folder}") as entries:
+        with os.scandir(f"{PROC}/{pid}/{folder}") as entries:
             yield from (entry.name for entry in entries)
     except OSError as error:
         unless_short(error, None)
@@ -265,7 +266,7 @@ def _read_lines(pid: int, name: str) -> list[bytes]:
 def _read(pid: int, name: str, limit: int = 65536) -> bytes:
     """A small file of /proc/PID; empty when the process is gone."""
     try:
-        with open(f"/proc/{pid}/{name}", "rb", buffering=0) as file:
+        with open(f"{PROC}/{pid}/{name}", "rb", buffering=0) as file:
             return file.read(limit)
     except OSError as error:
         return unless_short(error, b"")
@@ -279,7 +280,7 @@ def _read_memory(pid: int, name: str) -> bytes | None:
 def _read_at(pid: int, address: int) -> bytes:
     """Four bytes of the process's memory; empty when they cannot be had."""
     try:
-        with open(f"/proc/{pid}/mem", "rb", buffering=0) as file:
+        with open(f"{PROC}/{pid}/mem", "rb", buffering=0) as file:
             return os.pread(file.fileno(), 4, address)
     except OSError as error:
         return unless_short(error, b"")
