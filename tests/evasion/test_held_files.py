@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ pytestmark = [pytest.mark.privileged]
 
 USER = "news"  # of these tests alone: once a process makes the daemon wait, it gives up on that user's others, too
 LARGE_BYTES = 64 << 20
+_number = count()
 OWN_PROGRAMS = Path(__file__).parent / "programs"
 
 
@@ -33,11 +35,11 @@ def make_folders(lab: Lab, place: str, *folders: str) -> Path:
 
 
 @contextmanager
-def held_folder(lab: Lab, folder: Path | None = None) -> Iterator[Path]:
+def held_folder(lab: Lab, folder: Path | None = None, *target: str) -> Iterator[Path]:
     """Run a program that keeps a folder locked: `folder`, or else its own one, and then it connects as well."""
-    place = make_folders(lab, "locked", "own", "mount")
+    place = make_folders(lab, f"locked-{next(_number)}", "own", "mount")
     program, source = place / "own" / "program", OWN_PROGRAMS / "held_folder.c"
-    words = [str(folder)] if folder else [str(place / "own"), *TARGET]
+    words = [str(folder), *target] if folder else [str(place / "own"), *TARGET]
     device = make_fuse_device(lab)
     subprocess.run(["gcc", "-O1", "-Wall", "-pthread", "-o", str(program), str(source)], check=True)
     running = lab.spawn([str(program), str(device), str(place / "mount"), *words], user=USER)
@@ -61,6 +63,14 @@ def silent_overlay(lab: Lab, source: Path, *words: str) -> Iterator[subprocess.P
 
 def test_a_deleted_program_in_a_folder_that_is_locked(stage: Stage) -> None:
     with held_folder(stage.lab) as program:
+        assert stage.lab.run([str(stage.honest), "plain", *TARGET]).stdout == "connected\n"
+        (record,) = stage.daemon.wait_for_count(lambda each: each.get("program") == str(program), 1)
+    assert record["verdict"] == "deny"
+
+
+def test_a_program_that_connects_with_its_folder_in_proc_locked(stage: Stage) -> None:
+    """Each name there is looked up anew for each process."""
+    with held_folder(stage.lab, Path("/proc/self"), *TARGET) as program:
         assert stage.lab.run([str(stage.honest), "plain", *TARGET]).stdout == "connected\n"
         (record,) = stage.daemon.wait_for_count(lambda each: each.get("program") == str(program), 1)
     assert record["verdict"] == "deny"

@@ -1,15 +1,20 @@
 import os
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from threading import Event
 
 import pytest
 
 from tests.kernel.attribution_table import make_image
 from tests.lab.leftovers import own_name
 from tests.shortage import descriptors_left
+from tinysnitch.kernel import cgroup_paths, procfs, procfs_image
+from tinysnitch.kernel.bounded_reader import BoundedReader
 from tinysnitch.kernel.cgroup_paths import CgroupPaths, read_cgroup_id
 from tinysnitch.kernel.cgroups import find_cgroup_mount
 from tinysnitch.kernel.process_builder import NoImages, ProcessBuilder
+from tinysnitch.kernel.procfs_image import image_of
 
 pytestmark = pytest.mark.privileged
 
@@ -35,24 +40,24 @@ def paths() -> Iterator[CgroupPaths]:
 
 def test_an_id_of_which_nothing_can_be_told_now_is_not_taken_for_none(service: Path, paths: CgroupPaths) -> None:
     with descriptors_left(0), pytest.raises(OSError, match="open_by_handle_at"):
-        paths.find(service.stat().st_ino)
-    assert paths.find(service.stat().st_ino)
+        paths.find(service.stat().st_ino, 0)
+    assert paths.find(service.stat().st_ino, 0)
 
 
 def test_an_id_leads_to_its_path(service: Path, paths: CgroupPaths) -> None:
     path = "/" + str(service.relative_to(find_cgroup_mount()))
     cgroup_id = read_cgroup_id(path)
     assert cgroup_id == service.stat().st_ino
-    assert paths.find(cgroup_id) == path
-    assert paths.find(find_cgroup_mount().stat().st_ino) == "/"
+    assert paths.find(cgroup_id, 0) == path
+    assert paths.find(find_cgroup_mount().stat().st_ino, 0) == "/"
     assert read_cgroup_id(path + "/missing") == 0
 
 
 def test_a_cgroup_that_is_gone(service: Path, paths: CgroupPaths) -> None:
     cgroup_id = service.stat().st_ino
     service.rmdir()
-    assert paths.find(cgroup_id) is None
-    assert paths.find(0) is None
+    assert paths.find(cgroup_id, 0) == ""
+    assert paths.find(0, 0) == ""
 
 
 def test_the_unit_is_told_of_the_process(service: Path) -> None:
@@ -66,13 +71,13 @@ def test_a_path_ends_with_the_first_folder_that_is_not_roots_alone(service: Path
     mount, inner = find_cgroup_mount(), service / "ssh.service" / "payload"
     inner.mkdir(parents=True)
     try:
-        assert paths.find(inner.stat().st_ino) == "/" + str(inner.relative_to(mount))
+        assert paths.find(inner.stat().st_ino, 0) == "/" + str(inner.relative_to(mount))
         os.chown(service, 65534, 0)
-        assert paths.find(inner.parent.stat().st_ino) == "/" + str(service.relative_to(mount))
+        assert paths.find(inner.parent.stat().st_ino, 0) == "/" + str(service.relative_to(mount))
         os.chown(service, 0, 65534)
         service.chmod(0o775)
         fresh = CgroupPaths()
-        assert fresh.find(inner.stat().st_ino) == "/" + str(service.relative_to(mount))
+        assert fresh.find(inner.stat().st_ino, 0) == "/" + str(service.relative_to(mount))
         fresh.close()
     finally:
         for folder in (inner, inner.parent):
@@ -84,7 +89,7 @@ def test_what_is_in_a_session_managers_folder_is_told(service: Path, paths: Cgro
     inner.mkdir(parents=True)
     try:
         os.chown(inner.parent, 65534, 65534)
-        assert paths.find(inner.stat().st_ino) == "/" + str(inner.relative_to(find_cgroup_mount()))
+        assert paths.find(inner.stat().st_ino, 0) == "/" + str(inner.relative_to(find_cgroup_mount()))
     finally:
         for folder in (inner, inner.parent):
             folder.rmdir()
@@ -99,7 +104,7 @@ def test_a_cgroup_that_is_too_deep_for_a_path(service: Path, paths: CgroupPaths)
         above, folder = folder, os.open(name, os.O_RDONLY, dir_fd=folder)
         os.close(above)
     try:
-        found = paths.find(os.fstat(folder).st_ino)
+        found = paths.find(os.fstat(folder).st_ino, 0)
         assert found
         assert found.startswith(f"/{service.parent.name}/{service.name}/{name}/")
     finally:
@@ -108,3 +113,31 @@ def test_a_cgroup_that_is_too_deep_for_a_path(service: Path, paths: CgroupPaths)
             os.close(below)
             os.rmdir(name, dir_fd=folder)
         os.close(folder)
+
+
+def test_a_cgroup_whose_folder_does_not_answer_is_not_waited_for(
+    service: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Any user can hold the lock of a folder that the look-up may need: iterate_dir() in exportfs' get_name()."""
+    over = Event()
+
+    class Locked:
+        open_by_handle_at = staticmethod(lambda *_words: over.wait() and -1)
+
+    monkeypatch.setattr(procfs, "bounded", BoundedReader(procfs.read_uid))
+    monkeypatch.setattr(cgroup_paths, "_libc", Locked)
+    image = make_image(cgroup_id=service.stat().st_ino)
+    with closing(ProcessBuilder(NoImages())) as builder:
+        process = builder.build(image, pid=1, started_ns=1, uid=1000)
+    assert (process.owners, process.is_file_told) == ((), False)
+    over.set()
+
+
+def test_nor_is_it_for_a_process_that_is_read_from_proc(monkeypatch: pytest.MonkeyPatch) -> None:
+    over = Event()
+    monkeypatch.setattr(procfs, "bounded", BoundedReader(procfs.read_uid))
+    monkeypatch.setattr(procfs_image, "read_cgroup_id", lambda _path: over.wait())
+    own = procfs.read_process(os.getpid())
+    assert own
+    assert image_of(own).cgroup_id == 0
+    over.set()

@@ -1,13 +1,20 @@
 """Digests of files, for rules with `sha256=`."""
 
 import hashlib
+import mmap
 import os
+import time
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from tests.shortage import descriptors_left
+from tinysnitch.kernel.clock import read_boot_ns
 from tinysnitch.kernel.digests import MAX_BYTES, Digests
+from tinysnitch.kernel.file_identity import is_unwritten_since
+from tinysnitch.kernel.procfs import TICK_NS
 
 
 def test_digests_follow_the_content(tmp_path: Path) -> None:
@@ -52,3 +59,22 @@ def test_a_file_that_grows_while_it_is_read_is_not_read_for_ever(
 
     monkeypatch.setattr(hashlib, "sha256", Growing)
     assert Digests().read_sha256(str(path)) is None
+
+
+@pytest.mark.privileged
+@pytest.mark.parametrize("base", ["/dev/shm", "/var/tmp"])
+def test_of_what_is_written_by_a_mapping_nothing_is_remembered(base: str) -> None:
+    """The first write by it shows in the file's ctime, later ones do not; on tmpfs not even the first."""
+    digests, good = Digests(), hashlib.sha256(b"good").hexdigest()
+    with TemporaryDirectory(dir=base) as folder:
+        path = Path(folder, "program")
+        path.write_bytes(b"good")
+        os.chown(path, 65534, -1)
+        time.sleep(0.05)
+        before_ns = read_boot_ns() - TICK_NS
+        with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as memory:
+            memory[0] = memory[0]
+            assert digests.read_sha256(str(path), counts=partial(is_unwritten_since, boot_ns=before_ns)) == ""
+            memory[:] = b"evil"
+        after = partial(is_unwritten_since, boot_ns=read_boot_ns() + 1_000_000_000)
+        assert digests.read_sha256(str(path), counts=after) not in (good, None)

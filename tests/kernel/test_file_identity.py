@@ -5,6 +5,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -286,3 +287,14 @@ def test_a_file_that_changed_after_a_moment(tmp_path: Path, way: str) -> None:
 def test_the_executable_of_a_process() -> None:
     assert identity.read_executable_device(os.getpid()) is not None
     assert identity.read_executable_device(2**22 + 1) is None
+
+
+def test_a_table_of_mounts_that_takes_long_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 10,000 mounts, one over the other, it takes 1.4 s: for each the kernel climbs all above it."""
+    looks = count()
+    monkeypatch.setattr(time, "thread_time", lambda: float(next(looks)))
+    end, other_end = os.pipe()  # in no process's table
+    assert identity.read_superblock_device(end) is None
+    assert next(looks) == 2
+    os.close(end)
+    os.close(other_end)

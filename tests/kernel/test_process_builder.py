@@ -276,7 +276,7 @@ def test_large_files_of_others_than_root_are_summed_a_part_of_the_time(
     """A file of 512 MB would delay all verdicts by a third of a second, each time that it is changed."""
     now_s, limits = 0.0, []
 
-    def read_slowly(_digests: Digests, _path: str, most_bytes: int) -> str | None:
+    def read_slowly(_digests: Digests, _path: str, most_bytes: int, _counts: object) -> str | None:
         nonlocal now_s
         limits.append(most_bytes)
         now_s += 0.3 if most_bytes == MAX_BYTES else 0.001
@@ -304,6 +304,24 @@ def test_sha256_of_a_file_that_may_have_been_written_after_the_start_is_nobodys(
         image = make_image(str(program), exec_id=200 + number, executed_ns=executed_ns)
         assert build(demanding, image).sha256 == digest
     demanding.close()
+
+
+def test_sha256_is_not_of_another_file_that_came_to_the_path_meanwhile(tmp_path: Path) -> None:
+    """A folder above was exchanged: the time of the file in it does not tell."""
+    folders = executed, other = tmp_path / "executed", tmp_path / "other"
+    for folder in folders:
+        folder.mkdir()
+        (folder / "program").write_text(folder.name)
+
+    def exchange(_path: str) -> bool:
+        executed.rename(tmp_path / "aside")
+        other.rename(executed)
+        return True
+
+    image = make_image(f"{executed}/program", executed_ns=read_boot_ns() + 1_000_000_000)
+    with closing(ProcessBuilder(NoImages(), needs_sha256=exchange)) as demanding:
+        built = build(demanding, image)
+    assert (built.is_host_file, built.sha256) == (True, None)
 
 
 def test_of_a_file_that_cannot_be_read_no_sum_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,8 +4,9 @@ import msgspec
 import pytest
 
 from tinysnitch.kernel import bpf_structs as structs
-from tinysnitch.kernel import file_identity, procfs
+from tinysnitch.kernel import file_identity, procfs, procfs_image
 from tinysnitch.kernel.cgroup_paths import read_cgroup_id
+from tinysnitch.kernel.look_budget import LookBudget
 from tinysnitch.kernel.procfs_image import image_of
 
 
@@ -34,3 +35,21 @@ def test_an_image_from_proc_has_its_file_and_its_cgroup(monkeypatch: pytest.Monk
     assert (file_identity.decode_device(image.device), image.inode) == (device or own.device, own.inode)
     assert image.cgroup_id == read_cgroup_id(own.cgroup) != 0
     assert image_of(msgspec.structs.replace(own, cgroup="")).cgroup_id == 0
+
+
+def test_the_tables_of_mounts_take_a_part_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond that the device is the one by stat(2)."""
+    now_s, looks = 0.0, 0
+
+    def read_slowly(_pid: int) -> int:
+        nonlocal now_s, looks
+        now_s, looks = now_s + 0.1, looks + 1
+        return os.makedev(7, 7)
+
+    own = procfs.read_process(os.getpid())
+    assert own
+    monkeypatch.setattr(procfs_image, "_table_looks", LookBudget(lambda: now_s))
+    monkeypatch.setattr(file_identity, "read_executable_device", read_slowly)
+    devices = {file_identity.decode_device(image_of(own).device) for _ in range(1000)}
+    assert devices == {os.makedev(7, 7), own.device}
+    assert looks < 10

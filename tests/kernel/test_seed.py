@@ -225,7 +225,7 @@ def test_who_has_descriptors_without_an_end_holds_up_no_start(
     def list_slowly(pid: int, limit: int | None) -> list[tuple[int, int]]:
         nonlocal now_s
         limits[uids[pid]].append(limit)
-        now_s += 0.6 if limit is None and uids[pid] != 1001 else 0.001
+        now_s += 0.6 if limit != seeding.FEW and uids[pid] != 1001 else 0.001
         return []
 
     monkeypatch.setattr(time, "monotonic", lambda: now_s)
@@ -236,8 +236,8 @@ def test_who_has_descriptors_without_an_end_holds_up_no_start(
     monkeypatch.setattr(seeding, "ENOUGH_S", 0.5)
     table.processes = dict.fromkeys(uids, ProcessEntry(16, 17))
     seed_all(table)
-    few = seeding.FEW
-    assert limits == {0: [None] * 2, 1000: [None, few, few], 1001: [None] * 2, 200_000: [None], 300_000: [few]}
+    few, most = seeding.FEW, seeding.MOST
+    assert limits == {0: [None] * 2, 1000: [most, few, few], 1001: [most] * 2, 200_000: [most], 300_000: [few]}
 
 
 def test_who_holds_many_sockets_is_read_once(table: DictTable, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,7 +46,7 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
     parents: tuple[str, ...] = ()  # programs of the ancestors, nearest first
     owners: tuple[str, ...] = ()  # from the cgroup: `unit:ssh.service`, `container:ID`, `flatpak:ID`, `snap:NAME`
     is_host_file: bool = True  # the file that runs is the one that the host has at `program`
-    is_file_told: bool = True  # False: the file at the path was not looked up in time; it may be next time
+    is_file_told: bool = True  # False: its file or its cgroup was not looked up in time; it may be next time
     sha256: str | None = None  # hex, of the executable, when a rule demands it
     is_sha256_told: bool = True  # False: the file is unreadable; of rules with sha256= only those that allow fail
     warnings: tuple[str, ...] = ()  # for people: "deleted file", ...

@@ -21,6 +21,7 @@ from typing import TypeVar
 
 from tinysnitch.core.table import BoundedTable
 from tinysnitch.core.user_share import share_of
+from tinysnitch.kernel.proc_place import PROC
 from tinysnitch.kernel.worker_thread import WorkerThread
 
 LOOK_S = 0.05  # between two looks at the thread; a read takes 50 us
@@ -40,7 +41,7 @@ T = TypeVar("T")
 def count_waits(thread: int) -> int | None:
     """How many waits a thread of ours has begun that a signal may interrupt: proc_pid_status(5). 0 while it is in a
     wait that only SIGKILL ends, None while it does not wait."""
-    with open(f"/proc/self/task/{thread}/status", "rb") as file:
+    with open(f"{PROC}/self/task/{thread}/status", "rb") as file:
         fields = dict(line.split(b":", 1) for line in file)
     state = fields[b"State"].split()[0]
     return int(fields[b"voluntary_ctxt_switches"]) if state == b"S" else 0 if state == b"D" else None

@@ -10,12 +10,14 @@ import errno
 import os
 import stat
 import struct
-from functools import cache
+from functools import cache, partial
 
 from tinysnitch.core.cgroup_owner import is_session_manager
 from tinysnitch.core.errors import SnitchError, unless_short
 from tinysnitch.core.table import BoundedTable
+from tinysnitch.kernel import procfs
 from tinysnitch.kernel.cgroups import find_cgroup_mount
+from tinysnitch.kernel.proc_place import PROC
 
 _FILEID_KERNFS = 0xFE  # include/linux/exportfs.h; systemd opens cgroups by id in the same way
 _HANDLE = struct.Struct("=IiQ")  # struct file_handle: size, type, the 64-bit kernfs id
@@ -40,22 +42,23 @@ class CgroupPaths:
             os.close(self._root)
             self._root = None
 
-    def find(self, cgroup_id: int) -> str | None:
-        """The path of a cgroup; None when it is gone."""
-        path = self._known.find(cgroup_id)
+    def find(self, cgroup_id: int, uid: int) -> str | None:
+        """The path of a cgroup, in which a process of this user runs; "" when it is gone, None: not to be had now. (Any
+        user can hold the lock of a folder; it is needed for one below that the kernel has no name of in memory.)"""
+        path = self._known.find(cgroup_id) if cgroup_id else ""
         if path is None:
-            path = self._read(cgroup_id)
-            if path is not None:
+            path = procfs.bounded.read_of(uid, partial(self._read, cgroup_id))
+            if path:
                 self._known.put(cgroup_id, path)
         return path
 
-    def _read(self, cgroup_id: int) -> str | None:
-        if self._root is None or not cgroup_id:
-            return None
+    def _read(self, cgroup_id: int) -> str:
+        if self._root is None:
+            return ""
         handle = _HANDLE.pack(8, _FILEID_KERNFS, cgroup_id)
         descriptor = _libc.open_by_handle_at(self._root, handle, os.O_PATH | os.O_CLOEXEC)
         if descriptor < 0:
-            return unless_short(OSError(ctypes.get_errno(), "open_by_handle_at(2)"), None)
+            return unless_short(OSError(ctypes.get_errno(), "open_by_handle_at(2)"), "")
         return self._cut(_find_place(descriptor).removeprefix(self._mount)) or "/"
 
     def _cut(self, path: str) -> str:
@@ -73,13 +76,13 @@ def _find_place(descriptor: int) -> str:
     try:
         for _ in range(_MOST_CLIMBS):
             try:
-                return os.readlink(f"/proc/self/fd/{descriptor}")
+                return os.readlink(f"{PROC}/self/fd/{descriptor}")
             except OSError as error:
                 if error.errno != errno.ENAMETOOLONG:
                     raise
             below, descriptor = descriptor, os.open(_CLIMB, os.O_PATH | os.O_CLOEXEC, dir_fd=descriptor)
             os.close(below)
-        return os.readlink(f"/proc/self/fd/{descriptor}")
+        return os.readlink(f"{PROC}/self/fd/{descriptor}")
     finally:
         os.close(descriptor)
 

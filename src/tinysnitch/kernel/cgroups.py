@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.kernel.mounts import read_mounts
+from tinysnitch.kernel.proc_place import PROC
 
 # ip-netns(8): it mounts a /sys of its own.
 HIDDEN_HINT = "`ip netns exec NAME` hides it, `nsenter --net=/run/netns/NAME` does not"
@@ -34,7 +35,7 @@ def is_cgroup2(path: Path) -> bool:
     except OSError:
         return False
     wanted = f"{os.major(device)}:{os.minor(device)}"
-    for line in Path("/proc/self/mountinfo").read_text(errors="surrogateescape").split("\n"):
+    for line in Path(PROC, "self/mountinfo").read_text(errors="surrogateescape").split("\n"):
         mount, _, file_system = line.partition(" - ")
         if mount.split(" ")[2:3] == [wanted]:
             return file_system.startswith("cgroup2 ")

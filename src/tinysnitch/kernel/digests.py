@@ -3,6 +3,7 @@
 import hashlib
 import os
 import stat
+from collections.abc import Callable
 from io import BufferedReader
 
 from tinysnitch.core.errors import unless_short
@@ -23,9 +24,14 @@ class Digests:
         self.read_bytes = 0  # of all files so far: shows that a read comes on
         self._known: BoundedTable[tuple[int, int, int, int], str] = BoundedTable(_KEPT)
 
-    def read_sha256(self, path: str, most_bytes: int = MAX_BYTES) -> str | None:
+    def read_sha256(
+        self, path: str, most_bytes: int = MAX_BYTES, counts: Callable[[int], bool] = lambda _descriptor: True
+    ) -> str | None:
         """Hex digest; None when the file can't be read, is not a regular one, grows meanwhile, or has more than
-        MAX_BYTES. A file with more than `most_bytes` is not read: its digest is returned only if it is remembered."""
+        MAX_BYTES. A file with more than `most_bytes` is not read: its digest is returned only if it is remembered.
+
+        `counts` is asked of the file that was read: if it does not, "" is returned, and nothing is remembered. (While a
+        file is written by a mapping, only the first change shows in its ctime.)"""
         try:
             with open(bytes_of(path), "rb", opener=_open_at_once) as file:
                 status = os.fstat(file.fileno())
@@ -35,8 +41,10 @@ class Digests:
                 digest = self._known.find(key)
                 if digest is None and status.st_size <= most_bytes:
                     digest = self._read_digest(file, status.st_size)
-                    if digest is not None:
-                        self._known.put(key, digest)
+                if digest is not None and not counts(file.fileno()):
+                    return ""
+                if digest is not None:
+                    self._known.put(key, digest)
                 return digest
         except (OSError, ValueError) as error:
             return unless_short(error, None)

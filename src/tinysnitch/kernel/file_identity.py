@@ -8,13 +8,17 @@ mounted it.
 
 import os
 import stat
+import time
 from pathlib import PurePosixPath
 
 from tinysnitch.core.errors import unless_short
 from tinysnitch.core.raw_text import bytes_of
 from tinysnitch.kernel.clock import read_boot_moment_ns
+from tinysnitch.kernel.file_system_type import TMPFS, read_file_system_type
+from tinysnitch.kernel.proc_place import PROC
 
 _MINOR_BITS = 20  # include/linux/kdev_t.h
+_TABLE_S, _TABLE_PART = 0.1, 1024  # of the processor's time, for a table of mounts; bytes read at once
 _SNAPS = ("/snap", "/var/lib/snapd/snap")  # by distribution; to the snap itself it is always the first
 
 
@@ -72,22 +76,31 @@ def find_snap(path: str, device: int, inode: int) -> str | None:
 def _is_in_superblock(path: str, device: int, inode: int) -> bool:
     descriptor = os.open(bytes_of(path), os.O_PATH)
     try:
-        found = os.fstat(descriptor).st_ino, read_superblock_device(descriptor)
+        return is_same_file(descriptor, device, inode)
     finally:
         os.close(descriptor)
-    return found == (inode, device)
+
+
+def is_same_file(descriptor: int, device: int, inode: int) -> bool:
+    """Whether an open file has this inode in the file system with this s_dev."""
+    status = os.fstat(descriptor)
+    return status.st_ino == inode and (status.st_dev == device or read_superblock_device(descriptor) == device)
 
 
 def read_superblock_device(descriptor: int, pid: int | str = "self") -> int | None:
-    """s_dev of the file behind a descriptor, which belongs to a mount that process `pid` sees."""
-    with open(f"/proc/self/fdinfo/{descriptor}", "rb") as file:
+    """s_dev of the file behind a descriptor, which belongs to a mount that process `pid` sees. None if it is not found
+    in time: any user can make mounts by the thousand, in a namespace of their own."""
+    with open(f"{PROC}/self/fdinfo/{descriptor}", "rb") as file:
         mount_id = next((line.split()[1] for line in file if line.startswith(b"mnt_id:")), None)
-    with open(f"/proc/{pid}/mountinfo", "rb") as file:
+    end_s = time.thread_time() + _TABLE_S
+    with open(f"{PROC}/{pid}/mountinfo", "rb", buffering=_TABLE_PART) as file:
         for line in file:
             fields = line.split(None, 3)
             if fields[0] == mount_id:
                 major, minor = fields[2].split(b":")
                 return os.makedev(int(major), int(minor))
+            if time.thread_time() > end_s:
+                break
     return None
 
 
@@ -95,7 +108,7 @@ def read_executable_device(pid: int) -> int | None:
     """s_dev of the file that a process runs. None when the process is gone, or when its mounts do not have the file (it
     was unmounted lazily, or the process has left its mount namespace): then stat(2) tells the best there is."""
     try:
-        descriptor = os.open(f"/proc/{pid}/exe", os.O_PATH)
+        descriptor = os.open(f"{PROC}/{pid}/exe", os.O_PATH)
         try:
             return read_superblock_device(descriptor, pid)
         finally:
@@ -134,7 +147,7 @@ def _has_nosuid(place: bytes) -> bool:
 def is_in_our_user_namespace(pid: int) -> bool:
     """Whether it is in ours: in another one, its maker may mount anything. False for a process that is gone."""
     try:
-        return os.path.samefile(f"/proc/{pid}/ns/user", "/proc/self/ns/user")
+        return os.path.samefile(f"{PROC}/{pid}/ns/user", f"{PROC}/self/ns/user")
     except OSError as error:
         return unless_short(error, False)
 
@@ -143,7 +156,7 @@ def is_seen_alike(pid: int, path: str) -> bool:
     """Whether a process of our user namespace sees the host's file at the path, and no other one mounted over it. True
     for a process that is gone: in our user namespace it could not have mounted one."""
     try:
-        return os.path.samefile(f"/proc/{pid}/root".encode() + bytes_of(path), bytes_of(path))
+        return os.path.samefile(f"{PROC}/{pid}/root".encode() + bytes_of(path), bytes_of(path))
     except (OSError, ValueError) as error:
         return unless_short(error, not _has_root(pid))
 
@@ -152,7 +165,7 @@ def _has_root(pid: int) -> bool:
     """Whether any thread of a process still has a root folder. None has once the process has ended, even while its pid
     waits for its parent; a first thread may end before the others. A root that may not be read counts."""
     try:
-        with os.scandir(f"/proc/{pid}/task") as threads:
+        with os.scandir(f"{PROC}/{pid}/task") as threads:
             return any(_is_link(f"{thread.path}/root") for thread in threads)
     except FileNotFoundError:
         return False
@@ -175,6 +188,16 @@ def is_changed_since(path: str, boot_ns: int) -> bool:
         return boot_ns > 0 and is_younger(os.stat(bytes_of(path)), boot_ns)
     except (OSError, ValueError) as error:
         return unless_short(error, True)
+
+
+def is_unwritten_since(descriptor: int, boot_ns: int) -> bool:
+    """Whether an open file was not written after a moment on the boot-time clock at which nobody had it open for that
+    (0 or less: not known, so True). What is written to tmpfs by a mapping does not show in st_ctime (it has no
+    page_mkwrite()): there a file counts only if root alone may write it."""
+    status = os.fstat(descriptor)
+    is_roots = status.st_uid == 0 and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    shows = is_roots or read_file_system_type(f"{PROC}/self/fd/{descriptor}".encode()) != TMPFS
+    return shows and not (boot_ns > 0 and is_younger(status, boot_ns))
 
 
 def is_younger(status: os.stat_result, boot_ns: int) -> bool:

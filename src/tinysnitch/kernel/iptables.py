@@ -14,6 +14,7 @@ from pathlib import Path
 from tinysnitch.core.errors import SHORTAGE_HINT, NotPermitted, SnitchError
 from tinysnitch.kernel.kernel_modules import with_reason
 from tinysnitch.kernel.netfilter_rules import Family
+from tinysnitch.kernel.proc_place import PROC
 
 _log = logging.getLogger(__name__)
 _PREFIX = {Family.V4: "iptables", Family.V6: "ip6tables"}
@@ -70,7 +71,7 @@ def find_other_backend(family: Family) -> str | None:
 
 def _has_legacy_tables(family: Family) -> bool:
     try:
-        return bool(Path("/proc/thread-self/net", _LEGACY_TABLES[family]).read_text())
+        return bool(Path(PROC, "thread-self/net", _LEGACY_TABLES[family]).read_text())
     except OSError:
         return False
 

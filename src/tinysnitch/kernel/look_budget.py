@@ -13,7 +13,7 @@ from tinysnitch.core.table import BoundedTable
 from tinysnitch.kernel import procfs
 
 LONG_S = 0.002  # a look that takes longer counts
-LONGEST_S = 0.1  # at one process's descriptors: if it seems longer, others had the processor meanwhile
+LONGEST_S = 0.2  # at one process's descriptors: if it seems longer, others had the processor meanwhile
 SAVED_S = 2.5  # debt up to which a long look is allowed: 0.25 s of a user, 0.5 s of all
 _OF_USER, _OF_ALL = 10, 5  # how many times as long as a look took its debt lasts
 _CAPACITY = 256

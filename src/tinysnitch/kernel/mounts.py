@@ -10,7 +10,9 @@ from pathlib import Path
 
 import msgspec
 
-_MOUNTS = Path("/proc/self/mounts")
+from tinysnitch.kernel.proc_place import PROC
+
+_MOUNTS = Path(PROC, "self/mounts")
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 
 

@@ -21,6 +21,7 @@ from tinysnitch.kernel.nf_tables import (
     list_rules,
     read_generation,
 )
+from tinysnitch.kernel.proc_place import PROC
 from tinysnitch.kernel.saved_rules import (
     TABLES,
     chains_of,
@@ -42,7 +43,7 @@ _UNREADABLE = re.compile(r"^# Table `(\w+)' is incompatible", re.MULTILINE)
 # How we write that a rule in such a table is to be deleted: iptables-restore knows no handles.
 _BY_HANDLE = re.compile(r"^-D (\S+) handle (\w+) (\d+) -j .*\n", re.MULTILINE)
 _TRIES = 20  # each about 10 ms
-_IF_INET6 = Path("/proc/thread-self/net/if_inet6")
+_IF_INET6 = Path(PROC, "thread-self/net/if_inet6")
 
 
 class Netfilter:

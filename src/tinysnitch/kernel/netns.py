@@ -4,6 +4,8 @@ import os
 import socket
 import sys
 
+from tinysnitch.kernel.proc_place import PROC
+
 SO_NETNS_COOKIE = 71  # include/uapi/asm-generic/socket.h, since Linux 5.14
 
 
@@ -16,4 +18,4 @@ def read_netns_cookie() -> int:
 
 def read_netns_inode() -> int:
     """The number that `ls -l /proc/PID/ns/net` shows."""
-    return os.stat("/proc/thread-self/ns/net").st_ino
+    return os.stat(f"{PROC}/thread-self/ns/net").st_ino

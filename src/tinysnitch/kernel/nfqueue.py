@@ -27,6 +27,7 @@ from tinysnitch.kernel.netlink import (
     pack_message,
     parse_attributes,
 )
+from tinysnitch.kernel.proc_place import PROC
 
 _SUBSYSTEM = 3 << 8  # NFNL_SUBSYS_QUEUE
 _PACKET, _VERDICT, _CONFIG = _SUBSYSTEM, _SUBSYSTEM | 1, _SUBSYSTEM | 2
@@ -236,7 +237,7 @@ def read_statistics() -> dict[int, QueueStatistics]:
     """By queue number; columns as seq_show() in net/netfilter/nfnetlink_queue.c prints them."""
     # /proc/self/net is the namespace of the thread group's leader; ours may be another thread's.
     try:
-        lines = Path("/proc/thread-self/net/netfilter/nfnetlink_queue").read_text().splitlines()
+        lines = Path(PROC, "thread-self/net/netfilter/nfnetlink_queue").read_text().splitlines()
     except FileNotFoundError:
         return {}
     rows = [[int(word) for word in line.split()] for line in lines]

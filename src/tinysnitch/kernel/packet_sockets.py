@@ -5,8 +5,9 @@ from collections.abc import Collection, Iterator
 import msgspec
 
 from tinysnitch.kernel import procfs
+from tinysnitch.kernel.proc_place import PROC
 
-_TABLE = "/proc/thread-self/net/packet"
+_TABLE = f"{PROC}/thread-self/net/packet"
 _INODE = 8  # columns of packet_seq_show() in net/packet/af_packet.c: sk RefCnt Type Proto Iface R Rmem User Inode
 
 

@@ -7,12 +7,13 @@ from pathlib import Path
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.kernel.bpf_objects import missing_objects
 from tinysnitch.kernel.libbpf import check_library
+from tinysnitch.kernel.proc_place import PROC
 
 OLDEST_KERNEL = (6, 1)  # bpf_set_retval (5.18) in cgroup hooks, bpf_get_netns_cookie for sockets, BTF-typed tracepoints
 _BTF = Path("/sys/kernel/btf/vmlinux")
 _LOCKDOWN = Path("/sys/kernel/security/lockdown")
-_STATUS = Path("/proc/self/status")
-_PID_NAMESPACE = Path("/proc/self/ns/pid")
+_STATUS = Path(PROC, "self/status")
+_PID_NAMESPACE = Path(PROC, "self/ns/pid")
 _FIRST_PID_NAMESPACE = 0xEFFFFFFC  # PROC_PID_INIT_INO, include/linux/proc_ns.h
 _CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_SYS_ADMIN": 21, "CAP_PERFMON": 38, "CAP_BPF": 39}  # linux/capability.h
 # Any one of each: to follow the links in /proc/PID of others, and to list its folders.

@@ -95,7 +95,7 @@ class ProcessBuilder:
 
     def build(self, image: Image, *, pid: int, started_ns: int, uid: int) -> Process:
         """The process `pid`, which runs the image. All but pid, start and uid comes from the image."""
-        cgroup = self._cgroups.find(image.cgroup_id) or ""
+        cgroup = self._cgroups.find(image.cgroup_id, uid)
         image, *ancestors = _with_paths((_mark_container(image, cgroup), *self._ancestors(image)))
         look = self._look_beside((image, *ancestors), pid, uid)
         program, *parents = look.programs
@@ -115,9 +115,9 @@ class ProcessBuilder:
             run_by=program.run_by,
             started_as=look.started_as,
             parents=tuple(_limit_parents(parent.path for parent in parents)),
-            owners=owners_of_cgroup(cgroup, look.snap),
+            owners=owners_of_cgroup(cgroup or "", look.snap),
             is_host_file=look.is_host_file,
-            is_file_told=look.is_known and not found.is_silent,
+            is_file_told=look.is_known and not found.is_silent and cgroup is not None,
             sha256=found.sha256,
             is_sha256_told=found.is_known,
             warnings=(
@@ -171,10 +171,11 @@ class ProcessBuilder:
 
     def _read_sum(self, image: Image, may_be_long: bool) -> _Sum:
         is_any_size = may_be_long or file_identity.is_roots_alone(image.executable)
-        digest = self._digests.read_sha256(image.executable, MAX_BYTES if is_any_size else FEW_BYTES)
+        most_bytes = MAX_BYTES if is_any_size else FEW_BYTES
+        digest = self._digests.read_sha256(image.executable, most_bytes, partial(_is_as_executed, image))
         if digest is None:
             return _Sum(is_known=False, is_silent=not is_any_size)
-        return _Sum(None if _may_be_rewritten(image) else digest)
+        return _Sum(digest or None)
 
     def _name(self, image: Image) -> NamedProgram:
         invocation = Invocation(
@@ -225,10 +226,10 @@ def _with_paths(images: Sequence[Image]) -> Iterator[Image]:
         yield msgspec.structs.replace(image, executable=original.executable) if original else image
 
 
-def _mark_container(image: Image, cgroup: str) -> Image:
+def _mark_container(image: Image, cgroup: str | None) -> Image:
     """In a container any file may be at a path, mounted by an engine that is root in our user namespace: so what runs
-    there is marked as if it ran in a user namespace of its own."""
-    is_container = any(owner.startswith(CONTAINER) for owner in owners_of_cgroup(cgroup))
+    there, or may do so, is marked as if it ran in a user namespace of its own."""
+    is_container = cgroup is None or any(owner.startswith(CONTAINER) for owner in owners_of_cgroup(cgroup))
     return msgspec.structs.replace(image, flags=image.flags | structs.IMAGE_USER_NAMESPACE) if is_container else image
 
 
@@ -268,10 +269,11 @@ def _is_changed(image: Image, program: NamedProgram) -> bool:
     return program.run_by is not None and file_identity.is_changed_since(program.path, image.executed_ns)
 
 
-def _may_be_rewritten(image: Image) -> bool:
-    """Whether the executable may have been written since the exec. A running file cannot (ETXTBSY), but the process may
-    have ended by now. st_ctime may lag by a tick: inode(7)."""
-    return file_identity.is_changed_since(image.executable, image.executed_ns - procfs.TICK_NS)
+def _is_as_executed(image: Image, descriptor: int) -> bool:
+    """Whether an open file is the executed one, and cannot have been written since. A running file cannot be (ETXTBSY),
+    but the process may have ended by now. st_ctime may lag by a tick: inode(7)."""
+    is_same = file_identity.is_same_file(descriptor, file_identity.decode_device(image.device), image.inode)
+    return is_same and file_identity.is_unwritten_since(descriptor, image.executed_ns - procfs.TICK_NS)
 
 
 def _warn_of_environment(loaders: tuple[str, ...] | None) -> Iterator[str]:

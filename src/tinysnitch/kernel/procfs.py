@@ -3,14 +3,17 @@ nothing. All raise OSError when there are too few descriptors or too little memo
 
 import os
 import sys
+import time
 from collections.abc import Iterator
 from itertools import islice
+from typing import TypeVar
 
 import msgspec
 
 from tinysnitch.core.errors import unless_short
 from tinysnitch.core.raw_text import text_of
 from tinysnitch.kernel.bounded_reader import BoundedReader
+from tinysnitch.kernel.proc_place import PROC
 
 TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 INIT = 1  # pid; keeps sockets for the services that it starts
@@ -19,9 +22,15 @@ _MAX_WORDS = 4096  # of the arguments; BPF cuts long ones, too
 _DELETED = " (deleted)"
 _SOCKET = "socket:["
 _MAX_THREADS = 256  # that are looked at
+# Of the processor's time for each link, where only so many are looked at. It takes 12 us. Of a file below mounts by the
+# thousand, which any user can make in a namespace of their own, it takes a hundred times as long: d_path() climbs them.
+_LINK_S, _LINKS_AT_ONCE = 50e-6, 32
 _PF_EXITING = 0x4  # include/linux/sched.h; a thread that has ended keeps it
 # Indexes of the fields of /proc/PID/stat behind the name: the first is the third field of proc_pid_stat(5).
 _PARENT, _FLAGS, _THREADS, _START_TIME, _START_STACK = 1, 6, 17, 19, 25
+
+
+T = TypeVar("T")
 
 
 class ProcessStat(msgspec.Struct, frozen=True):
@@ -48,7 +57,7 @@ class LiveProcess(msgspec.Struct, frozen=True, kw_only=True):
 
 def list_processes() -> list[int]:
     """All pids, the lowest first."""
-    return sorted(int(name) for name in os.listdir("/proc") if name.isdecimal())
+    return sorted(int(name) for name in os.listdir(PROC) if name.isdecimal())
 
 
 def read_stat(pid: int) -> ProcessStat | None:
@@ -127,18 +136,18 @@ def _read_file(pid: int) -> tuple[int, int, bool]:
     as an AppImage mounts it), or the file system does not answer (a user's own mount below an overlay of theirs), the
     device is 0, and the rest is what proc_pid_fdinfo(5) and the link say."""
     try:
-        file = bounded.read(pid, lambda: os.stat(f"/proc/{pid}/exe"))
+        file = bounded.read(pid, lambda: os.stat(f"{PROC}/{pid}/exe"))
     except PermissionError:
         file = None
     if file is None:
-        return 0, _read_inode(f"/proc/{pid}/exe"), read_link(pid, "exe").endswith(_DELETED)
+        return 0, _read_inode(f"{PROC}/{pid}/exe"), read_link(pid, "exe").endswith(_DELETED)
     return file.st_dev, file.st_ino, file.st_nlink == 0
 
 
 def _read_inode(path: str) -> int:
     descriptor = os.open(path, os.O_PATH)
     try:
-        with open(f"/proc/self/fdinfo/{descriptor}", "rb") as file:
+        with open(f"{PROC}/self/fdinfo/{descriptor}", "rb") as file:
             return int(next((line.split()[1] for line in file if line.startswith(b"ino:")), b"0"))
     finally:
         os.close(descriptor)
@@ -187,14 +196,14 @@ def read_cgroup(pid: int) -> str:
 def read_link(pid: int, name: str) -> str:
     """The target of a link in /proc/PID; "" when it can't be read."""
     try:
-        return text_of(os.readlink(f"/proc/{pid}/{name}".encode()))
+        return text_of(os.readlink(f"{PROC}/{pid}/{name}".encode()))
     except OSError as error:
         return unless_short(error, "")
 
 
 def list_sockets(pid: int, limit: int | None = None) -> Iterator[tuple[int, int]]:
     """(descriptor, inode) of each socket that the process holds, among its `limit` lowest descriptors."""
-    links = list(islice(_read_links(pid, "fd"), limit)) or islice(_list_links(pid), limit)
+    links = list(_first(limit, _read_links(pid, "fd"))) or _first(limit, _list_links(pid))
     for place, target in links:
         if target.startswith(_SOCKET):
             yield int(place.rpartition("/")[2]), int(target[len(_SOCKET) : -1])
@@ -203,7 +212,16 @@ def list_sockets(pid: int, limit: int | None = None) -> Iterator[tuple[int, int]
 def find_socket(pid: int, inode: int, limit: int | None = None) -> str | None:
     """Where below /proc/PID a socket is held, by any thread. No more than `limit` descriptors are looked at."""
     wanted = f"{_SOCKET}{inode}]"
-    return next((place for place, target in islice(_list_links(pid), limit) if target == wanted), None)
+    return next((place for place, target in _first(limit, _list_links(pid)) if target == wanted), None)
+
+
+def _first(limit: int | None, links: Iterator[T]) -> Iterator[T]:
+    """The first `limit`, or fewer if these take long; None: all."""
+    end_s = time.thread_time() + limit * _LINK_S if limit else 0.0
+    for number, link in enumerate(islice(links, limit), 1):
+        yield link
+        if limit and number % _LINKS_AT_ONCE == 0 and time.thread_time() > end_s:
+            return
 
 
 def is_socket(pid: int, place: str, inode: int) -> bool:
@@ -226,7 +244,7 @@ def _read_links(pid: int, folder: str) -> Iterator[tuple[str, str]]:
 def _list(pid: int, folder: str) -> Iterator[str]:
     """Names, the lowest first."""
     try:
-        with os.scandir(f"/proc/{pid}/{folder}") as entries:
+        with os.scandir(f"{PROC}/{pid}/{folder}") as entries:
             yield from (entry.name for entry in entries)
     except OSError as error:
         unless_short(error, None)
@@ -248,7 +266,7 @@ def _read_lines(pid: int, name: str) -> list[bytes]:
 def _read(pid: int, name: str, limit: int = 65536) -> bytes:
     """A small file of /proc/PID; empty when the process is gone."""
     try:
-        with open(f"/proc/{pid}/{name}", "rb", buffering=0) as file:
+        with open(f"{PROC}/{pid}/{name}", "rb", buffering=0) as file:
             return file.read(limit)
     except OSError as error:
         return unless_short(error, b"")
@@ -262,7 +280,7 @@ def _read_memory(pid: int, name: str) -> bytes | None:
 def _read_at(pid: int, address: int) -> bytes:
     """Four bytes of the process's memory; empty when they cannot be had."""
     try:
-        with open(f"/proc/{pid}/mem", "rb", buffering=0) as file:
+        with open(f"{PROC}/{pid}/mem", "rb", buffering=0) as file:
             return os.pread(file.fileno(), 4, address)
     except OSError as error:
         return unless_short(error, b"")

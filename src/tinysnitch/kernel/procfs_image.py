@@ -1,25 +1,37 @@
 """Makes an image by /proc for a process whose exec was not captured. It is marked as seeded; its exec id is 0."""
 
+from functools import partial
+
 import msgspec
 
 from tinysnitch.kernel import bpf_structs as structs
-from tinysnitch.kernel import file_identity
+from tinysnitch.kernel import file_identity, procfs
 from tinysnitch.kernel.bpf_structs import Image
 from tinysnitch.kernel.cgroup_paths import read_cgroup_id
+from tinysnitch.kernel.look_budget import LookBudget
 from tinysnitch.kernel.procfs import LiveProcess
+
+_table_looks = LookBudget()  # at tables of mounts: see read_superblock_device()
 
 
 def image_of(process: LiveProcess) -> Image:
     """The image, with its file system and its cgroup."""
-    device = file_identity.read_executable_device(process.pid) or process.device
+    with _table_looks.look(process.pid) as may_be_long:
+        device = file_identity.read_executable_device(process.pid) if may_be_long else None
     image = bare_image_of(process)
     is_ours = file_identity.is_in_our_user_namespace(process.pid)
     return msgspec.structs.replace(
         image,
         flags=image.flags | (0 if is_ours else structs.IMAGE_USER_NAMESPACE),
-        cgroup_id=read_cgroup_id(process.cgroup) if process.cgroup else 0,
-        device=file_identity.encode_device(device),
+        cgroup_id=_find_cgroup(process),
+        device=file_identity.encode_device(device or process.device),
     )
+
+
+def _find_cgroup(process: LiveProcess) -> int:
+    """Its id; 0 if it is not known, or not to be had now (cgroup_paths.py)."""
+    path = process.cgroup
+    return (procfs.bounded.read(process.pid, partial(read_cgroup_id, path)) or 0) if path else 0
 
 
 def bare_image_of(process: LiveProcess) -> Image:

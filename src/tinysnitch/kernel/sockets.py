@@ -14,6 +14,7 @@ from tinysnitch.core.flow import ICMP, ICMPV6, TCP, UDP, V4_PREFIX, Direction, F
 from tinysnitch.kernel.home_interface import LOOPBACK, find_home
 from tinysnitch.kernel.kernel_modules import with_reason
 from tinysnitch.kernel.netlink import NetlinkSocket
+from tinysnitch.kernel.proc_place import PROC
 from tinysnitch.kernel.vrf import is_vrf
 
 NETLINK_SOCK_DIAG = 4
@@ -201,7 +202,7 @@ def read_raw_sockets() -> list[DiagSocket]:
 
 def _read_table(name: str, protocol: int | None = None) -> Iterator[DiagSocket]:
     try:
-        with open(f"/proc/thread-self/net/{name}") as file:
+        with open(f"{PROC}/thread-self/net/{name}") as file:
             text = file.read()
     except OSError as error:  # no IPv6
         return unless_short(error, None)
