@@ -2,6 +2,7 @@ import errno
 import os
 import signal
 import stat
+import struct
 import subprocess
 import sys
 import tempfile
@@ -108,6 +109,21 @@ def test_who_may_read_it_stays(tmp_path: Path) -> None:
     (tmp_path / "a").chmod(0o640)
     replace_text(tmp_path / "a", "new")
     assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o640
+
+
+@pytest.mark.privileged
+def test_an_access_control_list_stays(tmp_path: Path) -> None:
+    """The mode of a file that has one does not say what its group may do: here to read."""
+    path, anyone = tmp_path / "rules", 0xFFFFFFFF
+    path.write_text("old")
+    path.chmod(0o640)
+    owner, alice, group, mask, others = (1, 6, anyone), (2, 6, 1000), (4, 4, anyone), (16, 6, anyone), (32, 0, anyone)
+    entries = (owner, alice, group, mask, others)
+    acl = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", tag, right, who) for tag, right, who in entries)
+    os.setxattr(path, "system.posix_acl_access", acl)
+    replace_text(path, "new")
+    assert path.read_text() == "new"
+    assert os.getxattr(path, "system.posix_acl_access") == acl
 
 
 def test_a_text_comes_from_its_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
