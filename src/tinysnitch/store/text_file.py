@@ -79,9 +79,9 @@ def is_open_to_others(path: Path) -> bool:
     """Whether others than root may write the file. The folders above it are not looked at."""
     try:
         status = path.stat()
+        by_group = status.st_mode & stat.S_IWGRP and (status.st_gid != 0 or _read_acl(path))
     except OSError:
         return False
-    by_group = status.st_mode & stat.S_IWGRP and status.st_gid != 0
     is_theirs = status.st_uid != 0 or by_group or status.st_mode & stat.S_IWOTH
     return stat.S_ISREG(status.st_mode) and bool(is_theirs)  # anybody may write /dev/null
 
