@@ -74,10 +74,9 @@ def test_what_is_no_name_is_refused(written: str, problem: str) -> None:
 def test_a_long_label_is_refused_at_once() -> None:
     """A user's command may hold one of 60 KB, and punycode takes a time that grows with its square: 50 s for that."""
     written, began_s = "".join(map(chr, range(0x4E00, 0x4E00 + 5000))), time.process_time()
-    with pytest.raises(Malformed, match="label of more than 63"):
-        normalize_name(written)
-    with pytest.raises(Malformed, match="label of more than 63"):
-        normalize_name("\ufdfa" * 250)  # each is 18 characters, once mapped
+    for label in (written, written[:1000], "\ufdfa" * 250):  # the last: 18 characters for each, once mapped
+        with pytest.raises(Malformed, match="of more than"):
+            normalize_name(label)
     assert time.process_time() - began_s < 0.25
 
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 MAX_NAME_BYTES = 253  # RFC 1035 2.3.4: 255 on the wire, with the first length byte and the root's
 MAX_LABEL_BYTES = 63
-_WRITTEN_AS = 4  # characters at most that a byte of a label is written as: an escape, or a letter with three marks
+_TOO_LONG = f"name of more than {MAX_NAME_BYTES} bytes"
+_WRITTEN_AS = 4  # characters at most that a byte of a name is written as: an escape, or a letter with three marks
 _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
 _TEXT_OF_BYTE = tuple(chr(byte).lower() if byte in _PLAIN else f"\\{byte:03d}" for byte in range(256))
 _ASCII_LABEL = re.compile(r"(?:[a-zA-Z0-9_-]|\\[0-9]{3})+")
@@ -33,10 +34,12 @@ def format_label(label: bytes) -> str:
 
 def normalize_name(text: str) -> str:
     """The one spelling of a name that a person or a file wrote; raises Malformed."""
+    if len(text) > _WRITTEN_AS * (MAX_NAME_BYTES + 1):  # with a dot at the end
+        raise Malformed(_TOO_LONG)
     labels = [_normalize_label(label) for label in text.translate(_FULL_STOPS).removesuffix(".").split(".")]
     name = ".".join(labels)
     if _count_bytes(name) > MAX_NAME_BYTES:
-        raise Malformed(f"name of more than {MAX_NAME_BYTES} bytes")
+        raise Malformed(_TOO_LONG)
     return name
 
 

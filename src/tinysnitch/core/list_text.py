@@ -25,7 +25,7 @@ _ADBLOCK = re.compile(r"\|\|([^/^$*|]+)\^")
 _ADDRESS = re.compile(r"[0-9.*/]+|[0-9a-fA-F:.]*:[0-9a-fA-F:./]*")
 _LOCAL_NAMES = frozenset({"localhost", "localhost.localdomain", "local", "broadcasthost", "0.0.0.0"})
 # Nearly every line of a long list is a name in its one spelling, in one of these three forms: the quick way.
-_NAME = r"((?:[a-z0-9_-]{1,63}\.)+[a-z_-][a-z0-9_-]{0,62})"
+_NAME = r"((?:[a-z0-9_-]{1,63}\.){1,126}[a-z_-][a-z0-9_-]{0,62})"
 _PLAIN_LINE = re.compile(
     rf"(?:{_NAME}|(?:0\.0\.0\.0|127\.0\.0\.1)[ \t]+{_NAME}|\|\|{_NAME}\^)(?:[ \t\r]+(?:#.*)?)?", re.DOTALL
 )
