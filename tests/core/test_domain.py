@@ -1,3 +1,5 @@
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,6 +36,7 @@ from tinysnitch.core.errors import Malformed
         ("a" * 63 + ".com", "a" * 63 + ".com"),
         (r"\255" * 63, r"\255" * 63),
         ("a." * 126 + "a", "a." * 126 + "a"),
+        ("\u03b1\u0313\u0300\u0345" * 57, f"xn--2qg{'a' * 56}"),
     ],
 )
 def test_a_name_has_one_spelling(written: str, spelling: str) -> None:
@@ -66,6 +69,15 @@ def test_a_name_has_one_spelling(written: str, spelling: str) -> None:
 def test_what_is_no_name_is_refused(written: str, problem: str) -> None:
     with pytest.raises(Malformed, match=problem):
         normalize_name(written)
+
+
+def test_a_long_label_is_refused_at_once() -> None:
+    """A user's command may hold one of 60 KB, and punycode takes a time that grows with its square: 50 s for that."""
+    written, began_s = "".join(map(chr, range(0x4E00, 0x4E00 + 5000))), time.process_time()
+    for label in (written, written[:1000], "\ufdfa" * 250):  # the last: 18 characters for each, once mapped
+        with pytest.raises(Malformed, match="of more than"):
+            normalize_name(label)
+    assert time.process_time() - began_s < 0.25
 
 
 @pytest.mark.parametrize(

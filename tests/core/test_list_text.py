@@ -1,3 +1,6 @@
+import sys
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -110,6 +113,17 @@ def test_the_short_way_reads_what_the_long_way_does(line: str) -> None:
 def test_nothing_is_fatal(text: str) -> None:
     content = parse_list(text)
     assert content.bad_lines <= text.count("\n") + 1
+
+
+@pytest.mark.parametrize("line", ["a." * 50_000 + "!", "é." * 50_000])
+def test_a_long_line_of_labels_takes_no_more_room_than_itself(line: str) -> None:
+    """A server may send a line of 128 MB. Regular expressions remember each repetition of a group, 90 bytes for it."""
+    tracemalloc.start()
+    try:
+        assert parse_list(line).bad_lines == 1
+        assert tracemalloc.get_traced_memory()[1] < 4 * sys.getsizeof(line)
+    finally:
+        tracemalloc.stop()
 
 
 def test_the_source_is_the_first_one_of_the_header() -> None:

@@ -1,6 +1,8 @@
 """From nothing to a firewall and back. tests/lab tests the whole with real connections."""
 
 import asyncio
+import errno
+import gc
 import os
 import pwd
 import signal
@@ -24,9 +26,12 @@ from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.events import DataLost
 from tinysnitch.daemon.assembly import Assembly
 from tinysnitch.daemon.error_log import ErrorLog
+from tinysnitch.daemon.failures import Failures
+from tinysnitch.daemon.identity import Identity
 from tinysnitch.daemon.lifecycle import TURN_S, SetUp, meanwhile
 from tinysnitch.daemon.netfilter_guard import PUT_BACK
 from tinysnitch.daemon.options import OnExit, Options
+from tinysnitch.daemon.packet_socket_notes import PacketSocketNotes
 from tinysnitch.daemon.stop import HAND_OVER, Stop
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 from tinysnitch.kernel.netfilter import Netfilter
@@ -194,6 +199,25 @@ def test_whom_the_window_is_started_for_may_do_everything(monkeypatch: pytest.Mo
     for has_prompt in (False, True):
         daemon = stopped({"has_prompt": has_prompt}, None, is_ready=True)
         assert daemon._permissions.is_known(nobody) is has_prompt
+
+
+def test_a_failure_to_look_for_packet_sockets_is_not_one_of_the_start(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log says by then that the firewall stands."""
+
+    def look_for_packet_sockets() -> None:
+        raise OSError(errno.ENOSPC, "no room in epoll")
+
+    daemon = stopped({}, None, is_ready=False)
+    daemon.parts = cast(Assembly, SimpleNamespace(driver=SimpleNamespace(failures=Failures())))
+    monkeypatch.setattr(gc, "freeze", lambda: None)
+    monkeypatch.setattr(daemon, "_say_ready", lambda _identity: None)
+    notes = SimpleNamespace(start=look_for_packet_sockets)
+    daemon._settle(cast(Identity, None), cast(PacketSocketNotes, notes))
+    assert daemon._is_ready
+    assert "failed: look_for_packet_sockets" in caplog.text
+    caplog.clear()
 
 
 @pytest.mark.parametrize(

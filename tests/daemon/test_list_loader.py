@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -134,6 +135,14 @@ def test_a_long_list_comes_later(place: Place) -> None:
     place.compiler.finish()
     assert place.has("x.ads.test")
     assert not place.loader.is_awaited(["ads"])
+
+
+def test_a_state_folder_that_was_removed_is_made_for_root_alone_again(tmp_path: Path) -> None:
+    """Any user who may read a folder can hold its lock, and verdicts would wait for that."""
+    (tmp_path / "ads").write_text(LONG)
+    cache = tmp_path / "state" / "lists"
+    ListLoader(tmp_path, cache, SlowCompiler()).refresh()
+    assert [stat.S_IMODE(folder.stat().st_mode) for folder in (cache, cache.parent)] == [0o700, 0o700]
 
 
 def test_the_old_list_holds_until_the_new_one_is_there(place: Place) -> None:

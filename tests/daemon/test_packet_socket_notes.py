@@ -1,6 +1,7 @@
 """Processes that open a packet socket are reported; nothing is read after the end."""
 
 import asyncio
+import errno
 import os
 import threading
 from typing import cast
@@ -59,6 +60,25 @@ def test_old_and_new_ones_are_reported_until_the_end(monkeypatch: pytest.MonkeyP
         assert told.empty()
 
     asyncio.run(run())
+
+
+def test_where_events_cannot_be_waited_for_the_table_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packet_socket_notes, "find_holders", lambda _inodes: [OLD])
+
+    async def run() -> None:
+        told: asyncio.Queue[PacketSocketSeen] = asyncio.Queue()
+        notes = PacketSocketNotes(cast(PacketSocketWatch, SmallWatch()), told.put_nowait)
+        monkeypatch.setattr(asyncio.get_running_loop(), "add_reader", refuse)
+        with pytest.raises(OSError, match="epoll"):
+            notes.start()
+        assert (await asyncio.wait_for(told.get(), 60)).pid == OLD.pid
+        notes.stop()
+
+    asyncio.run(run())
+
+
+def refuse(*_arguments: object) -> None:
+    raise OSError(errno.ENOSPC, "no room in epoll")
 
 
 @pytest.mark.parametrize("is_stopped", [False, True])

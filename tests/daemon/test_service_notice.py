@@ -7,12 +7,14 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from tests.lab.lab import Lab
 from tests.lab.patience import WAIT_S, wait_until
+from tinysnitch.daemon.error_log import ErrorLog
 from tinysnitch.daemon.service_notice import ServiceNotice
 
 BIN = Path(sys.executable).parent
@@ -57,6 +59,23 @@ def test_a_start_that_hangs_does_not_keep_others_waiting_for_ever(
         assert heard.recv(100) == b"READY=1"
     (record,) = caplog.records
     assert record.getMessage().startswith("the start takes long")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_nor_does_one_whose_errors_nobody_reads(manager: tuple[socket.socket, str]) -> None:
+    """The log is for the loop's thread: without the loop a line that nobody takes cannot wait."""
+    heard, address = manager
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writer, bytes(4096))
+    with ErrorLog(writer):
+        notice = ServiceNotice({"NOTIFY_SOCKET": address}, patience_s=0.01)
+        assert heard.recv(100) == b"READY=1"
+        wait_until(lambda: not notice._timer.is_alive())
+    os.close(reader)
+    os.close(writer)
 
 
 def test_a_start_that_failed_is_not_told_of(manager: tuple[socket.socket, str]) -> None:

@@ -8,7 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar, Self
 
-LIST = b"# a list\nads.test\n||tracker.test^\n? ?\n"
+LIST = b"ads.test\n||tracker.test^\n? ?\n"
+MARK = b"\xef\xbb\xbf"  # of the byte order, as some editors write it
 
 
 class _Answers(BaseHTTPRequestHandler):
@@ -21,6 +22,10 @@ class _Answers(BaseHTTPRequestHandler):
             self._say(302, b"", {"Location": self.places[name]})
         elif name == "html":
             self._say(200, b"<!doctype html>\n<html>\nhello\n</html>\n")
+        elif name == "marked-html":
+            self._say(200, MARK + b"<!doctype html>\n<html>\nhello\n</html>\n")
+        elif name == "marked":
+            self._say(200, MARK + LIST)
         elif name == "empty":
             self._say(200, b"# nothing\n")
         elif name == "short":

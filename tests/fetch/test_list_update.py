@@ -8,6 +8,7 @@ import pytest
 
 from tests.fetch.https_server import LIST, HttpsServer
 from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.list_text import parse_list
 from tinysnitch.fetch import list_update
 from tinysnitch.fetch.list_update import SourcedList, find_sourced, update_list
 
@@ -33,7 +34,13 @@ def test_a_list_is_replaced_and_keeps_its_source(trusted: HttpsServer, tmp_path:
     assert os.listdir(tmp_path) == ["ads"]
 
 
-@pytest.mark.parametrize("place", ["none", "html", "empty", "short", "away"])
+def test_a_mark_of_the_byte_order_costs_no_entry(trusted: HttpsServer, tmp_path: Path) -> None:
+    path = write(tmp_path, f"{trusted.url}/marked")
+    update(path)
+    assert parse_list(path.read_text()).names == {"ads.test", "tracker.test"}
+
+
+@pytest.mark.parametrize("place", ["none", "html", "marked-html", "empty", "short", "away"])
 def test_the_old_one_stays_on_any_failure(trusted: HttpsServer, tmp_path: Path, place: str) -> None:
     path = write(tmp_path, f"{trusted.url}/{place}")
     before = path.read_text(), path.stat()

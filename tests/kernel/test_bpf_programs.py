@@ -287,6 +287,20 @@ def test_own_addresses_are_written_with_the_generation(programs: BpfPrograms) ->
         assert not written.find(linked)
 
 
+def test_old_verdicts_end_even_if_the_addresses_cannot_be_written(
+    programs: BpfPrograms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And packets of verdicts in a generation that the kernel does not have would come back for ever."""
+
+    def refuse(*_entry: object) -> None:
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    monkeypatch.setattr(programs._maps.own_addresses, "write", refuse)
+    with pytest.raises(OSError, match="memory"):
+        programs.set_generation(7, frozenset({LOCAL}))
+    assert programs.generation == 7
+
+
 def test_a_verdict_for_a_flow_is_not_another_programs_who_took_it_meanwhile(programs: BpfPrograms) -> None:
     """Both share the port (SO_REUSEADDR) and talk to the same remote: the flow has the one that sent last."""
     flow = Flow(UDP, Direction.OUTBOUND, LOCAL, 5353, parse_address("224.0.0.251"), 5353)

@@ -182,6 +182,13 @@ def test_whatever_leads_a_path_elsewhere_is_seen(tmp_path: Path) -> None:
     asyncio.run(see_changes(tmp_path, *changes, watch=ways))
 
 
+def test_a_relative_path_is_one_from_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "socket").touch()
+    monkeypatch.chdir(tmp_path)
+    asyncio.run(see_changes(Path("folder/socket"), Path.unlink, watch=watch_ways(["folder/socket"])))
+
+
 def test_where_only_the_way_matters_the_folder_of_the_file_wakes_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

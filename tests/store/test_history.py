@@ -58,12 +58,6 @@ def test_the_newest_line_that_begins_so(history: History, monkeypatch: pytest.Mo
     assert [history.find_newest(beginning) for beginning in (b"a", b"b1")] == [None, b"b1"]
 
 
-def test_a_history_that_cannot_be_read_has_no_newest_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    history = History(path := tmp_path / "not there" / "history.db")
-    assert f"history {path}: No such file or directory; verdicts" in caplog.text
-    assert history.find_newest(b"a") is None
-
-
 def test_lines_come_back_oldest_first_written_or_not(history: History) -> None:
     lines = fill(history, BATCH + 3)
     assert count_rows(history) == BATCH
@@ -74,31 +68,25 @@ def test_lines_come_back_oldest_first_written_or_not(history: History) -> None:
 
 
 def test_they_are_there_after_a_restart(tmp_path: Path) -> None:
-    first = History(tmp_path / "history.db")
-    lines = fill(first, 5)
-    first.close()
-    second = History(tmp_path / "history.db")
-    assert list(second.read_newest(9)) == lines
-    second.append(b"6")
-    second.flush()
-    assert count_rows(second) == 6
-    second.close()
+    with closing(History(tmp_path / "history.db")) as first:
+        lines = fill(first, 5)
+    with closing(History(tmp_path / "history.db")) as second:
+        assert list(second.read_newest(9)) == lines
+        second.append(b"6")
+        second.flush()
+        assert count_rows(second) == 6
 
 
 def test_a_line_waits_a_second_at_most(history: History) -> None:
     assert history.next_flush_deadline() is None
     history.append(b"x")
+    assert history.next_flush_deadline() == 0.0  # nobody has looked at it yet
     history.flush_due(5.0)
     assert history.next_flush_deadline() == 5.0 + FLUSH_AFTER_S
     assert count_rows(history) == 0
     history.flush_due(5.0 + FLUSH_AFTER_S)
     assert history.next_flush_deadline() is None
     assert count_rows(history) == 1
-
-
-def test_a_line_that_was_never_looked_at_is_due_at_once(history: History) -> None:
-    history.append(b"x")
-    assert history.next_flush_deadline() == 0.0
 
 
 def test_the_newest_rows_are_kept(history: History) -> None:
@@ -346,13 +334,25 @@ def test_a_file_that_breaks_under_us_costs_a_batch_at_most(history: History, tmp
     assert count_rows(history) >= BATCH
 
 
+def test_a_file_that_is_removed_under_us_is_begun_anew(history: History, tmp_path: Path) -> None:
+    """To clear the history, say: what comes later must be there after a restart."""
+    fill(history, 3 * BATCH)
+    for file in tmp_path.iterdir():
+        file.unlink()
+    lines = fill(history, BATCH)
+    assert list(history.read_newest(1000)) == lines
+    assert count_rows(history) == BATCH
+
+
 def test_a_folder_that_is_not_there_loses_lines_and_raises_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    history = History(tmp_path / "none" / "history.db")
+    history = History(path := tmp_path / "none" / "history.db")
+    assert f"history {path}: No such file or directory; verdicts" in caplog.text
     fill(history, 2 * BATCH)
     history.flush()
     assert history.lost == 2 * BATCH
+    assert history.find_newest(b"1") is None
     with pytest.raises(SnitchError, match="cannot be read: No such file or directory"):
         history.read_newest(10)
     assert len(caplog.records) == 1  # logged once, not with every batch

@@ -29,6 +29,12 @@ def test_rules_with_an_end_are_kept_until_then(tmp_path: Path, caplog: pytest.Lo
     assert kept.read(0.0) == ()
 
 
+def test_a_state_folder_that_was_removed_is_made_for_root_alone_again(tmp_path: Path) -> None:
+    """Any user who may read a folder can hold its lock, and verdicts would wait for that."""
+    TemporaryRules(tmp_path / "state" / "temporary.rules").replace([AT_10])
+    assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
+
+
 def test_what_was_left_by_who_was_killed_goes_at_the_start(tmp_path: Path) -> None:
     kept = TemporaryRules(tmp_path / "temporary.rules")
     leave_unfinished(kept.path)

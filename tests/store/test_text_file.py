@@ -2,6 +2,7 @@ import errno
 import os
 import signal
 import stat
+import struct
 import subprocess
 import sys
 import tempfile
@@ -108,6 +109,27 @@ def test_who_may_read_it_stays(tmp_path: Path) -> None:
     (tmp_path / "a").chmod(0o640)
     replace_text(tmp_path / "a", "new")
     assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o640
+
+
+def let_alice_write(path: Path) -> bytes:
+    """Give the file an access control list by which its group may only read (acl(5)), and return that."""
+    anyone = 0xFFFFFFFF
+    owner, alice, group, mask, others = (1, 6, anyone), (2, 6, 1000), (4, 4, anyone), (16, 6, anyone), (32, 0, anyone)
+    entries = (owner, alice, group, mask, others)
+    acl = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", tag, right, who) for tag, right, who in entries)
+    os.setxattr(path, "system.posix_acl_access", acl)
+    return acl
+
+
+@pytest.mark.privileged
+def test_an_access_control_list_stays(tmp_path: Path) -> None:
+    """The mode of a file that has one does not say what its group may do."""
+    path = tmp_path / "rules"
+    path.write_text("old")
+    acl = let_alice_write(path)
+    replace_text(path, "new")
+    assert path.read_text() == "new"
+    assert os.getxattr(path, "system.posix_acl_access") == acl
 
 
 def test_a_text_comes_from_its_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,4 +240,14 @@ def test_whether_others_may_write_a_file(tmp_path: Path, mode: int, owner: int, 
     path.unlink()
     assert not is_open_to_others(path)
     path.symlink_to(os.devnull)
+    assert not is_open_to_others(path)
+
+
+@pytest.mark.privileged
+def test_who_may_write_a_file_by_its_access_control_list_is_an_other(tmp_path: Path) -> None:
+    path = tmp_path / "rules"
+    path.touch()
+    let_alice_write(path)
+    assert is_open_to_others(path)
+    path.chmod(0o644)  # as the hint says
     assert not is_open_to_others(path)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 MAX_NAME_BYTES = 253  # RFC 1035 2.3.4: 255 on the wire, with the first length byte and the root's
 MAX_LABEL_BYTES = 63
+_TOO_LONG = f"name of more than {MAX_NAME_BYTES} bytes"
+_WRITTEN_AS = 4  # characters at most that a byte of a name is written as: an escape, or a letter with three marks
 _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
 _TEXT_OF_BYTE = tuple(chr(byte).lower() if byte in _PLAIN else f"\\{byte:03d}" for byte in range(256))
 _ASCII_LABEL = re.compile(r"(?:[a-zA-Z0-9_-]|\\[0-9]{3})+")
@@ -32,10 +34,12 @@ def format_label(label: bytes) -> str:
 
 def normalize_name(text: str) -> str:
     """The one spelling of a name that a person or a file wrote; raises Malformed."""
+    if len(text) > _WRITTEN_AS * (MAX_NAME_BYTES + 1):  # with a dot at the end
+        raise Malformed(_TOO_LONG)
     labels = [_normalize_label(label) for label in text.translate(_FULL_STOPS).removesuffix(".").split(".")]
     name = ".".join(labels)
     if _count_bytes(name) > MAX_NAME_BYTES:
-        raise Malformed(f"name of more than {MAX_NAME_BYTES} bytes")
+        raise Malformed(_TOO_LONG)
     return name
 
 
@@ -71,10 +75,15 @@ def _public_suffixes() -> "PublicSuffixList":
 
 
 def _normalize_label(label: str) -> str:
+    _check_length(len(label) // _WRITTEN_AS)
     text = _ascii_label(label) if label.isascii() else _international_label(label)
-    if _count_bytes(text) > MAX_LABEL_BYTES:
-        raise Malformed(f"label of more than {MAX_LABEL_BYTES} bytes")
+    _check_length(_count_bytes(text))
     return text
+
+
+def _check_length(size: int) -> None:
+    if size > MAX_LABEL_BYTES:
+        raise Malformed(f"label of more than {MAX_LABEL_BYTES} bytes")
 
 
 def _ascii_label(label: str) -> str:
@@ -97,6 +106,7 @@ def _international_label(label: str) -> str:
     mapped = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", label).lower())
     if mapped.isascii():
         return _ascii_label(mapped)
+    _check_length(len(mapped))  # now: the time that punycode takes grows with the square of that
     if any(not _is_international(char) for char in mapped):
         raise Malformed(f"{label!r} is not a label of a name")
     return "xn--" + mapped.encode("punycode").decode("ascii")

@@ -17,7 +17,7 @@ from tinysnitch.core.words import BadWord
 SHOWN_BAD_LINES = 3
 _SHOWN_CHARACTERS = 60
 _HEADER_LINES = 10  # a list describes itself in its first lines
-_BYTE_ORDER_MARK = "\ufeff"
+BYTE_ORDER_MARK = "\ufeff"
 
 _COMMENT = re.compile(r"(?:^|\s)#.*|^[!\[].*", re.DOTALL)  # adblock's comments begin with ! and its header with [
 _SOURCE = re.compile(r"#\s*source:\s*(\S+)\s*", re.IGNORECASE)
@@ -25,7 +25,7 @@ _ADBLOCK = re.compile(r"\|\|([^/^$*|]+)\^")
 _ADDRESS = re.compile(r"[0-9.*/]+|[0-9a-fA-F:.]*:[0-9a-fA-F:./]*")
 _LOCAL_NAMES = frozenset({"localhost", "localhost.localdomain", "local", "broadcasthost", "0.0.0.0"})
 # Nearly every line of a long list is a name in its one spelling, in one of these three forms: the quick way.
-_NAME = r"((?:[a-z0-9_-]{1,63}\.)+[a-z_-][a-z0-9_-]{0,62})"
+_NAME = r"((?:[a-z0-9_-]{1,63}\.){1,126}[a-z_-][a-z0-9_-]{0,62})"
 _PLAIN_LINE = re.compile(
     rf"(?:{_NAME}|(?:0\.0\.0\.0|127\.0\.0\.1)[ \t]+{_NAME}|\|\|{_NAME}\^)(?:[ \t\r]+(?:#.*)?)?", re.DOTALL
 )
@@ -50,7 +50,7 @@ class ListContent(msgspec.Struct, frozen=True, kw_only=True):
 
 def find_source(text: str) -> str | None:
     """Where the list can be fetched: the address in its first `# source:` line."""
-    for line in text.removeprefix(_BYTE_ORDER_MARK).split("\n", _HEADER_LINES)[:_HEADER_LINES]:
+    for line in text.removeprefix(BYTE_ORDER_MARK).split("\n", _HEADER_LINES)[:_HEADER_LINES]:
         if found := _SOURCE.fullmatch(line):
             return found[1]
     return None
@@ -61,7 +61,7 @@ def parse_list(text: str) -> ListContent:
     networks: set[Network] = set()
     bad: list[BadLine] = []
     bad_lines = 0
-    for number, line in enumerate(text.removeprefix(_BYTE_ORDER_MARK).split("\n"), 1):
+    for number, line in enumerate(text.removeprefix(BYTE_ORDER_MARK).split("\n"), 1):
         name = _find_plain_name(line)
         if name is not None:
             names.add(name)

@@ -129,6 +129,7 @@ class FrontDesk:
         return list_entries(self._loader.lists, self._engine.rules) if right.sees_all else []  # users' rules name none
 
     def add_rule(self, line: str, right: Right) -> str:
+        self._count_change(right)
         rule = parse_rule(line)
         self._check_change(rule, right, check_new_rule)
         self._rules_file.append(rule)
@@ -136,6 +137,7 @@ class FrontDesk:
         return format_rule(rule)
 
     def remove_rule(self, line: str, right: Right) -> str:
+        self._count_change(right)
         rule = parse_rule(line)
         self._check_change(rule, right, check_owner)
         wanted = format_rule(rule)
@@ -154,10 +156,14 @@ class FrontDesk:
             raise self._not_found(rule)
         return wanted
 
-    def _check_change(self, rule: Rule, right: Right, check: Callable[[Rule, Right, ActiveRules], None]) -> None:
-        """Raise SnitchError when a user with the right for their own processes may not make this change now."""
+    def _count_change(self, right: Right) -> None:
+        """Count one change, before its line is read: that may take long. Raises SnitchError when they are too many."""
         if not right.sees_all:
             self._budget.spend(right.uid, read_instant().boot_s)
+
+    def _check_change(self, rule: Rule, right: Right, check: Callable[[Rule, Right, ActiveRules], None]) -> None:
+        """Raise SnitchError when a user with the right for their own processes may not make this change."""
+        if not right.sees_all:
             self._learn_words(rule, right)
             check(rule, right, self._engine.rules)
 
@@ -203,8 +209,7 @@ class FrontDesk:
 
     def answer(self, prompt_id: int, answer: Choice | str, right: Right) -> str:
         self._check_open(prompt_id, right)
-        if not right.sees_all:
-            self._budget.spend(right.uid, read_instant().boot_s)
+        self._count_change(right)
         if isinstance(answer, Choice):
             event = AnswerGiven(prompt_id, self._permitted(prompt_id, answer, right), right.uid)
         else:

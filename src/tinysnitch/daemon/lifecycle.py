@@ -187,7 +187,7 @@ class SetUp:
         give_back_memory()  # mostly of the kernel's types (BTF), which libbpf read to load the programs
         self._say_ready(identity)
         if notes:
-            notes.start()
+            self.parts.driver.failures.attempt(notes.start)  # the log says already that we are ready
         self._is_ready = True
         if self._notice:
             self._notice.say_ready()

@@ -21,6 +21,7 @@ from tinysnitch.core.remote_text import is_list_name
 from tinysnitch.daemon.bounded_look import BoundedLook
 from tinysnitch.store.compiled_list import CompiledList, compile_list, map_compiled
 from tinysnitch.store.file_stamp import Stamp, read_stamp
+from tinysnitch.store.state_lock import make_state_folder
 
 AGAIN_S = 60.0  # how soon lists that could not be read are tried again
 SHORT_BYTES = 256 << 10  # 10 000 names, read in 20 ms
@@ -135,7 +136,8 @@ class ListLoader:
             held.compiled = compiled
             return
         try:
-            self._cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_state_folder(self._cache.parent)
+            self._cache.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             self._fail(held, f"{self._cache}: {error.strerror}")
             return

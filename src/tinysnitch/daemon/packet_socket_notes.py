@@ -27,11 +27,11 @@ class PacketSocketNotes:
         self._is_stopped = False
 
     def start(self) -> None:
-        """Report the processes that have one now, and those of later."""
+        """Report the processes that have one now, and those of later. If it raises, looks at the table go on."""
+        self._look()
         descriptor = self._watch.fileno()
         if descriptor is not None:
             asyncio.get_running_loop().add_reader(descriptor, self._read)
-        self._look()
 
     def stop(self) -> None:
         self._is_stopped = True

@@ -41,8 +41,8 @@ class ServiceNotice:
         self._timer.cancel()
 
     def _give_up(self) -> None:
+        self.say_ready()  # before the log, which may fail in a thread (error_log.py)
         _log.warning("the start takes long: what waits for it goes on, and new connections wait until it is over")
-        self.say_ready()
 
 
 def _address_of(text: str) -> str:

@@ -7,7 +7,7 @@ from tempfile import TemporaryFile
 import msgspec
 
 from tinysnitch.core.errors import SnitchError
-from tinysnitch.core.list_text import ListContent, find_source, parse_list
+from tinysnitch.core.list_text import BYTE_ORDER_MARK, ListContent, find_source, parse_list
 from tinysnitch.core.raw_text import text_of
 from tinysnitch.core.remote_text import is_list_name
 from tinysnitch.fetch.https import Progress, fetch
@@ -51,7 +51,7 @@ def _read_source(path: Path) -> str | None:
 def update_list(target: SourcedList, progress: Progress) -> ListContent:
     """Replace the list by what its source has now, and return its content. Raises SnitchError."""
     _try_writing(target.path.parent)
-    text = text_of(fetch(target.source, progress))
+    text = text_of(fetch(target.source, progress)).removeprefix(BYTE_ORDER_MARK)  # our own line will be the first
     content = parse_list(text)
     if text.lstrip().startswith("<") or not (content.names or content.networks):
         raise SnitchError("what was fetched is not a list", f"see what is at {target.source}")

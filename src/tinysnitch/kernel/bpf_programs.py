@@ -116,10 +116,10 @@ class BpfPrograms:
         return self._settings.generation
 
     def set_generation(self, generation: int, own_addresses: frozenset[bytes] | None = None) -> None:
-        """Makes all verdicts of other generations stale at once."""
+        """Makes all verdicts of other generations stale at once, even if it raises since addresses were not written."""
+        self._settings.generation = generation
         if own_addresses is not None:
             self._note_own_addresses(own_addresses)
-        self._settings.generation = generation
 
     def _note_own_addresses(self, addresses: frozenset[bytes]) -> None:
         """Write down which addresses are ours, before a verdict rests on that. Link-local ones are left out: on another

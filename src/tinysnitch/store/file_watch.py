@@ -64,7 +64,8 @@ def watch_folder(folder: Path, look: Look = look_here) -> AsyncIterator[None]:
 
 def watch_ways(paths: Iterable[str], look: Look = look_here) -> AsyncGenerator[None, None]:
     """The same for changes that may make one of the paths lead elsewhere."""
-    return _watch(partial(look, partial(_spots_of_ways, tuple(map(Path, paths)))), NOISE_S)
+    ways = tuple(Path(path).absolute() for path in paths)
+    return _watch(partial(look, partial(_spots_of_ways, ways)), NOISE_S)
 
 
 async def _watch(find_spots: Callable[[], _Spots], noise_s: float = 0.0) -> AsyncGenerator[None, None]:

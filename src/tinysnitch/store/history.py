@@ -131,10 +131,13 @@ class History:
             self._fail(error)
 
     def _connect(self) -> sqlite3.Connection:
-        if self._db is not None:
+        if self._db is not None and self._is_in_place():
             return self._db
+        self._disconnect()
         # Mode 0600: arguments of programs may hold secrets. SQLite gives -wal and -shm the same (findCreateFileMode).
-        os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
+        fd = os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600)
+        self._file = os.fstat(fd)
+        os.close(fd)
         db = sqlite3.connect(self._path, timeout=0.0, isolation_level=None)
         try:
             _set_up(db)
@@ -145,6 +148,13 @@ class History:
         self._first, self._last = first or 0, last or 0
         self._db = db
         return db
+
+    def _is_in_place(self) -> bool:
+        """Whether the file that we have open is still at its path: somebody may remove it to clear the history."""
+        try:
+            return os.path.samestat(os.stat(self._path), self._file)
+        except FileNotFoundError:
+            return False
 
     def _write(self, lines: list[tuple[bytes, int | None]]) -> None:
         db = self._connect()

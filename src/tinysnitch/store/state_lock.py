@@ -24,7 +24,7 @@ class StateLock:
     def __init__(self, folder: Path) -> None:
         """Make the folder if it does not exist, and lock it. Raises SnitchError."""
         with errors_named(folder):
-            _make(folder)
+            make_state_folder(folder)
         with errors_named(folder / _NAME):
             self._fd = _open(folder / _NAME)
         if self._fd is None:  # a full disk must not keep us from starting, and nothing new is shared there
@@ -41,8 +41,9 @@ class StateLock:
             os.close(self._fd)
 
 
-def _make(folder: Path) -> None:
-    """Make the folder and those above it. With a lax umask others could write there, and exchange what is in it."""
+def make_state_folder(folder: Path) -> None:
+    """Make the folder and those above it. With a lax umask others could write there, and exchange what is in it; and
+    whoever may read it could hold its lock, so that we wait."""
     for above in reversed([each for each in folder.parents if not each.exists()]):
         above.mkdir(mode=0o755, exist_ok=True)
     folder.mkdir(mode=0o700, exist_ok=True)

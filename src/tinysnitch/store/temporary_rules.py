@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tinysnitch.core.rule import Rule
 from tinysnitch.core.rule_text import format_rule, parse_rules
+from tinysnitch.store.state_lock import make_state_folder
 from tinysnitch.store.text_file import errors_named, read_text, remove_unfinished, replace_text
 
 _HEADER = "# Temporary rules, written by tinysnitchd. Lasting ones belong in the rules file.\n"
@@ -66,5 +67,5 @@ class TemporaryRules:
         """Write these rules, except those bound to a process: their line cannot say that, and would allow more."""
         lines = [format_rule(rule) + "\n" for rule in rules if rule.exec_id is None]
         with errors_named(self.path):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            make_state_folder(self.path.parent)
             replace_text(self.path, "".join((_HEADER, *lines, _END)), _MODE, is_synced=False)

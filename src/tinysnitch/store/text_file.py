@@ -16,6 +16,7 @@ from pathlib import Path
 from tinysnitch.core.errors import NotPermitted, SnitchError, hint_for
 from tinysnitch.core.raw_text import MAX_BYTES, bytes_of, text_of
 
+_ACL = "system.posix_acl_access"  # acl(5)
 _NULL = os.makedev(1, 3)  # null(4): often given as an empty file
 _ROOT_HINT = "root too is refused: see whether it is immutable (lsattr), or what else guards it"
 _HINT = "see whether the place is there, and has room"
@@ -78,9 +79,9 @@ def is_open_to_others(path: Path) -> bool:
     """Whether others than root may write the file. The folders above it are not looked at."""
     try:
         status = path.stat()
+        by_group = status.st_mode & stat.S_IWGRP and (status.st_gid != 0 or _read_acl(path))
     except OSError:
         return False
-    by_group = status.st_mode & stat.S_IWGRP and status.st_gid != 0
     is_theirs = status.st_uid != 0 or by_group or status.st_mode & stat.S_IWOTH
     return stat.S_ISREG(status.st_mode) and bool(is_theirs)  # anybody may write /dev/null
 
@@ -174,7 +175,19 @@ def _copy_rights(source: Path, fd: int, mode: int) -> None:
         return
     if (status.st_uid, status.st_gid) != (os.geteuid(), os.getegid()):
         os.fchown(fd, status.st_uid, status.st_gid)
+    acl = _read_acl(source)
+    if acl:  # before the mode, whose bits for the group stand for all that the list names: the group may have less
+        os.setxattr(fd, _ACL, acl)
     os.fchmod(fd, status.st_mode & 0o7777)  # after the owner: chown(2) clears set-user-id bits
+
+
+def _read_acl(path: Path) -> bytes | None:
+    try:
+        return os.getxattr(path, _ACL)
+    except OSError as error:
+        if error.errno in (errno.ENODATA, errno.ENOTSUP):  # the file, or its file system, has none
+            return None
+        raise
 
 
 def _sync_folder(folder: Path) -> None:
