@@ -105,7 +105,9 @@ class SocketDiag:
         if interface == LOOPBACK:
             interface = find_home(self._links, flow.local)
         found = self._look_up(flow, interface)
-        if found and found.is_nobodys_connection(flow):  # then a SYN goes to who would take it from any port
+        # Then a SYN goes to who listens. Where several sockets share the port (SO_REUSEPORT) the kernel chooses by the
+        # remote's port, and for that port this look-up finds only the connection: it may name another of them.
+        if found and found.is_nobodys_connection(flow):
             found = self._look_up(msgspec.structs.replace(flow, remote_port=0), interface)
         if found or flow.protocol not in (TCP, UDP):
             return found
