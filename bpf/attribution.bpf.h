@@ -216,6 +216,12 @@ static __always_inline bool has_left(const struct owned_socket *socket, __u16 po
 	return sk && BPF_CORE_READ(sk, __sk_common.skc_num) != port;
 }
 
+/* Whether the socket is for IPv6 alone. Then another one may have got the port for IPv4, also without a hook. */
+static __always_inline bool passes_over(const struct owned_socket *socket, const struct flow_key *flow)
+{
+	return socket && socket->boundness == BOUND_TO_IPV6 && is_mapped(flow->local);
+}
+
 static __always_inline bool is_in_time_wait(struct __sk_buff *skb)
 {
 	struct bpf_sock *sk = skb->sk;
@@ -253,7 +259,8 @@ static __always_inline void attribute_inbound(struct __sk_buff *skb, const struc
 	if (!listener || group)
 		return;
 	socket = bpf_map_lookup_elem(&sockets, &listener->cookie);
-	if (has_left(socket, flow->local_port)) /* user space finds who has it now */
+	attribution->is_listening = !has_left(socket, flow->local_port) && !passes_over(socket, flow);
+	if (!attribution->is_listening) /* user space finds who takes it */
 		return;
 	attribution->cookie = listener->cookie;
 	attribution->owner = socket ? socket->owner : listener->owner;
