@@ -131,6 +131,8 @@ static __always_inline void attribute_outbound(struct __sk_buff *skb, const stru
 	}
 	attribution->cookie = cookie;
 	find_sender(socket, cookie, &attribution->owner);
+	if (is_of_another(socket, skb->sk)) /* which has got the memory of the entry */
+		attribution->owner = (struct owner){};
 	/*
 	 * A SYN belongs to the caller of connect(), whatever runs when it is sent again. But a raw socket may send one,
 	 * too.
@@ -216,6 +218,12 @@ static __always_inline bool has_left(const struct owned_socket *socket, __u16 po
 	return sk && BPF_CORE_READ(sk, __sk_common.skc_num) != port;
 }
 
+/* Whether the socket is for IPv6 alone. Then another one may have got the port for IPv4, also without a hook. */
+static __always_inline bool passes_over(const struct owned_socket *socket, const struct flow_key *flow)
+{
+	return socket && socket->boundness == BOUND_TO_IPV6 && is_mapped(flow->local);
+}
+
 static __always_inline bool is_in_time_wait(struct __sk_buff *skb)
 {
 	struct bpf_sock *sk = skb->sk;
@@ -228,6 +236,7 @@ static __always_inline void attribute_inbound(struct __sk_buff *skb, const struc
 {
 	struct owned_socket *socket;
 	struct listener *listener;
+	struct owner owner;
 	__u64 group = 0;
 
 	*attribution = (struct attribution){};
@@ -253,10 +262,13 @@ static __always_inline void attribute_inbound(struct __sk_buff *skb, const struc
 	if (!listener || group)
 		return;
 	socket = bpf_map_lookup_elem(&sockets, &listener->cookie);
-	if (has_left(socket, flow->local_port)) /* user space finds who has it now */
+	owner = socket ? socket->owner : listener->owner;
+	barrier(); /* a socket that has got the memory of the entry has another port */
+	attribution->is_listening = !has_left(socket, flow->local_port) && !passes_over(socket, flow);
+	if (!attribution->is_listening) /* user space finds who takes it */
 		return;
 	attribution->cookie = listener->cookie;
-	attribution->owner = socket ? socket->owner : listener->owner;
+	attribution->owner = owner;
 	forget_stale(&attribution->owner);
 }
 

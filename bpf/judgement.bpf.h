@@ -39,14 +39,19 @@ static __always_inline bool is_walking_again(void)
  */
 static __always_inline void find_whose(struct __sk_buff *skb, struct question *question)
 {
+	struct owner noted;
 	struct flow *flow;
 
 	if (attribute(skb, &question->flow, &question->whose) &&
 	    (question->flow.direction == INBOUND || !is_walking_again()))
 		return;
 	flow = bpf_map_lookup_elem(&flows, &question->flow);
-	if (flow && flow->cookie == question->whose.cookie && flow->owner.exec_id != EXEC_ID_UNKNOWN)
-		question->whose.owner = flow->owner;
+	if (flow) {
+		noted = flow->owner;
+		barrier();
+		if (flow->cookie == question->whose.cookie && noted.exec_id != EXEC_ID_UNKNOWN)
+			question->whose.owner = noted;
+	}
 	if (question->flow.direction == INBOUND)
 		forget_stale(&question->whose.owner);
 }
@@ -104,10 +109,13 @@ __noinline __u64 find_noted_verdict(const struct flow_key *asked, const struct o
 	flow = bpf_map_lookup_elem(&flows, &key.flow);
 	if (flow && flow->cookie != cookie)
 		flow = bpf_map_lookup_elem(&displaced, &key);
-	if (!flow || flow->cookie != cookie || !is_same_program(&flow->owner, owner))
+	if (!flow)
 		return VERDICT_NONE;
 	noted = (__u64)flow->interface << 32;
-	return is_current(settings, flow->generation, flow->expires_ns) ? noted | flow->verdict : noted;
+	if (is_current(settings, flow->generation, flow->expires_ns))
+		noted |= flow->verdict;
+	barrier();
+	return flow->cookie == cookie && is_same_program(&flow->owner, owner) ? noted : VERDICT_NONE;
 }
 
 /* VERDICT_NONE also for a packet that was allowed by another interface alone. */

@@ -105,16 +105,18 @@ static __always_inline bool has_place_in(const struct listener_key *known, const
 	       (is_any(known->address) || !__builtin_memcmp(known->address, key->address, sizeof(key->address)));
 }
 
-/*
- * Whether another socket may have the same port: not if this one did not ask to share it, is bound to no interface, and
- * has both families where it is one of IPv6. NULL: the socket is not known.
- */
-static __always_inline bool may_share(struct sock *sk)
+/* ALONE: no other socket may have the same port. NULL: the socket is not known. */
+static __always_inline enum boundness read_boundness(struct sock *sk)
 {
-	return !sk || BPF_CORE_READ_BITFIELD_PROBED(sk, __sk_common.skc_reuse) ||
-	       BPF_CORE_READ_BITFIELD_PROBED(sk, __sk_common.skc_reuseport) ||
-	       BPF_CORE_READ_BITFIELD_PROBED(sk, __sk_common.skc_ipv6only) ||
-	       BPF_CORE_READ(sk, __sk_common.skc_bound_dev_if);
+	if (!sk)
+		return BOUND;
+	if (BPF_CORE_READ_BITFIELD_PROBED(sk, __sk_common.skc_ipv6only))
+		return BOUND_TO_IPV6;
+	if (BPF_CORE_READ_BITFIELD_PROBED(sk, __sk_common.skc_reuse) ||
+	    BPF_CORE_READ_BITFIELD_PROBED(sk, __sk_common.skc_reuseport) ||
+	    BPF_CORE_READ(sk, __sk_common.skc_bound_dev_if))
+		return BOUND;
+	return ALONE;
 }
 
 /* Called for a known port, too: note_owner() may have written the entry anew meanwhile. */
@@ -133,7 +135,7 @@ static __always_inline bool note_listener(struct sock *sk, __u64 cookie, const s
 	struct listener_key *known = bpf_map_lookup_elem(&bindings, &cookie);
 	struct listener listener = {.cookie = cookie, .owner = *owner, .members = 1};
 	struct settings *settings = find_settings();
-	bool is_shared;
+	enum boundness boundness;
 	long problem;
 
 	if (!settings)
@@ -142,10 +144,10 @@ static __always_inline bool note_listener(struct sock *sk, __u64 cookie, const s
 		note_boundness(cookie, BOUND);
 		return false;
 	}
-	is_shared = may_share(sk);
-	note_boundness(cookie, is_shared ? BOUND : ALONE);
+	boundness = read_boundness(sk);
+	note_boundness(cookie, boundness);
 	forget_listener(cookie);
-	listener.is_shared = settings->has_lost_listeners && is_shared;
+	listener.is_shared = settings->has_lost_listeners && boundness != ALONE;
 	if (!take_port(key, &listener)) {
 		lose_listener(settings);
 		return false;

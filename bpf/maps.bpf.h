@@ -2,6 +2,8 @@
 /*
  * The maps, the same in each object: libbpf pins each by its name in the instance's folder, and every object after the
  * first uses what it finds there. Each map is bounded; a write that fails is counted by the program that tried.
+ * While a program reads an entry, another CPU may delete it and give its memory to another key: an LRU map waits for no
+ * reader (htab_lru_push_free()). So what tells whose an entry is, is read after what depends on that.
  */
 #ifndef MAPS_BPF_H
 #define MAPS_BPF_H

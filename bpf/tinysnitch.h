@@ -92,9 +92,10 @@ struct owner {
 
 /*
  * UNBOUND: the socket is not in `bindings`, so there is nothing to look up when it is closed. ALONE: it did not ask to
- * share its port, so no other socket has that, even if the port found no room in the tables.
+ * share its port, so no other socket has that, even if the port found no room in the tables. BOUND_TO_IPV6: another
+ * socket may have the port for IPv4.
  */
-enum boundness { UNBOUND = 0, BOUND = 1, ALONE = 2 };
+enum boundness { UNBOUND = 0, BOUND = 1, ALONE = 2, BOUND_TO_IPV6 = 3 };
 
 /* What became of the SYN of the last connect(): held or not sent yet; let go; refused by a reset; refused by ICMP. */
 enum syn_fate { SYN_HELD = 0, SYN_LET_GO = 1, SYN_RESET = 2, SYN_UNREACHABLE = 3 };

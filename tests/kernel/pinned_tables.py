@@ -77,6 +77,13 @@ def forget_socket(programs: BpfPrograms, cookie: int) -> None:
         assert maps.sockets.delete(cookie)
 
 
+def exchange_socket(programs: BpfPrograms, cookie: int, other: int) -> None:
+    """Write what is noted of the other socket in place of what is noted of this one."""
+    noted = _read_socket(programs, other)
+    with _open_maps(programs) as maps:
+        maps.sockets.write((cookie,), tuple(noted.values()))
+
+
 def lose_listener(programs: BpfPrograms, protocol: int, port: int, address: bytes) -> None:
     """Remove a listener, as if it had found no room."""
     with open_listeners(programs) as listeners:

@@ -9,11 +9,13 @@ from tests.kernel.attribution_table import DictTable, make_image
 from tests.kernel.bpf_place import Agent, BpfPlace
 from tests.kernel.netns_visit import visit_netns
 from tests.kernel.pinned_tables import forget_image
-from tests.kernel.test_bpf_verdict import judge, make_flow, open_bound
+from tests.kernel.test_bpf_verdict import FAMILIES, judge, make_flow, open_bound
 from tests.lab.leftovers import NETNS_FOLDER
 from tests.lab.patience import wait_until
 from tinysnitch.core.flow import TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.process import UNKNOWN
+from tinysnitch.core.verdict import Verdict
+from tinysnitch.core.verdict_key import VerdictKey
 from tinysnitch.kernel.attribution import Attributor
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 from tinysnitch.kernel.bpf_structs import FlowEntry, Owner
@@ -21,6 +23,7 @@ from tinysnitch.kernel.claim import Claim
 
 OWNER = Owner(100, 6, 5, 1000)
 COOKIE = 7
+IPV6_V6ONLY = 26  # ipv6(7), linux/in6.h
 
 
 @pytest.fixture
@@ -65,6 +68,29 @@ def test_a_program_that_was_looked_up_in_time_stays_known(attributor: Attributor
     known = attributor.attribute(flow, 1)
     table.images.clear()
     assert attributor.attribute(flow, 1) == known
+
+
+@pytest.mark.privileged
+@pytest.mark.parametrize(("family", "address"), FAMILIES)
+def test_what_comes_by_ipv4_is_not_judged_for_a_socket_of_ipv6_alone(
+    place: BpfPlace, programs: BpfPrograms, agent: Agent, server: Agent, family: str, address: str
+) -> None:
+    """Another program gets the port for IPv4 where no hook runs. The rules let everything in to the first one."""
+    judge(place, programs, "INPUT")
+    bound, _cookie = agent.call("open_socket", "AF_INET6", "SOCK_STREAM")
+    agent.call("set_option", bound, "IPPROTO_IPV6", IPV6_V6ONLY, [1, 0, 0, 0])
+    port = agent.call("bind", bound, "::", 0)
+    agent.call("listen", bound)
+    process = programs.find_process(agent.pid)
+    assert process
+    everywhere = VerdictKey(process.exec_id, 0, TCP, Direction.INBOUND, None, 0)
+    programs.remember_verdict(everywhere, Verdict.ALLOW, programs.generation, 0)
+    place.run("sysctl", "-w", f"net.ipv4.ip_local_port_range={port} {port}")
+    taker, _cookie = server.call("open_socket", "AF_INET", "SOCK_STREAM")
+    server.call("listen", taker)
+    assert server.call("local_port", taker) == port
+    visitor, _cookie = open_bound(server, family, "SOCK_STREAM", address)
+    assert server.is_swallowed(visitor, address, port) == (family == "AF_INET")
 
 
 @pytest.mark.privileged

@@ -11,10 +11,11 @@ import pytest
 
 from tests.kernel.bpf_place import Agent, BpfPlace
 from tests.kernel.packet_place import wait_packets
-from tests.kernel.pinned_tables import read_boundness, read_noted_protocol
+from tests.kernel.pinned_tables import exchange_socket, read_boundness, read_noted_protocol
 from tests.kernel.test_bpf_verdict import LOCAL_PORT, PORT, entry_of, judge, make_flow, open_bound
 from tinysnitch.core.flow import TCP, UDP
 from tinysnitch.kernel.bpf_programs import BpfPrograms
+from tinysnitch.kernel.bpf_structs import EXEC_ID_UNKNOWN
 from tinysnitch.kernel.nfqueue import NfVerdict, Queue
 
 pytestmark = pytest.mark.privileged
@@ -94,6 +95,18 @@ def test_another_sender_changes_nothing_but_the_owner(place: BpfPlace, programs:
     assert owner
     assert owner.pid == os.getpid()
     assert (read_noted_protocol(programs, cookie), read_boundness(programs, cookie)) == noted
+
+
+def test_what_is_noted_of_another_socket_tells_no_sender(place: BpfPlace, programs: BpfPrograms, agent: Agent) -> None:
+    """An LRU map gives the memory of an entry to another one, while a program on another CPU still reads it."""
+    judge(place, programs, "OUTPUT")
+    handle, cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
+    agent.call("connect", handle, "127.0.0.1", PORT)
+    exchange_socket(programs, cookie, open_bound(place.start_agent(), "AF_INET", "SOCK_DGRAM", "127.0.0.2")[1])
+    agent.call("send", agent.call("move", handle, 2000), "x")  # where the descriptors are not searched
+    found = programs.find_flow(make_flow(UDP, "127.0.0.1"))
+    assert found
+    assert found.owner.exec_id == EXEC_ID_UNKNOWN
 
 
 @pytest.mark.parametrize("local_port", [LOCAL_PORT, TCP])
