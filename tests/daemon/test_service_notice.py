@@ -57,6 +57,7 @@ def test_a_start_that_hangs_does_not_keep_others_waiting_for_ever(
     with caplog.at_level(logging.WARNING):
         ServiceNotice({"NOTIFY_SOCKET": address}, patience_s=0.01)
         assert heard.recv(100) == b"READY=1"
+        wait_until(lambda: caplog.records)
     (record,) = caplog.records
     assert record.getMessage().startswith("the start takes long")
 

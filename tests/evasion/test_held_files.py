@@ -52,7 +52,8 @@ def held_folder(lab: Lab, folder: Path | None = None, *target: str) -> Iterator[
 @contextmanager
 def silent_overlay(lab: Lab, source: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
     place = make_folders(lab, "overlay", "lower", "upper", "merged")
-    inside = ["unshare", "--user", "--map-root-user", "--mount", "--kill-child=KILL", "--fork", "env", "KEPT_S=0", "sh"]
+    unshare = ["unshare", "--user", "--map-root-user", "--mount", "--kill-child=KILL", "--fork"]
+    inside = [*unshare, "env", "KEPT_S=0", f"FUSE={make_fuse_device(lab)}", "sh"]
     files = [OWN_PROGRAMS / "silent_overlay.sh", PROGRAMS / "closed_mount.py", source, place]
     running = lab.spawn([*inside, *map(str, files), *words], user=USER, stdin=subprocess.PIPE)
     assert read_line(running) == "silent\n"

@@ -21,7 +21,8 @@ from tinysnitch.kernel.bpf_structs import Image, TraceKind
 pytestmark = pytest.mark.privileged
 
 NOBODY = 65534
-LONER, HERMIT = 6401, 6402  # uids that no other test uses: programs of these users would change what is counted
+# Uids that nothing else uses, also not these tests in another process of pytest-xdist: it would change what is counted.
+LONER, HERMIT = (6400 + 2 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) + each for each in range(2))
 ROOTS = 40  # more than the programs of root that end during a test, and began after its BPF programs were loaded
 KEPT = 4096  # images that stay known after their end: max_entries of `retired`
 

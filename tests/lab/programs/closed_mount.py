@@ -3,7 +3,7 @@
 closed_mount.py SOURCE FOLDER UID GID
 
 It holds one file, `program`, with the content of SOURCE. Prints `mounted`, and serves until it is killed. With KEPT_S=0
-in the environment the kernel may not cache names and attributes.
+in the environment the kernel may not cache names and attributes; FUSE is a device for users other than root.
 """
 
 import ctypes
@@ -57,7 +57,7 @@ def attributes(node: int, content: bytes, owner: tuple[int, int]) -> bytes:
 def main(source: str, folder: str, uid: str, gid: str) -> None:
     with open(source, "rb") as file:
         content = file.read()
-    device = os.open("/dev/fuse", os.O_RDWR)
+    device = os.open(os.environ.get("FUSE", "/dev/fuse"), os.O_RDWR)
     options = f"fd={device},rootmode=40755,user_id={uid},group_id={gid}".encode()
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.mount(b"closed", folder.encode(), b"fuse", MS_RDONLY | MS_NOSUID | MS_NODEV, options):
