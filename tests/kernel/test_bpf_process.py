@@ -218,6 +218,7 @@ def run_all(uids: list[int]) -> list[subprocess.Popen[bytes]]:
 @pytest.mark.parametrize(
     ("uid", "other", "is_together"),
     [(LONER, LONER, True), (LONER, HERMIT, False), (100_000, 200_000, True)],
+    ids=["one user", "two users", "containers"],  # the numbers differ by process
 )
 @pytest.mark.parametrize(("what", "most"), [("images", structs.IMAGES_OF_ONE), ("processes", structs.PROCESSES_OF_ONE)])
 def test_one_user_does_not_fill_the_table_for_all(
