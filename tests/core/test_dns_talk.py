@@ -282,9 +282,8 @@ def link_answer(name: str, address: str) -> bytes:
 
 def test_a_name_of_the_link(talk: Talk) -> None:
     talk.ask(udp("224.0.0.251", 5353), question("printer.local").to_wire())
-    assert (
-        talk.hear(udp("127.0.0.1", 5353), link_answer("printer.local", PRINTER)) == Heard()
-    )  # any program may send it
+    of_this_machine = udp("127.0.0.1", 5353)  # any program may send it
+    assert talk.hear(of_this_machine, link_answer("printer.local", PRINTER)) == Heard()
     assert talk.hear(udp(PRINTER, 5353), link_answer("printer.local", PRINTER)).addresses
     assert talk.dns.names.find(parse_address(PRINTER), 10.0).source is NameSource.MDNS
     told = talk.hear(udp(PRINTER, 5353), link_answer("printer.local", "203.0.113.9")).told

@@ -3,7 +3,7 @@ import pytest
 from tests.view.painted_state import PaintedState
 from tests.view.sample_prompts import prompt_of
 from tinysnitch.view.key_guard import DELAY_S, PASTED_S, TEXT_S
-from tinysnitch.view.key_piece import LATE_S, KeyPiece, is_text
+from tinysnitch.view.key_piece import SLACK_S, KeyPiece, is_text
 from tinysnitch.view.prompt_events import KeyPressed, QuestionOpened
 from tinysnitch.view.prompt_state import PromptState
 
@@ -86,7 +86,7 @@ def test_who_is_woken_late_waits_once_more_for_keys_that_were_not_read_yet() -> 
     state, piece = asked(), KeyPiece()
     assert piece.press(KeyPressed("y"), START_S, state) == []
     piece.wait(START_S)
-    assert piece.end(START_S + PASTED_S + 2 * LATE_S) == []
+    assert piece.end(START_S + PASTED_S + 2 * SLACK_S) == []
     for number, letter in enumerate("es", 1):
         assert piece.press(KeyPressed(letter), START_S + PASTED_S * 0.9 * number, state) == []
     assert not piece.is_waiting

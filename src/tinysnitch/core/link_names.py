@@ -77,9 +77,9 @@ class LinkNames:
     def learn(self, source: NameSource, records: list[Record], now_s: float) -> Iterator[Learned]:
         """Learn the names that were asked for. Others are no offence, as machines announce themselves."""
         for record in records:
+            if not isinstance(record.value, bytes):
+                continue
             for asked in self._find_asked(source, record, now_s):
-                if not isinstance(record.value, bytes):
-                    continue
                 if self._words.takes(LAN, record.value, None):
                     yield self._names.believe(asked, [(record.value, record.ttl_s)], now_s)
                 else:

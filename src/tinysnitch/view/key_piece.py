@@ -17,7 +17,7 @@ from tinysnitch.view.prompt_events import KeyPressed
 from tinysnitch.view.prompt_state import Page, PromptState
 
 MAX_KEYS = 20  # of one piece; more are a text
-LATE_S = 0.01  # how late we may be woken
+SLACK_S = 0.01  # how late we may be woken
 
 
 class TypedKey(msgspec.Struct, frozen=True):
@@ -59,7 +59,7 @@ class KeyPiece:
     def end(self, now: float) -> list[TypedKey]:
         """The keys of the piece, if it is over: no more came with them. If this is called too late they wait once more;
         not again and again, since on a machine that is always late no key would ever count."""
-        if now - self._due_s > LATE_S and not self._was_late:
+        if now - self._due_s > SLACK_S and not self._was_late:
             self._was_late = True
             return []
         return self.take()
