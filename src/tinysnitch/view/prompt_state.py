@@ -84,9 +84,7 @@ class PromptState:
         self._selected_s = 0.0  # when the selected question came into sight, or the last one went
         self._together: tuple[int, ...] = ()  # the other questions that the next answer is for
         self._sent_together: frozenset[int] = frozenset()  # the other questions that our last answer was for
-        self._ended: dict[
-            int, str
-        ] = {}  # of the last question that ended while our answer was on its way: what is told
+        self._ended: dict[int, str] = {}  # what is told of the last question that ended before our answer came
 
     def begin_anew(self) -> "PromptState":
         """A new state without questions, for the same person at the same daemon."""
