@@ -107,8 +107,8 @@ def test_what_is_not_learned_is_counted(tmp_path: Path) -> None:
         with closing(Place(tmp_path, "allow - - -\n")) as place:
             counters = Counters(place.driver, None, place.clients, ErrorLog())
             watch = LossWatch(counters.untold_losses)
-            place.driver.engine.names.refuse(Refusal.NOT_TRUSTED)
-            place.driver.engine.names.refuse(Refusal.FAILED)
+            place.driver.engine.dns.names.refuse(Refusal.NOT_TRUSTED)
+            place.driver.engine.dns.names.refuse(Refusal.FAILED)
             losses = counters.losses()
             assert losses["DNS messages not learned, resolver not trusted"] == 1
             assert sum(count for what, count in losses.items() if "not learned" in what) == 1

@@ -61,7 +61,6 @@ class Engine:
         """`generation`: the number after the one that the kernel's verdicts carry now. `cipher`: to read QUIC."""
         self.rules = ActiveRules(facts, generation)
         self.dns = DnsTalk(settings, facts, has_ended)
-        self.names = self.dns.names
         self.prompts = Prompts(settings)
         self.settlement = Settlement(settings, self.rules)
         self.watcher = Watcher(self.rules, self.settlement, SaidNames(settings.max_readings, cipher))

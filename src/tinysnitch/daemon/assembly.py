@@ -154,7 +154,7 @@ class Assembly:
         now = Instant(now.boot_s, temporary_rules.find_moment(now.wall_s))
         for rule in temporary_rules.read(now.wall_s):
             engine.rules.add(rule, now)
-        self._undo.enter_context(names_handed_over(engine.names, KeptNames(options.state_dir / "names"), programs))
+        self._undo.enter_context(names_handed_over(engine.dns.names, KeptNames(options.state_dir / "names"), programs))
         return engine
 
     def _make_saver(self, rules_file: RulesFile, temporary_rules: TemporaryRules) -> RuleSaver:

@@ -159,7 +159,7 @@ class Explainer:
         with suppress(Malformed):
             return parse_address(text), None
         name = _parse_name(text)
-        return self._engine.names.find_address(name, read_instant().boot_s) or _NO_ADDRESS, name
+        return self._engine.dns.names.find_address(name, read_instant().boot_s) or _NO_ADDRESS, name
 
 
 def _names_another(rule: Rule, connection: Connection) -> bool:
