@@ -107,8 +107,6 @@ class Names:
 
     def learn(self, flow: Flow, answer: DnsAnswer, now_s: float) -> Learned:
         """Learn from an answer. `flow`: that of the question."""
-        if not self.heeds(flow, answer.id):
-            return self.refuse(Refusal.NOT_TRUSTED)
         asked = self.questions.take(flow, answer, now_s)
         if isinstance(asked, Refusal):
             return self.refuse(asked)
