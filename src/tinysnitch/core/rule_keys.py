@@ -80,15 +80,10 @@ def _program_key(program: Program) -> Hashable:
             assert_never(program.kind)
 
 
-def _args_key(rule: Rule) -> Hashable:
-    """A rule that allows has another key than one that denies or asks: one that a process with cut arguments never has,
-    since the whole ones may be others."""
-    return (rule.args,) if rule.args is not None and rule.verdict is Verdict.ALLOW else rule.args
-
-
-def _sum_key(rule: Rule) -> Hashable:
-    """A rule that allows has another key: one that a process whose file cannot be read never has."""
-    return (rule.sha256,) if rule.sha256 is not None and rule.verdict is Verdict.ALLOW else rule.sha256
+def _certain_key(rule: Rule, value: Hashable) -> Hashable:
+    """The key of arguments or a sum. A rule that allows has another than one that denies or asks: one that a process
+    never has whose arguments were cut, or whose file cannot be read, since the true value may be another."""
+    return (value,) if value is not None and rule.verdict is Verdict.ALLOW else value
 
 
 def keys_of(rule: Rule) -> RuleKeys:
@@ -97,10 +92,10 @@ def keys_of(rule: Rule) -> RuleKeys:
         _program_key(rule.program),
         rule.ports or None,
         (rule.direction is Direction.INBOUND, rule.protocol),
-        _args_key(rule),
+        _certain_key(rule, rule.args),
         rule.user,
         rule.parent,
-        _sum_key(rule),
+        _certain_key(rule, rule.sha256),
         rule.exec_id,
     )
 
