@@ -76,7 +76,7 @@ _OPENERS = frozenset(
 )
 
 
-def choose_first(connection: Connection, is_for_user: bool = False) -> Choice:
+def choose_first(connection: Connection, *, is_for_user: bool = False) -> Choice:
     first = Choice(verdict=Verdict.ALLOW, is_for_user=is_for_user)  # the verdict comes with the answering key
     process = connection.attribution.process
     if process is None:

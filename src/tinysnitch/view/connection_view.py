@@ -75,7 +75,7 @@ def _present_program(connection: Connection, choice: Choice, lookup: Lookup, *, 
         yield Line("arguments", (span_of(args, process.are_args_complete and not choice.any_args),))
     if process.run_by:
         yield Line("run by", (span_of(process.run_by),))
-    yield from _present_file(process, lookup.find_file(process), is_full)
+    yield from _present_file(process, lookup.find_file(process), is_full=is_full)
     if process.parents:
         yield Line("parents", tuple(_parent_spans(process.parents, parent_of(connection, choice))))
     user = lookup.find_user(process.uid)
@@ -96,7 +96,7 @@ def _parent_spans(parents: tuple[str, ...], named: str | None) -> Iterator[Span]
     yield span_of("".join(f", {text}" for text in texts[at + 1 :]))
 
 
-def _present_file(process: Process, file: ProgramFile | None, is_full: bool) -> Iterator[Line]:
+def _present_file(process: Process, file: ProgramFile | None, *, is_full: bool) -> Iterator[Line]:
     """Package and digest. The digest is shown if no package owns the file, or the rule is being edited (`is_full`), and
     might get a `sha256=`."""
     if file is None:

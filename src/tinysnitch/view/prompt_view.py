@@ -88,7 +88,7 @@ def present_prompt(state: PromptState, now: Instant, lookup: Lookup = NO_LOOKUP)
         warnings=(*_present_warnings(connection), *_present_trouble(state)),
         rule=present_rule(connection, question.choice, now.wall_s),
         is_rule_kept=is_rule_kept(connection, question.choice),
-        lifetime=present_lifetime(connection, question.choice, state.is_guest),
+        lifetime=present_lifetime(connection, question.choice, is_guest=state.is_guest),
         waiting=_count_waiting(state, question),
         seconds_left=max(0, math.ceil(question.deadline_s - now.boot_s)),
         fraction_left=_fraction_left(question, now),
@@ -97,7 +97,7 @@ def present_prompt(state: PromptState, now: Instant, lookup: Lookup = NO_LOOKUP)
         notice=_present_notice(state),
     )
     if state.page is Page.EDIT:
-        return _with_edit(view, present_edit(state.edit, now.wall_s, state.is_guest))
+        return _with_edit(view, present_edit(state.edit, now.wall_s, is_guest=state.is_guest))
     return _with_together(view, state, question, now.wall_s) if state.together else view
 
 
@@ -204,13 +204,13 @@ def is_rule_kept(connection: Connection, choice: Choice) -> bool:
     return choice.lifetime is not Lifetime.ONCE and can_be_remembered(connection)
 
 
-def present_lifetime(connection: Connection, choice: Choice, is_guest: bool = False) -> str:
+def present_lifetime(connection: Connection, choice: Choice, *, is_guest: bool = False) -> str:
     """How long the answer holds, in words."""
     if refusal_to_remember(connection):
         return "this once, whatever you choose"
     if choice.lifetime is Lifetime.FOREVER and ends_with_container(connection):
         return "in the rules file, for this container alone: the next has another id"
-    return _WHERE_WRITTEN.get(choice.lifetime) or name_lifetime(connection, choice, is_guest)
+    return _WHERE_WRITTEN.get(choice.lifetime) or name_lifetime(connection, choice, is_guest=is_guest)
 
 
 def _count_waiting(state: PromptState, question: OpenQuestion) -> str:
