@@ -46,17 +46,16 @@ _VERDICT_FORMS = (
 
 class Column(msgspec.Struct, frozen=True):
     name: str
-    meaning: str
     parse: Callable[[Word], Any]
     forms: tuple[Form[Any], ...]
 
 
-VERDICT = Column("verdict", "what is done", _parse_verdict, _VERDICT_FORMS)
+VERDICT = Column("verdict", _parse_verdict, _VERDICT_FORMS)
 COLUMNS = (
-    Column("remote", "the other side", parse_remote, REMOTE_FORMS),
-    Column("port", "the remote's port, or the local one where the rule is inbound", parse_ports, PORT_FORMS),
-    Column("protocol", "the protocol and the direction", parse_service, PROTOCOL_FORMS),
-    Column("program", "whose connection it is; may be left out", parse_program, PROGRAM_FORMS),
+    Column("remote", parse_remote, REMOTE_FORMS),
+    Column("port", parse_ports, PORT_FORMS),
+    Column("protocol", parse_service, PROTOCOL_FORMS),
+    Column("program", parse_program, PROGRAM_FORMS),
 )
 _REQUIRED = 3  # columns behind the qualifiers
 
