@@ -62,7 +62,7 @@ class FrontDesk:
         self._budget = ChangeBudget()
         # By uid: a generation, and the rules of the file that the user may see.
         self._visible_rules: BoundedTable[int, tuple[int, tuple[Rule, ...]]] = BoundedTable(_USERS)
-        self._explainer = Explainer(driver.engine, identity.options)
+        self._explainer = Explainer(driver.engine)
 
     def status(self, right: Right) -> Status:
         """Counts only rules and questions that the right covers. Errors quote the rules file: for who sees all."""
