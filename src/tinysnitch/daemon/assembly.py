@@ -103,8 +103,8 @@ class Assembly:
         queues, news = self._open_queues(identity.instance), AddressNews()
         undo.callback(news.close)
         self.driver = Driver(self._engine, self._open_doors(*queues, news), self._failures)
-        self.reloader = Reloader(self.driver, self._loader, self.clients, news)
-        self.counters = Counters(self.driver, programs, self.clients, error_log)
+        self.reloader = Reloader(self.driver, self._loader, news)
+        self.counters = Counters(self.driver, programs, error_log)
         self._server = ControlServer(self._make_desk(identity, rules_file, history), permissions, self.clients)
         undo.push_async_callback(self._server.close)
 

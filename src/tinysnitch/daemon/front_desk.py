@@ -68,7 +68,7 @@ class FrontDesk:
         """Counts only rules and questions that the right covers. Errors quote the rules file: for who sees all."""
         identity, options, rules = self._identity, self._identity.options, self._engine.rules
         hits, misses = self._counters.hits_and_misses()
-        clients = self._counters.clients.statistics()
+        clients = self._driver.doors.clients.statistics()
         return Status(
             pid=identity.pid,
             mode=identity.mode,
