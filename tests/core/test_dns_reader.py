@@ -97,7 +97,7 @@ def test_whose_question_a_resolver_may_be_about_to_tell(talk: Talk) -> None:
     def is_early(flow: Flow = SHOP_FLOW, exec_id: int = CURL_ID) -> bool:
         return talk.dns.is_early(flow, exec_id, 10.0)
 
-    talk.dns.set_facts(msgspec.structs.replace(FACTS, own_addresses=frozenset({parse_address("10.0.0.2")})))
+    talk.dns.names.set_facts(msgspec.structs.replace(FACTS, own_addresses=frozenset({parse_address("10.0.0.2")})))
     assert not is_early()
     talk.dns.is_told = True
     assert is_early()

@@ -327,7 +327,7 @@ class Engine:
 
     def _facts_changed(self, facts: Facts, now: Instant) -> Iterator[Command]:
         self.rules.set_facts(facts)
-        self.dns.set_facts(facts)
+        self.dns.names.set_facts(facts)
         yield from self._rules_changed(now, facts.own_addresses)
 
     def _remove_temporary(self, rules: tuple[Rule, ...], now: Instant) -> Iterator[Command]:

@@ -38,7 +38,7 @@ from tinysnitch.core.flow import Flow
 from tinysnitch.core.known_name import KnownName
 from tinysnitch.core.process import UNKNOWN_EXEC_ID
 from tinysnitch.core.remote_words import RemoteWords
-from tinysnitch.core.rule import LOCALHOST
+from tinysnitch.core.rule import LAN, LOCALHOST
 from tinysnitch.core.settings import Settings
 from tinysnitch.core.table import BoundedTable, TableStatistics
 
@@ -95,6 +95,9 @@ class Names:
 
     def is_own(self, address: bytes) -> bool:
         return self._words.takes(LOCALHOST, address, None)
+
+    def is_on_link(self, address: bytes) -> bool:
+        return self._words.takes(LAN, address, None)
 
     def heeds(self, flow: Flow, message_id: int) -> bool:
         """Whether an answer with this id is read: the resolver is trusted, or was when it was asked."""
