@@ -1,10 +1,12 @@
+import errno
 import socket
 from pathlib import Path
 
 import pytest
 
 from tests.client.full_socket import FullSocket
-from tinysnitch.client.knock import knock
+from tinysnitch.client.knock import connecting, knock
+from tinysnitch.core.errors import Busy, DaemonNotRunning
 
 
 def test_who_finds_no_place_may_knock_again(tmp_path: Path) -> None:
@@ -18,3 +20,21 @@ def test_who_finds_no_place_may_knock_again(tmp_path: Path) -> None:
 def test_where_nobody_listens_is_another_matter(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as sock, pytest.raises(FileNotFoundError):
         knock(sock, tmp_path / "s")
+
+
+@pytest.mark.parametrize(
+    ("failure", "kind"),
+    [
+        (FileNotFoundError(errno.ENOENT, ""), DaemonNotRunning),
+        (TimeoutError(), Busy),
+        (KeyboardInterrupt(), KeyboardInterrupt),
+    ],
+)
+def test_only_a_socket_that_connects_stays_open(failure: BaseException, kind: type[BaseException]) -> None:
+    with pytest.raises(kind), connecting("/run/s") as sock:
+        raise failure
+    assert sock.fileno() < 0
+    with connecting("/run/s") as sock:
+        pass
+    assert sock.fileno() >= 0
+    sock.close()

@@ -56,7 +56,7 @@ def test_a_question_is_answered_once(talk: ResolverTalk) -> None:
 
 def test_a_resolver_that_is_not_trusted_teaches_nothing(talk: ResolverTalk) -> None:
     talk.asks(CURL, "bank.test", resolver=ROGUE)
-    assert talk.hears("bank.test", SHOP, resolver=ROGUE) == Learned((), Refusal.NOT_TRUSTED)
+    assert talk.hears("bank.test", SHOP, resolver=ROGUE) == Learned((), Refusal.UNSOLICITED)
     assert talk.name_of(SHOP) is None
     assert talk.names.statistics().questions.used == 0
 
@@ -65,7 +65,7 @@ def test_trust_can_be_taken_away(talk: ResolverTalk) -> None:
     talk.looks_up(CURL, "shop.test", SHOP)
     talk.finds(resolvers=frozenset())
     talk.asks(CURL, "shop.test")
-    assert talk.hears("shop.test", MIRROR) == Learned((), Refusal.NOT_TRUSTED)
+    assert talk.hears("shop.test", MIRROR) == Learned((), Refusal.UNSOLICITED)
     assert talk.name_of(SHOP) == "shop.test"
 
 
@@ -73,7 +73,7 @@ def test_what_was_asked_before_trust_was_taken_away_is_answered(talk: ResolverTa
     talk.asks(CURL, "shop.test")
     talk.finds(resolvers=frozenset({ROGUE}))
     assert talk.hears("shop.test", SHOP) == Learned((SHOP,))
-    assert talk.hears("shop.test", MIRROR) == Learned((), Refusal.NOT_TRUSTED)
+    assert talk.hears("shop.test", MIRROR) == Learned((), Refusal.UNSOLICITED)
 
 
 @pytest.mark.parametrize(("late_s", "refusal"), [(0.0, None), (0.1, Refusal.UNSOLICITED)])

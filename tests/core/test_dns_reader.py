@@ -42,7 +42,7 @@ def test_what_is_no_dns_message_goes_on_and_teaches_nothing() -> None:
     told = "lost DNS question to 10.0.0.53 not learned: malformed 1"
     assert engine.say(ev.QuestionSent(1, flow, CURL, b"no question")) == ["pass 1", told]
     assert engine.say(ev.AnswerReceived(2, flow, b"no answer")) == ["pass 2"]  # once said is enough
-    assert sum(engine.engine.names.statistics().refusals.values()) == 2
+    assert sum(engine.engine.dns.names.statistics().refusals.values()) == 2
 
 
 def test_that_a_server_is_not_trusted_is_told_once_the_program_connects() -> None:
@@ -97,7 +97,7 @@ def test_whose_question_a_resolver_may_be_about_to_tell(talk: Talk) -> None:
     def is_early(flow: Flow = SHOP_FLOW, exec_id: int = CURL_ID) -> bool:
         return talk.dns.is_early(flow, exec_id, 10.0)
 
-    talk.dns.set_facts(msgspec.structs.replace(FACTS, own_addresses=frozenset({parse_address("10.0.0.2")})))
+    talk.dns.names.set_facts(msgspec.structs.replace(FACTS, own_addresses=frozenset({parse_address("10.0.0.2")})))
     assert not is_early()
     talk.dns.is_told = True
     assert is_early()

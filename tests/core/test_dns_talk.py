@@ -239,7 +239,7 @@ def test_the_question_of_an_unknown_program_is_told_at_once(talk: Talk) -> None:
 
 def test_a_resolver_of_the_network_that_was_left_may_answer_what_it_was_asked(talk: Talk) -> None:
     talk.ask(udp(), question().to_wire())
-    talk.dns.set_facts(Facts(resolvers=frozenset({parse_address(ROGUE)})))
+    talk.dns.names.set_facts(Facts(resolvers=frozenset({parse_address(ROGUE)})))
     assert talk.hear(udp(), answer()).addresses
     assert talk.hear(udp(), answer()) == Heard()
 
@@ -247,7 +247,7 @@ def test_a_resolver_of_the_network_that_was_left_may_answer_what_it_was_asked(ta
 def test_it_may_answer_over_tcp_too(talk: Talk) -> None:
     talk.connect(tcp())
     talk.ask(tcp(), Segment(100, 200, ACK, framed(question().to_wire())))
-    talk.dns.set_facts(Facts(resolvers=frozenset({parse_address(ROGUE)})))
+    talk.dns.names.set_facts(Facts(resolvers=frozenset({parse_address(ROGUE)})))
     assert talk.hear(tcp(), Segment(200, 0, ACK, framed(answer()))) == Heard((parse_address(SHOP),))
     talk.connect(tcp("192.0.2.54"))
     assert talk.dns.streams.statistics().used == 1
@@ -298,13 +298,13 @@ def test_llmnr_has_a_port_of_its_own(talk: Talk) -> None:
 
 def test_names_of_hosts_follow_the_facts(talk: Talk) -> None:
     assert talk.name_of("10.0.0.7") == "nas"
-    talk.dns.set_facts(Facts())
+    talk.dns.names.set_facts(Facts())
     assert talk.name_of("10.0.0.7") is None
 
 
 def test_whose_an_address_is_follows_the_facts(talk: Talk) -> None:
     for own, name in ((frozenset({parse_address(SHOP)}), None), (frozenset(), "shop.test")):
-        talk.dns.set_facts(msgspec.structs.replace(FACTS, own_addresses=own))
+        talk.dns.names.set_facts(msgspec.structs.replace(FACTS, own_addresses=own))
         talk.ask(udp(), question().to_wire())
         talk.hear(udp(), answer())
         assert talk.name_of(SHOP) == name

@@ -47,9 +47,8 @@ def announcement(*records: str) -> bytes:
 
 class Link:
     def __init__(self, max_questions: int = 10) -> None:
-        facts = Facts(lan=(parse_network("192.168.1.0/24"),))
-        self.names = Names(Settings(), facts)
-        self.link = LinkNames(self.names, facts, max_questions)
+        self.names = Names(Settings(), Facts(lan=(parse_network("192.168.1.0/24"),)))
+        self.link = LinkNames(self.names, max_questions)
         self.now_s = 1000.0
 
     def ask(self, name: str, kind: int = A, source: NameSource = MDNS, *, who: int = AVAHI, user: int = 0) -> None:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 
 from tests.core.rule_strategies import port_sets
-from tinysnitch.core.port_text import PORT_FORMS, format_ports, merge_ranges, parse_ports
+from tinysnitch.core.port_text import format_ports, merge_ranges, parse_ports
 from tinysnitch.core.rule import PortRange
 from tinysnitch.core.words import BadWord, split_words
 
@@ -37,8 +37,3 @@ def test_merged_ranges_hold_the_same_ports(ranges: list[PortRange]) -> None:
     merged = merge_ranges(ranges)
     assert {p for a, b in merged for p in range(a, b + 1)} == {p for a, b in ranges for p in range(a, b + 1)}
     assert merge_ranges(merged) == merged
-
-
-@pytest.mark.parametrize("form", PORT_FORMS, ids=lambda form: form.spelling)
-def test_each_form_takes_its_own_spelling(form: object) -> None:
-    assert form.parse(split_words(form.spelling)[0]) is not None  # type: ignore[attr-defined]

@@ -2,7 +2,6 @@ import pytest
 
 from tinysnitch.core.flow import Direction
 from tinysnitch.core.protocol_text import (
-    PROTOCOL_FORMS,
     Service,
     format_service,
     general_protocol,
@@ -48,8 +47,3 @@ def test_what_is_no_protocol_has_a_hint_that_is_right(text: str, hint: str) -> N
 def test_which_protocols_have_ports() -> None:
     assert [has_ports(number) for number in (None, 6, 17, 1, 132)] == [True, True, True, False, False]
     assert [general_protocol(number) for number in (1, 58, 6)] == [1, 1, 6]
-
-
-@pytest.mark.parametrize("form", PROTOCOL_FORMS, ids=lambda form: form.spelling)
-def test_each_form_takes_its_own_spelling(form: object) -> None:
-    assert form.parse(split_words(form.spelling)[0]) is not None  # type: ignore[attr-defined]

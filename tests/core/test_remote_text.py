@@ -1,6 +1,6 @@
 import pytest
 
-from tinysnitch.core.remote_text import REMOTE_FORMS, format_remote, parse_remote
+from tinysnitch.core.remote_text import format_remote, parse_remote
 from tinysnitch.core.rule import ANY_REMOTE, Remote, RemoteKind
 from tinysnitch.core.words import BadWord, split_words
 
@@ -73,8 +73,3 @@ def test_an_address_with_a_mistake_is_no_more_than_that(text: str) -> None:
     with pytest.raises(BadWord) as caught:
         parse(text)
     assert caught.value.problem != "more than a name or address"
-
-
-@pytest.mark.parametrize("form", REMOTE_FORMS, ids=lambda form: form.spelling)
-def test_each_form_takes_its_own_spelling(form: object) -> None:
-    assert form.parse(split_words(form.spelling)[0]) is not None  # type: ignore[attr-defined]

@@ -10,8 +10,9 @@ from tests.core.rule_strategies import HOSTILE, rules
 from tinysnitch.core.errors import RuleSyntaxError
 from tinysnitch.core.flow import Direction
 from tinysnitch.core.rule import Program, ProgramKind, Remote, RemoteKind, Rule
-from tinysnitch.core.rule_text import format_rule, parse_rule, parse_rules
+from tinysnitch.core.rule_text import COLUMNS, VERDICT, Column, format_rule, parse_rule, parse_rules
 from tinysnitch.core.verdict import Verdict
+from tinysnitch.core.words import split_words
 
 GOOGLE = Rule(verdict=Verdict.ALLOW, remote=Remote(RemoteKind.NAME, "google.com"), ports=((443, 443),), protocol=6)
 CURL = replace(GOOGLE, program=Program(ProgramKind.PATH, "/usr/bin/curl"))
@@ -180,3 +181,9 @@ def test_parse_rule_raises_nothing_but_its_own_error(line: str) -> None:
 def test_parse_rules_raises_nothing(text: str) -> None:
     found, errors = parse_rules(text, "x")
     assert len(found) + len(errors) <= text.count("\n") + 1
+
+
+@pytest.mark.parametrize("column", [VERDICT, *COLUMNS], ids=lambda column: column.name)
+def test_each_form_takes_its_own_spelling(column: Column) -> None:
+    for form in column.forms:
+        assert form.parse(split_words(form.spelling)[0]) is not None, form.spelling

@@ -202,7 +202,7 @@ def test_where_an_asker_of_a_name_may_have_been_forgotten_it_is_watched() -> Non
     for number in range(ASKERS_PER_NAME):
         engine.resolve("ads.test", SHOP, whose(100 + number))
     engine.resolve("shop.test", SHOP)
-    assert engine.engine.names.find(parse_address(SHOP), engine.now.boot_s, 7).name == "shop.test"
+    assert engine.engine.dns.names.find(parse_address(SHOP), engine.now.boot_s, 7).name == "shop.test"
     assert watch_of(engine) is Watch.GUARDED
     assert engine.send(HELLO)[0].startswith("end watch deny")
     engine.load("allow - 443 tcp", "deny bank.test - -")
@@ -217,7 +217,7 @@ def test_where_a_name_may_have_been_forgotten_for_others_it_is_watched(who: Attr
         engine.resolve(f"n{number}.test", SHOP, who)
     assert watch_of(engine) is Watch.GUARDED
     engine.resolve("last.test", SHOP, who)
-    assert "ads.test" not in engine.engine.names.find(parse_address(SHOP), engine.now.boot_s, 7).others
+    assert "ads.test" not in engine.engine.dns.names.find(parse_address(SHOP), engine.now.boot_s, 7).others
     assert watch_of(engine, 2) is Watch.GUARDED
     assert engine.send(HELLO, flow_of(2))[0].startswith("end watch deny")
     engine.load("allow - 443 tcp", "deny 192.0.2.0/24 - -")

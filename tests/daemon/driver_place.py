@@ -174,8 +174,8 @@ class Place:
         self.processes = ProcessWatch(lambda process: self.driver.process_exited(process))
         self.doors = self._make_doors(programs)
         self.driver = Driver(self.engine, self.doors, self.failures)
-        self.reloader = Reloader(self.driver, self.loader, self.clients, self.news)  # type: ignore[arg-type]
-        self.counters = Counters(self.driver, None, self.clients, ErrorLog())
+        self.reloader = Reloader(self.driver, self.loader, self.news)  # type: ignore[arg-type]
+        self.counters = Counters(self.driver, None, ErrorLog())
         self.desk = FrontDesk(
             identity_of(self.rules_file.path),
             self.driver,

@@ -32,7 +32,7 @@ def test_counts_have_names_and_begin_with_the_daemon(tmp_path: Path) -> None:
     async def run() -> None:
         with closing(Place(tmp_path, "allow - - -\n")) as place:
             programs = SmallPrograms()
-            counters = Counters(place.driver, cast(BpfPrograms, programs), place.clients, ErrorLog())
+            counters = Counters(place.driver, cast(BpfPrograms, programs), ErrorLog())
             programs.counted += Counter(hits_allowed=5, hits_denied=1, hits_denied_early=3, misses=2, lost_flows=3)
             place.driver._read_connection(syn(1), read_instant())
             place.clients.malformed += 1
@@ -67,7 +67,7 @@ def test_a_packet_of_which_nobody_knows_any_more_whose_it_is_is_dropped_and_coun
     async def run() -> None:
         with closing(Place(tmp_path)) as place:
             place.attributor.is_note_lost = True
-            counters = Counters(place.driver, None, place.clients, ErrorLog())
+            counters = Counters(place.driver, None, ErrorLog())
             place.driver._read_connection(syn(1), read_instant())
             place.queue.flush()
             assert place.queue.sent == [(1, NfVerdict.DROP)]
@@ -81,7 +81,7 @@ def test_what_nobody_knows_the_sender_of_any_more_is_not_read_or_has_no_asker_an
     async def run() -> None:
         with closing(Place(tmp_path)) as place:
             place.attributor.claim, place.attributor.is_note_lost = UNKNOWN, True
-            counters = Counters(place.driver, None, place.clients, ErrorLog())
+            counters = Counters(place.driver, None, ErrorLog())
             for packet in (syn(1), datagram(2)):
                 place.driver._read_message(packet, read_instant())
             place.names_queue.flush()
@@ -95,7 +95,7 @@ def test_what_nobody_knows_the_sender_of_any_more_is_not_read_or_has_no_asker_an
 def test_without_bpf_all_is_decided_here(tmp_path: Path) -> None:
     async def run() -> None:
         with closing(Place(tmp_path, "allow - - -\n")) as place:
-            counters = Counters(place.driver, None, place.clients, ErrorLog())
+            counters = Counters(place.driver, None, ErrorLog())
             place.driver._read_connection(syn(1), read_instant())
             assert counters.hits_and_misses() == (0, 1)
 
@@ -105,10 +105,10 @@ def test_without_bpf_all_is_decided_here(tmp_path: Path) -> None:
 def test_what_is_not_learned_is_counted(tmp_path: Path) -> None:
     async def run() -> None:
         with closing(Place(tmp_path, "allow - - -\n")) as place:
-            counters = Counters(place.driver, None, place.clients, ErrorLog())
+            counters = Counters(place.driver, None, ErrorLog())
             watch = LossWatch(counters.untold_losses)
-            place.driver.engine.names.refuse(Refusal.NOT_TRUSTED)
-            place.driver.engine.names.refuse(Refusal.FAILED)
+            place.driver.engine.dns.names.refuse(Refusal.NOT_TRUSTED)
+            place.driver.engine.dns.names.refuse(Refusal.FAILED)
             losses = counters.losses()
             assert losses["DNS messages not learned, resolver not trusted"] == 1
             assert sum(count for what, count in losses.items() if "not learned" in what) == 1

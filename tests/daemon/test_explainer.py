@@ -22,7 +22,6 @@ from tinysnitch.core.words import quote_word
 from tinysnitch.daemon import explainer
 from tinysnitch.daemon.control_permission import Right
 from tinysnitch.daemon.explainer import Explainer
-from tinysnitch.daemon.options import Options
 from tinysnitch.kernel.clock import read_instant
 from tinysnitch.protocol.messages import Explain, Explanation
 
@@ -33,11 +32,11 @@ SHOP = ("/usr/bin/curl", "shop.test", 443, "tcp")
 class Asked:
     """An Explainer for these rules, and a client that asks it."""
 
-    def __init__(self, rules: str, facts: Facts | None = None, **options: object) -> None:
+    def __init__(self, rules: str, facts: Facts | None = None, **settings: object) -> None:
         found, errors = parse_rules(rules, "rules")
         assert errors == []
-        self.engine = Engine(Settings(), facts or Facts())
-        self.explainer = Explainer(self.engine, Options(**options))  # type: ignore[arg-type]
+        self.engine = Engine(Settings(**settings), facts or Facts())  # type: ignore[arg-type]
+        self.explainer = Explainer(self.engine)
         list(self.engine.handle(RulesLoaded(tuple(found)), read_instant()))
 
     def __call__(self, *words: str | int | None, right: Right = ROOT) -> Explanation:
@@ -242,7 +241,7 @@ def test_nobody_is_told_of_others_rules_that_nearly_match() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("settings", "told"),
     [
         ({"is_learning": True}, "allow: learning: no rule matches"),
         ({"timeout_s": 0.0}, "deny: no rule matches and nobody is asked"),
@@ -250,10 +249,10 @@ def test_nobody_is_told_of_others_rules_that_nearly_match() -> None:
         ({}, "ask: no rule matches"),
     ],
 )
-def test_where_nobody_is_asked_it_says_what_happens(options: dict[str, object], told: str) -> None:
-    explanation = Asked("", **options)("kernel", "10.0.0.9", 443, "tcp")
+def test_where_nobody_is_asked_it_says_what_happens(settings: dict[str, object], told: str) -> None:
+    explanation = Asked("", **settings)("kernel", "10.0.0.9", 443, "tcp")
     assert f"{explanation.verdict.value}: {explanation.reason}" == told
-    denied = Asked("deny - - -\n", **options)("kernel", "10.0.0.9", 443, "tcp")
+    denied = Asked("deny - - -\n", **settings)("kernel", "10.0.0.9", 443, "tcp")
     assert (denied.verdict, denied.reason) == (Verdict.DENY, "denied by a rule")
 
 

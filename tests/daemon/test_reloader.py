@@ -322,7 +322,7 @@ def test_a_start_that_cannot_read_what_rules_speak_of_ends(
 
     async def run() -> None:
         with closing(Place(tmp_path)) as place, monkeypatch.context() as broken:
-            place.reloader = Reloader(place.driver, place.loader, place.clients, place.news)  # type: ignore[arg-type]
+            place.reloader = Reloader(place.driver, place.loader, place.news)  # type: ignore[arg-type]
             broken.setattr("tinysnitch.daemon.fact_source.read_addresses", fail)
             with pytest.raises(SnitchError, match=reloader.NO_RULES) as told:
                 await asyncio.wait_for(start(place), 10)

@@ -71,7 +71,7 @@ def resolved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Resolv
 
 
 def name_of_shop(place: Place) -> Callable[[], str | None]:
-    return lambda: place.engine.names.find(parse_address(SHOP), read_instant().boot_s).name
+    return lambda: place.engine.dns.names.find(parse_address(SHOP), read_instant().boot_s).name
 
 
 def test_what_each_systemd_resolved_tells_is_learned(tmp_path: Path, resolved: Resolved) -> None:

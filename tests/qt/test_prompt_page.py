@@ -3,7 +3,6 @@
 import pytest
 from PySide6.QtGui import QGuiApplication
 
-from tinysnitch.core.clock import Instant
 from tinysnitch.qt.demo import SAMPLES, sample_prompt
 from tinysnitch.qt.page_layout import PageLayout
 from tinysnitch.qt.prompt_page import PageSize, build_help, build_page
@@ -21,7 +20,7 @@ def view_of(name: str, keys: str = "") -> PromptView:
     state.handle(QuestionOpened(sample_prompt(1, SAMPLES[name])), 0.0)
     for key in keys:
         state.handle(KeyPressed(key), 1.0)
-    return present_prompt(state, Instant(1.0, 1_700_000_000.0))
+    return present_prompt(state, 1.0)
 
 
 def assert_inside(page: PageLayout, width: int, height: int) -> None:
@@ -45,7 +44,7 @@ def test_an_editor_has_its_own_keys() -> None:
 
 
 def test_without_a_question_there_is_a_page_too(application: QGuiApplication) -> None:
-    view = present_prompt(PromptState(0.0), Instant(0.0, 0.0))
+    view = present_prompt(PromptState(0.0), 0.0)
     assert build_page(view, PageSize.of(1280, 720)).keys
 
 

@@ -10,7 +10,6 @@ from rich.text import Text
 from tests.core.any_text import SOME_TEXT
 from tests.view.painted_state import PaintedState
 from tests.view.sample_prompts import CURL, connection_of, prompt_of
-from tinysnitch.core.clock import Instant
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.domain import format_label
 from tinysnitch.tui.prompt_screen import COVERED, CURSOR, FAULT, count_help_pages, render_help, render_prompt
@@ -41,15 +40,14 @@ FULL = msgspec.structs.replace(
 
 def view_of(connection: Connection, keys: str = "") -> PromptView:
     state = PaintedState()
-    state.wall_ahead_s = 1_700_000_000.0
     state.handle(QuestionOpened(prompt_of(1, connection)), 0.0)
     for key in keys:
         state.handle(KeyPressed(key), 1.0)
-    return present_prompt(state, Instant(1.0, 1_700_000_001.0))
+    return present_prompt(state, 1.0)
 
 
 WHOLE = view_of(connection_of())
-WAITING = present_prompt(PaintedState(), Instant(0.0, 0.0))
+WAITING = present_prompt(PaintedState(), 0.0)
 
 
 def rows_of(text: Text) -> list[str]:
@@ -113,7 +111,7 @@ def test_the_smallest_terminal_shows_the_rule_the_first_keys_and_the_time(size: 
 
 @pytest.mark.parametrize("size", [(40, 10), (60, 20)])
 def test_a_tight_terminal_shows_a_rule_and_the_count_of_all_together(size: tuple[int, int]) -> None:
-    view = present_prompt(state_of_many(12, "fjg"), Instant(2.0, 0.0))
+    view = present_prompt(state_of_many(12, "fjg"), 2.0)
     screen = "\n".join(rows_of(render_prompt(view, *size)))
     assert [text for text in ("allow n1.test 443", "more", "the 12 questions", "then deny") if text not in screen] == []
 
@@ -154,7 +152,7 @@ def test_a_rule_that_must_be_cut_fills_its_rows() -> None:
 def test_after_an_answer_its_rule_takes_three_rows_at_most() -> None:
     state = PaintedState()
     state.notice = f"answered forever: allow shop.test 443 tcp /usr/bin/curl {'x' * 1300}"
-    rows = rows_of(render_prompt(present_prompt(state, Instant(0.0, 0.0)), 80, 24))
+    rows = rows_of(render_prompt(present_prompt(state, 0.0), 80, 24))
     assert sum("answered" in row or "xxxx" in row for row in rows) == 3
 
 
@@ -174,7 +172,7 @@ def test_a_dead_key_is_not_shown_but_enter_stays() -> None:
     state = state_of_many(1, "e")
     for key in ("home", "x"):
         state.handle(KeyPressed(key), 1.0)
-    text = render_prompt(present_prompt(state, Instant(2.0, 0.0)), 80, 24)
+    text = render_prompt(present_prompt(state, 2.0), 80, 24)
     assert dim_among(["Enter", "Esc"], text) == ["Enter"]
 
 
@@ -251,7 +249,7 @@ def test_no_text_and_no_size_breaks_the_screen(hostile: str, label: bytes, width
 def test_waiting_is_quiet() -> None:
     state = PaintedState()
     state.notice = "the daemon is gone"
-    rows = rows_of(render_prompt(present_prompt(state, Instant(0.0, 0.0)), 80, 24))
+    rows = rows_of(render_prompt(present_prompt(state, 0.0), 80, 24))
     told = [row.strip() for row in rows if row.strip()]
     assert told == ["waiting for the daemon", "the daemon is gone", "h help   l legend   q leave"]
 
@@ -313,7 +311,7 @@ def state_of_many(count: int, keys: str) -> PromptState:
 
 @pytest.mark.parametrize(("count", "told"), [(3, "n3.test"), (12, "and 7 more")])
 def test_all_together_shows_what_fits_of_the_rules_and_counts_the_rest(count: int, told: str) -> None:
-    view = present_prompt(state_of_many(count, "fjg"), Instant(2.0, 0.0))
+    view = present_prompt(state_of_many(count, "fjg"), 2.0)
     rows = rows_of(render_prompt(view, 80, 24))
     assert len(rows) <= 24
     assert max(map(cell_width, rows)) <= 80
@@ -333,7 +331,7 @@ def test_neither_the_editor_nor_all_together_breaks_a_screen(
     state = state_of_many(12, key)
     for name in typed:
         state.handle(KeyPressed(name), 1.0)
-    rows = rows_of(render_prompt(present_prompt(state, Instant(2.0, 0.0)), width, height))
+    rows = rows_of(render_prompt(present_prompt(state, 2.0), width, height))
     assert len(rows) <= height
     assert all(cell_width(row) <= width for row in rows)
 
@@ -359,7 +357,7 @@ def test_the_cursor_is_in_sight_wherever_it_is_in_a_long_line(size: tuple[int, i
 def test_of_a_line_whose_question_is_gone_all_is_shown_that_has_room(size: tuple[int, int], count: int) -> None:
     state = state_of_many(1, "je" + "x" * 999)
     state.handle(QuestionClosed(1, "answered " + "z" * size[0]), 1.0)
-    rows = [row.strip() for row in rows_of(render_prompt(present_prompt(state, Instant(2.0, 0.0)), *size))]
+    rows = [row.strip() for row in rows_of(render_prompt(present_prompt(state, 2.0), *size))]
     assert (sum("xx" in row for row in rows), list(filter(None, rows))[-1]) == (count, "Esc go on")
 
 
@@ -395,6 +393,6 @@ def test_a_fault_is_told_below_the_line() -> None:
     state = state_of_many(1, "je")
     for key in ("home", "x"):
         state.handle(KeyPressed(key), 1.0)
-    rows = [row.strip() for row in rows_of(render_prompt(present_prompt(state, Instant(2.0, 0.0)), 80, 24))]
+    rows = [row.strip() for row in rows_of(render_prompt(present_prompt(state, 2.0), 80, 24))]
     at = rows.index("column 1: not a verdict")
     assert rows[at + 1] == "did you mean 'allow'?"

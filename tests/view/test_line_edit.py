@@ -7,7 +7,6 @@ from tests.core.any_text import ANY_CHARACTER
 from tests.view.painted_state import PaintedState
 from tests.view.sample_prompts import connection_of, prompt_of
 from tests.view.test_prompt_state import opened, press, selected_id
-from tinysnitch.core.clock import Instant
 from tinysnitch.view.line_edit import MAX_LENGTH, LineEdit, find_fault
 from tinysnitch.view.prompt_events import (
     Answer,
@@ -175,7 +174,7 @@ LINE = "allow shop.test 443 tcp /usr/bin/curl -s https://shop.test/"
 
 
 def shown(state: PromptState, now: float = 12.0) -> PromptView:
-    return present_prompt(state, Instant(now, 1_700_000_000.0 + now))
+    return present_prompt(state, now)
 
 
 def test_enter_does_not_answer_with_a_line_that_is_over() -> None:

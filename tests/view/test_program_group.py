@@ -6,7 +6,6 @@ from tests.view.painted_state import PaintedState
 from tests.view.sample_prompts import CURL, IN, OUT, connection_of, prompt_of
 from tests.view.test_prompt_state import press, selected_id
 from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
-from tinysnitch.core.clock import Instant
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.flow import UDP, Direction, parse_address
 from tinysnitch.core.process import KERNEL, UNKNOWN
@@ -74,7 +73,7 @@ def state_of_two_programs() -> PromptState:
 
 
 def shown(state: PromptState) -> PromptView:
-    return present_prompt(state, Instant(11.0, 1_700_000_011.0))
+    return present_prompt(state, 11.0)
 
 
 def test_all_of_the_program_get_the_answer_and_nothing_else_does() -> None:

@@ -32,7 +32,6 @@ ALL_NAMES = [name for key in KEYS for name in key.names]
 
 def opened(*prompt_ids: int, now: float = 0.0) -> PromptState:
     state = PaintedState()
-    state.wall_ahead_s = 1_700_000_000.0
     for prompt_id in prompt_ids:
         state.handle(QuestionOpened(prompt_of(prompt_id)), now)
     return state

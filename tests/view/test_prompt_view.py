@@ -13,7 +13,6 @@ from tests.view.painted_state import PaintedState
 from tests.view.sample_prompts import CURL, IN, OUT, connection_of, prompt_of
 from tinysnitch.core.asking import Asking
 from tinysnitch.core.choice import Choice, Lifetime
-from tinysnitch.core.clock import Instant
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.flow import ICMP, UDP
 from tinysnitch.core.process import UNKNOWN
@@ -37,12 +36,11 @@ CHOICE = Choice(verdict=Verdict.ALLOW, lifetime=Lifetime.FOREVER)
 
 
 def shown(state: PromptState, at_s: float = 10.0) -> PromptView:
-    return present_prompt(state, Instant(at_s, OPENED_S + at_s))
+    return present_prompt(state, at_s)
 
 
 def opened(*connections: Connection, is_for_user: bool = False) -> PromptState:
     state = PaintedState()
-    state.wall_ahead_s = 1_700_000_000.0
     state.handle(DaemonGreeted(is_for_user), 0.0)
     for number, connection in enumerate(connections, 1):
         state.handle(QuestionOpened(prompt_of(number, connection)), 0.0)
@@ -241,7 +239,6 @@ def test_enter_is_dead_while_the_edited_line_has_a_fault() -> None:
 
 def test_a_guest_is_not_offered_to_leave_and_says_when_its_answers_end() -> None:
     state = PaintedState(is_guest=True)
-    state.wall_ahead_s = 1_700_000_000.0
     state.handle(QuestionOpened(prompt_of()), 0.0)
     assert "q" not in [hint.label for row in shown(state).hints for hint in row]
     assert shown(state).lifetime == "for 9 minutes, while this command runs"

@@ -8,14 +8,13 @@ from typing import Self, TypeVar
 
 from tinysnitch.client.connection_error import (
     check_welcome,
-    error_of_connect,
     error_of_end,
     error_of_malformed,
     error_of_refusal,
     error_of_silence,
     error_of_version,
 )
-from tinysnitch.client.knock import AGAIN_S, TIMEOUT_S, knock
+from tinysnitch.client.knock import AGAIN_S, TIMEOUT_S, connecting, knock
 from tinysnitch.client.request_frame import encode_request
 from tinysnitch.core.errors import Malformed
 from tinysnitch.protocol.framing import MAX_REPLY, FrameDecoder, FrameReader
@@ -132,18 +131,11 @@ def _reply(frame: bytes) -> FromDaemon:
 
 
 def _connect(path: str | Path, timeout_s: float) -> socket.socket:
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    sock.settimeout(timeout_s)
-    try:
+    with connecting(path) as sock:
+        sock.settimeout(timeout_s)
         deadline_s = time.monotonic() + timeout_s
         while not knock(sock, path):
             if time.monotonic() >= deadline_s:
                 raise TimeoutError
             time.sleep(AGAIN_S)
-    except TimeoutError:
-        sock.close()
-        raise error_of_silence(path) from None
-    except OSError as error:
-        sock.close()
-        raise error_of_connect(error, path) from error
     return sock

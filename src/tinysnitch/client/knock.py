@@ -6,10 +6,29 @@ command ends with an error; a prompt says so, and goes on trying.
 
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+
+from tinysnitch.client.connection_error import error_of_connect, error_of_silence
 
 AGAIN_S = 0.02
 TIMEOUT_S = 10.0
+
+
+@contextmanager
+def connecting(path: str | Path, flags: int = 0) -> Iterator[socket.socket]:
+    """A socket to connect in the `with` block; if that fails it is closed, and an OSError becomes a SnitchError."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | flags)
+    with ExitStack() as undo:
+        undo.callback(sock.close)
+        try:
+            yield sock
+        except TimeoutError:
+            raise error_of_silence(path) from None
+        except OSError as error:
+            raise error_of_connect(error, path) from error
+        undo.pop_all()
 
 
 def knock(sock: socket.socket, path: str | Path) -> bool:

@@ -12,14 +12,12 @@ from typing import assert_never
 
 from tinysnitch.client.connection_error import (
     check_welcome,
-    error_of_connect,
     error_of_end,
     error_of_greeting,
     error_of_malformed,
     error_of_refusal,
-    error_of_silence,
 )
-from tinysnitch.client.knock import AGAIN_S, TIMEOUT_S, knock
+from tinysnitch.client.knock import AGAIN_S, TIMEOUT_S, connecting, knock
 from tinysnitch.client.request_frame import encode_request
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.protocol.framing import MAX_REPLY, FrameDecoder
@@ -148,20 +146,10 @@ class PromptClient:
 
 
 async def _connect(path: str | Path) -> socket.socket:
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-    try:
+    with connecting(path, socket.SOCK_NONBLOCK) as sock:
         async with asyncio.timeout(TIMEOUT_S):
             while not knock(sock, path):  # noqa: ASYNC110 - nothing there signals an event
                 await asyncio.sleep(AGAIN_S)
-    except TimeoutError:
-        sock.close()
-        raise error_of_silence(path) from None
-    except OSError as error:
-        sock.close()
-        raise error_of_connect(error, path) from error
-    except BaseException:
-        sock.close()
-        raise
     return sock
 
 

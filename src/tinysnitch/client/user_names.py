@@ -22,9 +22,8 @@ class UserNames:
     """Known names and look-ups. All calls must come from one thread."""
 
     def __init__(self) -> None:
-        self._known: BoundedTable[int, tuple[str | None, float]] = BoundedTable(
-            CAPACITY
-        )  # a name, and until when it is good
+        # By uid: the name, and until when it is good.
+        self._known: BoundedTable[int, tuple[str | None, float]] = BoundedTable(CAPACITY)
         self._lookups: dict[int, _Lookup] = {}  # by uid
 
     def find(self, uid: int) -> str | None:

@@ -47,14 +47,10 @@ class DnsTalk:
     def __init__(self, settings: Settings, facts: Facts, has_ended: HasEnded = nobody_has_ended) -> None:
         self.names = Names(settings, facts, has_ended)
         self.streams = DnsStreams(settings.max_dns_streams)
-        self.link = LinkNames(self.names, facts, settings.max_questions)
+        self.link = LinkNames(self.names, settings.max_questions)
         self._outside = OutsideQuestions()
         self.is_told = False  # a resolver of this machine tells what it answered, just after it did
         self._told: dict[Refusal, dict[bytes, float]] = {refusal: {} for refusal in SUSPICIOUS}  # machine → when
-
-    def set_facts(self, facts: Facts) -> None:
-        self.names.set_facts(facts)
-        self.link.set_facts(facts)
 
     def names_of(self, flow: Flow, exec_id: int, now_s: float) -> NameFacts:
         """The names of the remote, as the process means them.

@@ -76,9 +76,8 @@ class WireReader:
         self.position = position
         self.end = len(wire)  # no byte from there on is read
         self._wire = wire
-        self._known: dict[
-            int, tuple[str, int]
-        ] = {}  # where a name or a part of one begins → its text and its size without pointers
+        # Where a name or a part of one begins → its text, and its size without pointers.
+        self._known: dict[int, tuple[str, int]] = {}
 
     def take(self, size: int) -> bytes:
         start, self.position = self.position, self.position + size
@@ -91,9 +90,8 @@ class WireReader:
 
     def read_name(self) -> str:
         """The name here (RFC 1035 4.1.4), spelled as in domain.py."""
-        steps: list[
-            tuple[int, str, int]
-        ] = []  # of each label: place, text, bytes; a pointer has neither text nor bytes
+        # Of each label its place, text and bytes. A pointer has neither text nor bytes.
+        steps: list[tuple[int, str, int]] = []
         place, least, behind, rest = self.position, self.position, 0, ("", 1)
         while size := self._byte_at(place):
             if behind and (known := self._known.get(place)):

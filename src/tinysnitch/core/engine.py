@@ -59,14 +59,13 @@ class Engine:
         has_ended: HasEnded = nobody_has_ended,
     ) -> None:
         """`generation`: the number after the one that the kernel's verdicts carry now. `cipher`: to read QUIC."""
+        self.settings = settings
         self.rules = ActiveRules(facts, generation)
         self.dns = DnsTalk(settings, facts, has_ended)
-        self.names = self.dns.names
         self.prompts = Prompts(settings)
         self.settlement = Settlement(settings, self.rules)
         self.watcher = Watcher(self.rules, self.settlement, SaidNames(settings.max_readings, cipher))
         self._dns_reader = DnsReader(self.dns, self.settlement)
-        self._settings = settings
         self._clients: dict[int, int | None] = {}  # prompt client → the uid whose questions it is shown; None: all
         self._is_file_broken = False
 
@@ -189,7 +188,7 @@ class Engine:
             return decision
         if not connection.attribution.is_listening:
             return Decision(verdict=Verdict.DENY, reason="no program listens on this port", is_flow_only=True)
-        if self._settings.is_learning:
+        if self.settings.is_learning:
             return let_pass(decision)
         return decision
 
@@ -223,7 +222,7 @@ class Engine:
 
     def _ask(self, waiter: Waiter, decision: Decision, now: Instant) -> Iterator[Command]:
         waiter.is_tied = decision.is_flow_only
-        if self._settings.timeout_s <= 0:
+        if self.settings.timeout_s <= 0:
             yield from self._deny(waiter, decision, f"{decision.reason} and nobody is asked", now)
             return
         waiter.connection = self.settlement.note_asking(waiter.connection, decision)
@@ -328,7 +327,7 @@ class Engine:
 
     def _facts_changed(self, facts: Facts, now: Instant) -> Iterator[Command]:
         self.rules.set_facts(facts)
-        self.dns.set_facts(facts)
+        self.dns.names.set_facts(facts)
         yield from self._rules_changed(now, facts.own_addresses)
 
     def _remove_temporary(self, rules: tuple[Rule, ...], now: Instant) -> Iterator[Command]:
@@ -371,7 +370,7 @@ class Engine:
             yield from self._deny_waiters(prompt, "the firewall ends", now)
 
     def _give_up(self, prompt: OpenPrompt, now: Instant) -> Iterator[Command]:
-        reason = f"{NO_ANSWER} within {self._settings.timeout_s:g} s"
+        reason = f"{NO_ANSWER} within {self.settings.timeout_s:g} s"
         is_shown = any(uid in (None, prompt.question.uid) for uid in self._clients.values())
         return self._deny_waiters(prompt, reason if is_shown else f"{reason}, no prompt client attached", now)
 

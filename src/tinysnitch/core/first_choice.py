@@ -37,19 +37,15 @@ _MOSH = "mosh-client"
 _PROBED_PORTS = range(33434, 33534)  # traceroute(8): three probes for each of 30 hops, and room for a few more
 # mtr(8) from 33000 on, for as long as it runs; tracepath(8): 44444; mosh-server(1): from 60001 on
 _COUNTERS = frozenset({"mtr-packet", "tracepath", _MOSH})
-_NETWORK_HELPERS = frozenset(
-    {
-        # for a rootless container: its process id, or the name of its network namespace (slirp4netns(1), pasta(1))
-        *("slirp4netns", "pasta", "pasta.avx2"),
-        "docker-proxy",  # publishes a port: the address that the container got at its start
-    }
-)
 # The server of VS Code, and of editors made from it, on a remote machine: a token or a socket. Below a home it is run
 # by a Node.js of its own.
 _SERVER_MAIN = "server-main.js"
 _VSCODE = re.compile(r"/.*/\.[^/]+-server/.*/node", re.DOTALL)
-_WORKERS = frozenset(
+_HELPERS = frozenset(
     {
+        # For a rootless container: its process id, or the name of its network namespace (slirp4netns(1), pasta(1)).
+        *("slirp4netns", "pasta", "pasta.avx2"),
+        "docker-proxy",  # publishes a port: the address that the container got at its start
         # For desktop programs: numbers of descriptors or of the session bus, or the name of a socket.
         *("WebKitNetworkProcess", "WPENetworkProcess"),  # ProcessLauncher of WebKit
         *("jcef_helper", "obs-browser-page"),  # of Chromium within an IDE of JetBrains, or OBS
@@ -80,7 +76,7 @@ _OPENERS = frozenset(
 )
 
 
-def choose_first(connection: Connection, is_for_user: bool = False) -> Choice:
+def choose_first(connection: Connection, *, is_for_user: bool = False) -> Choice:
     first = Choice(verdict=Verdict.ALLOW, is_for_user=is_for_user)  # the verdict comes with the answering key
     process = connection.attribution.process
     if process is None:
@@ -108,7 +104,7 @@ def _is_of_the_moment(flow: Flow, called: str) -> bool:
 
 
 def _is_helper(process: Process, called: str) -> bool:
-    is_known = called in _NETWORK_HELPERS or called in _WORKERS or called.startswith((_GVFS, _GIT))
+    is_known = called in _HELPERS or called.startswith((_GVFS, _GIT))
     is_found = process.program.endswith(_PIPENV) or _PRINTING.fullmatch(process.program) is not None
     return is_known or is_found or _is_vscodes(process)
 

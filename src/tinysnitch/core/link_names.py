@@ -12,11 +12,8 @@ from tinysnitch.core.dns_message import DnsQuestion
 from tinysnitch.core.dns_questions import Asked, Refusal
 from tinysnitch.core.dns_wire import AAAA, ANY, IN, A, Record, open_message, read_question, read_records
 from tinysnitch.core.domain import is_within
-from tinysnitch.core.facts import Facts
 from tinysnitch.core.name_source import NameSource
 from tinysnitch.core.names import Learned, Names
-from tinysnitch.core.remote_words import RemoteWords
-from tinysnitch.core.rule import LAN
 from tinysnitch.core.shared_table import SharedTable
 from tinysnitch.core.table import TableStatistics
 from tinysnitch.core.user_share import share_of
@@ -57,14 +54,10 @@ def _is_answer(payload: bytes) -> bool:
 
 
 class LinkNames:
-    def __init__(self, names: Names, facts: Facts, max_questions: int) -> None:
+    def __init__(self, names: Names, max_questions: int) -> None:
         self._names = names
         # The last question of each user for a name: another user's must not take its place, and so its answer.
         self._questions: SharedTable[tuple[int, NameSource, str, int], Asked] = SharedTable(max_questions)
-        self.set_facts(facts)
-
-    def set_facts(self, facts: Facts) -> None:
-        self._words = RemoteWords(facts)
 
     def ask(self, source: NameSource, question: DnsQuestion, exec_id: int, now_s: float, *, user: int = 0) -> None:
         """Note a question on its way out. `user`: the uid that asks."""
@@ -80,7 +73,7 @@ class LinkNames:
             if not isinstance(record.value, bytes):
                 continue
             for asked in self._find_asked(source, record, now_s):
-                if self._words.takes(LAN, record.value, None):
+                if self._names.is_on_link(record.value):
                     yield self._names.believe(asked, [(record.value, record.ttl_s)], now_s)
                 else:
                     yield self._names.refuse(Refusal.NOT_ON_LINK)

@@ -11,13 +11,12 @@ import msgspec
 from tinysnitch.core.domain import MAX_NAME_BYTES, is_numbered, normalize_name
 from tinysnitch.core.errors import Malformed
 from tinysnitch.core.network import ADDRESS_BITS, Network, parse_network
-from tinysnitch.core.raw_text import bytes_of
+from tinysnitch.core.raw_text import BYTE_ORDER_MARK, bytes_of
 from tinysnitch.core.words import BadWord
 
 SHOWN_BAD_LINES = 3
 _SHOWN_CHARACTERS = 60
 _HEADER_LINES = 10  # a list describes itself in its first lines
-BYTE_ORDER_MARK = "\ufeff"
 
 _COMMENT = re.compile(r"(?:^|\s)#.*|^[!\[].*", re.DOTALL)  # adblock's comments begin with ! and its header with [
 _SOURCE = re.compile(r"#\s*source:\s*(\S+)\s*", re.IGNORECASE)

@@ -38,7 +38,7 @@ from tinysnitch.core.flow import Flow
 from tinysnitch.core.known_name import KnownName
 from tinysnitch.core.process import UNKNOWN_EXEC_ID
 from tinysnitch.core.remote_words import RemoteWords
-from tinysnitch.core.rule import LOCALHOST
+from tinysnitch.core.rule import LAN, LOCALHOST
 from tinysnitch.core.settings import Settings
 from tinysnitch.core.table import BoundedTable, TableStatistics
 
@@ -96,6 +96,9 @@ class Names:
     def is_own(self, address: bytes) -> bool:
         return self._words.takes(LOCALHOST, address, None)
 
+    def is_on_link(self, address: bytes) -> bool:
+        return self._words.takes(LAN, address, None)
+
     def heeds(self, flow: Flow, message_id: int) -> bool:
         """Whether an answer with this id is read: the resolver is trusted, or was when it was asked."""
         return self.is_trusted(flow.remote) or self.questions.waits(flow, message_id)
@@ -107,8 +110,6 @@ class Names:
 
     def learn(self, flow: Flow, answer: DnsAnswer, now_s: float) -> Learned:
         """Learn from an answer. `flow`: that of the question."""
-        if not self.heeds(flow, answer.id):
-            return self.refuse(Refusal.NOT_TRUSTED)
         asked = self.questions.take(flow, answer, now_s)
         if isinstance(asked, Refusal):
             return self.refuse(asked)

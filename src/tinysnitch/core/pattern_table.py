@@ -7,7 +7,15 @@ from typing import Any, Generic, TypeVar
 from tinysnitch.core.table import BoundedTable
 
 Pattern = TypeVar("Pattern", bound=Hashable)
+Used = TypeVar("Used")
 _KEPT = 4096  # values, each with the patterns that match it
+
+
+def count_use(uses: Counter[Used], what: Used, step: int) -> None:
+    """Count one use more (step 1) or less (-1). What has none left is not kept."""
+    uses[what] += step
+    if not uses[what]:
+        del uses[what]
 
 
 class PatternTable(Generic[Pattern]):
@@ -17,10 +25,7 @@ class PatternTable(Generic[Pattern]):
         self._found: BoundedTable[Hashable, tuple[Pattern, ...]] = BoundedTable(_KEPT)
 
     def count(self, pattern: Pattern, step: int) -> None:
-        """Count one use of the pattern more (step 1) or less (-1)."""
-        self._uses[pattern] += step
-        if not self._uses[pattern]:
-            del self._uses[pattern]
+        count_use(self._uses, pattern, step)
         self.forget()
 
     def forget(self) -> None:

@@ -8,7 +8,7 @@ in the connection's keys, so that the index stays as it is when facts change.
 from collections import Counter
 from collections.abc import Hashable, Mapping
 from functools import lru_cache, partial
-from typing import TypeVar, assert_never
+from typing import assert_never
 
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.domain import domains_of
@@ -16,7 +16,7 @@ from tinysnitch.core.facts import Facts
 from tinysnitch.core.flow import Direction, Flow, is_v4
 from tinysnitch.core.network import ADDRESS_BITS, parse_network
 from tinysnitch.core.path_pattern import compile_pattern
-from tinysnitch.core.pattern_table import PatternTable
+from tinysnitch.core.pattern_table import PatternTable, count_use
 from tinysnitch.core.process import Attribution, AttributionSource, Process
 from tinysnitch.core.protocol_text import general_protocol
 from tinysnitch.core.remote_words import WORDS, RemoteWords
@@ -29,7 +29,6 @@ DIMENSIONS = ("remote", "program", "ports", "service", "args", "user", "parent",
 RuleKeys = tuple[Hashable, ...]  # one for each dimension, None where the rule leaves it open
 ConnectionKeys = tuple[frozenset[Hashable], ...]  # for each dimension all keys that match
 
-_Used = TypeVar("_Used")
 _OPEN: frozenset[Hashable] = frozenset({None})  # only rules that leave the dimension open match
 _KEPT = 1024  # attributions
 _LOOSE_BYTES = "".join(map(chr, range(0xDC80, 0xDD00)))  # PEP 383's characters for bytes that are not UTF-8
@@ -81,15 +80,10 @@ def _program_key(program: Program) -> Hashable:
             assert_never(program.kind)
 
 
-def _args_key(rule: Rule) -> Hashable:
-    """A rule that allows has another key than one that denies or asks: one that a process with cut arguments never has,
-    since the whole ones may be others."""
-    return (rule.args,) if rule.args is not None and rule.verdict is Verdict.ALLOW else rule.args
-
-
-def _sum_key(rule: Rule) -> Hashable:
-    """A rule that allows has another key: one that a process whose file cannot be read never has."""
-    return (rule.sha256,) if rule.sha256 is not None and rule.verdict is Verdict.ALLOW else rule.sha256
+def _certain_key(rule: Rule, value: Hashable) -> Hashable:
+    """The key of arguments or a sum. A rule that allows has another than one that denies or asks: one that a process
+    never has whose arguments were cut, or whose file cannot be read, since the true value may be another."""
+    return (value,) if value is not None and rule.verdict is Verdict.ALLOW else value
 
 
 def keys_of(rule: Rule) -> RuleKeys:
@@ -98,10 +92,10 @@ def keys_of(rule: Rule) -> RuleKeys:
         _program_key(rule.program),
         rule.ports or None,
         (rule.direction is Direction.INBOUND, rule.protocol),
-        _args_key(rule),
+        _certain_key(rule, rule.args),
         rule.user,
         rule.parent,
-        _sum_key(rule),
+        _certain_key(rule, rule.sha256),
         rule.exec_id,
     )
 
@@ -137,9 +131,9 @@ class KeyMaker:
         kind = rule.remote.kind
         if kind is RemoteKind.NETWORK:
             network = parse_network(rule.remote.text)
-            _count(self._prefixes[network.is_v4], network.prefix, step)
+            count_use(self._prefixes[network.is_v4], network.prefix, step)
         elif kind in WORDS:
-            _count(self._words, rule.remote, step)
+            count_use(self._words, rule.remote, step)
         if rule.program.kind is ProgramKind.GLOB:
             self._kept.clear()
             self._globs.count(rule.program.text, step)
@@ -155,7 +149,7 @@ class KeyMaker:
             self._args.count(rule.args, step)
         if rule.sha256 is not None:
             self._kept.clear()
-            _count(self._sums, rule.sha256, step)
+            count_use(self._sums, rule.sha256, step)
 
     def keys_for(self, connection: Connection) -> ConnectionKeys:
         flow = connection.flow
@@ -238,12 +232,6 @@ def _is_one_port(ports: tuple[PortRange, ...]) -> bool:
 
 def _has_port(ports: tuple[PortRange, ...], port: int) -> bool:
     return any(first <= port <= last for first, last in ports)
-
-
-def _count(uses: Counter[_Used], what: _Used, step: int) -> None:
-    uses[what] += step
-    if not uses[what]:
-        del uses[what]
 
 
 def _invert(mapping: Mapping[str, Hashable]) -> dict[Hashable, tuple[str, ...]]:

@@ -16,6 +16,7 @@ from tinysnitch.core.form import Form, unknown_word
 from tinysnitch.core.port_text import PORT_FORMS, format_ports, parse_ports
 from tinysnitch.core.program_text import PROGRAM_FORMS, format_args, format_program, has_star, parse_args, parse_program
 from tinysnitch.core.protocol_text import PROTOCOL_FORMS, Service, format_service, has_ports, parse_service
+from tinysnitch.core.raw_text import BYTE_ORDER_MARK
 from tinysnitch.core.remote_text import REMOTE_FORMS, format_remote, parse_remote
 from tinysnitch.core.rule import ANY_PROGRAM, PortRange, Program, Rule
 from tinysnitch.core.rule_qualifiers import QUALIFIERS, format_qualifiers
@@ -25,7 +26,6 @@ from tinysnitch.core.words import BadWord, Word, split_bare, split_words
 _LONGEST_BARE = 512  # characters of a line whose parts are kept: clients send longer ones
 _LINE_HINT = "write verdict remote port protocol [program [args ...]]"
 _PORTLESS_HINT = "only tcp and udp have ports: write - for the port"
-BYTE_ORDER_MARK = "\ufeff"  # what some editors put at the beginning of a file
 _KEY = re.compile(r"([A-Za-z0-9_-]+)=")
 
 
@@ -46,17 +46,16 @@ _VERDICT_FORMS = (
 
 class Column(msgspec.Struct, frozen=True):
     name: str
-    meaning: str
     parse: Callable[[Word], Any]
     forms: tuple[Form[Any], ...]
 
 
-VERDICT = Column("verdict", "what is done", _parse_verdict, _VERDICT_FORMS)
+VERDICT = Column("verdict", _parse_verdict, _VERDICT_FORMS)
 COLUMNS = (
-    Column("remote", "the other side", parse_remote, REMOTE_FORMS),
-    Column("port", "the remote's port, or the local one where the rule is inbound", parse_ports, PORT_FORMS),
-    Column("protocol", "the protocol and the direction", parse_service, PROTOCOL_FORMS),
-    Column("program", "whose connection it is; may be left out", parse_program, PROGRAM_FORMS),
+    Column("remote", parse_remote, REMOTE_FORMS),
+    Column("port", parse_ports, PORT_FORMS),
+    Column("protocol", parse_service, PROTOCOL_FORMS),
+    Column("program", parse_program, PROGRAM_FORMS),
 )
 _REQUIRED = 3  # columns behind the qualifiers
 

@@ -103,8 +103,8 @@ class Assembly:
         queues, news = self._open_queues(identity.instance), AddressNews()
         undo.callback(news.close)
         self.driver = Driver(self._engine, self._open_doors(*queues, news), self._failures)
-        self.reloader = Reloader(self.driver, self._loader, self.clients, news)
-        self.counters = Counters(self.driver, programs, self.clients, error_log)
+        self.reloader = Reloader(self.driver, self._loader, news)
+        self.counters = Counters(self.driver, programs, error_log)
         self._server = ControlServer(self._make_desk(identity, rules_file, history), permissions, self.clients)
         undo.push_async_callback(self._server.close)
 
@@ -154,7 +154,7 @@ class Assembly:
         now = Instant(now.boot_s, temporary_rules.find_moment(now.wall_s))
         for rule in temporary_rules.read(now.wall_s):
             engine.rules.add(rule, now)
-        self._undo.enter_context(names_handed_over(engine.names, KeptNames(options.state_dir / "names"), programs))
+        self._undo.enter_context(names_handed_over(engine.dns.names, KeptNames(options.state_dir / "names"), programs))
         return engine
 
     def _make_saver(self, rules_file: RulesFile, temporary_rules: TemporaryRules) -> RuleSaver:

@@ -46,9 +46,9 @@ class ControlServer:
         self._server: asyncio.Server | None = None
         self._is_closing = False
 
-    async def start(self, path: Path | str) -> None:
+    async def start(self, path: Path) -> None:
         """Listen. Raises SnitchError when a living daemon has the socket or it cannot be made."""
-        self._socket = ControlSocket(Path(path))
+        self._socket = ControlSocket(path)
         await self._listen(self._socket)
 
     async def listen_anew(self) -> None:

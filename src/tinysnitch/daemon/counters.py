@@ -2,7 +2,6 @@
 
 from collections import Counter
 
-from tinysnitch.daemon.control_clients import ControlClients
 from tinysnitch.daemon.driver import Driver
 from tinysnitch.daemon.error_log import ErrorLog
 from tinysnitch.daemon.interpreter_watch import GONE, HINT, InterpreterWatch
@@ -34,10 +33,7 @@ STARTING = "tinysnitchd is still starting"
 
 
 class Counters:
-    def __init__(
-        self, driver: Driver, programs: BpfPrograms | None, clients: ControlClients, error_log: ErrorLog
-    ) -> None:
-        self.clients = clients
+    def __init__(self, driver: Driver, programs: BpfPrograms | None, error_log: ErrorLog) -> None:
         self._error_log = error_log
         self.guard: NetfilterGuard | None = None  # once the netfilter rules stand
         self.interpreter: InterpreterWatch | None = None  # once it is watched
@@ -62,7 +58,7 @@ class Counters:
     def untold_losses(self) -> dict[str, int]:
         """Losses that are only counted where they happen. LossWatch tells people when one of them rises."""
         connections, names = self._doors.queue.statistics(), self._doors.names_queue.statistics()
-        clients = self.clients.statistics()
+        clients = self._doors.clients.statistics()
         return {
             "packets dropped, queue full": connections.dropped_full,
             "packets dropped, not read in time": connections.dropped_unread,

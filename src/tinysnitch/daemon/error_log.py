@@ -54,8 +54,8 @@ class ErrorLog(logging.Handler):
         """Lines that nobody took, and messages that asyncio repeated too soon."""
         return self._spared + (self._output.lost if self._output else 0)
 
-    def _spare(self, record: logging.LogRecord) -> bool:
-        """Whether to log this record. Without descriptors asyncio reports accept() several hundred times a second."""
+    def _may_log(self, record: logging.LogRecord) -> bool:
+        """Whether to log this record of asyncio, which without descriptors has several hundred of accept() a second."""
         kind, now_s = record.getMessage().partition("\n")[0], time.monotonic()
         if now_s < self._next_s.get(kind, 0.0):
             self._spared += 1
@@ -70,14 +70,14 @@ class ErrorLog(logging.Handler):
 
     def __enter__(self) -> Self:
         """Leave a regular file to `logging`: writing to it never waits, and others share its offset."""
-        _asyncio.addFilter(self._spare)
+        _asyncio.addFilter(self._may_log)
         if not stat.S_ISREG(os.fstat(self._descriptor).st_mode):
             self._output = LogOutput(self._descriptor)
             self._others, logging.root.handlers[:] = logging.root.handlers[:], [self]
         return self
 
     def __exit__(self, *_: object) -> None:
-        _asyncio.removeFilter(self._spare)
+        _asyncio.removeFilter(self._may_log)
         if self._output:
             logging.root.handlers[:] = self._others
             self._output.close()

@@ -25,7 +25,6 @@ from tinysnitch.core.verdict import Verdict
 from tinysnitch.core.watch import Watch
 from tinysnitch.core.words import BadWord, Word, split_words
 from tinysnitch.daemon.control_permission import Right
-from tinysnitch.daemon.options import Options
 from tinysnitch.daemon.rule_permission import may_see_rule
 from tinysnitch.kernel.bounded_reader import BoundedReader
 from tinysnitch.kernel.clock import read_instant
@@ -49,9 +48,8 @@ class Explainer:
     The interface that its packets would leave by is not looked up: rules with `iface=` are listed apart (`elsewhere`).
     """
 
-    def __init__(self, engine: Engine, options: Options) -> None:
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._options = options
         self._reader = BoundedReader()
 
     def explain(self, question: Explain, right: Right) -> Explanation:
@@ -84,9 +82,9 @@ class Explainer:
             args = "with the arguments given" if process.args else "without arguments"
             reason += f" (asked for {args}, as {f'uid {process.uid}' if process.uid else 'root'})"
         decision = replace(decision, reason=reason)
-        if decision.verdict is Verdict.ASK and self._options.is_learning:
+        if decision.verdict is Verdict.ASK and self._engine.settings.is_learning:
             return let_pass(decision)
-        if decision.verdict is Verdict.ASK and self._options.timeout_s <= 0:
+        if decision.verdict is Verdict.ASK and self._engine.settings.timeout_s <= 0:
             return replace(decision, verdict=Verdict.DENY, reason=f"{reason} and nobody is asked")
         return decision
 
@@ -159,7 +157,7 @@ class Explainer:
         with suppress(Malformed):
             return parse_address(text), None
         name = _parse_name(text)
-        return self._engine.names.find_address(name, read_instant().boot_s) or _NO_ADDRESS, name
+        return self._engine.dns.names.find_address(name, read_instant().boot_s) or _NO_ADDRESS, name
 
 
 def _names_another(rule: Rule, connection: Connection) -> bool:

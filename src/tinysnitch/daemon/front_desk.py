@@ -62,13 +62,13 @@ class FrontDesk:
         self._budget = ChangeBudget()
         # By uid: a generation, and the rules of the file that the user may see.
         self._visible_rules: BoundedTable[int, tuple[int, tuple[Rule, ...]]] = BoundedTable(_USERS)
-        self._explainer = Explainer(driver.engine, identity.options)
+        self._explainer = Explainer(driver.engine)
 
     def status(self, right: Right) -> Status:
         """Counts only rules and questions that the right covers. Errors quote the rules file: for who sees all."""
         identity, options, rules = self._identity, self._identity.options, self._engine.rules
         hits, misses = self._counters.hits_and_misses()
-        clients = self._counters.clients.statistics()
+        clients = self._driver.doors.clients.statistics()
         return Status(
             pid=identity.pid,
             mode=identity.mode,

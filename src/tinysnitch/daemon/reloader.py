@@ -13,7 +13,6 @@ from pathlib import Path
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.events import DataLost
 from tinysnitch.daemon.bounded_look import BoundedLook
-from tinysnitch.daemon.control_clients import ControlClients
 from tinysnitch.daemon.driver import Driver
 from tinysnitch.daemon.follow import follow
 from tinysnitch.daemon.rule_loader import RuleLoader
@@ -42,11 +41,11 @@ _log = logging.getLogger(__name__)
 
 
 class Reloader:
-    def __init__(self, driver: Driver, loader: RuleLoader, clients: ControlClients, news: AddressNews) -> None:
+    def __init__(self, driver: Driver, loader: RuleLoader, news: AddressNews) -> None:
         self.is_behind = False  # rules or facts could not be read again, and the old ones hold
         self._driver = driver
         self._loader = loader
-        self._clients = clients
+        self._clients = driver.doors.clients
         self._news = news
         # Done once the rules file was read and all that it names is known; an exception when that failed.
         self._has_rules: asyncio.Future[None] = asyncio.get_running_loop().create_future()

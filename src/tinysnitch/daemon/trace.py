@@ -30,6 +30,7 @@ from tinysnitch.kernel.probe import find_missing, is_permitted
 from tinysnitch.kernel.seed import seed
 from tinysnitch.kernel.sockets import SocketDiag
 from tinysnitch.protocol.log_lines import format_time
+from tinysnitch.protocol.log_text import format_endpoint
 
 
 @click.command(
@@ -115,9 +116,8 @@ def describe(programs: BpfPrograms, event: TraceEvent, boot_wall_s: float) -> st
     """`TIME connect tcp 192.0.2.1:80 426319 1000 /usr/bin/curl -s`: what, where, pid, uid, program, arguments."""
     image = programs.find_image(event.owner.exec_id)
     words = (image.executable, *image.args[1:]) if image else ("unknown",)
-    address = format_address(event.address)
-    host = f"[{address}]" if ":" in address else address
-    place = "" if event.kind is TraceKind.EXEC else f" {format_protocol(event.protocol)} {host}:{event.port}"
+    endpoint = format_endpoint(format_address(event.address), event.port)
+    place = "" if event.kind is TraceKind.EXEC else f" {format_protocol(event.protocol)} {endpoint}"
     time = format_time(boot_wall_s + event.time_ns / 1e9)
     who = " ".join(map(quote_word, words))
     return f"{time} {event.kind.value}{place} {event.owner.pid} {event.owner.uid} {who}"

@@ -19,7 +19,7 @@ from tinysnitch.protocol.log_lines import (
     SaidLine,
 )
 
-_WITH_PORTS = ("tcp", "udp")
+WITH_PORTS = ("tcp", "udp")
 _HOLD_FOR_LESS = (ANSWERED_ONCE, ANSWERED_UNTIL)  # the rule of these holds for less than its line tells
 
 
@@ -101,15 +101,16 @@ def _format_connection(line: ConnectionLine | SaidLine | AskLine) -> str:
 
 
 def format_endpoints(line: ConnectionLine | SaidLine | AskLine) -> str:
-    has_ports = line.protocol in _WITH_PORTS
-    local = _endpoint(line.local_address, line.local_port if has_ports else None)
-    remote = _endpoint(line.name or line.remote_address, line.remote_port if has_ports else None)
+    has_ports = line.protocol in WITH_PORTS
+    local = format_endpoint(line.local_address, line.local_port if has_ports else None)
+    remote = format_endpoint(line.name or line.remote_address, line.remote_port if has_ports else None)
     if line.direction is Direction.INBOUND:
         local, remote = remote, local
     return f"{line.protocol} {local} -> {remote}"
 
 
-def _endpoint(host: str, port: int | None) -> str:
+def format_endpoint(host: str, port: int | None = None) -> str:
+    """`shop.test:443`, `[2001:db8::1]:443`; without a port where there are none."""
     host = f"[{host}]" if ":" in host else quote_word(host)
     return host if port is None else f"{host}:{port}"
 

@@ -227,7 +227,7 @@ class Notice(Message, frozen=True, omit_defaults=True):
 
 Reply = Done | Refused | Status | RuleEntry | ListEntry | RuleWritten | Explanation | PromptShown
 Push = PromptShown | PromptClosed | Notice
-FromDaemon = Welcome | Reply | PromptClosed | Notice
+FromDaemon = Welcome | Reply | Push
 
 
 def prompt_shown(prompt: Prompt) -> PromptShown:

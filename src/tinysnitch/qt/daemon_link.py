@@ -13,14 +13,13 @@ from PySide6.QtCore import QSocketNotifier, QTimer
 
 from tinysnitch.client.connection_error import (
     check_welcome,
-    error_of_connect,
     error_of_end,
     error_of_greeting,
     error_of_malformed,
     error_of_refusal,
     error_of_silence,
 )
-from tinysnitch.client.knock import AGAIN_S, TIMEOUT_S, knock
+from tinysnitch.client.knock import AGAIN_S, TIMEOUT_S, connecting, knock
 from tinysnitch.client.request_frame import encode_request
 from tinysnitch.client.user_names import find_user
 from tinysnitch.commandline.notes import print_note
@@ -102,14 +101,10 @@ class QtDaemonLink:
     def _connect(self) -> socket.socket | None:
         """A connected socket; None if the daemon's queue is full just now. Does not wait: a Unix socket connects or
         fails at once (unix(7))."""
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        try:
+        with connecting(self._path, socket.SOCK_NONBLOCK) as connection:
             if knock(connection, self._path):
                 return connection
-            connection.close()
-        except OSError as error:
-            connection.close()
-            raise error_of_connect(error, self._path) from error
+        connection.close()
         return None
 
     def _knock_again(self) -> None:

@@ -19,7 +19,6 @@ from PySide6.QtCore import QObject, Qt, QTimer, Signal, SignalInstance
 from tinysnitch.client.process_ends import ProcessEnds
 from tinysnitch.client.program_files import ProgramFiles
 from tinysnitch.client.user_names import find_user
-from tinysnitch.core.clock import Instant
 from tinysnitch.qt.page_layout import PageLayout
 from tinysnitch.qt.prompt_page import PageSize, build_help, build_page
 from tinysnitch.qt.prompt_window import PromptWindow
@@ -203,7 +202,7 @@ class PromptAgent:
             self.state.page = Page.QUESTION  # close the help, which would hide the next question
 
     def _view(self) -> PromptView:
-        return present_prompt(self.state, Instant(time.monotonic(), time.time()), self._lookup)
+        return present_prompt(self.state, time.monotonic(), self._lookup)
 
     def _wait_until_ready(self) -> None:
         """Show again when keys begin to count."""

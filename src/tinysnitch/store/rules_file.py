@@ -8,8 +8,9 @@ from pathlib import Path
 import msgspec
 
 from tinysnitch.core.errors import RuleSyntaxError, SnitchError
+from tinysnitch.core.raw_text import BYTE_ORDER_MARK
 from tinysnitch.core.rule import Rule
-from tinysnitch.core.rule_text import BYTE_ORDER_MARK, format_rule, is_blank, parse_rule, parse_rules
+from tinysnitch.core.rule_text import format_rule, is_blank, parse_rule, parse_rules
 from tinysnitch.store.file_lock import PATIENCE_S, LockHeld, locked
 from tinysnitch.store.file_stamp import Stamp, read_stamp
 from tinysnitch.store.text_file import errors_named, is_being_written, read_text, replace_text

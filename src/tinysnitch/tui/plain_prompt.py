@@ -11,7 +11,6 @@ from contextlib import contextmanager, suppress
 from tinysnitch.client.process_ends import ProcessEnds
 from tinysnitch.client.program_files import ProgramFiles
 from tinysnitch.client.user_names import find_user
-from tinysnitch.core.clock import Instant
 from tinysnitch.tui.alarm import Alarm
 from tinysnitch.tui.daemon_link import DaemonLink
 from tinysnitch.tui.edited_line import render_edit
@@ -235,7 +234,7 @@ class PlainPrompt:
         if self._is_ending:
             return
         self._look_at_clocks()
-        view = present_prompt(self._state, Instant(time.monotonic(), time.time()), self._lookup)
+        view = present_prompt(self._state, time.monotonic(), self._lookup)
         notice = escape_text(self._state.notice)
         if self._shown_edit and (self._state.page is not Page.EDIT or notice != self._shown_notice):
             self._terminal.write("\n")
@@ -337,7 +336,7 @@ class PlainPrompt:
 
     def _say_ready(self) -> None:
         self._is_told_ready = True
-        view = present_prompt(self._state, Instant(time.monotonic(), time.time()))
+        view = present_prompt(self._state, time.monotonic())
         if view.is_question and self._state.page is Page.QUESTION and self._terminal.is_held:
             self._terminal.flush_input()
             self._terminal.write_lines([ready_line(view)])

@@ -7,7 +7,6 @@ from rich.text import Text
 from textual.geometry import Region, Size
 from textual.widget import Widget
 
-from tinysnitch.core.clock import Instant
 from tinysnitch.tui.encoding import fit_columns, terminal_encoding
 from tinysnitch.tui.prompt_screen import count_help_pages, render_help, render_prompt
 from tinysnitch.view.help_view import help_pages
@@ -81,7 +80,7 @@ class PromptWidget(Widget):
         return render_prompt(view, width, height)
 
     def _present(self) -> PromptView:
-        return present_prompt(self._state, Instant(time.monotonic(), time.time()), self._lookup)
+        return present_prompt(self._state, time.monotonic(), self._lookup)
 
 
 def _padded(rows: list[Text], height: int) -> list[Text]:

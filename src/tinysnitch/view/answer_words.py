@@ -19,7 +19,7 @@ ANSWERED = "answered"  # the first word of what is said
 WHILE_IT_RUNS = "while this command runs"  # for a guest: its daemon ends with the command, and so do temporary rules
 
 
-def name_lifetime(connection: Connection, choice: Choice, is_guest: bool = False) -> str:
+def name_lifetime(connection: Connection, choice: Choice, *, is_guest: bool = False) -> str:
     """How long the answer of this choice really holds, in words: just once, where no rule can be kept."""
     if not can_be_remembered(connection):
         return _LIFETIMES[Lifetime.ONCE]
@@ -31,7 +31,7 @@ def name_lifetime(connection: Connection, choice: Choice, is_guest: bool = False
     return f"{_LIFETIMES[lifetime]}, {WHILE_IT_RUNS}" if ends_early else _LIFETIMES[lifetime]
 
 
-def name_lifetime_of_line(rule: str, is_guest: bool = False) -> str:
+def name_lifetime_of_line(rule: str, *, is_guest: bool = False) -> str:
     """How long a rule edited by hand holds, in words; "" if its own `until=` says it."""
     if parse_rule(rule).until_s is None:
         return _LIFETIMES[Lifetime.FOREVER]

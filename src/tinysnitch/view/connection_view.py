@@ -57,23 +57,15 @@ def present_connection(
 ) -> tuple[Line, ...]:
     """The facts, most telling first. Spans are covered if the rule of the choice names them. `is_full`: always show the
     digest."""
-    process = connection.attribution.process
-    if process:
-        parent = parent_of(connection, choice)
-        who = _present_process(process, choice, lookup, parent=parent, is_full=is_full)
-    else:
-        who = _present_no_process(connection.attribution)
+    who = _present_program(connection, choice, lookup, is_full=is_full)
     return (*who, *_present_remote(connection, choice), *_present_port(connection, choice))
 
 
-def _present_no_process(attribution: Attribution) -> Iterator[Line]:
-    yield Line("program", (Span(program_of(attribution), is_covered=True),))
-
-
-def _present_process(
-    process: Process, choice: Choice, lookup: Lookup, *, parent: str | None, is_full: bool
-) -> Iterator[Line]:
-    """`parent`: the ancestor that the rule names, if any."""
+def _present_program(connection: Connection, choice: Choice, lookup: Lookup, *, is_full: bool) -> Iterator[Line]:
+    process = connection.attribution.process
+    if process is None:
+        yield Line("program", (Span(program_of(connection.attribution), is_covered=True),))
+        return
     path = span_of(process.program, is_covered=True)
     yield Line("path", (path, Span(" (has ended)")) if lookup.has_ended(process) else (path,))
     if process.started_as:
@@ -83,9 +75,9 @@ def _present_process(
         yield Line("arguments", (span_of(args, process.are_args_complete and not choice.any_args),))
     if process.run_by:
         yield Line("run by", (span_of(process.run_by),))
-    yield from _present_file(process, lookup.find_file(process), is_full)
+    yield from _present_file(process, lookup.find_file(process), is_full=is_full)
     if process.parents:
-        yield Line("parents", tuple(_parent_spans(process.parents, parent)))
+        yield Line("parents", tuple(_parent_spans(process.parents, parent_of(connection, choice))))
     user = lookup.find_user(process.uid)
     yield Line("user", (span_of(user or f"uid {process.uid}"),))
     if process.owners:
@@ -104,7 +96,7 @@ def _parent_spans(parents: tuple[str, ...], named: str | None) -> Iterator[Span]
     yield span_of("".join(f", {text}" for text in texts[at + 1 :]))
 
 
-def _present_file(process: Process, file: ProgramFile | None, is_full: bool) -> Iterator[Line]:
+def _present_file(process: Process, file: ProgramFile | None, *, is_full: bool) -> Iterator[Line]:
     """Package and digest. The digest is shown if no package owns the file, or the rule is being edited (`is_full`), and
     might get a `sha256=`."""
     if file is None:

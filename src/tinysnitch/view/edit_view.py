@@ -22,7 +22,7 @@ class EditView(msgspec.Struct, frozen=True):
         return f"{self.before}{self.at}{self.after}"
 
 
-def present_edit(line: LineEdit, wall_s: float, is_guest: bool = False) -> EditView:
+def present_edit(line: LineEdit, wall_s: float, *, is_guest: bool = False) -> EditView:
     shown = escape_text(line.text)
     start, end = _shown_length(line.text, line.cursor), _shown_length(line.text, line.cursor + 1)
     before, at, after = shown[:start], shown[start:end] or " ", shown[end:]

@@ -45,7 +45,7 @@ def help_pages(keys: tuple[Key, ...] = KEYS, *, is_plain: bool = False) -> dict[
     """Title and rows of each page. `is_plain`: for a prompt without colours and bar."""
     return {
         Page.HELP: ("keys", present_help(keys)),
-        Page.LEGEND: ("what the words mean", present_legend(is_plain)),
+        Page.LEGEND: ("what the words mean", present_legend(is_plain=is_plain)),
     }
 
 
@@ -58,5 +58,5 @@ def present_help(keys: tuple[Key, ...] = KEYS) -> tuple[HelpRow, ...]:
     return tuple(rows)
 
 
-def present_legend(is_plain: bool = False) -> tuple[HelpRow, ...]:
+def present_legend(*, is_plain: bool = False) -> tuple[HelpRow, ...]:
     return tuple(HelpRow("", word, meaning) for word, meaning in _LEGEND if not (is_plain and word in _ON_A_SCREEN))

@@ -46,14 +46,7 @@ class Key(msgspec.Struct, frozen=True):
 KEYS = (
     Key("y", ("y",), Group.ANSWER, Verdict.ALLOW, "allow", "allow it; `tinysnitch rules remove` takes it back"),
     Key("n", ("n",), Group.ANSWER, Verdict.DENY, "deny", 'deny it: whoever connects gets "Connection refused"'),
-    Key(
-        "g",
-        ("g",),
-        Group.ANSWER,
-        Act.TOGETHER,
-        "all together",
-        "y and n then answer all questions of this program",
-    ),
+    Key("g", ("g",), Group.ANSWER, Act.TOGETHER, "all together", "y and n then answer all questions of this program"),
     Key("e", ("e",), Group.ANSWER, Act.EDIT, "edit", "edit the rule by hand; Enter answers, Esc goes back"),
     Key("o", ("o",), Group.LIFETIME, Lifetime.ONCE, "once", "this one connection only"),
     Key("1", ("1",), Group.LIFETIME, Lifetime.ONE_MINUTE, "min", "for one minute"),
@@ -71,14 +64,7 @@ KEYS = (
     Key("Esc", ("escape",), Group.MOVE, Act.LATER, "later", "put it aside; it stays open until its time ends"),
     Key("h", ("h", "question_mark"), Group.MOVE, Act.HELP, "help", "this help (also ?)"),
     Key("l", ("l",), Group.MOVE, Act.LEGEND, "legend", "what the words on the screen mean"),
-    Key(
-        "q",
-        ("q", "ctrl+c"),
-        Group.MOVE,
-        Act.LEAVE,
-        "leave",
-        "leave (also Ctrl-C); `make run` ends with it",
-    ),
+    Key("q", ("q", "ctrl+c"), Group.MOVE, Act.LEAVE, "leave", "leave (also Ctrl-C); `make run` ends with it"),
 )
 
 _OF_TEXTS = ("space", "backspace")  # named keys that belong to a text; Enter does not, since it ends a text

@@ -25,8 +25,9 @@ class OpenQuestion(msgspec.Struct, frozen=True):
         chosen = {field: value for field, value in of_leader if value != getattr(leader.first, field)}
         return msgspec.structs.replace(self.first, **chosen)
 
-    def answer(self, choice: Choice, is_guest: bool = False) -> Answer:
-        return Answer(self.prompt.prompt_id, choice, holds=name_lifetime(self.prompt.connection, choice, is_guest))
+    def answer(self, choice: Choice, *, is_guest: bool = False) -> Answer:
+        holds = name_lifetime(self.prompt.connection, choice, is_guest=is_guest)
+        return Answer(self.prompt.prompt_id, choice, holds=holds)
 
-    def answer_by_hand(self, rule: str, is_guest: bool = False) -> Answer:
-        return Answer(self.prompt.prompt_id, None, rule, name_lifetime_of_line(rule, is_guest))
+    def answer_by_hand(self, rule: str, *, is_guest: bool = False) -> Answer:
+        return Answer(self.prompt.prompt_id, None, rule, name_lifetime_of_line(rule, is_guest=is_guest))

@@ -84,9 +84,7 @@ class PromptState:
         self._selected_s = 0.0  # when the selected question came into sight, or the last one went
         self._together: tuple[int, ...] = ()  # the other questions that the next answer is for
         self._sent_together: frozenset[int] = frozenset()  # the other questions that our last answer was for
-        self._ended: dict[
-            int, str
-        ] = {}  # of the last question that ended while our answer was on its way: what is told
+        self._ended: dict[int, str] = {}  # what is told of the last question that ended before our answer came
 
     def begin_anew(self) -> "PromptState":
         """A new state without questions, for the same person at the same daemon."""
@@ -175,7 +173,7 @@ class PromptState:
             self.questions.change(prompt.prompt_id, prompt=prompt, deadline_s=deadline_s)
             return
         opened_s = now - prompt.age_s
-        first = choose_first(prompt.connection, self._is_for_user)
+        first = choose_first(prompt.connection, is_for_user=self._is_for_user)
         self.questions.put(OpenQuestion(prompt, deadline_s, opened_s, first, first))
         self._together = tuple(prompt_id for prompt_id in self._together if prompt_id != prompt.prompt_id)
         is_free = self.selected is None and self.page is not Page.EDIT
@@ -259,7 +257,8 @@ class PromptState:
             return None
         choices = [(question, question.choice), *((one, one.follow(question)) for one in self.together)]
         answers = tuple(
-            one.answer(msgspec.structs.replace(choice, verdict=verdict), self.is_guest) for one, choice in choices
+            one.answer(msgspec.structs.replace(choice, verdict=verdict), is_guest=self.is_guest)
+            for one, choice in choices
         )
         self.guard.note_used(name, now)
         return self._send(answers, now)
@@ -386,6 +385,6 @@ class PromptState:
         question = self._find_ready(now)
         if question is None or self.guard.is_pasted(now) or find_fault(self.edit, now + self.wall_ahead_s):
             return None
-        answer = question.answer_by_hand(self.edit.text, self.is_guest)
+        answer = question.answer_by_hand(self.edit.text, is_guest=self.is_guest)
         self.page = Page.QUESTION
         return self._send((answer,), now)

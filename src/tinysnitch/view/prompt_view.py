@@ -15,7 +15,6 @@ from tinysnitch.core.answer import (
     rule_for_choice,
 )
 from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
-from tinysnitch.core.clock import Instant
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.domain import find_registrable_domain
 from tinysnitch.core.rule_qualifiers import QUALIFIERS
@@ -74,11 +73,11 @@ class PromptView(msgspec.Struct, frozen=True, kw_only=True):
     notice: str = ""
 
 
-def present_prompt(state: PromptState, now: Instant, lookup: Lookup = NO_LOOKUP) -> PromptView:
-    """What to show at this moment. `now.boot_s` is a time on the clock that the state's `handle` is given."""
-    question = state.selected
+def present_prompt(state: PromptState, now: float, lookup: Lookup = NO_LOOKUP) -> PromptView:
+    """What to show at this moment, a time on the clock that the state's `handle` is given."""
+    question, wall_s = state.selected, now + state.wall_ahead_s
     if question is None:
-        return _present_lost_edit(state, now.wall_s) if state.is_edit_lost else _present_none(state)
+        return _present_lost_edit(state, wall_s) if state.is_edit_lost else _present_none(state)
     connection = question.prompt.connection
     view = PromptView(
         title=present_title(connection),
@@ -86,19 +85,19 @@ def present_prompt(state: PromptState, now: Instant, lookup: Lookup = NO_LOOKUP)
         why=_present_why(question, state.earlier),
         lines=present_connection(connection, question.choice, lookup, is_full=state.page is Page.EDIT),
         warnings=(*_present_warnings(connection), *_present_trouble(state)),
-        rule=present_rule(connection, question.choice, now.wall_s),
+        rule=present_rule(connection, question.choice, wall_s),
         is_rule_kept=is_rule_kept(connection, question.choice),
-        lifetime=present_lifetime(connection, question.choice, state.is_guest),
+        lifetime=present_lifetime(connection, question.choice, is_guest=state.is_guest),
         waiting=_count_waiting(state, question),
-        seconds_left=max(0, math.ceil(question.deadline_s - now.boot_s)),
+        seconds_left=max(0, math.ceil(question.deadline_s - now)),
         fraction_left=_fraction_left(question, now),
-        is_ready=state.guard.is_ready(now.boot_s),
+        is_ready=state.guard.is_ready(now),
         hints=_present_hints(state, question),
         notice=_present_notice(state),
     )
     if state.page is Page.EDIT:
-        return _with_edit(view, present_edit(state.edit, now.wall_s, state.is_guest))
-    return _with_together(view, state, question, now.wall_s) if state.together else view
+        return _with_edit(view, present_edit(state.edit, wall_s, is_guest=state.is_guest))
+    return _with_together(view, state, question, wall_s) if state.together else view
 
 
 def _with_edit(view: PromptView, edit: EditView) -> PromptView:
@@ -204,13 +203,13 @@ def is_rule_kept(connection: Connection, choice: Choice) -> bool:
     return choice.lifetime is not Lifetime.ONCE and can_be_remembered(connection)
 
 
-def present_lifetime(connection: Connection, choice: Choice, is_guest: bool = False) -> str:
+def present_lifetime(connection: Connection, choice: Choice, *, is_guest: bool = False) -> str:
     """How long the answer holds, in words."""
     if refusal_to_remember(connection):
         return "this once, whatever you choose"
     if choice.lifetime is Lifetime.FOREVER and ends_with_container(connection):
         return "in the rules file, for this container alone: the next has another id"
-    return _WHERE_WRITTEN.get(choice.lifetime) or name_lifetime(connection, choice, is_guest)
+    return _WHERE_WRITTEN.get(choice.lifetime) or name_lifetime(connection, choice, is_guest=is_guest)
 
 
 def _count_waiting(state: PromptState, question: OpenQuestion) -> str:
@@ -223,9 +222,9 @@ def _count_waiting(state: PromptState, question: OpenQuestion) -> str:
     return (f"question {state.position} of {total}{of_program}" if total > 1 else "one question") + held
 
 
-def _fraction_left(question: OpenQuestion, now: Instant) -> float:
-    left = max(0.0, question.deadline_s - now.boot_s)
-    age = max(0.0, now.boot_s - question.opened_s)
+def _fraction_left(question: OpenQuestion, now: float) -> float:
+    left = max(0.0, question.deadline_s - now)
+    age = max(0.0, now - question.opened_s)
     return left / (left + age) if left else 0.0
 
 
