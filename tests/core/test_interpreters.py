@@ -22,6 +22,7 @@ SCRIPTS = {  # that print their arguments
         "/usr/bin/python3",
         "/usr/bin/python3.13",
         "/usr/local/bin/python3.14t",
+        "/usr/bin/pypy3.11",
         "/bin/sh",
         "/usr/bin/perl5.40",
         "/usr/bin/nodejs",

@@ -63,7 +63,7 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 
 SHELL = r"bash|busybox|csh|dash|elvish|fish|ksh(?:93)?|mksh|nu|sh|tcsh|xonsh|zsh"  # patterns of file names
-PYTHON = r"python(?:\d+(?:\.\d+)*t?)?"
+PYTHON = r"(?:python|pypy)(?:\d+(?:\.\d+)*t?)?"
 _VALUE = r"\0[^\0]*\0"  # any word behind the option; each word is matched with a NUL at its end
 # A word without any spelling of `stdin`, the option that is `-s` in short (zshoptions(1), dash(1)). At most 64
 # characters, since a word may have 128 KiB.
@@ -100,7 +100,7 @@ _PHP_SETTING = (
 )
 
 INTERPRETERS = (
-    Interpreter(  # python(1); Python/getopt.c
+    Interpreter(  # python(1); Python/getopt.c; parse_command_line() of PyPy's app_main.py
         PYTHON,
         plain=rf"-{_PYTHON_FLAG}+|-{_PYTHON_FLAG}*(?:W.+|X{_PYTHON_X})",
         with_value=rf"-{_PYTHON_FLAG}*(?:W{_VALUE}|X\0{_PYTHON_X}\0)|--check-hash-based-pycs{_VALUE}",
