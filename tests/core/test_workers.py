@@ -168,6 +168,8 @@ def test_similar_arguments_are_no_worker(told: tuple[str, ...]) -> None:
         ("/usr/bin/scp", True),
         ("/usr/bin/borg", True),
         ("/usr/bin/btrbk", True),
+        ("/usr/sbin/syncoid", True),
+        ("/usr/bin/git-annex", True),
         ("/usr/bin/parallel", True),
         ("/usr/bin/xterm", False),
         (REPORT, False),
