@@ -39,8 +39,9 @@ _PROBED_PORTS = range(33434, 33534)  # traceroute(8): three probes for each of 3
 _COUNTERS = frozenset({"mtr-packet", "tracepath", _MOSH})
 _NETWORK_HELPERS = frozenset(
     {
-        # for a rootless container: its process id, or the name of its network namespace (slirp4netns(1), pasta(1))
-        *("slirp4netns", "pasta", "pasta.avx2"),
+        # for a rootless container: its process id, or the name of its network namespace (slirp4netns(1), pasta(1));
+        # outside Debian pasta is a symbolic link to passt
+        *("slirp4netns", "pasta", "pasta.avx2", "passt", "passt.avx2"),
         "docker-proxy",  # publishes a port: the address that the container got at its start
     }
 )
@@ -55,6 +56,7 @@ _WORKERS = frozenset(
         *("jcef_helper", "obs-browser-page"),  # of Chromium within an IDE of JetBrains, or OBS
         *("kioworker", "kioslave5"),  # ConnectionBackend of KIO
         "__pip-runner__.py",  # BuildEnvironment of pip: a folder of this build
+        "pingsender",  # TelemetrySend of Firefox: an address and a file for each report
         "workerd",  # Runtime of miniflare: a port of the moment
         "smbspool",  # for CUPS, to a printer of Windows: among the backends there is only a link to it
         "msmtp",  # for mutt, git and cron: the recipients
@@ -73,6 +75,7 @@ _WITH_PROFILES = frozenset(  # Firefox, and browsers made from it
 _PROFILE = frozenset({"-P", "-p", "-profile", "--profile"})  # options of a person who keeps several profiles apart
 _OPENERS = frozenset(
     {
+        *("falkon", "konqueror", "qutebrowser"),  # within Qt's WebEngine these make all connections themselves
         *("claws-mail", "evolution"),
         *("qbittorrent", "qbittorrent-nox", "transmission-gtk", "transmission-qt", "ktorrent"),
         *("mpv", "vlc"),
