@@ -22,6 +22,7 @@ BROWSER = msgspec.structs.replace(
 )
 
 
+ZED = "/home/a/.local/zed.app/libexec/zed-editor"
 BUSYBOX = "/usr/bin/busybox"  # in whose shell one of its applets was started
 PYPY = "/usr/bin/pypy3.11"
 LUA = "/usr/bin/lua5.4"  # of which one script started another
@@ -92,6 +93,8 @@ def test_the_usual_is_nine_minutes_for_this_name_port_path_and_arguments() -> No
         (msgspec.structs.replace(FIREFOX, program="/usr/bin/qbittorrent", args=()), True),
         (msgspec.structs.replace(FIREFOX, program="/usr/bin/falkon", args=("https://shop.test/",)), True),
         (msgspec.structs.replace(FIREFOX, program="/usr/bin/qutebrowser", args=("--untrusted-args", "a.test")), True),
+        (msgspec.structs.replace(FIREFOX, program=ZED, args=("zed-cli:///tmp/.tmpk3Xq/socket",)), True),
+        (msgspec.structs.replace(FIREFOX, program="/opt/pycharm/bin/pycharm", args=("/home/a/shop",)), True),
         (msgspec.structs.replace(FIREFOX, program="/usr/bin/mpv", args=("https://tube.test/1.webm",)), True),
         (msgspec.structs.replace(FIREFOX, program="/usr/bin/claws-mail", args=("--compose",)), True),
         (msgspec.structs.replace(FIREFOX, args=("--marionette", "-profile", "/tmp/rust_mozprofileXk3")), True),

@@ -7,8 +7,9 @@ again and again:
    again (`--field-trial-handle=3,i,8459356107866096316`). Interpreters and shells run anything, so their arguments
    stay; except for workers, whose rule names their starter instead (core/workers.py).
 2. Arguments of helpers that other programs start. What these arguments are stands below, beside each helper's name.
-3. What a desktop program was started to open: a link, a mail, a torrent, a film. The same process then makes all other
-   connections. From a menu it is started without arguments, and a rule for none, `()`, would not match the next link.
+3. What a desktop program was started to open: a link, a mail, a torrent, a film, a project. The same process then makes
+   all other connections. From a menu it is started without arguments, and a rule for none, `()`, would not match the
+   next link.
    The same holds for what a flatpak is given to open (`flatpak run ID URL`), whose rule is for all that it runs.
    Arguments that name a profile of Firefox stay, unless Selenium or Playwright made that profile for the moment.
 4. A port that the kernel chose. If a program asks the whole link over UDP (SSDP, say), each machine that answers is a
@@ -79,6 +80,9 @@ _OPENERS = frozenset(
         *("claws-mail", "evolution"),
         *("qbittorrent", "qbittorrent-nox", "transmission-gtk", "transmission-qt", "ktorrent"),
         *("mpv", "vlc"),
+        "zed-editor",  # Zed: a socket of the moment, from the command that starts it
+        # JetBrains' launchers, which run the IDE in their own process: the folder of a project
+        *("idea", "pycharm", "webstorm", "phpstorm", "goland", "clion", "rubymine", "rider", "rustrover", "datagrip"),
     }
 )
 
