@@ -93,6 +93,10 @@ def test_the_usual_is_nine_minutes_for_this_name_port_path_and_arguments() -> No
         (msgspec.structs.replace(FIREFOX, program="/usr/bin/qbittorrent", args=()), True),
         (msgspec.structs.replace(FIREFOX, program="/usr/bin/falkon", args=("https://shop.test/",)), True),
         (msgspec.structs.replace(FIREFOX, program="/usr/bin/qutebrowser", args=("--untrusted-args", "a.test")), True),
+        *(
+            (msgspec.structs.replace(FIREFOX, program=f"/usr/bin/{name}"), True)
+            for name in ("dillo", "netsurf-gtk", "angelfish", "celluloid", "haruna", "totem", "deluge-gtk")
+        ),
         (msgspec.structs.replace(FIREFOX, program=ZED, args=("zed-cli:///tmp/.tmpk3Xq/socket",)), True),
         (msgspec.structs.replace(FIREFOX, program="/opt/pycharm/bin/pycharm", args=("/home/a/shop",)), True),
         (msgspec.structs.replace(FIREFOX, program="/usr/bin/mpv", args=("https://tube.test/1.webm",)), True),

@@ -76,10 +76,11 @@ _WITH_PROFILES = frozenset(  # Firefox, and browsers made from it
 _PROFILE = frozenset({"-P", "-p", "-profile", "--profile"})  # options of a person who keeps several profiles apart
 _OPENERS = frozenset(
     {
-        *("falkon", "konqueror", "qutebrowser"),  # within Qt's WebEngine these make all connections themselves
+        *("falkon", "konqueror", "qutebrowser", "angelfish"),  # Qt's WebEngine connects within their own process
+        *("dillo", "netsurf-gtk"),
         *("claws-mail", "evolution"),
-        *("qbittorrent", "qbittorrent-nox", "transmission-gtk", "transmission-qt", "ktorrent"),
-        *("mpv", "vlc"),
+        *("qbittorrent", "qbittorrent-nox", "transmission-gtk", "transmission-qt", "ktorrent", "deluge-gtk"),
+        *("mpv", "vlc", "celluloid", "haruna", "totem"),
         "zed-editor",  # Zed: a socket of the moment, from the command that starts it
         # JetBrains' launchers, which run the IDE in their own process: the folder of a project
         *("idea", "pycharm", "webstorm", "phpstorm", "goland", "clion", "rubymine", "rider", "rustrover", "datagrip"),
