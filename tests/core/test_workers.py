@@ -163,6 +163,7 @@ def test_similar_arguments_are_no_worker(told: tuple[str, ...]) -> None:
         ("/usr/bin/hg", True),
         ("/usr/share/code/code", True),
         ("/usr/share/code-insiders/code-insiders", True),
+        ("/usr/share/cursor/cursor", True),
         ("/home/a/.local/kitty.app/bin/kitten", True),
         ("/home/a/.local/zed.app/libexec/zed-editor", True),
         ("/usr/bin/scp", True),

@@ -54,7 +54,7 @@ _OF_R = re.compile(r".*\bparallel:::\.workRSOCK\b.*", re.DOTALL)  # newPSOCKnode
 # These give ssh a command for the other side, or -W; a port (VS Code, for `-D`) or a socket (kitty, Zed) of the moment
 _TALKERS = re.compile(
     r".*/(?:ansible|ansible-playbook|borg|btrbk|git|git-annex|hg|parallel|rsync|scp|ssh|syncoid|code|code-insiders"
-    r"|kitten|zed-editor)",
+    r"|cursor|kitten|zed-editor)",
     re.DOTALL,
 )
 # nm_openvpn_start_openvpn_binary() of NetworkManager-openvpn: its own pid, and the number of the connection
