@@ -142,6 +142,7 @@ def test_find_script(executable: str, argv: list[str], index: int | None) -> Non
         ("dash", "-eo", "nounset"),
         ("zsh", "--emulate", "sh", "-o", "errexit"),
         ("perl", "-CSD", "-0777", "-l012"),
+        ("perl", "-T -w"),
         ("ruby", "--disable", "gems", "--external-encoding", "utf-8", "-E", "utf-8", "--backtrace-limit", "3"),
         ("node", "--title", "x", "-C", "x", "--max-http-header-size", "8192", "--disable-proto", "delete"),
         ("php", "-nd", "memory_limit=-1", "-dlog_errors"),

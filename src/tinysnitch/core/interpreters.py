@@ -115,8 +115,9 @@ INTERPRETERS = (
         plain=r"[-+][defilnrtuvx]+",
         with_value=rf"[-+][defilnrtuvx]*o{_NOT_STDIN}|--emulate\0(?:[ck]?sh|zsh)\0",
     ),
-    Interpreter(  # perlrun(1): values stand in the same word as their option
-        r"perl(?:\d+(?:\.\d+)*)?", plain=r"-[wWXtTUsc]+|-C[\dIOEioADSLa]*|-0(?:[0-7]*|[xX][\da-fA-F]+)|-l[0-7]*"
+    Interpreter(  # perlrun(1): values stand in the same word as their option; `#!/usr/bin/perl -T -w` makes one word
+        r"perl(?:\d+(?:\.\d+)*)?",
+        plain=r"-[wWXtTUsc]+(?: +-[wWXtTUsc]+)*|-C[\dIOEioADSLa]*|-0(?:[0-7]*|[xX][\da-fA-F]+)|-l[0-7]*",
     ),
     Interpreter(  # ruby(1)
         r"ruby(?:\d+(?:\.\d+)*)?",
