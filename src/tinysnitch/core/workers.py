@@ -41,10 +41,13 @@ _LOGIN = re.compile(r"sshd(?:-session)?")  # starts what people run here from an
 # PIP_RUN of virtualenv, with a folder of the moment; started by virtualenv, or by its search for new versions
 _VIRTUALENV = re.compile(r"import os, sys; sys\.path = \[os\.environ\['VIRTUALENV_PIP_WHEEL'\].*", re.DOTALL)
 # Programs that fetch one package after another: by name, or where a name says little by the place in the tree of
-# OpenWrt, Buildroot or Homebrew, which has a Ruby of its own
+# OpenWrt, Buildroot or Homebrew, which has a Ruby of its own. And some that a timer starts, or that run always: these
+# give a file of the moment, what they signed (acme.sh, dehydrated), the name of an update (sa-update) or the kernel's
+# version (Ubuntu's 50-motd-news).
 _FETCHERS = re.compile(
     r".*/(?:debootstrap|cpanm|emerge|bitbake-worker|scripts/download\.pl|support/download/(?:wget|curl)"
-    r"|Library/Homebrew/vendor/portable-ruby/[^/]+/bin/ruby)",
+    r"|Library/Homebrew/vendor/portable-ruby/[^/]+/bin/ruby"
+    r"|acme\.sh|ddclient|dehydrated|pihole/gravity\.sh|sa-update|update-motd\.d/50-motd-news)",
     re.DOTALL,
 )
 # WorkerProcessBuilder of Gradle: the last argument but one, behind a file of the moment; the starter is Java too
@@ -61,7 +64,7 @@ _TALKERS = re.compile(
 _TUNNELLERS = re.compile(r".*/nm-openvpn-service", re.DOTALL)
 _STARTERS = {  # worker → the programs that start it
     "ssh": _TALKERS,
-    "wget": _FETCHERS,  # with the address of each package
+    "wget": _FETCHERS,  # with the address of each package, say
     "curl": _FETCHERS,
     "openvpn": _TUNNELLERS,
 }
