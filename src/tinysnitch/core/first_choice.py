@@ -60,6 +60,7 @@ _WORKERS = frozenset(
         "pingsender",  # TelemetrySend of Firefox: an address and a file for each report
         "workerd",  # Runtime of miniflare: a port of the moment
         "smbspool",  # for CUPS, to a printer of Windows: among the backends there is only a link to it
+        *("yt-dlp", "youtube-dl"),  # ytdl_hook.lua of mpv: the address of a film
         "msmtp",  # for mutt, git and cron: the recipients
         _MOSH,  # the port
         _SERVER_MAIN,
