@@ -124,6 +124,14 @@ def test_the_usual_is_nine_minutes_for_this_name_port_path_and_arguments() -> No
         (msgspec.structs.replace(CURL, program="/usr/lib/cups/backend/ipp", args=PRINTED), True),
         (msgspec.structs.replace(CURL, program="/usr/bin/smbspool", args=PRINTED), True),
         (msgspec.structs.replace(CURL, program="/home/a/backend/ipp", args=PRINTED), False),
+        (
+            msgspec.structs.replace(
+                CURL,
+                program="/home/a/.pulumi/plugins/resource-aws-v7.27.0/pulumi-resource-aws",
+                args=("127.0.0.1:57548",),
+            ),
+            True,
+        ),
         (msgspec.structs.replace(CURL, program="/usr/bin/yt-dlp", args=("-J", "--", "https://tube.test/1")), True),
         (msgspec.structs.replace(CURL, program="/usr/bin/msmtp", args=("-oi", "--", "b@shop.test")), True),
         (

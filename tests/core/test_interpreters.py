@@ -49,7 +49,15 @@ def test_what_is_no_known_interpreter(executable: str) -> None:
             (path, True)
             for path in ("/usr/bin/fish", "/bin/mksh", "/usr/bin/tclsh8.6", "/usr/bin/lua5.4", "/usr/bin/gawk")
         ),
-        *((path, True) for path in ("/usr/lib/R/bin/exec/R", "/usr/bin/julia", "/opt/microsoft/powershell/7/pwsh")),
+        *(
+            (path, True)
+            for path in (
+                "/usr/lib/R/bin/exec/R",
+                "/usr/lib/rstudio/bin/rsession",
+                "/usr/bin/julia",
+                "/opt/microsoft/powershell/7/pwsh",
+            )
+        ),
         *((path, True) for path in ("/usr/lib/dotnet/dotnet", "/usr/bin/mono-sgen", "/usr/lib/wine/wine64-preloader")),
         *(
             (path, True)

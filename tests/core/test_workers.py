@@ -235,6 +235,13 @@ def test_wget_and_curl_are_workers_of_tools_that_fetch_packages(fetcher: str, st
         assert find_starter(process) == (starter if is_one else None)
 
 
+@pytest.mark.parametrize(("starter", "is_one"), [("/usr/lib/rstudio/rstudio", True), ("/usr/bin/xterm", False)])
+def test_the_session_of_rstudio_is_its_worker(starter: str, is_one: bool) -> None:
+    words = ("--program-mode", "desktop", "--www-port", "41235", "--launcher-token", "7F7A2B3C")
+    session = worker(*words, started_by=starter, executable="/usr/lib/rstudio/resources/app/bin/rsession")
+    assert find_starter(session) == (starter if is_one else None)
+
+
 PIP_OF_VIRTUALENV = (
     "import os, sys; sys.path = [os.environ['VIRTUALENV_PIP_WHEEL'], *(p for p in sys.path if p)]; "
     "import runpy; runpy.run_module('pip', run_name='__main__', alter_sys=True)"

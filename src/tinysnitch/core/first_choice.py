@@ -71,6 +71,7 @@ _PIPENV = "/pipenv/resolver/main.py"  # its resolve(): the names of two files of
 # For git, followed by http, https or the like: the address of a repository, and a clone with submodules has many.
 _GIT = "git-remote-"
 _GVFS = "gvfsd-"  # for desktop programs, one for each protocol: gvfsd-dav, gvfsd-smb
+_PULUMI = "pulumi-resource-"  # for pulumi, one for each kind of cloud: a port of the moment
 _WITH_PROFILES = frozenset(  # Firefox, and browsers made from it
     {"firefox", "firefox-esr", "firefox-bin", "librewolf", "waterfox", "floorp", "thunderbird", "thunderbird-bin"}
 )
@@ -117,7 +118,7 @@ def _is_of_the_moment(flow: Flow, called: str) -> bool:
 
 
 def _is_helper(process: Process, called: str) -> bool:
-    is_known = called in _NETWORK_HELPERS or called in _WORKERS or called.startswith((_GVFS, _GIT))
+    is_known = called in _NETWORK_HELPERS or called in _WORKERS or called.startswith((_GVFS, _GIT, _PULUMI))
     is_found = process.program.endswith(_PIPENV) or _PRINTING.fullmatch(process.program) is not None
     return is_known or is_found or _is_vscodes(process)
 

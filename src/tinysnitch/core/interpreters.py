@@ -156,7 +156,7 @@ INTERPRETERS = (
 _VERSION = r"(?:-?\d+(?:\.\d+)*)?"
 _ALIKE = (  # these run anything too, by arguments that are not parsed here; the last ones run other machines' programs
     rf"{SHELL}|(?:busy|toy)box[\w.-]*|deno|bun(?:\.exe)?|(?:lua|luajit|tclsh|wish|guile|ghc|octave-cli){_VERSION}"
-    r"|(?:|[gm]|original-)awk|expect|R|julia|beam(?:\.smp)?|sbcl|clisp|ecl|racket|ocaml|ocamlrun|swipl|gjs|pwsh|dotnet"
+    r"|(?:|[gm]|original-)awk|expect|R|rsession|julia|beam(?:\.smp)?|sbcl|clisp|ecl|racket|ocaml|ocamlrun|swipl|gjs|pwsh|dotnet"
     r"|mono(?:-sgen)?|wine(?:64)?(?:-preloader)?|qemu-\w+(?:-static)?|ld-(?:linux|musl)[\w.-]*"
 )
 

@@ -62,11 +62,14 @@ _TALKERS = re.compile(
 )
 # nm_openvpn_start_openvpn_binary() of NetworkManager-openvpn: its own pid, and the number of the connection
 _TUNNELLERS = re.compile(r".*/nm-openvpn-service", re.DOTALL)
+# SessionLauncher of RStudio: a port and a token of the moment. In rsession R runs.
+_RSTUDIO = re.compile(r".*/(?:rstudio|rserver)", re.DOTALL)
 _STARTERS = {  # worker → the programs that start it
     "ssh": _TALKERS,
     "wget": _FETCHERS,  # with the address of each package, say
     "curl": _FETCHERS,
     "openvpn": _TUNNELLERS,
+    "rsession": _RSTUDIO,
 }
 
 
