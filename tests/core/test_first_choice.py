@@ -132,6 +132,10 @@ def test_the_usual_is_nine_minutes_for_this_name_port_path_and_arguments() -> No
             ),
             True,
         ),
+        (
+            msgspec.structs.replace(CURL, program="/usr/bin/git-lfs", args=("pre-push", "origin", "https://a/b.git")),
+            True,
+        ),
         (msgspec.structs.replace(CURL, program="/usr/bin/yt-dlp", args=("-J", "--", "https://tube.test/1")), True),
         (msgspec.structs.replace(CURL, program="/usr/bin/msmtp", args=("-oi", "--", "b@shop.test")), True),
         (

@@ -61,6 +61,7 @@ _WORKERS = frozenset(
         "workerd",  # Runtime of miniflare: a port of the moment
         "smbspool",  # for CUPS, to a printer of Windows: among the backends there is only a link to it
         *("yt-dlp", "youtube-dl"),  # ytdl_hook.lua of mpv: the address of a film
+        "git-lfs",  # for git's hooks: the address of a repository, or a file
         "msmtp",  # for mutt, git and cron: the recipients
         _MOSH,  # the port
         _SERVER_MAIN,
