@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinysnitch.core.claimed_table import ClaimedTable
+from tinysnitch.core.claimed_table import MAX_CLAIMS, ClaimedTable
 from tinysnitch.core.table import TableStatistics
 from tinysnitch.core.user_share import share_of
 
@@ -36,6 +36,15 @@ def test_what_others_claim_stays_for_them() -> None:
         table.put(f"bob's {number}", number, BOB)
     assert (table.find("shared"), table.claims_of("shared")) == (2, (ALICE,))
     assert table.statistics() == TableStatistics(3, 7)
+
+
+def test_the_claims_to_an_entry_are_bounded() -> None:
+    table: ClaimedTable[str, int] = ClaimedTable(1)
+    for user in range(MAX_CLAIMS + 1):
+        table.put("shared", user, user)
+    assert table.claims_of("shared") == tuple(range(1, MAX_CLAIMS + 1))
+    assert table._of_share.keys() == set(range(1, MAX_CLAIMS + 1))
+    assert table.make_room() == ("shared", MAX_CLAIMS)
 
 
 def test_what_was_looked_at_stays() -> None:

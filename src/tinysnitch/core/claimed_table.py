@@ -13,6 +13,8 @@ from tinysnitch.core.user_share import share_of
 K = TypeVar("K")
 V = TypeVar("V")
 
+MAX_CLAIMS = 8  # to one entry; then the first one ends
+
 
 class ClaimedTable(Generic[K, V]):
     def __init__(self, capacity: int) -> None:
@@ -27,9 +29,7 @@ class ClaimedTable(Generic[K, V]):
         if key not in self._entries and len(self._entries) >= self._capacity:
             gone = self.make_room()
             self._evicted += 1
-        share, shares = share_of(user), self.claims_of(key)
-        self._entries[key] = value, (shares if share in shares else (*shares, share))
-        self._of_share.setdefault(share, OrderedDict())[key] = None
+        self._entries[key] = value, self._claim(key, share_of(user))
         self.find(key)
         return gone
 
@@ -80,6 +80,16 @@ class ClaimedTable(Generic[K, V]):
 
     def statistics(self) -> TableStatistics:
         return TableStatistics(len(self._entries), self._evicted)
+
+    def _claim(self, key: K, share: int) -> tuple[int, ...]:
+        """Note one more claim to an entry; returns all of them."""
+        self._of_share.setdefault(share, OrderedDict())[key] = None
+        shares = self.claims_of(key)
+        if share in shares:
+            return shares
+        if len(shares) == MAX_CLAIMS:
+            self._leave(shares[0], key)
+        return (*shares, share)[-MAX_CLAIMS:]
 
     def _leave(self, share: int, key: K) -> None:
         del self._of_share[share][key]
