@@ -64,8 +64,10 @@ class ResolverTalk:
         )
         return self.names.learn(flow_to(resolver), answer, self.now_s)
 
-    def looks_up(self, exec_id: int, name: str, *addresses: bytes, ttl_s: int = 600) -> tuple[bytes, ...]:
-        self.asks(exec_id, name)
+    def looks_up(
+        self, exec_id: int, name: str, *addresses: bytes, ttl_s: int = 600, user: int = 0
+    ) -> tuple[bytes, ...]:
+        self.asks(exec_id, name, user=user)
         return self.hears(name, *addresses, ttl_s=ttl_s).addresses
 
     def name_of(self, address: bytes, exec_id: int | None = None) -> str | None:

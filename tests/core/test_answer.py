@@ -14,7 +14,7 @@ from tinysnitch.core.flow import Direction
 from tinysnitch.core.own_rules import has_turnable_path
 from tinysnitch.core.process import KERNEL, UNKNOWN
 from tinysnitch.core.remote_words import RemoteWords
-from tinysnitch.core.rule import ProgramKind, Rule
+from tinysnitch.core.rule import Program, ProgramKind, Rule
 from tinysnitch.core.rule_text import format_rule, parse_rule
 from tinysnitch.core.ruleset import Ruleset
 from tinysnitch.core.scope import covers, resolve_rule
@@ -180,10 +180,22 @@ def test_an_answer_for_a_snap_outlives_its_revision() -> None:
     path = "/snap/firefox/42/firefox"
     assert line_for(of(path, "snap:firefox", "unit:x")) == "allow example.com 443 tcp snap:firefox -s"
     assert line_for(of(f"/var/lib/snapd{path}", "snap:firefox")) == "allow example.com 443 tcp snap:firefox -s"
-    for elsewhere in (of(path), of(path, "snap:code"), of("/usr/bin/curl", "snap:code")):
-        assert line_for(elsewhere).split()[4] == elsewhere.attribution.process.program  # type: ignore[union-attr]
+    assert line_for(of("/usr/bin/curl", "snap:code")).split()[4] == "/usr/bin/curl"
     asked = replace(of(path, "snap:firefox"), asking=Asking(is_by_path=True))  # the rule that asks must cover it
     assert line_for(asked) == f"allow example.com 443 tcp {path} -s"
+
+
+def test_an_answer_for_snapd_outlives_its_revision() -> None:
+    """It restarts itself from a snap of its own, below its unit, and is updated by itself every few weeks."""
+    path = "/snap/snapd/24505/usr/lib/snapd/snapd"
+    snapd = replace(CURL, executable=path, program=path, args=(), owners=("unit:snapd.service",))
+    asked = connection(program=by(snapd))
+    rule = rule_for_choice(asked, ALLOW, 0.0)
+    assert format_rule(rule) == "allow example.com 443 tcp /snap/snapd/*/usr/lib/snapd/snapd ()"
+    assert Ruleset([rule]).decide(asked, 0.0).verdict is Verdict.ALLOW
+    for_user = rule_for_choice(asked, replace(ALLOW, is_for_user=True), 0.0)  # such a rule can have no pattern
+    by_path = rule_for_choice(replace(asked, asking=Asking(is_by_path=True)), ALLOW, 0.0)
+    assert for_user.program == by_path.program == Program(ProgramKind.PATH, path)
 
 
 choices = st.builds(

@@ -22,7 +22,9 @@ BROWSER = msgspec.structs.replace(
 )
 
 
+ZED = "/home/a/.local/zed.app/libexec/zed-editor"
 BUSYBOX = "/usr/bin/busybox"  # in whose shell one of its applets was started
+PYPY = "/usr/bin/pypy3.11"
 LUA = "/usr/bin/lua5.4"  # of which one script started another
 FIREFOX = msgspec.structs.replace(
     CURL, program="/usr/lib/firefox-esr/firefox-esr", args=("https://shop.test/",), parents=("/usr/bin/mutt",)
@@ -33,6 +35,10 @@ KIO = ("/usr/lib/qt6/plugins/kf6/kio/kio_http.so", "https", "", "local:/run/user
 
 
 PRINTED = ("7", "alice", "letter.txt", "1", "job-uuid=urn:uuid:08dac4b3-dee0-3780-4b1d-c33c5a83d5b8")
+PINGS = (
+    "https://pings.test/submit/telemetry/2b7c0a5e",
+    "/home/a/.mozilla/firefox/x.default/saved-telemetry-pings/2b7c0a5e",
+)
 SERVER = "/home/a/.vscode-server/bin/0958016b2af9f09b"
 TOKEN = "--connection-token=3101051879-1315853121-3707927806-892141436"
 
@@ -64,10 +70,12 @@ def test_the_usual_is_nine_minutes_for_this_name_port_path_and_arguments() -> No
         (msgspec.structs.replace(BROWSER, args=()), False),
         (python(), False),
         (msgspec.structs.replace(BROWSER, program=BUSYBOX, executable=BUSYBOX, parents=(BUSYBOX,)), False),
+        (msgspec.structs.replace(BROWSER, program=PYPY, executable=PYPY, args=("x.py",), parents=(PYPY,)), False),
         (msgspec.structs.replace(BROWSER, program=LUA, executable=LUA, args=("x.lua",), parents=(LUA,)), False),
         (worker("a.py", started_by=AT_HOME, executable=AT_HOME), False),
         (worker(*KERNEL_ARGS, started_by=AT_HOME, executable=AT_HOME), True),
         (msgspec.structs.replace(CURL, program="/usr/bin/slirp4netns", args=("-c", "4711", "tap0")), True),
+        (msgspec.structs.replace(CURL, program="/usr/bin/passt.avx2", args=("--netns", "/run/netns/netns-4d1f")), True),
         (msgspec.structs.replace(CURL, program="/usr/sbin/docker-proxy", args=("-container-ip", "172.17.0.3")), True),
         (msgspec.structs.replace(CURL, program="/opt/slirp4netns/curl"), False),
         (flatpak("-P", "https://shop.test/"), True),
@@ -83,6 +91,14 @@ def test_the_usual_is_nine_minutes_for_this_name_port_path_and_arguments() -> No
         (msgspec.structs.replace(FIREFOX, program="/usr/lib/thunderbird/thunderbird", args=("mailto:a@b.test",)), True),
         (msgspec.structs.replace(FIREFOX, program="/usr/bin/qbittorrent", args=("magnet:?xt=urn:btih:1",)), True),
         (msgspec.structs.replace(FIREFOX, program="/usr/bin/qbittorrent", args=()), True),
+        (msgspec.structs.replace(FIREFOX, program="/usr/bin/falkon", args=("https://shop.test/",)), True),
+        (msgspec.structs.replace(FIREFOX, program="/usr/bin/qutebrowser", args=("--untrusted-args", "a.test")), True),
+        *(
+            (msgspec.structs.replace(FIREFOX, program=f"/usr/bin/{name}"), True)
+            for name in ("dillo", "netsurf-gtk", "angelfish", "celluloid", "haruna", "totem", "deluge-gtk")
+        ),
+        (msgspec.structs.replace(FIREFOX, program=ZED, args=("zed-cli:///tmp/.tmpk3Xq/socket",)), True),
+        (msgspec.structs.replace(FIREFOX, program="/opt/pycharm/bin/pycharm", args=("/home/a/shop",)), True),
         (msgspec.structs.replace(FIREFOX, program="/usr/bin/mpv", args=("https://tube.test/1.webm",)), True),
         (msgspec.structs.replace(FIREFOX, program="/usr/bin/claws-mail", args=("--compose",)), True),
         (msgspec.structs.replace(FIREFOX, args=("--marionette", "-profile", "/tmp/rust_mozprofileXk3")), True),
@@ -103,10 +119,24 @@ def test_the_usual_is_nine_minutes_for_this_name_port_path_and_arguments() -> No
             ),
             True,
         ),
+        (msgspec.structs.replace(CURL, program="/usr/lib/firefox-esr/pingsender", args=PINGS), True),
         (msgspec.structs.replace(CURL, program=WEBKIT, args=("7", "21", "23"), parents=("/usr/bin/epiphany",)), True),
         (msgspec.structs.replace(CURL, program="/usr/lib/cups/backend/ipp", args=PRINTED), True),
         (msgspec.structs.replace(CURL, program="/usr/bin/smbspool", args=PRINTED), True),
         (msgspec.structs.replace(CURL, program="/home/a/backend/ipp", args=PRINTED), False),
+        (
+            msgspec.structs.replace(
+                CURL,
+                program="/home/a/.pulumi/plugins/resource-aws-v7.27.0/pulumi-resource-aws",
+                args=("127.0.0.1:57548",),
+            ),
+            True,
+        ),
+        (
+            msgspec.structs.replace(CURL, program="/usr/bin/git-lfs", args=("pre-push", "origin", "https://a/b.git")),
+            True,
+        ),
+        (msgspec.structs.replace(CURL, program="/usr/bin/yt-dlp", args=("-J", "--", "https://tube.test/1")), True),
         (msgspec.structs.replace(CURL, program="/usr/bin/msmtp", args=("-oi", "--", "b@shop.test")), True),
         (
             msgspec.structs.replace(

@@ -22,6 +22,7 @@ SCRIPTS = {  # that print their arguments
         "/usr/bin/python3",
         "/usr/bin/python3.13",
         "/usr/local/bin/python3.14t",
+        "/usr/bin/pypy3.11",
         "/bin/sh",
         "/usr/bin/perl5.40",
         "/usr/bin/nodejs",
@@ -48,7 +49,15 @@ def test_what_is_no_known_interpreter(executable: str) -> None:
             (path, True)
             for path in ("/usr/bin/fish", "/bin/mksh", "/usr/bin/tclsh8.6", "/usr/bin/lua5.4", "/usr/bin/gawk")
         ),
-        *((path, True) for path in ("/usr/lib/R/bin/exec/R", "/usr/bin/julia", "/opt/microsoft/powershell/7/pwsh")),
+        *(
+            (path, True)
+            for path in (
+                "/usr/lib/R/bin/exec/R",
+                "/usr/lib/rstudio/bin/rsession",
+                "/usr/bin/julia",
+                "/opt/microsoft/powershell/7/pwsh",
+            )
+        ),
         *((path, True) for path in ("/usr/lib/dotnet/dotnet", "/usr/bin/mono-sgen", "/usr/lib/wine/wine64-preloader")),
         *(
             (path, True)
@@ -141,6 +150,7 @@ def test_find_script(executable: str, argv: list[str], index: int | None) -> Non
         ("dash", "-eo", "nounset"),
         ("zsh", "--emulate", "sh", "-o", "errexit"),
         ("perl", "-CSD", "-0777", "-l012"),
+        ("perl", "-T -w"),
         ("ruby", "--disable", "gems", "--external-encoding", "utf-8", "-E", "utf-8", "--backtrace-limit", "3"),
         ("node", "--title", "x", "-C", "x", "--max-http-header-size", "8192", "--disable-proto", "delete"),
         ("php", "-nd", "memory_limit=-1", "-dlog_errors"),

@@ -64,6 +64,15 @@ def test_what_is_handed_over_finds_the_room_there_is(talk: ResolverTalk) -> None
     assert after.names.statistics().evicted_names == 0
 
 
+def test_who_looked_it_up_is_handed_over(talk: ResolverTalk) -> None:
+    talk.looks_up(CURL, "mirror.test", MIRROR, user=1000)
+    for number in range(9):
+        talk.looks_up(FIREFOX, "shop.test", bytes([198, 51, 100, number]), user=1001)
+    after = handed_over(talk, capacity=5)
+    assert after.name_of(MIRROR) == "mirror.test"
+    assert {one.users for one in after.names.known(after.now_s)} == {(1000,), (1001,)}
+
+
 def test_what_is_handed_over_counts_as_what_is_learned() -> None:
     before = ResolverTalk()
     for number in range(NAMES_PER_ADDRESS):

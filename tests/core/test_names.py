@@ -192,6 +192,16 @@ def test_names_that_ended_make_room_without_a_loss(talk: ResolverTalk) -> None:
     assert talk.names.statistics().evicted_names == 0
 
 
+def test_no_user_can_push_out_what_another_looked_up() -> None:
+    talk = ResolverTalk(capacity=10)  # for twenty names
+    talk.looks_up(CURL, "shop.test", SHOP, user=1000)
+    talk.looks_up(FIREFOX, "shop.test", SHOP, user=1001)
+    talk.looks_up(CURL, "mirror.test", MIRROR)
+    for number in range(300):
+        talk.looks_up(FIREFOX, f"{number % 15}.test", bytes([198, 51, 100, number // 15]), user=1001)
+    assert (talk.name_of(SHOP), talk.name_of(MIRROR)) == ("shop.test", "mirror.test")
+
+
 def test_all_names_together_are_bounded() -> None:
     talk = ResolverTalk(capacity=10)
     for number in range(10):

@@ -163,11 +163,14 @@ def test_similar_arguments_are_no_worker(told: tuple[str, ...]) -> None:
         ("/usr/bin/hg", True),
         ("/usr/share/code/code", True),
         ("/usr/share/code-insiders/code-insiders", True),
+        ("/usr/share/cursor/cursor", True),
         ("/home/a/.local/kitty.app/bin/kitten", True),
         ("/home/a/.local/zed.app/libexec/zed-editor", True),
         ("/usr/bin/scp", True),
         ("/usr/bin/borg", True),
         ("/usr/bin/btrbk", True),
+        ("/usr/sbin/syncoid", True),
+        ("/usr/bin/git-annex", True),
         ("/usr/bin/parallel", True),
         ("/usr/bin/xterm", False),
         (REPORT, False),
@@ -212,6 +215,12 @@ def test_other_processes_are_no_workers(args: tuple[str, ...]) -> None:
         ("/home/a/openwrt/scripts/download.pl", True),
         ("/home/a/buildroot/support/download/wget", True),
         ("/home/linuxbrew/.linuxbrew/Homebrew/Library/Homebrew/vendor/portable-ruby/3.4.5/bin/ruby", True),
+        ("/root/.acme.sh/acme.sh", True),
+        ("/usr/bin/dehydrated", True),
+        ("/usr/bin/ddclient", True),
+        ("/usr/bin/sa-update", True),
+        ("/opt/pihole/gravity.sh", True),
+        ("/etc/update-motd.d/50-motd-news", True),
         ("/home/a/bin/ruby", False),
         ("/srv/download.pl", False),
         ("/srv/wget", False),
@@ -224,6 +233,13 @@ def test_wget_and_curl_are_workers_of_tools_that_fetch_packages(fetcher: str, st
     fetching = worker("-O", "a.deb", "http://a/a.deb", started_by=starter, executable=fetcher)
     for process in (fetching, replace(fetching, parents=("/usr/bin/dash", *fetching.parents))):
         assert find_starter(process) == (starter if is_one else None)
+
+
+@pytest.mark.parametrize(("starter", "is_one"), [("/usr/lib/rstudio/rstudio", True), ("/usr/bin/xterm", False)])
+def test_the_session_of_rstudio_is_its_worker(starter: str, is_one: bool) -> None:
+    words = ("--program-mode", "desktop", "--www-port", "41235", "--launcher-token", "7F7A2B3C")
+    session = worker(*words, started_by=starter, executable="/usr/lib/rstudio/resources/app/bin/rsession")
+    assert find_starter(session) == (starter if is_one else None)
 
 
 PIP_OF_VIRTUALENV = (

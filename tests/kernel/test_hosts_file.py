@@ -51,6 +51,10 @@ def test_no_more_room_is_made_than_the_file_takes(tmp_path: Path) -> None:
 def test_what_finds_no_room_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hosts_file, "MAX_NAMES", 2)
     assert parse_hosts("10.0.0.7 a b c d\n10.0.0.8 e") == Hosts({parse_address("10.0.0.7"): ("a", "b")}, 3)
+    monkeypatch.setattr(hosts_file, "MAX_NAMES_OF_ADDRESS", 1)
+    assert parse_hosts("10.0.0.7 a b a\n10.0.0.8 e") == Hosts(
+        {parse_address("10.0.0.7"): ("a",), parse_address("10.0.0.8"): ("e",)}, 1
+    )
     monkeypatch.setattr(hosts_file, "MAX_BYTES", 10)
     (tmp_path / "hosts").write_text("10.0.0.7 nas\n")
     assert read_hosts(tmp_path / "hosts") == Hosts(lost=1)

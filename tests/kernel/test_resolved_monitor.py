@@ -28,10 +28,19 @@ def record(*words: object) -> dict[str, str]:
     return {"raw": base64.b64encode(message.to_wire()[12:]).decode()}
 
 
-def reply(name: str, *records: tuple[object, ...], kinds: tuple[int, ...] = (1, 28), state: str = "success") -> bytes:
-    question = [{"class": 1, "type": kind, "name": name} for kind in kinds]
+def reply(
+    name: str,
+    *records: tuple[object, ...],
+    kinds: tuple[int, ...] = (1, 28),
+    state: str = "success",
+    before: tuple[str, ...] = (),
+) -> bytes:
+    """`before`: the names before this one on the way to it, by aliases."""
+    question, collected = (
+        [{"class": 1, "type": kind, "name": each} for each in names for kind in kinds] for names in ((name,), before)
+    )
     parameters = {"state": state, "question": question, "answer": [record(*words) for words in records]}
-    return json.dumps({"parameters": parameters, "continues": True}).encode()
+    return json.dumps({"parameters": parameters | {"collectedQuestions": collected}, "continues": True}).encode()
 
 
 @pytest.mark.parametrize("name", ["alias.test", "alias.test.", "ALIAS.test"])
@@ -43,6 +52,19 @@ def test_each_question_becomes_an_answer_of_dns(name: str) -> None:
         ((parse_address("10.0.0.80"), 60),),
     )
     assert (six.name, six.addresses) == ("alias.test", ((parse_address("2001:db8::80"), 30),))
+
+
+def test_a_name_whose_alias_was_looked_up_after_it_is_the_one_that_was_asked() -> None:
+    """systemd-resolved knows the alias from an earlier answer, and asks for where it leads, which it tells alone."""
+    before = ("www.test", "b\u00fccher.test", "alias.test")
+    four, six = map(parse_answer, parse_reply(reply("shop.test", SHOP, SIX, before=before)))
+    assert (four.name, four.cnames, four.addresses) == (
+        "www.test",
+        ("alias.test", "shop.test"),
+        ((parse_address("10.0.0.80"), 60),),
+    )
+    assert (six.name, six.addresses) == ("www.test", ((parse_address("2001:db8::80"), 30),))
+    assert parse_reply(reply("shop.test", SHOP, before=("a\\\\046b.test", "alias.test"))) == []
 
 
 def test_what_was_found_for_another_name_is_not_for_this_one() -> None:

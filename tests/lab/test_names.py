@@ -199,6 +199,18 @@ def test_what_systemd_resolved_answers_from_its_cache_by_that_socket_names_conne
         assert any(connect(name) == became for _ in range(20)), daemon.describe()
 
 
+@pytest.mark.slow
+def test_an_alias_that_systemd_resolved_knows_names_no_connection_by_what_it_leads_to(lab: Lab) -> None:
+    start_stub(lab, "systemd-resolved")
+    (lab.folder / "nsswitch.conf").write_text("hosts: resolve [!UNAVAIL=return] files dns\n")
+    daemon = lab.start_daemon(f"{RESOLVE}allow far.test 80 tcp\nallow alias.test 80 tcp\n", timeout_s=0)
+    by_resolved = ["/usr/bin/python3", str(PROGRAMS / "by_resolved.py"), "1"]
+    for name in ("far.test", "alias.test"):  # the answer for the first holds that alias.test is shop.test
+        done = lab.run([*by_resolved, name])
+        assert json.loads(done.stdout) == {name: {"connected": 1}}, daemon.describe()
+        wait_logged(daemon, name=name)
+
+
 def test_names_of_hosts_are_known_and_followed(lab: Lab) -> None:
     hosts = lab.folder / "hosts"
     hosts.write_text(f"{WORLD4} nas files\n")

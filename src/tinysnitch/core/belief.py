@@ -52,7 +52,7 @@ class Belief(msgspec.Struct):
             known.is_askers_lost,
         )
 
-    def as_known(self, address: bytes) -> KnownName:
+    def as_known(self, address: bytes, users: tuple[int, ...]) -> KnownName:
         return KnownName(
             address=address,
             name=self.name,
@@ -63,6 +63,7 @@ class Belief(msgspec.Struct):
             source=self.source,
             aliases=self.aliases,
             is_askers_lost=self.is_askers_lost,
+            users=users,
         )
 
     @property

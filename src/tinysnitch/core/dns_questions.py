@@ -56,7 +56,7 @@ class Asked(msgspec.Struct, frozen=True):
     asked_s: float
     source: NameSource = NameSource.DNS  # whom the program asked
     sent: int = 1  # how often it was sent, less the answers that came
-    user: int = 0  # whose share of the room it takes
+    user: int = 0  # whose share of the room it takes, and its answer
     is_answered: bool = False  # addresses came; nothing more is learned from answers to its repetitions
 
 

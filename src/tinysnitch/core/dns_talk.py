@@ -23,7 +23,7 @@ from tinysnitch.core.flow import Direction, Flow, format_address
 from tinysnitch.core.link_names import LINK_PORTS, LinkNames, parse_link_answer, parse_link_questions
 from tinysnitch.core.names import HasEnded, Learned, Names, nobody_has_ended
 from tinysnitch.core.outside_questions import RESOLVER_PORTS, OutsideQuestions
-from tinysnitch.core.process import KERNEL_EXEC_ID, UNKNOWN_EXEC_ID, exec_id_of
+from tinysnitch.core.process import KERNEL_EXEC_ID, UNKNOWN, UNKNOWN_EXEC_ID, exec_id_of, user_of
 from tinysnitch.core.segment import Payload, Segment
 from tinysnitch.core.settings import Settings
 from tinysnitch.core.table import TableStatistics
@@ -121,7 +121,7 @@ class DnsTalk:
             return NOTHING
         addresses = [one for one in answer.addresses if not is_label or self.names.knows(answer.name, one[0], now_s)]
         number = self.names.questions.next_number()
-        asked = Asked(answer.name, answer.type, UNKNOWN_EXEC_ID, number, now_s)
+        asked = Asked(answer.name, answer.type, UNKNOWN_EXEC_ID, number, now_s, user=user_of(UNKNOWN))
         return Heard(self.names.believe(asked, addresses, now_s, answer.cnames).addresses)
 
     def tables(self) -> dict[str, TableStatistics]:

@@ -7,8 +7,9 @@ again and again:
    again (`--field-trial-handle=3,i,8459356107866096316`). Interpreters and shells run anything, so their arguments
    stay; except for workers, whose rule names their starter instead (core/workers.py).
 2. Arguments of helpers that other programs start. What these arguments are stands below, beside each helper's name.
-3. What a desktop program was started to open: a link, a mail, a torrent, a film. The same process then makes all other
-   connections. From a menu it is started without arguments, and a rule for none, `()`, would not match the next link.
+3. What a desktop program was started to open: a link, a mail, a torrent, a film, a project. The same process then makes
+   all other connections. From a menu it is started without arguments, and a rule for none, `()`, would not match the
+   next link.
    The same holds for what a flatpak is given to open (`flatpak run ID URL`), whose rule is for all that it runs.
    Arguments that name a profile of Firefox stay, unless Selenium or Playwright made that profile for the moment.
 4. A port that the kernel chose. If a program asks the whole link over UDP (SSDP, say), each machine that answers is a
@@ -44,15 +45,19 @@ _VSCODE = re.compile(r"/.*/\.[^/]+-server/.*/node", re.DOTALL)
 _HELPERS = frozenset(
     {
         # For a rootless container: its process id, or the name of its network namespace (slirp4netns(1), pasta(1)).
-        *("slirp4netns", "pasta", "pasta.avx2"),
+        # Outside Debian pasta is a symbolic link to passt.
+        *("slirp4netns", "pasta", "pasta.avx2", "passt", "passt.avx2"),
         "docker-proxy",  # publishes a port: the address that the container got at its start
         # For desktop programs: numbers of descriptors or of the session bus, or the name of a socket.
         *("WebKitNetworkProcess", "WPENetworkProcess"),  # ProcessLauncher of WebKit
         *("jcef_helper", "obs-browser-page"),  # of Chromium within an IDE of JetBrains, or OBS
         *("kioworker", "kioslave5"),  # ConnectionBackend of KIO
         "__pip-runner__.py",  # BuildEnvironment of pip: a folder of this build
+        "pingsender",  # TelemetrySend of Firefox: an address and a file for each report
         "workerd",  # Runtime of miniflare: a port of the moment
         "smbspool",  # for CUPS, to a printer of Windows: among the backends there is only a link to it
+        *("yt-dlp", "youtube-dl"),  # ytdl_hook.lua of mpv: the address of a film
+        "git-lfs",  # for git's hooks: the address of a repository, or a file
         "msmtp",  # for mutt, git and cron: the recipients
         _MOSH,  # the port
         _SERVER_MAIN,
@@ -63,15 +68,21 @@ _PIPENV = "/pipenv/resolver/main.py"  # its resolve(): the names of two files of
 # For git, followed by http, https or the like: the address of a repository, and a clone with submodules has many.
 _GIT = "git-remote-"
 _GVFS = "gvfsd-"  # for desktop programs, one for each protocol: gvfsd-dav, gvfsd-smb
+_PULUMI = "pulumi-resource-"  # for pulumi, one for each kind of cloud: a port of the moment
 _WITH_PROFILES = frozenset(  # Firefox, and browsers made from it
     {"firefox", "firefox-esr", "firefox-bin", "librewolf", "waterfox", "floorp", "thunderbird", "thunderbird-bin"}
 )
 _PROFILE = frozenset({"-P", "-p", "-profile", "--profile"})  # options of a person who keeps several profiles apart
 _OPENERS = frozenset(
     {
+        *("falkon", "konqueror", "qutebrowser", "angelfish"),  # Qt's WebEngine connects within their own process
+        *("dillo", "netsurf-gtk"),
         *("claws-mail", "evolution"),
-        *("qbittorrent", "qbittorrent-nox", "transmission-gtk", "transmission-qt", "ktorrent"),
-        *("mpv", "vlc"),
+        *("qbittorrent", "qbittorrent-nox", "transmission-gtk", "transmission-qt", "ktorrent", "deluge-gtk"),
+        *("mpv", "vlc", "celluloid", "haruna", "totem"),
+        "zed-editor",  # Zed: a socket of the moment, from the command that starts it
+        # JetBrains' launchers, which run the IDE in their own process: the folder of a project
+        *("idea", "pycharm", "webstorm", "phpstorm", "goland", "clion", "rubymine", "rider", "rustrover", "datagrip"),
     }
 )
 
@@ -104,7 +115,7 @@ def _is_of_the_moment(flow: Flow, called: str) -> bool:
 
 
 def _is_helper(process: Process, called: str) -> bool:
-    is_known = called in _HELPERS or called.startswith((_GVFS, _GIT))
+    is_known = called in _HELPERS or called.startswith((_GVFS, _GIT, _PULUMI))
     is_found = process.program.endswith(_PIPENV) or _PRINTING.fullmatch(process.program) is not None
     return is_known or is_found or _is_vscodes(process)
 

@@ -63,7 +63,7 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 
 SHELL = r"bash|busybox|csh|dash|elvish|fish|ksh(?:93)?|mksh|nu|sh|tcsh|xonsh|zsh"  # patterns of file names
-PYTHON = r"python(?:\d+(?:\.\d+)*t?)?"
+PYTHON = r"(?:python|pypy)(?:\d+(?:\.\d+)*t?)?"
 _VALUE = r"\0[^\0]*\0"  # any word behind the option; each word is matched with a NUL at its end
 # A word without any spelling of `stdin`, the option that is `-s` in short (zshoptions(1), dash(1)). At most 64
 # characters, since a word may have 128 KiB.
@@ -100,7 +100,7 @@ _PHP_SETTING = (
 )
 
 INTERPRETERS = (
-    Interpreter(  # python(1); Python/getopt.c
+    Interpreter(  # python(1); Python/getopt.c; parse_command_line() of PyPy's app_main.py
         PYTHON,
         plain=rf"-{_PYTHON_FLAG}+|-{_PYTHON_FLAG}*(?:W.+|X{_PYTHON_X})",
         with_value=rf"-{_PYTHON_FLAG}*(?:W{_VALUE}|X\0{_PYTHON_X}\0)|--check-hash-based-pycs{_VALUE}",
@@ -115,8 +115,9 @@ INTERPRETERS = (
         plain=r"[-+][defilnrtuvx]+",
         with_value=rf"[-+][defilnrtuvx]*o{_NOT_STDIN}|--emulate\0(?:[ck]?sh|zsh)\0",
     ),
-    Interpreter(  # perlrun(1): values stand in the same word as their option
-        r"perl(?:\d+(?:\.\d+)*)?", plain=r"-[wWXtTUsc]+|-C[\dIOEioADSLa]*|-0(?:[0-7]*|[xX][\da-fA-F]+)|-l[0-7]*"
+    Interpreter(  # perlrun(1): values stand in the same word as their option; `#!/usr/bin/perl -T -w` makes one word
+        r"perl(?:\d+(?:\.\d+)*)?",
+        plain=r"-[wWXtTUsc]+(?: +-[wWXtTUsc]+)*|-C[\dIOEioADSLa]*|-0(?:[0-7]*|[xX][\da-fA-F]+)|-l[0-7]*",
     ),
     Interpreter(  # ruby(1)
         r"ruby(?:\d+(?:\.\d+)*)?",
@@ -155,7 +156,7 @@ INTERPRETERS = (
 _VERSION = r"(?:-?\d+(?:\.\d+)*)?"
 _ALIKE = (  # these run anything too, by arguments that are not parsed here; the last ones run other machines' programs
     rf"{SHELL}|(?:busy|toy)box[\w.-]*|deno|bun(?:\.exe)?|(?:lua|luajit|tclsh|wish|guile|ghc|octave-cli){_VERSION}"
-    r"|(?:|[gm]|original-)awk|expect|R|julia|beam(?:\.smp)?|sbcl|clisp|ecl|racket|ocaml|ocamlrun|swipl|gjs|pwsh|dotnet"
+    r"|(?:|[gm]|original-)awk|expect|R|rsession|julia|beam(?:\.smp)?|sbcl|clisp|ecl|racket|ocaml|ocamlrun|swipl|gjs|pwsh|dotnet"
     r"|mono(?:-sgen)?|wine(?:64)?(?:-preloader)?|qemu-\w+(?:-static)?|ld-(?:linux|musl)[\w.-]*"
 )
 

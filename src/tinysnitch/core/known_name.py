@@ -15,3 +15,4 @@ class KnownName(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     source: NameSource
     aliases: tuple[str, ...]
     is_askers_lost: bool = False  # there were more askers than are kept
+    users: tuple[int, ...] = ()  # who looked the address up; none: not known

@@ -64,7 +64,8 @@ class LinkNames:
         if not _is_of_link(source, question.name):
             return
         for kind in (A, AAAA) if question.type == ANY else (question.type,):
-            asked = Asked(question.name, kind, exec_id, self._names.questions.next_number(), now_s, source)
+            number = self._names.questions.next_number()
+            asked = Asked(question.name, kind, exec_id, number, now_s, source, user=user)
             self._questions.put((share_of(user), source, question.name, kind), asked, user)
 
     def learn(self, source: NameSource, records: list[Record], now_s: float) -> Iterator[Learned]:

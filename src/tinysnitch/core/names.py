@@ -12,6 +12,7 @@
    keeps using the address that it was told (NFS, WireGuard).
 5. For processes that did not ask, an address of this machine has only its names in /etc/hosts, since any domain may
    point to it.
+6. Where there is no room, the user loses whose programs looked up most (claimed_table.py).
 Times are boot-time seconds, handed in.
 """
 
@@ -31,16 +32,17 @@ from tinysnitch.core.belief import (
     name_facts,
     newest_questions,
 )
+from tinysnitch.core.claimed_table import ClaimedTable
 from tinysnitch.core.dns_message import DnsAnswer, DnsQuestion, host_of
 from tinysnitch.core.dns_questions import Asked, DnsQuestions, Refusal
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.flow import Flow
 from tinysnitch.core.known_name import KnownName
-from tinysnitch.core.process import UNKNOWN_EXEC_ID
+from tinysnitch.core.process import UNKNOWN, UNKNOWN_EXEC_ID, user_of
 from tinysnitch.core.remote_words import RemoteWords
 from tinysnitch.core.rule import LAN, LOCALHOST
 from tinysnitch.core.settings import Settings
-from tinysnitch.core.table import BoundedTable, TableStatistics
+from tinysnitch.core.table import TableStatistics
 
 MAX_NAME_TTL_S = 7 * 24 * 3600  # RFC 8767 4: no cache should believe more
 KEPT_S = 90 * 24 * 3600  # for its askers: chronyd asks again after 14 days (chrony.conf(5), refresh), a mount never
@@ -72,7 +74,7 @@ def nobody_has_ended(_exec_id: int) -> bool:
 
 class Names:
     def __init__(self, settings: Settings, facts: Facts, has_ended: HasEnded = nobody_has_ended) -> None:
-        self._addresses: BoundedTable[bytes, Beliefs] = BoundedTable(settings.max_names)
+        self._addresses: ClaimedTable[bytes, Beliefs] = ClaimedTable(settings.max_names)
         self.questions = DnsQuestions(settings.max_questions)
         self._max_names = max(settings.max_names * MEAN_NAMES_PER_ADDRESS, NAMES_PER_ADDRESS)
         self._used_names = 0
@@ -154,12 +156,12 @@ class Names:
         for address, beliefs in self._addresses.items():
             for belief in beliefs.values():
                 if belief.own_expires_s > now_s:
-                    yield belief.as_known(address)
+                    yield belief.as_known(address, self._addresses.claims_of(address))
 
     def restore(self, known: Iterable[KnownName]) -> None:
         """Believe what an earlier daemon knew. Every question from now on counts as newer."""
         for one in known:
-            beliefs = self._beliefs_of(one.address)
+            beliefs = self._beliefs_of(one.address, *(one.users or (user_of(UNKNOWN),)))
             self._used_names += one.name not in beliefs
             beliefs[one.name] = Belief.from_known(one)
             self.questions.go_on_after(one.number)
@@ -187,7 +189,7 @@ class Names:
     ) -> bool:
         """Believe it of one address; returns whether another name may decide for the address now, or be meant."""
         self._forget_over(now_s)
-        beliefs, is_own = self._beliefs_of(address), self.is_own(address)
+        beliefs, is_own = self._beliefs_of(address, asked.user), self.is_own(address)
         used, is_for_all = len(beliefs), not is_own and address not in self._hosts
         for name in find_over(beliefs, now_s):
             del beliefs[name]
@@ -210,11 +212,11 @@ class Names:
             beliefs = {name: belief for name, belief in beliefs.items() if exec_id in belief.askers}
         return name_facts(beliefs, now_s, exec_id, self._hosts.get(address, ()))
 
-    def _beliefs_of(self, address: bytes) -> Beliefs:
-        beliefs = self._addresses.find(address)
-        if beliefs is None:
-            beliefs = {}
-            evicted = self._addresses.put(address, beliefs)
+    def _beliefs_of(self, address: bytes, *users: int) -> Beliefs:
+        """What is believed of the address, which these users claim."""
+        beliefs = self._addresses.find(address) or {}
+        for user in users:
+            evicted = self._addresses.put(address, beliefs, user)
             self._used_names -= len(evicted[1]) if evicted else 0
         return beliefs
 
@@ -237,11 +239,11 @@ class Names:
         while (oldest := self._addresses.find_oldest()) and all(
             belief.own_expires_s <= now_s for belief in oldest[1].values()
         ):
-            self._addresses.pop_oldest()
+            self._addresses.pop(oldest[0])
             self._used_names -= len(oldest[1])
 
     def _evict_addresses(self) -> None:
-        while self._used_names > self._max_names and (gone := self._addresses.pop_oldest()):
+        while self._used_names > self._max_names and (gone := self._addresses.make_room()):
             self._used_names -= len(gone[1])
             self._evicted_names += len(gone[1])
 

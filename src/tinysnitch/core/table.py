@@ -48,10 +48,6 @@ class BoundedTable(Generic[K, V]):
         """Take an entry out; this is no eviction."""
         return self._entries.pop(key, None)
 
-    def pop_oldest(self) -> tuple[K, V] | None:
-        """Take the least recently used entry out; this is no eviction."""
-        return self._entries.popitem(last=False) if self._entries else None
-
     def find_oldest(self) -> tuple[K, V] | None:
         """The least recently used entry, left as it is."""
         return next(iter(self._entries.items()), None)

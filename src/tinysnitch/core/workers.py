@@ -41,10 +41,13 @@ _LOGIN = re.compile(r"sshd(?:-session)?")  # starts what people run here from an
 # PIP_RUN of virtualenv, with a folder of the moment; started by virtualenv, or by its search for new versions
 _VIRTUALENV = re.compile(r"import os, sys; sys\.path = \[os\.environ\['VIRTUALENV_PIP_WHEEL'\].*", re.DOTALL)
 # Programs that fetch one package after another: by name, or where a name says little by the place in the tree of
-# OpenWrt, Buildroot or Homebrew, which has a Ruby of its own
+# OpenWrt, Buildroot or Homebrew, which has a Ruby of its own. And some that a timer starts, or that run always: these
+# give a file of the moment, what they signed (acme.sh, dehydrated), the name of an update (sa-update) or the kernel's
+# version (Ubuntu's 50-motd-news).
 _FETCHERS = re.compile(
     r".*/(?:debootstrap|cpanm|emerge|bitbake-worker|scripts/download\.pl|support/download/(?:wget|curl)"
-    r"|Library/Homebrew/vendor/portable-ruby/[^/]+/bin/ruby)",
+    r"|Library/Homebrew/vendor/portable-ruby/[^/]+/bin/ruby"
+    r"|acme\.sh|ddclient|dehydrated|pihole/gravity\.sh|sa-update|update-motd\.d/50-motd-news)",
     re.DOTALL,
 )
 # WorkerProcessBuilder of Gradle: the last argument but one, behind a file of the moment; the starter is Java too
@@ -53,16 +56,20 @@ _JAVA = re.compile("java")
 _OF_R = re.compile(r".*\bparallel:::\.workRSOCK\b.*", re.DOTALL)  # newPSOCKnode() of R's parallel, and of parallelly
 # These give ssh a command for the other side, or -W; a port (VS Code, for `-D`) or a socket (kitty, Zed) of the moment
 _TALKERS = re.compile(
-    r".*/(?:ansible|ansible-playbook|borg|btrbk|git|hg|parallel|rsync|scp|ssh|code|code-insiders|kitten|zed-editor)",
+    r".*/(?:ansible|ansible-playbook|borg|btrbk|git|git-annex|hg|parallel|rsync|scp|ssh|syncoid|code|code-insiders"
+    r"|cursor|kitten|zed-editor)",
     re.DOTALL,
 )
 # nm_openvpn_start_openvpn_binary() of NetworkManager-openvpn: its own pid, and the number of the connection
 _TUNNELLERS = re.compile(r".*/nm-openvpn-service", re.DOTALL)
+# SessionLauncher of RStudio: a port and a token of the moment. In rsession R runs.
+_RSTUDIO = re.compile(r".*/(?:rstudio|rserver)", re.DOTALL)
 _STARTERS = {  # worker → the programs that start it
     "ssh": _TALKERS,
-    "wget": _FETCHERS,  # with the address of each package
+    "wget": _FETCHERS,  # with the address of each package, say
     "curl": _FETCHERS,
     "openvpn": _TUNNELLERS,
+    "rsession": _RSTUDIO,
 }
 
 

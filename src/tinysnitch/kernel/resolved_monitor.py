@@ -12,7 +12,7 @@ from typing import Self
 
 import msgspec
 
-from tinysnitch.core.dns_wire import AAAA, A
+from tinysnitch.core.dns_wire import AAAA, CNAME, IN, MAX_WIRE_TTL_S, A
 from tinysnitch.core.errors import Malformed
 
 RESOLVED_MONITOR = Path("/run/systemd/resolve/io.systemd.Resolve.Monitor")
@@ -23,6 +23,7 @@ _SUBSCRIBE = b'{"method":"io.systemd.Resolve.Monitor.SubscribeQueryResults","mor
 _END = b"\0"
 _HEADER = struct.Struct("!6H")
 _QUESTION = struct.Struct("!HH")
+_RECORD = struct.Struct("!HHIH")  # type, class, TTL, size
 _IS_ANSWER = 0x8180
 # Names with other characters are written with backslashes. No host has such a name, so none is learned.
 _NAME = re.compile(r"([A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?", re.ASCII)
@@ -37,9 +38,12 @@ class _Record(msgspec.Struct):
     raw: bytes = b""  # in wire format
 
 
-class _Result(msgspec.Struct):
+class _Result(msgspec.Struct, rename="camel"):
     state: str = ""
     question: list[_Question] = []
+    # The questions before that one. If an alias is known from an earlier answer (most live longer than the addresses
+    # that they lead to), systemd-resolved asks for what it leads to, and tells the answer to that alone.
+    collected_questions: list[_Question] = []
     answer: list[_Record] = []
 
 
@@ -113,9 +117,22 @@ def parse_reply(reply: bytes) -> list[bytes]:
 def _messages(result: _Result) -> Iterator[bytes]:
     records = b"".join(record.raw for record in result.answer)
     for question in result.question:
-        if question.type in (A, AAAA) and _NAME.fullmatch(question.name):
-            header = _HEADER.pack(0, _IS_ANSWER, 1, len(result.answer), 0, 0)
-            yield header + _write_name(question.name) + _QUESTION.pack(question.type, 1) + records
+        asked, *aliases = _way_to(question, result.collected_questions)
+        if question.type in (A, AAAA) and _NAME.fullmatch(asked):
+            header = _HEADER.pack(0, _IS_ANSWER, 1, len(aliases) + len(result.answer), 0, 0)
+            led = b"".join(map(_write_alias, [asked, *aliases], aliases))
+            yield header + _write_name(asked) + _QUESTION.pack(question.type, IN) + led + records
+
+
+def _way_to(question: _Question, before: list[_Question]) -> list[str]:
+    """The name that was asked for, and the aliases from there to the question's name."""
+    asked, *aliases = dict.fromkeys(each.name for each in (*before, question) if each.type == question.type)
+    return [asked, *filter(_NAME.fullmatch, aliases)]
+
+
+def _write_alias(owner: str, alias: str) -> bytes:
+    value = _write_name(alias)
+    return _write_name(owner) + _RECORD.pack(CNAME, IN, MAX_WIRE_TTL_S, len(value)) + value
 
 
 def _write_name(name: str) -> bytes:
