@@ -4,6 +4,7 @@ from functools import lru_cache
 from typing import assert_never
 
 from tinysnitch.core.decision import ANSWERED_ONCE, ANSWERED_UNTIL
+from tinysnitch.core.domain import is_numbered
 from tinysnitch.core.flow import Direction
 from tinysnitch.core.records import PromptAnswered, Record
 from tinysnitch.core.words import quote_word
@@ -102,16 +103,26 @@ def _format_connection(line: ConnectionLine | SaidLine | AskLine) -> str:
 
 def format_endpoints(line: ConnectionLine | SaidLine | AskLine) -> str:
     has_ports = line.protocol in _WITH_PORTS
-    local = _endpoint(line.local_address, line.local_port if has_ports else None)
-    remote = _endpoint(line.name or line.remote_address, line.remote_port if has_ports else None)
+    local = _endpoint(_format_address(line.local_address), line.local_port if has_ports else None)
+    host = _format_name(line.name) if line.name else _format_address(line.remote_address)
+    remote = _endpoint(host, line.remote_port if has_ports else None)
     if line.direction is Direction.INBOUND:
         local, remote = remote, local
     return f"{line.protocol} {local} -> {remote}"
 
 
 def _endpoint(host: str, port: int | None) -> str:
-    host = f"[{host}]" if ":" in host else quote_word(host)
     return host if port is None else f"{host}:{port}"
+
+
+def _format_address(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
+
+
+def _format_name(name: str) -> str:
+    """The name, quoted as in a rule if it reads like an address: a resolver may answer for `192.0.2.7`, too."""
+    word = quote_word(name)
+    return f"'{name}'" if word == name and is_numbered(name) else word
 
 
 def format_program(line: ConnectionLine | SaidLine | AskLine) -> str:
