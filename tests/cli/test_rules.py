@@ -114,10 +114,11 @@ def test_check_counts_one_bad_line_as_one(tmp_path: Path, command: Command) -> N
 
 
 def test_check_is_glad(tmp_path: Path, command: Command) -> None:
+    """Beside the data, like how many are wrong: standard output has a line for each bad one, so none."""
     (tmp_path / "rules").write_text(f"{RULE}\n")
-    assert command.plain("rules", "check", str(tmp_path / "rules")) == (0, "1 rule, no errors\n", "")
+    assert command.plain("rules", "check", str(tmp_path / "rules")) == (0, "", "tinysnitch: 1 rule, no errors\n")
     (tmp_path / "rules").write_text("")
-    assert command.plain("rules", "check", str(tmp_path / "rules")) == (0, "0 rules, no errors\n", "")
+    assert command.plain("rules", "check", str(tmp_path / "rules")) == (0, "", "tinysnitch: 0 rules, no errors\n")
 
 
 def test_check_reads_stdin(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

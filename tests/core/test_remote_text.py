@@ -68,6 +68,12 @@ def test_what_is_more_than_a_remote_is_told(text: str) -> None:
     assert "the port has its own column" in caught.value.hint
 
 
+def test_the_brackets_of_the_log_are_told() -> None:
+    with pytest.raises(BadWord) as caught:
+        parse("[2001:db8::1]")
+    assert caught.value.hint == "write an address without brackets"
+
+
 @pytest.mark.parametrize("text", ["fe80:::443", "2001:db8::/33/1", "10.0.0.0/33", "10.0.0.0/a", "10.0.0/8"])
 def test_an_address_with_a_mistake_is_no_more_than_that(text: str) -> None:
     with pytest.raises(BadWord) as caught:

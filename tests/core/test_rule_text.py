@@ -71,6 +71,12 @@ def test_a_bad_line_is_an_error_with_its_place_and_the_others_load() -> None:
     assert errors[0].hint == "did you mean 'allow'?"
 
 
+def test_an_error_holds_nothing_of_the_parser() -> None:
+    """As a list of hosts put in the place of the rules has an error in each of its 100,000 lines: that was 330 MB."""
+    _found, [error] = parse_rules("allo a - -", "x")
+    assert (error.__traceback__, error.__context__) == (None, None)
+
+
 @pytest.mark.parametrize(
     ("line", "column", "problem", "hint"),
     [

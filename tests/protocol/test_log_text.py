@@ -79,6 +79,11 @@ def test_ipv6_stands_in_brackets_and_icmp_has_no_ports(protocol: int, text: str)
     assert format_text(log_line_of(REPLACE(decided(), connection=connection))).endswith(f"allow {text} - kernel")
 
 
+def test_a_name_like_an_address_is_told_from_one() -> None:
+    connection = REPLACE(make_connection(), name="192.0.2.7")
+    assert "-> '192.0.2.7':80 4263" in format_text(log_line_of(REPLACE(decided(), connection=connection)))
+
+
 def test_hostile_text_stays_one_printable_line() -> None:
     connection = REPLACE(make_connection(args=(HOSTILE, "a b"), program=HOSTILE), name=HOSTILE)
     text = format_text(log_line_of(REPLACE(decided(), connection=connection)))

@@ -169,7 +169,7 @@ def check_command(file: str, socket_path: str) -> int:
         are = "is" if len(errors) == 1 else "are"
         print_note(f"{len(errors)} of {len(rules) + len(errors)} rules {are} wrong")
         return 1
-    print_line("1 rule, no errors" if len(rules) == 1 else f"{len(rules)} rules, no errors")
+    print_note("1 rule, no errors" if len(rules) == 1 else f"{len(rules)} rules, no errors")
     return 0
 
 

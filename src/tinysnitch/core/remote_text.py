@@ -128,6 +128,8 @@ def _hint_at_remote(text: str) -> str:
     domain = text.lstrip("*.")
     if domain != text and _USUAL.fullmatch(domain):
         return f"did you mean *.{domain}?"
+    if text.startswith("["):  # as the log writes it beside a port
+        return "write an address without brackets"
     return "write a name, *.name, an address, a network, @list, localhost, lan, or - for any remote"
 
 

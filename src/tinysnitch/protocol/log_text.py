@@ -4,6 +4,7 @@ from functools import lru_cache
 from typing import assert_never
 
 from tinysnitch.core.decision import ANSWERED_ONCE, ANSWERED_UNTIL
+from tinysnitch.core.domain import is_numbered
 from tinysnitch.core.flow import Direction
 from tinysnitch.core.records import PromptAnswered, Record
 from tinysnitch.core.words import quote_word
@@ -103,16 +104,30 @@ def _format_connection(line: ConnectionLine | SaidLine | AskLine) -> str:
 def format_endpoints(line: ConnectionLine | SaidLine | AskLine) -> str:
     has_ports = line.protocol in WITH_PORTS
     local = format_endpoint(line.local_address, line.local_port if has_ports else None)
-    remote = format_endpoint(line.name or line.remote_address, line.remote_port if has_ports else None)
+    remote = format_remote(line, line.remote_port if has_ports else None)
     if line.direction is Direction.INBOUND:
         local, remote = remote, local
     return f"{line.protocol} {local} -> {remote}"
 
 
-def format_endpoint(host: str, port: int | None = None) -> str:
-    """`shop.test:443`, `[2001:db8::1]:443`; without a port where there are none."""
-    host = f"[{host}]" if ":" in host else quote_word(host)
+def format_endpoint(address: str, port: int | None = None) -> str:
+    """`192.0.2.7:443`, `[2001:db8::1]:443`; without a port where there are none."""
+    return _with_port(f"[{address}]" if ":" in address else address, port)
+
+
+def format_remote(line: ConnectionLine | SaidLine | AskLine, port: int | None = None) -> str:
+    """By its name, if that is known: `shop.test:443`."""
+    return _with_port(_format_name(line.name), port) if line.name else format_endpoint(line.remote_address, port)
+
+
+def _with_port(host: str, port: int | None) -> str:
     return host if port is None else f"{host}:{port}"
+
+
+def _format_name(name: str) -> str:
+    """The name, quoted as in a rule if it reads like an address: a resolver may answer for `192.0.2.7`, too."""
+    word = quote_word(name)
+    return f"'{name}'" if word == name and is_numbered(name) else word
 
 
 def format_program(line: ConnectionLine | SaidLine | AskLine) -> str:

@@ -8,7 +8,7 @@ from tinysnitch.core.decision import DENIED_BY_RULE, LEARNING
 from tinysnitch.core.flow import Direction
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.protocol.log_lines import AskLine, ConnectionLine
-from tinysnitch.protocol.log_text import WITH_PORTS, format_endpoint
+from tinysnitch.protocol.log_text import WITH_PORTS, format_remote
 from tinysnitch.view.lookup import FindUser
 from tinysnitch.view.text import escape_text, shorten_middle
 
@@ -86,9 +86,8 @@ def _name_user(reason: str, find_user: FindUser) -> str:
 
 
 def _place_of(line: _Tried) -> str:
-    host = line.name or line.remote_address
     if line.protocol not in WITH_PORTS:
-        return f"{line.protocol} {format_endpoint(host)}"
+        return f"{line.protocol} {format_remote(line)}"
     if line.direction is Direction.INBOUND:
-        return f"{line.protocol} port {line.local_port} from {format_endpoint(host)}"
-    return f"{line.protocol} {format_endpoint(host, line.remote_port)}"
+        return f"{line.protocol} port {line.local_port} from {format_remote(line)}"
+    return f"{line.protocol} {format_remote(line, line.remote_port)}"
