@@ -3,7 +3,7 @@
 #ifndef ATTRIBUTION_BPF_H
 #define ATTRIBUTION_BPF_H
 
-#include "remembered.bpf.h"
+#include "port.bpf.h"
 #include "route.bpf.h"
 #include "sender.bpf.h"
 
@@ -147,50 +147,6 @@ static __always_inline void attribute_outbound(struct __sk_buff *skb, const stru
 	sk = BPF_CORE_READ((struct sk_buff *)skb, sk);
 	if (is_kernel_socket(sk) && !is_borrowed(sk, flow->protocol, &attribution->owner))
 		blame_kernel(attribution);
-}
-
-/*
- * Stands in place of a cookie where several programs have a port, with a number in the lower bits that changes when
- * they do. No cookie of a socket has this bit.
- */
-#define GROUP (1ULL << 63)
-
-/* Where two programs have the port, only the kernel's own look-up tells which takes a packet: then it is shared. */
-static __always_inline void look_for_listener(const struct listener_key *key, struct listener **found, __u64 *group,
-					      bool *is_shared)
-{
-	struct listener *listener = bpf_map_lookup_elem(&listeners, key);
-
-	if (!listener)
-		return;
-	if (listener->is_shared || (*found && !is_same_program(&(*found)->owner, &listener->owner)))
-		*is_shared = true;
-	*group += listener->cookie + ((__u64)listener->is_shared << 32);
-	if (!*found)
-		*found = listener;
-}
-
-/*
- * Who has the port at the exact local address, else at any of the family, else at any at all. The kernel chooses so
- * too, but passes over sockets of another interface, and between the last two may also choose by CPU (compute_score()
- * in net/ipv4/udp.c). `group` is zeroed by the caller, and stays 0 where one program has the port.
- */
-static __always_inline struct listener *find_listener(const struct flow_key *flow, __u64 *group)
-{
-	struct listener_key key = {.port = flow->local_port, .protocol = flow->protocol};
-	struct listener *listener = NULL;
-	bool is_shared = false;
-
-	__builtin_memcpy(key.address, flow->local, sizeof(key.address));
-	look_for_listener(&key, &listener, group, &is_shared);
-	if (is_mapped(flow->local)) {
-		map_v4(key.address, 0);
-		look_for_listener(&key, &listener, group, &is_shared);
-	}
-	__builtin_memset(key.address, 0, sizeof(key.address));
-	look_for_listener(&key, &listener, group, &is_shared);
-	*group = is_shared ? *group | GROUP : 0;
-	return listener;
 }
 
 /*

@@ -45,7 +45,7 @@ int on_claim(struct __sk_buff *skb)
 	if (bpf_skb_load_bytes(skb, 0, &claim, sizeof(claim)))
 		return 0;
 	if (claim.kind == CLAIM_PORT)
-		return note_listener(NULL, claim.cookie, &claim.key, &claim.owner);
+		return note_listener(NULL, claim.cookie, &claim.key, &claim.owner, false);
 	if (claim.kind == CLAIM_END)
 		forget_listener(claim.cookie);
 	if (claim.kind == CLAIM_OWNER)

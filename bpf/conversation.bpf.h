@@ -109,16 +109,15 @@ static __always_inline bool is_from_its_owner(struct __sk_buff *skb, struct ques
 
 /*
  * Whether the socket of the conversation still has the port. A closed one has not, and the next socket may get the port
- * without a hook (inet_autobind()). While some ports are not in the table it must also be alone on the port.
+ * without a hook (inet_autobind()). If another socket may have found no room in the tables it must also be alone on it.
  */
-static __always_inline bool still_has_port(const struct settings *settings, const struct question *question,
-					   const struct conversation *conversation)
+static __always_inline bool still_has_port(const struct question *question, const struct conversation *conversation)
 {
 	struct owned_socket *socket = bpf_map_lookup_elem(&sockets, &conversation->cookie);
 
 	if (has_left(socket, question->flow.local_port))
 		return false;
-	if (settings->has_lost_listeners)
+	if (read_lost(question->flow.local_port))
 		return socket && socket->boundness == ALONE;
 	return socket || conversation->exec_id == EXEC_ID_KERNEL;
 }
@@ -131,8 +130,8 @@ static __always_inline bool still_has_port(const struct settings *settings, cons
  * - If several programs share the port, user space finds which of them takes the packet.
  * - If no hook told of the port, a program got it that only calls send().
  */
-static __always_inline bool is_for_its_owner(struct __sk_buff *skb, const struct settings *settings,
-					     struct question *question, const struct conversation *conversation)
+static __always_inline bool is_for_its_owner(struct __sk_buff *skb, struct question *question,
+					     const struct conversation *conversation)
 {
 	const struct attribution *whose = &question->whose;
 	__u64 cookie = bpf_get_socket_cookie(skb);
@@ -144,7 +143,7 @@ static __always_inline bool is_for_its_owner(struct __sk_buff *skb, const struct
 		return true;
 	attribute(skb, &question->flow, &question->whose);
 	if (!whose->is_listening)
-		return still_has_port(settings, question, conversation);
+		return still_has_port(question, conversation);
 	return !(whose->cookie & GROUP) &&
 	       (whose->cookie == conversation->cookie || is_of_its_program(question, conversation));
 }
@@ -172,7 +171,7 @@ static __always_inline bool goes_on(struct __sk_buff *skb, const struct settings
 	if (!is_answer && !conversation->is_answered && !is_repeated(settings, question, conversation, now_ns))
 		return false;
 	if (question->flow.direction == OUTBOUND ? !is_from_its_owner(skb, question, conversation)
-						 : !is_for_its_owner(skb, settings, question, conversation))
+						 : !is_for_its_owner(skb, question, conversation))
 		return false;
 	if (is_answer && !conversation->is_answered)
 		conversation->is_answered = 1;

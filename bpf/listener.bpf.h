@@ -12,17 +12,17 @@
 #define NOBODY_LEFT (1U << 31)
 #define ATTEMPTS 4
 
-static __always_inline void leave_listener(const struct listener_key *key)
+/*
+ * While a socket is left the entry stays, and stays shared: else the next to bind would be taken for the only one.
+ * `is_there`: the socket keeps the port, and is only not counted.
+ */
+static __always_inline void leave_listener(const struct listener_key *key, bool is_there)
 {
 	struct listener *listener = bpf_map_lookup_elem(&listeners, key);
 
-	/*
-	 * While a socket is left the entry stays, and stays shared: else the next to bind would be taken for the only
-	 * one.
-	 */
 	if (!listener)
 		return;
-	if (listener->is_shared)
+	if (listener->is_shared && !is_there)
 		note_change(listener);
 	if (__sync_fetch_and_sub(&listener->members, 1) == 1 &&
 	    !__sync_val_compare_and_swap(&listener->members, 0, NOBODY_LEFT))
@@ -37,31 +37,42 @@ static __always_inline void forget_listener(__u64 cookie)
 		return;
 	key = *known;
 	if (!bpf_map_delete_elem(&bindings, &cookie)) /* else another CPU did, at this moment */
-		leave_listener(&key);
+		leave_listener(&key, false);
+}
+
+/*
+ * Another program's socket has the port, too. If `is_new` is false it had the port before, so nothing has changed if the
+ * port is known to be shared. Were that a change, a packet to a socket that finds no room would be judged for ever, since
+ * user space notes its port each time.
+ */
+static __always_inline void share_port(struct listener *listener, bool is_new)
+{
+	if (is_new || !listener->is_shared)
+		note_change(listener);
 }
 
 /*
  * False: the entry is not there, or is being deleted. Its memory may be another port's at once (bpf_mem_cache_free()),
  * so it is looked up once more.
  */
-static __always_inline bool join_listener(const struct listener_key *key, const struct owner *owner)
+static __always_inline bool join_listener(const struct listener_key *key, const struct owner *owner, bool is_new)
 {
 	struct listener *listener = bpf_map_lookup_elem(&listeners, key);
 
 	if (!listener)
 		return false;
 	if (listener->is_shared || !is_same_program(&listener->owner, owner))
-		note_change(listener);
+		share_port(listener, is_new);
 	return __sync_fetch_and_add(&listener->members, 1) < NOBODY_LEFT &&
 	       bpf_map_lookup_elem(&listeners, key) == listener;
 }
 
 /* Tries again where the last socket on the port has left, and the entry is about to be deleted. */
-static __always_inline bool take_port(const struct listener_key *key, const struct listener *listener)
+static __always_inline bool take_port(const struct listener_key *key, const struct listener *listener, bool is_new)
 {
 	for (int attempt = 0; attempt < ATTEMPTS; attempt++)
 		if (!bpf_map_update_elem(&listeners, key, listener, BPF_NOEXIST) ||
-		    join_listener(key, &listener->owner))
+		    join_listener(key, &listener->owner, is_new))
 			return true;
 	return false;
 }
@@ -77,11 +88,18 @@ static __always_inline void trace(__u8 kind, __u64 cookie, const struct owner *o
 }
 
 /*
- * From now on no port that can be shared is taken for a single program's: a program may have filled the table to hide.
+ * From now on nobody who has the port is taken to have it alone, unless no other socket may: a program may have filled
+ * the tables to hide.
  */
-static __always_inline void lose_listener(struct settings *settings)
+static __always_inline void lose_listener(struct settings *settings, __u32 port, bool is_new)
 {
+	__u32 *lost = bpf_map_lookup_elem(&lost_ports, &port);
+
 	count(LOST_LISTENERS);
+	if (lost && (is_new || !*lost)) {
+		__sync_fetch_and_add(lost, 2); /* odd, as in note_change() */
+		__sync_fetch_and_or(lost, 1);
+	}
 	settings->has_lost_listeners = 1;
 }
 
@@ -119,23 +137,30 @@ static __always_inline enum boundness read_boundness(struct sock *sk)
 	return ALONE;
 }
 
-/* Called for a known port, too: note_owner() may have written the entry anew meanwhile. */
-static __always_inline void note_boundness(__u64 cookie, enum boundness boundness)
+/*
+ * Called for a known port, too: note_owner() may have written the entry anew meanwhile. Returns whether none was known.
+ */
+static __always_inline bool note_boundness(__u64 cookie, enum boundness boundness)
 {
 	struct owned_socket *socket = bpf_map_lookup_elem(&sockets, &cookie);
+	bool was_unbound = socket && socket->boundness == UNBOUND;
 
 	if (socket && socket->boundness < boundness)
 		socket->boundness = boundness;
+	return was_unbound;
 }
 
-/* Notes that the socket has this port. False: that was known, or there was no room. */
+/*
+ * Notes that the socket has this port. `sk` NULL: user space has found it. `is_binding`: it gets the port right now.
+ * False: it was known, or found no room.
+ */
 static __always_inline bool note_listener(struct sock *sk, __u64 cookie, const struct listener_key *key,
-					  const struct owner *owner)
+					  const struct owner *owner, bool is_binding)
 {
 	struct listener_key *known = bpf_map_lookup_elem(&bindings, &cookie);
 	struct listener listener = {.cookie = cookie, .owner = *owner, .members = 1};
 	struct settings *settings = find_settings();
-	enum boundness boundness;
+	bool is_new;
 	long problem;
 
 	if (!settings)
@@ -144,19 +169,19 @@ static __always_inline bool note_listener(struct sock *sk, __u64 cookie, const s
 		note_boundness(cookie, BOUND);
 		return false;
 	}
-	boundness = read_boundness(sk);
-	note_boundness(cookie, boundness);
+	/* A socket that found no room comes here each time that it sends, with no port known. */
+	is_new = note_boundness(cookie, read_boundness(sk)) || known;
+	is_new = is_binding || (sk && is_new);
 	forget_listener(cookie);
-	listener.is_shared = settings->has_lost_listeners && boundness != ALONE;
-	if (!take_port(key, &listener)) {
-		lose_listener(settings);
+	if (!take_port(key, &listener, is_new)) {
+		lose_listener(settings, key->port, is_new);
 		return false;
 	}
 	problem = bpf_map_update_elem(&bindings, &cookie, key, BPF_NOEXIST);
 	if (problem)
-		leave_listener(key);       /* without a binding nothing would do so later */
+		leave_listener(key, true); /* without a binding nothing would do so later */
 	if (problem && problem != -EEXIST) /* EEXIST: another CPU noted it at this moment (scope.bpf.c) */
-		lose_listener(settings);
+		lose_listener(settings, key->port, is_new);
 	return !problem;
 }
 
@@ -188,7 +213,7 @@ static __always_inline void note_kernel_listener(__u64 cookie, const struct list
 	if (known && !is_same_program(&known->owner, &listener.owner))
 		note_change(known);
 	if (settings && problem && problem != -EEXIST)
-		lose_listener(settings);
+		lose_listener(settings, key->port, true);
 }
 
 #endif

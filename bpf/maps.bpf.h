@@ -88,6 +88,15 @@ struct {
 	__type(value, struct listener_key);
 } bindings SEC(".maps");
 
+/* port: changes whenever a socket that takes it finds no room in the two tables above; 0: none has */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 65536);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+	__type(key, __u32);
+	__type(value, __u32);
+} lost_ports SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 65536);

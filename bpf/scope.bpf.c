@@ -76,7 +76,7 @@ int on_receive(struct __sk_buff *skb)
 		return PASS;
 	find_owner(cookie, &owner);
 	forget_listener(cookie);
-	note_listener(sk, cookie, &key, &owner);
+	note_listener(sk, cookie, &key, &owner, false);
 	if (bpf_map_lookup_elem(&released, &cookie)) /* it is being closed: nothing else would forget the port */
 		forget_listener(cookie);
 	count(LOST_FIRST_PACKETS);

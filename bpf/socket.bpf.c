@@ -131,7 +131,7 @@ static __always_inline void note_mptcp_binding(struct sock *sk, const struct lis
 		read_current(&owner);
 		note_owner(cookie, known, &owner);
 	}
-	note_listener(sk, cookie, key, &owner);
+	note_listener(sk, cookie, key, &owner, true);
 }
 
 static __always_inline void note_kernels_binding(struct bpf_sock *ctx, const struct listener_key *key)
@@ -160,7 +160,7 @@ static __always_inline int note_binding(struct bpf_sock *ctx, struct listener_ke
 	}
 	read_current(&owner);
 	note_owner(cookie, bpf_map_lookup_elem(&sockets, &cookie), &owner);
-	note_listener((struct sock *)ctx, cookie, key, &owner);
+	note_listener((struct sock *)ctx, cookie, key, &owner, true);
 	if (settings->is_tracing)
 		trace(TRACE_BIND, cookie, &owner, key->address, key->port, key->protocol);
 	return GO_ON;
@@ -276,7 +276,7 @@ static __always_inline int note_send(struct bpf_sock_addr *ctx, struct verdict_k
 	if (ctx->family == AF_INET)
 		map_v4(local.address, socket->src_ip4);
 	sk = BPF_CORE_READ((struct bpf_sock_addr_kern *)ctx, sk);
-	note_listener(sk, bpf_get_socket_cookie(ctx), &local, &owner);
+	note_listener(sk, bpf_get_socket_cookie(ctx), &local, &owner, false);
 	return way;
 }
 

@@ -248,7 +248,7 @@ struct settings {
 	__u32 is_scoped;          /* judge one cgroup (tinysnitch run): of what comes in, only ports in `listeners` */
 	__u32 is_tracing;         /* write `traces` */
 	__u32 is_watching;        /* a verdict with a watch was given */
-	__u32 has_lost_listeners; /* a port found no room: from then on any that can be shared counts as shared */
+	__u32 has_lost_listeners; /* some port found no room: see `lost_ports` */
 	__u32 denied_at;          /* when a packet was last marked as denied, in units of 2^30 ns (BPF alone) */
 	__u32 flow_generation;    /* the last in which a verdict was given for a flow alone */
 	__u32 own_epoch;          /* an address in `own_addresses` with an earlier epoch is no longer this machine's */

@@ -5,13 +5,15 @@ that an attacker begins by the thousand go into a second table, so that they evi
 """
 
 import subprocess
+from collections.abc import Iterator
 
 import pytest
 
 from tests.evasion.stage import ATTACKER, PYTHON, Stage
-from tests.evasion.test_ports import ANSWER_S, KINDS, receiver, visit_many
+from tests.evasion.test_beside_port import VISIT
+from tests.evasion.test_ports import ANSWER_S, KINDS, SILENCE_S, assert_got_nothing, receiver, talk, visit, visit_many
 from tests.lab.patience import WAIT_S, read_line, read_rest, wait_listening
-from tests.lab.world import WORLD4
+from tests.lab.world import HOST4, WORLD4
 
 pytestmark = [pytest.mark.privileged]
 
@@ -123,3 +125,38 @@ def test_endless_conversations_of_an_attacker_keep_nobody_elses_answer_out(stage
     assert stage.lab.run([PYTHON, "-c", TALK], user=ATTACKER).returncode == 0
     server.communicate("\n", timeout=WAIT_S)
     assert asked.communicate(timeout=2 * WAIT_S)[0] == "answer\n"
+
+
+@pytest.fixture
+def fresh_stage(_clean_machine: None) -> Iterator[Stage]:
+    """Of whose ports none was ever lost."""
+    with Stage() as made:
+        yield made
+
+
+@pytest.mark.parametrize("address", [HOST4, "0.0.0.0"])
+def test_a_second_user_takes_an_older_port_while_the_table_is_full(fresh_stage: Stage, address: str) -> None:
+    """It is refused at once: no verdict for the honest program counts, and nothing is judged again and again."""
+    stage, honest, evil = fresh_stage, fresh_stage.receiver, fresh_stage.evil_receiver
+    words = ("7317", "reuse_address")
+    with receiver(stage, honest, "udp", "0.0.0.0", *words):
+        assert visit(stage, "udp", "7317")["verdict"] == "allow"
+        filling = fill(stage)
+        with receiver(stage, evil, "udp", address, *words, user=ATTACKER) as taker:
+            refused = stage.lab.run_world([PYTHON, "-c", VISIT, "udp", HOST4, "7317"])
+            assert refused.stdout == "refused\n", refused.stderr
+            assert_got_nothing(taker)
+        end(filling)
+
+
+def test_a_second_user_joins_a_port_while_neither_socket_is_in_the_table(fresh_stage: Stage) -> None:
+    """What was found out for the honest one does not count for a later datagram between the same ends."""
+    stage, words = fresh_stage, ("udp", "0.0.0.0", "7318", "reuse_address")
+    filling = fill(stage)
+    with receiver(stage, stage.receiver, *words) as honest:
+        talk(stage, "7318", 7319, "x", SILENCE_S)
+        assert read_line(honest) == "got\n"
+        with receiver(stage, stage.evil_receiver, *words, user=ATTACKER) as taker:
+            talk(stage, "7318", 7319, "x", SILENCE_S)
+            assert_got_nothing(taker)
+    end(filling)

@@ -10,12 +10,22 @@ from contextlib import contextmanager
 import pytest
 
 from tests.evasion.stage import PYTHON, Stage
-from tests.evasion.test_ports import ANSWER_TWICE, TAKE_PORT, assert_got_nothing, only_port, receiver, visit
+from tests.evasion.test_ports import (
+    ANSWER_TWICE,
+    SILENCE_S,
+    TAKE_PORT,
+    assert_got_nothing,
+    only_port,
+    receiver,
+    talk,
+    visit,
+)
 from tests.lab.patience import WAIT_S, read_line, write_line
 from tests.lab.world import HOST4, WORLD4
 
 pytestmark = [pytest.mark.privileged]
 
+PORT, REMOTE_PORT = "40124", 7313
 # Prints its port and takes what comes there once. After a line on stdin it gives the port back, but keeps the socket
 # until another line.
 LEAVE_PORT = """
@@ -63,6 +73,12 @@ taker.accept()
 print("got", flush=True)
 """
 
+# Gets its port where no hook runs, takes what comes there once, closes the socket, and lives on until a line on stdin.
+CLOSE_PORT = f"""{TAKE_PORT}
+taker.close()
+print("closed", flush=True)
+sys.stdin.readline()
+"""
 SEND = """
 import socket, sys
 local, address, port = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
@@ -118,6 +134,23 @@ def test_a_second_user_gets_the_port_of_a_conversation_that_is_left(stage: Stage
             assert (record["program"], record["verdict"]) == (str(evil), "deny")
             assert_got_nothing(taker)
     server.wait(timeout=WAIT_S)
+
+
+def test_a_second_user_gets_the_port_that_a_living_program_closed(stage: Stage) -> None:
+    """No hook tells of the port of either: what was found out for the first datagram does not count for the second."""
+    honest, evil = stage.receiver.with_name("close_port.py"), stage.folder / "take_port.py"
+    honest.write_text(CLOSE_PORT)
+    evil.write_text(TAKE_PORT)
+    stage.daemon.edit_rules(f"{stage.daemon.rules.read_text()}allow - - -src {honest}\n")
+    with only_port(stage, PORT):
+        first = stage.lab.spawn([PYTHON, str(honest), PORT], stdin=subprocess.PIPE)
+        assert hear(first) == "listening"
+        talk(stage, PORT, REMOTE_PORT, "first", SILENCE_S)
+        assert [hear(first), hear(first)] == ["first", "closed"]
+        with receiver(stage, evil, PORT, user="nobody") as taker:
+            talk(stage, PORT, REMOTE_PORT, "second", SILENCE_S)
+            assert_got_nothing(taker)
+        first.communicate("\n", timeout=WAIT_S)
 
 
 def test_a_program_that_takes_a_port_does_not_answer_what_came_before(stage: Stage) -> None:

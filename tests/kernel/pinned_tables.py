@@ -88,6 +88,8 @@ def lose_listener(programs: BpfPrograms, protocol: int, port: int, address: byte
     """Remove a listener, as if it had found no room."""
     with open_listeners(programs) as listeners:
         assert listeners.delete(address, port, protocol, 0)
+    with closing(Map(programs.maps_dir / "lost_ports", Struct("=I"), Struct("=I"))) as lost:
+        assert lost.write((port,), (1,))
     programs._settings.set_lost_listeners(True)
 
 

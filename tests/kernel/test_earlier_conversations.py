@@ -25,30 +25,31 @@ def conversation(exec_id: int = 77) -> Fields:
     return (COOKIE, exec_id, 12345, 6789, 3, 4, 1000, *WAYS)
 
 
-def open_conversations(programs: BpfPrograms) -> closing[Map]:
-    return closing(Map(programs.maps_dir / "conversations", FLOW_KEY.struct, CONVERSATION.struct))
+def open_conversations(programs: BpfPrograms, table: str = "conversations") -> closing[Map]:
+    return closing(Map(programs.maps_dir / table, FLOW_KEY.struct, CONVERSATION.struct))
 
 
-def find(programs: BpfPrograms) -> Fields | None:
-    with open_conversations(programs) as conversations:
+def find(programs: BpfPrograms, table: str = "conversations") -> Fields | None:
+    with open_conversations(programs, table) as conversations:
         return conversations.find(*KEY)
 
 
-def load_after(place: BpfPlace, value: Fields, layout: str = LAYOUT) -> BpfPrograms:
+def load_after(place: BpfPlace, value: Fields, layout: str = LAYOUT, table: str = "conversations") -> BpfPrograms:
     """Programs beside those of another build, which know one conversation."""
     earlier = place.load()
-    with open_conversations(earlier) as conversations:
+    with open_conversations(earlier, table) as conversations:
         assert conversations.write(KEY, value)
     folder = earlier.maps_dir.parent
     folder.rename(folder.with_name(f"{layout}-{0:016x}"))
     return place.load()
 
 
-def test_it_is_of_the_socket_s_owner_by_the_new_numbers(place: BpfPlace) -> None:
-    programs = load_after(place, conversation())
+@pytest.mark.parametrize("table", ["conversations", "crowded"])
+def test_it_is_of_the_socket_s_owner_by_the_new_numbers(place: BpfPlace, table: str) -> None:
+    programs = load_after(place, conversation(), table=table)
     programs.seed_owner(COOKIE, OWNER, bytes(16), 0)
     programs.take_conversations_over()
-    assert find(programs) == (COOKIE, OWNER.exec_id, 12345, 0, 0, OWNER.pid, OWNER.uid, *WAYS)
+    assert find(programs, table) == (COOKIE, OWNER.exec_id, 12345, 0, 0, OWNER.pid, OWNER.uid, *WAYS)
 
 
 def test_of_a_socket_that_was_closed_nothing_is_left(place: BpfPlace) -> None:

@@ -1,10 +1,12 @@
 import os
 import socket
+import struct
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -53,6 +55,20 @@ def test_a_title_is_no_arguments(title: str) -> None:
         read_line(titled)
         assert title.encode() in Path(f"/proc/{titled.pid}/cmdline").read_bytes()
         assert procfs.read_argv(titled.pid) == ((), False)
+
+
+@pytest.mark.parametrize(
+    ("stack", "order"),
+    [
+        (struct.pack("<QQ", 3, 0x7FFF_1234_5678), "little"),
+        (struct.pack(">QQ", 3, 0x3FF_1234_5678), "big"),
+        (struct.pack("<II", 3, 0xFFFF_1234), "little"),
+        (struct.pack(">II", 3, 0x7FFF_1234), "big"),
+    ],
+)
+def test_the_number_of_arguments_on_any_machine(stack: bytes, order: Literal["little", "big"]) -> None:
+    assert procfs.parse_argc(stack[:8], order) == 3
+    assert procfs.parse_argc(bytes(8), order) is None
 
 
 def test_of_very_many_arguments_the_first_are_told() -> None:

@@ -37,6 +37,14 @@ def test_an_image_from_proc_has_its_file_and_its_cgroup(monkeypatch: pytest.Monk
     assert image_of(msgspec.structs.replace(own, cgroup="")).cgroup_id == 0
 
 
+def test_a_process_whose_cgroup_is_not_to_be_had_may_be_in_a_container(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = procfs.read_process(os.getpid())
+    assert own
+    monkeypatch.setattr(procfs.bounded, "read", lambda _pid, _read: None)
+    image = image_of(own)
+    assert (image.cgroup_id, image.flags & structs.IMAGE_USER_NAMESPACE) == (0, structs.IMAGE_USER_NAMESPACE)
+
+
 def test_the_tables_of_mounts_take_a_part_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond that the device is the one by stat(2)."""
     now_s, looks = 0.0, 0

@@ -106,13 +106,13 @@ class BpfAttributor:
         is_binder = owner is None and noted is not None and noted.pid == user.pid
         if user != likely:
             self._table.replace_owner(entry.cookie if entry and is_binder else found.cookie, user)
-        if user != noted:
-            self._table.remember_owner(flow, user)
         # From now on BPF finds the owner by itself, or knows that several programs share the port. Else it would name
         # the owner of another socket each time that the packet walks the chain, which would never end.
         is_named = entry is not None and noted is not None and entry.cookie == found.cookie
         if not is_named and not is_binder and self._seed_listener(found, user):
             self._withdraw_closed(found, self._sockets.find_receiver(flow, interface))
+        elif user != noted:  # noted with the flow it would outlive the socket
+            self._table.remember_owner(flow, user)
         # `user` was just seen to run: it has an image, unless it ended this very moment and thousands with it.
         return Claim(self._find_attribution(user) or UNKNOWN, found.cookie)
 

@@ -66,6 +66,7 @@ MAPS = (
     "released",
     "listeners",
     "bindings",
+    "lost_ports",
     "flows",
     "displaced",
     "conversations",

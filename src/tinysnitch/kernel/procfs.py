@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from itertools import islice
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -170,7 +170,13 @@ def _read_argc(pid: int) -> int | None:
     the text of the arguments. Their number is elsewhere (create_elf_tables()): at `startstack` of proc_pid_stat(5)."""
     start = read_stack(pid)
     raw = bounded.read(pid, lambda: _read_at(pid, start)) if start else None
-    return int.from_bytes(raw, sys.byteorder) or None if raw else None
+    return parse_argc(raw, sys.byteorder) if raw else None
+
+
+def parse_argc(start: bytes, order: Literal["little", "big"]) -> int | None:
+    """`start`: the first 8 bytes of a stack. A program of 64 bits has a number of 8 bytes there: where the upper half
+    comes first, that is 0."""
+    return int.from_bytes(start[:4], order) or int.from_bytes(start[4:], order) or None
 
 
 def read_stack(pid: int) -> int:
@@ -278,10 +284,10 @@ def _read_memory(pid: int, name: str) -> bytes | None:
 
 
 def _read_at(pid: int, address: int) -> bytes:
-    """Four bytes of the process's memory; empty when they cannot be had."""
+    """Eight bytes of the process's memory; empty when they cannot be had."""
     try:
         with open(f"{PROC}/{pid}/mem", "rb", buffering=0) as file:
-            return os.pread(file.fileno(), 4, address)
+            return os.pread(file.fileno(), 8, address)
     except OSError as error:
         return unless_short(error, b"")
 

@@ -19,19 +19,20 @@ def image_of(process: LiveProcess) -> Image:
     with _table_looks.look(process.pid) as may_be_long:
         device = file_identity.read_executable_device(process.pid) if may_be_long else None
     image = bare_image_of(process)
-    is_ours = file_identity.is_in_our_user_namespace(process.pid)
+    cgroup_id = _find_cgroup(process)
+    # One whose cgroup is not to be had may be in a container: see _mark_container() in process_builder.py.
+    is_ours = cgroup_id is not None and file_identity.is_in_our_user_namespace(process.pid)
     return msgspec.structs.replace(
         image,
         flags=image.flags | (0 if is_ours else structs.IMAGE_USER_NAMESPACE),
-        cgroup_id=_find_cgroup(process),
+        cgroup_id=cgroup_id or 0,
         device=file_identity.encode_device(device or process.device),
     )
 
 
-def _find_cgroup(process: LiveProcess) -> int:
-    """Its id; 0 if it is not known, or not to be had now (cgroup_paths.py)."""
-    path = process.cgroup
-    return (procfs.bounded.read(process.pid, partial(read_cgroup_id, path)) or 0) if path else 0
+def _find_cgroup(process: LiveProcess) -> int | None:
+    """Its id; 0 if it is not known, None: not to be had now (cgroup_paths.py)."""
+    return procfs.bounded.read(process.pid, partial(read_cgroup_id, process.cgroup)) if process.cgroup else 0
 
 
 def bare_image_of(process: LiveProcess) -> Image:
