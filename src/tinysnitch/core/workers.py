@@ -1,4 +1,4 @@
-"""Workers: an interpreter, ssh, wget, curl or openvpn that a program starts with different arguments each time.
+"""Workers: an interpreter, ssh, curl or the like that a program starts with different arguments each time.
 
 These can do anything, so no answer should be a rule for all their arguments. But the program that started a worker is
 known, and with it as `parent=` a rule for any arguments means "what this program starts". A worker is recognised by
@@ -43,7 +43,7 @@ _VIRTUALENV = re.compile(r"import os, sys; sys\.path = \[os\.environ\['VIRTUALEN
 # Programs that fetch one package after another: by name, or where a name says little by the place in the tree of
 # OpenWrt, Buildroot or Homebrew, which has a Ruby of its own
 _FETCHERS = re.compile(
-    r".*/(?:debootstrap|cpanm|emerge|bitbake-worker|scripts/download\.pl|support/download/(?:wget|curl)"
+    r".*/(?:debootstrap|cpanm|emerge|makepkg|bitbake-worker|scripts/download\.pl|support/download/(?:wget|curl)"
     r"|Library/Homebrew/vendor/portable-ruby/[^/]+/bin/ruby)",
     re.DOTALL,
 )
@@ -58,11 +58,16 @@ _TALKERS = re.compile(
 )
 # nm_openvpn_start_openvpn_binary() of NetworkManager-openvpn: its own pid, and the number of the connection
 _TUNNELLERS = re.compile(r".*/nm-openvpn-service", re.DOTALL)
+# ytdl_hook.lua of mpv, FFmpegFD of yt-dlp: the address of each video
+_PLAYERS = re.compile(r".*/(?:mpv|celluloid)", re.DOTALL)
+_DOWNLOADERS = re.compile(r".*/yt-dlp", re.DOTALL)
 _STARTERS = {  # worker → the programs that start it
     "ssh": _TALKERS,
     "wget": _FETCHERS,  # with the address of each package
     "curl": _FETCHERS,
     "openvpn": _TUNNELLERS,
+    "yt-dlp": _PLAYERS,
+    "ffmpeg": _DOWNLOADERS,
 }
 
 
@@ -88,11 +93,12 @@ def _find_by_shape(process: Process) -> str | None:
     told = _find_told(process) if _PYTHON.fullmatch(name) else ()
     if _is_editors(told):
         return _find_nearest(process, _BELOW_EDITOR)
+    called = _name_of(process.program)
+    if called in _STARTERS:
+        starter = _find_nearest(process, _SHELL)
+        return starter if starter and _STARTERS[called].fullmatch(starter) else None
     if process.run_by is not None:
         return None
-    if name in _STARTERS:
-        starter = _find_nearest(process, _SHELL)
-        return starter if starter and _STARTERS[name].fullmatch(starter) else None
     if name == "java" and process.args[-2:-1] == (_GRADLES,):
         return _find_nearest(process, _JAVA)
     if name == "R" and any(map(_OF_R.fullmatch, process.args)):
