@@ -33,6 +33,8 @@ KIO = ("/usr/lib/qt6/plugins/kf6/kio/kio_http.so", "https", "", "local:/run/user
 
 
 PRINTED = ("7", "alice", "letter.txt", "1", "job-uuid=urn:uuid:08dac4b3-dee0-3780-4b1d-c33c5a83d5b8")
+PING = ("https://ping.test/submit/2f7b", "/home/a/.mozilla/firefox/a.default/saved-telemetry-pings/2f7b")
+PASST = ("--one-off", "--socket", "/run/user/1000/libvirt/qemu/run/passt/3-vm-net0.socket")
 SERVER = "/home/a/.vscode-server/bin/0958016b2af9f09b"
 TOKEN = "--connection-token=3101051879-1315853121-3707927806-892141436"
 
@@ -69,6 +71,7 @@ def test_the_usual_is_nine_minutes_for_this_name_port_path_and_arguments() -> No
         (worker(*KERNEL_ARGS, started_by=AT_HOME, executable=AT_HOME), True),
         (msgspec.structs.replace(CURL, program="/usr/bin/slirp4netns", args=("-c", "4711", "tap0")), True),
         (msgspec.structs.replace(CURL, program="/usr/sbin/docker-proxy", args=("-container-ip", "172.17.0.3")), True),
+        (msgspec.structs.replace(CURL, program="/usr/bin/passt.avx2", args=PASST), True),
         (msgspec.structs.replace(CURL, program="/opt/slirp4netns/curl"), False),
         (flatpak("-P", "https://shop.test/"), True),
         (flatpak("-P", "work"), False),
@@ -85,6 +88,12 @@ def test_the_usual_is_nine_minutes_for_this_name_port_path_and_arguments() -> No
         (msgspec.structs.replace(FIREFOX, program="/usr/bin/qbittorrent", args=()), True),
         (msgspec.structs.replace(FIREFOX, program="/usr/bin/mpv", args=("https://tube.test/1.webm",)), True),
         (msgspec.structs.replace(FIREFOX, program="/usr/bin/claws-mail", args=("--compose",)), True),
+        (msgspec.structs.replace(FIREFOX, program="/usr/bin/falkon"), True),
+        (python(program="/usr/bin/qutebrowser", args=("https://shop.test/",), run_by="/usr/bin/python3.13"), True),
+        (python(program="/usr/bin/deluge-gtk", args=("magnet:?xt=urn:btih:1",), run_by="/usr/bin/python3.13"), True),
+        (msgspec.structs.replace(FIREFOX, program="/usr/bin/telegram-desktop", args=("--", "tg://a")), True),
+        (msgspec.structs.replace(FIREFOX, program="/usr/bin/links", args=("https://shop.test/",)), False),
+        (msgspec.structs.replace(FIREFOX, program="/usr/lib/firefox/pingsender", args=PING), True),
         (msgspec.structs.replace(FIREFOX, args=("--marionette", "-profile", "/tmp/rust_mozprofileXk3")), True),
         (msgspec.structs.replace(FIREFOX, args=("--profile", "/home/a/work")), False),
         (msgspec.structs.replace(CURL, args=("--cacert", "/tmp/a.pem")), False),

@@ -41,6 +41,7 @@ _NETWORK_HELPERS = frozenset(
     {
         # for a rootless container: its process id, or the name of its network namespace (slirp4netns(1), pasta(1))
         *("slirp4netns", "pasta", "pasta.avx2"),
+        *("passt", "passt.avx2"),  # for a virtual machine: a socket whose name holds the number of this start (libvirt)
         "docker-proxy",  # publishes a port: the address that the container got at its start
     }
 )
@@ -58,6 +59,7 @@ _WORKERS = frozenset(
         "workerd",  # Runtime of miniflare: a port of the moment
         "smbspool",  # for CUPS, to a printer of Windows: among the backends there is only a link to it
         "msmtp",  # for mutt, git and cron: the recipients
+        "pingsender",  # of Firefox, when it ends (TelemetrySend.sys.mjs): the address and file of each report
         _MOSH,  # the port
         _SERVER_MAIN,
     }
@@ -73,9 +75,11 @@ _WITH_PROFILES = frozenset(  # Firefox, and browsers made from it
 _PROFILE = frozenset({"-P", "-p", "-profile", "--profile"})  # options of a person who keeps several profiles apart
 _OPENERS = frozenset(
     {
+        *("falkon", "konqueror", "qutebrowser"),  # QtWebEngine: no helper process makes their connections
         *("claws-mail", "evolution"),
-        *("qbittorrent", "qbittorrent-nox", "transmission-gtk", "transmission-qt", "ktorrent"),
-        *("mpv", "vlc"),
+        *("qbittorrent", "qbittorrent-nox", "transmission-gtk", "transmission-qt", "ktorrent", "deluge", "deluge-gtk"),
+        *("mpv", "vlc", "spotify"),
+        *("telegram-desktop", "Telegram", "zoom", "steam"),
     }
 )
 
