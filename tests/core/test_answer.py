@@ -186,6 +186,21 @@ def test_an_answer_for_a_snap_outlives_its_revision() -> None:
     assert line_for(asked) == f"allow example.com 443 tcp {path} -s"
 
 
+def test_an_answer_for_an_appimage_outlives_its_start() -> None:
+    """Any user can have a file at a path that the pattern matches, so the rule is for this user alone."""
+
+    def of(path: str, *args: str) -> Connection:
+        return connection(program=by(replace(CURL, executable=path, program=path, args=args)))
+
+    first, later = of("/tmp/.mount_JoplinAbC123/joplin", "-s"), of("/tmp/.mount_Joplinz9YxWv/joplin", "-s")
+    rule = rule_for_choice(first, ALLOW, 0.0)
+    assert format_rule(rule) == "allow user=1000 example.com 443 tcp /tmp/.mount_Joplin*/joplin -s"
+    assert parse_rule(format_rule(rule)) == rule
+    assert Ruleset([rule]).decide(later, 0.0).verdict is Verdict.ALLOW
+    asked = replace(first, asking=Asking(is_by_path=True))  # the rule that asks must cover it
+    assert format_rule(rule_for_choice(asked, ALLOW, 0.0)).endswith("tcp /tmp/.mount_JoplinAbC123/joplin -s")
+
+
 choices = st.builds(
     Choice,
     verdict=st.sampled_from([Verdict.ALLOW, Verdict.DENY]),

@@ -33,6 +33,7 @@ KIO = ("/usr/lib/qt6/plugins/kf6/kio/kio_http.so", "https", "", "local:/run/user
 
 
 PRINTED = ("7", "alice", "letter.txt", "1", "job-uuid=urn:uuid:08dac4b3-dee0-3780-4b1d-c33c5a83d5b8")
+APPIMAGE = "/tmp/.mount_electrAbC123/usr/bin"
 PING = ("https://ping.test/submit/2f7b", "/home/a/.mozilla/firefox/a.default/saved-telemetry-pings/2f7b")
 PASST = ("--one-off", "--socket", "/run/user/1000/libvirt/qemu/run/passt/3-vm-net0.socket")
 SERVER = "/home/a/.vscode-server/bin/0958016b2af9f09b"
@@ -123,6 +124,9 @@ def test_the_usual_is_nine_minutes_for_this_name_port_path_and_arguments() -> No
             ),
             True,
         ),
+        (msgspec.structs.replace(CURL, program=f"{APPIMAGE}/python3", args=("-s", f"{APPIMAGE}/app")), True),
+        (msgspec.structs.replace(CURL, program=f"{APPIMAGE}/python3", args=("-s", "/srv/app")), False),
+        (msgspec.structs.replace(CURL, args=("-o", f"{APPIMAGE}/app")), False),
         (python(program="/opt/a.py", run_by="/usr/bin/python3.13", parents=("/opt/a.py",)), False),
         (worker(*KERNEL_ARGS), True),
         (worker(*KERNEL_ARGS, started_by="/usr/bin/bash"), False),

@@ -7,6 +7,7 @@ from tinysnitch.core.cgroup_owner import is_id
 from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.domain import find_registrable_domain
+from tinysnitch.core.fleeting_path import find_lasting_pattern
 from tinysnitch.core.flow import format_address
 from tinysnitch.core.port_text import ANY_PORT
 from tinysnitch.core.process import CONTAINER, FLATPAK, MEMORY_FILE, Attribution, AttributionSource, Process, ProcessKey
@@ -30,8 +31,9 @@ def rule_for_choice(connection: Connection, choice: Choice, wall_s: float) -> Ru
     flow, attribution = connection.flow, connection.attribution
     process = attribution.process
     program = _program_of(connection)
-    # A user can run any program under a flatpak's name (THREATS.md), so the rule names the user as well.
-    is_for_user = choice.is_for_user or program.text.startswith(FLATPAK)
+    # Any user can run a program under a flatpak's name (THREATS.md), or at such a path: so the rule names the user too.
+    is_anybodys = program.text.startswith(FLATPAK) or program.kind is ProgramKind.GLOB
+    is_for_user = choice.is_for_user or is_anybodys
     return Rule(
         verdict=choice.verdict,
         remote=_remote_of(connection, choice.remote),
@@ -93,7 +95,9 @@ def _program_of(connection: Connection) -> Program:
     box = _box_of(connection)
     if box is not None:
         return Program(ProgramKind.OWNER, box)
-    return Program(_PROGRAM_KINDS[attribution.source], attribution.process.program if attribution.process else "")
+    path = attribution.process.program if attribution.process else ""
+    pattern = None if connection.asking.is_by_path else find_lasting_pattern(path)
+    return Program(ProgramKind.GLOB, pattern) if pattern else Program(_PROGRAM_KINDS[attribution.source], path)
 
 
 def _box_of(connection: Connection) -> str | None:

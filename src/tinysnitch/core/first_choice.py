@@ -7,6 +7,7 @@ again and again:
    again (`--field-trial-handle=3,i,8459356107866096316`). Interpreters and shells run anything, so their arguments
    stay; except for workers, whose rule names their starter instead (core/workers.py).
 2. Arguments of helpers that other programs start. What these arguments are stands below, beside each helper's name.
+   Also those that name a folder which is new at each start (core/fleeting_path.py).
 3. What a desktop program was started to open: a link, a mail, a torrent, a film. The same process then makes all other
    connections. From a menu it is started without arguments, and a rule for none, `()`, would not match the next link.
    The same holds for what a flatpak is given to open (`flatpak run ID URL`), whose rule is for all that it runs.
@@ -26,6 +27,7 @@ import msgspec
 
 from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.connection import Connection
+from tinysnitch.core.fleeting_path import find_lasting_pattern
 from tinysnitch.core.flow import UDP, Direction, Flow
 from tinysnitch.core.interpreters import is_called_like_one
 from tinysnitch.core.link_talk import KERNELS_PORTS
@@ -91,6 +93,7 @@ def choose_first(connection: Connection, is_for_user: bool = False) -> Choice:
         return first
     called = process.program.rpartition("/")[2]
     is_other_next_time = _started_itself(process) or _is_helper(process, called) or _was_opened_for(process, called)
+    is_other_next_time = is_other_next_time or _names_fleeting_folder(process)
     any_args = is_other_next_time or _is_told_by_starter(connection, process)
     any_port = connection.is_port_told or _is_of_the_moment(connection.flow, called)
     remote = RemoteScope.DOMAIN if connection.is_link_talk else first.remote
@@ -134,6 +137,11 @@ def _was_opened_for(process: Process, called: str) -> bool:
         return is_of_moment or _PROFILE.isdisjoint(process.args)
     is_boxed = not process.is_host_file and any(owner.startswith(FLATPAK) for owner in process.owners)
     return is_boxed and any("://" in arg for arg in process.args)
+
+
+def _names_fleeting_folder(process: Process) -> bool:
+    """Whether its arguments name the folder that it runs from, as those of an AppImage's own Python do."""
+    return find_lasting_pattern(process.program) is not None and any(map(find_lasting_pattern, process.args))
 
 
 def _is_told_by_starter(connection: Connection, process: Process) -> bool:
