@@ -42,6 +42,8 @@ def has(ports: ToldPorts, flow: Flow, who: Attribution = CURL) -> bool:
         (flow_of(port=322), flow_of(13144, port=8408, protocol=UDP)),
         (flow_of(port=5060, protocol=UDP), flow_of(13144, port=7078, protocol=UDP)),
         (flow_of(port=5060), flow_of(13144, port=7078, protocol=UDP)),
+        (flow_of(port=8009), flow_of(40001, port=35921, protocol=UDP)),
+        (flow_of(port=8009), inbound(37193, 45017, SHOP)),
         (inbound(37193, 5061, SHOP), inbound(7078, 13144, SHOP, UDP)),
     ],
 )

@@ -23,6 +23,7 @@ _TOLD_AT = {  # protocol and port → protocols of the ports that are told there
     (TCP, 554): (UDP,),  # RTSP: RFC 2326
     (TCP, 8554): (UDP,),
     (TCP, 322): (UDP,),  # the same over TLS: RFC 7826
+    (TCP, 8009): (TCP, UDP),  # Google Cast: a film that the other side fetches here, a screen that it is sent
     (TCP, 5060): (UDP,),  # SIP: RFC 3261, section 19.1.2
     (UDP, 5060): (UDP,),
     (TCP, 5061): (UDP,),  # the same over TLS
