@@ -191,11 +191,26 @@ def test_an_answer_for_snapd_outlives_its_revision() -> None:
     snapd = replace(CURL, executable=path, program=path, args=(), owners=("unit:snapd.service",))
     asked = connection(program=by(snapd))
     rule = rule_for_choice(asked, ALLOW, 0.0)
-    assert format_rule(rule) == "allow example.com 443 tcp /snap/snapd/*/usr/lib/snapd/snapd ()"
+    assert format_rule(rule) == "allow user=1000 example.com 443 tcp /snap/snapd/*/usr/lib/snapd/snapd ()"
     assert Ruleset([rule]).decide(asked, 0.0).verdict is Verdict.ALLOW
     for_user = rule_for_choice(asked, replace(ALLOW, is_for_user=True), 0.0)  # such a rule can have no pattern
     by_path = rule_for_choice(replace(asked, asking=Asking(is_by_path=True)), ALLOW, 0.0)
     assert for_user.program == by_path.program == Program(ProgramKind.PATH, path)
+
+
+def test_an_answer_for_an_appimage_outlives_its_start() -> None:
+    """Any user can have a file at a path that the pattern matches, so the rule is for this user alone."""
+
+    def of(path: str, *args: str) -> Connection:
+        return connection(program=by(replace(CURL, executable=path, program=path, args=args)))
+
+    first, later = of("/tmp/.mount_JoplinAbC123/joplin", "-s"), of("/tmp/.mount_Joplinz9YxWv/joplin", "-s")
+    rule = rule_for_choice(first, ALLOW, 0.0)
+    assert format_rule(rule) == "allow user=1000 example.com 443 tcp /tmp/.mount_Joplin*/joplin -s"
+    assert parse_rule(format_rule(rule)) == rule
+    assert Ruleset([rule]).decide(later, 0.0).verdict is Verdict.ALLOW
+    asked = replace(first, asking=Asking(is_by_path=True))  # the rule that asks must cover it
+    assert format_rule(rule_for_choice(asked, ALLOW, 0.0)).endswith("tcp /tmp/.mount_JoplinAbC123/joplin -s")
 
 
 choices = st.builds(

@@ -39,6 +39,8 @@ PINGS = (
     "https://pings.test/submit/telemetry/2b7c0a5e",
     "/home/a/.mozilla/firefox/x.default/saved-telemetry-pings/2b7c0a5e",
 )
+APPIMAGE = "/tmp/.mount_electrAbC123/usr/bin"
+PASST = ("--one-off", "--socket", "/run/user/1000/libvirt/qemu/run/passt/3-vm-net0.socket")
 SERVER = "/home/a/.vscode-server/bin/0958016b2af9f09b"
 TOKEN = "--connection-token=3101051879-1315853121-3707927806-892141436"
 
@@ -77,6 +79,7 @@ def test_the_usual_is_nine_minutes_for_this_name_port_path_and_arguments() -> No
         (msgspec.structs.replace(CURL, program="/usr/bin/slirp4netns", args=("-c", "4711", "tap0")), True),
         (msgspec.structs.replace(CURL, program="/usr/bin/passt.avx2", args=("--netns", "/run/netns/netns-4d1f")), True),
         (msgspec.structs.replace(CURL, program="/usr/sbin/docker-proxy", args=("-container-ip", "172.17.0.3")), True),
+        (msgspec.structs.replace(CURL, program="/usr/bin/passt.avx2", args=PASST), True),
         (msgspec.structs.replace(CURL, program="/opt/slirp4netns/curl"), False),
         (flatpak("-P", "https://shop.test/"), True),
         (flatpak("-P", "work"), False),
@@ -101,6 +104,11 @@ def test_the_usual_is_nine_minutes_for_this_name_port_path_and_arguments() -> No
         (msgspec.structs.replace(FIREFOX, program="/opt/pycharm/bin/pycharm", args=("/home/a/shop",)), True),
         (msgspec.structs.replace(FIREFOX, program="/usr/bin/mpv", args=("https://tube.test/1.webm",)), True),
         (msgspec.structs.replace(FIREFOX, program="/usr/bin/claws-mail", args=("--compose",)), True),
+        (msgspec.structs.replace(FIREFOX, program="/usr/bin/falkon"), True),
+        (python(program="/usr/bin/qutebrowser", args=("https://shop.test/",), run_by="/usr/bin/python3.13"), True),
+        (python(program="/usr/bin/deluge-gtk", args=("magnet:?xt=urn:btih:1",), run_by="/usr/bin/python3.13"), True),
+        (msgspec.structs.replace(FIREFOX, program="/usr/bin/telegram-desktop", args=("--", "tg://a")), True),
+        (msgspec.structs.replace(FIREFOX, program="/usr/bin/links", args=("https://shop.test/",)), False),
         (msgspec.structs.replace(FIREFOX, args=("--marionette", "-profile", "/tmp/rust_mozprofileXk3")), True),
         (msgspec.structs.replace(FIREFOX, args=("--profile", "/home/a/work")), False),
         (msgspec.structs.replace(CURL, args=("--cacert", "/tmp/a.pem")), False),
@@ -136,7 +144,6 @@ def test_the_usual_is_nine_minutes_for_this_name_port_path_and_arguments() -> No
             msgspec.structs.replace(CURL, program="/usr/bin/git-lfs", args=("pre-push", "origin", "https://a/b.git")),
             True,
         ),
-        (msgspec.structs.replace(CURL, program="/usr/bin/yt-dlp", args=("-J", "--", "https://tube.test/1")), True),
         (msgspec.structs.replace(CURL, program="/usr/bin/msmtp", args=("-oi", "--", "b@shop.test")), True),
         (
             msgspec.structs.replace(
@@ -144,6 +151,9 @@ def test_the_usual_is_nine_minutes_for_this_name_port_path_and_arguments() -> No
             ),
             True,
         ),
+        (msgspec.structs.replace(CURL, program=f"{APPIMAGE}/python3", args=("-s", f"{APPIMAGE}/app")), True),
+        (msgspec.structs.replace(CURL, program=f"{APPIMAGE}/python3", args=("-s", "/srv/app")), False),
+        (msgspec.structs.replace(CURL, args=("-o", f"{APPIMAGE}/app")), False),
         (python(program="/opt/a.py", run_by="/usr/bin/python3.13", parents=("/opt/a.py",)), False),
         (worker(*KERNEL_ARGS), True),
         (worker(*KERNEL_ARGS, started_by="/usr/bin/bash"), False),

@@ -37,6 +37,14 @@ def has(ports: ToldPorts, flow: Flow, who: Attribution = CURL) -> bool:
         (flow_of(port=111), flow_of(port=37193, protocol=UDP)),
         (flow_of(port=111, protocol=UDP), flow_of(port=37193)),
         (flow_of(port=4369), flow_of(port=38663)),
+        (flow_of(port=554), flow_of(13144, port=8408, protocol=UDP)),
+        (flow_of(port=8554), inbound(8408, 13144, SHOP, UDP)),
+        (flow_of(port=322), flow_of(13144, port=8408, protocol=UDP)),
+        (flow_of(port=5060, protocol=UDP), flow_of(13144, port=7078, protocol=UDP)),
+        (flow_of(port=5060), flow_of(13144, port=7078, protocol=UDP)),
+        (flow_of(port=8009), flow_of(40001, port=35921, protocol=UDP)),
+        (flow_of(port=8009), inbound(37193, 45017, SHOP)),
+        (inbound(37193, 5061, SHOP), inbound(7078, 13144, SHOP, UDP)),
     ],
 )
 def test_a_port_is_told_where_both_talked_at_the_well_known_port(talk: Flow, flow: Flow) -> None:
@@ -54,6 +62,7 @@ def test_a_port_is_told_where_both_talked_at_the_well_known_port(talk: Flow, flo
         (CONTROL, flow_of(port=5038, remote=BANK)),
         (CONTROL, flow_of(port=5038, protocol=UDP)),
         (flow_of(port=22), flow_of(port=5038)),
+        (flow_of(port=554), flow_of(port=8408)),
         (flow_of(port=69), flow_of(port=5038)),
         (flow_of(21, port=443), flow_of(port=5038)),
     ],

@@ -209,6 +209,7 @@ def test_other_processes_are_no_workers(args: tuple[str, ...]) -> None:
     ("starter", "is_one"),
     [
         ("/usr/sbin/debootstrap", True),
+        ("/usr/bin/makepkg", True),
         ("/usr/local/bin/cpanm", True),
         ("/usr/lib/python-exec/python3.13/emerge", True),
         ("/home/a/poky/bitbake/bin/bitbake-worker", True),
@@ -240,6 +241,17 @@ def test_the_session_of_rstudio_is_its_worker(starter: str, is_one: bool) -> Non
     words = ("--program-mode", "desktop", "--www-port", "41235", "--launcher-token", "7F7A2B3C")
     session = worker(*words, started_by=starter, executable="/usr/lib/rstudio/resources/app/bin/rsession")
     assert find_starter(session) == (starter if is_one else None)
+
+
+def test_what_fetches_a_video_for_a_player_is_its_worker() -> None:
+    """mpv hands each address on to yt-dlp, which is a script, and yt-dlp that of a stream to ffmpeg."""
+    by_mpv = replace(as_script("/usr/bin/yt-dlp", "-J", "--", "https://tube.test/1"), parents=("/usr/bin/mpv", INIT))
+    assert find_starter(by_mpv) == "/usr/bin/mpv"
+    assert find_starter(replace(by_mpv, parents=("/usr/bin/bash", INIT))) is None
+    assert find_starter(replace(by_mpv, program="/srv/yt.py")) is None
+    stream = worker("-i", "https://cdn.test/1.m3u8", started_by="/usr/bin/yt-dlp", executable="/usr/bin/ffmpeg")
+    assert find_starter(stream) == "/usr/bin/yt-dlp"
+    assert find_starter(replace(stream, parents=("/usr/bin/bash", INIT))) is None
 
 
 PIP_OF_VIRTUALENV = (

@@ -7,8 +7,8 @@ from tinysnitch.core.cgroup_owner import is_id
 from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.domain import find_registrable_domain
+from tinysnitch.core.fleeting_path import find_lasting_pattern
 from tinysnitch.core.flow import format_address
-from tinysnitch.core.path_pattern import escape_pattern
 from tinysnitch.core.port_text import ANY_PORT
 from tinysnitch.core.process import CONTAINER, FLATPAK, MEMORY_FILE, Attribution, AttributionSource, Process, ProcessKey
 from tinysnitch.core.protocol_text import general_protocol
@@ -23,7 +23,7 @@ _PROGRAM_KINDS = {
 }
 _BOXES = (FLATPAK, "snap:", CONTAINER)
 _NOT_AT_ITS_PATH = "not the file at its path (start it anew, or edit: parent=)"  # updated; in a sandbox
-_SNAP_FILE = re.compile(r"((?:/var/lib/snapd)?/snap/([^/]+)/)[^/]+(/.+)", re.DOTALL)  # the part left out: a revision
+_SNAP_FILE = re.compile(r"(?:/var/lib/snapd)?/snap/([^/]+)/.+", re.DOTALL)
 
 
 def rule_for_choice(connection: Connection, choice: Choice, wall_s: float) -> Rule:
@@ -31,8 +31,9 @@ def rule_for_choice(connection: Connection, choice: Choice, wall_s: float) -> Ru
     flow, attribution = connection.flow, connection.attribution
     process = attribution.process
     program = _program_of(connection, choice)
-    # A user can run any program under a flatpak's name (THREATS.md), so the rule names the user as well.
-    is_for_user = choice.is_for_user or program.text.startswith(FLATPAK)
+    # Any user can run a program under a flatpak's name (THREATS.md), or at such a path: so the rule names the user too.
+    is_anybodys = program.text.startswith(FLATPAK) or program.kind is ProgramKind.GLOB
+    is_for_user = choice.is_for_user or is_anybodys
     return Rule(
         verdict=choice.verdict,
         remote=_remote_of(connection, choice.remote),
@@ -95,11 +96,10 @@ def _program_of(connection: Connection, choice: Choice) -> Program:
     if box is not None:
         return Program(ProgramKind.OWNER, box)
     path = attribution.process.program if attribution.process else ""
-    # snapd itself: it restarts from its own snap, but belongs to a unit. Rules of users can have no patterns.
-    found = None if connection.asking.is_by_path or choice.is_for_user else _SNAP_FILE.fullmatch(path)
-    if found:
-        return Program(ProgramKind.GLOB, f"{escape_pattern(found[1])}*{escape_pattern(found[3])}")
-    return Program(_PROGRAM_KINDS[attribution.source], path)
+    # Rules that users make can have no patterns.
+    is_exact = connection.asking.is_by_path or choice.is_for_user
+    pattern = None if is_exact else find_lasting_pattern(path)
+    return Program(ProgramKind.GLOB, pattern) if pattern else Program(_PROGRAM_KINDS[attribution.source], path)
 
 
 def _box_of(connection: Connection) -> str | None:
@@ -126,7 +126,7 @@ def ends_with_container(connection: Connection) -> bool:
 
 def _snap_of(path: str) -> str | None:
     found = _SNAP_FILE.fullmatch(path)
-    return f"snap:{found[2]}" if found else None
+    return f"snap:{found[1]}" if found else None
 
 
 def _end_of(lifetime: Lifetime, attribution: Attribution, wall_s: float) -> int | None:

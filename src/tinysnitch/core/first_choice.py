@@ -7,6 +7,7 @@ again and again:
    again (`--field-trial-handle=3,i,8459356107866096316`). Interpreters and shells run anything, so their arguments
    stay; except for workers, whose rule names their starter instead (core/workers.py).
 2. Arguments of helpers that other programs start. What these arguments are stands below, beside each helper's name.
+   Also those that name a folder which is new at each start (core/fleeting_path.py).
 3. What a desktop program was started to open: a link, a mail, a torrent, a film, a project. The same process then makes
    all other connections. From a menu it is started without arguments, and a rule for none, `()`, would not match the
    next link.
@@ -27,6 +28,7 @@ import msgspec
 
 from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.connection import Connection
+from tinysnitch.core.fleeting_path import find_lasting_pattern
 from tinysnitch.core.flow import UDP, Direction, Flow
 from tinysnitch.core.interpreters import is_called_like_one
 from tinysnitch.core.link_talk import KERNELS_PORTS
@@ -45,7 +47,8 @@ _VSCODE = re.compile(r"/.*/\.[^/]+-server/.*/node", re.DOTALL)
 _HELPERS = frozenset(
     {
         # For a rootless container: its process id, or the name of its network namespace (slirp4netns(1), pasta(1)).
-        # Outside Debian pasta is a symbolic link to passt.
+        # Outside Debian pasta is a symbolic link to passt, which for a virtual machine of libvirt has a socket of the
+        # moment.
         *("slirp4netns", "pasta", "pasta.avx2", "passt", "passt.avx2"),
         "docker-proxy",  # publishes a port: the address that the container got at its start
         # For desktop programs: numbers of descriptors or of the session bus, or the name of a socket.
@@ -56,7 +59,6 @@ _HELPERS = frozenset(
         "pingsender",  # TelemetrySend of Firefox: an address and a file for each report
         "workerd",  # Runtime of miniflare: a port of the moment
         "smbspool",  # for CUPS, to a printer of Windows: among the backends there is only a link to it
-        *("yt-dlp", "youtube-dl"),  # ytdl_hook.lua of mpv: the address of a film
         "git-lfs",  # for git's hooks: the address of a repository, or a file
         "msmtp",  # for mutt, git and cron: the recipients
         _MOSH,  # the port
@@ -78,8 +80,9 @@ _OPENERS = frozenset(
         *("falkon", "konqueror", "qutebrowser", "angelfish"),  # Qt's WebEngine connects within their own process
         *("dillo", "netsurf-gtk"),
         *("claws-mail", "evolution"),
-        *("qbittorrent", "qbittorrent-nox", "transmission-gtk", "transmission-qt", "ktorrent", "deluge-gtk"),
-        *("mpv", "vlc", "celluloid", "haruna", "totem"),
+        *("qbittorrent", "qbittorrent-nox", "transmission-gtk", "transmission-qt", "ktorrent", "deluge", "deluge-gtk"),
+        *("mpv", "vlc", "celluloid", "haruna", "totem", "spotify"),
+        *("telegram-desktop", "Telegram", "zoom", "steam"),
         "zed-editor",  # Zed: a socket of the moment, from the command that starts it
         # JetBrains' launchers, which run the IDE in their own process: the folder of a project
         *("idea", "pycharm", "webstorm", "phpstorm", "goland", "clion", "rubymine", "rider", "rustrover", "datagrip"),
@@ -94,6 +97,7 @@ def choose_first(connection: Connection, *, is_for_user: bool = False) -> Choice
         return first
     called = process.program.rpartition("/")[2]
     is_other_next_time = _started_itself(process) or _is_helper(process, called) or _was_opened_for(process, called)
+    is_other_next_time = is_other_next_time or _names_fleeting_folder(process)
     any_args = is_other_next_time or _is_told_by_starter(connection, process)
     any_port = connection.is_port_told or _is_of_the_moment(connection.flow, called)
     remote = RemoteScope.DOMAIN if connection.is_link_talk else first.remote
@@ -137,6 +141,11 @@ def _was_opened_for(process: Process, called: str) -> bool:
         return is_of_moment or _PROFILE.isdisjoint(process.args)
     is_boxed = not process.is_host_file and any(owner.startswith(FLATPAK) for owner in process.owners)
     return is_boxed and any("://" in arg for arg in process.args)
+
+
+def _names_fleeting_folder(process: Process) -> bool:
+    """Whether its arguments name the folder that it runs from, as those of an AppImage's own Python do."""
+    return find_lasting_pattern(process.program) is not None and any(map(find_lasting_pattern, process.args))
 
 
 def _is_told_by_starter(connection: Connection, process: Process) -> bool:

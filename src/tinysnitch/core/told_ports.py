@@ -1,8 +1,9 @@
-"""Ports that one side tells the other at a well-known port: for data of FTP and TFTP, for a service of RPC or Erlang.
+"""Ports that one side tells the other at a well-known port: for data of FTP and TFTP, for what a camera shows and for
+calls, for a service of RPC or Erlang.
 
-The next file has another port, and so has the service after its next start: a rule with the port would match only once.
-Which port was told is said within an allowed connection, perhaps encrypted, and is not read. A port counts as told if
-the program has talked with the same remote at the well-known port, and if the port is 1024 or higher.
+The next file or call has another port, and so has the service after its next start: a rule with the port would match
+only once. Which port was told is said within an allowed connection, perhaps encrypted, and is not read. A port counts
+as told if the program has talked with the same remote at the well-known port, and if the port is 1024 or higher.
 """
 
 from tinysnitch.core.connection import Connection
@@ -19,6 +20,13 @@ _TOLD_AT = {  # protocol and port → protocols of the ports that are told there
     (TCP, 111): (TCP, UDP),  # rpcbind: RFC 1833
     (UDP, 111): (TCP, UDP),
     (TCP, 4369): (TCP,),  # epmd of Erlang: RabbitMQ, ejabberd
+    (TCP, 554): (UDP,),  # RTSP: RFC 2326
+    (TCP, 8554): (UDP,),
+    (TCP, 322): (UDP,),  # the same over TLS: RFC 7826
+    (TCP, 8009): (TCP, UDP),  # Google Cast: a film that the other side fetches here, a screen that it is sent
+    (TCP, 5060): (UDP,),  # SIP: RFC 3261, section 19.1.2
+    (UDP, 5060): (UDP,),
+    (TCP, 5061): (UDP,),  # the same over TLS
 }
 
 

@@ -1,4 +1,4 @@
-"""Workers: an interpreter, ssh, wget, curl or openvpn that a program starts with different arguments each time.
+"""Workers: an interpreter, ssh, curl or the like that a program starts with different arguments each time.
 
 These can do anything, so no answer should be a rule for all their arguments. But the program that started a worker is
 known, and with it as `parent=` a rule for any arguments means "what this program starts". A worker is recognised by
@@ -45,7 +45,7 @@ _VIRTUALENV = re.compile(r"import os, sys; sys\.path = \[os\.environ\['VIRTUALEN
 # give a file of the moment, what they signed (acme.sh, dehydrated), the name of an update (sa-update) or the kernel's
 # version (Ubuntu's 50-motd-news).
 _FETCHERS = re.compile(
-    r".*/(?:debootstrap|cpanm|emerge|bitbake-worker|scripts/download\.pl|support/download/(?:wget|curl)"
+    r".*/(?:debootstrap|cpanm|emerge|makepkg|bitbake-worker|scripts/download\.pl|support/download/(?:wget|curl)"
     r"|Library/Homebrew/vendor/portable-ruby/[^/]+/bin/ruby"
     r"|acme\.sh|ddclient|dehydrated|pihole/gravity\.sh|sa-update|update-motd\.d/50-motd-news)",
     re.DOTALL,
@@ -64,12 +64,17 @@ _TALKERS = re.compile(
 _TUNNELLERS = re.compile(r".*/nm-openvpn-service", re.DOTALL)
 # SessionLauncher of RStudio: a port and a token of the moment. In rsession R runs.
 _RSTUDIO = re.compile(r".*/(?:rstudio|rserver)", re.DOTALL)
+# ytdl_hook.lua of mpv, FFmpegFD of yt-dlp: the address of each video
+_PLAYERS = re.compile(r".*/(?:mpv|celluloid)", re.DOTALL)
+_DOWNLOADERS = re.compile(r".*/yt-dlp", re.DOTALL)
 _STARTERS = {  # worker → the programs that start it
     "ssh": _TALKERS,
     "wget": _FETCHERS,  # with the address of each package, say
     "curl": _FETCHERS,
     "openvpn": _TUNNELLERS,
     "rsession": _RSTUDIO,
+    "yt-dlp": _PLAYERS,
+    "ffmpeg": _DOWNLOADERS,
 }
 
 
@@ -95,11 +100,12 @@ def _find_by_shape(process: Process) -> str | None:
     told = _find_told(process) if _PYTHON.fullmatch(name) else ()
     if _is_editors(told):
         return _find_nearest(process, _BELOW_EDITOR)
+    called = _name_of(process.program)
+    if called in _STARTERS:
+        starter = _find_nearest(process, _SHELL)
+        return starter if starter and _STARTERS[called].fullmatch(starter) else None
     if process.run_by is not None:
         return None
-    if name in _STARTERS:
-        starter = _find_nearest(process, _SHELL)
-        return starter if starter and _STARTERS[name].fullmatch(starter) else None
     if name == "java" and process.args[-2:-1] == (_GRADLES,):
         return _find_nearest(process, _JAVA)
     if name == "R" and any(map(_OF_R.fullmatch, process.args)):

@@ -1,0 +1,41 @@
+import pytest
+
+from tinysnitch.core.fleeting_path import find_lasting_pattern
+from tinysnitch.core.path_pattern import compile_pattern
+
+ANSIBLE = "/root/.ansible/tmp/ansible-tmp-{}/AnsiballZ_get_url.py"
+
+
+@pytest.mark.parametrize(
+    ("path", "next_path", "pattern"),
+    [
+        ("/tmp/.mount_JoplinAbC123/joplin", "/tmp/.mount_Joplinz9YxWv/joplin", "/tmp/.mount_Joplin*/joplin"),
+        ("/tmp/.mount_kritaAbC123/usr/bin/a", "/tmp/.mount_kritaz9YxWv/usr/bin/a", "/tmp/.mount_krita*/usr/bin/a"),
+        ("/tmp/.mount_a*bAbC123/c", "/tmp/.mount_a*bz9YxWv/c", r"/tmp/.mount_a\*b*/c"),
+        ("/snap/snapd/1/usr/bin/snap", "/snap/snapd/24505/usr/bin/snap", "/snap/snapd/*/usr/bin/snap"),
+        ("/var/lib/snapd/snap/a/x1/b", "/var/lib/snapd/snap/a/7/b", "/var/lib/snapd/snap/a/*/b"),
+        (ANSIBLE.format("1795899183.75-20-6"), ANSIBLE.format("1795899193.2-21-7"), ANSIBLE.format("*")),
+    ],
+)
+def test_the_pattern_is_for_each_start(path: str, next_path: str, pattern: str) -> None:
+    assert find_lasting_pattern(path) == find_lasting_pattern(next_path) == pattern
+    assert compile_pattern(pattern).fullmatch(path)
+    assert compile_pattern(pattern).fullmatch(next_path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/usr/bin/curl",
+        "/tmp/.mount_AbC12/joplin",
+        "/tmp/.mount_JoplinAbC1234/joplin",
+        "/tmp/.mount_JoplinAbC123",
+        "/home/a/.mount_JoplinAbC123/joplin",
+        "/tmp/.mount_Joplin/AbC123/joplin",
+        "/home/a/snap/b/7/c",
+        "/root/.ansible/tmp/AnsiballZ_get_url.py",
+        "/root/.ansible/tmp/ansible-tmp-mine/AnsiballZ_get_url.py",
+    ],
+)
+def test_other_paths_have_none(path: str) -> None:
+    assert find_lasting_pattern(path) is None
