@@ -219,3 +219,12 @@ def test_of_a_batch_that_was_not_full_nothing_is_noted() -> None:
     while time.monotonic_ns() < end_ns:
         watch.note_batch(BATCH - 1, BATCH, time.monotonic_ns())
     assert not watch.is_limited
+
+
+def test_a_batch_that_was_not_full_ends_a_row_of_full_ones() -> None:
+    flood = Flood(MANY)
+    watch = CrowdWatch(flood.crowding, Failures().attempt)
+    for size in (BATCH, BATCH - 1, BATCH):
+        watch.note_batch(size, BATCH, time.monotonic_ns())
+        flood.now_ns += PATIENCE_NS
+    assert (flood.looks, watch.is_limited) == (0, False)
