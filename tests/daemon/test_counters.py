@@ -10,6 +10,7 @@ from typing import cast
 from tests.daemon.driver_place import Place, datagram, syn
 from tinysnitch.core.dns_questions import SUSPICIOUS, Refusal
 from tinysnitch.core.process import UNKNOWN
+from tinysnitch.core.verdict import Verdict
 from tinysnitch.daemon.counters import Counters
 from tinysnitch.daemon.error_log import ErrorLog
 from tinysnitch.daemon.interpreter_watch import GONE, InterpreterWatch
@@ -38,6 +39,8 @@ def test_counts_have_names_and_begin_with_the_daemon(tmp_path: Path) -> None:
             place.driver._read_connection(syn(1), read_instant())
             place.clients.malformed += 1
             assert counters.hits_and_misses() == (8, 2)  # one of the hits is our own verdict, walking again
+            counters._doors.enforcement.issue(2, Verdict.ALLOW, follows=True)  # which the kernel will not count
+            assert counters.hits_and_misses() == (8, 2)
             losses = counters.losses()
             assert losses["flows not stored"] == 3
             assert losses["DNS messages dropped"] == 5
