@@ -137,6 +137,12 @@ def test_followers_see_the_lines_that_their_right_covers(tmp_path: Path) -> None
             assert [line.get("count") for line in client.read(len(counts) + 1)] == [None, *counts]
 
 
+def test_who_only_reads_the_log_is_told_of_no_further_lines(running: RunningServer) -> None:
+    with RawClient(running, Hello(), ReadLog(0)) as client:
+        assert kinds(client.read(2)) == ["welcome", "done"]
+        assert running.call(running.clients.statistics).followers == 0
+
+
 def test_who_sees_but_their_own_leaves_room_for_others(tmp_path: Path) -> None:
     users = [Right(uid, sees_all=False) for uid in (1000, 1001, 1002)]
     comers = [user for user in users for _client in range(MAX_CLIENTS_OF_USER + 1)]

@@ -10,8 +10,10 @@ from typing import cast
 from tests.daemon.driver_place import Place, datagram, syn
 from tinysnitch.core.dns_questions import SUSPICIOUS, Refusal
 from tinysnitch.core.process import UNKNOWN
+from tinysnitch.core.verdict import Verdict
 from tinysnitch.daemon.counters import Counters
 from tinysnitch.daemon.error_log import ErrorLog
+from tinysnitch.daemon.interpreter_watch import GONE, InterpreterWatch
 from tinysnitch.daemon.loss_watch import LossWatch
 from tinysnitch.daemon.netfilter_guard import PUT_BACK, NetfilterGuard
 from tinysnitch.daemon.rule_saver import NOT_SAVED
@@ -37,6 +39,8 @@ def test_counts_have_names_and_begin_with_the_daemon(tmp_path: Path) -> None:
             place.driver._read_connection(syn(1), read_instant())
             place.clients.malformed += 1
             assert counters.hits_and_misses() == (8, 2)  # one of the hits is our own verdict, walking again
+            counters._doors.enforcement.issue(2, Verdict.ALLOW, follows=True)  # which the kernel will not count
+            assert counters.hits_and_misses() == (8, 2)
             losses = counters.losses()
             assert losses["flows not stored"] == 3
             assert losses["DNS messages dropped"] == 5
@@ -59,6 +63,42 @@ def test_counts_have_names_and_begin_with_the_daemon(tmp_path: Path) -> None:
             assert counters.not_enforcing == "tinysnitchd is still starting"
             counters.guard = cast(NetfilterGuard, SimpleNamespace(problem="busy", put_back=4))
             assert (counters.not_enforcing, counters.losses()[PUT_BACK]) == ("busy", 4)
+
+    asyncio.run(run())
+
+
+def test_each_loss_is_told_by_its_own_name(tmp_path: Path) -> None:
+    async def run() -> None:
+        with closing(Place(tmp_path)) as place:
+            doors, prompts = place.counters._doors, place.driver.engine.prompts
+            sources = {
+                "packets not parsed": (place.driver, "malformed"),
+                "connections whose program is unknown": (doors.attributor, "unknown"),
+                "failures, see the log": (place.driver.failures, "count"),
+                "rules until a program quits that ended at once, too many of them": (doors.processes, "turned_away"),
+                "questions turned away": (prompts, "turned_away"),
+                "further packets of held flows dropped": (prompts, "dropped"),
+                "DNS connections given up": (place.driver.engine.dns.streams, "given_up"),
+                "log lines": (doors.recorder._log, "lost"),
+                "history rows": (doors.recorder._history, "lost"),
+            }
+            before = place.counters.losses()
+            for number, (owner, name) in enumerate(sources.values(), 1):
+                setattr(owner, name, getattr(owner, name) + number)
+            after = place.counters.losses()
+            rose = {what: after[what] - before[what] for what in after if after[what] != before[what]}
+            assert rose == {what: number for number, what in enumerate(sources, 1)}
+            assert (after["packets dropped, queue full"], after["packets dropped, not read in time"]) == (2, 3)
+
+    asyncio.run(run())
+
+
+def test_that_the_daemon_could_not_start_again_is_told_while_it_is_so(tmp_path: Path) -> None:
+    async def run() -> None:
+        with closing(Place(tmp_path)) as place:
+            for is_gone in (False, True):
+                place.counters.interpreter = cast(InterpreterWatch, SimpleNamespace(is_gone=is_gone))
+                assert (GONE in place.counters.cannot_restart) is is_gone
 
     asyncio.run(run())
 

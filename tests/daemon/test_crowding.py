@@ -2,9 +2,12 @@
 
 import asyncio
 import time
+from itertools import chain, repeat
 
 import pytest
 
+from tests.lab.patience import WAIT_S
+from tinysnitch.daemon import crowding
 from tinysnitch.daemon.crowding import LOOK_S, MANY, PATIENCE_NS, Crowding, CrowdWatch
 from tinysnitch.daemon.failures import Failures
 from tinysnitch.kernel.bpf_structs import CROWD_MOMENT_NS
@@ -195,7 +198,10 @@ def test_nothing_is_looked_at_again_that_is_not_limited() -> None:
     assert flood.limits == []
 
 
-def test_a_limit_ends_without_a_further_packet() -> None:
+def test_a_limit_ends_without_a_further_packet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the second look, since by the first one much was dropped."""
+    monkeypatch.setattr(crowding, "LOOK_S", 0.01)
+    dropped = chain((0,), repeat(10**9))
 
     async def flood() -> None:
         is_over = asyncio.Event()
@@ -204,10 +210,11 @@ def test_a_limit_ends_without_a_further_packet() -> None:
             if not most:
                 is_over.set()
 
-        watch = CrowdWatch(Crowding(lambda: MANY, limit, lambda: 0), Failures().attempt)
+        watch = CrowdWatch(Crowding(lambda: MANY, limit, dropped.__next__), Failures().attempt)
         while not watch.is_limited:
             watch.note_batch(BATCH, BATCH, time.monotonic_ns())
-        await is_over.wait()
+        async with asyncio.timeout(WAIT_S):
+            await is_over.wait()
         assert not watch.is_limited
 
     asyncio.run(flood())
@@ -219,3 +226,12 @@ def test_of_a_batch_that_was_not_full_nothing_is_noted() -> None:
     while time.monotonic_ns() < end_ns:
         watch.note_batch(BATCH - 1, BATCH, time.monotonic_ns())
     assert not watch.is_limited
+
+
+def test_a_batch_that_was_not_full_ends_a_row_of_full_ones() -> None:
+    flood = Flood(MANY)
+    watch = CrowdWatch(flood.crowding, Failures().attempt)
+    for size in (BATCH, BATCH - 1, BATCH):
+        watch.note_batch(size, BATCH, time.monotonic_ns())
+        flood.now_ns += PATIENCE_NS
+    assert (flood.looks, watch.is_limited) == (0, False)

@@ -15,7 +15,7 @@ import pytest
 from tests.lab.lab import Lab
 from tests.lab.world import WORLD4
 from tests.shortage import descriptors_left
-from tinysnitch.daemon.error_log import ErrorLog, log_to_standard_error
+from tinysnitch.daemon.error_log import _MAX_KINDS, ErrorLog, log_to_standard_error
 from tinysnitch.daemon.log_output import MAX_PENDING
 
 _log = logging.getLogger("tinysnitch.test")
@@ -76,9 +76,10 @@ def test_what_asyncio_says_again_and_again_is_told_once_a_second(
             for number in range(100):
                 complain({"message": "out of descriptors", "try": number})
             complain({"message": "something else"})
+            complain({"message": "out of descriptors", "try": 100})
             monkeypatch.setattr(time, "monotonic", lambda: now_s + 1)
             complain({"message": "out of descriptors", "try": 101})
-            assert error_log.lost == 99
+            assert error_log.lost == 100
 
     asyncio.run(run())
     told = os.read(pipe[0], PAGE).decode().splitlines()
@@ -89,6 +90,17 @@ def test_what_asyncio_says_again_and_again_is_told_once_a_second(
         "tinysnitch: out of descriptors",
         "try: 101",
     ]
+
+
+def test_what_asyncio_says_in_ever_new_words_takes_no_more_memory(pipe: tuple[int, int]) -> None:
+    async def run() -> None:
+        with ErrorLog(pipe[1]) as error_log:
+            for number in range(2 * _MAX_KINDS + 1):
+                asyncio.get_running_loop().call_exception_handler({"message": f"{number}"})
+                assert len(error_log._next_s) <= _MAX_KINDS
+            assert error_log.lost == 0
+
+    asyncio.run(run())
 
 
 def test_where_asyncio_lacks_something_there_is_no_traceback(pipe: tuple[int, int], tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ def test_whoever_makes_us_fail_does_not_fill_the_log(caplog: pytest.LogCaptureFi
     assert (some.count, len(caplog.records)) == (2, 1)
     assert "failed: fail" in caplog.text
     assert "a bug" in caplog.text
+    assert caplog.records[0].exc_info, "its traceback tells where"
     some.attempt(fail, "another")
     assert (some.count, len(caplog.records)) == (3, 2)
     caplog.clear()

@@ -23,10 +23,27 @@ from tinysnitch.protocol.messages import Hello, ListAsks
 PIECE_S = 0.002
 
 
+class Clock:
+    """Stands still but for the work: a real one goes on where a busy machine lets us wait, and then a turn is over."""
+
+    now_s = 0.0
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(turns, "time", clock)
+    return clock
+
+
 class Client:
     """A client with a number of pieces of work."""
 
-    def __init__(self, shared: Turns, pieces: int, note: Callable[["Client"], None]) -> None:
+    def __init__(self, clock: "Clock", shared: Turns, pieces: int, note: Callable[["Client"], None]) -> None:
+        self._clock = clock
         self._turns = shared
         self._note = note
         self.pieces = pieces
@@ -37,15 +54,15 @@ class Client:
                 self._turns.wait(self.pump)
                 return
             self.pieces -= 1
-            time.sleep(PIECE_S)
+            self._clock.now_s += PIECE_S
             self._note(self)
 
 
-async def work_off(count: int, pieces: int) -> tuple[list[int], int]:
+async def work_off(clock: Clock, count: int, pieces: int) -> tuple[list[int], int]:
     """Work all off: the order of the clients, and the largest number of pieces in one turn of the loop."""
     done: list[int] = []
     shared = Turns()
-    clients = [Client(shared, pieces, lambda client: done.append(clients.index(client))) for _ in range(count)]
+    clients = [Client(clock, shared, pieces, lambda client: done.append(clients.index(client))) for _ in range(count)]
     for client in clients:
         client.pump()
     most = before = len(done)
@@ -55,15 +72,15 @@ async def work_off(count: int, pieces: int) -> tuple[list[int], int]:
     return done, most
 
 
-def test_a_turn_is_short_however_many_wait() -> None:
-    done, most = asyncio.run(work_off(count=20, pieces=5))
+def test_a_turn_is_short_however_many_wait(clock: Clock) -> None:
+    done, most = asyncio.run(work_off(clock, count=20, pieces=5))
     assert len(done) == 100
     assert most <= turns.TURN_S / PIECE_S + 1
 
 
-def test_who_has_more_to_do_goes_behind_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_has_more_to_do_goes_behind_the_others(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turns, "TURN_S", PIECE_S / 2)
-    done, _most = asyncio.run(work_off(count=3, pieces=4))
+    done, _most = asyncio.run(work_off(clock, count=3, pieces=4))
     assert done == [0, *[0, 1, 2] * 3, 1, 2]
 
 

@@ -96,6 +96,36 @@ def test_what_takes_longer_than_a_moment_is_told_once_it_is_found(
     asyncio.run(run())
 
 
+def test_what_no_rule_names_any_more_is_not_looked_up_again(service: Service) -> None:
+    async def run() -> None:
+        users = UserIds(lambda: None)
+        service.may_answer.release()
+        users.find(ALICE)
+        users.find(NOBODY)
+        await rest(users, service)
+        assert service.asked == ["alice"]
+
+    asyncio.run(run())
+
+
+def test_some_names_that_were_found_late_are_kept_for_who_tries_again(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(user_ids, "MOMENT_S", 0.0)
+    monkeypatch.setattr(user_ids, "MAX_LATE", 1)
+
+    async def run() -> None:
+        users = UserIds(lambda: None)
+        for names in (ALICE, BOB, ALICE):
+            for is_awaited in (True, False):
+                service.may_answer = threading.Semaphore(0)
+                users.find(NOBODY)
+                assert users.is_awaited(names) is is_awaited
+                await rest(users, service)
+
+    asyncio.run(run())
+
+
 def test_no_more_threads_wait_than_there_may_be(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(user_ids, "MOMENT_S", 0.0)
     monkeypatch.setattr(user_ids, "MAX_LOOKS", 1)

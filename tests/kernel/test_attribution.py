@@ -237,6 +237,7 @@ def test_a_socket_that_the_kernel_made_for_another_is_of_who_holds_the_others(
     table.flows[flow_to(server)] = FlowEntry(8, noted)
     process = when_due(lambda: attributor.attribute(flow_to(server))).attribution.process
     assert (process and process.pid, 8 in table.owners) == (OWN.pid, noted.pid == OWN.pid and noted != OWN)
+    assert len(table.listeners) == (noted.pid != OWN.pid)  # else the packet would walk the chain for ever
 
 
 @pytest.mark.parametrize("protocol", [TCP, UDP])

@@ -1,8 +1,10 @@
 """A packet can wait in the queue until the program that sent it has ended and its image is forgotten."""
 
+import socket
 from collections.abc import Iterator
 from contextlib import closing
 
+import msgspec
 import pytest
 
 from tests.kernel.attribution_table import DictTable, make_image
@@ -13,13 +15,15 @@ from tests.kernel.test_bpf_verdict import FAMILIES, judge, make_flow, open_bound
 from tests.lab.leftovers import NETNS_FOLDER
 from tests.lab.patience import wait_until
 from tinysnitch.core.flow import TCP, UDP, Direction, Flow, parse_address
-from tinysnitch.core.process import UNKNOWN
+from tinysnitch.core.process import NOT_LISTENING, UNKNOWN
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.core.verdict_key import VerdictKey
+from tinysnitch.kernel import procfs
 from tinysnitch.kernel.attribution import Attributor
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 from tinysnitch.kernel.bpf_structs import FlowEntry, Owner
 from tinysnitch.kernel.claim import Claim
+from tinysnitch.kernel.socket_users import SocketUsers
 
 OWNER = Owner(100, 6, 5, 1000)
 COOKIE = 7
@@ -39,6 +43,11 @@ def attributor(table: DictTable) -> Iterator[Attributor]:
 
 def make_outbound(protocol: int) -> Flow:
     return Flow(protocol, Direction.OUTBOUND, parse_address("127.0.0.1"), 5000, parse_address("192.0.2.1"), 443)
+
+
+def make_inbound(server: socket.socket) -> Flow:
+    local, port = server.getsockname()
+    return Flow(TCP, Direction.INBOUND, parse_address(local), port, parse_address("192.0.2.1"), 40000)
 
 
 @pytest.mark.parametrize("protocol", [TCP, UDP])
@@ -68,6 +77,30 @@ def test_a_program_that_was_looked_up_in_time_stays_known(attributor: Attributor
     known = attributor.attribute(flow, 1)
     table.images.clear()
     assert attributor.attribute(flow, 1) == known
+
+
+def test_what_one_who_ends_has_left_to_another_is_the_others(
+    attributor: Attributor, table: DictTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table.images[OWNER.exec_id] = make_image()
+    heir = msgspec.structs.replace(OWNER, pid=OWNER.pid + 1)
+    monkeypatch.setattr(procfs, "is_ending", lambda _pid: True)
+    monkeypatch.setattr(SocketUsers, "find_user", lambda *_words: heir)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        flow = make_inbound(server)
+        table.flows[flow] = FlowEntry(COOKIE, OWNER)
+        process = attributor.attribute(flow, 1).attribution.process
+    assert process
+    assert process.pid == heir.pid
+
+
+def test_a_socket_that_is_closed_while_its_holder_is_looked_for_listens_no_more(
+    attributor: Attributor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is asked about an unknown program."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setattr(SocketUsers, "find_user", lambda *_words: server.close())
+        assert attributor.attribute(make_inbound(server), 1).attribution == NOT_LISTENING
 
 
 @pytest.mark.privileged

@@ -39,7 +39,9 @@ def make_tunnel(place: BpfPlace, local: str = LOCAL) -> None:
     make = ["ip", "link", "add", "tunnel", "type", "vxlan", "id", "7", "local", local, "dstport", str(PORT)]
     try:
         place.run(*make)
-    except subprocess.CalledProcessError:
+    except subprocess.CalledProcessError as failed:
+        if "Unknown device type" not in failed.stderr:
+            raise
         pytest.skip("this kernel has no VXLAN")
     place.run("ip", "link", "set", "tunnel", "up")
 

@@ -9,6 +9,7 @@ import pytest
 from tests.kernel.attribution_table import make_image
 from tests.lab.leftovers import own_name
 from tests.shortage import descriptors_left
+from tinysnitch.core.errors import SnitchError
 from tinysnitch.kernel import cgroup_paths, procfs, procfs_image
 from tinysnitch.kernel.bounded_reader import BoundedReader
 from tinysnitch.kernel.cgroup_paths import CgroupPaths, read_cgroup_id
@@ -58,6 +59,19 @@ def test_a_cgroup_that_is_gone(service: Path, paths: CgroupPaths) -> None:
     service.rmdir()
     assert paths.find(cgroup_id, 0) == ""
     assert paths.find(0, 0) == ""
+
+
+def test_where_no_tree_of_version_2_is_mounted_no_path_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise SnitchError("none is mounted")
+
+    monkeypatch.setattr(cgroup_paths, "find_cgroup_mount", fail)
+    cgroup_paths._find_mount.cache_clear()
+    try:
+        with closing(CgroupPaths()) as paths:
+            assert paths.find(1, 0) == ""
+    finally:
+        cgroup_paths._find_mount.cache_clear()
 
 
 def test_the_unit_is_told_of_the_process(service: Path) -> None:

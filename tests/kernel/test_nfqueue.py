@@ -11,9 +11,18 @@ from hypothesis import strategies as st
 
 from tests.kernel.packet_place import HERE, QUEUES, THERE, PacketPlace, Wire, entered, is_ready, wait_packets
 from tests.lab.patience import WAIT_S
-from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.errors import SHORTAGE_HINT, NotPermitted, SnitchError
+from tinysnitch.kernel import nfqueue
 from tinysnitch.kernel.netlink import NetlinkMessage, NetlinkSocket, pack_attribute, pack_message, parse_messages
-from tinysnitch.kernel.nfqueue import NfVerdict, QueuedPacket, QueueStatistics, parse_packet_message, read_statistics
+from tinysnitch.kernel.nfqueue import (
+    NfVerdict,
+    Queue,
+    QueuedPacket,
+    QueueStatistics,
+    QueueTaken,
+    parse_packet_message,
+    read_statistics,
+)
 
 V4 = socket.AF_INET
 SO_SNDBUFFORCE = 32  # asm-generic/socket.h
@@ -166,6 +175,30 @@ def test_a_queue_that_is_read_already_is_refused(packet_place: PacketPlace) -> N
     with pytest.raises(SnitchError, match="queue 7 cannot be bound") as refused:
         packet_place.queue(7)
     assert "another program" in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "hint"),
+    [
+        (errno.EPERM, NotPermitted, "as its root"),
+        (errno.EBUSY, QueueTaken, "another program"),
+        (errno.EOPNOTSUPP, SnitchError, "modprobe nfnetlink_queue"),
+        (errno.ENOBUFS, SnitchError, SHORTAGE_HINT),
+    ],
+)
+def test_why_there_is_no_queue_is_told_with_what_helps(
+    monkeypatch: pytest.MonkeyPatch, number: int, kind: type[SnitchError], hint: str
+) -> None:
+    def refuse(*_words: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Queue, "_configure", refuse)
+    monkeypatch.setattr(nfqueue, "read_statistics", dict)
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(SnitchError, match="queue") as refused:
+        Queue(7)
+    assert (type(refused.value), hint in refused.value.hint) == (kind, True)
+    assert os.listdir("/proc/self/fd") == before
 
 
 @pytest.mark.privileged

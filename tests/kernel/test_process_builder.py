@@ -60,6 +60,17 @@ def test_a_script_is_named_by_its_own_path(builder: ProcessBuilder, tmp_path: Pa
     assert process.is_host_file
 
 
+def test_a_script_that_was_found_keeps_its_name_when_its_file_goes(builder: ProcessBuilder, tmp_path: Path) -> None:
+    script, now_ns = tmp_path / "x.py", read_boot_ns()
+    script.write_text("")
+    images = [make_image(PYTHON, "python3", str(script), exec_id=number, executed_ns=now_ns) for number in (100, 101)]
+    build(builder, images[0])
+    script.unlink()
+    found, never_found = (build(builder, image) for image in images)
+    assert (found.program, found.is_host_file) == (str(script), False)
+    assert never_found.program == PYTHON
+
+
 def test_the_name_it_was_started_by_is_told_of_the_hosts_own_file_alone(builder: ProcessBuilder) -> None:
     link, file = "/usr/bin/sh", os.path.realpath("/usr/bin/sh")  # dash
     for exec_id, inode, told in ((200, os.stat(file).st_ino, link), (201, 1, None)):
@@ -106,12 +117,17 @@ def test_an_interpreter_elsewhere_is_roots_and_the_hosts(
     assert process.program == str(script if is_roots and inode is None else python)
 
 
-def test_a_script_in_another_user_namespace_is_not_the_hosts(builder: ProcessBuilder, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("cgroup", "flags"), [("/", structs.IMAGE_USER_NAMESPACE), (f"/docker-{'01' * 32}.scope", 0), (None, 0)]
+)
+def test_a_script_in_another_user_namespace_or_in_what_may_be_a_container_is_not_the_hosts(
+    builder: ProcessBuilder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cgroup: str | None, flags: int
+) -> None:
     """Also when its mounts cannot be looked at any more. (An executable is told by its inode.)"""
     (tmp_path / "x.py").write_text("")
-    flags = structs.IMAGE_USER_NAMESPACE
+    monkeypatch.setattr(CgroupPaths, "find", lambda *_: cgroup)
     script = build(builder, make_image(PYTHON, "python3", f"{tmp_path}/x.py", flags=flags))
-    assert (script.program, script.is_host_file) == (f"{tmp_path}/x.py", False)
+    assert (script.program, script.is_host_file, script.is_file_told) == (f"{tmp_path}/x.py", False, bool(cgroup))
     assert build(builder, make_image("/usr/bin/env", exec_id=101, flags=flags)).is_host_file
 
 
@@ -121,11 +137,10 @@ def test_a_script_that_changed_since_it_was_started_is_not_the_hosts(builder: Pr
     now_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
     script = build(builder, make_image(PYTHON, "python3", f"{tmp_path}/x.py", executed_ns=now_ns))
     assert (script.is_host_file, "changed since it was started" in script.warnings) == (True, False)
-    image = make_image(PYTHON, "python3", f"{tmp_path}/x.py", executed_ns=now_ns - 10**9, exec_id=101)
-    script = build(builder, image)
+    script = build(builder, make_image(PYTHON, "python3", f"{tmp_path}/x.py", executed_ns=now_ns - 10**9, exec_id=101))
     assert (script.program, script.is_host_file) == (f"{tmp_path}/x.py", False)
     assert script.warnings[-1:] == ("changed since it was started",)
-    assert build(builder, make_image("/usr/bin/env", exec_id=102, executed_ns=1)).is_host_file
+    assert build(builder, make_image(f"{tmp_path}/x.py", exec_id=102, executed_ns=1)).is_host_file
 
 
 def test_a_folder_that_is_not_its_own_names_no_script(builder: ProcessBuilder, tmp_path: Path) -> None:
@@ -330,20 +345,24 @@ def test_of_a_file_that_cannot_be_read_no_sum_is_told(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(Digests, "_read_digest", fail)
     with closing(ProcessBuilder(NoImages(), needs_sha256=lambda path: path == "/usr/bin/env")) as demanding:
-        unread, unasked = (
-            build(demanding, make_image("/usr/bin/env")),
-            build(demanding, make_image("/bin/sh", exec_id=101)),
-        )
+        unread = build(demanding, make_image("/usr/bin/env"))
+        unasked = build(demanding, make_image("/bin/sh", exec_id=101))
     assert (unread.sha256, unread.is_sha256_told) == (None, False)
     assert unasked.is_sha256_told
 
 
+def test_a_sum_that_is_not_read_in_time_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(ProcessBuilder(NoImages(), needs_sha256=lambda _path: True)) as demanding:
+        monkeypatch.setattr(demanding._reader, "read_of", lambda *_words: None)
+        unread = build(demanding, make_image("/usr/bin/env"))
+    assert (unread.sha256, unread.is_sha256_told, unread.is_file_told) == (None, False, False)
+
+
 def test_extra_interpreters(tmp_path: Path) -> None:
-    builder = ProcessBuilder(NoImages(), extra_interpreters=["env"])
     (tmp_path / "x").write_text("")
-    process = build(builder, make_image("/usr/bin/env", "env", f"{tmp_path}/x"))
+    with closing(ProcessBuilder(NoImages(), extra_interpreters=["env"])) as builder:
+        process = build(builder, make_image("/usr/bin/env", "env", f"{tmp_path}/x"))
     assert (process.program, process.run_by) == (f"{tmp_path}/x", "/usr/bin/env")
-    builder.close()
 
 
 def test_an_environment_that_cannot_be_read_is_warned_of(

@@ -159,16 +159,21 @@ def test_no_name_makes_a_user_of_a_process(name: bytes) -> None:
     assert found.uid == 65534
 
 
-def test_a_deleted_executable_keeps_its_path(tmp_path: Path) -> None:
-    program = tmp_path / "program"
+@pytest.mark.parametrize("is_deleted", [True, False])
+@pytest.mark.parametrize("name", ["program", "program (deleted)"])
+def test_a_deleted_executable_keeps_its_path_and_one_that_seems_so_too(
+    tmp_path: Path, name: str, is_deleted: bool
+) -> None:
+    program = tmp_path / name
     program.write_bytes(Path("/bin/sleep").read_bytes())
     program.chmod(0o755)
     with subprocess.Popen([program, "30"]) as started:
-        program.unlink()
+        if is_deleted:
+            program.unlink()
         found = procfs.read_process(started.pid)
         started.kill()
     assert found
-    assert (found.executable, found.is_deleted) == (str(program), True)
+    assert (found.executable, found.is_deleted) == (str(program), is_deleted)
 
 
 def test_start_times_compare_in_ticks(child: subprocess.Popen[str]) -> None:

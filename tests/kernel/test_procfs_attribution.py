@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.kernel.bpf_place import BpfPlace
@@ -20,7 +21,9 @@ from tinysnitch.core.flow import ICMP, TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.process import KERNEL, NOT_LISTENING, UNKNOWN, AttributionSource, Process
 from tinysnitch.kernel import procfs_attribution
 from tinysnitch.kernel.attribution import Attributor
+from tinysnitch.kernel.bpf_structs import Image
 from tinysnitch.kernel.claim import Claim
+from tinysnitch.kernel.process_builder import ProcessBuilder
 from tinysnitch.kernel.procfs import read_argv, read_process
 from tinysnitch.kernel.socket_holders import SocketHolders, TooManyWait
 from tinysnitch.kernel.sockets import SocketDiag
@@ -69,6 +72,12 @@ def test_tcp_outbound(attributor: Attributor) -> None:
         assert other.attribution == UNKNOWN
 
 
+def test_what_leaves_from_a_port_without_a_connection_is_not_of_who_listens_there(attributor: Attributor) -> None:
+    with socket.create_server((OWN, 0)) as server:
+        claim = attributor.attribute(outbound(TCP, server.getsockname()[1], 443))
+    assert claim.attribution == UNKNOWN
+
+
 def test_who_has_closed_is_not_looked_for_among_all_sockets(
     attributor: Attributor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -84,6 +93,25 @@ def test_a_process_is_built_once_until_rules_ask_for_more(attributor: Attributor
         assert attributor.attribute(flow).attribution.process is first
         attributor.forget()
         assert attributor.attribute(flow).attribution.process is not first
+
+
+def test_a_process_whose_file_could_not_be_looked_up_is_built_again(
+    attributor: Attributor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build = ProcessBuilder.build
+
+    def build_in_vain(builder: ProcessBuilder, image: Image, **how: int) -> Process:
+        return msgspec.structs.replace(build(builder, image, **how), is_file_told=False)
+
+    with socket.create_server((OWN, 0)) as server:
+        flow = Flow(TCP, Direction.INBOUND, parse_address(OWN), server.getsockname()[1], ANYONE, 4)
+        with monkeypatch.context() as silent:
+            silent.setattr(ProcessBuilder, "build", build_in_vain)
+            untold = attributor.attribute(flow).attribution.process
+        told = attributor.attribute(flow).attribution.process
+    assert untold
+    assert told
+    assert (untold.is_file_told, told.is_file_told) == (False, True)
 
 
 @pytest.mark.usefixtures("attributor")

@@ -103,21 +103,33 @@ def test_nobody_has_what_is_held_by_none_or_by_processes_that_were_not_seen(
     assert PatientUsers(table).find_user(GONE, inode) is None
 
 
+def test_who_has_it_and_is_not_known_is_not_taken_for_another_who_has_it(
+    table: DictTable, server: socket.socket, own: Owner
+) -> None:
+    holder = start_holder(table, server, ProcessEntry(101, 10))
+    del table.processes[os.getpid()]
+    assert PatientUsers(table).find_user(own, inode_of(server)) is None
+    end(holder)
+
+
 def test_what_is_on_its_way_is_of_who_receives_it_in_a_moment(
     table: DictTable, server: socket.socket, own: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A socket that was sent by SCM_RIGHTS and closed has no holder."""
     monkeypatch.setattr(procfs, "list_processes", lambda: [os.getpid()])
-    users, inode, uid = SocketUsers(table, lambda: 0.0), inode_of(server), os.getuid()
+    now_s = 0.0
+    users, inode, uid = SocketUsers(table, lambda: now_s), inode_of(server), os.getuid()
     with ExitStack() as stack:
         ours, others = map(stack.enter_context, socket.socketpair())
-        socket.send_fds(ours, [b"x"], [server.fileno()])
-        server.close()
-        with pytest.raises(ScanNotDue) as early:
-            users.find_user(own, inode, uid)
-        assert early.value.wait_s == ON_ITS_WAY_S
-        stack.enter_context(socket.socket(fileno=socket.recv_fds(others, 1, 1)[1][0]))
-        assert users.find_user(own, inode, uid) == own
+        for _ in range(2):  # that it was on its way before does not count
+            socket.send_fds(ours, [b"x"], [server.fileno()])
+            server.close()
+            with pytest.raises(ScanNotDue) as early:
+                users.find_user(own, inode, uid)
+            assert early.value.wait_s == ON_ITS_WAY_S
+            server = stack.enter_context(socket.socket(fileno=socket.recv_fds(others, 1, 1)[1][0]))
+            assert users.find_user(own, inode, uid) == own
+            now_s += ON_ITS_WAY_S
 
 
 def test_who_ends_leaves_it_to_others_though_it_still_has_the_descriptor(

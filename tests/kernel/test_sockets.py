@@ -1,3 +1,4 @@
+import errno
 import os
 import socket
 import sys
@@ -187,6 +188,39 @@ def test_a_connection_that_has_been_takes_nothing(diag: SocketDiag) -> None:
         client.close()
         wait_until(lambda: TCP_TIME_WAIT in [each.state for each in diag.list_sockets(TCP, port_of(server))])
         check_identity(diag.find_receiver(flow), server)
+
+
+@pytest.mark.parametrize("number", [errno.ENOBUFS, errno.ENOMEM, errno.EPERM])
+def test_where_the_kernel_does_not_answer_no_socket_is_taken_for_absent(
+    diag: SocketDiag, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def fail(*_words: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(diag._netlink, "query", fail)
+    with pytest.raises(OSError, match=os.strerror(number)):
+        diag.find_receiver(Flow(TCP, Direction.INBOUND, V4, 80, FAR, 40000))
+
+
+@pytest.mark.parametrize(
+    ("local", "port", "remote", "remote_port", "takes"),
+    [
+        ("127.0.0.1", 80, "0.0.0.0", 0, True),
+        ("0.0.0.0", 80, "0.0.0.0", 0, True),
+        ("::", 80, "::", 0, True),
+        ("127.0.0.1", 80, "127.0.0.9", 40000, True),
+        ("127.0.0.1", 81, "0.0.0.0", 0, False),
+        ("127.0.0.9", 80, "0.0.0.0", 0, False),
+        ("127.0.0.1", 80, "127.0.0.9", 40001, False),
+        ("127.0.0.1", 80, "127.0.0.1", 40000, False),
+        ("127.0.0.1", 80, "127.0.0.9", 0, False),  # connected without a port
+    ],
+)
+def test_what_a_socket_takes(local: str, port: int, remote: str, remote_port: int, takes: bool) -> None:
+    ends = {"local": parse_address(local), "remote": parse_address(remote)}
+    ports = {"local_port": port, "remote_port": remote_port}
+    found = DiagSocket(protocol=UDP, state=TCP_LISTEN, interface=0, inode=1, uid=0, unsent_bytes=0, **ends, **ports)
+    assert found.takes(Flow(UDP, Direction.INBOUND, V4, 80, FAR, 40000)) is takes
 
 
 def test_icmp_has_no_receiver(diag: SocketDiag) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tinysnitch.kernel import trusted_way
 from tinysnitch.kernel.clock import read_boot_ns
 from tinysnitch.kernel.trusted_way import may_climb, resolve_file
 
@@ -56,6 +57,38 @@ def test_a_link_of_the_programs_user_counts_where_it_leads_to_a_file_of_theirs(t
     assert resolve_file(str(tmp_path / "new"), 1000, read_boot_ns()) == str(script)
     os.chown(script, 1001, 1001)
     assert resolve_file(str(tmp_path / "new"), 1000, read_boot_ns()) is None
+
+
+@pytest.mark.privileged
+def test_one_link_of_another_user_spoils_a_way_to_a_file_of_ones_own(tmp_path: Path) -> None:
+    script, link = tmp_path / "script", tmp_path / "link"
+    script.write_text("")
+    os.chown(script, 1000, 1000)
+    link.symlink_to(script)
+    os.lchown(link, 1001, 1001)
+    assert resolve_file(str(link), 1000, read_boot_ns()) is None
+
+
+@pytest.mark.privileged
+def test_a_way_over_a_link_of_ones_own_leads_to_no_file_of_roots_whatever_links_follow(tmp_path: Path) -> None:
+    """Over root's links alone, which all users' paths lead over, it does."""
+    script, roots, own = tmp_path / "script", tmp_path / "roots", tmp_path / "own"
+    script.write_text("")
+    roots.symlink_to(script)
+    own.symlink_to(roots)
+    os.lchown(own, 1000, 1000)
+    now_ns = read_boot_ns()
+    assert resolve_file(str(own), 1000, now_ns) is None
+    assert [resolve_file(str(way), 1000, now_ns) for way in (script, roots)] == [str(script)] * 2
+
+
+def test_a_way_of_as_many_parts_as_are_followed(tmp_path: Path) -> None:
+    folder = tmp_path.joinpath(*["x"] * (trusted_way._MAX_PARTS - len(tmp_path.parts)))
+    script, too_far = folder / "script", folder / "x" / "script"
+    too_far.parent.mkdir(parents=True)
+    for each in (script, too_far):
+        each.write_text("")
+    assert [resolve_file(str(each)) for each in (script, too_far)] == [str(script), None]
 
 
 def test_links_that_lead_through_tens_of_thousands_of_folders_are_not_followed(tmp_path: Path) -> None:
@@ -117,6 +150,13 @@ def test_roots_links_and_folders_count_where_users_cannot_mount(
         assert resolve_file(str(place / "script")) == str(place / "script")
         assert resolve_file(str(place / "link")) == (os.path.realpath("/bin/sh") if counts else None)
         assert may_climb(1000, [str(place / "folder"), str(place)], str(tmp_path / "script")) is counts
+        for name in ("script", "link"):  # what is the user's own counts, who may mount it or not
+            (place / name).unlink()
+        (place / "link").symlink_to("script")
+        (place / "script").write_text("")
+        for name in ("script", "link"):
+            os.chown(place / name, 1000, 1000, follow_symlinks=False)
+        assert resolve_file(str(place / "link"), 1000, read_boot_ns()) == str(place / "script")
 
 
 @pytest.mark.privileged
@@ -128,6 +168,7 @@ def test_what_may_have_been_above_a_folder(tmp_path: Path) -> None:
     left = [str(inner), str(inner.parent)]
     assert may_climb(1000, left, str(script))
     assert not may_climb(1000, left, str(tmp_path / "missing"))
+    assert not may_climb(1000, left, "/a\0b")
     for mode in (0o775, 0o757, 0o1777):
         tmp_path.chmod(mode)
         assert not may_climb(1000, left, str(script))

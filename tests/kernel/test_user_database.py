@@ -1,6 +1,8 @@
 """Uids of users; a look-up that failed is no missing user."""
 
+import errno
 import pwd
+from types import SimpleNamespace
 
 import pytest
 
@@ -28,3 +30,9 @@ def test_without_a_descriptor_nobody_is_taken_for_absent() -> None:
 def test_a_long_entry_is_given_room(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(user_database, "_ROOM", 1)
     assert find_uid("root") == 0
+
+
+@pytest.mark.parametrize("error", [errno.EIO, errno.ENOENT, errno.ERANGE])  # the last one however much room there is
+def test_a_name_service_that_does_not_know_is_no_error(monkeypatch: pytest.MonkeyPatch, error: int) -> None:
+    monkeypatch.setattr(user_database, "_libc", SimpleNamespace(getpwnam_r=lambda *_rest: error))
+    assert find_uid("root") is None

@@ -1,6 +1,8 @@
 """worker_thread.py: results and errors are returned, an error does not end the thread, and it gets no signals."""
 
 import signal
+import subprocess
+import sys
 import threading
 
 from tests.lab.patience import WAIT_S, wait_until
@@ -14,6 +16,12 @@ def test_one_thing_after_the_other_until_it_is_to_end() -> None:
     assert first.get(timeout=WAIT_S) == worker.thread_id != threading.get_native_id()
     assert isinstance(second.get(timeout=WAIT_S), ZeroDivisionError)
     wait_until(lambda: not worker.is_alive())
+
+
+def test_one_that_waits_for_ever_keeps_no_process_from_its_end() -> None:
+    words = "import threading; from tinysnitch.kernel.worker_thread import WorkerThread"
+    command = [sys.executable, "-c", f"{words}; WorkerThread().begin(threading.Event().wait)"]
+    assert subprocess.run(command, timeout=WAIT_S, check=False).returncode == 0
 
 
 def test_it_takes_no_signal() -> None:

@@ -94,6 +94,11 @@ def test_nobody_waits_for_ever_for_a_lock(tmp_path: Path) -> None:
         pass
 
 
+def test_a_lock_file_that_was_taken_away_spoils_nothing(tmp_path: Path) -> None:
+    with locked(tmp_path / "a"):
+        (tmp_path / ".a.lock").unlink()
+
+
 def test_nobody_else_can_take_the_lock(tmp_path: Path) -> None:
     with locked(tmp_path / "a"):
         assert stat.S_IMODE((tmp_path / ".a.lock").stat().st_mode) == 0o600

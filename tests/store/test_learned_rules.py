@@ -102,9 +102,11 @@ def test_beyond_its_size_lines_are_counted(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_what_has_no_room_is_counted_and_comes_back_with_its_next_connection(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "learned.rules"
+    monkeypatch.setattr(learned_rules, "MAX_BYTES", len(f"{ONE}\n{TWO}\n"))  # what is not there takes no room
+    before = os.listdir("/proc/self/fd")
     learned = learn(path, ONE)
     with limited_files(path.stat().st_size + 5):
         for _ in range(2):
@@ -115,6 +117,7 @@ def test_what_has_no_room_is_counted_and_comes_back_with_its_next_connection(
     learned.add(TWO)
     learned.flush()
     assert (lines_of(path), learned.lost) == ([ONE, TWO], 2)
+    assert os.listdir("/proc/self/fd") == before
 
 
 @pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("elsewhere")])

@@ -393,3 +393,7 @@ def test_a_lock_that_stays_is_waited_for_once(tmp_path: Path, monkeypatch: pytes
             assert len(waits) == 1
     file.save(rules[2])
     assert file.read().rules == tuple(rules)
+    monkeypatch.setattr(file_lock.time, "monotonic", iter((0.0, 0.0, 1.0, 5.0)).__next__)
+    with file_lock.locked(path), pytest.raises(SnitchError, match="is held"):
+        file.save(parse_rule("allow - 4 tcp"))
+    assert len(waits) == 2  # it was free in between
