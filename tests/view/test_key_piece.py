@@ -75,11 +75,11 @@ def test_a_text_is_what_holds_no_keys_or_goes_on_behind_an_answer(names: str, ex
 def test_a_key_waits_for_what_comes_with_it() -> None:
     state, piece = asked(), KeyPiece()
     assert piece.press(KeyPressed("y"), START_S, state) == []
-    assert (piece.is_waiting, piece.wait(START_S)) == (True, PASTED_S)
+    assert (piece.holds_keys, piece.wait(START_S)) == (True, PASTED_S)
     assert [one.key.name for one in piece.press(KeyPressed("f"), START_S + PAUSE_S, state)] == ["y"]
     assert piece.wait(START_S + PAUSE_S) == PASTED_S
     assert [one.key.name for one in piece.end(START_S + PAUSE_S + PASTED_S)] == ["f"]
-    assert (piece.is_waiting, piece.wait(START_S)) == (False, None)
+    assert (piece.holds_keys, piece.wait(START_S)) == (False, None)
 
 
 def test_who_is_woken_late_waits_once_more_for_keys_that_were_not_read_yet() -> None:
@@ -89,7 +89,7 @@ def test_who_is_woken_late_waits_once_more_for_keys_that_were_not_read_yet() -> 
     assert piece.end(START_S + PASTED_S + 2 * SLACK_S) == []
     for number, letter in enumerate("es", 1):
         assert piece.press(KeyPressed(letter), START_S + PASTED_S * 0.9 * number, state) == []
-    assert not piece.is_waiting
+    assert not piece.holds_keys
 
 
 def test_a_machine_that_is_always_late_takes_keys() -> None:
@@ -117,7 +117,7 @@ def test_keys_to_walk_with_repeat_and_are_not_waited_for() -> None:
     state, piece = asked(), KeyPiece()
     for number in range(10):
         assert len(piece.press(KeyPressed("tab"), START_S + number * 0.02, state)) == 1
-    assert not piece.is_waiting
+    assert not piece.holds_keys
 
 
 def test_a_click_is_no_letter_of_a_text() -> None:

@@ -34,7 +34,8 @@ class KeyPiece:
         self._was_late = False  # `end` was called too late once
 
     @property
-    def is_waiting(self) -> bool:
+    def holds_keys(self) -> bool:
+        """Whether keys were typed of which it is not known yet if they count."""
         return bool(self._keys)
 
     def wait(self, now: float) -> float | None:
