@@ -2,7 +2,7 @@ import pytest
 
 from tests.view.painted_state import PaintedState
 from tests.view.sample_prompts import prompt_of
-from tinysnitch.view.key_guard import DELAY_S, PASTED_S, TEXT_S
+from tinysnitch.view.key_guard import DELAY_S, PASTED_S, TEXT_S, TYPING_S
 from tinysnitch.view.key_piece import SLACK_S, KeyPiece, is_text
 from tinysnitch.view.prompt_events import KeyPressed, QuestionOpened
 from tinysnitch.view.prompt_state import PromptState
@@ -82,14 +82,27 @@ def test_a_key_waits_for_what_comes_with_it() -> None:
     assert (piece.holds_keys, piece.wait(START_S)) == (False, None)
 
 
-def test_who_is_woken_late_waits_once_more_for_keys_that_were_not_read_yet() -> None:
+@pytest.mark.parametrize("gap_s", [PASTED_S, TYPING_S])
+def test_who_is_woken_late_waits_once_more_for_keys_that_were_not_read_yet(gap_s: float) -> None:
     state, piece = asked(), KeyPiece()
     assert piece.press(KeyPressed("y"), START_S, state) == []
     piece.wait(START_S)
     assert piece.end(START_S + PASTED_S + 2 * SLACK_S) == []
+    assert piece.wait(START_S) == TYPING_S
     for number, letter in enumerate("es", 1):
-        assert piece.press(KeyPressed(letter), START_S + PASTED_S * 0.9 * number, state) == []
+        assert piece.press(KeyPressed(letter), START_S + gap_s * 0.9 * number, state) == []
     assert not piece.holds_keys
+
+
+def test_who_was_woken_late_waits_no_longer_for_the_next_keys() -> None:
+    state, piece = asked(), KeyPiece()
+    piece.press(KeyPressed("f"), START_S, state)
+    piece.wait(START_S)
+    assert piece.end(START_S + 1.0) == []
+    piece.wait(START_S + 1.0)
+    assert [one.key.name for one in piece.end(START_S + 1.0 + TYPING_S)] == ["f"]
+    piece.press(KeyPressed("y"), START_S + 2.0, state)
+    assert piece.wait(START_S + 2.0) == PASTED_S
 
 
 def test_a_machine_that_is_always_late_takes_keys() -> None:

@@ -3,7 +3,8 @@
 GNU screen, a console and programs that type passwords send a text as keys, faster than anybody types. But a terminal
 that sends whole lines, or a slow line, also brings the keys of a person together. So keys that come at once are held as
 one piece until no more follow, and then count, or are dropped as a text. On a busy machine we may be woken late: then
-more keys may wait that we have not read, so the piece is not over yet.
+more keys may wait that we have not read, or that the sender, who shares the machine with us, has not sent. So the piece
+is not over yet, and goes on with keys as far apart as those of a person.
 """
 
 import math
@@ -11,7 +12,7 @@ import math
 import msgspec
 
 from tinysnitch.core.verdict import Verdict
-from tinysnitch.view.key_guard import PASTED_S
+from tinysnitch.view.key_guard import PASTED_S, TYPING_S
 from tinysnitch.view.keys import Act, find_key, is_chord
 from tinysnitch.view.prompt_events import KeyPressed
 from tinysnitch.view.prompt_state import Page, PromptState
@@ -40,12 +41,17 @@ class KeyPiece:
 
     def wait(self, now: float) -> float | None:
         """How long the caller must wait for what comes with the keys, before it calls `end`; None: none wait."""
-        self._due_s = now + PASTED_S
-        return PASTED_S if self._keys else None
+        self._due_s = now + self._gap_s
+        return self._gap_s if self._keys else None
+
+    @property
+    def _gap_s(self) -> float:
+        """The longest time between two keys of the piece."""
+        return TYPING_S if self._was_late else PASTED_S
 
     def press(self, key: KeyPressed, typed_s: float, state: PromptState) -> list[TypedKey]:
         """Take a key that was typed, and return the keys that count now, in order."""
-        is_open = typed_s - self._last_s < PASTED_S and (self._is_text or bool(self._keys))
+        is_open = typed_s - self._last_s < self._gap_s and (self._is_text or bool(self._keys))
         if not _may_be_pasted(key, typed_s, state, is_open=is_open):
             return [*self.take(), TypedKey(key, typed_s)]
         passed = [] if is_open else self.take()
