@@ -2,9 +2,9 @@
 
 GNU screen, a console and programs that type passwords send a text as keys, faster than anybody types. But a terminal
 that sends whole lines, or a slow line, also brings the keys of a person together. So keys that come at once are held as
-one piece until no more follow, and then count, or are dropped as a text. On a busy machine we may be woken late: then
-more keys may wait that we have not read, or that the sender, who shares the machine with us, has not sent. So the piece
-is not over yet, and goes on with keys as far apart as those of a person.
+one piece until no more follow, and then count, or are dropped as a text. An answer waits for longer: `npm`, typed by a
+person in the wrong window, must not deny. On a busy machine we may be woken late: then more keys may wait that we have
+not read, so the piece is not over yet.
 """
 
 import math
@@ -12,7 +12,7 @@ import math
 import msgspec
 
 from tinysnitch.core.verdict import Verdict
-from tinysnitch.view.key_guard import PASTED_S, TYPING_S
+from tinysnitch.view.key_guard import ANSWER_S, PASTED_S
 from tinysnitch.view.keys import Act, find_key, is_chord
 from tinysnitch.view.prompt_events import KeyPressed
 from tinysnitch.view.prompt_state import Page, PromptState
@@ -47,7 +47,7 @@ class KeyPiece:
     @property
     def _gap_s(self) -> float:
         """The longest time between two keys of the piece."""
-        return TYPING_S if self._was_late else PASTED_S
+        return ANSWER_S if any(_is_answer(one.key) for one in self._keys) else PASTED_S
 
     def press(self, key: KeyPressed, typed_s: float, state: PromptState) -> list[TypedKey]:
         """Take a key that was typed, and return the keys that count now, in order."""
@@ -84,6 +84,11 @@ def _may_be_pasted(key: KeyPressed, typed_s: float, state: PromptState, *, is_op
         return False
     is_asked = state.selected is not None and state.page is Page.QUESTION
     return is_asked and (is_open or (state.guard.is_ready(typed_s) and not _is_step(key)))
+
+
+def _is_answer(key: KeyPressed) -> bool:
+    found = find_key(key.name)
+    return found is not None and isinstance(found.effect, Verdict)
 
 
 def _is_step(key: KeyPressed) -> bool:
