@@ -329,6 +329,7 @@ class PlainPrompt:
             if not self._terminal.is_ours:  # the command is a shell, which has given the terminal to a job of its own
                 return self._point_elsewhere(view)
             self._hold()
+            self._state.guard.note_appeared()  # keys went to the command until now
         self._terminal.write_lines(question_lines(view))
         self._asked_s = time.monotonic()
         self._wait_until_ready(self._asked_s)

@@ -8,9 +8,10 @@
    text, whenever it comes: then keys count again only after a longer pause.
 3. A key that answered, or began to edit, must be released before it counts again: a held key repeats, and the repeats
    are ignored.
-4. A window that appears takes no key at all, not even one to leave, until its first question takes keys. Whoever types
-   then types for another window, and pauses for longer: keys wait as after a letter of a text, within the limit of 2.
-   When the window gets the keyboard focus, keys wait for one more delay; clicks do not wait.
+4. A window that appears, or a prompt that takes the terminal from a command, takes no key at all, not even to leave,
+   until its first question takes keys. Whoever types then does not mean the question, and pauses for longer: keys wait
+   as after a letter of a text, within the limit of 2. When the window gets the keyboard focus, keys wait for one more
+   delay; clicks do not wait.
 5. An Enter that comes at once after a text was pasted with it. Other keys that come at once: see key_piece.py.
 
 With a delay of 0 every key counts at once. Times are seconds on one clock that does not step back; those of keys say
@@ -91,7 +92,7 @@ class KeyGuard:
         return max(now + self.delay_s, self._text_until_s)
 
     def note_appeared(self) -> None:
-        """The window was hidden, and is shown now."""
+        """The window was hidden, and is shown now; or the terminal was a command's until now."""
         self._is_deaf = True
 
     def note_keyboard(self, now: float) -> None:
