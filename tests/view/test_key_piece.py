@@ -2,6 +2,7 @@ import pytest
 
 from tests.view.painted_state import PaintedState
 from tests.view.sample_prompts import prompt_of
+from tests.view.typist import count_accidents
 from tinysnitch.view.key_guard import ANSWER_S, DELAY_S, PASTED_S, TEXT_S
 from tinysnitch.view.key_piece import SLACK_S, KeyPiece, is_text
 from tinysnitch.view.prompt_events import KeyPressed, QuestionOpened
@@ -89,6 +90,11 @@ def test_a_text_that_a_person_types_does_not_begin_with_an_answer(text: str) -> 
         typed_s = START_S + number * ANSWER_S * 0.9
         assert [one for one in piece.press(key, typed_s, state) if state.handle(one.key, one.typed_s)] == []
     assert not piece.holds_keys
+
+
+@pytest.mark.parametrize(("gap_s", "most"), [(0.12, 0), (0.24, 17)])  # a good typist, and an average one
+def test_who_types_while_a_window_appears_answers_next_to_never(gap_s: float, most: int) -> None:
+    assert count_accidents(gap_s, windows=1000) <= most
 
 
 def test_who_is_woken_late_waits_once_more_for_keys_that_were_not_read_yet() -> None:
