@@ -343,7 +343,7 @@ def test_who_types_while_a_window_appears_is_waited_for() -> None:
     state = opened(1)
     state.guard.note_appeared()
     assert press(state, "s", now=0.4) == press(state, "y", now=0.6) == []
-    assert len(press(state, "y", now=0.6 + TEXT_S)) == 1
+    assert len(press(state, "y", now=0.4 + TEXT_S)) == 1
 
 
 @pytest.mark.parametrize(

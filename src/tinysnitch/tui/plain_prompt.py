@@ -31,7 +31,7 @@ from tinysnitch.tui.terminal import DUMB, Terminal, stop_job
 from tinysnitch.view.edit_view import EditView, present_edit
 from tinysnitch.view.help_view import help_pages
 from tinysnitch.view.key_piece import KeyPiece, TypedKey
-from tinysnitch.view.keys import KEYS, OWN_HELP, is_of_text
+from tinysnitch.view.keys import KEYS, OWN_HELP, is_answer, is_of_text
 from tinysnitch.view.lookup import Lookup
 from tinysnitch.view.prompt_events import (
     AnswerRefused,
@@ -177,7 +177,8 @@ class PlainPrompt:
         """Handle keys that were read. If it was not printed yet that keys count, they were typed before that, and count
         as typed when the question was printed, however late they are read."""
         if not self._is_told_ready and set(names) != {CURSOR_REPORT}:
-            self._state.guard.note_typing(now, is_text=any(map(is_of_text, names)))
+            is_text, are_answers = any(map(is_of_text, names)), all(map(is_answer, names))
+            self._state.guard.note_typing(now, is_text=is_text, is_answer=are_answers)
         for name in names:
             typed_s = now if self._is_told_ready else self._asked_s
             if name != CURSOR_REPORT:

@@ -9,9 +9,9 @@
 3. A key that answered, or began to edit, must be released before it counts again: a held key repeats, and the repeats
    are ignored.
 4. A window that appears, or a prompt that takes the terminal from a command, takes no key at all, not even to leave,
-   until its first question takes keys. Whoever types then does not mean the question, and pauses for longer: keys wait
-   as after a letter of a text, within the limit of 2. When the window gets the keyboard focus, keys wait for one more
-   delay; clicks do not wait.
+   until its first question takes keys. Whoever types then, but for an early answer, does not mean the question: keys
+   wait as after a letter of a text, within the limit of 2. When the window gets the keyboard focus, keys wait for one
+   more delay; clicks do not wait.
 5. An Enter that comes at once after a text was pasted with it. Other keys that come at once: see key_piece.py.
 
 With a delay of 0 every key counts at once. Times are seconds on one clock that does not step back; those of keys say
@@ -100,10 +100,11 @@ class KeyGuard:
         self._keyboard_s = now + self.delay_s
         self._is_awake = False
 
-    def note_typing(self, now: float, *, is_text: bool = False) -> None:
-        """A key came too early, or is not ours (`is_text`): the next keys may belong to the same text."""
+    def note_typing(self, now: float, *, is_text: bool = False, is_answer: bool = False) -> None:
+        """A key came too early, or is not ours (`is_text`): the next keys may belong to the same text. An early answer
+        may be that of a person who expected the question, and is about to press it again."""
         longest_s = TYPING_DELAYS * self.delay_s
-        pause_s = TEXT_S if self._is_deaf else TYPING_S
+        pause_s = TEXT_S if self._is_deaf and not is_answer else TYPING_S
         until_s = now + min(TEXT_S, longest_s) if is_text else min(now + pause_s, self._seen_s + longest_s)
         self._ready_s = max(self._ready_s, until_s)
         if is_text:

@@ -13,7 +13,7 @@ import msgspec
 
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.view.key_guard import ANSWER_S, PASTED_S
-from tinysnitch.view.keys import Act, find_key, is_chord
+from tinysnitch.view.keys import Act, find_key, is_answer, is_chord
 from tinysnitch.view.prompt_events import KeyPressed
 from tinysnitch.view.prompt_state import Page, PromptState
 
@@ -47,7 +47,7 @@ class KeyPiece:
     @property
     def _gap_s(self) -> float:
         """The longest time between two keys of the piece."""
-        return ANSWER_S if any(_is_answer(one.key) for one in self._keys) else PASTED_S
+        return ANSWER_S if any(is_answer(one.key.name) for one in self._keys) else PASTED_S
 
     def press(self, key: KeyPressed, typed_s: float, state: PromptState) -> list[TypedKey]:
         """Take a key that was typed, and return the keys that count now, in order."""
@@ -84,11 +84,6 @@ def _may_be_pasted(key: KeyPressed, typed_s: float, state: PromptState, *, is_op
         return False
     is_asked = state.selected is not None and state.page is Page.QUESTION
     return is_asked and (is_open or (state.guard.is_ready(typed_s) and not _is_step(key)))
-
-
-def _is_answer(key: KeyPressed) -> bool:
-    found = find_key(key.name)
-    return found is not None and isinstance(found.effect, Verdict)
 
 
 def _is_step(key: KeyPressed) -> bool:
