@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.running import Command
-from tests.daemon.small_desk import RunningServer
+from tests.daemon.small_desk import ALICE, ROOT, Comers, RunningServer, running_server
 from tinysnitch.daemon.control_permission import Right
 from tinysnitch.store.history import History
 
@@ -29,6 +29,19 @@ def test_whoever_did_not_choose_how_many_hears_that_there_may_be_more(running: R
     assert done.err == ("tinysnitch: these are the newest 1000 lines; `tinysnitch log --lines 200000` prints all\n")
     assert command("log", "--lines", "1000").err == ""
     assert command("log", "--lines", "200000").out.count("\n") == 1500
+
+
+@pytest.mark.parametrize(
+    ("right", "note"),
+    [(ROOT, "the log is empty"), (ALICE, "the log has nothing that you may see")],
+    ids=["root", "user"],
+)
+def test_that_the_log_is_empty_is_told_beside_it(command: Command, tmp_path: Path, right: Right, note: str) -> None:
+    with running_server(tmp_path / "socket", Comers(right, right, right)) as running:
+        running.desk.history = []
+        assert command("log") == (0, "", f"tinysnitch: {note}\n")
+        assert command("log", "--json") == (0, "", "")
+        assert command("log", "--lines", "0") == (0, "", "")
 
 
 def test_json_lines_are_as_they_were_written(running: RunningServer, command: Command) -> None:

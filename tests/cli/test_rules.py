@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.cli.running import Command, Told
-from tests.daemon.small_desk import RunningServer
+from tests.daemon.small_desk import ALICE, ROOT, Comers, RunningServer, running_server
 from tinysnitch.cli.rules import present_entry
+from tinysnitch.daemon.control_permission import Right
 from tinysnitch.protocol.messages import RuleEntry, RuleSource
 
 RULE = "allow google.com 443 tcp /usr/bin/curl"
@@ -34,6 +35,20 @@ def test_that_the_file_says_something_else_is_told_beside_the_list(running: Runn
         "/etc/r:3:1: not a verdict (hint: did you mean 'allow'?)\n"
     )
     assert command("rules", "--json").err == err
+
+
+@pytest.mark.parametrize(
+    ("right", "note"), [(ROOT, "there is no rule"), (ALICE, "there is no rule that you may see")], ids=["root", "user"]
+)
+def test_that_there_is_no_rule_is_told_beside_an_empty_list(
+    command: Command, tmp_path: Path, right: Right, note: str
+) -> None:
+    with running_server(tmp_path / "socket", Comers(right, right, right)) as running:
+        running.desk.list_rules = lambda _right: []  # type: ignore[method-assign]
+        assert command("rules") == (0, "", f"tinysnitch: {note}\n")
+        assert command("rules", "--json") == (0, "", "")
+        running.desk.rule_errors = ("/etc/r:3:1: not a verdict",)
+        assert note not in command("rules").err  # the file has rules, which did not load
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ class Stage:
     def type(self, name: str, typed_s: float) -> None:
         """Type a key, and wait until no other key can come with it."""
         self.agent.press(name, typed_s)
-        wait_until(lambda: QTest.qWait(5) or not self.agent._piece.is_waiting)
+        wait_until(lambda: QTest.qWait(5) or not self.agent._piece.holds_keys)
 
     def texts(self) -> list[str]:
         return [paragraph.layout.text().strip("\u2068\u2069") for _place, paragraph in self.window.page.texts]
@@ -173,7 +173,7 @@ def test_a_key_that_waits_for_what_comes_with_it_shows_nothing(stage: Stage, mon
     shown: list[object] = []
     monkeypatch.setattr(stage.window, "show_page", lambda *page: shown.append(page))
     stage.agent.press("y", stage.ready_s)
-    assert (stage.agent._piece.is_waiting, shown) == (True, [])
+    assert (stage.agent._piece.holds_keys, shown) == (True, [])
 
 
 def test_a_further_question_changes_nothing_of_what_was_chosen(stage: Stage) -> None:

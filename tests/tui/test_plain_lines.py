@@ -1,3 +1,5 @@
+import msgspec
+
 from tests.view.painted_state import PaintedState
 from tests.view.sample_prompts import prompt_of
 from tinysnitch.tui.plain_lines import begin_edit_lines, fact_lines, help_lines, question_lines, ready_line
@@ -60,3 +62,5 @@ def test_help_is_told_key_by_key() -> None:
     assert help_lines((row,), PromptView(title="", is_question=False)) == ["", "y: allow it", stop, "any key goes back"]
     behind = "any key goes back; 60 seconds left, then it is denied"
     assert help_lines((row,), sample_view(), is_guest=True) == ["", "y: allow it", behind]
+    last_second = msgspec.structs.replace(sample_view(), seconds_left=1)
+    assert help_lines((row,), last_second)[-1] == "any key goes back; 1 second left, then it is denied"

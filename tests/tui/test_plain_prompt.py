@@ -29,20 +29,21 @@ from tinysnitch.view.prompt_events import Answers, ConnectionLost, NoticeGiven, 
 from tinysnitch.view.prompt_view import PromptView
 
 
-def test_who_types_on_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("key", "is_guest"), [("m", False), ("d", True)])
+def test_who_types_on_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, is_guest: bool) -> None:
     noted, said = list[float](), list[float]()
     note, say = KeyGuard.note_typing, plain_prompt.ready_line
 
     async def script(daemon: QuestionDaemon, person: Person) -> None:
         daemon.open(prompt_of(1))
         await person.see("curl wants to reach shop.test")
-        person.type("m")  # a letter of a text
+        person.type(key)  # a letter of a text, or any letter where a command had the terminal
         await until(lambda: noted and said and said[-1] > noted[0])
         person.type("q")
 
     monkeypatch.setattr(KeyGuard, "note_typing", lambda *at, **what: noted.append(at[1]) or note(*at, **what))
     monkeypatch.setattr(plain_prompt, "ready_line", lambda view: said.append(time.monotonic()) or say(view))
-    play(tmp_path, script, delay_s=TEXT_S / 2)
+    play(tmp_path, script, delay_s=TEXT_S / 2, is_guest=is_guest)
     assert min(moment for moment in said if moment > noted[0]) >= noted[0] + TEXT_S
 
 

@@ -222,7 +222,7 @@ def test_a_key_that_waits_for_what_comes_with_it_draws_nothing(tmp_path: Path) -
         await until_ready(app)
         await until(lambda: not app._is_drawing_due)
         app.on_key(Key("y", "y"))
-        assert (app._piece.is_waiting, app._is_drawing_due) == (True, False)
+        assert (app._piece.holds_keys, app._is_drawing_due) == (True, False)
 
     play(tmp_path / "s", script)
 

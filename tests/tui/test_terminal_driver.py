@@ -3,6 +3,7 @@
 import asyncio
 import os
 import pty
+import re
 import signal
 import sys
 import time
@@ -57,6 +58,14 @@ def test_what_cannot_be_read_is_no_key(strange: str) -> None:
         time.sleep(0.3)  # in a read of its own
         person.type("z")
         assert person.process.wait(timeout=WAIT_S) == ord("z")
+
+
+def test_alt_and_a_key_is_not_that_key() -> None:
+    with closing(Person([sys.executable, "-c", APP])) as person:
+        person.see("listening")
+        (flags,) = re.findall(r"\x1b\[[>=](\d+)u", person.everything)[-1:]  # as kitty's protocol has them
+        person.type("\x1b[121;3;121u" if int(flags) & 16 else "\x1b[121;3u")  # as Alacritty sends Alt-y
+        assert person.process.wait(timeout=WAIT_S) == ord("a")  # of `alt+y`
 
 
 def test_half_a_letter_takes_the_next_key_with_it() -> None:

@@ -139,3 +139,14 @@ def test_without_a_delay_every_key_counts() -> None:
     guard.note_used("y", 10.0)
     guard.note_awake(99.0)
     assert (guard.is_ready(10.0), guard.is_deaf(10.0), guard.is_held("y", 10.0)) == (True, False, False)
+
+
+def test_who_types_while_a_window_appears_is_waited_for_as_in_a_text_but_not_for_ever() -> None:
+    guard = seen(10.0)
+    guard.note_appeared()
+    guard.note_typing(10.3, is_answer=True)  # of a person who expected the question
+    assert guard.ready_s == 10.3 + TYPING_S
+    guard.note_typing(10.4)
+    assert (guard.is_ready(10.4 + TYPING_S), guard.ready_s) == (False, 10.4 + TEXT_S)
+    guard.note_typing(11.3)
+    assert guard.ready_s == 10.0 + TYPING_DELAYS * DELAY_S

@@ -2,7 +2,8 @@ import pytest
 
 from tests.view.painted_state import PaintedState
 from tests.view.sample_prompts import prompt_of
-from tinysnitch.view.key_guard import DELAY_S, PASTED_S, TEXT_S
+from tests.view.typist import count_accidents
+from tinysnitch.view.key_guard import ANSWER_S, DELAY_S, PASTED_S, TEXT_S
 from tinysnitch.view.key_piece import SLACK_S, KeyPiece, is_text
 from tinysnitch.view.prompt_events import KeyPressed, QuestionOpened
 from tinysnitch.view.prompt_state import PromptState
@@ -74,22 +75,36 @@ def test_a_text_is_what_holds_no_keys_or_goes_on_behind_an_answer(names: str, ex
 
 def test_a_key_waits_for_what_comes_with_it() -> None:
     state, piece = asked(), KeyPiece()
-    assert piece.press(KeyPressed("y"), START_S, state) == []
-    assert (piece.is_waiting, piece.wait(START_S)) == (True, PASTED_S)
-    assert [one.key.name for one in piece.press(KeyPressed("f"), START_S + PAUSE_S, state)] == ["y"]
-    assert piece.wait(START_S + PAUSE_S) == PASTED_S
-    assert [one.key.name for one in piece.end(START_S + PAUSE_S + PASTED_S)] == ["f"]
-    assert (piece.is_waiting, piece.wait(START_S)) == (False, None)
+    assert piece.press(KeyPressed("f"), START_S, state) == []
+    assert (piece.holds_keys, piece.wait(START_S)) == (True, PASTED_S)
+    assert [one.key.name for one in piece.press(KeyPressed("y"), START_S + PAUSE_S, state)] == ["f"]
+    assert piece.wait(START_S + PAUSE_S) == ANSWER_S
+    assert [one.key.name for one in piece.end(START_S + PAUSE_S + ANSWER_S)] == ["y"]
+    assert (piece.holds_keys, piece.wait(START_S)) == (False, None)
+
+
+@pytest.mark.parametrize("text", ["yes", "npm", "nano", "no", "you"])
+def test_a_text_that_a_person_types_does_not_begin_with_an_answer(text: str) -> None:
+    state, piece = asked(), KeyPiece()
+    for number, key in enumerate(keys_of(text)):
+        typed_s = START_S + number * ANSWER_S * 0.9
+        assert [one for one in piece.press(key, typed_s, state) if state.handle(one.key, one.typed_s)] == []
+    assert not piece.holds_keys
+
+
+@pytest.mark.parametrize(("gap_s", "most"), [(0.12, 0), (0.24, 20)])  # a good typist, and an average one
+def test_who_types_while_a_window_appears_answers_next_to_never(gap_s: float, most: int) -> None:
+    assert count_accidents(gap_s, windows=1000) <= most
 
 
 def test_who_is_woken_late_waits_once_more_for_keys_that_were_not_read_yet() -> None:
     state, piece = asked(), KeyPiece()
     assert piece.press(KeyPressed("y"), START_S, state) == []
     piece.wait(START_S)
-    assert piece.end(START_S + PASTED_S + 2 * SLACK_S) == []
+    assert piece.end(START_S + ANSWER_S + 2 * SLACK_S) == []
     for number, letter in enumerate("es", 1):
         assert piece.press(KeyPressed(letter), START_S + PASTED_S * 0.9 * number, state) == []
-    assert not piece.is_waiting
+    assert not piece.holds_keys
 
 
 def test_a_machine_that_is_always_late_takes_keys() -> None:
@@ -117,7 +132,7 @@ def test_keys_to_walk_with_repeat_and_are_not_waited_for() -> None:
     state, piece = asked(), KeyPiece()
     for number in range(10):
         assert len(piece.press(KeyPressed("tab"), START_S + number * 0.02, state)) == 1
-    assert not piece.is_waiting
+    assert not piece.holds_keys
 
 
 def test_a_click_is_no_letter_of_a_text() -> None:

@@ -44,6 +44,8 @@ def log_command(follow: bool, lines: int | None, socket_path: str, as_json: bool
                 print_line(_present(line))
     if lines is None and count >= USUAL_LINES:  # a reader who searches them must know that there may be more
         print_note(f"these are the newest {USUAL_LINES} lines; `tinysnitch log --lines {MAX_LINES}` prints all")
+    elif not count and lines != 0 and not as_json:
+        print_note("the log is empty" if client.sees_all else "the log has nothing that you may see")
 
 
 def _present(line: bytes) -> str:

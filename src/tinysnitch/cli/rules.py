@@ -71,7 +71,8 @@ def list_command(socket_path: str, as_json: bool) -> None:
     Those of the file come first, then the temporary ones.
     """
     with ControlClient(socket_path) as client:
-        for entry in client.ask(ListRules(), RuleEntry):
+        entries = client.ask(ListRules(), RuleEntry)
+        for entry in entries:
             if as_json:
                 print_entry(entry, moment="until")
             else:
@@ -79,6 +80,8 @@ def list_command(socket_path: str, as_json: bool) -> None:
         status = client.ask_one(ReadStatus(), Status)
     if status.rule_errors:  # people who edited the file look here to see whether it was loaded
         print_note(f"the rules file did not load, {what_holds(status.rules)}: {status.rule_errors[0]}")
+    elif not entries and not as_json:
+        print_note("there is no rule" if client.sees_all else "there is no rule that you may see")
 
 
 def present_entry(entry: RuleEntry, now_s: float) -> str:

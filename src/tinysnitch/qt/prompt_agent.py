@@ -121,7 +121,7 @@ class PromptAgent:
         wait_s = self._piece.wait(time.monotonic())
         if wait_s is not None:
             self._piece_timer.start(int(wait_s * 1000))
-        if keys or not self._piece.is_waiting:  # else nothing has changed, and showing it would delay what comes next
+        if keys or not self._piece.holds_keys:  # else nothing has changed, and showing it would delay what comes next
             self._show()
 
     def _advance(self, event: Event, now: float) -> None:

@@ -59,4 +59,5 @@ def help_lines(rows: tuple[HelpRow, ...], view: PromptView, *, is_guest: bool = 
 
 
 def _time_left(view: PromptView) -> str:
-    return f"{format_time_left(view.seconds_left, 'seconds')} left, then it is denied"
+    unit = "second" if view.seconds_left == 1 else "seconds"
+    return f"{format_time_left(view.seconds_left, unit)} left, then it is denied"

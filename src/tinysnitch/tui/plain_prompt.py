@@ -14,6 +14,7 @@ from tinysnitch.client.user_names import find_user
 from tinysnitch.tui.alarm import Alarm
 from tinysnitch.tui.daemon_link import DaemonLink
 from tinysnitch.tui.edited_line import render_edit
+from tinysnitch.tui.further_questions import FurtherQuestions
 from tinysnitch.tui.keyboard import CURSOR_REPORT, KeyReader
 from tinysnitch.tui.paint_report import PaintReport
 from tinysnitch.tui.plain_lines import (
@@ -29,7 +30,7 @@ from tinysnitch.tui.terminal import DUMB, Terminal, stop_job
 from tinysnitch.view.edit_view import EditView, present_edit
 from tinysnitch.view.help_view import help_pages
 from tinysnitch.view.key_piece import KeyPiece, TypedKey
-from tinysnitch.view.keys import KEYS, OWN_HELP, is_of_text
+from tinysnitch.view.keys import KEYS, OWN_HELP, is_answer, is_of_text
 from tinysnitch.view.lookup import Lookup
 from tinysnitch.view.prompt_events import (
     AnswerRefused,
@@ -48,7 +49,7 @@ from tinysnitch.view.text import escape_text
 
 SHOW_S = 0.05  # to collect news: of a hundred questions that end together only the last is read out
 REST_S = 0.05  # to wait for the rest of a key of which the beginning was read
-LOOK_S = 1.0  # between two looks whether the process that asks has ended
+LOOK_S = 1.0  # between two looks whether the process that asks has ended, or further questions have come
 Pause = Callable[[bool], None]  # True: have the command stand still; False: have it go on
 _LEAVE_SIGNALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
 
@@ -90,6 +91,7 @@ class PlainPrompt:
         self._lookup = Lookup(find_user, ProgramFiles(self._file_found).find, ProcessEnds().has_ended)
         self._help = help_pages(OWN_HELP if is_guest else KEYS, is_plain=True)
         self._told: set[str] = set()  # facts of the question in sight that were printed
+        self._further = FurtherQuestions()
         self._end: asyncio.Future[int] = self._loop.create_future()
         self._is_ending = False
         self._is_told_ready = True  # it was printed that keys count
@@ -174,7 +176,8 @@ class PlainPrompt:
         """Handle keys that were read. If it was not printed yet that keys count, they were typed before that, and count
         as typed when the question was printed, however late they are read."""
         if not self._is_told_ready and set(names) != {CURSOR_REPORT}:
-            self._state.guard.note_typing(now, is_text=any(map(is_of_text, names)))
+            is_text, are_answers = any(map(is_of_text, names)), all(map(is_answer, names))
+            self._state.guard.note_typing(now, is_text=is_text, is_answer=are_answers)
         for name in names:
             typed_s = now if self._is_told_ready else self._asked_s
             if name != CURSOR_REPORT:
@@ -249,6 +252,8 @@ class PlainPrompt:
         elif choice and choice != self._shown_choice:  # rule lines are not compared: the time in them changes
             self._terminal.write_lines(rule_lines(view))
         self._shown_choice = choice
+        if self._is_asking(view):
+            self._terminal.write_lines(self._further.tell(self._state.questions, time.monotonic()))
         self._tell_found(view)
         if view.edit and view.is_question:
             self._terminal.write(render_edit(self._shown_edit, view.edit, self._terminal.width()))
@@ -289,8 +294,10 @@ class PlainPrompt:
 
     def _look_again(self, view: PromptView) -> None:
         """Look again after a while whether the process that asks has ended, since nothing reports that."""
-        is_in_sight = view.is_question and self._state.page is Page.QUESTION and self._terminal.is_held
-        self._look_alarm.set(LOOK_S if is_in_sight else None)
+        self._look_alarm.set(LOOK_S if self._is_asking(view) else None)
+
+    def _is_asking(self, view: PromptView) -> bool:
+        return view.is_question and self._state.page is Page.QUESTION
 
     def _tell_fault(self) -> None:
         """Print what is wrong with the edited line. Only Enter calls this: while one types, a line is often wrong."""
@@ -317,10 +324,12 @@ class PlainPrompt:
 
     def _ask(self, view: PromptView) -> None:
         self._told = set(fact_lines(view))
+        self._further.note_asked(self._state.questions, time.monotonic())
         if self._is_guest and not self._terminal.is_held:
             if not self._terminal.is_ours:  # the command is a shell, which has given the terminal to a job of its own
                 return self._point_elsewhere(view)
             self._hold()
+            self._state.guard.note_appeared()  # keys went to the command until now
         self._terminal.write_lines(question_lines(view))
         self._asked_s = time.monotonic()
         self._wait_until_ready(self._asked_s)

@@ -119,7 +119,7 @@ class PromptApp(App[None], inherit_bindings=False):
         for one in keys:
             self._advance(one.key, one.typed_s)
         self._piece_alarm.set(self._piece.wait(time.monotonic()))
-        if keys or not self._piece.is_waiting:  # else nothing has changed, and drawing would delay what comes next
+        if keys or not self._piece.holds_keys:  # else nothing has changed, and drawing would delay what comes next
             self._draw_soon()
 
     def _end_piece(self) -> None:

@@ -13,9 +13,17 @@ from tinysnitch.view.duration import format_time_left
 from tinysnitch.view.edit_view import EditView
 from tinysnitch.view.help_view import HelpRow
 from tinysnitch.view.prompt_view import KeyHint, PromptView
-from tinysnitch.view.span import Line, Span
+from tinysnitch.view.span import Line, Span, text_of
 from tinysnitch.view.span_fit import fit_spans
-from tinysnitch.view.text import cell_width, escape_text, shorten_end, shorten_middle, wrap_columns, wrap_shortened
+from tinysnitch.view.text import (
+    ELLIPSIS,
+    cell_width,
+    escape_text,
+    shorten_end,
+    shorten_middle,
+    wrap_columns,
+    wrap_shortened,
+)
 
 YELLOW = "#ffd034"  # Textual makes orange of ANSI yellow, which a terminal of 16 colours then shows as red
 COVERED = f"bold {YELLOW}"
@@ -169,10 +177,17 @@ def _together_rows(view: PromptView, room: int, height: int) -> list[Text]:
     rules = (view.rule, *view.more_rules)
     most = max(1, min(MAX_MORE_ROWS + 1, height - 1))
     fitting = len(rules) if len(rules) <= most else max(1, most - 1)
-    rows = [_join(fit_spans(rule, room)) for rule in rules[:fitting]]
+    rows = [_join(_fit_listed(rule, room)) for rule in rules[:fitting]]
     if fitting < len(rules) and most > 1:
         rows.append(Text(f"and {len(rules) - fitting} more", QUIET))
     return [Text(shorten_end(view.together, room), "bold"), *_align(rows, max(row.cell_len for row in rows))]
+
+
+def _fit_listed(rule: tuple[Span, ...], room: int) -> tuple[Span, ...]:
+    """The rule in one row. Its time gives way first: all rows have the same, and the keys say how long they hold."""
+    if cell_width(text_of(rule)) > room:
+        rule = tuple(Span(ELLIPSIS) if span.text.startswith("until=") else span for span in rule)
+    return fit_spans(rule, room)
 
 
 def _edit_rows(edit: EditView, room: int, height: int) -> list[Text]:

@@ -18,12 +18,21 @@ def find_screen() -> int:
     return 1 if os.isatty(1) and not os.isatty(2) else 2
 
 
+# Of kitty's keyboard protocol: report keys with Ctrl, Alt or Super as sequences, and texts as always. Textual asks for
+# the texts of all keys, too. Alacritty then sends one also for Alt-y, and Textual takes that for a plain `y`.
+_NO_TEXTS_OF_KEYS = "\x1b[=1u"
+
+
 class TerminalDriver(LinuxDriver):
     def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - textual's own
         super().__init__(*arguments, **options)
         self._screen = find_screen()
         if self._screen == 1:
             self._file = sys.__stdout__
+
+    def start_application_mode(self) -> None:
+        super().start_application_mode()  # type: ignore[no-untyped-call]  # textual's own
+        self.write(_NO_TEXTS_OF_KEYS)  # at the end Textual restores what was before
 
     def _sigcont_application(self, *_: object) -> None:
         """On SIGCONT. A prompt that was stopped by SIGSTOP had no chance to leave its screen, and does it now: Textual

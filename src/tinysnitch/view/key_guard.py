@@ -8,8 +8,10 @@
    text, whenever it comes: then keys count again only after a longer pause.
 3. A key that answered, or began to edit, must be released before it counts again: a held key repeats, and the repeats
    are ignored.
-4. A window that appears takes no key at all, not even one to leave, until its first question takes keys. When it gets
-   the keyboard focus, keys wait for one more delay, since the person typed elsewhere before; clicks do not wait.
+4. A window that appears, or a prompt that takes the terminal from a command, takes no key at all, not even to leave,
+   until its first question takes keys. Whoever types then, but for an early answer, does not mean the question: keys
+   wait as after a letter of a text, within the limit of 2. When the window gets the keyboard focus, keys wait for one
+   more delay; clicks do not wait.
 5. An Enter that comes at once after a text was pasted with it. Other keys that come at once: see key_piece.py.
 
 With a delay of 0 every key counts at once. Times are seconds on one clock that does not step back; those of keys say
@@ -25,6 +27,7 @@ TYPING_S = 0.25  # the longest time between two keys of a person who types a tex
 TYPING_DELAYS = 4  # after so many delays keys count, even if the person still types
 TEXT_S = 1.0  # no key counts so long after a letter of a text: who looks at the keyboard does not see the question
 PASTED_S = 0.05  # keys that follow each other faster than anybody types
+ANSWER_S = 0.2  # an answer must be followed by no key for so long; a held key repeats later
 LATE_S = 0.25  # how late a busy machine may wake us
 
 
@@ -89,7 +92,7 @@ class KeyGuard:
         return max(now + self.delay_s, self._text_until_s)
 
     def note_appeared(self) -> None:
-        """The window was hidden, and is shown now."""
+        """The window was hidden, and is shown now; or the terminal was a command's until now."""
         self._is_deaf = True
 
     def note_keyboard(self, now: float) -> None:
@@ -97,10 +100,12 @@ class KeyGuard:
         self._keyboard_s = now + self.delay_s
         self._is_awake = False
 
-    def note_typing(self, now: float, *, is_text: bool = False) -> None:
-        """A key came too early, or is not ours (`is_text`): the next keys may belong to the same text."""
+    def note_typing(self, now: float, *, is_text: bool = False, is_answer: bool = False) -> None:
+        """A key came too early, or is not ours (`is_text`): the next keys may belong to the same text. An early answer
+        may be that of a person who expected the question, and is about to press it again."""
         longest_s = TYPING_DELAYS * self.delay_s
-        until_s = now + min(TEXT_S, longest_s) if is_text else min(now + TYPING_S, self._seen_s + longest_s)
+        pause_s = TEXT_S if self._is_deaf and not is_answer else TYPING_S
+        until_s = now + min(TEXT_S, longest_s) if is_text else min(now + pause_s, self._seen_s + longest_s)
         self._ready_s = max(self._ready_s, until_s)
         if is_text:
             self._text_until_s = until_s

@@ -2,8 +2,9 @@
 
 GNU screen, a console and programs that type passwords send a text as keys, faster than anybody types. But a terminal
 that sends whole lines, or a slow line, also brings the keys of a person together. So keys that come at once are held as
-one piece until no more follow, and then count, or are dropped as a text. On a busy machine we may be woken late: then
-more keys may wait that we have not read, so the piece is not over yet.
+one piece until no more follow, and then count, or are dropped as a text. An answer waits for longer: `npm`, typed by a
+person in the wrong window, must not deny. On a busy machine we may be woken late: then more keys may wait that we have
+not read, so the piece is not over yet.
 """
 
 import math
@@ -11,8 +12,8 @@ import math
 import msgspec
 
 from tinysnitch.core.verdict import Verdict
-from tinysnitch.view.key_guard import PASTED_S
-from tinysnitch.view.keys import Act, find_key, is_chord
+from tinysnitch.view.key_guard import ANSWER_S, PASTED_S
+from tinysnitch.view.keys import Act, find_key, is_answer, is_chord
 from tinysnitch.view.prompt_events import KeyPressed
 from tinysnitch.view.prompt_state import Page, PromptState
 
@@ -34,17 +35,23 @@ class KeyPiece:
         self._was_late = False  # `end` was called too late once
 
     @property
-    def is_waiting(self) -> bool:
+    def holds_keys(self) -> bool:
+        """Whether keys were typed of which it is not known yet if they count."""
         return bool(self._keys)
 
     def wait(self, now: float) -> float | None:
         """How long the caller must wait for what comes with the keys, before it calls `end`; None: none wait."""
-        self._due_s = now + PASTED_S
-        return PASTED_S if self._keys else None
+        self._due_s = now + self._gap_s
+        return self._gap_s if self._keys else None
+
+    @property
+    def _gap_s(self) -> float:
+        """The longest time between two keys of the piece."""
+        return ANSWER_S if any(is_answer(one.key.name) for one in self._keys) else PASTED_S
 
     def press(self, key: KeyPressed, typed_s: float, state: PromptState) -> list[TypedKey]:
         """Take a key that was typed, and return the keys that count now, in order."""
-        is_open = typed_s - self._last_s < PASTED_S and (self._is_text or bool(self._keys))
+        is_open = typed_s - self._last_s < self._gap_s and (self._is_text or bool(self._keys))
         if not _may_be_pasted(key, typed_s, state, is_open=is_open):
             return [*self.take(), TypedKey(key, typed_s)]
         passed = [] if is_open else self.take()

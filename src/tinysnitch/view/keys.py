@@ -82,6 +82,11 @@ def find_key(name: str) -> Key | None:
     return _BY_NAME.get(name)
 
 
+def is_answer(name: str) -> bool:
+    key = find_key(name)
+    return key is not None and isinstance(key.effect, Verdict)
+
+
 def is_hint(notice: str) -> bool:
     """Whether the notice is one of `hint_at`, which is cleared by the next key that does something."""
     return notice.endswith(_HINTS)

@@ -27,7 +27,7 @@ from tinysnitch.view.answer_words import ANSWERED
 from tinysnitch.view.connection_view import present_title
 from tinysnitch.view.earlier_answers import EarlierAnswers
 from tinysnitch.view.key_guard import DELAY_S, KeyGuard
-from tinysnitch.view.keys import KEYS, Act, find_key, hint_at, is_hint, is_of_text
+from tinysnitch.view.keys import KEYS, Act, find_key, hint_at, is_answer, is_hint, is_of_text
 from tinysnitch.view.line_edit import LineEdit, begin_edit, find_fault
 from tinysnitch.view.open_question import OpenQuestion
 from tinysnitch.view.prompt_events import (
@@ -222,7 +222,8 @@ class PromptState:
 
     def _press(self, pressed: KeyPressed, now: float) -> Effect | None:
         if self.guard.is_deaf(now, is_click=pressed.is_click):
-            self.guard.note_typing(now, is_text=is_of_text(pressed.name, pressed.text))
+            is_text = is_of_text(pressed.name, pressed.text)
+            self.guard.note_typing(now, is_text=is_text, is_answer=is_answer(pressed.name))
             return None
         if self.page is Page.EDIT:
             return self._press_in_edit(pressed.name, pressed.text, now)
