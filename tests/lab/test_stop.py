@@ -129,6 +129,16 @@ def test_a_key_that_is_held_spoils_no_stop(lab: Lab, pause_s: float) -> None:
     assert traces(lab) == before
 
 
+def test_a_sighup_of_its_last_moments_spoils_no_stop(lab: Lab) -> None:
+    daemon = lab.start_daemon("")
+    daemon.process.terminate()
+    while daemon.process.poll() is None:
+        daemon.process.send_signal(signal.SIGHUP)
+        time.sleep(0.001)
+    assert daemon.process.wait(timeout=WAIT_S) == 0, daemon.describe()
+    assert "Traceback" not in daemon.describe()
+
+
 def test_a_stop_that_can_start_no_process_says_what_to_do(lab: Lab) -> None:
     daemon = lab.start_daemon("")
     pid = daemon.process.pid

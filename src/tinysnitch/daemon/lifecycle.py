@@ -67,8 +67,6 @@ async def run_daemon(options: Options) -> None:
     check_lists()
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # asyncio.run()'s handler would wait for a name service that hangs
     stop = Stop()
-    # By default SIGHUP would end us. Once the rules are loaded it makes us read them again.
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, lambda: None)
     async with AsyncExitStack() as undo:
         undo.callback(stop.block_further)
         daemon = SetUp(options, undo, undo.enter_context(ErrorLog()), stop)
@@ -168,6 +166,7 @@ class SetUp:
         if programs and not self._options.is_scoped:  # done while the queues are open, so that packets wait meanwhile
             self._undo.callback(keep_arguments, programs, self._arguments_file)
         await self.parts.start()
+        # Until now entry.py has it ignored.
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.parts.reloader.reload_rules)
 
     def _enforce(self, netfilter: Netfilter) -> None:
