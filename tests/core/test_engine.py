@@ -46,7 +46,7 @@ def test_a_further_packet_of_a_decided_flow_gets_the_same_and_is_not_told_again(
 def test_a_flow_decided_by_rules_is_decided_anew_after_a_change() -> None:
     engine = Transcript(ALLOW_SHOP)
     engine.queue()
-    assert engine.load("deny - - -") == ["generation 3", "rules 1, errors 0"]
+    assert engine.load("deny - - -") == ["rules 1, errors 0", "generation 3"]
     assert engine.queue()[1] == "deny 2"
 
 
@@ -303,8 +303,8 @@ def test_a_change_of_the_rules_decides_what_waits() -> None:
     engine = Transcript()
     engine.queue(flow_of(1))
     assert engine.load("deny - - - /usr/bin/curl") == [
-        *("generation 3", "remember deny", "deny 1", "decided: denied by a rule"),
-        *("close 1: decided by a rule", "rules 1, errors 0"),
+        *("rules 1, errors 0", "generation 3", "remember deny", "deny 1", "decided: denied by a rule"),
+        "close 1: decided by a rule",
     ]
 
 

@@ -323,10 +323,10 @@ class Engine:
         """A file with errors changes nothing: all old rules stay. That it is without errors again is reported too."""
         was_broken, self._is_file_broken = self._is_file_broken, bool(event.errors)
         is_changed = not event.errors and self.rules.replace_file_rules(event.rules)
+        if is_changed or was_broken or event.errors or event.is_edited:  # before what these rules decide
+            yield Report(RulesReplaced(len(self.rules.from_file()), event.errors, now.wall_s))
         if is_changed:
             yield from self._rules_changed(now)
-        if is_changed or was_broken or event.errors or event.is_edited:
-            yield Report(RulesReplaced(len(self.rules.from_file()), event.errors, now.wall_s))
 
     def _facts_changed(self, facts: Facts, now: Instant) -> Iterator[Command]:
         self.rules.set_facts(facts)
