@@ -57,6 +57,7 @@ from tinysnitch.store.state_lock import StateLock
 from tinysnitch.store.text_file import is_open_to_others
 
 TURN_S = 0.0001  # how long a thread keeps the GIL while two of them have work
+DROPPED = "held packets, dropped at the end while questions about them were open"
 OBSERVING = "observing: what no rule decides is allowed and recorded"
 
 _log = logging.getLogger(__name__)
@@ -173,7 +174,7 @@ class SetUp:
     def _enforce(self, netfilter: Netfilter) -> None:
         self._add_rules(netfilter)
         if not self._options.is_scoped:  # with one command's firewall all its processes are ended
-            self._undo.callback(self._remove_unless_kept, self._refuse_waiting)
+            self._undo.callback(self._end_waiting)
         self._guard(netfilter)
 
     def _watch_machine(self, *, is_bpf: bool) -> None:
@@ -242,15 +243,27 @@ class SetUp:
         has_failed = self._is_ready and not self._stop.has_come
         return self._options.on_exit is OnExit.KEEP or is_followed or has_failed
 
+    @property
+    def _stays(self) -> bool:
+        """Whether enforcement is to stay, or, if the start failed, was there before."""
+        return self._keeps if self._is_ready else self._was_there
+
     def _remove_unless_kept(self, remove: Callable[[], None]) -> None:
-        """Undo a step, unless enforcement is to stay, or, if the start failed, was there before."""
-        is_kept = self._keeps if self._is_ready else self._was_there
-        if not is_kept:
+        """Undo a step, unless enforcement stays."""
+        if not self._stays:
             remove()
 
-    def _refuse_waiting(self) -> None:
-        """Refuse the packets that are held. If they were dropped, they would be sent again, and pass without rules."""
-        self.parts.driver.feed(FirewallEnds())
+    def _end_waiting(self) -> None:
+        """Refuse the packets that are held. If they were dropped, they would be sent again, and pass without rules.
+
+        Where the rules stay they are dropped, as the queue is closed, and that is told: UDP does not send them again.
+        """
+        driver = self.parts.driver
+        held = driver.engine.prompts.packet_room.used
+        if not self._stays:
+            driver.feed(FirewallEnds())
+        elif held:
+            driver.feed(DataLost(DROPPED, held))
 
     def _take_programs_away(self, programs: BpfPrograms) -> None:
         """After a failed start, remove only what this start made: an earlier daemon's programs, for another --cgroup
