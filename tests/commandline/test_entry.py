@@ -23,14 +23,20 @@ def main():
     print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)
 """
 BEGIN = "from tinysnitch.commandline.entry import begin; begin('slow')"
+DAEMON = """
+from tinysnitch.commandline import entry
+begin = entry.begin
+entry.begin = lambda _module: begin("slow")
+entry.tinysnitchd()
+"""
 
 
-def start(folder: Path, disposition: signal.Handlers) -> subprocess.Popen[str]:
+def start(folder: Path, disposition: signal.Handlers, code: str = BEGIN) -> subprocess.Popen[str]:
     """A command whose import has begun, and waits for a line."""
     (folder / "slow.py").write_text(SLOW)
     path = f"{folder}:{os.environ.get('PYTHONPATH', '')}"
     process = subprocess.Popen(
-        [sys.executable, "-c", BEGIN],
+        [sys.executable, "-c", code],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -57,6 +63,12 @@ def test_ctrl_c_that_is_ignored_stays_so(tmp_path: Path) -> None:
     process = start(tmp_path, signal.SIG_IGN)
     process.send_signal(signal.SIGINT)
     assert process.communicate("\n", timeout=60) == ("False\n", "")
+
+
+def test_the_daemon_lives_on_if_it_is_told_so_early_to_read_its_rules_again(tmp_path: Path) -> None:
+    process = start(tmp_path, signal.SIG_DFL, DAEMON)
+    process.send_signal(signal.SIGHUP)
+    assert process.communicate("\n", timeout=60) == ("True\n", "")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Random walks of the engine, with the promises that hold after every step."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -16,6 +16,7 @@ from tinysnitch.core.choice import Lifetime
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.flow import Flow, parse_address
 from tinysnitch.core.process import KERNEL, UNKNOWN, Attribution, exec_id_of
+from tinysnitch.core.records import ConnectionDecided
 from tinysnitch.core.rule import Rule
 from tinysnitch.core.rule_text import parse_rule
 from tinysnitch.core.verdict import Verdict
@@ -77,7 +78,10 @@ class Walk:
 
     def take(self, kind: str, *values: object) -> None:
         step: Callable[..., list[cmd.Command]] = getattr(self, f"_{kind}")
-        self._check(step(*values))
+        waited = self._waiting()
+        commands = step(*values)
+        self._check(commands)
+        assert Counter(flow for flow, _ in waited - self._waiting()) <= _count_told(commands)
         core = self.engine.engine
         held = [packet for prompt in core.prompts for one in prompt.waiters.values() for packet in one.packet_ids]
         assert sorted(held) == sorted(self.packets.keys() - self.fates.keys())
@@ -85,6 +89,14 @@ class Walk:
         assert core.prompts.prompt_room.used == len(core.prompts) <= 3
         self._check_deadlines()
         self._check_memory()
+
+    def _waiting(self) -> set[tuple[Flow, int]]:
+        """The connections that wait for an answer, each by its flow and its first packet."""
+        return {
+            (flow, waiter.packet_ids[0])
+            for prompt in self.engine.engine.prompts
+            for flow, waiter in prompt.waiters.items()
+        }
 
     def _check_deadlines(self) -> None:
         core, now = self.engine.engine, self.engine.now
@@ -201,3 +213,9 @@ class Walk:
         self.names[shop] |= {name} if name else set()
         hosts = {shop: (name,)} if name else {}
         return self.engine.feed(ev.FactsChanged(replace(FACTS, hosts=hosts)))
+
+
+def _count_told(commands: list[cmd.Command]) -> Counter[Flow]:
+    """The flows whose verdicts are told, one for each line of the log."""
+    records = [command.record for command in commands if isinstance(command, cmd.Report)]
+    return Counter(one.connection.flow for one in records if isinstance(one, ConnectionDecided))

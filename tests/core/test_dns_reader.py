@@ -78,6 +78,13 @@ def test_a_label_that_a_search_domain_completed_renews_the_name_that_came_of_it(
     assert talk.name_of(SHOP) == "nas.test"
 
 
+def test_a_search_domain_completes_labels_alone(talk: Talk) -> None:
+    for name in ("nas.home.test", "ads.test"):
+        talk.dns.believe(told_of(name), 10.0)
+    assert talk.dns.believe(told_of("nas.home.test", "nas.home"), 10.0) == Heard()
+    assert talk.name_of(SHOP) == "ads.test"
+
+
 @pytest.mark.parametrize(
     ("name", "asked"), [("nas.test", "nas"), ("ads.test", "nas"), ("nas.ads.test", "nas"), ("nas.local", "nas")]
 )

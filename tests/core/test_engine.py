@@ -46,7 +46,7 @@ def test_a_further_packet_of_a_decided_flow_gets_the_same_and_is_not_told_again(
 def test_a_flow_decided_by_rules_is_decided_anew_after_a_change() -> None:
     engine = Transcript(ALLOW_SHOP)
     engine.queue()
-    assert engine.load("deny - - -") == ["generation 3", "rules 1, errors 0"]
+    assert engine.load("deny - - -") == ["rules 1, errors 0", "generation 3"]
     assert engine.queue()[1] == "deny 2"
 
 
@@ -228,14 +228,16 @@ def test_a_program_that_no_rule_can_name_is_answered_for_now_alone() -> None:
     assert engine.queue(flow_of(3), inside)[0] == "opened 2"
 
 
-def test_another_socket_on_the_same_addresses_drops_what_was_held() -> None:
+def test_another_socket_on_the_same_addresses_drops_what_was_held_and_that_is_told() -> None:
     engine = Transcript()
     engine.queue(flow_of(1))
     engine.queue(flow_of(2))
-    assert engine.queue(flow_of(1), cookie=99) == ["drop 1", "ask 1 x1", "ask 1 x2"]
+    dropped = ["drop 1", "decided: the program gave up"]
+    assert engine.queue(flow_of(1), cookie=99) == [*dropped, "ask 1 x1", "ask 1 x2"]
     engine = Transcript()
     engine.queue(flow_of(1))
-    assert engine.queue(flow_of(1), cookie=99) == ["drop 1", "close 1: the program gave up", "opened 2", "ask 2 x1"]
+    told = engine.queue(flow_of(1), cookie=99)
+    assert told == [*dropped, "close 1: the program gave up", "opened 2", "ask 2 x1"]
 
 
 def test_another_program_on_the_same_socket_is_asked_about_by_its_own_name() -> None:
@@ -243,7 +245,8 @@ def test_another_program_on_the_same_socket_is_asked_about_by_its_own_name() -> 
     engine.queue()
     assert engine.queue(who=UNKNOWN) == []  # its process ended meanwhile; the kernel asks again if it has to
     told = engine.queue(who=whose(exec_id=8, program="/tmp/evil"))
-    assert told == ["drop 1", "drop 2", "close 1: the program gave up", "opened 2", "ask 2 x1"]
+    gave_up = "the program gave up"
+    assert told == ["drop 1", "drop 2", f"decided: {gave_up}", f"close 1: {gave_up}", "opened 2", "ask 2 x1"]
 
 
 @pytest.mark.parametrize(
@@ -258,7 +261,8 @@ def test_what_comes_in_is_no_question_any_more_once_it_is_an_answer(
     answer = replace(asked, direction=Direction.INBOUND)
     assert engine.queue(answer) == ["opened 1", "ask 1 x1"]
     told = engine.queue(asked, who)
-    assert told[-2:] == ["drop 1", "close 1: what it answers is allowed"] if is_answer else "drop 1" not in told
+    passed = ["allow 1", "decided: it answers what was allowed", "close 1: it answers what was allowed"]
+    assert told[-3:] == passed if is_answer else "allow 1" not in told
 
 
 @pytest.mark.parametrize(("clients", "is_shown"), [([], False), ([None], True), ([1001], False), ([1001, 1000], True)])
@@ -299,8 +303,8 @@ def test_a_change_of_the_rules_decides_what_waits() -> None:
     engine = Transcript()
     engine.queue(flow_of(1))
     assert engine.load("deny - - - /usr/bin/curl") == [
-        *("generation 3", "remember deny", "deny 1", "decided: denied by a rule"),
-        *("close 1: decided by a rule", "rules 1, errors 0"),
+        *("rules 1, errors 0", "generation 3", "remember deny", "deny 1", "decided: denied by a rule"),
+        "close 1: decided by a rule",
     ]
 
 

@@ -18,4 +18,4 @@ def test_what_waits_when_the_firewall_ends_is_denied() -> None:
 def test_new_own_addresses_come_with_the_new_generation() -> None:
     engine, own = Transcript(), frozenset({flow_of().local})
     assert engine.feed(ev.FactsChanged(Facts(own_addresses=own)))[0] == SetGeneration(3, own)
-    assert engine.feed(ev.RulesLoaded((parse_rule("allow - - -"),)))[0] == SetGeneration(4)
+    assert engine.feed(ev.RulesLoaded((parse_rule("allow - - -"),)))[-1] == SetGeneration(4)

@@ -82,7 +82,7 @@ def test_a_rule_over_such_a_link_matches_nothing() -> None:
     explanation = ruleset(*lines, facts=facts).explain(connection(), 0.0)
     assert explanation.decision.rule == parse_rule(lines[1])
     ((_rule, why),) = explanation.losers
-    assert why == "its path leads over a link that not only root can change"
+    assert why == "its path leads over a link that others than root can change"
     explanation = ruleset(lines[0], facts=facts).explain(connection(), 0.0)
     assert (explanation.decision.verdict, explanation.decision.rule) == (Verdict.ASK, None)
     assert [reason for _, reason in explanation.losers] == [why]

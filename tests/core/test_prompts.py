@@ -4,12 +4,13 @@ import pytest
 
 from tests.core.transcript import BANK, SHOP, WALL_S, flow_of, inbound, whose
 from tinysnitch.core.clock import Instant
-from tinysnitch.core.commands import ClosePrompt, ShowPrompt
+from tinysnitch.core.commands import ClosePrompt, DropPacket, Report, ShowPrompt
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.decision import Decision
 from tinysnitch.core.flow import Flow
 from tinysnitch.core.process import UNKNOWN, Attribution
 from tinysnitch.core.prompts import ClosedPrompt, OpenPrompt, Prompts, Waiter
+from tinysnitch.core.records import ConnectionDecided
 from tinysnitch.core.rule_text import parse_rule
 from tinysnitch.core.settings import Settings
 from tinysnitch.core.verdict import Verdict
@@ -90,6 +91,19 @@ def test_a_prompt_closes_when_nobody_waits_and_its_number_never_comes_again() ->
     assert again.prompt_id == 2
     assert [one.prompt_id for one in prompts] == [2]
     assert len(prompts) == 1
+
+
+def test_what_its_program_gave_up_is_told_as_denied_with_the_rule_that_asked() -> None:
+    prompts = Prompts(Settings())
+    hold(prompts, flow_of(1))
+    dropped, told, closed = prompts.abandon(flow_of(1), NOW)
+    reason = "the program gave up"
+    denial = Decision(verdict=Verdict.DENY, reason=reason, rule=RULE)
+    assert (dropped, told) == (
+        DropPacket(1),
+        Report(ConnectionDecided(connection(flow_of(1)), denial, False, NOW.wall_s)),
+    )
+    assert closed == ClosePrompt(1, reason, None, 1000)
 
 
 def test_the_oldest_prompt_is_the_next_to_give_up() -> None:

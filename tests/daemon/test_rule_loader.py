@@ -33,6 +33,22 @@ def test_facts_come_before_the_rules_that_rest_on_them(tmp_path: Path) -> None:
     assert loader.read_rules(()) == [RulesLoaded(rules.rules)]  # the facts are the same, and so is the file
 
 
+def test_an_edit_is_told_of_once_its_text_was_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loader = loader_of(tmp_path, "deny - 23 tcp\n")
+    loader.read_rules(())
+    with monkeypatch.context() as meanwhile:
+        read = loader._read_file
+
+        def read_and_edit() -> object:
+            before = read()
+            (tmp_path / "rules").write_text("deny - 23 tcp # telnet\n")
+            return before
+
+        meanwhile.setattr(loader, "_read_file", read_and_edit)
+        assert loader.read_rules(()) == [RulesLoaded((parse_rule("deny - 23 tcp"),))]
+    assert loader.read_rules(()) == [RulesLoaded((parse_rule("deny - 23 tcp"),), is_edited=True)]
+
+
 def test_facts_of_the_old_rules_hold_while_these_do(tmp_path: Path) -> None:
     """Waiting packets are decided when the facts change, and the new rules come only after that."""
     loader = loader_of(tmp_path, "ask user=root - - -\n")

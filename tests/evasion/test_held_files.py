@@ -97,6 +97,17 @@ def test_the_folder_of_the_rules_file(lab: Lab) -> None:
     assert daemon.stop() == 0
 
 
+def test_the_folder_above_that_of_the_state(lab: Lab) -> None:
+    """As any user can keep /var/lib locked."""
+    daemon = lab.start_daemon("")
+    waiting = lab.spawn(["bash", "-c", f"exec 3<>/dev/tcp/{WORLD4}/{PORT}"])
+    ask = daemon.wait_ask()
+    with held_folder(lab, daemon.rules.parent):
+        daemon.answer(ask, "yes", "--for", "9m")
+        assert waiting.wait(timeout=WAIT_S) == 0
+    assert daemon.stop() == 0
+
+
 def test_the_folder_of_lists(lab: Lab) -> None:
     lists = lab.folder / "lists"
     lists.mkdir()

@@ -14,6 +14,7 @@ from tests.lab.lab import Lab
 from tests.lab.patience import WAIT_S
 from tests.lab.wakeups import wait_settled
 from tests.lab.world import PROGRAMS, WORLD4
+from tinysnitch.daemon.lifecycle import DROPPED
 
 pytestmark = [pytest.mark.privileged]
 
@@ -129,6 +130,15 @@ def test_a_key_that_is_held_spoils_no_stop(lab: Lab, pause_s: float) -> None:
     assert traces(lab) == before
 
 
+def test_a_sighup_of_its_last_moments_spoils_no_stop(lab: Lab) -> None:
+    daemon = lab.start_daemon("")
+    daemon.process.terminate()
+    while daemon.process.poll() is None:
+        daemon.process.send_signal(signal.SIGHUP)
+        time.sleep(0.005)  # seldom enough for asyncio to note each
+    assert daemon.process.wait(timeout=WAIT_S) == 0, daemon.describe()
+
+
 def test_a_stop_that_can_start_no_process_says_what_to_do(lab: Lab) -> None:
     daemon = lab.start_daemon("")
     pid = daemon.process.pid
@@ -220,6 +230,8 @@ def test_nothing_passes_between_a_daemon_that_hands_over_and_its_successor(lab: 
     daemon.wait_ask()
     daemon.process.send_signal(signal.SIGUSR1)
     assert daemon.process.wait(timeout=WAIT_S) == 0, daemon.describe()
+    lost = daemon.wait_for(lambda record: record["event"] == "lost")
+    assert (lost["what"], lost["count"]) == (DROPPED, 1)
     assert lab.run(["curl", "-sS", "-m", "1", f"http://{WORLD4}:8080/"]).returncode == 28
     assert curl.poll() is None
     successor = lab.restart_daemon(daemon.rules.parent)

@@ -78,6 +78,7 @@ def test_what_comes_first_is_no_question_once_the_program_sends(lab: Lab, kind: 
     assert (ask["direction"], ask["pid"]) == ("inbound", client.pid)
     write_line(client, "ping")
     daemon.wait_connection(direction="outbound", verdict="allow")
+    daemon.wait_connection(direction="inbound", verdict="allow", reason="it answers what was allowed")
     wait_until(lambda: not daemon.asks())
     read_until(client, lambda said: len(said) > 20)
     assert len(daemon.records("ask")) == 1

@@ -20,6 +20,8 @@ def tinysnitch() -> None:
 
 
 def tinysnitchd() -> None:
+    # By default it ends us. Until the rules are loaded there is nothing to read again (daemon/lifecycle.py).
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     # Saves 1.5 MB: the daemon speaks no TLS, and asyncio works without the module ssl. None makes its import fail (The
     # Python Language Reference 5.3.1).
     sys.modules["ssl"] = None  # type: ignore[assignment]

@@ -42,6 +42,7 @@ class DnsQuestion(msgspec.Struct, frozen=True):
 class DnsAnswer(msgspec.Struct, frozen=True, kw_only=True):
     id: int
     name: str  # of the question that it answers
+    is_completed: bool = False  # a search domain made the name of the one label that was asked
     type: int
     addresses: tuple[tuple[bytes, int], ...] = ()  # packed, with the least TTL on the way to it, in seconds
     cnames: tuple[str, ...] = ()  # the last aliases on that way, without the name that was asked
@@ -70,13 +71,12 @@ def parse_question(payload: bytes) -> DnsQuestion:
 def parse_answer(payload: bytes, *, may_be_completed: bool = False) -> DnsAnswer:
     """The answer, with the addresses that its records give to the name that was asked.
 
-    `may_be_completed`: a search domain may have completed that name; then the first record is for the whole.
+    `may_be_completed`: if that is one label, a search domain may have completed it.
     """
     reader, header = open_message(payload, is_answer=True)
-    name, kind = _read_one_question(reader, header.questions)
+    asked, kind = _read_one_question(reader, header.questions)
     found = list(read_records(reader, header))
-    if may_be_completed and found and found[0].owner.startswith(f"{name}."):
-        name = found[0].owner
+    name = _complete(asked, found) if may_be_completed else asked
     ttls = _follow_aliases(name, found)
     addresses = tuple(_find_addresses(kind, found, ttls))
     if len(addresses) > MAX_RECORDS:
@@ -84,6 +84,7 @@ def parse_answer(payload: bytes, *, may_be_completed: bool = False) -> DnsAnswer
     return DnsAnswer(
         id=header.id,
         name=name,
+        is_completed=name != asked,
         type=kind,
         addresses=addresses,
         cnames=_last_of(tuple(ttls)[1:]),
@@ -102,6 +103,12 @@ def _read_one_question(reader: WireReader, count: int) -> tuple[str, int]:
         problem = f"DNS class {class_}"
         raise NoLookup(problem) if class_ in OTHER_CLASSES else Malformed(problem)
     return name, kind
+
+
+def _complete(label: str, records: list[Record]) -> str:
+    """The name that a search domain made of the label, if that is one: the first record is for it."""
+    first = records[0].owner if records else ""
+    return first if "." not in label and first.startswith(f"{label}.") else label
 
 
 def _follow_aliases(name: str, records: list[Record]) -> dict[str, int]:

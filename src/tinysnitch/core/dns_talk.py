@@ -111,17 +111,17 @@ class DnsTalk:
         that a search domain completed only renews a name that is known: a machine of the link may have answered it.
         """
         try:
-            answer = parse_answer(message)
-            is_label = _is_label(answer.name)
-            answer = parse_answer(message, may_be_completed=True) if is_label else answer
+            answer = parse_answer(message, may_be_completed=True)
         except Malformed as error:
             self._refuse(error)
             return NOTHING
-        if _is_label(answer.name) or is_within(answer.name, "local"):
+        name, addresses = answer.name, answer.addresses
+        if "." not in name.strip(".") or is_within(name, "local"):
             return NOTHING
-        addresses = [one for one in answer.addresses if not is_label or self.names.knows(answer.name, one[0], now_s)]
+        if answer.is_completed:
+            addresses = tuple(one for one in addresses if self.names.knows(name, one[0], now_s))
         number = self.names.questions.next_number()
-        asked = Asked(answer.name, answer.type, UNKNOWN_EXEC_ID, number, now_s, user=user_of(UNKNOWN))
+        asked = Asked(name, answer.type, UNKNOWN_EXEC_ID, number, now_s, user=user_of(UNKNOWN))
         return Heard(self.names.believe(asked, addresses, now_s, answer.cnames).addresses)
 
     def tables(self) -> dict[str, TableStatistics]:
@@ -198,10 +198,6 @@ class DnsTalk:
             machines[flow.remote] = now_s
             told.append(f"DNS {what} {format_address(flow.remote)} not learned: {refusal.value}")
         return tuple(told)
-
-
-def _is_label(name: str) -> bool:
-    return "." not in name.strip(".")
 
 
 def _forget_old(told: dict[bytes, float], now_s: float) -> None:

@@ -47,6 +47,8 @@ from tinysnitch.core.verdict_key import VerdictKey
 from tinysnitch.core.watch import Watch
 from tinysnitch.core.watcher import Watcher
 
+_REPLY = Decision(verdict=Verdict.ALLOW, reason="it answers what was allowed", is_flow_only=True)
+
 
 class Engine:
     def __init__(
@@ -151,7 +153,7 @@ class Engine:
             return
         if waiter is not None:
             # Another socket or program now uses the addresses and ports of the flow that waited.
-            yield from self.prompts.abandon(event.flow, "the program gave up", now)
+            yield from self.prompts.abandon(event.flow, now)
         yield from self._judge(event, now)
 
     def _judge(self, event: ev.PacketQueued, now: Instant) -> Iterator[Command]:
@@ -164,8 +166,7 @@ class Engine:
         decision = cached.decision if cached else self._decide(connection, now)
         if decision.verdict is not Verdict.ALLOW and self.settlement.is_reply(connection, now):
             # The kernel's side did not know yet when it was held, or cannot tell, since sockets share the port.
-            decision = Decision(verdict=Verdict.ALLOW, reason="it answers what was allowed", is_flow_only=True)
-            yield from self._settle(waiter, decision, now)
+            yield from self._settle(waiter, _REPLY, now)
         elif decision.verdict is Verdict.ASK:
             yield from self._ask(waiter, decision, now)
         else:
@@ -208,15 +209,17 @@ class Engine:
             yield SkipWatch(waiter.connection.flow, waiter.cookie)
         yield from self.settlement.settle(waiter, decision, now, basis=basis, cached=cached, watch=watch)
         if decision.verdict is Verdict.ALLOW and self.prompts:
-            yield from self._withdraw_reply(waiter.connection.flow, now)
+            yield from self._let_reply_pass(waiter.connection.flow, now)
 
-    def _withdraw_reply(self, allowed: Flow, now: Instant) -> Iterator[Command]:
-        """Drop a held inbound packet that answers what was just allowed; the kernel knows the next ones as replies.
+    def _let_reply_pass(self, allowed: Flow, now: Instant) -> Iterator[Command]:
+        """Let a held inbound packet pass that answers what was just allowed; the kernel knows the next ones as replies.
         The remote may come first in a conversation from before our start."""
         flow = msgspec.structs.replace(allowed, direction=Direction.INBOUND)
         waiter = self.prompts.find_waiter(flow)
         if waiter is not None and self.settlement.is_reply(waiter.connection, now):
-            yield from self.prompts.abandon(flow, "what it answers is allowed", now)
+            prompt, _ = self.prompts.release(flow)
+            yield from self._settle(waiter, _REPLY, now)
+            yield self.prompts.close_or_update(prompt, _REPLY.reason, now)
 
     # Prompts
 
@@ -320,10 +323,10 @@ class Engine:
         """A file with errors changes nothing: all old rules stay. That it is without errors again is reported too."""
         was_broken, self._is_file_broken = self._is_file_broken, bool(event.errors)
         is_changed = not event.errors and self.rules.replace_file_rules(event.rules)
+        if is_changed or was_broken or event.errors or event.is_edited:  # before what these rules decide
+            yield Report(RulesReplaced(len(self.rules.from_file()), event.errors, now.wall_s))
         if is_changed:
             yield from self._rules_changed(now)
-        if is_changed or was_broken or event.errors or event.is_edited:
-            yield Report(RulesReplaced(len(self.rules.from_file()), event.errors, now.wall_s))
 
     def _facts_changed(self, facts: Facts, now: Instant) -> Iterator[Command]:
         self.rules.set_facts(facts)

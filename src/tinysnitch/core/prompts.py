@@ -18,14 +18,16 @@ from tinysnitch.core.flow import Flow, is_v4
 from tinysnitch.core.process import UNKNOWN_EXEC_ID
 from tinysnitch.core.prompt import Prompt
 from tinysnitch.core.question import Question, question_of
-from tinysnitch.core.records import PromptAnswered
+from tinysnitch.core.records import ConnectionDecided, PromptAnswered
 from tinysnitch.core.room import Room
 from tinysnitch.core.rule import Rule
 from tinysnitch.core.rule_text import format_rule
 from tinysnitch.core.settings import Settings
 from tinysnitch.core.table import BoundedTable
+from tinysnitch.core.verdict import Verdict
 
 _CLOSED_KEPT = 256
+_GAVE_UP = "the program gave up"  # another socket or program has the ports of its connection by now
 
 
 class ClosedPrompt(msgspec.Struct, frozen=True):
@@ -148,12 +150,15 @@ class Prompts:
         self.packet_room.give_back(prompt.question, len(waiter.packet_ids))
         return prompt, waiter
 
-    def abandon(self, flow: Flow, reason: str, now: Instant) -> Iterator[Command]:
-        """Drop a flow that its program gave up, or that needs no answer. KeyError if the flow does not wait."""
+    def abandon(self, flow: Flow, now: Instant) -> Iterator[Command]:
+        """Drop a flow that its program gave up: a reset would end whoever has its ports now, so it is denied without
+        one, and nothing is remembered. KeyError if the flow does not wait."""
         prompt, waiter = self.release(flow)
         for packet_id in waiter.packet_ids:
             yield DropPacket(packet_id)
-        yield self.close_or_update(prompt, reason, now)
+        denial = Decision(verdict=Verdict.DENY, reason=_GAVE_UP, rule=prompt.decision.rule)
+        yield Report(ConnectionDecided(waiter.connection, denial, False, now.wall_s))
+        yield self.close_or_update(prompt, _GAVE_UP, now)
 
     def close_or_update(self, prompt: OpenPrompt, reason: str, now: Instant, by_uid: int | None = None) -> Command:
         """Close the prompt if no flow waits in it any more, else show it with its new count.

@@ -4,7 +4,7 @@
 2. If any of the rest denies, deny; else if any asks, ask; else allow. If no rule matches, ask.
 3. Nothing else counts, least of all the order of lines. Where several rules make the decision,
    the one whose line sorts first is named.
-4. A rule with user= that allows or asks matches nothing if its path leads over a link that not only root can change
+4. A rule with user= that allows or asks matches nothing if its path leads over a link that others than root can change
    (own_rules.py, 4).
 5. Where more than MAX_COMPARED rules match, none is dropped by (1): the strictest verdict holds. To compare a thousand
    with each other would hold up everybody for a second, and users can make rules (own_rules.py).
@@ -36,7 +36,7 @@ _REASONS = {
     Verdict.ASK: "asked by a rule",
 }
 _NO_RULE = "no rule matches"
-_TURNABLE = "its path leads over a link that not only root can change"
+_TURNABLE = "its path leads over a link that others than root can change"
 MAX_COMPARED = 128  # rules that match one connection: 20 ms
 _TOO_MANY = f"more than {MAX_COMPARED} rules match, too many to compare: deny beats ask, and ask allow"
 _BY_NAME = frozenset({RemoteKind.NAME, RemoteKind.DOMAIN, RemoteKind.LIST})

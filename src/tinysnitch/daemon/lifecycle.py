@@ -29,6 +29,7 @@ from tinysnitch.daemon.error_log import ErrorLog
 from tinysnitch.daemon.identity import Identity
 from tinysnitch.daemon.instance import Instance, claim, name_instance
 from tinysnitch.daemon.interpreter_watch import GONE, HINT, InterpreterWatch
+from tinysnitch.daemon.late_imports import import_the_rest
 from tinysnitch.daemon.netfilter_guard import PUT_BACK, NetfilterGuard
 from tinysnitch.daemon.options import OnExit, Options
 from tinysnitch.daemon.packet_socket_notes import PacketSocketNotes
@@ -56,6 +57,7 @@ from tinysnitch.store.state_lock import StateLock
 from tinysnitch.store.text_file import is_open_to_others
 
 TURN_S = 0.0001  # how long a thread keeps the GIL while two of them have work
+DROPPED = "held packets, dropped at the end while questions about them were open"
 OBSERVING = "observing: what no rule decides is allowed and recorded"
 
 _log = logging.getLogger(__name__)
@@ -67,8 +69,6 @@ async def run_daemon(options: Options) -> None:
     check_lists()
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # asyncio.run()'s handler would wait for a name service that hangs
     stop = Stop()
-    # By default SIGHUP would end us. Once the rules are loaded it makes us read them again.
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, lambda: None)
     async with AsyncExitStack() as undo:
         undo.callback(stop.block_further)
         daemon = SetUp(options, undo, undo.enter_context(ErrorLog()), stop)
@@ -131,7 +131,7 @@ class SetUp:
         self._claim(instance)
         cgroup = self._choose_cgroup(instance)
         self._prepare_rules_file()
-        with meanwhile(self._rules_file.read):
+        with meanwhile(self._read_ahead):
             programs, problem = self._load_programs(instance, cgroup)
         scope = path_in_hierarchy(cgroup) if self._options.is_scoped else None
         netfilter = Netfilter(instance.label, instance.queues, programs.program_path if programs else None, scope)
@@ -168,12 +168,13 @@ class SetUp:
         if programs and not self._options.is_scoped:  # done while the queues are open, so that packets wait meanwhile
             self._undo.callback(keep_arguments, programs, self._arguments_file)
         await self.parts.start()
+        # Until now entry.py has it ignored.
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.parts.reloader.reload_rules)
 
     def _enforce(self, netfilter: Netfilter) -> None:
         self._add_rules(netfilter)
         if not self._options.is_scoped:  # with one command's firewall all its processes are ended
-            self._undo.callback(self._remove_unless_kept, self._refuse_waiting)
+            self._undo.callback(self._end_waiting)
         self._guard(netfilter)
 
     def _watch_machine(self, *, is_bpf: bool) -> None:
@@ -191,6 +192,10 @@ class SetUp:
         self._is_ready = True
         if self._notice:
             self._notice.say_ready()
+
+    def _read_ahead(self) -> None:
+        self._rules_file.read()  # first: what it frees is below what stays, and 100 000 rules take 8 MB less
+        import_the_rest()
 
     def _prepare_rules_file(self) -> None:
         path = self._rules_file.path
@@ -238,15 +243,27 @@ class SetUp:
         has_failed = self._is_ready and not self._stop.has_come
         return self._options.on_exit is OnExit.KEEP or is_followed or has_failed
 
+    @property
+    def _stays(self) -> bool:
+        """Whether enforcement is to stay, or, if the start failed, was there before."""
+        return self._keeps if self._is_ready else self._was_there
+
     def _remove_unless_kept(self, remove: Callable[[], None]) -> None:
-        """Undo a step, unless enforcement is to stay, or, if the start failed, was there before."""
-        is_kept = self._keeps if self._is_ready else self._was_there
-        if not is_kept:
+        """Undo a step, unless enforcement stays."""
+        if not self._stays:
             remove()
 
-    def _refuse_waiting(self) -> None:
-        """Refuse the packets that are held. If they were dropped, they would be sent again, and pass without rules."""
-        self.parts.driver.feed(FirewallEnds())
+    def _end_waiting(self) -> None:
+        """Refuse the packets that are held. If they were dropped, they would be sent again, and pass without rules.
+
+        Where the rules stay they are dropped, as the queue is closed, and that is told: UDP does not send them again.
+        """
+        driver = self.parts.driver
+        held = driver.engine.prompts.packet_room.used
+        if not self._stays:
+            driver.feed(FirewallEnds())
+        elif held:
+            driver.feed(DataLost(DROPPED, held))
 
     def _take_programs_away(self, programs: BpfPrograms) -> None:
         """After a failed start, remove only what this start made: an earlier daemon's programs, for another --cgroup

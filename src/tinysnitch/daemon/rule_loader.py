@@ -23,6 +23,7 @@ class RuleLoader:
         self._source = source
         self.lists = source.lists
         self._known_problems: dict[str, int] = {}
+        self._is_edited = False  # by others, and that is not told yet
 
     def read_rules(self, in_force: Iterable[Rule]) -> list[Event]:
         """Read the file, and the facts for its rules. If it has errors the facts are those for the rules in force.
@@ -30,6 +31,7 @@ class RuleLoader:
         The same errors again are not reported: an editor that saves once may change the file twice. If this raises,
         nothing has changed, and it can be called again.
         """
+        self._is_edited |= self._file.take_edit()  # before: what is written after that may not be read this time
         rules, errors = self._read_file()
         old, new = mentions_of(in_force), mentions_of(rules)
         is_waiting = not errors and self._source.is_awaited(new)
@@ -37,7 +39,8 @@ class RuleLoader:
         # must cover the words of the old rules too.
         events = self._read_facts(old if errors or is_waiting else old | new)
         if not is_waiting and (not errors or errors != self.errors):
-            events.append(RulesLoaded(rules, errors, is_edited=self._file.take_edit()))
+            events.append(RulesLoaded(rules, errors, is_edited=self._is_edited))
+            self._is_edited = False
         self.errors, self.is_waiting = errors, is_waiting
         return events
 

@@ -37,7 +37,7 @@ class Stop:
     def block_further(self) -> None:
         """Block further signals. The very last step: the loop's end restores default actions, and a second signal of an
         impatient user would then kill us with a wrong exit status."""
-        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        signal.pthread_sigmask(signal.SIG_BLOCK, (*_SIGNALS, signal.SIGHUP))
 
     async def wait(self) -> None:
         await self._is_heard.wait()

@@ -44,6 +44,8 @@ class StateLock:
 def make_state_folder(folder: Path) -> None:
     """Make the folder and those above it. With a lax umask others could write there, and exchange what is in it; and
     whoever may read it could hold its lock, so that we wait."""
+    if folder.is_dir():  # mkdir(2) would wait for the lock of the folder above (filename_create()), which all may read
+        return
     for above in reversed([each for each in folder.parents if not each.exists()]):
         above.mkdir(mode=0o755, exist_ok=True)
     folder.mkdir(mode=0o700, exist_ok=True)
