@@ -3,9 +3,12 @@
 import subprocess
 import sys
 
+from publicsuffixlist import PSLFILE
+
 USES = """
 import asyncio, sys
-sys.modules["ssl"] = None  # as in commandline/entry.py
+from tinysnitch.commandline.entry import UNUSED
+sys.modules.update(dict.fromkeys(UNUSED))
 import tinysnitch.daemon.lifecycle
 from tinysnitch.core.domain import find_registrable_domain, normalize_name
 from tinysnitch.daemon.late_imports import import_the_rest
@@ -36,4 +39,18 @@ def test_nothing_is_imported_at_its_first_use() -> None:
 
 
 def test_without_that_it_would_be() -> None:
-    assert {"encodings.punycode", "encodings.unicode_escape", "publicsuffixlist"} <= {*late()}
+    assert {"encodings.punycode", "encodings.unicode_escape"} <= {*late()}
+
+
+def test_the_list_of_public_suffixes_stays_open() -> None:
+    """So its path is walked without the lock of a folder."""
+    shows = f"""
+import os
+from tinysnitch.daemon.late_imports import import_the_rest
+def is_open():
+    return {PSLFILE!r} in (os.path.realpath(f"/proc/self/fd/{{fd}}") for fd in os.listdir("/proc/self/fd"))
+before = is_open()
+import_the_rest()
+print(before, is_open())
+"""
+    assert subprocess.check_output([sys.executable, "-c", shows], text=True) == "False True\n"

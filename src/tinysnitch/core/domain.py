@@ -63,12 +63,12 @@ def domains_of(name: str) -> Iterator[str]:
 
 def find_registrable_domain(name: str) -> str | None:
     """What one owner registered (`www.bbc.co.uk` → `bbc.co.uk`); None for a public suffix itself."""
-    return load_public_suffixes().privatesuffix(name)
+    return _public_suffixes().privatesuffix(name)
 
 
 @cache
-def load_public_suffixes() -> "PublicSuffixList":
-    # Loaded at the first use: it takes 1.2 MB and 28 ms, and most commands never need it.
+def _public_suffixes() -> "PublicSuffixList":
+    # Loaded at the first use: it takes 1.2 MB and 28 ms, and a machine without prompts never needs it.
     from publicsuffixlist import PublicSuffixList
 
     return PublicSuffixList()
