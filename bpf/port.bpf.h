@@ -31,9 +31,13 @@ static __always_inline void look_for_listener(const struct listener_key *key, st
 static __always_inline __u32 read_lost(__u32 port)
 {
 	struct settings *settings = find_settings();
-	__u32 *lost = bpf_map_lookup_elem(&lost_ports, &port);
+	__u32 *lost;
 
-	return settings && settings->has_lost_listeners && lost ? *lost : 0;
+	if (!settings ||
+	    !settings->has_lost_listeners) /* first: most ports are in no cache line that was read lately */
+		return 0;
+	lost = bpf_map_lookup_elem(&lost_ports, &port);
+	return lost ? *lost : 0;
 }
 
 /* Whether no other socket may have the port. The kernel's own sockets (WireGuard's) share theirs with nobody. */
