@@ -1,6 +1,7 @@
 """process.bpf.c: what is captured at exec, shared by fork, and kept for a while after the end."""
 
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -244,6 +245,16 @@ def test_one_user_does_not_fill_the_table_for_all(
     assert again.uid == uid
 
 
+def kill_all(pids: list[int]) -> None:
+    """Also waits for their ends: the hook at each has run by then (do_exit()), whoever is its parent."""
+    ends = [os.pidfd_open(pid) for pid in pids]
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    for end in ends:
+        assert select.select([end], [], [], 60)[0]
+        os.close(end)
+
+
 def test_forks_count_for_the_user_of_their_program(programs: BpfPrograms) -> None:
     """A process that executes another program is still one process."""
     change_share(programs, LONER, processes=structs.PROCESSES_OF_ONE - 3)
@@ -260,8 +271,7 @@ def test_forks_count_for_the_user_of_their_program(programs: BpfPrograms) -> Non
             wait_until(lambda: Path(f"/proc/{shell.pid}/comm").read_text() == "sleep\n")
             assert programs.find_process(shell.pid)
         finally:
-            for pid in (*children, shell.pid):
-                os.kill(pid, signal.SIGKILL)
+            kill_all([*children, shell.pid])
     had = change_share(programs, LONER)
     assert had["processes"] == structs.PROCESSES_OF_ONE - 3
 
