@@ -86,13 +86,14 @@ def read_cpu_s(daemon: Daemon) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def lab(_clean_machine: None) -> Iterator[Lab]:
     with Lab() as made:
         yield made
 
 
-@pytest.fixture(scope="module")
+# One for each test: the share that an attack was limited to (bpf/crowd.bpf.c) holds for a while after it.
+@pytest.fixture
 def daemon(lab: Lab) -> Daemon:
     return lab.start_daemon(RULES, timeout_s=0)
 
@@ -108,7 +109,7 @@ def test_a_port_that_is_closed_beside_many_that_are_open(lab: Lab, daemon: Daemo
 
 # Sends a datagram to each of 380 sockets of its own, which stand behind 3700 other descriptors: 4096 are searched.
 BEHIND = """
-import os, resource, socket, sys
+import contextlib, os, resource, socket, sys
 most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 others = [os.open("/dev/null", os.O_RDONLY) for _ in range(3700)]
@@ -119,11 +120,12 @@ sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 print("ready", flush=True)
 while os.read(0, 1):
     for each in visited:
-        sender.sendto(b"x", each.getsockname())
+        with contextlib.suppress(PermissionError):  # beyond our share
+            sender.sendto(b"x", each.getsockname())
 """
 # Sends to a socket whose maker has ended after passing it on: all processes have to be searched for its holder.
 ORPHAN = """
-import os, resource, socket, sys
+import contextlib, os, resource, socket, sys
 most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 others = [os.open("/dev/null", os.O_RDONLY) for _ in range(3900)]
@@ -141,7 +143,8 @@ if os.fork() == 0:
 bound = socket.socket(fileno=socket.recv_fds(near, 1, 1)[1][0])
 print("ready", flush=True)
 while os.read(0, 1):
-    socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", bound.getsockname())
+    with contextlib.suppress(PermissionError):  # beyond our share
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", bound.getsockname())
 """
 
 
