@@ -61,10 +61,9 @@ def test_n_refuses_at_once(run: Runner) -> None:
     person = run(CURL)
     person.see("y allow")
     person.type("n")
-    person.see("Failed to connect")
     person.see("refused tcp shop.test:80")
     person.see("by root")
-    assert person.process.wait(timeout=WAIT_S) == 7
+    assert person.process.wait(timeout=WAIT_S) == 7  # could not connect; its text may be torn apart by the answer's
 
 
 def test_q_does_not_end_the_asking(run: Runner) -> None:
