@@ -3,8 +3,8 @@
 #ifndef LISTENER_BPF_H
 #define LISTENER_BPF_H
 
+#include "flow.bpf.h"
 #include "owner.bpf.h"
-#include "remembered.bpf.h"
 
 /*
  * In `members`: no socket is left, and the entry is being deleted. A socket that joins at this moment must try again.

@@ -3,8 +3,8 @@
 #ifndef PORT_BPF_H
 #define PORT_BPF_H
 
+#include "flow.bpf.h"
 #include "owner.bpf.h"
-#include "remembered.bpf.h"
 
 /*
  * Stands in place of a cookie where several programs have a port, with a number in the lower bits that changes when
