@@ -77,16 +77,6 @@ static __always_inline bool take_port(const struct listener_key *key, const stru
 	return false;
 }
 
-static __always_inline void trace(__u8 kind, __u64 cookie, const struct owner *owner, const __u8 *address, __u16 port,
-				  __u8 protocol)
-{
-	struct trace_event event = {
-		.cookie = cookie, .owner = *owner, .port = port, .protocol = protocol, .kind = kind};
-
-	__builtin_memcpy(event.address, address, sizeof(event.address));
-	write_trace(&event);
-}
-
 /*
  * From now on nobody who has the port is taken to have it alone, unless no other socket may: a program may have filled
  * the tables to hide.
