@@ -8,7 +8,7 @@
 #ifndef ASTRAY_BPF_H
 #define ASTRAY_BPF_H
 
-#include "remembered.bpf.h"
+#include "flow.bpf.h"
 #include "route.bpf.h"
 
 #define IFF_LOOPBACK 8                /* netdevice(7) */

@@ -7,8 +7,8 @@
 #ifndef CONVERSATION_END_BPF_H
 #define CONVERSATION_END_BPF_H
 
+#include "flow.bpf.h"
 #include "owner.bpf.h"
-#include "remembered.bpf.h"
 
 #include <bpf/bpf_endian.h>
 

@@ -4,6 +4,7 @@
 #define JUDGEMENT_BPF_H
 
 #include "conversation.bpf.h"
+#include "remembered.bpf.h"
 
 /* False: the packet is malformed. */
 static __always_inline bool read_question(struct __sk_buff *skb, __u8 direction, struct question *question)

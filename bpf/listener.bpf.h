@@ -3,8 +3,8 @@
 #ifndef LISTENER_BPF_H
 #define LISTENER_BPF_H
 
+#include "flow.bpf.h"
 #include "owner.bpf.h"
-#include "remembered.bpf.h"
 
 /*
  * In `members`: no socket is left, and the entry is being deleted. A socket that joins at this moment must try again.
@@ -75,16 +75,6 @@ static __always_inline bool take_port(const struct listener_key *key, const stru
 		    join_listener(key, &listener->owner, is_new))
 			return true;
 	return false;
-}
-
-static __always_inline void trace(__u8 kind, __u64 cookie, const struct owner *owner, const __u8 *address, __u16 port,
-				  __u8 protocol)
-{
-	struct trace_event event = {
-		.cookie = cookie, .owner = *owner, .port = port, .protocol = protocol, .kind = kind};
-
-	__builtin_memcpy(event.address, address, sizeof(event.address));
-	write_trace(&event);
 }
 
 /*

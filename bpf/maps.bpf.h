@@ -222,4 +222,14 @@ static __noinline __attribute__((unused)) void write_trace(struct trace_event *e
 		count(LOST_TRACES);
 }
 
+static __always_inline void trace(__u8 kind, __u64 cookie, const struct owner *owner, const __u8 *address, __u16 port,
+				  __u8 protocol)
+{
+	struct trace_event event = {
+		.cookie = cookie, .owner = *owner, .port = port, .protocol = protocol, .kind = kind};
+
+	__builtin_memcpy(event.address, address, sizeof(event.address));
+	write_trace(&event);
+}
+
 #endif

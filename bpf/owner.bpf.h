@@ -3,7 +3,7 @@
 #ifndef OWNER_BPF_H
 #define OWNER_BPF_H
 
-#include "remembered.bpf.h"
+#include "flow.bpf.h"
 
 #include <bpf/bpf_core_read.h>
 

@@ -13,7 +13,7 @@
 #ifndef PACKET_BPF_H
 #define PACKET_BPF_H
 
-#include "remembered.bpf.h"
+#include "flow.bpf.h"
 
 #define EXTENSIONS 8 /* extension headers of IPv6; a longer chain only serves to hide the transport header */
 

@@ -3,8 +3,8 @@
 #ifndef PORT_BPF_H
 #define PORT_BPF_H
 
+#include "flow.bpf.h"
 #include "owner.bpf.h"
-#include "remembered.bpf.h"
 
 /*
  * Stands in place of a cookie where several programs have a port, with a number in the lower bits that changes when
@@ -33,8 +33,8 @@ static __always_inline __u32 read_lost(__u32 port)
 	struct settings *settings = find_settings();
 	__u32 *lost;
 
-	if (!settings ||
-	    !settings->has_lost_listeners) /* first: most ports are in no cache line that was read lately */
+	/* Most ports are in no cache line that was read lately. */
+	if (!settings || !settings->has_lost_listeners)
 		return 0;
 	lost = bpf_map_lookup_elem(&lost_ports, &port);
 	return lost ? *lost : 0;

@@ -8,6 +8,7 @@
 #include "conversation_end.bpf.h"
 #include "handover.bpf.h"
 #include "listener.bpf.h"
+#include "remembered.bpf.h"
 #include "sender.bpf.h"
 #include "subflow.bpf.h"
 

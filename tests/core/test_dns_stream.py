@@ -164,18 +164,18 @@ def test_the_last_segment_makes_room(talk: Talk) -> None:
 
 
 def test_connections_are_bounded_and_counted(talk: Talk) -> None:
-    for port in range(40001, 40005):
+    for port in range(40001, 40009):
         talk.connect(port)
-    assert talk.streams.statistics() == TableStatistics(used=4, evicted=1)
+    assert talk.streams.statistics() == TableStatistics(used=8, evicted=1)
     with pytest.raises(Malformed, match="beginning"):
         talk.hear(framed(FIRST))
-    assert talk.hear(framed(FIRST), port=40004) == [FIRST]
+    assert talk.hear(framed(FIRST), port=40008) == [FIRST]
 
 
 def test_no_users_connections_push_out_those_of_others(talk: Talk) -> None:
     for port in range(40001, 40100):
         talk.connect(port, user=1000)
-    assert talk.streams.statistics() == TableStatistics(used=3, evicted=97)
+    assert talk.streams.statistics() == TableStatistics(used=8, evicted=92)
     assert talk.hear(framed(FIRST)) == [FIRST]
 
 

@@ -29,7 +29,6 @@ from tinysnitch.daemon.error_log import ErrorLog
 from tinysnitch.daemon.failures import Failures
 from tinysnitch.daemon.identity import Identity
 from tinysnitch.daemon.lifecycle import TURN_S, SetUp, meanwhile
-from tinysnitch.daemon.netfilter_guard import PUT_BACK
 from tinysnitch.daemon.options import OnExit, Options
 from tinysnitch.daemon.packet_socket_notes import PacketSocketNotes
 from tinysnitch.daemon.stop import HAND_OVER, Stop
@@ -220,10 +219,7 @@ def test_a_failure_to_look_for_packet_sockets_is_not_one_of_the_start(
     caplog.clear()
 
 
-@pytest.mark.parametrize(
-    ("what", "hint"), [(PUT_BACK, "`nft monitor` tells who does it"), ("not put back", "restart tinysnitchd")]
-)
-def test_what_becomes_of_the_netfilter_rules_is_told_to_prompts_too(what: str, hint: str) -> None:
+def test_what_becomes_of_the_netfilter_rules_is_told_to_prompts_too() -> None:
     told: list[object] = []
     parts = SimpleNamespace(
         driver=SimpleNamespace(feed=told.append),
@@ -231,8 +227,8 @@ def test_what_becomes_of_the_netfilter_rules_is_told_to_prompts_too(what: str, h
     )
     daemon = stopped({}, None, is_ready=True)
     daemon.parts = cast(Assembly, parts)
-    daemon._tell_of_netfilter(what)
-    assert told == [DataLost(what, 1), (what, hint)]
+    daemon._tell_of_netfilter("put back", "look")
+    assert told == [DataLost("put back", 1), ("put back", "look")]
 
 
 @pytest.mark.privileged

@@ -45,8 +45,12 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     return
 
 
+def guard_of(rules: Rules, told: list[str]) -> NetfilterGuard:
+    return NetfilterGuard(cast(Netfilter, rules), lambda what, _hint: told.append(what))
+
+
 async def guard_until(rules: Rules, told: list[str], *, count: int) -> NetfilterGuard:
-    guard = rules.guard = NetfilterGuard(cast(Netfilter, rules), told.append)
+    guard = rules.guard = guard_of(rules, told)
     guard.start()
     guard._take_news()
     async with asyncio.timeout(60):
@@ -67,7 +71,7 @@ def test_what_went_before_it_listened_is_put_back() -> None:
     rules, told = Rules(), list[str]()
 
     async def run() -> None:
-        guard = NetfilterGuard(cast(Netfilter, rules), told.append)
+        guard = guard_of(rules, told)
         guard.start()
         async with asyncio.timeout(60):
             while not told:  # noqa: ASYNC110 - as above
@@ -84,7 +88,7 @@ def test_who_takes_them_away_again_at_once_wins_no_time(monkeypatch: pytest.Monk
     rules, told = Rules(), list[str]()
 
     async def run() -> None:
-        def tell(what: str) -> None:
+        def tell(what: str, _hint: str) -> None:
             told.append(what)
             rules.is_there = False
             guard._take_news()
@@ -116,6 +120,22 @@ def test_what_cannot_be_put_back_is_tried_again_and_told_once() -> None:
     rules = Rules(failures=5)
     guard = asyncio.run(guard_until(rules, told, count=2))
     assert (told, guard.put_back, guard.problem, rules.looks) == ([FAILED, PUT_BACK], 1, "", 6)
+
+
+def test_who_is_told_gets_a_hint() -> None:
+    hints: list[str] = []
+    rules = Rules(failures=1)
+    guard = NetfilterGuard(cast(Netfilter, rules), lambda _what, hint: hints.append(hint))
+
+    async def run() -> None:
+        guard.start()
+        async with asyncio.timeout(60):
+            while len(hints) < 2:  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.001)
+        await guard.stop()
+
+    asyncio.run(run())
+    assert hints == ["restart tinysnitchd", "`nft monitor` tells who does it"]
 
 
 def test_what_lasts_is_told_again_after_a_while_and_known_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,7 +214,7 @@ def test_a_look_that_fails_while_we_stop_is_the_last() -> None:
     rules, told = SlowRules(SnitchError("iptables-save: killed")), list[str]()
 
     async def run() -> None:
-        await rules.stop_amid_look(NetfilterGuard(cast(Netfilter, rules), told.append))
+        await rules.stop_amid_look(guard_of(rules, told))
 
     asyncio.run(run())
     assert told == []
@@ -205,7 +225,7 @@ def test_once_it_is_stopped_nothing_is_put_back() -> None:
     rules, told = SlowRules(), list[str]()
 
     async def run() -> None:
-        guard = NetfilterGuard(cast(Netfilter, rules), told.append)
+        guard = guard_of(rules, told)
         await rules.stop_amid_look(guard)
         assert rules.is_there
         rules.is_there = False

@@ -90,7 +90,7 @@ def lose_listener(programs: BpfPrograms, protocol: int, port: int, address: byte
         assert listeners.delete(address, port, protocol, 0)
     with closing(Map(programs.maps_dir / "lost_ports", Struct("=I"), Struct("=I"))) as lost:
         assert lost.write((port,), (1,))
-    programs._settings.set_lost_listeners(True)
+    programs.settings.set_lost_listeners(True)
 
 
 def is_shared(programs: BpfPrograms, protocol: int, port: int, address: bytes) -> bool:

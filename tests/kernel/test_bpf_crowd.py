@@ -47,7 +47,7 @@ def test_while_user_space_keeps_up_nothing_is_dropped(asked: BpfPrograms, agent:
 
 
 def test_a_program_has_a_quarter_of_its_users_share(asked: BpfPrograms, agent: Agent) -> None:
-    asked.limit_crowds(8)
+    asked.settings.set_crowd_limit(8)
     began_ns = time.monotonic_ns()
     send(agent, MANY)
     moments = count_moments(began_ns)
@@ -57,7 +57,7 @@ def test_a_program_has_a_quarter_of_its_users_share(asked: BpfPrograms, agent: A
 def test_a_program_that_sends_too_much_keeps_no_other_from_the_queue(
     place: BpfPlace, asked: BpfPrograms, agent: Agent
 ) -> None:
-    asked.limit_crowds(8)
+    asked.settings.set_crowd_limit(8)
     other = place.start_agent()
     send(agent, MANY)
     before = count_lost(asked)
@@ -67,7 +67,7 @@ def test_a_program_that_sends_too_much_keeps_no_other_from_the_queue(
 
 
 def test_any_number_of_programs_have_no_more_than_their_user(place: BpfPlace, asked: BpfPrograms, agent: Agent) -> None:
-    asked.limit_crowds(1)
+    asked.settings.set_crowd_limit(1)
     others = [agent, *(place.start_agent() for _ in range(3))]
     began_ns = time.monotonic_ns()
     for round_ in range(10):
@@ -82,7 +82,7 @@ def test_all_users_of_containers_have_no_more_than_one_user(
     asked: BpfPrograms, agent: Agent, first_uid: int, is_together: bool
 ) -> None:
     """One person may have any number of these."""
-    asked.limit_crowds(1)
+    asked.settings.set_crowd_limit(1)
     handle, _cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
     began_ns = time.monotonic_ns()
     for number in range(MANY):
@@ -113,7 +113,7 @@ def test_of_messages_a_program_has_an_eighth_of_what_a_service_has(
     asked: BpfPrograms, agent: Agent, uid: int, share: int
 ) -> None:
     """A resolver on this machine, which is a service, asks for all other programs."""
-    asked.limit_messages(8)
+    asked.settings.set_message_limit(8)
     began_ns = time.monotonic_ns()
     send_as(agent, uid, MANY)
     assert MANY - share * count_moments(began_ns) <= count_unread(asked) < MANY
@@ -128,7 +128,7 @@ def test_messages_of_unknown_programs_take_no_room_of_services(
         path = str(programs.program_path(name))
         words = ["-p", "udp", "--dport", port, "-m", "bpf", "--object-pinned", path]
         place.run("iptables", "-A", "OUTPUT", *words, "-j", target)
-    programs.limit_messages(8)
+    programs.settings.set_message_limit(8)
     send(agent, MANY)
     before = count_unread(programs)
     assert before
@@ -146,7 +146,7 @@ def test_an_answer_counts_for_the_program_that_asked(place: BpfPlace, programs: 
     agent.call("bind", server, "127.0.0.1", 4000)
     agent.call("bind", asker, "127.0.0.1", 5000)
     agent.call("send_as", asker, 1000, "127.0.0.1", 4000)
-    programs.limit_messages(8)
+    programs.settings.set_message_limit(8)
     began_ns = time.monotonic_ns()
     for _ in range(MANY):
         agent.call("send_to", server, "127.0.0.1", 5000)

@@ -30,9 +30,9 @@ KEPT = 4096  # images that stay known after their end: max_entries of `retired`
 
 def trace_images(programs: BpfPrograms, run: Callable[[], object]) -> list[Image]:
     """The images of all that was executed on this machine during `run()`."""
-    programs.set_tracing(True)
+    programs.settings.set_tracing(True)
     run()
-    programs.set_tracing(False)
+    programs.settings.set_tracing(False)
     traces = programs.read_traces()
     found = [programs.find_image(trace.owner.exec_id) for trace in traces if trace.kind is TraceKind.EXEC]
     return [image for image in found if image]

@@ -60,7 +60,7 @@ def test_a_killed_daemons_programs_are_adopted(place: BpfPlace) -> None:
         f"import os, sys, signal; sys.path.insert(0, {str(SOURCE)!r}); from pathlib import Path;"
         "from tinysnitch.kernel.bpf_programs import BpfPrograms;"
         f"loaded = BpfPrograms.load(Path({str(place.pin_dir)!r}), Path({str(place.cgroup)!r}), {cookie}, False);"
-        "loaded.set_generation(9); loaded.limit_crowds(4); os.kill(os.getpid(), signal.SIGKILL)"
+        "loaded.set_generation(9); loaded.settings.set_crowd_limit(4); os.kill(os.getpid(), signal.SIGKILL)"
     )
     killed = subprocess.run([sys.executable, "-c", script], check=False)
     assert killed.returncode == -signal.SIGKILL
@@ -199,7 +199,7 @@ def test_a_process_that_ended_before_it_was_seeded_is_taken_out(programs: BpfPro
 
 
 def test_a_start_ends_the_doubt_about_ports_that_found_no_room(programs: BpfPrograms) -> None:
-    programs._settings.set_lost_listeners(True)
+    programs.settings.set_lost_listeners(True)
     programs.expect_all_listeners()
     assert not has_lost_listeners(programs)
 
@@ -335,7 +335,7 @@ def test_exec_ids_do_not_come_again_after_a_new_load(place: BpfPlace) -> None:
 
 
 def test_traces_wake_a_reader(programs: BpfPrograms, agent: Agent) -> None:
-    programs.set_tracing(True)
+    programs.settings.set_tracing(True)
     waiting = programs.traces_fd
     agent.call("run_many", 1, "/bin/true")
     readable, _, _ = select.select([waiting], [], [], 60)
@@ -346,7 +346,7 @@ def test_no_descriptor_is_left_open(place: BpfPlace) -> None:
     place.load().remove()
     before = len(os.listdir("/proc/self/fd"))
     programs = place.load()
-    programs.set_tracing(True)
+    programs.settings.set_tracing(True)
     assert programs.traces_fd
     programs.remove()
     assert len(os.listdir("/proc/self/fd")) <= before + 4  # the pipes of the agent that read the cookie

@@ -386,7 +386,7 @@ def test_a_stale_denial_refuses_nothing(place: BpfPlace, programs: BpfPrograms, 
 
 
 def test_each_use_is_traced(programs: BpfPrograms, agent: Agent) -> None:
-    programs.set_tracing(True)
+    programs.settings.set_tracing(True)
     handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
     agent.call("bind", handle, "127.0.0.1", 0)
     agent.call("send_to", handle, "127.0.0.1", 9)

@@ -93,7 +93,7 @@ def test_the_snap_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ins
     program = tmp_path / "hello" / "42" / "bin" / "hello"
     program.parent.mkdir(parents=True)
     program.write_text("")
-    monkeypatch.setattr(identity, "_SNAPS", (str(tmp_path), inside))
+    monkeypatch.setattr(identity, "SNAP_FOLDERS", (str(tmp_path), inside))
     status = program.stat()
     assert identity.find_snap(f"{inside}/hello/42/bin/hello", status.st_dev, status.st_ino) == "hello"
     assert identity.find_snap(f"{inside}/hello/42/bin/hello", status.st_dev, status.st_ino + 1) is None

@@ -155,7 +155,7 @@ def test_a_snap_of_a_user_runs_its_own_file(
     program = tmp_path / "hello" / "42" / "hello"
     program.parent.mkdir(parents=True)
     program.write_text("")
-    monkeypatch.setattr(file_identity, "_SNAPS", (str(tmp_path),))
+    monkeypatch.setattr(file_identity, "SNAP_FOLDERS", (str(tmp_path),))
     monkeypatch.setattr(CgroupPaths, "find", lambda *_: "/user@1000.service/app.slice/snap.hello.hello-1.scope")
     assert build(builder, make_image(str(program))).owners == ("snap:hello", "unit:user@1000.service")
     assert build(builder, make_image("/usr/bin/env", exec_id=101)).owners == ("unit:user@1000.service",)

@@ -3,7 +3,6 @@
 import json
 import pwd
 import subprocess
-from collections.abc import Iterator
 
 import pytest
 
@@ -191,14 +190,6 @@ def test_a_user_named_by_admin_may_do_everything(lab: Lab) -> None:
     assert client.communicate(timeout=WAIT_S)[0] == PORTAL
     assert ["allow", "n1.cdn.test", "80", "tcp", "/usr/bin/curl"] in columns(daemon.rules.read_text())
     assert daemon.cli("asks", user=BOB).returncode == 4
-
-
-@pytest.fixture(name="people")
-def _people() -> Iterator[list[Person]]:
-    present: list[Person] = []
-    yield present
-    for person in present:
-        person.close()
 
 
 def test_prompts_of_several_users_race_and_show_only_what_each_may_see(lab: Lab, people: list[Person]) -> None:

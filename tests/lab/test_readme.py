@@ -5,7 +5,6 @@
 
 import shlex
 import subprocess
-from collections.abc import Iterator
 
 import pytest
 
@@ -13,7 +12,7 @@ from tests.lab.lab import Lab
 from tests.lab.patience import WAIT_S
 from tests.lab.person import KEYS_COUNT, Person
 from tests.lab.private_machine import PrivateMachine, find_commands
-from tests.lab.test_stop import saved_rules
+from tests.lab.test_run_ends import traces
 from tests.lab.world import HOST4, WORLD4
 from tests.repo.tree import ROOT
 
@@ -39,19 +38,6 @@ def without_setup(command: str) -> list[str]:
     program, *words = shlex.split(command)
     assert program == "make"
     return ["make", "-s", "-o", "setup", *words]
-
-
-def traces(lab: Lab) -> list[str]:
-    """All that a firewall could have left behind."""
-    return [*saved_rules(lab), *lab.run_outside(["find", "/sys/fs/bpf", "-name", "tinysnitch*"]).stdout.splitlines()]
-
-
-@pytest.fixture
-def people() -> Iterator[list[Person]]:
-    present: list[Person] = []
-    yield present
-    for person in present:
-        person.close()
 
 
 def test_every_line_is_known() -> None:

@@ -45,9 +45,8 @@ class DpkgDatabase:
         for file in (self._folder / "info").glob("*.list"):
             content = b"\n" + file.read_bytes()
             if any(line in content for line in lines):
-                yield file.stem.partition(":")[
-                    0
-                ]  # the file is named `libc6:amd64` if several architectures may coexist
+                # The file is named `libc6:amd64` if several architectures may coexist.
+                yield file.stem.partition(":")[0]
 
     def _undivert(self, path: bytes) -> tuple[bytes, str]:
         """The path before any diversion, and the package that diverted it, "" for none: dpkg-divert(1).

@@ -1,13 +1,12 @@
 """From a choice to the rule that it makes: the line that a prompt shows is the line that is kept."""
 
 import math
-import re
 
 from tinysnitch.core.cgroup_owner import is_id
 from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.domain import find_registrable_domain
-from tinysnitch.core.fleeting_path import find_lasting_pattern
+from tinysnitch.core.fleeting_path import find_lasting_pattern, find_snap_owner
 from tinysnitch.core.flow import format_address
 from tinysnitch.core.port_text import ANY_PORT
 from tinysnitch.core.process import CONTAINER, FLATPAK, MEMORY_FILE, Attribution, AttributionSource, Process, ProcessKey
@@ -23,7 +22,6 @@ _PROGRAM_KINDS = {
 }
 _BOXES = (FLATPAK, "snap:", CONTAINER)
 _NOT_AT_ITS_PATH = "not the file at its path (start it anew, or edit: parent=)"  # updated; in a sandbox
-_SNAP_FILE = re.compile(r"(?:/var/lib/snapd)?/snap/([^/]+)/.+", re.DOTALL)
 
 
 def rule_for_choice(connection: Connection, choice: Choice, wall_s: float) -> Rule:
@@ -113,7 +111,7 @@ def _box_of(connection: Connection) -> str | None:
     if process is None or process.executable.startswith(MEMORY_FILE):
         return None
     if process.is_host_file:
-        snap = _snap_of(process.executable)
+        snap = find_snap_owner(process.executable)
         return snap if snap in process.owners and not connection.asking.is_by_path else None
     return next((owner for owner in process.owners if owner.startswith(_BOXES)), None)
 
@@ -122,11 +120,6 @@ def ends_with_container(connection: Connection) -> bool:
     """Whether the rule names a container by its id: the next container of the same image has another one."""
     box = _box_of(connection)
     return box is not None and box.startswith(CONTAINER) and is_id(box.removeprefix(CONTAINER))
-
-
-def _snap_of(path: str) -> str | None:
-    found = _SNAP_FILE.fullmatch(path)
-    return f"snap:{found[1]}" if found else None
 
 
 def _end_of(lifetime: Lifetime, attribution: Attribution, wall_s: float) -> int | None:

@@ -48,6 +48,10 @@ class ClaimedTable(Generic[K, V]):
         entry = self._entries.get(key)
         return entry[1] if entry else ()
 
+    def shares(self) -> tuple[int, ...]:
+        """Those who claim entries, each as share_of() has them."""
+        return tuple(self._of_share)
+
     def find_oldest(self) -> tuple[K, V] | None:
         """The least recently used entry, left as it is."""
         return next(self.items(), None)

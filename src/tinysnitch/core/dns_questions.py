@@ -1,7 +1,7 @@
 """Outstanding DNS questions: names are learned only from an answer that one of them waits for, and only once.
 
 If a question had to make room, no name would be known for what its program connects to, and a rule that denies the name
-would not match. So each user has a share of the room.
+would not match. So the user who has most loses one (claimed_table.py).
 
 Times are boot-time seconds, handed in.
 """
@@ -11,10 +11,10 @@ from enum import Enum
 import msgspec
 from msgspec.structs import replace
 
+from tinysnitch.core.claimed_table import ClaimedTable
 from tinysnitch.core.dns_message import NO_ERROR, DnsAnswer, DnsQuestion
 from tinysnitch.core.flow import Flow
 from tinysnitch.core.name_source import NameSource
-from tinysnitch.core.shared_table import SharedTable
 from tinysnitch.core.table import TableStatistics
 
 ROOT = "."  # no host has this name and no rule can spell it; but a resolver may answer whatever it is asked
@@ -56,13 +56,13 @@ class Asked(msgspec.Struct, frozen=True):
     asked_s: float
     source: NameSource = NameSource.DNS  # whom the program asked
     sent: int = 1  # how often it was sent, less the answers that came
-    user: int = 0  # whose share of the room it takes, and its answer
+    user: int = 0  # whose room it takes, and its answer
     is_answered: bool = False  # addresses came; nothing more is learned from answers to its repetitions
 
 
 class DnsQuestions:
     def __init__(self, capacity: int) -> None:
-        self._questions: SharedTable[tuple[Flow, int], tuple[Asked, ...]] = SharedTable(capacity)
+        self._questions: ClaimedTable[tuple[Flow, int], tuple[Asked, ...]] = ClaimedTable(capacity)
         self._last_number = 0
 
     def next_number(self) -> int:

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 import msgspec
 
 from tinysnitch.core.byte_stream import ByteStream
+from tinysnitch.core.claimed_table import ClaimedTable
 from tinysnitch.core.dns_wire import MAX_MESSAGE_BYTES
 from tinysnitch.core.errors import Malformed
 from tinysnitch.core.flow import Flow
 from tinysnitch.core.segment import Segment
-from tinysnitch.core.shared_table import SharedTable
 from tinysnitch.core.table import TableStatistics
 
 IDLE_S = 120.0  # an older connection is dropped, which is no loss: resolvers close idle ones sooner (RFC 7766 6.2.3)
@@ -69,7 +69,7 @@ class DnsStreams:
     """The connections with trusted resolvers. Flows are as the program sees them: outbound."""
 
     def __init__(self, capacity: int) -> None:
-        self._connections: SharedTable[Flow, _Connection] = SharedTable(capacity)
+        self._connections: ClaimedTable[Flow, _Connection] = ClaimedTable(capacity)
         self.given_up = 0  # connections whose segments contradicted each other, came too early, or held too much
 
     def follows(self, flow: Flow) -> bool:

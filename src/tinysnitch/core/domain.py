@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 MAX_NAME_BYTES = 253  # RFC 1035 2.3.4: 255 on the wire, with the first length byte and the root's
 MAX_LABEL_BYTES = 63
+# The pattern of most names as they are written: several labels, in their one spelling, and nothing else can be meant.
+USUAL_NAME = r"(?:[a-z0-9_-]{1,63}\.){1,126}[a-z_-][a-z0-9_-]{0,62}"
 _TOO_LONG = f"name of more than {MAX_NAME_BYTES} bytes"
 _WRITTEN_AS = 4  # characters at most that a byte of a name is written as: an escape, or a letter with three marks
 _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")

@@ -31,9 +31,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     hosts: Mapping[bytes, tuple[str, ...]] = {}  # packed address → its names in /etc/hosts, the first one first
     lists: Mapping[str, RemoteList] = {}
     links: Mapping[str, str] = {}  # program path as a rule has it → the file it leads to, where they differ
-    turnable_links: frozenset[str] = (
-        frozenset()
-    )  # paths in rules with user= over a link that others than root can change
+    turnable_links: frozenset[str] = frozenset()  # paths in rules with user= over a link that any but root can change
     patterns: Mapping[str, str] = {}  # a rule's pattern → that without links before its first star, if another
     turnable_patterns: frozenset[str] = frozenset()  # as turnable_links
     users: Mapping[str, int] = {}  # user name as a rule has it → uid

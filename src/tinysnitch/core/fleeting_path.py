@@ -4,12 +4,16 @@ import re
 
 from tinysnitch.core.path_pattern import escape_pattern
 
+SNAP_FOLDERS = ("/snap", "/var/lib/snapd/snap")  # by distribution; to the snap itself it is always the first
+_SNAP = f"(?:{'|'.join(SNAP_FOLDERS)})"
+_SNAP_FILE = re.compile(rf"{_SNAP}/([^/]+)/.+", re.DOTALL)
+
 # An AppImage is mounted at /tmp/.mount_, up to six letters of its name, and six of mkdtemp() (runtime.c of type 2).
 # Ansible lays what it runs on a machine into a folder named by time, process and a number (_generate_tmp_path()).
 # snapd restarts itself from a snap of its own, whose folder is named by the revision, but belongs to a unit of systemd.
 _FLEETING = re.compile(
     r"(/tmp/\.mount_[^/]{1,6})[A-Za-z0-9]{6}(/.+)|(/.*/\.ansible/tmp/ansible-tmp-)[\d.-]+(/.+)"
-    r"|((?:/var/lib/snapd)?/snap/[^/]+/)[^/]+(/.+)",
+    rf"|({_SNAP}/[^/]+/)[^/]+(/.+)",
     re.DOTALL,
 )
 
@@ -18,3 +22,9 @@ def find_lasting_pattern(path: str) -> str | None:
     """The pattern for the path at any time; None: the path is no such one."""
     found = _FLEETING.fullmatch(path)
     return "*".join(escape_pattern(part) for part in found.groups() if part is not None) if found else None
+
+
+def find_snap_owner(path: str) -> str | None:
+    """The snap, in the word for rules, whose file has this path."""
+    found = _SNAP_FILE.fullmatch(path)
+    return f"snap:{found[1]}" if found else None

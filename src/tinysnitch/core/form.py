@@ -1,4 +1,4 @@
-"""Forms: the ways in which a column or a qualifier may be spelled. Parser and docs read the same tables."""
+"""Forms: the ways in which a column or a qualifier may be spelled, for the parser and for docs/rules.md."""
 
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches

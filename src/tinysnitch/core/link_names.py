@@ -3,18 +3,18 @@
 Any machine of the link can claim any name. So names are learned (1) only of the kinds that these protocols are for,
 `NAME.local` and single labels, which cannot pass for names of the DNS; (2) only for addresses of the link; and (3) only
 while a program here waits for the name, from what other machines send (dns_talk.py). And (4) every other name of an
-address takes precedence (names.py); (5) each user has a share of the room for questions, as in dns_questions.py.
+address takes precedence (names.py); (5) no user's questions push out those of others, as in dns_questions.py.
 """
 
 from collections.abc import Iterator
 
+from tinysnitch.core.claimed_table import ClaimedTable
 from tinysnitch.core.dns_message import DnsQuestion
 from tinysnitch.core.dns_questions import Asked, Refusal
 from tinysnitch.core.dns_wire import AAAA, ANY, IN, A, Record, open_message, read_question, read_records
 from tinysnitch.core.domain import is_within
 from tinysnitch.core.name_source import NameSource
 from tinysnitch.core.names import Learned, Names
-from tinysnitch.core.shared_table import SharedTable
 from tinysnitch.core.table import TableStatistics
 from tinysnitch.core.user_share import share_of
 
@@ -57,7 +57,7 @@ class LinkNames:
     def __init__(self, names: Names, max_questions: int) -> None:
         self._names = names
         # The last question of each user for a name: another user's must not take its place, and so its answer.
-        self._questions: SharedTable[tuple[int, NameSource, str, int], Asked] = SharedTable(max_questions)
+        self._questions: ClaimedTable[tuple[int, NameSource, str, int], Asked] = ClaimedTable(max_questions)
 
     def ask(self, source: NameSource, question: DnsQuestion, exec_id: int, now_s: float, *, user: int = 0) -> None:
         """Note a question on its way out. `user`: the uid that asks."""

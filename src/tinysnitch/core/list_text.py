@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from tinysnitch.core.domain import MAX_NAME_BYTES, is_numbered, normalize_name
+from tinysnitch.core.domain import MAX_NAME_BYTES, USUAL_NAME, is_numbered, normalize_name
 from tinysnitch.core.errors import Malformed
 from tinysnitch.core.network import ADDRESS_BITS, Network, parse_network
 from tinysnitch.core.raw_text import BYTE_ORDER_MARK, bytes_of
@@ -23,10 +23,10 @@ _SOURCE = re.compile(r"#\s*source:\s*(\S+)\s*", re.IGNORECASE)
 _ADBLOCK = re.compile(r"\|\|([^/^$*|]+)\^")
 _ADDRESS = re.compile(r"[0-9.*/]+|[0-9a-fA-F:.]*:[0-9a-fA-F:./]*")
 _LOCAL_NAMES = frozenset({"localhost", "localhost.localdomain", "local", "broadcasthost", "0.0.0.0"})
-# Nearly every line of a long list is a name in its one spelling, in one of these three forms: the quick way.
-_NAME = r"((?:[a-z0-9_-]{1,63}\.){1,126}[a-z_-][a-z0-9_-]{0,62})"
+# Nearly every line of a long list is a usual name, in one of these three forms: the quick way.
 _PLAIN_LINE = re.compile(
-    rf"(?:{_NAME}|(?:0\.0\.0\.0|127\.0\.0\.1)[ \t]+{_NAME}|\|\|{_NAME}\^)(?:[ \t\r]+(?:#.*)?)?", re.DOTALL
+    rf"(?:({USUAL_NAME})|(?:0\.0\.0\.0|127\.0\.0\.1)[ \t]+({USUAL_NAME})|\|\|({USUAL_NAME})\^)(?:[ \t\r]+(?:#.*)?)?",
+    re.DOTALL,
 )
 
 

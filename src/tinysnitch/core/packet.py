@@ -136,7 +136,7 @@ def _parse_v6(payload: bytes | memoryview) -> _Internet:
     if size < _V6_HEADER:
         raise Malformed(f"IPv6 header of {size} bytes")
     _version, length, following, source, destination = _V6.unpack_from(payload)
-    # Here such an address would pass for an IPv4 one. ipv6_rcv_core() in net/ipv6/ip6_input.c drops such sources.
+    # Here such an address would pass for an IPv4 one. ip6_rcv_core() in net/ipv6/ip6_input.c drops such sources.
     if source.startswith(V4_PREFIX) or destination.startswith(V4_PREFIX):
         raise Malformed("IPv4-mapped address in an IPv6 packet")
     end = min(size, _V6_HEADER + length) if length else size  # 0: a jumbogram, or a segment yet to be cut

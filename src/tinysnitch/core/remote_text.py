@@ -3,7 +3,7 @@
 import re
 from typing import assert_never
 
-from tinysnitch.core.domain import MAX_NAME_BYTES, is_numbered, normalize_name
+from tinysnitch.core.domain import MAX_NAME_BYTES, USUAL_NAME, is_numbered, normalize_name
 from tinysnitch.core.errors import Malformed
 from tinysnitch.core.form import Form, parser_of
 from tinysnitch.core.network import format_network, parse_network
@@ -14,8 +14,7 @@ LISTS_FOLDER = "/etc/tinysnitch.d/lists"
 _PLAIN_NAME = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
 _LIST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _NUMBERS = re.compile(r"[0-9.*]+|[^/]*/.*|[0-9a-fA-F:.%]*:.*")  # meant as an address or network; no name is like this
-# Most remotes: a name or *.name of several labels, which can't be anything else.
-_USUAL = re.compile(r"(\*\.)?((?:[a-z0-9_-]{1,63}\.)+[a-z_-][a-z0-9_-]{0,62})")
+_USUAL = re.compile(rf"(\*\.)?({USUAL_NAME})")  # most remotes
 # An IPv4 address or network spelled as it is held: without a 0 in front of a number, a star, or /32.
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _USUAL_V4 = re.compile(rf"(?:{_OCTET}\.){{3}}{_OCTET}(/(?:[12]?[0-9]|3[01]))?")

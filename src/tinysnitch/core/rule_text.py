@@ -1,7 +1,7 @@
 """Rules as lines of text: `verdict [qualifier=value ...] remote port protocol [program [args ...]]`.
 
-COLUMNS has the columns, a table in each column's own file its spellings, QUALIFIERS the qualifiers. The parser, the
-formatter and docs/rules.md are made from these tables.
+COLUMNS has the columns, a table in each column's own file its spellings, QUALIFIERS the qualifiers. Parser and
+formatter read these tables, and a test compares docs/rules.md with them.
 """
 
 import re

@@ -53,7 +53,7 @@ class Contest(msgspec.Struct, frozen=True):
 class Ruleset:
     """A set of rules that can be changed."""
 
-    def __init__(self, rules: Iterable[Rule] = (), facts: Facts | None = None) -> None:
+    def __init__(self, rules: Iterable[Rule], facts: Facts | None = None) -> None:
         self._facts = facts or Facts()
         self._index = RuleIndex()
         self._summed: list[Rule] = []  # rules with sha256=

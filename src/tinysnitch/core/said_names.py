@@ -7,12 +7,12 @@ that are being read and the packets of each are bounded, and connections that ha
 
 import msgspec
 
+from tinysnitch.core.claimed_table import ClaimedTable
 from tinysnitch.core.client_hello import TlsReader, parse_server_name
 from tinysnitch.core.errors import Malformed
 from tinysnitch.core.flow import Flow
 from tinysnitch.core.quic_initial import Cipher, QuicReader
 from tinysnitch.core.segment import Payload, Segment
-from tinysnitch.core.shared_table import SharedTable
 from tinysnitch.core.table import TableStatistics
 
 MAX_SEGMENTS = 20_000  # a ClientHello of the largest size, byte by byte
@@ -37,7 +37,7 @@ class _Reading(msgspec.Struct):
 class SaidNames:
     def __init__(self, capacity: int, cipher: Cipher | None) -> None:
         """Without a cipher QUIC cannot be read, and says no name."""
-        self._readings: SharedTable[Flow, _Reading] = SharedTable(capacity)
+        self._readings: ClaimedTable[Flow, _Reading] = ClaimedTable(capacity)
         self._cipher = cipher
 
     def read(self, flow: Flow, cookie: int, payload: Payload, *, user: int = 0) -> Said | None:

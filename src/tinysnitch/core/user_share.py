@@ -1,7 +1,6 @@
 """Shares of bounded tables, one for each user, as on the kernel's side (bpf/share.bpf.h)."""
 
 CONTAINERS_FROM = 1 << 16  # uids from here on are of containers: USERS_APART in bpf/tinysnitch.h
-PEOPLE_FROM = 1000  # uids below are of services, as in bpf/crowd.bpf.c
 
 
 def share_of(uid: int) -> int:

@@ -25,7 +25,6 @@ UNSAVED = "the rule holds but could not be saved"
 class ControlStatistics(msgspec.Struct, frozen=True):
     clients: int
     prompt_clients: int
-    followers: int
     refused: int  # not permitted
     crowded_out: int  # turned away by a limit: on all clients, on those of one user, or on look-ups of rights
     malformed: int  # cut off after a frame that is no message
@@ -45,7 +44,6 @@ class ControlClients:
         return ControlStatistics(
             clients=len(self._peers),
             prompt_clients=len(self._prompt_peers),
-            followers=len(self._followers),
             refused=self.refused,
             crowded_out=self.crowded_out,
             malformed=self.malformed,

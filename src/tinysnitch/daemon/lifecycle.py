@@ -30,7 +30,7 @@ from tinysnitch.daemon.identity import Identity
 from tinysnitch.daemon.instance import Instance, claim, name_instance
 from tinysnitch.daemon.interpreter_watch import GONE, HINT, InterpreterWatch
 from tinysnitch.daemon.late_imports import import_the_rest
-from tinysnitch.daemon.netfilter_guard import PUT_BACK, NetfilterGuard
+from tinysnitch.daemon.netfilter_guard import NetfilterGuard
 from tinysnitch.daemon.options import OnExit, Options
 from tinysnitch.daemon.packet_socket_notes import PacketSocketNotes
 from tinysnitch.daemon.prompt_process import PromptProcess
@@ -332,9 +332,8 @@ class SetUp:
         self._undo.push_async_callback(guard.stop)
         guard.start()
 
-    def _tell_of_netfilter(self, what: str) -> None:
+    def _tell_of_netfilter(self, what: str, hint: str) -> None:
         self.parts.driver.feed(DataLost(what, 1))
-        hint = "`nft monitor` tells who does it" if what == PUT_BACK else "restart tinysnitchd"
         self.parts.clients.push_notice(what, hint)
 
     def _watch_interpreter(self) -> None:

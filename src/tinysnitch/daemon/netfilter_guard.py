@@ -24,8 +24,8 @@ T = TypeVar("T")
 
 
 class NetfilterGuard:
-    def __init__(self, netfilter: Netfilter, tell: Callable[[str], None]) -> None:
-        """`tell` is called with PUT_BACK, or with why that failed. It raises nothing."""
+    def __init__(self, netfilter: Netfilter, tell: Callable[[str, str], None]) -> None:
+        """`tell` is called with PUT_BACK, or with why that failed, and with a hint. It raises nothing."""
         self.put_back = 0  # how often
         self.problem = ""  # why our rules are not there, "" when they are
         self._netfilter = netfilter
@@ -59,17 +59,17 @@ class NetfilterGuard:
             await asyncio.sleep(SETTLE_S)
             self._has_news.clear()
             begun_s = time.monotonic()
-            found = await self._look_beside()
-            is_done = found in (None, PUT_BACK)
-            if found and not is_done:
+            was_away, problem = await self._look_beside()
+            if problem:
                 self._has_news.set()  # to try once more
-                self._note_problem(found)
-            else:
-                self.problem = ""
-            if found == PUT_BACK:
+                self._note_problem(problem)
+                await asyncio.sleep(PAUSE_S)
+                continue
+            self.problem = ""
+            if was_away:
                 self.put_back += 1
-                self._tell(PUT_BACK)
-            await asyncio.sleep(min(PAUSE_S, REST * (time.monotonic() - begun_s)) if is_done else PAUSE_S)
+                self._tell(PUT_BACK, "`nft monitor` tells who does it")
+            await asyncio.sleep(min(PAUSE_S, REST * (time.monotonic() - begun_s)))
 
     def _note_problem(self, problem: str) -> None:
         """Tell a new problem at once, and the same one again after a while: we try again every few seconds."""
@@ -77,25 +77,25 @@ class NetfilterGuard:
         now_s = time.monotonic()
         if not is_known or now_s >= self._told_until_s:
             self._told_until_s = now_s + TOLD_AGAIN_S
-            self._tell(problem)
+            self._tell(problem, "restart tinysnitchd")
 
-    async def _look_beside(self) -> str | None:
+    async def _look_beside(self) -> tuple[bool, str]:
         """Look in a thread: iptables takes long, and verdicts must not wait for it."""
         try:
             return await _to_the_end(asyncio.to_thread(self._look))
         except Exception as error:  # no thread, perhaps: if we gave up, the machine would stay open unnoticed
-            return f"netfilter rules not looked at: {error}"
+            return False, f"netfilter rules not looked at: {error}"
 
-    def _look(self) -> str | None:
-        """Put the rules back if they are not whole. Returns what to tell, or None."""
+    def _look(self) -> tuple[bool, str]:
+        """Put the rules back if they are not whole. Returns whether they were not, and why they are not back, or ""."""
         if self._netfilter.is_whole():
-            return None
+            return False, ""
         self.problem = self.problem or TAKEN_AWAY  # adding them may take long, and `status` tells meanwhile
         try:
             self._netfilter.add_again()
         except SnitchError as error:
-            return f"{TAKEN_AWAY}, not put back: {error}"
-        return PUT_BACK
+            return True, f"{TAKEN_AWAY}, not put back: {error}"
+        return True, ""
 
 
 async def _to_the_end(work: Coroutine[None, None, T]) -> T:

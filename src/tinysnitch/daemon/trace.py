@@ -91,9 +91,9 @@ async def _print_traces(programs: BpfPrograms, stop: asyncio.Event) -> None:
     now = read_instant()
     boot_wall_s = now.wall_s - now.boot_s
     loop.add_reader(programs.traces_fd, partial(_consume, programs, output, boot_wall_s, stop))
-    programs.set_tracing(True)
+    programs.settings.set_tracing(True)
     await stop.wait()
-    programs.set_tracing(False)
+    programs.settings.set_tracing(False)
     loop.remove_reader(programs.traces_fd)
     output.close()
     if output.failure and not isinstance(output.failure, BrokenPipeError):  # `| head` has what it wanted

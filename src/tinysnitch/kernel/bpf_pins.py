@@ -41,7 +41,7 @@ class PinFolder:
     def link_path(self, name: str) -> Path:
         return self.path / "links" / name
 
-    def is_complete(self, *, is_scoped: bool = False) -> bool:
+    def is_complete(self, *, is_scoped: bool) -> bool:
         links = (*LINKS, *(SCOPE_PROGRAMS if is_scoped else ()))
         programs = (*NETFILTER_PROGRAMS, CLAIM_PROGRAM)
         wanted = [*map(self.map_path, MAPS), *map(self.program_path, programs), *map(self.link_path, links)]
@@ -114,7 +114,7 @@ def remove_folder(path: Path) -> None:
             raise
 
 
-def load_pins(folder: PinFolder, cgroup: Path, prepare: Callable[[], None], *, is_scoped: bool = False) -> None:
+def load_pins(folder: PinFolder, cgroup: Path, prepare: Callable[[], None], *, is_scoped: bool) -> None:
     """Load and pin everything, or nothing. `prepare` is called when the maps are there and no program runs yet."""
     with ExitStack() as undo:
         undo.callback(folder.remove)

@@ -48,7 +48,7 @@ class BpfPrograms:
         self.was_adopted = was_adopted
         self._folder = folder
         self._maps = BpfMaps(folder)
-        self._settings = open_settings(folder)
+        self.settings = open_settings(folder)
         self._next_seeded = structs.EXEC_ID_SEEDED + read_boot_ns()
         self._ring: Ring | None = None
         self._own: frozenset[bytes] | None = None  # addresses of this machine as the kernel's side has them
@@ -69,8 +69,8 @@ class BpfPrograms:
             programs = cls(folder, was_adopted=was_adopted)
             programs._note_own_addresses(read_addresses().own)
             programs.note_reader()
-            programs.limit_crowds(0)  # a killed daemon may have left a limit
-            programs.limit_messages(0)
+            programs.settings.set_crowd_limit(0)  # a killed daemon may have left a limit
+            programs.settings.set_message_limit(0)
             undo.pop_all()
         return programs
 
@@ -79,7 +79,7 @@ class BpfPrograms:
         if self._ring is not None:
             self._ring.close()
             self._ring = None
-        self._settings.close()
+        self.settings.close()
         self._maps.close()
 
     def remove(self) -> None:
@@ -113,11 +113,11 @@ class BpfPrograms:
 
     @property
     def generation(self) -> int:
-        return self._settings.generation
+        return self.settings.generation
 
     def set_generation(self, generation: int, own_addresses: frozenset[bytes] | None = None) -> None:
         """Makes all verdicts of other generations stale at once, even if it raises since addresses were not written."""
-        self._settings.generation = generation
+        self.settings.generation = generation
         if own_addresses is not None:
             self._note_own_addresses(own_addresses)
 
@@ -127,10 +127,10 @@ class BpfPrograms:
         own = frozenset(filterfalse(is_of_link, addresses))
         if own == self._own:
             return
-        epoch = (self._settings.own_epoch + 1) & 0xFFFFFFFF
+        epoch = (self.settings.own_epoch + 1) & 0xFFFFFFFF
         for address in own:
             self._maps.own_addresses.write((address,), (epoch,))
-        self._settings.own_epoch = epoch
+        self.settings.own_epoch = epoch
         self._own = own
 
     # Flows and verdicts
@@ -160,9 +160,9 @@ class BpfPrograms:
         if exec_id not in (structs.EXEC_ID_UNKNOWN, noted_id):
             return False
         if exec_id != structs.EXEC_ID_UNKNOWN:  # an unknown program has no verdicts that this one would precede
-            self._settings.set_flow_generation(generation)
+            self.settings.set_flow_generation(generation)
         if tied_to:
-            self._settings.set_ties()
+            self.settings.set_ties()
         judgement = generation, self._number_of(verdict, watch), tied_to, 0
         return self._maps.flows.write(key, (cookie, expires_ns, noted_id, started_ns, pid, uid, *judgement))
 
@@ -194,7 +194,7 @@ class BpfPrograms:
     def _number_of(self, verdict: Verdict, watch: Watch) -> int:
         if watch is Watch.NONE:
             return _VERDICTS[verdict]
-        self._settings.set_watching()
+        self.settings.set_watching()
         return _PROVISIONAL[watch]
 
     def end_watch(self, flow: Flow, cookie: int, verdict: Verdict) -> None:
@@ -275,7 +275,7 @@ class BpfPrograms:
 
     def expect_all_listeners(self) -> None:
         """Before all listeners are seeded: forget that an earlier daemon had no room for some."""
-        self._settings.set_lost_listeners(False)
+        self.settings.set_lost_listeners(False)
 
     def seed_listener(self, protocol: int, port: int, address: bytes, listener: Listener) -> bool:
         """Note that a socket takes a port, perhaps beside others. False: it was noted already.
@@ -304,16 +304,6 @@ class BpfPrograms:
         """This process reads the queues: packets that leave in its context were only held, and not sent, by it."""
         self._maps.claims.run(0, *_NOBODY, *_NOWHERE, structs.CLAIM_READER)
 
-    # Crowds
-
-    def limit_crowds(self, limit: int) -> None:
-        """How many packets of each user are held within a moment (CROWD_MOMENT_NS) at most. 0: no limit."""
-        self._settings.set_crowd_limit(limit)
-
-    def limit_messages(self, limit: int) -> None:
-        """How many messages of each user are read within a moment at most. 0: no limit."""
-        self._settings.set_message_limit(limit)
-
     # Counts and traces
 
     def read_statistics(self) -> dict[str, int]:
@@ -327,9 +317,6 @@ class BpfPrograms:
             name: own.get(name, 0) + sum(value for (value,) in maps.statistics.find_each(index))
             for index, name in enumerate(structs.STATISTICS)
         }
-
-    def set_tracing(self, is_tracing: bool) -> None:
-        self._settings.set_tracing(is_tracing)
 
     @property
     def traces_fd(self) -> int:

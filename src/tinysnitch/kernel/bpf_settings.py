@@ -59,9 +59,11 @@ class BpfSettings:
         self._narrow[_OFFSETS["has_lost_listeners"] // 4] = has_lost
 
     def set_crowd_limit(self, limit: int) -> None:
+        """How many packets of each user are held within a moment (CROWD_MOMENT_NS) at most. 0: no limit."""
         self._narrow[_OFFSETS["crowd_limit"] // 4] = limit
 
     def set_message_limit(self, limit: int) -> None:
+        """How many messages of each user are read within a moment at most. 0: no limit."""
         self._narrow[_OFFSETS["message_limit"] // 4] = limit
 
     def set_tracing(self, is_tracing: bool) -> None:

@@ -115,11 +115,11 @@ class Enforcement:
 
     def limit_crowds(self, limit: int) -> None:
         if self._programs is not None:
-            self._programs.limit_crowds(limit)
+            self._programs.settings.set_crowd_limit(limit)
 
     def limit_messages(self, limit: int) -> None:
         if self._programs is not None:
-            self._programs.limit_messages(limit)
+            self._programs.settings.set_message_limit(limit)
 
     def count_crowded(self) -> int:
         """Packets dropped by `limit_crowds` so far."""

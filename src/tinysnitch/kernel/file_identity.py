@@ -12,6 +12,7 @@ import time
 from pathlib import PurePosixPath
 
 from tinysnitch.core.errors import unless_short
+from tinysnitch.core.fleeting_path import SNAP_FOLDERS
 from tinysnitch.core.raw_text import bytes_of
 from tinysnitch.kernel.clock import read_boot_moment_ns
 from tinysnitch.kernel.file_system_type import TMPFS, read_file_system_type
@@ -19,7 +20,6 @@ from tinysnitch.kernel.proc_place import PROC
 
 _MINOR_BITS = 20  # include/linux/kdev_t.h
 _TABLE_S, _TABLE_PART = 0.1, 1024  # of the processor's time, for a table of mounts; bytes read at once
-_SNAPS = ("/snap", "/var/lib/snapd/snap")  # by distribution; to the snap itself it is always the first
 
 
 def decode_device(kernel_device: int) -> int:
@@ -66,11 +66,11 @@ def _read_closed_device(path: str) -> int | None:
 
 def find_snap(path: str, device: int, inode: int) -> str | None:
     """The name of the snap to which the executed file belongs: the host's file in a folder where root mounts snaps."""
-    folder = next((folder for folder in _SNAPS if path.startswith(f"{folder}/")), None)
+    folder = next((folder for folder in SNAP_FOLDERS if path.startswith(f"{folder}/")), None)
     if folder is None:
         return None
     rest = path.removeprefix(folder)
-    return rest.split("/")[1] if any(is_host_file(each + rest, device, inode) for each in _SNAPS) else None
+    return rest.split("/")[1] if any(is_host_file(each + rest, device, inode) for each in SNAP_FOLDERS) else None
 
 
 def _is_in_superblock(path: str, device: int, inode: int) -> bool:

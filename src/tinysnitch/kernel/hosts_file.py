@@ -27,7 +27,7 @@ class Hosts(msgspec.Struct, frozen=True):
     lost: int = 0  # names for which there was no room
 
 
-def read_hosts(path: Path = HOSTS) -> Hosts:
+def read_hosts(path: Path) -> Hosts:
     """No names when the file can't be read; a file of more than MAX_BYTES counts as one lost name.
 
     Reads exactly the size of the file: Python allocates as much as a read may bring.

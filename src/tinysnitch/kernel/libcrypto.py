@@ -4,8 +4,6 @@ It takes no more memory, where the package `cryptography` takes 10 MB and 20 ms 
 AF_ALG would need CONFIG_CRYPTO_USER_API_AEAD, which not every kernel has.
 """
 
-from __future__ import annotations
-
 import ctypes
 import logging
 from typing import Any
@@ -14,35 +12,6 @@ _LIBRARY = "libcrypto.so.3"
 _BLOCK_BYTES = _TAG_BYTES = 16
 _SET_TAG = 0x11  # EVP_CTRL_AEAD_SET_TAG in openssl/evp.h
 _log = logging.getLogger(__name__)
-
-
-class Libcrypto:
-    """Loaded at its first use: most machines never need it, since QUIC is read only where no name is known. Without the
-    library nothing can be opened."""
-
-    def __init__(self, library: str = _LIBRARY) -> None:
-        self._library = library
-        self._is_tried = False
-        self._functions: _Functions | None = None
-
-    def encrypt_block(self, key: bytes, block: bytes) -> bytes:
-        """One block of 16 bytes, alone."""
-        functions = self._load()
-        return functions.encrypt_block(key, block) if functions else bytes(_BLOCK_BYTES)
-
-    def open_sealed(self, key: bytes, nonce: bytes, sealed: bytes, associated: bytes) -> bytes | None:
-        """Decrypt what was sealed with GCM, with its tag of 16 bytes at the end. None: the tag is wrong."""
-        functions = self._load()
-        return functions.open_sealed(key, nonce, sealed, associated) if functions else None
-
-    def _load(self) -> _Functions | None:
-        if not self._is_tried:
-            self._is_tried = True
-            try:
-                self._functions = _Functions(self._library)
-            except (OSError, AttributeError) as error:
-                _log.warning("names in QUIC are not read: %s", error)
-        return self._functions
 
 
 class _Functions:
@@ -92,3 +61,32 @@ class _Functions:
 def _must(done: int) -> None:
     if done <= 0:
         raise OSError("libcrypto refused what it is there for")
+
+
+class Libcrypto:
+    """Loaded at its first use: most machines never need it, since QUIC is read only where no name is known. Without the
+    library nothing can be opened."""
+
+    def __init__(self, library: str = _LIBRARY) -> None:
+        self._library = library
+        self._is_tried = False
+        self._functions: _Functions | None = None
+
+    def encrypt_block(self, key: bytes, block: bytes) -> bytes:
+        """One block of 16 bytes, alone."""
+        functions = self._load()
+        return functions.encrypt_block(key, block) if functions else bytes(_BLOCK_BYTES)
+
+    def open_sealed(self, key: bytes, nonce: bytes, sealed: bytes, associated: bytes) -> bytes | None:
+        """Decrypt what was sealed with GCM, with its tag of 16 bytes at the end. None: the tag is wrong."""
+        functions = self._load()
+        return functions.open_sealed(key, nonce, sealed, associated) if functions else None
+
+    def _load(self) -> _Functions | None:
+        if not self._is_tried:
+            self._is_tried = True
+            try:
+                self._functions = _Functions(self._library)
+            except (OSError, AttributeError) as error:
+                _log.warning("names in QUIC are not read: %s", error)
+        return self._functions

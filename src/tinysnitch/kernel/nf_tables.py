@@ -48,7 +48,6 @@ _FAMILIES = {Family.V4: socket.AF_INET, Family.V6: socket.AF_INET6}
 
 
 class TableRule(msgspec.Struct, frozen=True):
-    table: str
     chain: str
     handle: int  # of this rule alone, as long as the table is there
     target: str  # the chain that it leads to, "" when there is none
@@ -69,7 +68,6 @@ def list_rules(family: Family, table: str) -> list[TableRule]:
     """In their order within each chain."""
     return [
         TableRule(
-            table,
             _text(rule[_RULE_CHAIN]),
             int.from_bytes(rule[_RULE_HANDLE], "big"),
             _find_target(rule.get(_RULE_EXPRESSIONS, b"")),

@@ -22,7 +22,7 @@ from tinysnitch.kernel.socket_holders import SocketHolders
 from tinysnitch.kernel.sockets import DiagSocket, SocketDiag, read_raw_sockets
 
 _CAPACITY = 8192
-_OTHER_PORTS = (33, 132, 136)  # DCCP, SCTP, UDP-Lite: programs have these (has_other_ports(), bpf/remembered.bpf.h)
+_OTHER_PORTS = (33, 132, 136)  # DCCP, SCTP, UDP-Lite: programs have these (has_other_ports(), bpf/flow.bpf.h)
 _PSEUDO_ID = 1 << 62  # exec ids of the degraded mode have this bit: above all that BPF gives
 
 

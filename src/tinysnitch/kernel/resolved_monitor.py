@@ -55,7 +55,7 @@ class _Reply(msgspec.Struct):
 class ResolvedMonitor:
     """Readable when something was answered."""
 
-    def __init__(self, path: Path = RESOLVED_MONITOR) -> None:
+    def __init__(self, path: Path) -> None:
         """Raises OSError where there is none."""
         self._rest = b""
         self._is_too_long = False  # the beginning of this message was dropped

@@ -110,7 +110,7 @@ def format_endpoints(line: ConnectionLine | SaidLine | AskLine) -> str:
     return f"{line.protocol} {local} -> {remote}"
 
 
-def format_endpoint(address: str, port: int | None = None) -> str:
+def format_endpoint(address: str, port: int | None) -> str:
     """`192.0.2.7:443`, `[2001:db8::1]:443`; without a port where there are none."""
     return _with_port(f"[{address}]" if ":" in address else address, port)
 

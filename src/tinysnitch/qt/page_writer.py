@@ -174,7 +174,7 @@ class PageWriter:
         self._write_centred(f"{what}, {view.lifetime}", palette.QUIET)
         self._gap(0.2)
         if len(rules) == 1:
-            self._write_line(view.rule, Style(self._font, is_centred=True), RULE_ROWS)
+            self._write_rule(view.rule, Style(self._font, is_centred=True))
         else:
             self._write_list(rules[:MAX_RULES])
         if len(rules) > MAX_RULES:
@@ -184,13 +184,13 @@ class PageWriter:
         """The edited line with its cursor, and below it fault and hint, in two rows that are always there."""
         style = Style(self._font, covered=palette.PANEL, behind_covered=palette.COVERED, is_centred=True)
         spans = _edit_spans(edit, cells_of(self._font, self._width - 2 * self._em, RULE_ROWS))
-        self._write_line(spans, style, RULE_ROWS)
+        self._write_rule(spans, style)
         self._gap(0.3)
         self._write_centred(edit.fault or edit.lifetime, palette.WARNING if edit.fault else palette.COVERED)
         self._write_centred(edit.hint or " ", palette.QUIET)
 
-    def _write_line(self, spans: tuple[Span, ...], style: Style, rows: int) -> None:
-        self._page.y += self._write(self._em, spans, style, self._width - 2 * self._em, rows=rows).height
+    def _write_rule(self, spans: tuple[Span, ...], style: Style) -> None:
+        self._page.y += self._write(self._em, spans, style, self._width - 2 * self._em, rows=RULE_ROWS).height
 
     def _write_list(self, lines: tuple[tuple[Span, ...], ...]) -> None:
         """A row for each line. All begin in the same column, so that the longest is centred."""

@@ -27,7 +27,6 @@ from tinysnitch.tui.plain_prompt import run_plain_prompt
 from tinysnitch.tui.prompt_widget import PromptWidget
 from tinysnitch.tui.terminal import DUMB, claim_terminal, stop_job, takes_output
 from tinysnitch.tui.terminal_driver import TerminalDriver, find_screen
-from tinysnitch.view.key_guard import DELAY_S
 from tinysnitch.view.key_piece import KeyPiece, TypedKey
 from tinysnitch.view.lookup import Lookup
 from tinysnitch.view.prompt_events import Answers, Event, KeyPressed, Leave, ScreenRegained, TextPasted
@@ -54,7 +53,7 @@ class PromptApp(App[None], inherit_bindings=False):
     PromptWidget { width: 100%; height: 100%; }
     """
 
-    def __init__(self, socket_path: str, delay_s: float = DELAY_S) -> None:
+    def __init__(self, socket_path: str, delay_s: float) -> None:
         # With NO_COLOR, Textual would paint the screen in greys on black, but for ansi_color.
         super().__init__(TerminalDriver, ansi_color="NO_COLOR" in os.environ or None)
         self.state = PromptState(delay_s)

@@ -32,7 +32,7 @@ LATE_S = 0.25  # how late a busy machine may wake us
 
 
 class KeyGuard:
-    def __init__(self, delay_s: float = DELAY_S) -> None:
+    def __init__(self, delay_s: float) -> None:
         self.delay_s = delay_s
         self.sight = 0  # number of the sight, counted up with each new one
         self._seen_s = 0.0  # when the sight was painted
