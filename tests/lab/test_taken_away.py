@@ -93,6 +93,19 @@ def test_status_says_that_it_could_not_be_put_back(lab: Lab, monkeypatch: pytest
     assert daemon.cli("status").stdout.startswith("mode                enforcing")
 
 
+def test_without_its_pins_the_daemon_still_knows_programs_and_tells_what_cannot_be_put_back(lab: Lab) -> None:
+    """As after `rm -r /sys/fs/bpf/*`: only a successor can pin its programs again."""
+    daemon = lab.start_daemon("allow - 80 tcp /usr/bin/curl\n", timeout_s=0)
+    assert lab.run_outside(["umount", "/sys/fs/bpf"]).returncode == 0
+    assert lab.run(["curl", "-sS", f"http://{WORLD4}/"]).returncode == 0
+    assert lab.run_outside(["iptables", "-t", "mangle", "-F", "OUTPUT"]).returncode == 0
+    told = daemon.wait_for(lambda record: record["event"] == "lost" and "not put back: " in record["what"])
+    assert "only a restart of tinysnitchd puts it there again" in told["what"]
+    successor = handed_over(lab, daemon)
+    assert lab.run(["curl", "-sS", f"http://{WORLD4}/"]).returncode == 0
+    assert successor.stop_and_tell("lost") == []
+
+
 @pytest.mark.parametrize("table", ["mangle", "filter"])
 @pytest.mark.parametrize("is_first", [True, False], ids=["theirs first", "ours first"])
 def test_a_table_that_iptables_cannot_read_is_guarded_and_left(lab: Lab, table: str, is_first: bool) -> None:
