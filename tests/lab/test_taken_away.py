@@ -83,11 +83,14 @@ def test_status_says_that_it_could_not_be_put_back(lab: Lab, monkeypatch: pytest
     restore.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
     daemon = lab.start_daemon("")
-    assert "NOT" not in daemon.cli("status").stdout
+    status = daemon.cli("status")
+    assert ("NOT" in status.stdout, status.returncode) == (False, 0)
     is_broken.touch()
     assert lab.run_outside(["iptables", "-t", "mangle", "-F", "OUTPUT"]).returncode == 0
     daemon.wait_for(lambda record: record["event"] == "lost" and "not put back: " in record["what"])
-    assert daemon.cli("status").stdout.startswith("mode                NOT enforcing")
+    status = daemon.cli("status")
+    assert status.stdout.startswith("mode                NOT enforcing")
+    assert status.returncode == 1  # for who watches over machines, and reads no text
     is_broken.unlink()
     daemon.wait_for(lambda record: record["event"] == "lost" and record["what"] == PUT_BACK)
     assert daemon.cli("status").stdout.startswith("mode                enforcing")
