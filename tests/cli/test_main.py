@@ -125,6 +125,26 @@ def test_a_follower_is_told_at_once_and_ctrl_c_ends_it_quietly(running: RunningS
     assert follower.returncode == 130
 
 
+def test_a_follower_ends_with_its_reader_although_nothing_more_happens(running: RunningServer) -> None:
+    """`tinysnitch log --follow | grep -m 1 curl` must not wait for one more line."""
+    with start(running, "log", "--follow", "--lines", "1", "--json") as follower:
+        assert json.loads(read_line(follower))["count"] == 4
+        assert follower.stdout is not None
+        follower.stdout.close()
+        assert follower.wait(timeout=60) == 1
+        assert follower.stderr is not None
+        assert follower.stderr.read() == ""
+
+
+def test_a_follower_without_standard_output_says_so_at_once(running: RunningServer) -> None:
+    closed = ["sh", "-c", 'exec "$@" >&-', "sh", *PROGRAM, "log", "--follow", "--lines", "0"]
+    done = subprocess.run([*closed, "--socket", str(running.path)], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr.splitlines()[0]) == (
+        1,
+        "tinysnitch: error: cannot write: standard output is closed",
+    )
+
+
 def test_a_reader_that_leaves_is_no_failure_to_speak_of(running: RunningServer) -> None:
     running.desk.history = running.desk.history * 1000
     with start(running, "log", "--lines", "5000") as reader:

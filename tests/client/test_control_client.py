@@ -66,6 +66,18 @@ def test_the_log_is_read_and_followed(running: RunningServer) -> None:
         assert client._socket.gettimeout() is None  # however long nothing happens
 
 
+def test_the_log_is_followed_until_nobody_reads_what_comes_of_it(running: RunningServer) -> None:
+    reader, output = os.pipe()
+    with ControlClient(running.path) as client, open(output, "wb"):
+        lines = client.read_log(1, follow=True, output=output)
+        assert json.loads(next(lines))["count"] == 4
+        running.call(running.clients.push_record, b'{"event":"lost","count":9}', None)
+        assert json.loads(next(lines))["count"] == 9
+        os.close(reader)
+        with pytest.raises(BrokenPipeError):
+            next(lines)
+
+
 def test_the_daemon_says_how_far_our_right_goes(tmp_path: Path) -> None:
     with running_server(tmp_path / "socket", Comers(ROOT, ALICE)):
         for right in (ROOT, ALICE):

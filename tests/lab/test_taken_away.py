@@ -83,14 +83,30 @@ def test_status_says_that_it_could_not_be_put_back(lab: Lab, monkeypatch: pytest
     restore.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
     daemon = lab.start_daemon("")
-    assert "NOT" not in daemon.cli("status").stdout
+    status = daemon.cli("status")
+    assert ("NOT" in status.stdout, status.returncode) == (False, 0)
     is_broken.touch()
     assert lab.run_outside(["iptables", "-t", "mangle", "-F", "OUTPUT"]).returncode == 0
     daemon.wait_for(lambda record: record["event"] == "lost" and "not put back: " in record["what"])
-    assert daemon.cli("status").stdout.startswith("mode                NOT enforcing")
+    status = daemon.cli("status")
+    assert status.stdout.startswith("mode                NOT enforcing")
+    assert status.returncode == 1  # for who watches over machines, and reads no text
     is_broken.unlink()
     daemon.wait_for(lambda record: record["event"] == "lost" and record["what"] == PUT_BACK)
     assert daemon.cli("status").stdout.startswith("mode                enforcing")
+
+
+def test_without_its_pins_the_daemon_still_knows_programs_and_tells_what_cannot_be_put_back(lab: Lab) -> None:
+    """As after `rm -r /sys/fs/bpf/*`: only a successor can pin its programs again."""
+    daemon = lab.start_daemon("allow - 80 tcp /usr/bin/curl\n", timeout_s=0)
+    assert lab.run_outside(["umount", "/sys/fs/bpf"]).returncode == 0
+    assert lab.run(["curl", "-sS", f"http://{WORLD4}/"]).returncode == 0
+    assert lab.run_outside(["iptables", "-t", "mangle", "-F", "OUTPUT"]).returncode == 0
+    told = daemon.wait_for(lambda record: record["event"] == "lost" and "not put back: " in record["what"])
+    assert "only a restart of tinysnitchd puts it there again" in told["what"]
+    successor = handed_over(lab, daemon)
+    assert lab.run(["curl", "-sS", f"http://{WORLD4}/"]).returncode == 0
+    assert successor.stop_and_tell("lost") == []
 
 
 @pytest.mark.parametrize("table", ["mangle", "filter"])

@@ -60,6 +60,17 @@ def test_what_cannot_be_read_is_no_key(strange: str) -> None:
         assert person.process.wait(timeout=WAIT_S) == ord("z")
 
 
+def test_no_picture_stays_where_a_terminal_has_no_second_screen() -> None:
+    """As GNU screen (by default) and Linux's console: what the shell printed next was amid the old keys."""
+    with closing(Person([sys.executable, "-c", APP])) as person:
+        person.see("listening")
+        person.type("z")
+        person.process.wait(timeout=WAIT_S)
+        person.see("\x1b[?1049l")
+        painted = person.everything.rpartition("\x1b[?1049l")[0].rpartition("listening")[2]
+        assert re.sub(r"\x1b\[\?\d+[hl]|\x1b\[<u", "", painted).endswith("\x1b[H\x1b[2J")
+
+
 def test_alt_and_a_key_is_not_that_key() -> None:
     with closing(Person([sys.executable, "-c", APP])) as person:
         person.see("listening")

@@ -3,7 +3,7 @@
 import click
 
 from tinysnitch.cli.options import Number, examples, json_option, socket_option
-from tinysnitch.cli.output import print_line, print_object
+from tinysnitch.cli.output import find_output, print_line, print_object
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.commandline.notes import print_note
 from tinysnitch.core.errors import Malformed
@@ -36,7 +36,7 @@ def log_command(follow: bool, lines: int | None, socket_path: str, as_json: bool
     """Print the newest decisions, questions and answers, oldest first."""
     count = 0
     with ControlClient(socket_path) as client:
-        for line in client.read_log(USUAL_LINES if lines is None else lines, follow):
+        for line in client.read_log(USUAL_LINES if lines is None else lines, follow, find_output()):
             count += 1
             if as_json:
                 print_object(line)

@@ -14,6 +14,13 @@ from tinysnitch.protocol.log_lines import format_time
 from tinysnitch.view.text import escape_text
 
 
+def find_output() -> int:
+    """The descriptor of standard output. Raises SnitchError if it is closed: another file may have that number."""
+    if sys.stdout is None:
+        raise error_of_output("standard output is closed")
+    return 1
+
+
 def print_line(text: str) -> None:
     """Print one line, and flush it: a reader behind a pipe sees it at once."""
     print_lines([text])
@@ -21,8 +28,7 @@ def print_line(text: str) -> None:
 
 def print_lines(lines: Iterable[str]) -> None:
     """Raises BrokenPipeError if the reader of the pipe is gone, SnitchError if standard output fails or is closed."""
-    if sys.stdout is None:
-        raise error_of_output("standard output is closed")
+    find_output()
     try:
         for line in lines:
             print(escape_text(line))  # noqa: T201

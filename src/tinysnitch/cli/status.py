@@ -28,14 +28,15 @@ _TEXT_WIDTH = 79 - _LABEL_WIDTH
 @click.command("status", epilog=examples("tinysnitch status", "tinysnitch status --json"))
 @socket_option
 @json_option
-def status_command(socket_path: str, as_json: bool) -> None:
-    """Show whether the firewall stands, what waits, and what was lost."""
+def status_command(socket_path: str, as_json: bool) -> int:
+    """Show whether the firewall stands, what waits, and what was lost. Exit code 1 if it does not stand."""
     with ControlClient(socket_path) as client:
         status = client.ask_one(ReadStatus(), Status)
     if as_json:
         print_object(encode_object(status))
     else:
         print_lines(f"{label:<{_LABEL_WIDTH}}{text}" for label, text in present_status(status, os.geteuid()))
+    return 1 if status.not_enforcing else 0
 
 
 def present_status(status: Status, uid: int = 0) -> Iterator[tuple[str, str]]:

@@ -1,5 +1,8 @@
 """The blocking client of the commands: sends one request, reads its replies, raises every failure as a SnitchError."""
 
+import errno
+import os
+import select
 import socket
 import time
 from collections.abc import Iterator
@@ -35,6 +38,7 @@ class ControlClient:
         self._socket = _connect(path, timeout_s)
         self._reader = FrameReader(MAX_REPLY)
         self._frames = self._read_frames()
+        self._output: int | None = None
         try:
             self._greet()
         except BaseException:
@@ -70,11 +74,15 @@ class ControlClient:
             raise error_of_version(f"the daemon sent {len(replies)} replies instead of one")
         return replies[0]
 
-    def read_log(self, limit: int, follow: bool = False) -> Iterator[bytes]:
-        """The newest `limit` log lines as JSON, oldest first; with `follow` new ones as they come, without end."""
+    def read_log(self, limit: int, follow: bool = False, output: int | None = None) -> Iterator[bytes]:
+        """The newest `limit` log lines as JSON, oldest first; with `follow` new ones as they come, without end.
+
+        `output` is the descriptor that they are for: once nobody reads there any more this raises BrokenPipeError.
+        """
         self._send(ReadLog(limit, follow))
         if follow:
             self._socket.settimeout(None)
+            self._output = output
         for frame in self._frames:
             if frame.startswith(_LOG_LINE):
                 yield frame
@@ -102,6 +110,8 @@ class ControlClient:
 
     def _read_frames(self) -> Iterator[bytes]:
         while True:
+            if self._output is not None:
+                _wait(self._socket, self._output)
             try:
                 data = self._socket.recv(_CHUNK)
             except TimeoutError:
@@ -117,6 +127,16 @@ class ControlClient:
             yield from self._reader.feed(data)
         except Malformed as error:
             raise error_of_version(f"the daemon sent too long a message: {error}") from error
+
+
+def _wait(sock: socket.socket, output: int) -> None:
+    """Wait for what the daemon says. Raises BrokenPipeError when the last reader of the output is gone, which poll(2)
+    tells without being asked; a write would tell only with the next line."""
+    poller = select.poll()
+    poller.register(sock, select.POLLIN)
+    poller.register(output, 0)
+    if any(ready == output for ready, _events in poller.poll()):
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
 def _reply(frame: bytes) -> FromDaemon:

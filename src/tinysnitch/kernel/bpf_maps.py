@@ -1,12 +1,16 @@
-"""The pinned maps that user space reads and writes, and the program that changes those of ports, opened together."""
+"""The pinned maps that user space reads and writes, and the program that changes those of ports, opened together.
 
+The links are opened beside them: should others remove the pins (`rm -r /sys/fs/bpf/*`), the hooks stay as long as we.
+"""
+
+import os
 from contextlib import ExitStack
 from struct import Struct
 
 from tinysnitch.kernel import bpf_structs as structs
 from tinysnitch.kernel.bpf_objects import CLAIM_PROGRAM
-from tinysnitch.kernel.bpf_pins import PinFolder
-from tinysnitch.kernel.libbpf import Map, PinnedProgram, count_possible_cpus
+from tinysnitch.kernel.bpf_pins import PinFolder, list_folder
+from tinysnitch.kernel.libbpf import Map, PinnedProgram, count_possible_cpus, open_pinned
 
 _NUMBER = Struct("=I")
 _WIDE_NUMBER = Struct("=Q")
@@ -30,6 +34,8 @@ class BpfMaps:
             self.statistics = self._open("statistics", _NUMBER, _WIDE_NUMBER, count_possible_cpus())
             self.claims = PinnedProgram(folder.program_path(CLAIM_PROGRAM), structs.CLAIM.struct)
             opened.callback(self.claims.close)
+            for link in list_folder(folder.link_path("")):
+                opened.callback(os.close, open_pinned(link))
             self._opened = opened.pop_all()
 
     def _open(self, name: str, key: Struct, value: Struct, values: int = 1) -> Map:

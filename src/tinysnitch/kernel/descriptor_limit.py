@@ -10,7 +10,7 @@ from tinysnitch.core.errors import SnitchError
 
 Limits = tuple[int, int]  # soft and hard
 
-_LEAST = 256  # loading the BPF programs takes 130 for a moment; a running daemon with all clients has some 140
+_LEAST = 256  # loading the BPF programs takes 130 for a moment; a running daemon with all clients has some 155
 
 
 def raise_limit() -> Limits:

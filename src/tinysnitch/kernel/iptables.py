@@ -33,6 +33,7 @@ _NO_LEGACY = re.compile(r"\(legacy\): .*initialize .*table")
 _NFT_HINT = (
     "no such tables in this kernel: `update-alternatives --set iptables /usr/sbin/iptables-nft`, and ip6tables likewise"
 )
+_NO_PIN = "failed to get bpf object"
 # A warning; the error below it may not name the extension.
 _LACKING = re.compile(r"Extension (\S+) revision \d+ not supported")
 _VERSION_PROBLEM = 3  # enum xtables_exittype in include/xtables.h of iptables: the kernel lacks something
@@ -109,6 +110,9 @@ def _error_of(problem: str) -> SnitchError:
         tables = "filter, mangle or security (`nft list ruleset`)"
         hint = f"a table {tables} has a chain {other[1]} that is not as iptables makes it: give that table another name"
         return SnitchError(problem, hint)
+    if _NO_PIN in problem:
+        gone = "it is no more in /sys/fs/bpf, and only a restart of tinysnitchd puts it there again"
+        return SnitchError(f"{problem}: {gone}", "restart tinysnitchd")
     if _NO_LEGACY.search(problem):
         return SnitchError(problem, with_reason(_NFT_HINT))
     return SnitchError(problem, with_reason("are the netfilter modules of this kernel there?"))

@@ -18,6 +18,8 @@ def find_screen() -> int:
     return 1 if os.isatty(1) and not os.isatty(2) else 2
 
 
+_BLANK = "\x1b[H\x1b[2J"  # ECMA-48: to the first column of the first row; erase all
+
 # Of kitty's keyboard protocol: report keys with Ctrl, Alt or Super as sequences, and texts as always. Textual asks for
 # the texts of all keys, too. Alacritty then sends one also for Alt-y, and Textual takes that for a plain `y`.
 _NO_TEXTS_OF_KEYS = "\x1b[=1u"
@@ -33,6 +35,11 @@ class TerminalDriver(LinuxDriver):
     def start_application_mode(self) -> None:
         super().start_application_mode()  # type: ignore[no-untyped-call]  # textual's own
         self.write(_NO_TEXTS_OF_KEYS)  # at the end Textual restores what was before
+
+    def stop_application_mode(self) -> None:
+        """Leave the screen blank: Linux's console and GNU screen have no second one, which would go with us."""
+        self.write(_BLANK)
+        super().stop_application_mode()
 
     def _sigcont_application(self, *_: object) -> None:
         """On SIGCONT. A prompt that was stopped by SIGSTOP had no chance to leave its screen, and does it now: Textual
