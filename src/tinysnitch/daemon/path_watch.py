@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import aclosing
 from functools import partial
+from heapq import nsmallest
 
 from tinysnitch.store.file_watch import Look, look_here, watch_ways
 
@@ -27,7 +28,7 @@ class PathWatch:
         self.stop()
         self._paths = paths
         if paths:
-            watch = partial(_watch_slowly, sorted(paths)[:MAX_WATCHED], self._look)
+            watch = partial(_watch_slowly, nsmallest(MAX_WATCHED, paths), self._look)
             self._task = asyncio.create_task(self._follow(watch))
 
     def stop(self) -> None:
