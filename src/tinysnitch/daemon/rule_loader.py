@@ -7,10 +7,9 @@ from tinysnitch.core.events import DataLost, Event, FactsChanged, RulesLoaded
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.mentions import MentionCount, Mentions, mentions_of
 from tinysnitch.core.rule import Rule
+from tinysnitch.core.rule_lines import MAX_ERRORS
 from tinysnitch.daemon.fact_source import FactSource
 from tinysnitch.store.rules_file import RulesFile
-
-MAX_ERRORS = 100  # that are told of one file
 
 
 class RuleLoader:
@@ -88,12 +87,10 @@ class RuleLoader:
 
 
 def _first_of(errors: tuple[RuleSyntaxError, ...]) -> tuple[RuleSyntaxError, ...]:
-    """The first errors, and how many more there are. A file of something else has an error in each line, and a message
-    to clients has a bound."""
+    """The first MAX_ERRORS errors, and where the others begin. A message to clients has a bound."""
     if len(errors) <= MAX_ERRORS:
         return errors
     next_one = errors[MAX_ERRORS]
-    problem = f"{len(errors) - MAX_ERRORS} further lines are wrong"
     hint = "is this a file of rules at all? `tinysnitch rules check` tells each line"
-    more = RuleSyntaxError(next_one.source, next_one.line, next_one.column, problem, hint)
+    more = RuleSyntaxError(next_one.source, next_one.line, next_one.column, "further lines are wrong", hint)
     return (*errors[:MAX_ERRORS], more)
