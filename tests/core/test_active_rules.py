@@ -114,7 +114,8 @@ def test_an_edit_leaves_what_a_first_load_would(edits: list[list[int]]) -> None:
         before, generation = set(rules.from_file()), rules.generation
         is_changed = rules.replace_file_rules(text)
         assert set(rules.from_file()) == set(text)
-        assert len(rules.from_file()) == len(set(text)) == len(rules) - 2
+        assert len(rules.from_file()) == len(set(text)) == len(rules) - 2 == rules.count_from_file()
+        assert rules.listed == (*text, *rules.temporary())
         assert is_changed == (before != set(text)) == (rules.generation > generation)
         assert {rule for rule in (*choices, *NUMBERED, bound(7)) if rule in rules._ruleset} == set(rules)
     rules.remove_temporary(rules.temporary())

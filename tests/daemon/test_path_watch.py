@@ -117,6 +117,9 @@ def test_too_many_paths_are_followed_as_far_as_the_bound(monkeypatch: pytest.Mon
     async def test(follower: Follower) -> None:
         follower.paths.follow(frozenset(paths))
         assert await follower.told.get() == 1
+        follower.paths.follow(frozenset([*paths, "/nowhere/x"]))  # to begin anew takes 30 ms
         assert watched == [paths[:MAX_WATCHED]]
+        follower.paths.follow(frozenset([*paths, "/nowhere/"]))
+        assert await follower.told.get() == 2
 
     run(test)

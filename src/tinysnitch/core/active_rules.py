@@ -183,6 +183,14 @@ class ActiveRules:
     def from_file(self) -> tuple[Rule, ...]:
         return self._from_file.each_once
 
+    @property
+    def listed(self) -> tuple[Rule, ...]:
+        """All rules. One that the file lists several times may be here as often: to leave it out would take longer."""
+        return self._from_file.listed + self.temporary()
+
+    def count_from_file(self) -> int:
+        return len(self._from_file)
+
     def __iter__(self) -> Iterator[Rule]:
         yield from self._from_file.each_once
         yield from self._temporary

@@ -18,17 +18,18 @@ class PathWatch:
         """`follow` calls the reader at each item of a watch, until it is cancelled."""
         self._follow = follow
         self._look = look
-        self._paths: frozenset[str] = frozenset()
+        self._paths: list[str] = []  # that are watched
         self._task: asyncio.Task[None] | None = None
 
     def follow(self, paths: frozenset[str]) -> None:
         """Watch these paths and no others from now on. The reader that the watch calls may call this."""
-        if paths == self._paths:
+        first = nsmallest(MAX_WATCHED, paths)
+        if first == self._paths:
             return
         self.stop()
-        self._paths = paths
-        if paths:
-            watch = partial(_watch_slowly, nsmallest(MAX_WATCHED, paths), self._look)
+        self._paths = first
+        if first:
+            watch = partial(_watch_slowly, first, self._look)
             self._task = asyncio.create_task(self._follow(watch))
 
     def stop(self) -> None:
