@@ -11,8 +11,7 @@ import pytest
 from tinysnitch.core.mentions import mentions_of
 from tinysnitch.core.rule_text import parse_rule
 from tinysnitch.daemon import path_facts
-from tinysnitch.daemon.path_facts import MAX_SILENT, PathFacts
-from tinysnitch.daemon.path_watch import MAX_WATCHED
+from tinysnitch.daemon.path_facts import MAX_SILENT, MAX_WATCHED, PathFacts
 from tinysnitch.kernel.bounded_reader import MAX_THREADS, BoundedReader
 from tinysnitch.store import rule_paths
 from tinysnitch.store.rule_paths import resolve_path
@@ -27,13 +26,13 @@ class Place:
         self._folder = folder
         self.answers = Event()
         self.answers.set()
-        self.followed: frozenset[str] = frozenset()
+        self.followed: list[str] = []
         self.is_due = asyncio.Event()
         self.looked_up: list[str] = []
         self.facts = PathFacts(self._follow, self.is_due.set)
         monkeypatch.setattr(path_facts, "resolve_path", self._resolve)
 
-    def _follow(self, paths: frozenset[str]) -> None:
+    def _follow(self, paths: list[str]) -> None:
         self.followed = paths
 
     def _resolve(self, path: str) -> str:
@@ -81,7 +80,7 @@ def test_what_is_silent_leads_where_it_did(place: Place, monkeypatch: pytest.Mon
         assert after.patterns == before.patterns
         assert after.turnable_links == {silent, other}
         assert after.turnable_patterns == before.turnable_patterns
-        assert place.followed == {other}
+        assert place.followed == [other]
         assert [problem.split(",")[0] for problem in place.facts.problems()] == [silent, folder]
 
     asyncio.run(run())
@@ -153,6 +152,7 @@ def test_of_many_paths_only_new_ones_and_the_watched_are_looked_up_at_once(place
         place.looked_up.clear()
         after = place.read(*many, new)
         assert place.looked_up == [*many[:MAX_WATCHED], new]
+        assert place.followed == many[:MAX_WATCHED]
         assert (len(before.links), after.links.keys() - before.links.keys()) == (len(many), {new})
         place.facts.cancel()
 

@@ -18,7 +18,6 @@ import msgspec
 
 from tinysnitch.core.mentions import Mentions
 from tinysnitch.core.words import quote_word
-from tinysnitch.daemon.path_watch import MAX_WATCHED
 from tinysnitch.daemon.single_timer import SingleTimer
 from tinysnitch.kernel.bounded_reader import BoundedReader
 from tinysnitch.store.rule_paths import (
@@ -30,6 +29,7 @@ from tinysnitch.store.rule_paths import (
 )
 
 AGAIN_S = 60.0
+MAX_WATCHED = 256  # paths
 MAX_SILENT = 4  # after so many silent paths in one reading all that are left count as silent too
 _TOGETHER = 1000  # paths that a thread looks up at once: 10 ms
 _SLICE, _SLICE_EACH_S = 100, 0.005
@@ -64,9 +64,9 @@ class _Look:
 
 
 class PathFacts:
-    def __init__(self, follow: Callable[[frozenset[str]], None], again: Callable[[], object]) -> None:
-        """`follow` is called with the paths that answer, and from then on sees when their links change. `again` is
-        called when it is time to look silent paths up once more, or when a later look found something new."""
+    def __init__(self, follow: Callable[[list[str]], None], again: Callable[[], object]) -> None:
+        """`follow` is called with the paths to watch: the first MAX_WATCHED that answer. `again` is called when it is
+        time to look silent paths up once more, or when a later look found something new."""
         self._follow = follow
         self._again = again
         self._timer = SingleTimer(self._ring)
@@ -74,6 +74,9 @@ class PathFacts:
         self._reader = BoundedReader()
         self._silent: frozenset[str] = frozenset()
         self._waiting: dict[str, tuple[_Look, int]] = {}  # by path: the look that waits there, its `seen`
+        self._mentions = Mentions()  # of the last reading
+        self._places: frozenset[str] = frozenset()  # the paths, and the folders of patterns
+        self._first: list[str] = []  # of these
         self._known: set[str] = set()  # places that were looked up, and answered
         self._leads: dict[str, str] = {}  # those that lead elsewhere; also silent ones, as last looked up
         self._later: Iterator[str] | None = None  # known places that are being looked up once more
@@ -85,22 +88,29 @@ class PathFacts:
         self._slice_timer.cancel()
 
     def read(self, mentions: Mentions) -> Ways:
-        places = mentions.paths.union(map(folder_of, mentions.patterns))
+        if mentions is not self._mentions:
+            self._set_places(mentions)
         self._waiting = {path: (look, seen) for path, (look, seen) in self._waiting.items() if look.seen == seen}
-        self._silent = (self._silent | self._waiting.keys()) & places
-        self._known &= places
-        self._leads = {place: target for place, target in self._leads.items() if place in places}
-        answering = places - self._silent
-        now = (answering - self._known).union(nsmallest(MAX_WATCHED, answering))
-        later = self._known - now
-        self._look_up(sorted(now))
-        if later:
-            self._look_later(later)
-        self._follow(places - self._silent)
+        self._silent = frozenset((self._silent | self._waiting.keys()) & self._places)
+        new = self._places - self._known if len(self._known) < len(self._places) else frozenset()
+        first = nsmallest(MAX_WATCHED, self._places - self._silent) if self._silent else self._first
+        now = sorted((new - self._silent).union(first))
+        self._look_up(now)
+        if len(self._known) > len(now):
+            self._look_later(now)
+        self._follow([path for path in first if path not in self._silent])
         if self._silent:
             self._timer.start(AGAIN_S)
         self._last = self._read_ways(mentions)
         return self._last
+
+    def _set_places(self, mentions: Mentions) -> None:
+        places = mentions.paths.union(map(folder_of, mentions.patterns)) if mentions.patterns else mentions.paths
+        if places != self._places:
+            self._places, self._first = places, nsmallest(MAX_WATCHED, places)
+            self._known &= places
+            self._leads = {place: target for place, target in self._leads.items() if place in places}
+        self._mentions = mentions
 
     def problems(self) -> Iterator[str]:
         """What the last reading found wrong."""
@@ -156,11 +166,12 @@ class PathFacts:
                 else:
                     self._leads[path] = target
 
-    def _look_later(self, paths: Iterable[str]) -> None:
+    def _look_later(self, done: Iterable[str]) -> None:
+        """Look all others up that are known, or begin anew once the look is over that goes on."""
         if self._later is not None:
             self._is_wanted_again = True
             return
-        self._later, self._is_wanted_again, self._has_moved = iter(tuple(paths)), False, False
+        self._later, self._is_wanted_again, self._has_moved = iter(tuple(self._known.difference(done))), False, False
         self._slice_timer.start(_SLICE_EACH_S)
 
     def _look_on(self) -> None:
@@ -176,7 +187,7 @@ class PathFacts:
         if self._has_moved:
             self._again()
         elif self._is_wanted_again:
-            self._look_later(self._known)
+            self._look_later(self._first)
 
     def _ring(self) -> None:
         self._silent = frozenset()

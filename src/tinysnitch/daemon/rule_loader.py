@@ -37,7 +37,7 @@ class RuleLoader:
         is_waiting = not errors and self._source.is_awaited(new)
         # The event with the facts comes first, and has waiting packets decided by the old rules once more: so the facts
         # must cover the words of the old rules too.
-        events = self._read_facts(old if errors or is_waiting else old | new)
+        events = self._read_facts(old if errors or is_waiting or new is old else old | new)
         if not is_waiting and (not errors or errors != self.errors):
             events.append(RulesLoaded(rules, errors, is_edited=self._is_edited))
             self._is_edited = False
