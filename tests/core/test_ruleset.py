@@ -363,6 +363,12 @@ def test_where_too_many_rules_match_the_strictest_verdict_holds() -> None:
 # --- the index against looking at every rule ---------------------------------------------------------------
 
 
+def in_one_order(decision: Decision) -> Decision:
+    """The decision with the rules that took part sorted: they have no order."""
+    ending, asking = (tuple(sorted(rules, key=repr)) for rules in (decision.ending, decision.asking))
+    return replace(decision, ending=ending, asking=asking)
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.lists(meeting_rules, max_size=40), connections, st.sampled_from([0.0, 50.0, 150.0]), st.randoms())
 def test_the_index_decides_as_looking_at_every_rule_would(
@@ -372,7 +378,7 @@ def test_the_index_decides_as_looking_at_every_rule_would(
     assert found.verdict is decide_slowly(rules, asked, wall_s)
     assert (found.rule is None) == (not any(matches(rule, asked, wall_s) for rule in rules))
     shuffled = random.sample(rules, len(rules))
-    assert Ruleset(shuffled, FACTS).decide(asked, wall_s) == found
+    assert in_one_order(Ruleset(shuffled, FACTS).decide(asked, wall_s)) == in_one_order(found)
 
 
 @settings(max_examples=100, deadline=None)
