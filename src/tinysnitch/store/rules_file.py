@@ -1,9 +1,13 @@
 """The rules file: read whole, and changed line by line. Comments and all other lines stay as they are."""
 
-from collections.abc import Callable, Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
+from itertools import compress, count, repeat
+from operator import eq
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -37,6 +41,8 @@ allow @resolvers 53 tcp
 """
 _GONE, _GONE_HINT = "the file is gone", "write it again; an empty one will do"
 _ATTEMPTS = 10
+_BLANK = " \t\r#"  # what the lines begin with that may say no rule, if they are not empty
+T = TypeVar("T")
 
 
 class _Overtaken(Exception):
@@ -193,7 +199,7 @@ class RulesFile:
         kept = _lines_without(rule, lines, loaded)
         if len(kept) == len(lines):
             return False
-        left = tuple(other for other in loaded.rules if other != rule)
+        left = tuple(_without(loaded.rules, _find_all(rule, loaded.rules)))
         self._replace(mark + "\n".join(kept), before, loaded, left)
         return True
 
@@ -254,10 +260,27 @@ def _lines_without(rule: Rule, lines: list[str], loaded: LoadedRules) -> list[st
     only candidates are parsed again: to parse all would take long."""
     if loaded.errors:
         return [line for line in lines if not _says(line, rule)]
-    said = iter(loaded.rules)
-    return [
-        line for line in lines if is_blank(line.removesuffix("\r")) or next(said, None) != rule or not _says(line, rule)
-    ]
+    said = _find_lines(lines, _find_all(rule, loaded.rules))
+    return _without(lines, [index for index in said if index < len(lines) and _says(lines[index], rule)])
+
+
+def _find_all(rule: Rule, rules: tuple[Rule, ...]) -> list[int]:
+    """The indexes of the rule; by functions in C, since it takes 8 ms for 100,000 rules even so."""
+    return list(compress(count(), map(eq, rules, repeat(rule))))
+
+
+def _find_lines(lines: list[str], numbers: list[int]) -> list[int]:
+    """The indexes of those lines that say the first rule (number 0), the second ..., in a file without errors."""
+    blanks = [index for index, line in enumerate(lines) if line[:1] in _BLANK and is_blank(line.removesuffix("\r"))]
+    ruled = [index - number for number, index in enumerate(blanks)]  # how many lines before each blank one say a rule
+    return [number + bisect_right(ruled, number) for number in numbers]
+
+
+def _without(items: Sequence[T], indexes: list[int]) -> list[T]:
+    left = list(items)
+    for index in reversed(indexes):
+        del left[index]
+    return left
 
 
 def _says(line: str, rule: Rule) -> bool:
