@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from tests.core.rule_oracle import decide_slowly, matches
+from tests.core.rule_oracle import decide_slowly, in_one_order, matches
 from tests.core.rule_strategies import FACTS, connections, meeting_rules
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.decision import Decision
@@ -361,12 +361,6 @@ def test_where_too_many_rules_match_the_strictest_verdict_holds() -> None:
 
 
 # --- the index against looking at every rule ---------------------------------------------------------------
-
-
-def in_one_order(decision: Decision) -> Decision:
-    """The decision with the rules that took part sorted: they have no order."""
-    ending, asking = (tuple(sorted(rules, key=repr)) for rules in (decision.ending, decision.asking))
-    return replace(decision, ending=ending, asking=asking)
 
 
 @settings(max_examples=300, deadline=None)

@@ -152,22 +152,6 @@ def test_what_a_removal_leaves_need_not_be_parsed(file: RulesFile, monkeypatch: 
     assert loaded == RulesFile(file.path).read()
 
 
-def test_a_removal_looks_closer_at_few_lines(file: RulesFile, monkeypatch: pytest.MonkeyPatch) -> None:
-    """There may be 100 000, and verdicts wait."""
-    lines = [f"allow n{number}.example - -" for number in range(50)]
-    write(file, "\n".join(["# mine", "", *lines[:20], "  # more", "\t", *lines[20:], "", lines[7], ""]))
-    file.read()
-    parsed: list[str] = []
-    monkeypatch.setattr(rules_file, "parse_rule", lambda line: parsed.append(line) or parse_rule(line))
-    assert file.remove(lines[7])
-    assert parsed == [lines[7]] * 3
-    assert file.remove(lines[30])
-    assert text_of(file).split("\n") == (
-        ["# mine", "", *lines[:7], *lines[8:20], "  # more", "\t", *lines[20:30], *lines[31:], "", ""]
-    )
-    assert file.read().rules == RulesFile(file.path).read().rules
-
-
 def test_a_removal_takes_no_line_that_changed_meanwhile(file: RulesFile, monkeypatch: pytest.MonkeyPatch) -> None:
     write(file, "allow a.example 443 tcp\ndeny - - -\n")
     before = file.read()

@@ -1,13 +1,9 @@
 """The rules file: read whole, and changed line by line. Comments and all other lines stay as they are."""
 
-from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
-from itertools import compress, count, repeat
-from operator import eq
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 
@@ -15,7 +11,8 @@ from tinysnitch.core.errors import RuleSyntaxError, SnitchError
 from tinysnitch.core.raw_text import BYTE_ORDER_MARK, text_of
 from tinysnitch.core.rule import Rule
 from tinysnitch.core.rule_lines import NO_LINES, parse_lines
-from tinysnitch.core.rule_text import format_rule, is_blank, parse_rule
+from tinysnitch.core.rule_removal import lines_without, rules_without, says
+from tinysnitch.core.rule_text import format_rule, parse_rule
 from tinysnitch.store.file_lock import PATIENCE_S, LockHeld, locked
 from tinysnitch.store.file_stamp import Stamp, read_stamp
 from tinysnitch.store.text_file import errors_named, is_being_written, read_bytes, replace_text
@@ -41,8 +38,6 @@ allow @resolvers 53 tcp
 """
 _GONE, _GONE_HINT = "the file is gone", "write it again; an empty one will do"
 _ATTEMPTS = 10
-_BLANK = " \t\r#"  # what the lines begin with that may say no rule, if they are not empty
-T = TypeVar("T")
 
 
 class _Overtaken(Exception):
@@ -196,10 +191,10 @@ class RulesFile:
         before, loaded, text = self._find_stamp(), self.read(), self._get_text()
         mark = BYTE_ORDER_MARK if text.startswith(BYTE_ORDER_MARK) else ""
         lines = text.removeprefix(mark).split("\n")
-        kept = _lines_without(rule, lines, loaded)
+        kept = lines_without(rule, lines, None if loaded.errors else loaded.rules)
         if len(kept) == len(lines):
             return False
-        left = tuple(_without(loaded.rules, _find_all(rule, loaded.rules)))
+        left = rules_without(rule, loaded.rules)
         self._replace(mark + "\n".join(kept), before, loaded, left)
         return True
 
@@ -250,41 +245,6 @@ class RulesFile:
 def _line_of(rule: Rule) -> str:
     """The line of a rule. Raises SnitchError if it would not be read back as the same rule, and must not be written."""
     line = format_rule(rule)
-    if not _says(line, rule):
+    if not says(line, rule):
         raise SnitchError(f"no line can say this rule: {line}", "please report this as a bug of tinysnitch")
     return line
-
-
-def _lines_without(rule: Rule, lines: list[str], loaded: LoadedRules) -> list[str]:
-    """The lines that do not say the rule. In a file without errors `loaded` tells what each line says, in order, and
-    only candidates are parsed again: to parse all would take long."""
-    if loaded.errors:
-        return [line for line in lines if not _says(line, rule)]
-    said = _find_lines(lines, _find_all(rule, loaded.rules))
-    return _without(lines, [index for index in said if index < len(lines) and _says(lines[index], rule)])
-
-
-def _find_all(rule: Rule, rules: tuple[Rule, ...]) -> list[int]:
-    """The indexes of the rule; by functions in C, since it takes 8 ms for 100,000 rules even so."""
-    return list(compress(count(), map(eq, rules, repeat(rule))))
-
-
-def _find_lines(lines: list[str], numbers: list[int]) -> list[int]:
-    """The indexes of those lines that say the first rule (number 0), the second ..., in a file without errors."""
-    blanks = [index for index, line in enumerate(lines) if line[:1] in _BLANK and is_blank(line.removesuffix("\r"))]
-    ruled = [index - number for number, index in enumerate(blanks)]  # how many lines before each blank one say a rule
-    return [number + bisect_right(ruled, number) for number in numbers]
-
-
-def _without(items: Sequence[T], indexes: list[int]) -> list[T]:
-    left = list(items)
-    for index in reversed(indexes):
-        del left[index]
-    return left
-
-
-def _says(line: str, rule: Rule) -> bool:
-    try:
-        return parse_rule(line.removesuffix("\r")) == rule
-    except RuleSyntaxError:
-        return False
