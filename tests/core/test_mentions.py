@@ -39,6 +39,11 @@ def test_what_two_sets_of_rules_mention_is_put_together() -> None:
     assert mentions_of(one) | mentions_of(two) | mentions_of(three) == mentions_of([*one, *two, *three])
 
 
+def test_what_has_all_is_taken_itself() -> None:
+    less, more = mentions_of(RULES[:2]), mentions_of(RULES)
+    assert (less | more).paths is more.paths
+
+
 RULES = tuple(
     map(
         parse_rule,

@@ -25,7 +25,7 @@ class Mentions(msgspec.Struct, frozen=True, kw_only=True):
 
     def __or__(self, other: "Mentions") -> "Mentions":
         fields = self.__struct_fields__
-        return Mentions(**{name: getattr(self, name) | getattr(other, name) for name in fields})
+        return Mentions(**{name: _union(getattr(self, name), getattr(other, name)) for name in fields})
 
 
 class MentionCount:
@@ -50,6 +50,11 @@ class MentionCount:
             self._found = Mentions(**{name: frozenset(count) for name, count in self._counts.items()})
         self._rules = new
         return self._found
+
+
+def _union(one: frozenset[str], other: frozenset[str]) -> frozenset[str]:
+    """One that has all is taken itself: to make another, and to compare it, takes 20 ms for 100,000 paths."""
+    return other if one <= other else one | other
 
 
 def mentions_of(rules: Iterable[Rule]) -> Mentions:
