@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from tests.core.rule_strategies import FACTS
 from tinysnitch.core.connection import Connection
+from tinysnitch.core.decision import Decision
 from tinysnitch.core.flow import format_address, parse_address
 from tinysnitch.core.path_pattern import compile_pattern
 from tinysnitch.core.process import KERNEL, UNKNOWN, Attribution, AttributionSource, Process
@@ -236,3 +237,9 @@ def decide_slowly(rules: list[Rule], asked: Connection, wall_s: float) -> Verdic
     matching = [rule for rule in rules if matches(rule, asked, wall_s)]
     left = {rule.verdict for rule in matching if not any(is_narrower(other, rule) for other in matching)}
     return next((verdict for verdict in (Verdict.DENY, Verdict.ASK, Verdict.ALLOW) if verdict in left), Verdict.ASK)
+
+
+def in_one_order(decision: Decision) -> Decision:
+    """The decision with the rules that took part sorted: they have no order."""
+    ending, asking = (tuple(sorted(rules, key=repr)) for rules in (decision.ending, decision.asking))
+    return replace(decision, ending=ending, asking=asking)

@@ -6,12 +6,15 @@ from functools import partial
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.core.transcript import WALL_S, flow_of, process_of, whose
 from tinysnitch.core.active_rules import LOOK_AGAIN_S, ActiveRules
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.facts import Facts
+from tinysnitch.core.file_rules import FileRules
 from tinysnitch.core.rule import Rule
 from tinysnitch.core.rule_text import parse_rule
 from tinysnitch.core.verdict import Verdict
@@ -78,6 +81,74 @@ def test_the_order_of_the_file_is_kept_but_is_no_change() -> None:
     rules.replace_file_rules([ALLOW, DENY])
     assert not rules.replace_file_rules([DENY, ALLOW])
     assert rules.from_file() == (DENY, ALLOW)
+
+
+NUMBERED = tuple(parse_rule(f"deny n{number}.test - -") for number in range(40))
+
+
+def test_rules_that_stay_are_not_filed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """100,000 rules take 0.2 s to file, and verdicts wait."""
+    rules = ActiveRules(Facts())
+    rules.replace_file_rules(NUMBERED)
+    monkeypatch.setattr("tinysnitch.core.active_rules.Ruleset", lambda *_: pytest.fail("all filed again"))
+    filed: list[Rule] = []
+    index = rules._ruleset._index
+    add, remove = index.add, index.remove
+    monkeypatch.setattr(index, "add", lambda rule: filed.append(rule) or add(rule))
+    monkeypatch.setattr(index, "remove", lambda rule: filed.append(rule) or remove(rule))
+    edited = (*NUMBERED[:7], ALLOW, *NUMBERED[9:])
+    assert rules.replace_file_rules(edited)
+    assert filed == [ALLOW, *NUMBERED[7:9]]
+    assert (rules.from_file(), verdict(rules)) == (edited, Verdict.ALLOW)
+    assert not rules.replace_file_rules(edited)
+
+
+@given(st.lists(st.lists(st.sampled_from(range(4)), max_size=3), min_size=1, max_size=6))
+def test_an_edit_leaves_what_a_first_load_would(edits: list[list[int]]) -> None:
+    """Rules may stand in the file several times, and be temporary as well."""
+    choices = (ALLOW, until(60), NUMBERED[3], NUMBERED[20])
+    rules = active(until(60), bound(7))
+    rules.replace_file_rules(NUMBERED)
+    for edit in edits:
+        text = (*NUMBERED[:10], *(choices[number] for number in edit), *NUMBERED[12:])
+        before, generation = set(rules.from_file()), rules.generation
+        is_changed = rules.replace_file_rules(text)
+        assert set(rules.from_file()) == set(text)
+        assert len(rules.from_file()) == len(set(text)) == len(rules) - 2 == rules.count_from_file()
+        assert rules.listed == (*text, *rules.temporary())
+        assert is_changed == (before != set(text)) == (rules.generation > generation)
+        assert {rule for rule in (*choices, *NUMBERED, bound(7)) if rule in rules._ruleset} == set(rules)
+    rules.remove_temporary(rules.temporary())
+    assert {rule for rule in (*choices, *NUMBERED, bound(7)) if rule in rules._ruleset} == set(text)
+
+
+def test_half_of_an_edit_is_never_in_force(monkeypatch: pytest.MonkeyPatch) -> None:
+    rules = ActiveRules(Facts())
+    rules.replace_file_rules(NUMBERED)
+    edited = (*NUMBERED[:7], ALLOW, *NUMBERED[9:])
+    with monkeypatch.context() as starved:
+
+        def fail(*_: object) -> None:
+            raise MemoryError
+
+        starved.setattr(rules._ruleset._conclusions, "clear", fail)  # which a removal does last
+        with pytest.raises(MemoryError):
+            rules.replace_file_rules(edited)
+    assert rules.from_file() == NUMBERED
+    assert all(rule in rules._ruleset for rule in NUMBERED)
+    assert ALLOW not in rules._ruleset
+    assert rules.replace_file_rules(edited)
+    assert (rules.from_file(), verdict(rules)) == (edited, Verdict.ALLOW)
+
+
+def test_temporary_rules_that_end_do_not_search_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    rules = active(*(until(60, rule) for rule in NUMBERED))
+    rules.replace_file_rules([until(60, NUMBERED[0]), ALLOW])
+    monkeypatch.setattr(FileRules, "each_once", property(lambda _rules: pytest.fail("searched")))
+    found = rules._from_file.ending
+    assert rules.drop_expired(Instant(160.0, WALL_S + 60))
+    assert rules._from_file.ending is found  # and so is not made for each
+    assert [rule for rule in map(partial(until, 60), NUMBERED) if rule in rules._ruleset] == [until(60, NUMBERED[0])]
 
 
 def test_each_rule_that_is_added_is_a_new_generation() -> None:

@@ -11,7 +11,7 @@ import pytest
 from tinysnitch.core.mentions import mentions_of
 from tinysnitch.core.rule_text import parse_rule
 from tinysnitch.daemon import path_facts
-from tinysnitch.daemon.path_facts import MAX_SILENT, PathFacts
+from tinysnitch.daemon.path_facts import MAX_SILENT, MAX_WATCHED, PathFacts
 from tinysnitch.kernel.bounded_reader import MAX_THREADS, BoundedReader
 from tinysnitch.store import rule_paths
 from tinysnitch.store.rule_paths import resolve_path
@@ -26,15 +26,17 @@ class Place:
         self._folder = folder
         self.answers = Event()
         self.answers.set()
-        self.followed: frozenset[str] = frozenset()
+        self.followed: list[str] = []
         self.is_due = asyncio.Event()
+        self.looked_up: list[str] = []
         self.facts = PathFacts(self._follow, self.is_due.set)
         monkeypatch.setattr(path_facts, "resolve_path", self._resolve)
 
-    def _follow(self, paths: frozenset[str]) -> None:
+    def _follow(self, paths: list[str]) -> None:
         self.followed = paths
 
     def _resolve(self, path: str) -> str:
+        self.looked_up.append(path)
         assert not path.rpartition("/")[2].startswith("silent") or self.answers.wait()
         return resolve_path(path)
 
@@ -42,6 +44,16 @@ class Place:
         path = self._folder / name
         path.symlink_to(target)
         return str(path)
+
+    def turn(self, gone: str, turned: str) -> None:
+        for name in (gone, turned):
+            (self._folder / name).unlink()
+        self.link(turned, "/usr/bin/true")
+
+    async def wait_for_looks(self, count: int) -> None:
+        async with asyncio.timeout(5.0):
+            while len(self.looked_up) < count:  # noqa: ASYNC110  a thread looks
+                await asyncio.sleep(0.01)
 
     def read(self, *programs: str) -> path_facts.Ways:
         rules = [parse_rule(f"allow user=1 - - - {program}") for program in programs]
@@ -68,7 +80,7 @@ def test_what_is_silent_leads_where_it_did(place: Place, monkeypatch: pytest.Mon
         assert after.patterns == before.patterns
         assert after.turnable_links == {silent, other}
         assert after.turnable_patterns == before.turnable_patterns
-        assert place.followed == {other}
+        assert place.followed == [other]
         assert [problem.split(",")[0] for problem in place.facts.problems()] == [silent, folder]
 
     asyncio.run(run())
@@ -124,6 +136,74 @@ def test_what_is_silent_for_hours_keeps_nothing_else_from_being_looked_up(
             place.is_due.clear()
         assert place.read(silent, other).links == {other: TARGET}
         place.answers.set()
+        place.facts.cancel()
+
+    asyncio.run(run())
+
+
+def test_of_many_paths_only_new_ones_and_the_watched_are_looked_up_at_once(place: Place) -> None:
+    """100,000 paths take 2 s, and verdicts wait."""
+    many = [place.link(f"p{number:04}") for number in range(MAX_WATCHED + 150)]
+    new = place.link("q")
+
+    async def run() -> None:
+        before = place.read(*many)
+        assert place.looked_up == many
+        place.looked_up.clear()
+        after = place.read(*many, new)
+        assert place.looked_up == [*many[:MAX_WATCHED], new]
+        assert place.followed == many[:MAX_WATCHED]
+        assert (len(before.links), after.links.keys() - before.links.keys()) == (len(many), {new})
+        place.facts.cancel()
+
+    asyncio.run(run())
+
+
+def test_the_others_are_looked_up_soon(place: Place) -> None:
+    many = [place.link(f"p{number:04}") for number in range(MAX_WATCHED + 150)]
+
+    async def run() -> None:
+        place.read(*many)
+        place.turn("p0404", "p0405")
+        assert place.read(*many).links[many[-1]] == TARGET
+        await asyncio.wait_for(place.is_due.wait(), 5.0)
+        links = place.read(*many).links
+        assert (links[many[-1]], many[-2] in links) == ("/usr/bin/true", False)
+        place.is_due.clear()
+        place.looked_up.clear()
+        await place.wait_for_looks(len(many) - MAX_WATCHED)
+        await asyncio.sleep(0.05)
+        assert not place.is_due.is_set()  # nothing has moved: it ends
+        assert len(place.looked_up) == len(many) - MAX_WATCHED
+
+    asyncio.run(run())
+
+
+def test_what_falls_silent_later_is_told(place: Place) -> None:
+    many = [place.link(f"p{number:04}") for number in range(MAX_WATCHED + 10)]
+    silent = place.link("silent")
+
+    async def run() -> None:
+        place.read(*many, silent)
+        place.answers.clear()
+        place.read(*many, silent)
+        await asyncio.wait_for(place.is_due.wait(), 5.0)
+        assert place.read(*many, silent).links[silent] == TARGET
+        assert [problem.split(",")[0] for problem in place.facts.problems()] == [silent]
+        place.facts.cancel()
+
+    asyncio.run(run())
+    place.answers.set()
+
+
+def test_changes_during_a_later_look_are_not_missed(place: Place) -> None:
+    many = [place.link(f"p{number:04}") for number in range(MAX_WATCHED + 10)]
+
+    async def run() -> None:
+        for _ in range(3):
+            place.read(*many)
+        place.looked_up.clear()
+        await place.wait_for_looks(2 * (len(many) - MAX_WATCHED))
         place.facts.cancel()
 
     asyncio.run(run())

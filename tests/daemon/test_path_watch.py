@@ -1,14 +1,13 @@
 """Which paths of rules are watched, and that links on their way are."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
 from tinysnitch.daemon import path_watch
-from tinysnitch.daemon.path_watch import MAX_WATCHED, PathWatch, Watch
-from tinysnitch.store.file_watch import Look, watch_ways
+from tinysnitch.daemon.path_watch import PathWatch, Watch
 
 TIMEOUT_S = 60
 
@@ -55,7 +54,7 @@ def test_a_link_that_is_turned_is_told_of(tmp_path: Path, monkeypatch: pytest.Mo
     other.symlink_to("a")
 
     async def test(follower: Follower) -> None:
-        follower.paths.follow(frozenset({str(one)}))
+        follower.paths.follow([str(one)])
         assert await follower.told.get() == 1
         turn(one, "b")
         assert await follower.told.get() == 1  # at once
@@ -63,7 +62,7 @@ def test_a_link_that_is_turned_is_told_of(tmp_path: Path, monkeypatch: pytest.Mo
         turn(one, "c")
         assert await follower.told.get() == 1
         follower.told = asyncio.Queue()
-        follower.paths.follow(frozenset({str(other)}))
+        follower.paths.follow([str(other)])
         assert await follower.told.get() == 2
         turn(other, "b")
         assert await follower.told.get() == 2
@@ -80,7 +79,7 @@ def test_however_fast_a_link_is_turned_it_is_told_of_now_and_then(
     monkeypatch.setattr(path_watch, "PAUSE_S", 3600.0)
 
     async def test(follower: Follower) -> None:
-        follower.paths.follow(frozenset({str(link)}))
+        follower.paths.follow([str(link)])
         await follower.told.get()
         for number in range(100):
             turn(link, str(number))
@@ -93,30 +92,12 @@ def test_however_fast_a_link_is_turned_it_is_told_of_now_and_then(
 
 def test_the_same_paths_are_not_followed_anew() -> None:
     async def test(follower: Follower) -> None:
-        for paths in ({"/a"}, {"/a"}, {"/a", "/b"}):
-            follower.paths.follow(frozenset(paths))
+        for paths in (["/a"], ["/a"], ["/a", "/b"]):
+            follower.paths.follow(paths)
             await asyncio.sleep(0)
         assert follower.begun == 2
-        follower.paths.follow(frozenset())
+        follower.paths.follow([])
         await asyncio.sleep(0)
         assert (follower.begun, follower.ended) == (2, 2)
-
-    run(test)
-
-
-def test_too_many_paths_are_followed_as_far_as_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    watched: list[list[str]] = []
-
-    def watch(paths: list[str], look: Look) -> AsyncGenerator[None, None]:
-        watched.append(paths)
-        return watch_ways(paths, look)
-
-    monkeypatch.setattr(path_watch, "watch_ways", watch)
-    paths = [f"/nowhere/{number:04}" for number in range(MAX_WATCHED * 2)]
-
-    async def test(follower: Follower) -> None:
-        follower.paths.follow(frozenset(paths))
-        assert await follower.told.get() == 1
-        assert watched == [paths[:MAX_WATCHED]]
 
     run(test)

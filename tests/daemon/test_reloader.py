@@ -280,7 +280,7 @@ def test_a_name_service_that_hangs_keeps_new_rules_waiting_and_nothing_else(
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("what", ["daemon.fact_source.read_addresses", "store.rules_file.read_text"])
+@pytest.mark.parametrize("what", ["daemon.fact_source.read_addresses", "store.rules_file.read_bytes"])
 def test_rules_that_could_not_be_read_are_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, what: str
 ) -> None:

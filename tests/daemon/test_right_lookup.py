@@ -34,7 +34,7 @@ class SlowNames(Permissions):
         return Right(uid, sees_all=False)
 
 
-Told = list[Right | None]
+Told = list[Right | SnitchError | None]
 
 
 def in_loop(work: Callable[[RightLookup, SlowNames, Told], Awaitable[None]]) -> Told:
@@ -86,7 +86,7 @@ def test_one_look_serves_all_that_wait_for_it() -> None:
 
 
 def test_one_client_that_fails_does_not_keep_the_others_waiting(caplog: pytest.LogCaptureFixture) -> None:
-    def fail(_right: Right | None) -> None:
+    def fail(_right: object) -> None:
         raise OSError("no room in epoll")
 
     async def work(lookup: RightLookup, names: SlowNames, told: Told) -> None:
@@ -140,8 +140,21 @@ def test_a_look_up_that_fails_gives_no_right(caplog: pytest.LogCaptureFixture) -
         lookup.find(ALICE + 1, ALICE, told.append)
         await until(told, 1)
 
-    assert in_loop(work) == [None]
+    (error,) = in_loop(work)
+    assert isinstance(error, SnitchError)
+    assert str(error) == f"the groups of user {ALICE + 1} cannot be looked up"
     assert "OSError: no directory" in caplog.text
+
+
+def test_who_cannot_be_looked_up_is_not_told_that_it_is_not_permitted(
+    running: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = SnitchError("the groups of user 1000 cannot be looked up")
+    monkeypatch.setattr(running.server._rights, "find", lambda _uid, _gid, found: found(error))
+    with socket.socket(socket.AF_UNIX) as client, client.makefile("rb") as said:
+        client.connect(str(running.path))
+        assert b'cannot be looked up","hint":"","exit_code":1' in said.read().replace(b'": ', b'":')
+    assert running.call(running.clients.statistics).refused == 0
 
 
 def test_who_cannot_be_looked_up_now_is_refused_and_not_waited_for(

@@ -212,7 +212,7 @@ def test_what_fails_unforeseen_is_told_and_tried_again(
     async def run() -> None:
         with closing(Place(tmp_path)) as place:
             with monkeypatch.context() as broken:
-                broken.setattr("tinysnitch.store.rules_file.read_text", fail)
+                broken.setattr("tinysnitch.store.rules_file.read_bytes", fail)
                 place.driver.feed(PacketQueued(1, flow_of(1), whose()))
                 place.driver.feed(AnswerGiven(1, yes(), 0))
                 assert place.clients.take_unsaved() is not None

@@ -1,4 +1,5 @@
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -6,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinysnitch.store.rule_paths import (
-    find_links,
     find_patterns,
     find_turnable_links,
     find_turnable_patterns,
@@ -15,10 +15,14 @@ from tinysnitch.store.rule_paths import (
 )
 
 
-def test_find_links_follows_paths(tmp_path: Path) -> None:
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "way").symlink_to("folder")
-    assert find_links([f"{tmp_path}/way/x", "/nowhere/x"]) == {f"{tmp_path}/way/x": f"{tmp_path}/folder/x"}
+def leads_of(paths: Iterable[str]) -> dict[str, str]:
+    """Those of the paths that lead elsewhere."""
+    return {path: resolve_path(path) for path in paths if resolve_path(path) != path}
+
+
+def found_patterns(patterns: Iterable[str]) -> dict[str, str]:
+    patterns = list(patterns)
+    return find_patterns(patterns, leads_of(map(folder_of, patterns)))
 
 
 def test_find_patterns_follows_the_folders_before_the_first_star(tmp_path: Path) -> None:
@@ -37,7 +41,7 @@ def test_find_patterns_follows_the_folders_before_the_first_star(tmp_path: Path)
     }
     patterns = [f"{tmp_path}/{line}" for line in [*lines, "top/etc/*"]]
     found = {f"{tmp_path}/{line}": f"{tmp_path}/{target}" for line, target in lines.items() if line != target}
-    assert find_patterns([*patterns, "/*"]) == found | {f"{tmp_path}/top/etc/*": "/etc/*"}
+    assert found_patterns([*patterns, "/*"]) == found | {f"{tmp_path}/top/etc/*": "/etc/*"}
 
 
 def test_the_folder_of_a_pattern() -> None:
@@ -51,7 +55,7 @@ def test_a_pattern_can_be_turned_where_a_folder_of_it_can(tmp_path: Path) -> Non
         (tmp_path / name).symlink_to("/")
     os.lchown(tmp_path / "alices", 1000, 1000)
     patterns = {name: f"{tmp_path}/{name}/*" for name in ("roots", "alices")}
-    found = find_patterns(patterns.values())
+    found = found_patterns(patterns.values())
     assert find_turnable_patterns(patterns.values(), found) == {patterns["alices"]}
     assert find_turnable_patterns([], found) == set()
 
@@ -59,7 +63,7 @@ def test_a_pattern_can_be_turned_where_a_folder_of_it_can(tmp_path: Path) -> Non
 def turnable(*paths: Path) -> set[str]:
     """The names of those links that others than root can change."""
     words = [str(path) for path in paths]
-    return {path.rpartition("/")[2] for path in find_turnable_links(words, find_links(words))}
+    return {path.rpartition("/")[2] for path in find_turnable_links(words, leads_of(words))}
 
 
 @pytest.mark.privileged
@@ -140,5 +144,5 @@ def test_a_path_leads_where_the_library_says(parts: list[str]) -> None:
 
 def test_paths_that_cannot_be_lead_nowhere() -> None:
     path = "/a\0b\ud800"
-    assert find_links([path]) == {}
+    assert resolve_path(path) == path
     assert find_turnable_links([path], {path: "/x"}) == {path}

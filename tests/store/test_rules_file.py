@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tinysnitch.core import rule_text
 from tinysnitch.core.errors import RuleSyntaxError, SnitchError
 from tinysnitch.core.rule import Remote, RemoteKind, Rule
+from tinysnitch.core.rule_lines import RuleLines, parse_lines
 from tinysnitch.core.rule_text import format_rule, parse_rule
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.store import file_lock, file_stamp, rules_file
@@ -144,7 +144,7 @@ def test_what_a_removal_leaves_need_not_be_parsed(file: RulesFile, monkeypatch: 
     monkeypatch.setattr(file_stamp, "SETTLE_NS", -(10**18))
     file.read()
     with monkeypatch.context() as patch:
-        patch.setattr(rules_file, "parse_rules", lambda *_: pytest.fail("parsed again"))
+        patch.setattr(rules_file, "parse_lines", lambda *_: pytest.fail("parsed again"))
         assert file.remove("allow a.example 80,443 tcp")
         assert not file.remove("allow a.example 80,443 tcp")
         loaded = file.read()
@@ -191,13 +191,13 @@ def test_what_an_editor_writes_while_the_file_is_parsed_is_not_taken_for_known(
     line = "allow a.example 443 tcp"
     write(file, f"{line}\n")
 
-    def parse_meanwhile(text: str, source: str) -> tuple[list[Rule], list[RuleSyntaxError]]:
-        if "b.example" not in text:
+    def parse_meanwhile(raw: bytes, source: str, known: RuleLines) -> tuple[RuleLines, tuple[RuleSyntaxError, ...]]:
+        if b"b.example" not in raw:
             write(file, f"{line}\ndeny b.example - -\n")
-        return rule_text.parse_rules(text, source)
+        return parse_lines(raw, source, known)
 
     with monkeypatch.context() as patch:
-        patch.setattr(rules_file, "parse_rules", parse_meanwhile)
+        patch.setattr(rules_file, "parse_lines", parse_meanwhile)
         assert file.append(GIT) if change == "append" else file.remove(line)
     assert "deny b.example" in text_of(file)
     assert parse_rule("deny b.example - -") in file.read().rules

@@ -13,6 +13,7 @@ hardware clock runs in local time.
 
 import math
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 
 import msgspec
 
@@ -21,6 +22,7 @@ from tinysnitch.core.clock import Instant
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.decision import Decision
 from tinysnitch.core.facts import Facts
+from tinysnitch.core.file_rules import Edit, FileRules
 from tinysnitch.core.flow import ICMP, TCP, Direction, format_address
 from tinysnitch.core.given_address import is_address_given
 from tinysnitch.core.link_talk import is_from_lan, is_link_talk
@@ -39,7 +41,7 @@ class ActiveRules:
         self.generation = generation
         self.facts = facts
         self._is_loaded = False
-        self._from_file: dict[Rule, None] = {}  # a dict, to keep their order
+        self._from_file = FileRules()
         self._temporary: dict[Rule, float] = {}  # the boot-time second when each ends
         self._awaited: dict[Rule, ProcessKey] = {}  # the process that each of these ends with
         # When the first temporary rule ends, by the wall clock and by the boot-time clock; None: to be computed.
@@ -47,27 +49,54 @@ class ActiveRules:
         self._ruleset = Ruleset((), facts)
 
     def replace_file_rules(self, rules: Iterable[Rule]) -> bool:
-        """Put the rules of the file in force. True if they differ from those before, or are the first."""
-        new = dict.fromkeys(rules)
-        if new.keys() == self._from_file.keys() and self._is_loaded:
-            self._from_file = new
-            return False
-        # This comes first, since it may fail for want of memory: then the old rules must stay noted as those in force.
-        self._ruleset = Ruleset((*new, *self._temporary), self.facts)
-        self._from_file, self._is_loaded = new, True
-        self.generation += 1
-        return True
+        """Put the rules of the file in force. True if they differ from those before, or are the first.
+
+        Where most of them are the same objects as before, only the others take time. If this raises, the old rules
+        stay in force.
+        """
+        new = tuple(rules)
+        edit = self._from_file.find_edit(new, self._is_from_file) if self._is_loaded else None
+        is_changed = self._replace_some(edit) if edit else self._replace_all(new)
+        self._is_loaded = True
+        self.generation += is_changed
+        return is_changed
+
+    def _replace_all(self, new: tuple[Rule, ...]) -> bool:
+        ruleset, times = Ruleset((), self.facts), dict[Rule, int]()
+        for rule in new:
+            if not ruleset.add(rule):
+                times[rule] = times.get(rule, 1) + 1
+        for rule in self._temporary:
+            ruleset.add(rule)
+        is_changed = not self._is_loaded or set(self._from_file.listed) != set(new)
+        self._from_file, self._ruleset = FileRules(new, times), ruleset  # last: all before may fail for want of memory
+        return is_changed
+
+    def _replace_some(self, edit: Edit) -> bool:
+        with ExitStack() as undo:
+            for rule in edit.came:
+                if rule not in self._ruleset:
+                    undo.callback(self._ruleset.remove, rule)
+                    self._ruleset.add(rule)
+            for rule in edit.gone:
+                if rule not in self._temporary:
+                    undo.callback(self._ruleset.add, rule)
+                    self._ruleset.remove(rule)
+            undo.pop_all()
+        self._from_file = edit.after
+        return bool(edit.gone or edit.came)
 
     def add(self, rule: Rule, now: Instant, process: ProcessKey | None = None) -> None:
         """Put one more rule in force, without loading the others again. `process`: the rule ends when it does."""
+        is_known = rule in self._ruleset
         self._ruleset.add(rule)
         if rule.is_temporary:
             self._temporary[rule] = _wall_end(rule, now)
             self._first_ends = None
             if process is not None:
                 self._awaited[rule] = process
-        else:
-            self._from_file[rule] = None
+        elif not is_known:
+            self._from_file = self._from_file.with_one_more(rule)
         self.generation += 1
 
     def remove_temporary(self, rules: Iterable[Rule]) -> bool:
@@ -152,10 +181,18 @@ class ActiveRules:
         return tuple(self._temporary)
 
     def from_file(self) -> tuple[Rule, ...]:
-        return tuple(self._from_file)
+        return self._from_file.each_once
+
+    @property
+    def listed(self) -> tuple[Rule, ...]:
+        """All rules. One that the file lists several times may be here as often: to leave it out would take longer."""
+        return self._from_file.listed + self.temporary()
+
+    def count_from_file(self) -> int:
+        return len(self._from_file)
 
     def __iter__(self) -> Iterator[Rule]:
-        yield from self._from_file
+        yield from self._from_file.each_once
         yield from self._temporary
 
     def __len__(self) -> int:
@@ -172,11 +209,19 @@ class ActiveRules:
         return msgspec.structs.replace(decision, until_s=now.wall_s + min(left_s, LOOK_AGAIN_S))
 
     def _drop(self, rule: Rule) -> None:
+        is_from_file = self._is_from_file(rule)
         del self._temporary[rule]
         self._awaited.pop(rule, None)
         self._first_ends = None
-        if rule not in self._from_file:
+        if not is_from_file:
             self._ruleset.remove(rule)
+
+    def _is_from_file(self, rule: Rule) -> bool:
+        """Whether the rule is in the file; it may be a temporary one as well. To search the file would take 8 ms for
+        100,000 rules, and temporary ones may end by the hundred."""
+        if rule not in self._temporary:
+            return rule in self._ruleset
+        return rule in self._from_file.ending
 
 
 def _find_lasting_address(connection: Connection) -> str | None:

@@ -324,7 +324,7 @@ class Engine:
         was_broken, self._is_file_broken = self._is_file_broken, bool(event.errors)
         is_changed = not event.errors and self.rules.replace_file_rules(event.rules)
         if is_changed or was_broken or event.errors or event.is_edited:  # before what these rules decide
-            yield Report(RulesReplaced(len(self.rules.from_file()), event.errors, now.wall_s))
+            yield Report(RulesReplaced(self.rules.count_from_file(), event.errors, now.wall_s))
         if is_changed:
             yield from self._rules_changed(now)
 

@@ -64,6 +64,9 @@ class RuleIndex:
         self._entries.clear()  # they keep references to rules, to removed ones too
         return True
 
+    def __contains__(self, rule: Rule) -> bool:
+        return self._holds(Entry(rule, keys_of(rule)))
+
     def find(self, keys: ConnectionKeys) -> list[Rule]:
         """Every rule whose keys are all among these."""
         found: list[Rule] = []

@@ -64,14 +64,20 @@ class Ruleset:
         for rule in rules:
             self.add(rule)
 
-    def add(self, rule: Rule) -> None:
-        if self._index.add(rule):
+    def add(self, rule: Rule) -> bool:
+        """False: the rule was there already."""
+        is_new = self._index.add(rule)
+        if is_new:
             self._note(rule, 1)
+        return is_new
 
     def remove(self, rule: Rule) -> None:
         if self._index.remove(rule):
             self._note(rule, -1)
             self._conclusions.clear()  # a new rule may get the id of a removed one
+
+    def __contains__(self, rule: Rule) -> bool:
+        return rule in self._index
 
     def set_facts(self, facts: Facts) -> None:
         self._facts = facts

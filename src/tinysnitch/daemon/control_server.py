@@ -96,7 +96,7 @@ class ControlServer:
             self.clients.crowded_out += 1
             peer.refuse(error)
 
-    def _let_in(self, peer: ControlPeer, uid: int, right: Right | None) -> None:
+    def _let_in(self, peer: ControlPeer, uid: int, right: Right | SnitchError | None) -> None:
         if peer not in self._newcomers:  # it left meanwhile, or was refused
             return
         self._newcomers.discard(peer)
@@ -108,10 +108,12 @@ class ControlServer:
             self.clients.add(peer)
             peer.welcome(right)
 
-    def _admit(self, uid: int, right: Right | None) -> Right:
+    def _admit(self, uid: int, right: Right | SnitchError | None) -> Right:
         """Return the right of a client that may stay. Raises SnitchError for one that may not."""
         if self._is_closing:
             raise DaemonNotRunning("tinysnitchd is stopping", "try again once it is back")
+        if isinstance(right, SnitchError):
+            raise right
         if right is None:
             self.clients.refused += 1
             hint = f"run as root, or let root add you to the group {GROUP}"

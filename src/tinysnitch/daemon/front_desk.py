@@ -185,7 +185,7 @@ class FrontDesk:
         if right.sees_all or not find_excess(rule):
             if self._loader.is_awaited(rule):
                 raise SnitchError("the user or list that the rule names is still being looked up", _AWAITED_HINT)
-            self._driver.feed(*self._loader.read_facts((*self._engine.rules, rule)))
+            self._driver.feed(*self._loader.read_facts((*self._engine.rules.listed, rule)))
 
     def _reload(self, right: Right) -> None:
         """Load the changed file. Raises SnitchError when the change is not in force, since the file does not load."""
@@ -194,7 +194,7 @@ class FrontDesk:
             problem = "the file is changed, but could not be loaded, and the old rules hold"
             raise SnitchError(problem, "tinysnitchd tries again; its log tells why")
         if self._loader.errors:
-            holds = what_holds(len(self._engine.rules.from_file()))
+            holds = what_holds(self._engine.rules.count_from_file())
             problem = f"the file is changed, but it does not load, and {holds}"
             if not right.sees_all:
                 raise SnitchError(problem, "root can see why: `tinysnitch status`")

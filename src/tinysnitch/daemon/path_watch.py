@@ -7,7 +7,6 @@ from functools import partial
 
 from tinysnitch.store.file_watch import Look, look_here, watch_ways
 
-MAX_WATCHED = 256  # paths; further ones are looked up only when something else changes
 PAUSE_S = 1.0  # users may change links of their own as fast as they like
 Watch = Callable[[], AsyncIterator[None]]
 
@@ -17,17 +16,17 @@ class PathWatch:
         """`follow` calls the reader at each item of a watch, until it is cancelled."""
         self._follow = follow
         self._look = look
-        self._paths: frozenset[str] = frozenset()
+        self._paths: list[str] = []
         self._task: asyncio.Task[None] | None = None
 
-    def follow(self, paths: frozenset[str]) -> None:
+    def follow(self, paths: list[str]) -> None:
         """Watch these paths and no others from now on. The reader that the watch calls may call this."""
         if paths == self._paths:
             return
         self.stop()
         self._paths = paths
         if paths:
-            watch = partial(_watch_slowly, sorted(paths)[:MAX_WATCHED], self._look)
+            watch = partial(_watch_slowly, paths, self._look)
             self._task = asyncio.create_task(self._follow(watch))
 
     def stop(self) -> None:

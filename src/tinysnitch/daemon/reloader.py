@@ -139,10 +139,10 @@ class Reloader:
 
     def _read_rules(self) -> None:
         loader, rules = self._loader, self._driver.engine.rules
-        self._driver.feed(*loader.read_rules(rules))
+        self._driver.feed(*loader.read_rules(rules.listed))
         self._driver.doors.attributor.forget()
         if loader.errors:
-            first, holds = loader.errors[0], what_holds(len(rules.from_file()))
+            first, holds = loader.errors[0], what_holds(rules.count_from_file())
             self._clients.hold_notice(f"the rules file did not load, {holds}: {first}", first.hint)
         elif loader.is_waiting:
             hint = "`tinysnitch lists` shows the lists, `getent passwd NAME` asks for a user"
@@ -151,7 +151,7 @@ class Reloader:
             self._clients.lift_notice("the rules file loads again")
 
     def _read_facts(self) -> None:
-        self._driver.feed(*self._loader.read_facts(self._driver.engine.rules))
+        self._driver.feed(*self._loader.read_facts(self._driver.engine.rules.listed))
 
     def _follow(self, watch: Callable[[], AsyncIterator[None]], read: Callable[[], None]) -> None:
         self._tasks.append(asyncio.create_task(follow(watch, read)))

@@ -16,7 +16,9 @@ MAX_LOOKUPS = 16  # threads
 MAX_OF_ONE = 4  # threads for one user, who may have many gids; all users of containers count as one (subuid(5))
 MAX_WAITING = 16  # clients that wait for one look-up
 
-Found = Callable[[Right | None], None]
+_FAILED_HINT = "try again in a moment; the log of tinysnitchd tells why"
+
+Found = Callable[[Right | SnitchError | None], None]  # None: there is none; an error: that cannot be told
 
 
 class RightLookup:
@@ -25,7 +27,7 @@ class RightLookup:
         self._waiting: dict[tuple[int, int], list[Found]] = {}  # by uid and gid
 
     def find(self, uid: int, gid: int, found: Found) -> None:
-        """Call `found` with the right: at once if it is known, else later. Raises SnitchError when too many wait."""
+        """Call `found` with the right, at once if it is known, else later. Raises SnitchError when too many wait."""
         if self._permissions.is_known(uid):
             found(self._permissions.find(uid, gid))
             return
@@ -43,11 +45,14 @@ class RightLookup:
         if sum(share_of(other) == share_of(uid) for other, _gid in self._waiting) >= MAX_OF_ONE:
             raise _too_many(f"{MAX_OF_ONE} others of user {uid}, or of containers,")
         try:
-            do_beside(partial(self._permissions.find, uid, gid), partial(self._tell, uid, gid))
+            do_beside(lambda: (self._permissions.find(uid, gid),), partial(self._tell, uid, gid))
         except RuntimeError:
             raise _too_many("others") from None
 
-    def _tell(self, uid: int, gid: int, right: Right | None) -> None:
+    def _tell(self, uid: int, gid: int, result: tuple[Right | None] | None) -> None:
+        right = (
+            SnitchError(f"the groups of user {uid} cannot be looked up", _FAILED_HINT) if result is None else result[0]
+        )
         for found in self._waiting.pop((uid, gid)):
             asyncio.get_running_loop().call_soon(found, right)  # if one raises, the others are told all the same
 

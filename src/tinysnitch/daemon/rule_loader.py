@@ -5,12 +5,11 @@ from collections.abc import Iterable
 from tinysnitch.core.errors import RuleSyntaxError, SnitchError
 from tinysnitch.core.events import DataLost, Event, FactsChanged, RulesLoaded
 from tinysnitch.core.facts import Facts
-from tinysnitch.core.mentions import Mentions, mentions_of
+from tinysnitch.core.mentions import MentionCount, Mentions, mentions_of
 from tinysnitch.core.rule import Rule
+from tinysnitch.core.rule_lines import MAX_ERRORS
 from tinysnitch.daemon.fact_source import FactSource
 from tinysnitch.store.rules_file import RulesFile
-
-MAX_ERRORS = 100  # that are told of one file
 
 
 class RuleLoader:
@@ -24,6 +23,7 @@ class RuleLoader:
         self.lists = source.lists
         self._known_problems: dict[str, int] = {}
         self._is_edited = False  # by others, and that is not told yet
+        self._mentions = MentionCount()
 
     def read_rules(self, in_force: Iterable[Rule]) -> list[Event]:
         """Read the file, and the facts for its rules. If it has errors the facts are those for the rules in force.
@@ -33,11 +33,11 @@ class RuleLoader:
         """
         self._is_edited |= self._file.take_edit()  # before: what is written after that may not be read this time
         rules, errors = self._read_file()
-        old, new = mentions_of(in_force), mentions_of(rules)
+        old, new = self._mentions.find(in_force), self._mentions.find(rules)
         is_waiting = not errors and self._source.is_awaited(new)
         # The event with the facts comes first, and has waiting packets decided by the old rules once more: so the facts
         # must cover the words of the old rules too.
-        events = self._read_facts(old if errors or is_waiting else old | new)
+        events = self._read_facts(old if errors or is_waiting or new is old else old | new)
         if not is_waiting and (not errors or errors != self.errors):
             events.append(RulesLoaded(rules, errors, is_edited=self._is_edited))
             self._is_edited = False
@@ -54,7 +54,7 @@ class RuleLoader:
             path = str(self._file.path)
             problem = str(error).removeprefix(f"{path}: ")
             return (), (RuleSyntaxError(path, 1, 1, problem, error.hint or "it must be a file that can be read"),)
-        return (*loaded.rules, *self._file.unsaved), _first_of(loaded.errors)
+        return loaded.rules + self._file.unsaved, _first_of(loaded.errors)
 
     def is_awaited(self, rule: Rule) -> bool:
         """Whether a list or user that the rule names is still being looked up."""
@@ -65,7 +65,7 @@ class RuleLoader:
 
         All rules in force must be among them: a rule whose words the facts do not know matches nothing.
         """
-        return self._read_facts(mentions_of(rules))
+        return self._read_facts(self._mentions.find(rules))
 
     def _read_facts(self, mentions: Mentions) -> list[Event]:
         facts = self._source.read(mentions)
@@ -87,12 +87,10 @@ class RuleLoader:
 
 
 def _first_of(errors: tuple[RuleSyntaxError, ...]) -> tuple[RuleSyntaxError, ...]:
-    """The first errors, and how many more there are. A file of something else has an error in each line, and a message
-    to clients has a bound."""
+    """The first MAX_ERRORS errors, and where the others begin. A message to clients has a bound."""
     if len(errors) <= MAX_ERRORS:
         return errors
     next_one = errors[MAX_ERRORS]
-    problem = f"{len(errors) - MAX_ERRORS} further lines are wrong"
     hint = "is this a file of rules at all? `tinysnitch rules check` tells each line"
-    more = RuleSyntaxError(next_one.source, next_one.line, next_one.column, problem, hint)
+    more = RuleSyntaxError(next_one.source, next_one.line, next_one.column, "further lines are wrong", hint)
     return (*errors[:MAX_ERRORS], more)

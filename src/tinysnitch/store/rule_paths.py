@@ -11,16 +11,10 @@ _MAX_PARTS = 256  # in a path and all links on it together: a link of a user's o
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
-def find_links(paths: Iterable[str]) -> dict[str, str]:
-    """The paths that lead elsewhere, each with where it leads: `Facts.links`."""
-    real = {path: resolve_path(path) for path in paths}
-    return {path: target for path, target in real.items() if target != path}
-
-
 def find_turnable_links(paths: Iterable[str], links: Mapping[str, str]) -> frozenset[str]:
     """Those of the paths that lead elsewhere over a link which others than root could change: `Facts.turnable_links`.
 
-    `paths`: those in rules that name a user. `links`: what find_links gave.
+    `paths`: those in rules that name a user. `links`: all that lead elsewhere, each with where: `Facts.links`.
     """
     return frozenset(path for path in paths if path in links and _walk(path, _is_roots) != links[path])
 
@@ -81,9 +75,12 @@ def _find_target(path: str) -> str | None:
         return None
 
 
-def find_patterns(patterns: Iterable[str]) -> dict[str, str]:
-    """The patterns whose folder leads elsewhere, each with the same pattern there: `Facts.patterns`."""
-    real = {pattern: _move_pattern(pattern, resolve_path(folder_of(pattern))) for pattern in patterns}
+def find_patterns(patterns: Iterable[str], leads: Mapping[str, str]) -> dict[str, str]:
+    """The patterns whose folder leads elsewhere, each with the same pattern there: `Facts.patterns`.
+
+    `leads`: the folders that lead elsewhere, each with where.
+    """
+    real = {pattern: _move_pattern(pattern, leads.get(folder_of(pattern), folder_of(pattern))) for pattern in patterns}
     return {pattern: target for pattern, target in real.items() if target != pattern}
 
 

@@ -8,12 +8,14 @@ from pathlib import Path
 import msgspec
 
 from tinysnitch.core.errors import RuleSyntaxError, SnitchError
-from tinysnitch.core.raw_text import BYTE_ORDER_MARK
+from tinysnitch.core.raw_text import BYTE_ORDER_MARK, text_of
 from tinysnitch.core.rule import Rule
-from tinysnitch.core.rule_text import format_rule, is_blank, parse_rule, parse_rules
+from tinysnitch.core.rule_lines import NO_LINES, parse_lines
+from tinysnitch.core.rule_removal import lines_without, rules_without, says
+from tinysnitch.core.rule_text import format_rule, parse_rule
 from tinysnitch.store.file_lock import PATIENCE_S, LockHeld, locked
 from tinysnitch.store.file_stamp import Stamp, read_stamp
-from tinysnitch.store.text_file import errors_named, is_being_written, read_text, replace_text
+from tinysnitch.store.text_file import errors_named, is_being_written, read_bytes, replace_text
 
 STARTER = """\
 # Rules of tinysnitch, one a line; their order does not matter, the narrower rule wins, then deny.
@@ -64,6 +66,7 @@ class RulesFile:
         self.path = path
         self._do = do
         self._loaded: tuple[Stamp, LoadedRules] | None = None  # with the state of the file
+        self._lines = NO_LINES  # of the last text without errors that was parsed
         self._known: Stamp | None = None  # of the file as we wrote it, or as take_edit() last saw it
         self._unsaved: dict[Rule, None] = {}  # rules in force that could not be written; a dict for its order
         self._is_starter_held = False
@@ -103,11 +106,13 @@ class RulesFile:
         return self._known != known
 
     def _load(self) -> LoadedRules:
-        text = self._read_text()
-        if text is None:
+        raw = self._read_bytes()
+        if raw is None:
             return LoadedRules((), (RuleSyntaxError(str(self.path), 1, 1, _GONE, _GONE_HINT),))
-        rules, errors = parse_rules(text, str(self.path))
-        return LoadedRules(tuple(rules), tuple(errors))
+        lines, errors = parse_lines(raw, str(self.path), self._lines)
+        if not errors:
+            self._lines = lines
+        return LoadedRules(lines.rules, errors)
 
     def _find_stamp(self) -> Stamp | None:
         try:
@@ -186,10 +191,10 @@ class RulesFile:
         before, loaded, text = self._find_stamp(), self.read(), self._get_text()
         mark = BYTE_ORDER_MARK if text.startswith(BYTE_ORDER_MARK) else ""
         lines = text.removeprefix(mark).split("\n")
-        kept = _lines_without(rule, lines, loaded)
+        kept = lines_without(rule, lines, None if loaded.errors else loaded.rules)
         if len(kept) == len(lines):
             return False
-        left = tuple(other for other in loaded.rules if other != rule)
+        left = rules_without(rule, loaded.rules)
         self._replace(mark + "\n".join(kept), before, loaded, left)
         return True
 
@@ -224,40 +229,22 @@ class RulesFile:
         return SnitchError(f"{self.path}: {_GONE}", _GONE_HINT)
 
     def _get_text(self) -> str:
-        text = self._read_text()
-        if text is None:
+        raw = self._read_bytes()
+        if raw is None:
             raise self._gone()
-        return text
+        return text_of(raw)
 
-    def _read_text(self) -> str | None:
+    def _read_bytes(self) -> bytes | None:
         with errors_named(self.path):
             try:
-                return read_text(self.path)
+                return read_bytes(self.path)
             except FileNotFoundError:
-                return STARTER if self._is_starter_held else None
+                return STARTER.encode() if self._is_starter_held else None
 
 
 def _line_of(rule: Rule) -> str:
     """The line of a rule. Raises SnitchError if it would not be read back as the same rule, and must not be written."""
     line = format_rule(rule)
-    if not _says(line, rule):
+    if not says(line, rule):
         raise SnitchError(f"no line can say this rule: {line}", "please report this as a bug of tinysnitch")
     return line
-
-
-def _lines_without(rule: Rule, lines: list[str], loaded: LoadedRules) -> list[str]:
-    """The lines that do not say the rule. In a file without errors `loaded` tells what each line says, in order, and
-    only candidates are parsed again: to parse all would take long."""
-    if loaded.errors:
-        return [line for line in lines if not _says(line, rule)]
-    said = iter(loaded.rules)
-    return [
-        line for line in lines if is_blank(line.removesuffix("\r")) or next(said, None) != rule or not _says(line, rule)
-    ]
-
-
-def _says(line: str, rule: Rule) -> bool:
-    try:
-        return parse_rule(line.removesuffix("\r")) == rule
-    except RuleSyntaxError:
-        return False

@@ -47,10 +47,15 @@ def errors_named(path: Path) -> Iterator[None]:
 
 
 def read_text(path: Path) -> str:
+    """As read_bytes()."""
+    return text_of(read_bytes(path))
+
+
+def read_bytes(path: Path) -> bytes:
     """Read a regular file or /dev/null. Raises OSError, also for a pipe: it could keep us waiting for ever, and would
     be empty the second time."""
     with open(path, "rb", opener=_open_regular) as file:
-        return text_of(file.read())
+        return file.read()
 
 
 def _open_regular(path: str, flags: int) -> int:
