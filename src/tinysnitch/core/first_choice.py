@@ -144,8 +144,10 @@ def _was_opened_for(process: Process, called: str) -> bool:
 
 
 def _names_fleeting_folder(process: Process) -> bool:
-    """Whether its arguments name the folder that it runs from, as those of an AppImage's own Python do."""
-    return find_lasting_pattern(process.program) is not None and any(map(find_lasting_pattern, process.args))
+    """Whether its arguments name the folder that it runs from, as those of an AppImage's own Python or a test of Go do
+    (`-test.testlogfile=/tmp/go-build...`)."""
+    paths = (arg[arg.find("/") :] for arg in process.args)
+    return find_lasting_pattern(process.program) is not None and any(map(find_lasting_pattern, paths))
 
 
 def _is_told_by_starter(connection: Connection, process: Process) -> bool:
