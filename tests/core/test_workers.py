@@ -68,6 +68,7 @@ def worker(*args: str, started_by: str = REPORT, executable: str = PYTHON) -> Pr
             "--request-file",
             "/tmp/pipenv-request-x.json",
         ),
+        ("/home/a/lib/python3.12/site-packages/ansible/cli/scripts/ansible_connection_cli_stub.py", "4711", "0a3f"),
         DEBUGGED,
         ("-Xfrozen_modules=off", "-m", "spyder_kernels.console", "-f", "/tmp/kernel-2b7c.json"),
     ],

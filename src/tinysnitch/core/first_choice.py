@@ -55,6 +55,8 @@ _HELPERS = frozenset(
         *("WebKitNetworkProcess", "WPENetworkProcess"),  # ProcessLauncher of WebKit
         *("jcef_helper", "obs-browser-page"),  # of Chromium within an IDE of JetBrains, or OBS
         *("kioworker", "kioslave5"),  # ConnectionBackend of KIO
+        "dirmngr",  # for gpg with keys in a folder of the moment (apt-key, add-apt-repository): that folder
+        "ansible_connection_cli_stub.py",  # start_connection() of Ansible: its process, and the id of a task
         "__pip-runner__.py",  # BuildEnvironment of pip: a folder of this build
         "pingsender",  # TelemetrySend of Firefox: an address and a file for each report
         "workerd",  # Runtime of miniflare: a port of the moment

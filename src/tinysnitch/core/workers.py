@@ -24,8 +24,11 @@ _CODE = re.compile(
 _MODULE = re.compile(
     r"ipykernel|ipykernel_launcher|spyder_kernels\.console|(?:joblib\.externals\.)?loky\.backend\.popen_loky_posix"
 )
-# get_runnable_pip() of pip, resolve() of pipenv; for a Python that is not root's, else the script is the program
-_SCRIPT = re.compile(r"/.*/(?:pip/__pip-runner__|pipenv/resolver/main)\.py", re.DOTALL)
+# get_runnable_pip() of pip, resolve() of pipenv, start_connection() of Ansible; for a Python that is not root's, else
+# the script is the program
+_SCRIPT = re.compile(
+    r"/.*/(?:pip/__pip-runner__|pipenv/resolver/main|ansible/cli/scripts/ansible_connection_cli_stub)\.py", re.DOTALL
+)
 _DEBUGPY = re.compile(r"/.*/debugpy", re.DOTALL)  # its launch_request(): a folder, then a port and a token
 # PyCharm's debugger and console (python/helpers of intellij-community), and debugpy's for processes that the debugged
 # one starts: all connect to a port of the moment. patch_args() of pydev_monkey.py puts this also before code for `-c`.
