@@ -45,12 +45,13 @@ _LOGIN = re.compile(r"sshd(?:-session)?")  # starts what people run here from an
 _VIRTUALENV = re.compile(r"import os, sys; sys\.path = \[os\.environ\['VIRTUALENV_PIP_WHEEL'\].*", re.DOTALL)
 # Programs that fetch one package after another: by name, or where a name says little by the place in the tree of
 # OpenWrt, Buildroot or Homebrew, which has a Ruby of its own. And some that a timer starts, or that run always: these
-# give a file of the moment, what they signed (acme.sh, dehydrated), the name of an update (sa-update) or the kernel's
-# version (Ubuntu's 50-motd-news).
+# give a file of the moment, what they signed (acme.sh, dehydrated), the name of an update (sa-update), the kernel's
+# version (Ubuntu's 50-motd-news) or the address that they banned (fail2ban).
 _FETCHERS = re.compile(
-    r".*/(?:debootstrap|cpanm|emerge|makepkg|bitbake-worker|scripts/download\.pl|support/download/(?:wget|curl)"
-    r"|Library/Homebrew/vendor/portable-ruby/[^/]+/bin/ruby"
-    r"|acme\.sh|ddclient|dehydrated|pihole/gravity\.sh|sa-update|update-motd\.d/50-motd-news)",
+    r".*/(?:debootstrap|cpanm|cabal|opam|emerge|makepkg|python-build|ruby-build|bitbake-worker|scripts/download\.pl"
+    r"|support/download/(?:wget|curl)|Library/Homebrew/vendor/portable-ruby/[^/]+/bin/ruby|lxc/templates/lxc-download"
+    r"|jigdo-lite|acme\.sh|ddclient|dehydrated|pihole/gravity\.sh|sa-update|update-motd\.d/50-motd-news"
+    r"|fail2ban-server)",
     re.DOTALL,
 )
 # WorkerProcessBuilder of Gradle: the last argument but one, behind a file of the moment; the starter is Java too
@@ -72,8 +73,7 @@ _PLAYERS = re.compile(r".*/(?:mpv|celluloid)", re.DOTALL)
 _DOWNLOADERS = re.compile(r".*/yt-dlp", re.DOTALL)
 _STARTERS = {  # worker → the programs that start it
     "ssh": _TALKERS,
-    "wget": _FETCHERS,  # with the address of each package, say
-    "curl": _FETCHERS,
+    **dict.fromkeys(("wget", "curl", "aria2c", "whois"), _FETCHERS),  # with the address of each package, say
     "openvpn": _TUNNELLERS,
     "rsession": _RSTUDIO,
     "yt-dlp": _PLAYERS,
