@@ -60,8 +60,8 @@ _JAVA = re.compile("java")
 _OF_R = re.compile(r".*\bparallel:::\.workRSOCK\b.*", re.DOTALL)  # newPSOCKnode() of R's parallel, and of parallelly
 # These give ssh a command for the other side, or -W; a port (VS Code, for `-D`) or a socket (kitty, Zed) of the moment
 _TALKERS = re.compile(
-    r".*/(?:ansible|ansible-playbook|borg|btrbk|git|git-annex|hg|parallel|rsync|scp|ssh|syncoid|code|code-insiders"
-    r"|cursor|kitten|zed-editor)",
+    r".*/(?:ansible|ansible-playbook|borg|btrbk|clush|git|git-annex|hg|parallel|parallel-ssh|pssh|rsync|scp|ssh|syncoid"
+    r"|code|code-insiders|cursor|kitten|zed-editor)",
     re.DOTALL,
 )
 # nm_openvpn_start_openvpn_binary() of NetworkManager-openvpn: its own pid, and the number of the connection
