@@ -39,6 +39,8 @@ PINGS = (
     "https://pings.test/submit/telemetry/2b7c0a5e",
     "/home/a/.mozilla/firefox/x.default/saved-telemetry-pings/2b7c0a5e",
 )
+GO = "/tmp/go-build2657164098/b001"
+STUB = "ansible_connection_cli_stub.py"
 APPIMAGE = "/tmp/.mount_electrAbC123/usr/bin"
 PASST = ("--one-off", "--socket", "/run/user/1000/libvirt/qemu/run/passt/3-vm-net0.socket")
 SERVER = "/home/a/.vscode-server/bin/0958016b2af9f09b"
@@ -154,11 +156,15 @@ def test_the_usual_is_nine_minutes_for_this_name_port_path_and_arguments() -> No
         (msgspec.structs.replace(CURL, program=f"{APPIMAGE}/python3", args=("-s", f"{APPIMAGE}/app")), True),
         (msgspec.structs.replace(CURL, program=f"{APPIMAGE}/python3", args=("-s", "/srv/app")), False),
         (msgspec.structs.replace(CURL, args=("-o", f"{APPIMAGE}/app")), False),
+        (msgspec.structs.replace(CURL, program=f"{GO}/a.test", args=(f"-test.testlogfile={GO}/testlog.txt",)), True),
+        (msgspec.structs.replace(CURL, program=f"{GO}/a.test", args=("-test.count=1", "")), False),
         (python(program="/opt/a.py", run_by="/usr/bin/python3.13", parents=("/opt/a.py",)), False),
         (worker(*KERNEL_ARGS), True),
         (worker(*KERNEL_ARGS, started_by="/usr/bin/bash"), False),
         (worker("-m", "http.server"), False),
         (python(program="/opt/pipenv/resolver/main.py", args=("--request-file", "/tmp/pipenv-request-fcr.json")), True),
+        (python(program=f"/opt/ansible/cli/scripts/{STUB}", args=("4711", "0a3f-11e9")), True),
+        (msgspec.structs.replace(CURL, program="/usr/bin/dirmngr", args=("--homedir", "/tmp/a", "--daemon")), True),
         (python(program="/srv/resolver/main.py", args=("--request-file", "/tmp/a.json")), False),
         (python(program="/opt/pip/__pip-runner__.py", args=("install", "--prefix", "/tmp/pip-build-env-x8f/a")), True),
         (msgspec.structs.replace(CURL, program=f"{SERVER}/node", args=(f"{SERVER}/out/server-main.js", TOKEN)), True),

@@ -36,6 +36,7 @@ def has(ports: ToldPorts, flow: Flow, who: Attribution = CURL) -> bool:
         (inbound(37193, 69, SHOP, UDP), flow_of(58472, port=37193, protocol=UDP)),
         (flow_of(port=111), flow_of(port=37193, protocol=UDP)),
         (flow_of(port=111, protocol=UDP), flow_of(port=37193)),
+        (flow_of(port=135), flow_of(port=49153)),
         (flow_of(port=4369), flow_of(port=38663)),
         (flow_of(port=554), flow_of(13144, port=8408, protocol=UDP)),
         (flow_of(port=8554), inbound(8408, 13144, SHOP, UDP)),
@@ -45,6 +46,11 @@ def has(ports: ToldPorts, flow: Flow, who: Attribution = CURL) -> bool:
         (flow_of(port=8009), flow_of(40001, port=35921, protocol=UDP)),
         (flow_of(port=8009), inbound(37193, 45017, SHOP)),
         (inbound(37193, 5061, SHOP), inbound(7078, 13144, SHOP, UDP)),
+        (flow_of(port=6566), flow_of(port=55313)),
+        (flow_of(port=9875, protocol=UDP), flow_of(port=46994, protocol=UDP)),
+        (flow_of(port=12865), flow_of(port=45839)),
+        (flow_of(port=24007), flow_of(port=55308)),
+        (flow_of(port=12865), flow_of(port=55992, protocol=UDP)),
     ],
 )
 def test_a_port_is_told_where_both_talked_at_the_well_known_port(talk: Flow, flow: Flow) -> None:

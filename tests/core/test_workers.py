@@ -68,6 +68,7 @@ def worker(*args: str, started_by: str = REPORT, executable: str = PYTHON) -> Pr
             "--request-file",
             "/tmp/pipenv-request-x.json",
         ),
+        ("/home/a/lib/python3.12/site-packages/ansible/cli/scripts/ansible_connection_cli_stub.py", "4711", "0a3f"),
         DEBUGGED,
         ("-Xfrozen_modules=off", "-m", "spyder_kernels.console", "-f", "/tmp/kernel-2b7c.json"),
     ],
@@ -172,6 +173,9 @@ def test_similar_arguments_are_no_worker(told: tuple[str, ...]) -> None:
         ("/usr/sbin/syncoid", True),
         ("/usr/bin/git-annex", True),
         ("/usr/bin/parallel", True),
+        ("/usr/bin/parallel-ssh", True),
+        ("/usr/local/bin/pssh", True),
+        ("/usr/bin/clush", True),
         ("/usr/bin/xterm", False),
         (REPORT, False),
     ],
@@ -204,7 +208,7 @@ def test_other_processes_are_no_workers(args: tuple[str, ...]) -> None:
     assert find_starter(worker(*args)) is None
 
 
-@pytest.mark.parametrize("fetcher", ["/usr/bin/wget", "/usr/bin/curl"])
+@pytest.mark.parametrize("fetcher", ["/usr/bin/wget", "/usr/bin/curl", "/usr/bin/aria2c", "/usr/bin/whois"])
 @pytest.mark.parametrize(
     ("starter", "is_one"),
     [
@@ -222,6 +226,14 @@ def test_other_processes_are_no_workers(args: tuple[str, ...]) -> None:
         ("/usr/bin/sa-update", True),
         ("/opt/pihole/gravity.sh", True),
         ("/etc/update-motd.d/50-motd-news", True),
+        ("/usr/bin/cabal", True),
+        ("/usr/bin/opam", True),
+        ("/home/a/.pyenv/plugins/python-build/bin/python-build", True),
+        ("/home/a/.rbenv/plugins/ruby-build/bin/ruby-build", True),
+        ("/usr/share/lxc/templates/lxc-download", True),
+        ("/usr/bin/jigdo-lite", True),
+        ("/usr/bin/fail2ban-server", True),
+        ("/home/a/lxc-download", False),
         ("/home/a/bin/ruby", False),
         ("/srv/download.pl", False),
         ("/srv/wget", False),
@@ -229,7 +241,7 @@ def test_other_processes_are_no_workers(args: tuple[str, ...]) -> None:
         ("/usr/bin/git", False),
     ],
 )
-def test_wget_and_curl_are_workers_of_tools_that_fetch_packages(fetcher: str, starter: str, is_one: bool) -> None:
+def test_what_fetches_is_the_worker_of_tools_that_fetch_packages(fetcher: str, starter: str, is_one: bool) -> None:
     """Of packages, modules or sources, each with its address."""
     fetching = worker("-O", "a.deb", "http://a/a.deb", started_by=starter, executable=fetcher)
     for process in (fetching, replace(fetching, parents=("/usr/bin/dash", *fetching.parents))):

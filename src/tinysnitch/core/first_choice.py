@@ -55,6 +55,8 @@ _HELPERS = frozenset(
         *("WebKitNetworkProcess", "WPENetworkProcess"),  # ProcessLauncher of WebKit
         *("jcef_helper", "obs-browser-page"),  # of Chromium within an IDE of JetBrains, or OBS
         *("kioworker", "kioslave5"),  # ConnectionBackend of KIO
+        "dirmngr",  # for gpg with keys in a folder of the moment (apt-key, add-apt-repository): that folder
+        "ansible_connection_cli_stub.py",  # start_connection() of Ansible: its process, and the id of a task
         "__pip-runner__.py",  # BuildEnvironment of pip: a folder of this build
         "pingsender",  # TelemetrySend of Firefox: an address and a file for each report
         "workerd",  # Runtime of miniflare: a port of the moment
@@ -144,8 +146,10 @@ def _was_opened_for(process: Process, called: str) -> bool:
 
 
 def _names_fleeting_folder(process: Process) -> bool:
-    """Whether its arguments name the folder that it runs from, as those of an AppImage's own Python do."""
-    return find_lasting_pattern(process.program) is not None and any(map(find_lasting_pattern, process.args))
+    """Whether its arguments name the folder that it runs from, as those of an AppImage's own Python or a test of Go do
+    (`-test.testlogfile=/tmp/go-build...`)."""
+    paths = (arg[arg.find("/") :] for arg in process.args)
+    return find_lasting_pattern(process.program) is not None and any(map(find_lasting_pattern, paths))
 
 
 def _is_told_by_starter(connection: Connection, process: Process) -> bool:

@@ -1,5 +1,5 @@
 """Ports that one side tells the other at a well-known port: for data of FTP and TFTP, for what a camera shows and for
-calls, for a service of RPC or Erlang.
+calls, for what is scanned or heard, for a service of RPC or Erlang.
 
 The next file or call has another port, and so has the service after its next start: a rule with the port would match
 only once. Which port was told is said within an allowed connection, perhaps encrypted, and is not read. A port counts
@@ -19,6 +19,7 @@ _TOLD_AT = {  # protocol and port → protocols of the ports that are told there
     (UDP, 69): (UDP,),  # TFTP: RFC 1350, section 4
     (TCP, 111): (TCP, UDP),  # rpcbind: RFC 1833
     (UDP, 111): (TCP, UDP),
+    (TCP, 135): (TCP,),  # the same of Windows and Samba: MS-RPCE, 2.1.1.1
     (TCP, 4369): (TCP,),  # epmd of Erlang: RabbitMQ, ejabberd
     (TCP, 554): (UDP,),  # RTSP: RFC 2326
     (TCP, 8554): (UDP,),
@@ -27,6 +28,10 @@ _TOLD_AT = {  # protocol and port → protocols of the ports that are told there
     (TCP, 5060): (UDP,),  # SIP: RFC 3261, section 19.1.2
     (UDP, 5060): (UDP,),
     (TCP, 5061): (UDP,),  # the same over TLS
+    (TCP, 6566): (TCP,),  # SANE, from a scanner at another machine: section 5.2 of its standard, SANE_NET_START
+    (UDP, 9875): (UDP,),  # SAP, for sound that PulseAudio or PipeWire sends: RFC 2974
+    (TCP, 12865): (TCP, UDP),  # netperf
+    (TCP, 24007): (TCP,),  # GlusterFS: each brick has a port of its own since version 10
 }
 
 

@@ -24,8 +24,11 @@ _CODE = re.compile(
 _MODULE = re.compile(
     r"ipykernel|ipykernel_launcher|spyder_kernels\.console|(?:joblib\.externals\.)?loky\.backend\.popen_loky_posix"
 )
-# get_runnable_pip() of pip, resolve() of pipenv; for a Python that is not root's, else the script is the program
-_SCRIPT = re.compile(r"/.*/(?:pip/__pip-runner__|pipenv/resolver/main)\.py", re.DOTALL)
+# get_runnable_pip() of pip, resolve() of pipenv, start_connection() of Ansible; for a Python that is not root's, else
+# the script is the program
+_SCRIPT = re.compile(
+    r"/.*/(?:pip/__pip-runner__|pipenv/resolver/main|ansible/cli/scripts/ansible_connection_cli_stub)\.py", re.DOTALL
+)
 _DEBUGPY = re.compile(r"/.*/debugpy", re.DOTALL)  # its launch_request(): a folder, then a port and a token
 # PyCharm's debugger and console (python/helpers of intellij-community), and debugpy's for processes that the debugged
 # one starts: all connect to a port of the moment. patch_args() of pydev_monkey.py puts this also before code for `-c`.
@@ -42,12 +45,13 @@ _LOGIN = re.compile(r"sshd(?:-session)?")  # starts what people run here from an
 _VIRTUALENV = re.compile(r"import os, sys; sys\.path = \[os\.environ\['VIRTUALENV_PIP_WHEEL'\].*", re.DOTALL)
 # Programs that fetch one package after another: by name, or where a name says little by the place in the tree of
 # OpenWrt, Buildroot or Homebrew, which has a Ruby of its own. And some that a timer starts, or that run always: these
-# give a file of the moment, what they signed (acme.sh, dehydrated), the name of an update (sa-update) or the kernel's
-# version (Ubuntu's 50-motd-news).
+# give a file of the moment, what they signed (acme.sh, dehydrated), the name of an update (sa-update), the kernel's
+# version (Ubuntu's 50-motd-news) or the address that they banned (fail2ban).
 _FETCHERS = re.compile(
-    r".*/(?:debootstrap|cpanm|emerge|makepkg|bitbake-worker|scripts/download\.pl|support/download/(?:wget|curl)"
-    r"|Library/Homebrew/vendor/portable-ruby/[^/]+/bin/ruby"
-    r"|acme\.sh|ddclient|dehydrated|pihole/gravity\.sh|sa-update|update-motd\.d/50-motd-news)",
+    r".*/(?:debootstrap|cpanm|cabal|opam|emerge|makepkg|python-build|ruby-build|bitbake-worker|scripts/download\.pl"
+    r"|support/download/(?:wget|curl)|Library/Homebrew/vendor/portable-ruby/[^/]+/bin/ruby|lxc/templates/lxc-download"
+    r"|jigdo-lite|acme\.sh|ddclient|dehydrated|pihole/gravity\.sh|sa-update|update-motd\.d/50-motd-news"
+    r"|fail2ban-server)",
     re.DOTALL,
 )
 # WorkerProcessBuilder of Gradle: the last argument but one, behind a file of the moment; the starter is Java too
@@ -56,8 +60,8 @@ _JAVA = re.compile("java")
 _OF_R = re.compile(r".*\bparallel:::\.workRSOCK\b.*", re.DOTALL)  # newPSOCKnode() of R's parallel, and of parallelly
 # These give ssh a command for the other side, or -W; a port (VS Code, for `-D`) or a socket (kitty, Zed) of the moment
 _TALKERS = re.compile(
-    r".*/(?:ansible|ansible-playbook|borg|btrbk|git|git-annex|hg|parallel|rsync|scp|ssh|syncoid|code|code-insiders"
-    r"|cursor|kitten|zed-editor)",
+    r".*/(?:ansible|ansible-playbook|borg|btrbk|clush|git|git-annex|hg|parallel|parallel-ssh|pssh|rsync|scp|ssh|syncoid"
+    r"|code|code-insiders|cursor|kitten|zed-editor)",
     re.DOTALL,
 )
 # nm_openvpn_start_openvpn_binary() of NetworkManager-openvpn: its own pid, and the number of the connection
@@ -69,8 +73,7 @@ _PLAYERS = re.compile(r".*/(?:mpv|celluloid)", re.DOTALL)
 _DOWNLOADERS = re.compile(r".*/yt-dlp", re.DOTALL)
 _STARTERS = {  # worker → the programs that start it
     "ssh": _TALKERS,
-    "wget": _FETCHERS,  # with the address of each package, say
-    "curl": _FETCHERS,
+    **dict.fromkeys(("wget", "curl", "aria2c", "whois"), _FETCHERS),  # with the address of each package, say
     "openvpn": _TUNNELLERS,
     "rsession": _RSTUDIO,
     "yt-dlp": _PLAYERS,
