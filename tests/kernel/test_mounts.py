@@ -18,11 +18,11 @@ SOURCE = Path(__file__).parents[2] / "src"
     ("text", "mounts"),
     [
         ("", []),
-        ("bpf /sys/fs/bpf bpf rw 0 0\n", [Mount(Path("/sys/fs/bpf"), "bpf")]),
-        ("a\\040b /my\\040c\\134040\\043 ext4 rw 0 0\n", [Mount(Path("/my c\\040#"), "ext4")]),
+        ("bpf /sys/fs/bpf bpf rw 0 0\n", [Mount(Path("/sys/fs/bpf"), "bpf", "bpf")]),
+        ("a\\040b /my\\040c\\134040\\043 ext4 rw 0 0\n", [Mount(Path("/my c\\040#"), "ext4", "a\\040b")]),
         (
             "x /h/a\x0bbpf\x0b/sys/fs/bpf\x0bbpf\x0b fuse rw 0 0",
-            [Mount(Path("/h/a\x0bbpf\x0b/sys/fs/bpf\x0bbpf\x0b"), "fuse")],
+            [Mount(Path("/h/a\x0bbpf\x0b/sys/fs/bpf\x0bbpf\x0b"), "fuse", "x")],
         ),
     ],
 )
@@ -36,7 +36,7 @@ def test_any_text_is_parsed(text: str) -> None:
 
 
 def test_what_is_mounted_here() -> None:
-    assert Mount(Path("/proc"), "proc") in list(read_mounts())
+    assert (Path("/proc"), "proc") in [(mount.place, mount.file_system) for mount in read_mounts()]
 
 
 @pytest.mark.privileged

@@ -34,8 +34,9 @@ def test_any_text_is_read(text: str) -> None:
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in ("RESOLV_CONF", "RESOLVED_UPSTREAMS", "RESOLVED_STUB", "NM_UPSTREAMS", "NM_STUB"):
+    for name in ("RESOLV_CONF", "NETNS_ETC", "RESOLVED_UPSTREAMS", "RESOLVED_STUB", "NM_UPSTREAMS", "NM_STUB"):
         monkeypatch.setattr(resolv_conf, name, tmp_path / name)
+    monkeypatch.setattr(resolv_conf, "find_netns_names", lambda: ["vpn"])
     return tmp_path
 
 
@@ -52,6 +53,14 @@ def test_whom_the_dnsmasq_of_networkmanager_asks_counts_while_it_runs(place: Pat
     assert read_resolvers() == {parse_address("127.0.0.1")}
     (place / "NM_STUB").write_text("4711\n")
     assert read_resolvers() == {parse_address(address) for address in ("127.0.0.1", "10.0.0.1", "2001:db8::1")}
+
+
+def test_whom_programs_of_ip_netns_exec_ask_counts_too(place: Path) -> None:
+    (place / "RESOLV_CONF").write_text("nameserver 10.0.0.1\n")
+    for name, server in (("vpn", "10.8.0.1"), ("other", "10.9.0.1")):
+        (place / "NETNS_ETC" / name).mkdir(parents=True)
+        (place / "NETNS_ETC" / name / "resolv.conf").write_text(f"nameserver {server}\n")
+    assert read_resolvers() == {parse_address(address) for address in ("10.0.0.1", "10.8.0.1")}
 
 
 def test_a_file_that_cannot_be_opened_now_names_servers_all_the_same(place: Path) -> None:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.lab import cgroup
+from tinysnitch.kernel.resolv_conf import NETNS_ETC
 
 NETNS_FOLDER = Path("/run/netns")
 _NAME = re.compile(r"ts-[a-z]+-(\d+)-\d+")
@@ -45,7 +46,7 @@ def remove_netns(name: str) -> None:
 
 def _find_owned() -> list[tuple[Path, int]]:
     """All leftovers with the pid of their maker: cgroups first, since processes in them still use the rest."""
-    places = (cgroup.find_root(), NETNS_FOLDER, Path(tempfile.gettempdir()))
+    places = (cgroup.find_root(), NETNS_FOLDER, NETNS_ETC, Path(tempfile.gettempdir()))
     paths = [path for place in places for path in place.glob("ts-*")]
     return [(path, int(match[1])) for path in paths if (match := _NAME.match(path.name))]
 

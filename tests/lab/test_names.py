@@ -1,8 +1,12 @@
 """Connections are logged and judged by the name that was asked for, whatever resolver and transport was used."""
 
 import json
+import shutil
 import subprocess
 import sys
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +17,7 @@ from tests.lab.person import Person
 from tests.lab.stubs import set_resolvers, start_stub, start_unbound
 from tests.lab.world import HOST4, MORE_WORLD4, PROGRAMS, SHARED4, WORLD4, WORLD6
 from tinysnitch.kernel.name_services import BY_RESOLVED
+from tinysnitch.kernel.resolv_conf import NETNS_ETC
 
 pytestmark = [pytest.mark.privileged]
 
@@ -236,6 +241,25 @@ def test_another_resolver_is_followed(lab: Lab) -> None:
     fetched = [fetch(lab, "http://shop.test/", "-4") for _ in range(5)]
     assert fetched == [0] * 5
     wait_logged(daemon, name="shop.test")
+
+
+def test_the_resolver_that_ip_netns_exec_gives_to_programs_is_followed(lab: Lab) -> None:
+    """The daemon itself is started by nsenter(1), since ip-netns(8) hides the cgroups from it."""
+    set_resolvers(lab, "192.0.2.53")
+    daemon = lab.start_daemon(f"{LOCAL}allow @resolvers 53 udp\nallow shop.test 80 tcp\n", timeout_s=0)
+    folder = NETNS_ETC / lab.namespaces.host
+    lab.on_exit(partial(remove_netns_etc, folder))
+    folder.mkdir(parents=True)
+    (folder / "resolv.conf").write_text(f"nameserver {WORLD4}\n")
+    command = ["ip", "netns", "exec", lab.namespaces.host, CURL, "-4sS", "http://shop.test/"]
+    assert any(lab.run(command).returncode == 0 for _ in range(100)), daemon.describe()
+    wait_logged(daemon, name="shop.test", program=CURL)
+
+
+def remove_netns_etc(folder: Path) -> None:
+    shutil.rmtree(folder)
+    with suppress(OSError):  # others have files there
+        NETNS_ETC.rmdir()
 
 
 # Answers the first question with the given address, after a line on stdin.

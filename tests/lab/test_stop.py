@@ -105,16 +105,35 @@ def test_a_clean_stop_by_control_c_does_the_same(lab: Lab) -> None:
     assert (saved_rules(lab), traces(lab)) == (rules, before)
 
 
-@pytest.mark.parametrize("is_kept", [False, True])
-def test_a_bpffs_that_the_daemon_mounted_goes_with_it(lab: Lab, is_kept: bool) -> None:
-    """In the lab's mount namespace, in which the mounts that it has from the machine are taken away first, too."""
-    look = ["mountpoint", "-q", "/sys/fs/bpf"]
-    lab.run_outside(["sh", "-c", f"while {' '.join(look)}; do umount /sys/fs/bpf || exit; done"])
-    assert lab.run_outside(look).returncode != 0
-    daemon = lab.start_daemon("", *(["--on-exit", "keep"] if is_kept else []))
-    assert lab.run_outside(look).returncode == 0
+def has_bpffs(lab: Lab) -> bool:
+    return lab.run_outside(["mountpoint", "-q", "/sys/fs/bpf"]).returncode == 0
+
+
+def unmount_bpffs(lab: Lab) -> None:
+    """In the lab's mount namespace: its own, and those that it has from the machine."""
+    lab.run_outside(["sh", "-c", "while mountpoint -q /sys/fs/bpf; do umount /sys/fs/bpf || exit; done"])
+    assert not has_bpffs(lab)
+
+
+def test_a_bpffs_that_the_daemon_mounted_goes_with_it(lab: Lab) -> None:
+    unmount_bpffs(lab)
+    daemon = lab.start_daemon("")
+    assert has_bpffs(lab)
     assert daemon.stop() == 0
-    assert (lab.run_outside(look).returncode == 0) is is_kept
+    assert not has_bpffs(lab)
+
+
+def test_a_bpffs_that_a_daemon_mounted_and_left_goes_with_its_successor_or_when_all_is_removed(lab: Lab) -> None:
+    unmount_bpffs(lab)
+    daemon = lab.start_daemon("", "--on-exit", "keep")
+    assert daemon.stop() == 0
+    assert has_bpffs(lab)
+    assert lab.restart_daemon(daemon.rules.parent).stop() == 0
+    assert not has_bpffs(lab)
+    lab.restart_daemon(daemon.rules.parent).kill()
+    assert has_bpffs(lab)
+    assert lab.run_outside([str(BIN / "tinysnitch-iptables-remove")]).returncode == 0
+    assert not has_bpffs(lab)
 
 
 @pytest.mark.parametrize("pause_s", [0.001, 0.02])

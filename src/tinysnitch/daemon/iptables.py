@@ -17,6 +17,7 @@ from tinysnitch.commandline.standard_streams import open_standard_streams
 from tinysnitch.core.errors import NotPermitted, SnitchError
 from tinysnitch.daemon.instance import Instance, claim, name_instance
 from tinysnitch.kernel.bpf_pins import remove_all_pins
+from tinysnitch.kernel.bpffs import unmount_bpffs
 from tinysnitch.kernel.netfilter import Netfilter
 from tinysnitch.kernel.netns import read_netns_cookie
 
@@ -78,6 +79,7 @@ def _remove_pins(instance: Instance) -> bool:
     uses the pins, and they stay."""
     with suppress(SnitchError), closing(claim(instance)):
         remove_all_pins(instance.pins)
+        unmount_bpffs()
         return True
     return False
 

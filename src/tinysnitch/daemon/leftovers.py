@@ -2,6 +2,7 @@
 
 from tinysnitch.daemon.instance import name_run
 from tinysnitch.kernel.bpf_pins import remove_all_pins
+from tinysnitch.kernel.bpffs import unmount_bpffs
 from tinysnitch.kernel.cgroups import find_cgroup_mount, remove_cgroup
 from tinysnitch.kernel.netfilter import Netfilter
 from tinysnitch.kernel.netns import read_netns_cookie
@@ -13,3 +14,4 @@ def remove_leftovers(pid: int) -> None:
     remove_cgroup(find_cgroup_mount() / instance.label.lower())
     Netfilter(instance.label, instance.queues, program_path=None).remove()
     remove_all_pins(instance.pins)
+    unmount_bpffs()

@@ -281,8 +281,8 @@ class SetUp:
             return None, "switched off"
         try:
             check_match("bpf")
-            if mount_bpffs():
-                self._undo.callback(self._remove_unless_kept, unmount_bpffs)
+            self._undo.callback(self._remove_unless_kept, unmount_bpffs)
+            mount_bpffs()
             programs = BpfPrograms.load(instance.pins, cgroup, read_netns_cookie(), self._options.is_scoped)
         except SnitchError as error:
             because = "; ".join(dict.fromkeys((str(error), *find_missing())))

@@ -22,7 +22,7 @@ from tinysnitch.kernel.addresses import AddressNews
 from tinysnitch.kernel.heap import give_back_memory
 from tinysnitch.kernel.hosts_file import HOSTS
 from tinysnitch.kernel.name_services import NSSWITCH
-from tinysnitch.kernel.resolv_conf import NM_UPSTREAMS, RESOLV_CONF, RESOLVED_UPSTREAMS
+from tinysnitch.kernel.resolv_conf import NM_UPSTREAMS, RESOLV_CONF, RESOLVED_UPSTREAMS, find_netns_files
 from tinysnitch.protocol.log_text import what_holds
 from tinysnitch.store.file_watch import watch_file, watch_folder
 from tinysnitch.store.text_file import is_being_written
@@ -59,7 +59,7 @@ class Reloader:
         Returns once the rules are in force. Raises SnitchError.
         """
         look = BoundedLook().do
-        for path in (RESOLV_CONF, HOSTS, NSSWITCH, PASSWD):
+        for path in (RESOLV_CONF, *find_netns_files(), HOSTS, NSSWITCH, PASSWD):
             self._follow(partial(watch_file, path, look), self.refresh_facts)
         for folder in (RESOLVED_UPSTREAMS.parent, NM_UPSTREAMS.parent, lists):
             self._follow(partial(watch_folder, folder, look), self.refresh_facts)

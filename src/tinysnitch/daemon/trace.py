@@ -72,8 +72,8 @@ def _stop_by_signals() -> asyncio.Event:
 def _load(undo: ExitStack, cgroup: Path) -> BpfPrograms:
     pins = MOUNT_POINT / f"tinysnitch-trace-{os.getpid()}"
     try:
-        if mount_bpffs():
-            undo.callback(unmount_bpffs)
+        undo.callback(unmount_bpffs)
+        mount_bpffs()
         undo.callback(remove_folder, pins)  # its content goes before: with the programs, or when loading fails
         programs = BpfPrograms.load(pins, cgroup, read_netns_cookie(), is_scoped=False)
     except SnitchError as error:

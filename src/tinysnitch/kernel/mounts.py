@@ -19,6 +19,7 @@ _ESCAPE = re.compile(r"\\([0-7]{3})")
 class Mount(msgspec.Struct, frozen=True):
     place: Path
     file_system: str  # its type
+    source: str  # a device, or a word of whoever mounted it
 
 
 def read_mounts() -> Iterator[Mount]:
@@ -30,7 +31,7 @@ def parse_mounts(text: str) -> Iterator[Mount]:
     for line in text.split("\n"):
         fields = line.split(" ")
         if len(fields) > 2:
-            yield Mount(Path(_ESCAPE.sub(_unescape, fields[1])), fields[2])
+            yield Mount(Path(_ESCAPE.sub(_unescape, fields[1])), fields[2], fields[0])
 
 
 def _unescape(escape: re.Match[str]) -> str:

@@ -1,12 +1,14 @@
-"""The resolvers of this machine: those in resolv.conf(5), and those that systemd-resolved or NetworkManager's dnsmasq
-asks for programs."""
+"""The resolvers of this machine: those in resolv.conf(5), also in that of a named network namespace, and those that
+systemd-resolved or NetworkManager's dnsmasq asks for programs."""
 
 from pathlib import Path
 
 from tinysnitch.core.errors import Malformed, unless_short
 from tinysnitch.core.flow import parse_address
+from tinysnitch.kernel.netns import find_netns_names
 
 RESOLV_CONF = Path("/etc/resolv.conf")
+NETNS_ETC = Path("/etc/netns")  # ip-netns(8): `ip netns exec NAME` mounts the files of NAME here over those of /etc
 # What systemd-resolved(8) writes for programs that want its upstream servers instead of its stub.
 RESOLVED_UPSTREAMS = Path("/run/systemd/resolve/resolv.conf")
 RESOLVED_STUB = Path("/run/systemd/resolve/stub-resolv.conf")  # names the stub, also where resolv.conf does not
@@ -22,8 +24,14 @@ _DEFAULT = frozenset({parse_address("127.0.0.1")})  # resolv.conf(5): where no s
 
 def read_resolvers() -> frozenset[bytes]:
     """Packed addresses. Files that can't be read and lines without an address are left out."""
-    stubs = [RESOLVED_UPSTREAMS, RESOLVED_STUB, *([NM_UPSTREAMS] if NM_STUB.exists() else [])]
-    return (parse_resolvers(_read(RESOLV_CONF)) or _DEFAULT).union(*(parse_resolvers(_read(more)) for more in stubs))
+    others = [*find_netns_files(), RESOLVED_UPSTREAMS, RESOLVED_STUB, *([NM_UPSTREAMS] if NM_STUB.exists() else [])]
+    return (parse_resolvers(_read(RESOLV_CONF)) or _DEFAULT).union(*(parse_resolvers(_read(other)) for other in others))
+
+
+def find_netns_files() -> list[Path]:
+    """What programs that `ip netns exec` starts in our network namespace have as resolv.conf(5), if it is there. Our
+    own may be another: ip-netns(8) hides the cgroups, so we are started there by other means."""
+    return [NETNS_ETC / name / "resolv.conf" for name in find_netns_names()]
 
 
 def parse_resolvers(text: str) -> frozenset[bytes]:
