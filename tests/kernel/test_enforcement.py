@@ -1,6 +1,7 @@
 """Without BPF: real packets are held, then allowed or refused. With BPF: what is sent to the queue and the maps."""
 
 import errno
+import math
 import re
 import select
 import socket
@@ -25,7 +26,7 @@ from tinysnitch.core.flow import TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.core.verdict_key import VerdictKey
 from tinysnitch.core.watch import Watch
-from tinysnitch.kernel.enforcement import Enforcement
+from tinysnitch.kernel.enforcement import MAX_ROUNDS, Enforcement
 from tinysnitch.kernel.netfilter_rules import ALLOW_BIT, DENY_MARK, SCOPED_ALLOW_BIT
 from tinysnitch.kernel.nfqueue import NfVerdict
 
@@ -272,6 +273,19 @@ def test_a_datagram_that_comes_in_is_marked_as_seen(is_scoped: bool, bit: int) -
             enforcement.note_mark(packet_id, flow, 0x1234)
             enforcement.issue(packet_id, Verdict.ALLOW)
     assert queue.marks == {1: 0x1234 | bit, 2: None}
+
+
+def test_a_flow_whose_packets_come_back_again_and_again_goes_round() -> None:
+    other = msgspec.structs.replace(FLOW, local_port=1)
+    with closing(SmallQueue()) as queue, closing(SmallQueue()) as names:
+        enforcement = Enforcement(queue, names, SmallPrograms())  # type: ignore[arg-type]
+        enforcement._rounds_end_s = math.inf
+        assert not any(enforcement.goes_round(FLOW, 0) for _time in range(2 * MAX_ROUNDS))
+        rounds = [enforcement.goes_round(FLOW, 0x1234 | ALLOW_BIT) for _time in range(MAX_ROUNDS + 1)]
+        assert rounds == [False] * MAX_ROUNDS + [True]
+        assert not enforcement.goes_round(other, ALLOW_BIT)
+        enforcement._rounds_end_s = 0.0  # some time has passed
+        assert not enforcement.goes_round(FLOW, ALLOW_BIT)
 
 
 @pytest.mark.parametrize("programs", [None, SmallPrograms()])

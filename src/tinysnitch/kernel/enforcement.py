@@ -5,6 +5,8 @@ know the verdict now, and the user's own rules behind ours still see the packet.
 the verdict. DNS messages that were read go on from where they are.
 """
 
+import time
+from collections import Counter
 from collections.abc import Callable
 
 from tinysnitch.core.commands import EndWatch, ForgetVerdicts, RememberFlow, RememberVerdict, SetGeneration, SkipWatch
@@ -13,6 +15,9 @@ from tinysnitch.core.verdict import Verdict
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 from tinysnitch.kernel.netfilter_rules import DENY_MARK, allow_bit
 from tinysnitch.kernel.nfqueue import NfVerdict, Queue
+
+MAX_ROUNDS = 16  # of the packets of one flow, in ROUNDS_S
+ROUNDS_S = 0.1
 
 
 def _to_ns(boot_s: float | None) -> int:
@@ -38,6 +43,8 @@ class Enforcement:
         self.issued = 0  # verdicts on held packets
         self.followed = 0  # of these, those that will be no hit when they walk the chain again
         self._marks: dict[int, int] = {}  # by packet id: marks that held packets had already, where ours is added
+        self._rounds: Counter[Flow] = Counter()
+        self._rounds_end_s = 0.0
         self._shown_marks: dict[int, int] = {}  # by packet id: the same of packets that are read for a name
 
     def note_mark(self, packet_id: int, flow: Flow, mark: int) -> None:
@@ -46,6 +53,21 @@ class Enforcement:
         is_marked = flow.protocol == UDP and flow.direction is Direction.INBOUND if self._programs else mark
         if is_marked:
             self._marks[packet_id] = mark
+
+    def goes_round(self, flow: Flow, mark: int) -> bool:
+        """Whether packets of this flow come back again and again though a verdict was given on them.
+
+        The socket that early demux found for a datagram when it came gets it, whatever happened to the port since. If
+        it is not the one that the look-up finds by now, no verdict for that one's program ever holds for the packet.
+        """
+        if not mark & self._allow_bit or self._programs is None:
+            return False
+        now_s = time.monotonic()
+        if now_s >= self._rounds_end_s:
+            self._rounds.clear()
+            self._rounds_end_s = now_s + ROUNDS_S
+        self._rounds[flow] += 1
+        return self._rounds[flow] > MAX_ROUNDS
 
     def issue(self, packet_id: int, verdict: Verdict, *, follows: bool = False) -> None:
         self.issued += 1
