@@ -132,21 +132,6 @@ static __always_inline bool is_of_link(struct __sk_buff *skb, const struct quest
 	return !bpf_skb_load_bytes(skb, question->transport, &type, 1) && is_link_icmp(type, is_v4);
 }
 
-/* Whether the destination was translated since it was judged (nat OUTPUT): the socket still has the one before. */
-static __always_inline bool is_translated(struct __sk_buff *skb, const struct flow_key *flow)
-{
-	struct sock *sk = BPF_CORE_READ((struct sk_buff *)skb, sk);
-	__u8 meant[16] = {}, none[16] = {};
-	__u32 v4;
-
-	if (is_mapped(flow->remote)) {
-		v4 = BPF_CORE_READ(sk, __sk_common.skc_daddr);
-		return v4 && v4 != ((const __u32 *)flow->remote)[3];
-	}
-	READ_V6(&meant, sk, skc_v6_daddr);
-	return __builtin_memcmp(meant, none, sizeof(meant)) && __builtin_memcmp(meant, flow->remote, sizeof(meant));
-}
-
 /* In units of 2^30 ns. Cheap; it stands still only in suspend. */
 static __always_inline __u32 read_denial_clock(void)
 {
@@ -170,7 +155,8 @@ static __always_inline bool was_denied_lately(const struct settings *settings)
 /*
  * Asked behind all other rules: whether the packet is denied, and yet here. A denial is a mark, and rules behind ours
  * may have set another. Asked for a minute after each denial: a denied packet comes here at once, or after the queue of
- * another program.
+ * another program. What was allowed, and then translated (nat OUTPUT) to an address that is denied, is recognised by
+ * was_passing(). The socket does not tell it from a denied packet: it may be connected to anywhere.
  */
 static __always_inline int has_escaped(struct __sk_buff *skb, __u8 direction)
 {
@@ -196,8 +182,6 @@ static __always_inline int has_escaped(struct __sk_buff *skb, __u8 direction)
 		return 0;
 	find_whose(skb, &question);
 	if (!is_cut(&question) && find_verdict_for(skb, settings, &question) != VERDICT_DENY)
-		return 0;
-	if (direction == OUTBOUND && is_translated(skb, &question.flow))
 		return 0;
 	count(LOST_MARKS);
 	return 1;

@@ -33,14 +33,15 @@ static __always_inline struct conversation *find_going(struct __sk_buff *skb, co
 
 /*
  * Whether the packet goes on in a conversation, and is no message that names are learned from. Then no other rule is
- * asked, over IPv6 not even whether its source is forged (_FORGED in kernel/netfilter_rules.py).
+ * asked, over IPv6 not even whether its source is forged (_FORGED in kernel/netfilter_rules.py). One that was held has a
+ * mark, which those rules take away.
  */
 static __always_inline bool is_going(struct __sk_buff *skb)
 {
 	struct settings *settings = find_settings();
 	struct question question = {};
 
-	if (!settings || !read_question(skb, INBOUND, &question) ||
+	if (!settings || is_seen(skb, settings) || !read_question(skb, INBOUND, &question) ||
 	    is_message_port(question.flow.protocol, question.flow.remote_port))
 		return false;
 	return find_going(skb, settings, &question);

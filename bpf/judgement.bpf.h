@@ -6,6 +6,16 @@
 #include "conversation.bpf.h"
 #include "remembered.bpf.h"
 
+/* allow_bit() in kernel/netfilter_rules.py */
+#define ALLOW_MARK 0x10000000
+#define SCOPED_ALLOW_MARK 0x08000000
+
+/* Whether our user space has seen this very packet, and let it go on. */
+static __always_inline bool is_seen(const struct __sk_buff *skb, const struct settings *settings)
+{
+	return skb->mark & (settings->is_scoped ? SCOPED_ALLOW_MARK : ALLOW_MARK);
+}
+
 /* False: the packet is malformed. */
 static __always_inline bool read_question(struct __sk_buff *skb, __u8 direction, struct question *question)
 {
@@ -134,6 +144,17 @@ static __always_inline enum verdict find_verdict_for_flow(struct __sk_buff *skb,
 }
 
 /*
+ * Whether the packet comes to a UDP port of several programs, and user space has not looked who takes it. An earlier one
+ * between the same ends may have gone to another socket: no hook tells when one of them is disconnected
+ * (udp_disconnect()), and gets what comes to the port again.
+ */
+static __always_inline bool is_anybodys(struct __sk_buff *skb, const struct settings *settings,
+					const struct question *question)
+{
+	return skb && (question->whose.cookie & GROUP) && question->flow.protocol == UDP && !is_seen(skb, settings);
+}
+
+/*
  * The verdict for this very flow comes first: two names may lead to one address, and the verdict for the process goes
  * by the address alone. As that look-up takes 150 ns, it is made first only if there are such verdicts. `skb` NULL: the
  * packet at hand is not the one that was judged, so its interface does not matter.
@@ -147,7 +168,9 @@ static __always_inline enum verdict find_verdict_for(struct __sk_buff *skb, cons
 		verdict = find_verdict_for_flow(skb, question);
 	if (verdict == VERDICT_NONE)
 		verdict = find_verdict_of_process(&question->flow, &question->whose.owner);
-	return verdict == VERDICT_NONE ? find_verdict_for_flow(skb, question) : verdict;
+	if (verdict == VERDICT_NONE)
+		verdict = find_verdict_for_flow(skb, question);
+	return verdict != VERDICT_DENY && is_anybodys(skb, settings, question) ? VERDICT_NONE : verdict;
 }
 
 /*

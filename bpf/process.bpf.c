@@ -38,9 +38,8 @@ static __always_inline void retire_image(__u64 exec_id)
 }
 
 /* False: there is no room. Then the process is unknown, and an entry of an earlier process of that tgid is removed. */
-static __always_inline bool add_process(__u32 tgid, struct process *process, const struct image *image)
+static __always_inline bool add_process(__u32 tgid, const struct process *process)
 {
-	process->user = image ? share_of(image->uid) : 0;
 	if (count_in(process->user)) {
 		if (!bpf_map_update_elem(&processes, &tgid, process, BPF_ANY))
 			return true;
@@ -163,14 +162,18 @@ static __always_inline void read_image(struct image *image, struct task_struct *
 /* If there is no room for the new image the process becomes unknown: it must not go on under the old one. */
 static __always_inline void store_image(struct image *image)
 {
-	struct process process = {.exec_id = image->exec_id, .started_ns = image->started_ns};
+	struct process process = {
+		.exec_id = image->exec_id,
+		.started_ns = image->started_ns,
+		.user = share_of(image->uid),
+	};
 	__u32 tgid = image->pid;
 	bool has_room = enter_share(image);
 
 	if (!has_room || bpf_map_update_elem(&images, &image->exec_id, image, BPF_NOEXIST)) {
 		count(LOST_IMAGES);
 		bpf_map_delete_elem(&processes, &tgid);
-	} else if (add_process(tgid, &process, image)) {
+	} else if (add_process(tgid, &process)) {
 		return;
 	} else {
 		bpf_map_delete_elem(&images, &image->exec_id);
@@ -222,7 +225,11 @@ SEC("tp_btf/sched_process_fork")
 int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 {
 	__u32 tgid = child->tgid;
-	struct process process = {.exec_id = find_exec_id(parent->tgid), .started_ns = child->start_boottime};
+	struct process process = {
+		.exec_id = find_exec_id(parent->tgid),
+		.started_ns = child->start_boottime,
+		.user = share_of(child->cred->uid.val), /* not of the image, which root may have started */
+	};
 	struct image *image;
 
 	if (child->pid != child->tgid) /* a thread */
@@ -234,7 +241,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	image = bpf_map_lookup_elem(&images, &process.exec_id);
 	if (image)
 		__sync_fetch_and_add(&image->users, 1);
-	if (!add_process(tgid, &process, image))
+	if (!add_process(tgid, &process))
 		release_image(process.exec_id);
 	return 0;
 }

@@ -61,7 +61,7 @@ static __always_inline int is_allowed(struct __sk_buff *skb, __u8 direction)
 	case VERDICT_ALLOW_NOTED:
 	case VERDICT_ALLOW_GUARDED:
 		if (!begin_watch(skb, &question, verdict, is_first)) {
-			if (is_read(skb))
+			if (is_seen(skb, settings))
 				note_conversation(skb, settings, &question, conversation, now_ns);
 			return 0;
 		}

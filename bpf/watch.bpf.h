@@ -10,13 +10,7 @@
 #include "conversation.bpf.h"
 #include "handshake.bpf.h"
 
-#define READ_MARK 0x10000000 /* ALLOW_BIT in kernel/netfilter_rules.py */
-#define DATA_OFFSET 12       /* in the TCP header, RFC 9293 3.1 */
-
-static __always_inline bool is_read(const struct __sk_buff *skb)
-{
-	return skb->mark & READ_MARK;
-}
+#define DATA_OFFSET 12 /* in the TCP header, RFC 9293 3.1 */
 
 /* An empty datagram counts as well: it tells that this is no QUIC. */
 static __always_inline bool has_payload(struct __sk_buff *skb, const struct question *question)

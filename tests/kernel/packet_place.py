@@ -13,6 +13,8 @@ from tests.kernel.netns_visit import visit_netns
 from tests.lab.leftovers import NETNS_FOLDER, own_name, remove_netns
 from tests.lab.namespaces import configure
 from tests.lab.patience import WAIT_S
+from tinysnitch.core.flow import Direction
+from tinysnitch.core.packet import flow_of, parse_packet
 from tinysnitch.kernel.enforcement import Enforcement
 from tinysnitch.kernel.netfilter import Netfilter
 from tinysnitch.kernel.nfqueue import Queue, QueuedPacket
@@ -100,7 +102,8 @@ class Wire(PacketPlace):
     def wait_packet(self) -> QueuedPacket:
         """The one packet that waits in the queue of connections."""
         (packet,) = wait_packets(self.connections, 1)
-        self.enforcement.note_mark(packet.packet_id, packet.mark)
+        flow = flow_of(parse_packet(packet.payload), Direction.OUTBOUND)
+        self.enforcement.note_mark(packet.packet_id, flow, packet.mark)
         return packet
 
     def has_packet(self) -> bool:

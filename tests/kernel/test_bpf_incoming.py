@@ -16,6 +16,7 @@ from tinysnitch.core.flow import TCP, UDP, Flow
 from tinysnitch.kernel import bpf_structs as structs
 from tinysnitch.kernel.bpf_programs import BpfPrograms, pack_flow
 from tinysnitch.kernel.libbpf import Map
+from tinysnitch.kernel.netfilter_rules import ALLOW_BIT
 
 pytestmark = pytest.mark.privileged
 
@@ -58,6 +59,22 @@ def test_a_packet_of_a_conversation_goes_on_if_it_comes_its_way_and_tells_no_nam
     server.call("send_to", speaking, address, LOCAL_PORT)
     goes_on |= family == "AF_INET" and port == PORT  # of IPv4 the kernel itself drops forged sources
     assert agent.hears(handle, expected=goes_on) == goes_on
+
+
+def test_a_packet_that_was_held_does_not_go_on_past_the_rule_that_takes_its_mark(
+    place: BpfPlace, programs: BpfPrograms, conversations: Map, agent: Agent, server: Agent
+) -> None:
+    mark = ("iptables", "-t", "mangle", "-A", "INPUT", "-p", "udp", "-j", "MARK", "--set-mark", f"{ALLOW_BIT:#x}")
+    choose(place, programs, "in_going", "-p udp", "DROP")
+    speaking, _cookie = open_bound(server, "AF_INET", "SOCK_DGRAM", "127.0.0.1", PORT)
+    handle, cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
+    known = (cookie, 1, time.monotonic_ns(), 0, 0, 0, 0, structs.OUTBOUND, 0, 0, 1, 0, 1)
+    assert conversations.write(key_of_conversation(make_flow(UDP, "127.0.0.1")), known)
+    for is_marked in (False, True):
+        if is_marked:
+            place.run(*mark)
+        server.call("send_to", speaking, "127.0.0.1", LOCAL_PORT)
+        assert agent.hears(handle, expected=is_marked) == is_marked
 
 
 def connect_to_resolver(

@@ -255,7 +255,7 @@ def kill_all(pids: list[int]) -> None:
         os.close(end)
 
 
-def test_forks_count_for_the_user_of_their_program(programs: BpfPrograms) -> None:
+def test_forks_count_for_their_user(programs: BpfPrograms) -> None:
     """A process that executes another program is still one process."""
     change_share(programs, LONER, processes=structs.PROCESSES_OF_ONE - 3)
     script = "sleep 60 & sleep 60 & sleep 60 & echo; read line; exec sleep 60"
@@ -274,6 +274,29 @@ def test_forks_count_for_the_user_of_their_program(programs: BpfPrograms) -> Non
             kill_all([*children, shell.pid])
     had = change_share(programs, LONER)
     assert had["processes"] == structs.PROCESSES_OF_ONE - 3
+
+
+def test_forks_of_a_program_that_root_started_count_for_the_user_it_became(programs: BpfPrograms) -> None:
+    """A web server's workers run whatever an attacker makes of them, and need not execute anything."""
+    change_share(programs, LONER, processes=structs.PROCESSES_OF_ONE - 1)
+    script = f"""
+import os, signal
+os.setresuid({LONER}, {LONER}, {LONER})
+for _time in range(2):
+    pid = os.fork()
+    if not pid:
+        signal.pause()
+    print(pid, flush=True)
+signal.pause()
+"""
+    with subprocess.Popen([sys.executable, "-I", "-S", "-c", script], stdout=-1) as worker:
+        assert worker.stdout
+        children = [int(worker.stdout.readline()) for _time in range(2)]
+        try:
+            assert [bool(programs.find_process(pid)) for pid in children] == [True, False]
+        finally:
+            kill_all([*children, worker.pid])
+    assert change_share(programs, LONER)["processes"] == structs.PROCESSES_OF_ONE - 1
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from tinysnitch.core.process import KERNEL_EXEC_ID
 from tinysnitch.kernel import bpf_structs as structs
 from tinysnitch.kernel.bpf_objects import PROGRAMS, object_path
 from tinysnitch.kernel.bpf_structs import Image
-from tinysnitch.kernel.netfilter_rules import ALLOW_BIT
+from tinysnitch.kernel.netfilter_rules import ALLOW_BIT, SCOPED_ALLOW_BIT
 
 SOURCES = Path(__file__).parents[2] / "bpf"
 LAYOUTS = {name.lower(): value for name, value in vars(structs).items() if isinstance(value, structs.Layout)}
@@ -98,8 +98,9 @@ def test_statistics_and_traces_are_called_as_in_the_header() -> None:
     assert {number: name.removeprefix("TRACE_").lower() for name, number in kinds.items()} == told
 
 
-def test_the_mark_of_what_was_read_is_the_one_that_netfilter_knows() -> None:
-    assert dict(defined_numbers(read_header("watch.bpf.h")))["READ_MARK"] == ALLOW_BIT
+def test_the_marks_of_what_was_seen_are_those_that_netfilter_knows() -> None:
+    marks = dict(defined_numbers(read_header("judgement.bpf.h")))
+    assert [marks[name] for name in ("ALLOW_MARK", "SCOPED_ALLOW_MARK")] == [ALLOW_BIT, SCOPED_ALLOW_BIT]
 
 
 def make_image(**changes: object) -> Image:

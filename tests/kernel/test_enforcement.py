@@ -1,6 +1,7 @@
 """Without BPF: real packets are held, then allowed or refused. With BPF: what is sent to the queue and the maps."""
 
 import errno
+import math
 import re
 import select
 import socket
@@ -25,8 +26,8 @@ from tinysnitch.core.flow import TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.core.verdict_key import VerdictKey
 from tinysnitch.core.watch import Watch
-from tinysnitch.kernel.enforcement import Enforcement
-from tinysnitch.kernel.netfilter_rules import ALLOW_BIT, DENY_MARK
+from tinysnitch.kernel.enforcement import MAX_ROUNDS, Enforcement
+from tinysnitch.kernel.netfilter_rules import ALLOW_BIT, DENY_MARK, SCOPED_ALLOW_BIT
 from tinysnitch.kernel.nfqueue import NfVerdict
 
 SO_MARK = 36  # asm-generic/socket.h
@@ -257,9 +258,34 @@ def test_without_bpf_a_denial_is_a_whole_mark_and_what_is_allowed_keeps_its_own(
     with closing(SmallQueue()) as queue, closing(SmallQueue()) as names:
         enforcement = Enforcement(queue, names, None)  # type: ignore[arg-type]
         for packet_id, verdict in enumerate((Verdict.DENY, Verdict.ALLOW), 1):
-            enforcement.note_mark(packet_id, 0x1234)
+            enforcement.note_mark(packet_id, FLOW, 0x1234)
             enforcement.issue(packet_id, verdict)
     assert queue.marks == {1: DENY_MARK, 2: 0x1234 | ALLOW_BIT}
+
+
+@pytest.mark.parametrize(("is_scoped", "bit"), [(False, ALLOW_BIT), (True, SCOPED_ALLOW_BIT)])
+def test_a_datagram_that_comes_in_is_marked_as_seen(is_scoped: bool, bit: int) -> None:
+    """It may come to a shared port, where a remembered verdict does not hold for the next one."""
+    datagram = msgspec.structs.replace(FLOW, protocol=UDP, direction=Direction.INBOUND)
+    with closing(SmallQueue()) as queue, closing(SmallQueue()) as names:
+        enforcement = Enforcement(queue, names, SmallPrograms(), is_scoped=is_scoped)  # type: ignore[arg-type]
+        for packet_id, flow in enumerate((datagram, FLOW), 1):
+            enforcement.note_mark(packet_id, flow, 0x1234)
+            enforcement.issue(packet_id, Verdict.ALLOW)
+    assert queue.marks == {1: 0x1234 | bit, 2: None}
+
+
+def test_a_flow_whose_packets_come_back_again_and_again_goes_round() -> None:
+    other = msgspec.structs.replace(FLOW, local_port=1)
+    with closing(SmallQueue()) as queue, closing(SmallQueue()) as names:
+        enforcement = Enforcement(queue, names, SmallPrograms())  # type: ignore[arg-type]
+        enforcement._rounds_end_s = math.inf
+        assert not any(enforcement.goes_round(FLOW, 0) for _time in range(2 * MAX_ROUNDS))
+        rounds = [enforcement.goes_round(FLOW, 0x1234 | ALLOW_BIT) for _time in range(MAX_ROUNDS + 1)]
+        assert rounds == [False] * MAX_ROUNDS + [True]
+        assert not enforcement.goes_round(other, ALLOW_BIT)
+        enforcement._rounds_end_s = 0.0  # some time has passed
+        assert not enforcement.goes_round(FLOW, ALLOW_BIT)
 
 
 @pytest.mark.parametrize("programs", [None, SmallPrograms()])
@@ -267,7 +293,7 @@ def test_no_mark_of_a_packet_is_kept_that_went(programs: SmallPrograms | None) -
     with closing(SmallQueue()) as queue, closing(SmallQueue()) as names:
         enforcement = Enforcement(queue, names, programs)  # type: ignore[arg-type]
         for packet_id in range(1, 6):
-            enforcement.note_mark(packet_id, 0x1234)
+            enforcement.note_mark(packet_id, FLOW, 0x1234)
             enforcement.note_shown_mark(packet_id, 0x1234)
         enforcement.issue(1, Verdict.ALLOW)
         for packet_id in range(2, 6):

@@ -5,10 +5,10 @@ pass.
 import pytest
 
 from tests.lab.lab import Lab
-from tests.lab.patience import WAIT_S, read_line, read_until, wait_listening
+from tests.lab.patience import WAIT_S, read_line, read_rest, read_until, wait_listening
 from tests.lab.test_run import start_run
 from tests.lab.watched_lab import PYTHON
-from tests.lab.world import ECHO_PORT, HOST4, HOST6, WORLD4, WORLD6
+from tests.lab.world import ECHO_PORT, HOST4, HOST6, MORE_WORLD4, WORLD4, WORLD6
 from tinysnitch.daemon.counters import KERNEL_LOSSES
 
 pytestmark = [pytest.mark.privileged, pytest.mark.slow]
@@ -70,6 +70,32 @@ print("listening", flush=True)
 while True:
     print(server.recv(10).decode(), flush=True)
 """
+
+
+SEND_PAST = """
+import socket, sys
+client = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM)
+client.connect((sys.argv[1], 9))
+client.sendto(b"denied", (sys.argv[2], 8002))
+client.sendto(b"allowed", (sys.argv[2], 8003))
+"""
+
+
+@pytest.mark.parametrize(("allowed", "denied"), [(MORE_WORLD4[0], WORLD4), ("fd77::3", WORLD6)])
+def test_what_is_denied_stays_here_though_its_socket_is_connected_elsewhere(
+    lab: Lab, allowed: str, denied: str
+) -> None:
+    """It is not taken for a packet whose destination others translated."""
+    daemon = lab.start_daemon(f"deny {denied} 8002 udp\nallow - - udp\n")
+    set_other_marks(lab, "OUTPUT")
+    receivers = [lab.spawn_world([PYTHON, "-c", RECEIVE.replace("8002", port)]) for port in ("8002", "8003")]
+    for receiver in receivers:
+        wait_listening(receiver)
+    assert lab.run([PYTHON, "-c", SEND_PAST, allowed, denied]).returncode == 0
+    assert read_line(receivers[1]) == "allowed\n"
+    daemon.wait_for(lambda record: record["event"] == "lost" and record["what"] == LOST_MARKS)
+    receivers[0].kill()
+    assert read_rest(receivers[0]) == ""
 
 
 @pytest.mark.parametrize("address", [WORLD4, WORLD6])

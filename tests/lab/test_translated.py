@@ -74,6 +74,31 @@ def test_a_program_that_asks_from_one_port_again_and_again_gets_every_answer(lab
     assert {record["direction"] for record in daemon.stop_and_tell("connection")} == {"outbound"}
 
 
+# Is refused by the translated address, and answered all the same by the one that stands for it.
+ASK_BOTH = f"""
+import socket, sys
+family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
+for address in sys.argv[1:]:
+    with socket.socket(family, socket.SOCK_DGRAM) as asking:
+        asking.settimeout(60)
+        try:
+            asking.connect((address, {ECHO_PORT}))
+            asking.send(b"x")
+            print(len(asking.recv(100)))
+        except ConnectionRefusedError:
+            print("refused")
+"""
+
+
+@pytest.mark.parametrize("address", [WORLD4, WORLD6])
+def test_the_answer_arrives_where_the_translated_address_is_denied(lab: Lab, address: str) -> None:
+    made_up = MADE_UP[address]
+    translate(lab, made_up, address)
+    daemon = lab.start_daemon(f"allow {made_up} - udp\n", timeout_s=0)
+    done = lab.run(["/usr/bin/python3", "-c", ASK_BOTH, address, made_up, address])
+    assert done.stdout.split() == ["refused", "1", "refused"], done.stderr + daemon.describe()
+
+
 @pytest.mark.parametrize("address", [WORLD4, WORLD6])
 @pytest.mark.parametrize("kind", ["udp", "icmp"])
 def test_the_answer_arrives_where_the_source_was_translated_too(lab: Lab, address: str, kind: str) -> None:

@@ -189,7 +189,7 @@ class Assembly:
             attributor=attributor,
             packet_events=PacketEvents(attributor, news.find_interface),
             translated_answers=translated_answers,
-            enforcement=Enforcement(queue, names_queue, programs, self._make_end()),
+            enforcement=Enforcement(queue, names_queue, programs, self._make_end(), is_scoped=self._options.is_scoped),
             processes=processes,
             rule_saver=self._rule_saver,
             recorder=self.recorder,

@@ -182,8 +182,11 @@ class Driver:
         except ScanNotDue as early:
             self._defer(self._judge, queued, early.wait_s)
         else:
-            self.doors.enforcement.note_mark(queued.packet_id, queued.mark)
-            if self.doors.translated_answers.let_pass(event.flow, queued.in_interface):
+            self.doors.enforcement.note_mark(queued.packet_id, event.flow, queued.mark)
+            if self.doors.enforcement.goes_round(event.flow, queued.mark):  # nobody can tell who takes it
+                self.outwaited += 1
+                self.doors.enforcement.drop(queued.packet_id)
+            elif self.doors.translated_answers.let_pass(event.flow, queued.in_interface):
                 self.doors.enforcement.issue(queued.packet_id, Verdict.ALLOW)
             elif self.engine.dns.is_early(event.flow, exec_id_of(event.attribution), now.boot_s):
                 self._early.append((now.boot_s + EARLY_S, event))

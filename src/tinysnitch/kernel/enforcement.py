@@ -5,14 +5,19 @@ know the verdict now, and the user's own rules behind ours still see the packet.
 the verdict. DNS messages that were read go on from where they are.
 """
 
+import time
+from collections import Counter
 from collections.abc import Callable
 
 from tinysnitch.core.commands import EndWatch, ForgetVerdicts, RememberFlow, RememberVerdict, SetGeneration, SkipWatch
-from tinysnitch.core.flow import TCP, Flow
+from tinysnitch.core.flow import TCP, UDP, Direction, Flow
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.kernel.bpf_programs import BpfPrograms
-from tinysnitch.kernel.netfilter_rules import ALLOW_BIT, DENY_MARK
+from tinysnitch.kernel.netfilter_rules import DENY_MARK, allow_bit
 from tinysnitch.kernel.nfqueue import NfVerdict, Queue
+
+MAX_ROUNDS = 16  # of the packets of one flow, in ROUNDS_S
+ROUNDS_S = 0.1
 
 
 def _to_ns(boot_s: float | None) -> int:
@@ -26,31 +31,53 @@ class Enforcement:
         names_queue: Queue,
         programs: BpfPrograms | None,
         end_connection: Callable[[Flow, int], object] | None = None,
+        *,
+        is_scoped: bool = False,
     ) -> None:
         """`end_connection` is called before a TCP connection is reset, since its program may not hear of the reset."""
         self._queue = queue
         self._names_queue = names_queue
         self._programs = programs
         self._end_connection = end_connection
+        self._allow_bit = allow_bit(is_scoped=is_scoped)
         self.issued = 0  # verdicts on held packets
         self.followed = 0  # of these, those that will be no hit when they walk the chain again
-        self._marks: dict[int, int] = {}  # by packet id: marks that held packets had already; without BPF only
+        self._marks: dict[int, int] = {}  # by packet id: marks that held packets had already, where ours is added
+        self._rounds: Counter[Flow] = Counter()
+        self._rounds_end_s = 0.0
         self._shown_marks: dict[int, int] = {}  # by packet id: the same of packets that are read for a name
 
-    def note_mark(self, packet_id: int, mark: int) -> None:
-        """Note the mark that a packet has already: ours is added to it."""
-        if self._programs is None and mark:
+    def note_mark(self, packet_id: int, flow: Flow, mark: int) -> None:
+        """Note the mark that a packet has already, if ours is to be added: without BPF; and to a datagram that comes
+        in, since a remembered verdict does not hold for the next one to a shared port (bpf/judgement.bpf.h)."""
+        is_marked = flow.protocol == UDP and flow.direction is Direction.INBOUND if self._programs else mark
+        if is_marked:
             self._marks[packet_id] = mark
+
+    def goes_round(self, flow: Flow, mark: int) -> bool:
+        """Whether packets of this flow come back again and again though a verdict was given on them.
+
+        The socket that early demux found for a datagram when it came gets it, whatever happened to the port since. If
+        it is not the one that the look-up finds by now, no verdict for that one's program ever holds for the packet.
+        """
+        if not mark & self._allow_bit or self._programs is None:
+            return False
+        now_s = time.monotonic()
+        if now_s >= self._rounds_end_s:
+            self._rounds.clear()
+            self._rounds_end_s = now_s + ROUNDS_S
+        self._rounds[flow] += 1
+        return self._rounds[flow] > MAX_ROUNDS
 
     def issue(self, packet_id: int, verdict: Verdict, *, follows: bool = False) -> None:
         self.issued += 1
         self.followed += follows
+        own = self._marks.pop(packet_id, None)
         if self._programs is not None:
-            self._queue.queue_verdict(packet_id, NfVerdict.REPEAT)
+            mark = None if own is None else own | self._allow_bit
         else:
-            own = self._marks.pop(packet_id, 0)
-            mark = DENY_MARK if verdict is Verdict.DENY else own | ALLOW_BIT
-            self._queue.queue_verdict(packet_id, NfVerdict.REPEAT, mark)
+            mark = DENY_MARK if verdict is Verdict.DENY else (own or 0) | self._allow_bit
+        self._queue.queue_verdict(packet_id, NfVerdict.REPEAT, mark)
 
     def drop(self, packet_id: int) -> None:
         self._marks.pop(packet_id, None)
@@ -65,7 +92,7 @@ class Enforcement:
             self._shown_marks[packet_id] = mark
 
     def show_more(self, packet_id: int) -> None:
-        mark = self._shown_marks.pop(packet_id, 0) | ALLOW_BIT
+        mark = self._shown_marks.pop(packet_id, 0) | self._allow_bit
         self._names_queue.queue_verdict(packet_id, NfVerdict.REPEAT, mark)
 
     def end_watch(self, command: EndWatch) -> None:

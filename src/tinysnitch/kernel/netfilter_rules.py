@@ -22,8 +22,11 @@ from pathlib import Path
 
 import msgspec
 
-ALLOW_BIT = 0x10000000  # on a packet that walks the chain again: allowed (without BPF) or read (bpf/watch.bpf.h)
-# A whole mark, without ALLOW_BIT: a bit alone may be part of other people's marks (WireGuard's fwmark is any number).
+# On a packet that walks the chain again: allowed (without BPF, or bpf/judgement.bpf.h), or read (bpf/watch.bpf.h).
+# One command's daemon has a bit of its own: if each of two daemons took the other's mark away, a packet that both hold
+# would go to and fro for ever.
+ALLOW_BIT, SCOPED_ALLOW_BIT = 0x10000000, 0x08000000
+# A whole mark, without these bits: a bit alone may be part of other people's marks (WireGuard's fwmark is any number).
 # The packet loses the mark that it had before, but since it does not go on, nothing misses that.
 DENY_MARK = 0x64734E59
 
@@ -125,6 +128,10 @@ _UNREACHABLE = {Family.V4: "icmp-port-unreachable", Family.V6: "icmp6-port-unrea
 _REFUSE_SCTP = {Family.V4: ["-p sctp -j REJECT --reject-with icmp-proto-unreachable"], Family.V6: []}
 
 
+def allow_bit(*, is_scoped: bool) -> int:
+    return SCOPED_ALLOW_BIT if is_scoped else ALLOW_BIT
+
+
 def chain_name(label: str, part: str) -> str:
     return f"{label}-{part}"
 
@@ -176,6 +183,11 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
         """Whether DNS messages are read in the security table. Reading a packet ends its way through the table, and the
         machine's daemon reads in mangle: so `tinysnitch run` reads behind it. (security has no POSTROUTING.)"""
         return self.scope is not None and self.has_security
+
+    @property
+    def _seen(self) -> str:
+        bit = allow_bit(is_scoped=self.scope is not None)
+        return f"-m mark --mark {bit:#x}/{bit:#x}"
 
     def _jump(self, part: str) -> str:
         return f"-j {chain_name(self.label, part)}"
@@ -229,13 +241,10 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
 
     def _judgement(self) -> dict[str, list[str]]:
         """The chains that decide what is held, by part."""
-        unmarked = f"-j MARK --set-xmark 0x0/{ALLOW_BIT:#x}"
+        unmarked = f"-j MARK --set-xmark 0x0/{allow_bit(is_scoped=self.scope is not None):#x}"
         told = f"{self._asks('in_told')} " if self.program_path else ""
         link_names = [f"-p udp -m udp --sport {port} {told}{self._look()}" for port in _LINK_NAMES]
-        passed = {
-            "PASS": [unmarked],
-            "PASSIN": [*([] if self.program_path else [unmarked]), _NO_LINK_NAME, *link_names],
-        }
+        passed = {"PASS": [unmarked], "PASSIN": [unmarked, _NO_LINK_NAME, *link_names]}
         return {**passed, **(self._watch() if self.program_path else {}), **self._outbound(), **self._inbound()}
 
     def _watch(self) -> dict[str, list[str]]:
@@ -244,7 +253,7 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
             "WATCH": [
                 f"{self._asks('out_astray')} -j DROP",
                 f"{self._asks('out_denied')} {self._go('DENY')}",
-                f"-m mark --mark {ALLOW_BIT:#x}/{ALLOW_BIT:#x} {self._go('PASS')}",
+                f"{self._seen} {self._go('PASS')}",
                 f"{self._asks('out_unread')} -j DROP",
                 f"{self._asks('out_guarded')} -j NFQUEUE --queue-num {self.queues[1]}",
                 self._look(),
@@ -321,8 +330,7 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
 
     def _marked(self, passed_to: str) -> list[str]:
         """Without BPF a packet walks the chain again with its verdict as a mark."""
-        passed = f"-m mark --mark {ALLOW_BIT:#x}/{ALLOW_BIT:#x} {self._go(passed_to)}"
-        return [] if self.program_path else [passed, f"{_DENIED} -j ACCEPT"]
+        return [] if self.program_path else [f"{self._seen} {self._go(passed_to)}", f"{_DENIED} -j ACCEPT"]
 
     def _established(self) -> list[str]:
         return [] if self.program_path else [_ESTABLISHED]
