@@ -18,7 +18,7 @@ from tinysnitch.daemon.counters import KERNEL_LOSSES
 pytestmark = [pytest.mark.privileged]
 
 OWN4, OWN6, GONE = "10.99.0.1", "fd99::1", "10.99.0.2"
-END_PORT = 9
+END_PORT = 53  # the last packet is read, as a DNS message: so it overtakes none that is
 RULES = f"allow localhost - -\nallow localhost - -src\nallow {WORLD4} {END_PORT} udp\n"
 # Prints a line for each packet to the address that it sees on the link, until one says `no more`.
 SNIFF = """
@@ -92,7 +92,7 @@ try:
     globals()[way](socket.socket(family, socket.SOCK_DGRAM))
 except PermissionError:
     pass
-socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"no more", (end, 9))
+socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"no more", (end, 53))
 """
 FIRST = ("datagram", "interface_of_unicast", "packet_info")
 LATER = ("connect", "conversation", "connected", "accepted")

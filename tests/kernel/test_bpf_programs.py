@@ -60,7 +60,8 @@ def test_a_killed_daemons_programs_are_adopted(place: BpfPlace) -> None:
         f"import os, sys, signal; sys.path.insert(0, {str(SOURCE)!r}); from pathlib import Path;"
         "from tinysnitch.kernel.bpf_programs import BpfPrograms;"
         f"loaded = BpfPrograms.load(Path({str(place.pin_dir)!r}), Path({str(place.cgroup)!r}), {cookie}, False);"
-        "loaded.set_generation(9); loaded.limit_crowds(4); os.kill(os.getpid(), signal.SIGKILL)"
+        "loaded.set_generation(9); loaded.limit_crowds(4); loaded.limit_messages(4);"
+        "os.kill(os.getpid(), signal.SIGKILL)"
     )
     killed = subprocess.run([sys.executable, "-c", script], check=False)
     assert killed.returncode == -signal.SIGKILL
@@ -69,7 +70,8 @@ def test_a_killed_daemons_programs_are_adopted(place: BpfPlace) -> None:
     try:
         assert adopted.was_adopted
         assert adopted.generation == 9
-        assert read_setting(adopted, "crowd_limit") == 0  # it judges again
+        limits = [read_setting(adopted, name) for name in ("crowd_limit", "message_limit")]
+        assert limits == [0, 0]  # it judges and reads again
         assert adopted.find_process(agent.pid)
     finally:
         adopted.remove()
