@@ -129,6 +129,16 @@ def test_a_half_made_set_is_removed_or_mended(packet_place: PacketPlace) -> None
 
 
 @pytest.mark.privileged
+def test_chains_that_others_emptied_are_removed_also_by_another_process(packet_place: PacketPlace) -> None:
+    """With the rules they took away what said which tables were there before."""
+    Loaded(packet_place).add()
+    for program in ("iptables", "ip6tables"):
+        for table in ("security", "mangle", "filter"):
+            packet_place.run(program, "-t", table, "-F")
+    assert LABEL not in Loaded(packet_place).remove()
+
+
+@pytest.mark.privileged
 def test_a_jump_of_the_user_into_our_chain_goes_with_it(packet_place: PacketPlace) -> None:
     before, ours = packet_place.save(), Loaded(packet_place)
     ours.add()

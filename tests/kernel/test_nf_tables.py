@@ -87,6 +87,18 @@ def test_built_in_chains_that_came_with_us_go(packet_place: PacketPlace, family:
 
 
 @pytest.mark.privileged
+def test_an_empty_chain_that_was_there_stays(packet_place: PacketPlace) -> None:
+    """Whoever adds to it with nft needs it: nft makes none by itself."""
+    for change in ("-A", "-D"):
+        packet_place.run("iptables", change, "OUTPUT", "-j", "ACCEPT")
+    with entered(packet_place.here):
+        ours = Netfilter(LABEL, QUEUES, None)
+        ours.add()
+        ours.remove()
+        assert list_chains(Family.V4, "filter") == ["OUTPUT"]
+
+
+@pytest.mark.privileged
 @pytest.mark.parametrize(
     ("added", "saved"),
     [
