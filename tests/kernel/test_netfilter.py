@@ -13,6 +13,7 @@ from tinysnitch.kernel import iptables
 from tinysnitch.kernel import netfilter as netfilter_module
 from tinysnitch.kernel.cgroups import make_cgroup, path_in_hierarchy, remove_cgroup
 from tinysnitch.kernel.netfilter import Netfilter
+from tinysnitch.kernel.netfilter_rules import Family
 from tinysnitch.kernel.packet_events import LOCAL_IN, POST_ROUTING
 from tinysnitch.kernel.saved_rules import render_addition
 
@@ -115,6 +116,19 @@ def test_remove_without_add_touches_nothing(packet_place: PacketPlace, others: s
 
 
 @pytest.mark.privileged
+def test_another_backend_that_does_not_work_hinders_nothing(
+    packet_place: PacketPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_family: Family) -> None:
+        raise SnitchError("iptables-legacy-save: table does not exist")
+
+    monkeypatch.setattr(iptables, "find_other_backend", fail)
+    before, ours = packet_place.save(), Loaded(packet_place)
+    assert LABEL in ours.add()
+    assert ours.remove() == before
+
+
+@pytest.mark.privileged
 def test_a_half_made_set_is_removed_or_mended(packet_place: PacketPlace) -> None:
     before, ours = packet_place.save(), Loaded(packet_place)
     whole = ours.add()
@@ -126,16 +140,6 @@ def test_a_half_made_set_is_removed_or_mended(packet_place: PacketPlace) -> None
     packet_place.run("iptables", "-t", "mangle", "-D", "OUTPUT", "-j", f"{LABEL}-OUT")
     packet_place.run("ip6tables", "-t", "mangle", "-F", f"{LABEL}-IN")
     assert ours.remove() == before
-
-
-@pytest.mark.privileged
-def test_chains_that_others_emptied_are_removed_also_by_another_process(packet_place: PacketPlace) -> None:
-    """With the rules they took away what said which tables were there before."""
-    Loaded(packet_place).add()
-    for program in ("iptables", "ip6tables"):
-        for table in ("security", "mangle", "filter"):
-            packet_place.run(program, "-t", table, "-F")
-    assert LABEL not in Loaded(packet_place).remove()
 
 
 @pytest.mark.privileged
