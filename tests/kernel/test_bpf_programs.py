@@ -355,24 +355,33 @@ def test_no_descriptor_is_left_open(place: BpfPlace) -> None:
 
 
 @pytest.mark.parametrize(
-    ("begun_by", "is_answered", "quiet_ns", "is_welcome"),
+    ("table", "begun_by", "is_answered", "quiet_ns", "is_welcome"),
     [
-        (structs.OUTBOUND, 0, 0, True),
-        (structs.OUTBOUND, 0, structs.ANSWER_NS, False),
-        (structs.OUTBOUND, 1, structs.ANSWER_NS, True),
-        (structs.OUTBOUND, 1, structs.LULL_NS, False),
-        (structs.INBOUND, 0, 0, False),
+        ("conversations", structs.OUTBOUND, 0, 0, True),
+        ("crowded", structs.OUTBOUND, 0, 0, True),
+        ("conversations", structs.OUTBOUND, 0, structs.ANSWER_NS, False),
+        ("conversations", structs.OUTBOUND, 1, structs.ANSWER_NS, True),
+        ("conversations", structs.OUTBOUND, 1, structs.LULL_NS, False),
+        ("conversations", structs.INBOUND, 0, 0, False),
     ],
 )
 def test_only_to_what_was_asked_lately_an_answer_may_come_from_another_address(
-    programs: BpfPrograms, conversations: Map, *, begun_by: int, is_answered: int, quiet_ns: int, is_welcome: bool
+    programs: BpfPrograms,
+    conversations: Map,
+    crowded: Map,
+    *,
+    table: str,
+    begun_by: int,
+    is_answered: int,
+    quiet_ns: int,
+    is_welcome: bool,
 ) -> None:
     asked = Flow(UDP, Direction.OUTBOUND, LOCAL, 5000, parse_address("192.0.2.1"), 53)
     answer = replace(asked, remote=parse_address("192.0.2.2"))
     assert not programs.translate_conversation(asked, answer)
     seen_ns = time.monotonic_ns() - quiet_ns
     known = (8, 77, seen_ns, 0, 0, 0, 0, begun_by, is_answered, 0, 0, 0, 0)
-    assert conversations.write(pack_conversation_key(asked), known)
+    assert {"conversations": conversations, "crowded": crowded}[table].write(pack_conversation_key(asked), known)
     assert programs.translate_conversation(asked, answer) is is_welcome
     found = conversations.find(*pack_conversation_key(answer))
     assert found == ((*known[:8], 0, *known[9:]) if is_welcome else None)
