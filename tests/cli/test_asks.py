@@ -1,7 +1,10 @@
 import json
 
+from msgspec.structs import replace
+
 from tests.cli.running import Command
 from tests.daemon.small_desk import HOSTILE, RunningServer, make_prompt
+from tinysnitch.core.process import UNKNOWN
 
 
 def test_an_ask_is_two_lines(running: RunningServer, command: Command) -> None:
@@ -9,6 +12,13 @@ def test_an_ask_is_two_lines(running: RunningServer, command: Command) -> None:
     first, second = command("asks").out.splitlines()
     assert first == "3  tcp 10.0.0.2:40516 -> google.com:80  2 connections wait  52 s left"
     assert second == "   4263 /usr/bin/curl google.com"
+
+
+def test_a_question_about_one_connection_of_no_known_process(running: RunningServer, command: Command) -> None:
+    prompt = make_prompt(3)
+    unknown = replace(prompt.connection, attribution=UNKNOWN)
+    running.desk.prompts = {3: replace(prompt, connection=unknown, count=1)}
+    assert command("asks").out.splitlines() == ["3  tcp 10.0.0.2:40516 -> google.com:80  52 s left", "   unknown"]
 
 
 def test_another_file_than_the_hosts_is_marked(running: RunningServer, command: Command) -> None:

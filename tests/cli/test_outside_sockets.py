@@ -2,6 +2,8 @@
 
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -69,3 +71,22 @@ def test_a_standard_stream_stays_and_is_told(capfd: pytest.CaptureFixture[str]) 
         os.close(before)
     told = "tinysnitch: standard input is a network socket made outside: what goes through it is not judged\n"
     assert capfd.readouterr().err == told
+
+
+# Gets the socket at the descriptor of that number. Ends with 7 if it was closed.
+GET = """
+import os, sys
+from tinysnitch.cli.outside_sockets import keep_back_sockets
+given, number = map(int, sys.argv[1:])
+os.dup2(given, number)
+keep_back_sockets()
+os._exit(0 if os.path.lexists(f"/proc/self/fd/{number}") else 7)
+"""
+
+
+@pytest.mark.parametrize(("number", "status"), [(0, 0), (1, 0), (2, 0), (3, 7)])
+def test_standard_streams_stay_and_what_is_behind_them_does_not(number: int, status: int) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as sock:
+        given = sock.fileno()
+        got = subprocess.run([sys.executable, "-c", GET, str(given), str(number)], pass_fds=[given], check=False)
+    assert got.returncode == status

@@ -11,6 +11,7 @@ import pytest
 
 from tests.daemon.driver_place import fail_with_emfile, until
 from tests.lab.lab import Lab
+from tests.lab.patience import WAIT_S
 from tests.lab.world import WORLD4
 from tinysnitch.daemon import list_loader, log_output
 from tinysnitch.daemon.assembly import Assembly, _close_log, read_extra_interpreters
@@ -77,6 +78,20 @@ def test_a_rules_file_that_cannot_be_read_asks_about_everything_and_says_why(lab
     (told,) = daemon.records("rules")
     assert "Input/output error" in str(told["errors"])
     assert daemon.stop() == 0
+
+
+@pytest.mark.privileged
+def test_an_answer_that_could_not_be_written_is_written_at_the_end(lab: Lab) -> None:
+    daemon = lab.start_daemon("")
+    folder = str(daemon.rules.parent)
+    assert lab.run_outside(["mount", "--bind", "-o", "ro", folder, folder]).returncode == 0
+    client = lab.spawn(["curl", "-sS", f"http://{WORLD4}/"])
+    answered = daemon.cli("answer", str(daemon.wait_ask()["id"]), "yes", "--for", "forever")
+    assert "the rule holds but could not be saved" in answered.stderr
+    client.wait(WAIT_S)
+    assert lab.run_outside(["umount", folder]).returncode == 0
+    assert daemon.stop() == 0
+    assert daemon.rules.read_text().startswith("allow ")
 
 
 @pytest.mark.privileged

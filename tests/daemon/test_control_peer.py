@@ -160,6 +160,17 @@ def test_a_long_reply_waits_for_its_reader(running: RunningServer) -> None:
     assert running.call(running.clients.statistics).slow == 0
 
 
+def test_who_does_not_read_holds_up_no_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits for such a client is given up."""
+    monkeypatch.setattr("tinysnitch.daemon.control_server.CLOSE_S", 3600.0)
+    with running_server(tmp_path / "socket") as running:
+        running.desk.rules = ["allow - - -"] * 50_000
+        client = RawClient(running, Hello(), ReadLog(0, follow=True), ListRules())
+        client.read(2)  # the long reply is under way
+        running.call(running.clients.push_record, b'{"event":"lost"}', None)
+    client.__exit__()
+
+
 def test_many_requests_at_once_are_all_answered(running: RunningServer) -> None:
     replies = talk(running, *[ReadStatus()] * 500)
     assert kinds(replies) == ["status", "done"] * 500

@@ -138,6 +138,24 @@ def test_who_is_told_gets_a_hint() -> None:
     assert hints == ["restart tinysnitchd", "`nft monitor` tells who does it"]
 
 
+def test_after_a_try_that_failed_it_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where iptables fails at once it would be run without a pause."""
+    monkeypatch.setattr(netfilter_guard, "PAUSE_S", 1000.0)
+    rules, told = Rules(failures=1), list[str]()
+
+    async def run() -> None:
+        guard = NetfilterGuard(cast(Netfilter, rules), lambda what, _hint: told.append(what))
+        guard.start()
+        async with asyncio.timeout(60):
+            while not told:  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.001)
+        await asyncio.sleep(0.05)
+        await guard.stop()
+
+    asyncio.run(run())
+    assert (told, rules.looks) == ([FAILED], 1)
+
+
 def test_what_lasts_is_told_again_after_a_while_and_known_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(netfilter_guard, "TOLD_AGAIN_S", 0.0)
     told: list[str] = []

@@ -38,3 +38,10 @@ def test_without_a_question_in_the_history_it_is_the_time(history: History, line
         history.append(line)
         history.flush()
     assert find_first_number(history, 100.5) == 100
+
+
+def test_a_broken_history_hinders_no_start_and_a_new_one_is_begun(history: History, tmp_path: Path) -> None:
+    history.close()
+    (tmp_path / "history.db").write_bytes(b"x" * 9000)
+    assert find_first_number(history, 100.5) == 100
+    assert (tmp_path / "history.db.broken").exists()

@@ -2,7 +2,8 @@
 
 import socket
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
+from typing import Any
 
 import msgspec
 import pytest
@@ -11,6 +12,7 @@ from tests.kernel.attribution_table import DictTable, make_image
 from tests.kernel.bpf_place import Agent, BpfPlace
 from tests.kernel.netns_visit import visit_netns
 from tests.kernel.pinned_tables import forget_image
+from tests.kernel.test_attribution import cookie_of
 from tests.kernel.test_bpf_verdict import FAMILIES, judge, make_flow, open_bound
 from tests.lab.leftovers import NETNS_FOLDER
 from tests.lab.patience import wait_until
@@ -21,7 +23,7 @@ from tinysnitch.core.verdict_key import VerdictKey
 from tinysnitch.kernel import procfs
 from tinysnitch.kernel.attribution import Attributor
 from tinysnitch.kernel.bpf_programs import BpfPrograms
-from tinysnitch.kernel.bpf_structs import FlowEntry, Owner
+from tinysnitch.kernel.bpf_structs import EXEC_ID_KERNEL, EXEC_ID_UNKNOWN, FlowEntry, Owner
 from tinysnitch.kernel.claim import Claim
 from tinysnitch.kernel.socket_users import SocketUsers
 
@@ -45,8 +47,8 @@ def make_outbound(protocol: int) -> Flow:
     return Flow(protocol, Direction.OUTBOUND, parse_address("127.0.0.1"), 5000, parse_address("192.0.2.1"), 443)
 
 
-def make_inbound(server: socket.socket) -> Flow:
-    local, port = server.getsockname()
+def make_inbound(address: tuple[str, int]) -> Flow:
+    local, port = address
     return Flow(TCP, Direction.INBOUND, parse_address(local), port, parse_address("192.0.2.1"), 40000)
 
 
@@ -79,6 +81,59 @@ def test_a_program_that_was_looked_up_in_time_stays_known(attributor: Attributor
     assert attributor.attribute(flow, 1) == known
 
 
+def test_who_sends_by_a_socket_of_the_kernels_own_is_not_the_kernel(attributor: Attributor, table: DictTable) -> None:
+    """Nor when the packet walks the chain again."""
+    flow = make_outbound(TCP)
+    table.flows[flow] = FlowEntry(COOKIE, Owner(EXEC_ID_UNKNOWN, 0, 0, 0))
+    table.owners[COOKIE] = Owner(EXEC_ID_KERNEL, 0, 0, 0)
+    assert [attributor.attribute(flow, 1) for _walk in range(2)] == [Claim(UNKNOWN, COOKIE)] * 2
+
+
+def test_who_used_the_socket_since_the_packet_came_takes_it(
+    attributor: Attributor, table: DictTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one who had it before may hold it too."""
+    table.images[OWNER.exec_id] = make_image()
+    monkeypatch.setattr(SocketUsers, "find_user", lambda _self, likely, *_words: likely)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        flow, cookie = make_inbound(server.getsockname()), cookie_of(server)
+        table.flows[flow] = FlowEntry(cookie, OWNER)
+        table.owners[cookie] = msgspec.structs.replace(OWNER, pid=OWNER.pid + 1)
+        process = attributor.attribute(flow, 1).attribution.process
+    assert process
+    assert process.pid == OWNER.pid + 1
+
+
+def test_of_two_sockets_of_a_program_the_one_that_takes_the_packet_is_noted(
+    attributor: Attributor, table: DictTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the packet would walk the chain for ever."""
+    monkeypatch.setattr(SocketUsers, "find_user", lambda *_words: OWNER)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        flow, cookie = make_inbound(server.getsockname()), cookie_of(server)
+        table.flows[flow] = FlowEntry(COOKIE, OWNER)
+        table.owners = {COOKIE: OWNER, cookie: OWNER}
+        attributor.attribute(flow, 1)
+    assert [listener.cookie for listener in table.listeners.values()] == [cookie]
+
+
+def test_a_listener_that_meanwhile_is_one_of_two_stays_noted(
+    attributor: Attributor, table: DictTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seed_listener = table.seed_listener
+    with socket.create_server(("", 0), reuse_port=True) as server, ExitStack() as opened:
+        address = ("127.0.0.1", server.getsockname()[1])
+
+        def join_first(*words: Any) -> bool:  # noqa: ANN401
+            opened.enter_context(socket.create_server(address, reuse_port=True))
+            return seed_listener(*words)
+
+        monkeypatch.setattr(table, "seed_listener", join_first)
+        monkeypatch.setattr(SocketUsers, "find_user", lambda *_words: OWNER)
+        claim = attributor.attribute(make_inbound(address), 1)
+        assert [listener.cookie for listener in table.listeners.values()] == [claim.cookie]
+
+
 def test_what_one_who_ends_has_left_to_another_is_the_others(
     attributor: Attributor, table: DictTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -87,7 +142,7 @@ def test_what_one_who_ends_has_left_to_another_is_the_others(
     monkeypatch.setattr(procfs, "is_ending", lambda _pid: True)
     monkeypatch.setattr(SocketUsers, "find_user", lambda *_words: heir)
     with socket.create_server(("127.0.0.1", 0)) as server:
-        flow = make_inbound(server)
+        flow = make_inbound(server.getsockname())
         table.flows[flow] = FlowEntry(COOKIE, OWNER)
         process = attributor.attribute(flow, 1).attribution.process
     assert process
@@ -100,7 +155,7 @@ def test_a_socket_that_is_closed_while_its_holder_is_looked_for_listens_no_more(
     """Nobody is asked about an unknown program."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         monkeypatch.setattr(SocketUsers, "find_user", lambda *_words: server.close())
-        assert attributor.attribute(make_inbound(server), 1).attribution == NOT_LISTENING
+        assert attributor.attribute(make_inbound(server.getsockname()), 1).attribution == NOT_LISTENING
 
 
 @pytest.mark.privileged

@@ -2,13 +2,17 @@
 
 import re
 import time
+from pathlib import Path
 
 import pytest
 
 from tests.kernel.bpf_place import Agent, BpfPlace
+from tests.kernel.packet_place import QUEUES
 from tests.kernel.packet_run import make_udp, run_on_packet
+from tests.kernel.test_netfilter_rules import build_rules
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 from tinysnitch.kernel.bpf_structs import CROWD_MOMENT_NS
+from tinysnitch.kernel.netfilter_rules import Family
 
 pytestmark = pytest.mark.privileged
 
@@ -39,6 +43,19 @@ def count_unread(programs: BpfPrograms) -> int:
 def count_moments(began_ns: int) -> int:
     """How many moments may have begun since; the clock of the kernel's side is coarse."""
     return time.monotonic_ns() // CROWD_MOMENT_NS - began_ns // CROWD_MOMENT_NS + 2
+
+
+@pytest.mark.parametrize("family", list(Family))
+@pytest.mark.parametrize("scope", [None, "x"])
+def test_no_rule_has_more_queued_than_its_senders_share(family: Family, scope: str | None) -> None:
+    """Data of watched connections, too, which are read beside DNS messages."""
+    rules = build_rules(family, program_path=Path("/pins").joinpath, scope=scope, has_security=True)
+    limits = {QUEUES[0]: "_crowded -j DROP", QUEUES[1]: "_unread -j DROP"}
+    for chain in (chain for table in rules.chains.values() for chain in table.values()):
+        for place, rule in enumerate(chain):
+            queue = re.search(r"--queue-num (\d+)", rule)
+            if queue and "in_told" not in rule:
+                assert any(earlier.endswith(limits[int(queue[1])]) for earlier in chain[:place]), rule
 
 
 def test_while_user_space_keeps_up_nothing_is_dropped(asked: BpfPrograms, agent: Agent) -> None:

@@ -60,7 +60,8 @@ def test_a_killed_daemons_programs_are_adopted(place: BpfPlace) -> None:
         f"import os, sys, signal; sys.path.insert(0, {str(SOURCE)!r}); from pathlib import Path;"
         "from tinysnitch.kernel.bpf_programs import BpfPrograms;"
         f"loaded = BpfPrograms.load(Path({str(place.pin_dir)!r}), Path({str(place.cgroup)!r}), {cookie}, False);"
-        "loaded.set_generation(9); loaded.settings.set_crowd_limit(4); os.kill(os.getpid(), signal.SIGKILL)"
+        "loaded.set_generation(9); loaded.settings.set_crowd_limit(4); loaded.settings.set_message_limit(4);"
+        "os.kill(os.getpid(), signal.SIGKILL)"
     )
     killed = subprocess.run([sys.executable, "-c", script], check=False)
     assert killed.returncode == -signal.SIGKILL
@@ -69,7 +70,8 @@ def test_a_killed_daemons_programs_are_adopted(place: BpfPlace) -> None:
     try:
         assert adopted.was_adopted
         assert adopted.generation == 9
-        assert read_setting(adopted, "crowd_limit") == 0  # it judges again
+        limits = [read_setting(adopted, name) for name in ("crowd_limit", "message_limit")]
+        assert limits == [0, 0]  # it judges and reads again
         assert adopted.find_process(agent.pid)
     finally:
         adopted.remove()
@@ -353,24 +355,33 @@ def test_no_descriptor_is_left_open(place: BpfPlace) -> None:
 
 
 @pytest.mark.parametrize(
-    ("begun_by", "is_answered", "quiet_ns", "is_welcome"),
+    ("table", "begun_by", "is_answered", "quiet_ns", "is_welcome"),
     [
-        (structs.OUTBOUND, 0, 0, True),
-        (structs.OUTBOUND, 0, structs.ANSWER_NS, False),
-        (structs.OUTBOUND, 1, structs.ANSWER_NS, True),
-        (structs.OUTBOUND, 1, structs.LULL_NS, False),
-        (structs.INBOUND, 0, 0, False),
+        ("conversations", structs.OUTBOUND, 0, 0, True),
+        ("crowded", structs.OUTBOUND, 0, 0, True),
+        ("conversations", structs.OUTBOUND, 0, structs.ANSWER_NS, False),
+        ("conversations", structs.OUTBOUND, 1, structs.ANSWER_NS, True),
+        ("conversations", structs.OUTBOUND, 1, structs.LULL_NS, False),
+        ("conversations", structs.INBOUND, 0, 0, False),
     ],
 )
 def test_only_to_what_was_asked_lately_an_answer_may_come_from_another_address(
-    programs: BpfPrograms, conversations: Map, *, begun_by: int, is_answered: int, quiet_ns: int, is_welcome: bool
+    programs: BpfPrograms,
+    conversations: Map,
+    crowded: Map,
+    *,
+    table: str,
+    begun_by: int,
+    is_answered: int,
+    quiet_ns: int,
+    is_welcome: bool,
 ) -> None:
     asked = Flow(UDP, Direction.OUTBOUND, LOCAL, 5000, parse_address("192.0.2.1"), 53)
     answer = replace(asked, remote=parse_address("192.0.2.2"))
     assert not programs.translate_conversation(asked, answer)
     seen_ns = time.monotonic_ns() - quiet_ns
     known = (8, 77, seen_ns, 0, 0, 0, 0, begun_by, is_answered, 0, 0, 0, 0)
-    assert conversations.write(pack_conversation_key(asked), known)
+    assert {"conversations": conversations, "crowded": crowded}[table].write(pack_conversation_key(asked), known)
     assert programs.translate_conversation(asked, answer) is is_welcome
     found = conversations.find(*pack_conversation_key(answer))
     assert found == ((*known[:8], 0, *known[9:]) if is_welcome else None)

@@ -139,16 +139,18 @@ def test_a_dropped_packet_is_gone_without_a_word(wire: Wire) -> None:
     assert not is_ready(client, 0)
 
 
-def test_the_mark_of_a_packet_survives_an_allow_and_ours_does_not(wire: Wire) -> None:
-    rule = "-I OUTPUT 1 -p tcp -m mark ! --mark 0x1234 -j DROP"
+@pytest.mark.parametrize(("chain", "mark"), [("OUTPUT", 0x1234), ("INPUT", 0)])
+def test_the_mark_of_a_packet_survives_an_allow_and_ours_does_not(wire: Wire, chain: str, mark: int) -> None:
+    rule = f"-I {chain} 1 -p tcp -m mark ! --mark {mark} -j DROP"
     wire.run("iptables", *rule.split())
-    server = wire.listener(wire.there, V4)
-    client = wire.open_socket(wire.here, V4, socket.SOCK_STREAM)
-    client.setsockopt(socket.SOL_SOCKET, SO_MARK, 0x1234)
+    source, destination = (wire.here, wire.there) if chain == "OUTPUT" else (wire.there, wire.here)
+    server = wire.listener(destination, V4)
+    client = wire.open_socket(source, V4, socket.SOCK_STREAM)
+    client.setsockopt(socket.SOL_SOCKET, SO_MARK, mark)
     client.setblocking(False)
     client.connect_ex(server.getsockname())
     packet = wire.wait_packet()
-    assert packet.mark == 0x1234
+    assert packet.mark == mark
     wire.enforcement.issue(packet.packet_id, Verdict.ALLOW)
     wire.enforcement.flush()
     server.accept()[0].close()

@@ -13,6 +13,7 @@ from tinysnitch.kernel import iptables
 from tinysnitch.kernel import netfilter as netfilter_module
 from tinysnitch.kernel.cgroups import make_cgroup, path_in_hierarchy, remove_cgroup
 from tinysnitch.kernel.netfilter import Netfilter
+from tinysnitch.kernel.netfilter_rules import Family
 from tinysnitch.kernel.packet_events import LOCAL_IN, POST_ROUTING
 from tinysnitch.kernel.saved_rules import render_addition
 
@@ -112,6 +113,19 @@ def test_remove_without_add_touches_nothing(packet_place: PacketPlace, others: s
     load(packet_place, others)
     before = packet_place.save()
     assert Loaded(packet_place).remove() == before
+
+
+@pytest.mark.privileged
+def test_another_backend_that_does_not_work_hinders_nothing(
+    packet_place: PacketPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_family: Family) -> None:
+        raise SnitchError("iptables-legacy-save: table does not exist")
+
+    monkeypatch.setattr(iptables, "find_other_backend", fail)
+    before, ours = packet_place.save(), Loaded(packet_place)
+    assert LABEL in ours.add()
+    assert ours.remove() == before
 
 
 @pytest.mark.privileged

@@ -163,12 +163,15 @@ def test_link_packets_are_not_held(shared: Wire, source: str, family: int, proto
 
 
 @pytest.mark.privileged
+@pytest.mark.parametrize("source", ["here", "there"])
 @pytest.mark.parametrize(("family", "client", "server"), [(V4, 68, 67), (V6, 546, 547)])
-def test_a_dhcp_client_is_not_held_but_a_server_is(shared: Wire, family: int, client: int, server: int) -> None:
-    send_udp(shared, shared.here, family, (client, server))
-    assert_nothing_was_held_before(shared, shared.here)
-    send_udp(shared, shared.there, family, (server, client))
-    assert_nothing_was_held_before(shared, shared.there)
+def test_neither_a_dhcp_client_nor_what_it_is_sent_is_held(
+    wire: Wire, source: str, family: int, client: int, server: int
+) -> None:
+    """A lease that is offered to a group is no answer to conntrack. Here nothing was asked before it."""
+    netns, ports = (wire.here, (client, server)) if source == "here" else (wire.there, (server, client))
+    send_udp(wire, netns, family, ports)
+    assert_nothing_was_held_before(wire, netns)
 
 
 @pytest.mark.privileged
@@ -303,15 +306,17 @@ def test_a_scope_reads_names_behind_a_daemon_of_the_machine(
 
 @pytest.mark.parametrize("family", list(Family))
 @pytest.mark.parametrize("scope", [None, "x"])
-@pytest.mark.parametrize("match", ["-m conntrack", "-m socket"])
-def test_what_each_packet_would_pay_for_is_asked_without_bpf_alone(
-    family: Family, scope: str | None, match: str
+@pytest.mark.parametrize(("match", "is_for_bpf"), [("-m conntrack", False), ("-m socket", False), ("-m bpf", True)])
+def test_what_is_asked_with_bpf_or_without_it_alone(
+    family: Family, scope: str | None, match: str, is_for_bpf: bool
 ) -> None:
-    """One such rule has conntrack follow all packets; another one has the kernel reassemble fragments."""
-    for program_path, is_asked in ((None, True), (Path("/pins").joinpath, False)):
+    """One rule has conntrack follow all packets; another one has the kernel reassemble fragments; and a kernel without
+    BPF may lack the match, and would take none of our rules."""
+    for program_path in (None, Path("/pins").joinpath):
         rules = build_rules(family, program_path=program_path, scope=scope, has_security=True)
-        chains = [chain for table in rules.chains.values() for chain in table.values()]
-        assert any(match in rule for chain in chains for rule in chain) == is_asked
+        lines = [rule for table in rules.chains.values() for chain in table.values() for rule in chain]
+        lines += [jump.rule for jump in rules.jumps]
+        assert any(match in line for line in lines) == (bool(program_path) == is_for_bpf)
 
 
 @pytest.mark.parametrize("family", list(Family))

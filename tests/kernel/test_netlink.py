@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tinysnitch.core.errors import Malformed
 from tinysnitch.kernel.netlink import (
+    NLM_F_DUMP_INTR,
     NLM_F_MULTI,
     NLM_F_REQUEST,
     NLMSG_DONE,
@@ -107,3 +108,65 @@ def test_a_drained_socket_has_nothing_left_to_read() -> None:
         netlink.drain()
         with pytest.raises(BlockingIOError):
             netlink.receive()
+
+
+class Answers:
+    """In place of a socket: the kernel, and perhaps another process, answer each request with what `write` makes of its
+    number: datagrams with the port that they come from."""
+
+    def __init__(self, *writes: Callable[[int], list[tuple[int, bytes]]]) -> None:
+        self._writes = iter(writes)
+        self._waiting: list[tuple[int, bytes]] = []
+
+    def send(self, request: bytes) -> None:
+        (message,) = parse_messages(request)
+        self._waiting += next(self._writes)(message.sequence)
+
+    def recvmsg_into(self, buffers: list[bytearray]) -> tuple[int, list[object], int, tuple[int, int]]:
+        port, datagram = self._waiting.pop(0)
+        size = min(len(datagram), len(buffers[0]))
+        buffers[0][:size] = datagram[:size]
+        return size, [], socket.MSG_TRUNC if size < len(datagram) else 0, (port, 0)
+
+    def close(self) -> None:
+        pass
+
+
+def part(sequence: int, payload: bytes, flags: int = 0) -> bytes:
+    return pack_message(RTM_GETLINK, NLM_F_MULTI | flags, payload, sequence)
+
+
+def end(sequence: int) -> bytes:
+    return pack_message(NLMSG_DONE, NLM_F_MULTI, bytes(4), sequence)
+
+
+def dump_from(*writes: Callable[[int], list[tuple[int, bytes]]]) -> list[bytes]:
+    with NetlinkSocket(socket.NETLINK_ROUTE) as netlink:
+        netlink.socket.close()
+        netlink.socket = Answers(*writes)  # type: ignore[assignment]
+        return [message.payload for message in netlink.dump(RTM_GETLINK, b"")]
+
+
+def test_a_table_that_changed_while_it_was_listed_is_listed_anew() -> None:
+    """An entry may be missing."""
+    found = dump_from(
+        lambda number: [(0, part(number, b"seen", NLM_F_DUMP_INTR) + end(number))],
+        lambda number: [(0, part(number, b"seen") + part(number, b"missing") + end(number))],
+    )
+    assert found == [b"seen", b"missing"]
+
+
+def test_what_answers_another_request_or_comes_from_another_process_is_no_answer() -> None:
+    found = dump_from(
+        lambda number: [
+            (0, part(number - 1, b"late") + end(number - 1)),
+            (4000, part(number, b"forged") + end(number)),
+            (0, part(number, b"true") + end(number)),
+        ]
+    )
+    assert found == [b"true"]
+
+
+def test_a_datagram_that_is_cut_is_malformed() -> None:
+    with pytest.raises(Malformed, match="more than"):
+        dump_from(lambda number: [(0, bytes(1 << 20) + end(number))])

@@ -87,6 +87,30 @@ def test_built_in_chains_that_came_with_us_go(packet_place: PacketPlace, family:
 
 
 @pytest.mark.privileged
+def test_chains_that_others_emptied_are_removed_also_by_another_process(packet_place: PacketPlace) -> None:
+    """With the rules they took away what said which tables were there before."""
+    with entered(packet_place.here):
+        Netfilter(LABEL, QUEUES, None).add()
+        for program in ("iptables", "ip6tables"):
+            for table in ("security", "mangle", "filter"):
+                packet_place.run(program, "-t", table, "-F")
+        Netfilter(LABEL, QUEUES, None).remove()
+    assert LABEL not in packet_place.save()
+
+
+@pytest.mark.privileged
+def test_an_empty_chain_that_was_there_stays(packet_place: PacketPlace) -> None:
+    """Whoever adds to it with nft needs it: nft makes none by itself."""
+    for change in ("-A", "-D"):
+        packet_place.run("iptables", change, "OUTPUT", "-j", "ACCEPT")
+    with entered(packet_place.here):
+        ours = Netfilter(LABEL, QUEUES, None)
+        ours.add()
+        ours.remove()
+        assert list_chains(Family.V4, "filter") == ["OUTPUT"]
+
+
+@pytest.mark.privileged
 @pytest.mark.parametrize(
     ("added", "saved"),
     [

@@ -199,6 +199,13 @@ def test_init_owns_only_what_nobody_else_holds(table: DictTable, monkeypatch: py
         assert table.owners[kept_cookie].pid == init.pid
 
 
+def test_a_process_that_got_the_holders_pid_meanwhile_gets_no_sockets(table: DictTable) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, SocketDiag() as sockets:
+        table.processes[os.getpid()] = ProcessEntry(16, started_ns=1)  # the one that had the pid before us
+        seed_sockets(table, sockets)
+        assert (table.owners.get(cookie_of(server)), table.listeners) == (None, {})
+
+
 def test_a_connected_socket_listens_to_nobody_else(table: DictTable) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened:
         opened.connect(("127.0.0.1", 9))

@@ -56,10 +56,12 @@ def test_a_start_takes_over_the_rules_in_the_other_backend(lab: Lab, use: Callab
     assert "TINYSNITCH" not in saved_rules(lab)
 
 
-def test_the_rules_in_the_other_backend_can_be_removed(lab: Lab, use: Callable[[int], None]) -> None:
+def test_the_rules_in_the_other_backend_count_and_can_be_removed(lab: Lab, use: Callable[[int], None]) -> None:
     use(0)
     lab.start_daemon("").kill()
     use(1)
+    added = lab.run_outside([str(BIN / "tinysnitch-iptables-add")])
+    assert "are there already" in added.stderr  # and their verdicts hold: new rules would know none
     removed = lab.run_outside([str(BIN / "tinysnitch-iptables-remove")])
     assert (removed.returncode, "rules removed" in removed.stderr + removed.stdout) == (0, True)
     assert "TINYSNITCH" not in saved_rules(lab)

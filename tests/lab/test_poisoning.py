@@ -86,6 +86,14 @@ def test_two_answers_to_a_question_that_was_sent_twice_are_not_counted(lab: Lab)
     assert not [what for what, count in losses.items() if count and "not learned" in what]
 
 
+def test_what_a_server_answers_is_learned_if_it_was_given_as_a_resolver(lab: Lab) -> None:
+    set_resolvers(lab, LIAR)
+    daemon = lab.start_daemon(RULES, "--resolver", WORLD4)
+    ask(lab, WORLD4, "n0.page.test", 1)
+    assert lab.run(["curl", "-sS", f"http://{LIAR}/"]).returncode == 0
+    assert names_of(daemon, LIAR, 1) == ["n0.page.test"]
+
+
 def test_nothing_is_learned_from_a_server_of_a_programs_own_choice(lab: Lab) -> None:
     set_resolvers(lab, LIAR)
     daemon = lab.start_daemon(RULES)

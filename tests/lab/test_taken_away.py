@@ -16,7 +16,7 @@ from tests.lab.wakeups import stand_still
 from tests.lab.world import WORLD4, WORLD6
 from tinysnitch.daemon.netfilter_guard import PUT_BACK
 from tinysnitch.kernel.netfilter_rules import Family
-from tinysnitch.kernel.nf_tables import list_chains
+from tinysnitch.kernel.nf_tables import list_chains, list_rules
 
 pytestmark = [pytest.mark.privileged]
 
@@ -135,6 +135,7 @@ def test_a_table_that_iptables_cannot_read_is_guarded_and_left(lab: Lab, table: 
     assert lab.run(["curl", "-sS", f"http://{WORLD4}/"]).returncode == 7
     successor = handed_over(lab, daemon)
     assert lab.run(["curl", "-sS", f"http://{WORLD4}/"]).returncode == 7
+    assert count_jumps(lab, table) == 1  # those of before are taken away when they are put back
     assert successor.stop_and_tell("lost") == []
     assert not find_ours(lab, table)
     assert lab.run(["curl", "-sS", f"http://{WORLD4}/"]).returncode == 0
@@ -143,6 +144,12 @@ def test_a_table_that_iptables_cannot_read_is_guarded_and_left(lab: Lab, table: 
 def handed_over(lab: Lab, daemon: Daemon) -> Daemon:
     daemon.kill()
     return lab.restart_daemon(daemon.rules.parent)
+
+
+def count_jumps(lab: Lab, table: str) -> int:
+    with visit_netns(NETNS_FOLDER / lab.namespaces.host):
+        rules = list_rules(Family.V4, table)
+    return sum(rule.chain == "OUTPUT" and rule.target.startswith("TINYSNITCH") for rule in rules)
 
 
 def find_ours(lab: Lab, table: str) -> list[str]:

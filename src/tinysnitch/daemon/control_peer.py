@@ -106,7 +106,7 @@ class ControlPeer(asyncio.Protocol):
     def close(self) -> None:
         """Send the pushes that wait, unless a reply is under way, and close without waiting for a slow reader."""
         is_in_reply = next(self._replies, None) is not None
-        while self._pushes and not (is_in_reply or self._is_paused or self._transport.is_closing()):
+        while self._pushes and not (is_in_reply or self._transport.is_closing()):
             self._write(self._pushes.popleft())
         if self._transport.get_write_buffer_size():
             self._transport.abort()
@@ -185,7 +185,6 @@ class ControlPeer(asyncio.Protocol):
 
     def _end(self, refusal: Refused) -> None:
         """Tell the client why, and close once that is sent."""
-        self._inbox.clear()
         self._pushes.clear()
         self._write(encode_frame(refusal))
         self.close()
