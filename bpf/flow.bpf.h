@@ -66,4 +66,14 @@ static __always_inline bool is_any(const __u8 *address)
 	return !words[0] && !words[1] && !words[3] && (!words[2] || words[2] == bpf_htonl(0xffff));
 }
 
+/* A multicast (RFC 1112 4, RFC 4291 2.7) or the limited broadcast (RFC 919 7). */
+static __always_inline bool is_for_many(const __u8 *address)
+{
+	const __be32 *words = (const __be32 *)address;
+
+	if (!is_mapped(address))
+		return address[0] == 0xff;
+	return (words[3] & bpf_htonl(0xf0000000)) == bpf_htonl(0xe0000000) || words[3] == bpf_htonl(0xffffffff);
+}
+
 #endif

@@ -146,12 +146,13 @@ static __always_inline enum verdict find_verdict_for_flow(struct __sk_buff *skb,
 /*
  * Whether the packet comes to a UDP port of several programs, and user space has not looked who takes it. An earlier one
  * between the same ends may have gone to another socket: no hook tells when one of them is disconnected
- * (udp_disconnect()), and gets what comes to the port again.
+ * (udp_disconnect()), and gets what comes to the port again. A multicast goes to all of them, whoever is looked up.
  */
 static __always_inline bool is_anybodys(struct __sk_buff *skb, const struct settings *settings,
 					const struct question *question)
 {
-	return skb && (question->whose.cookie & GROUP) && question->flow.protocol == UDP && !is_seen(skb, settings);
+	return skb && (question->whose.cookie & GROUP) && question->flow.protocol == UDP && !is_seen(skb, settings) &&
+	       !is_for_many(question->flow.local);
 }
 
 /*

@@ -43,6 +43,32 @@ def test_a_second_users_socket_takes_the_next_datagram_of_a_flow(stage: Stage) -
     taker.wait(timeout=WAIT_S)
 
 
+SHOUT = f"""
+import socket, sys
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+    client.bind(("{WORLD4}", {LOCAL}))
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    client.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("{WORLD4}"))
+    client.sendto(b"x", (sys.argv[1], {PORT}))
+"""
+
+
+@pytest.mark.parametrize("address", ["224.0.0.1", "255.255.255.255"])
+def test_what_all_sockets_get_is_looked_up_once(stage: Stage, address: str) -> None:
+    """As mDNS, for a resolver and browsers; each host is in the group of all."""
+    with (
+        receiver(stage, stage.evil_receiver, *WORDS, user="nobody"),
+        receiver(stage, stage.receiver, *WORDS) as honest,
+    ):
+        stage.lab.run_world([PYTHON, "-c", SHOUT, address])
+        assert read_line(honest) == "got\n"
+        before = count_queued(stage.lab)
+        for _time in range(3):
+            stage.lab.run_world([PYTHON, "-c", SHOUT, address])
+            assert read_line(honest) == "got\n"
+        assert count_queued(stage.lab) == before
+
+
 # A socket without a holder, since it is on its way to another process: what comes to it is held for a moment.
 ON_ITS_WAY = f"""
 import socket, sys
