@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinysnitch.core import rule_lines
+from tinysnitch.core import rule_lines, rule_text
 from tinysnitch.core.raw_text import bytes_of
 from tinysnitch.core.rule_lines import MAX_ERRORS, NO_LINES, parse_lines
 from tinysnitch.core.rule_text import parse_rules
@@ -35,8 +35,8 @@ def test_lines_that_stay_are_not_parsed_again(monkeypatch: pytest.MonkeyPatch) -
     before = [f"allow n{number}.test - -" for number in range(20)]
     known, _ = parse_lines("\n".join(["# mine", *before, ""]).encode(), "x")
     parsed: list[str] = []
-    parse_rule = rule_lines.parse_rule
-    monkeypatch.setattr(rule_lines, "parse_rule", lambda line, *place: parsed.append(line) or parse_rule(line, *place))
+    parse_rule = rule_text.parse_rule
+    monkeypatch.setattr(rule_text, "parse_rule", lambda line, *place: parsed.append(line) or parse_rule(line, *place))
     edited = ["# mine", *before[:5], "deny - - -", "# why", *before[6:]]
     lines, errors = parse_lines("\n".join([*edited, ""]).encode(), "x", known)
     assert (parsed, errors) == (["deny - - -"], ())
@@ -56,7 +56,7 @@ def test_a_file_of_very_many_lines_is_parsed_anew(kept: int, monkeypatch: pytest
 
 def test_a_file_of_something_else_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     parsed: list[str] = []
-    parse_rule = rule_lines.parse_rule
-    monkeypatch.setattr(rule_lines, "parse_rule", lambda line, *place: parsed.append(line) or parse_rule(line, *place))
+    parse_rule = rule_text.parse_rule
+    monkeypatch.setattr(rule_text, "parse_rule", lambda line, *place: parsed.append(line) or parse_rule(line, *place))
     _, errors = parse_lines(b"0.0.0.0 ads.test\n" * 20_000, "x")
     assert len(errors) == len(parsed) == MAX_ERRORS + 1

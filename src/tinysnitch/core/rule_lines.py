@@ -17,7 +17,7 @@ from tinysnitch.core.common_ends import find_common_ends
 from tinysnitch.core.errors import RuleSyntaxError
 from tinysnitch.core.raw_text import BYTE_ORDER_MARK, bytes_of, text_of
 from tinysnitch.core.rule import Rule
-from tinysnitch.core.rule_text import is_blank, parse_rule
+from tinysnitch.core.rule_text import parse_each
 
 MAX_KEPT = 1 << 20  # lines; a file of more is parsed anew each time
 MAX_ERRORS = 100
@@ -68,16 +68,14 @@ def _parse(
 ) -> tuple[tuple[Rule, ...], "array[int]", tuple[RuleSyntaxError, ...]]:
     """The rules, which lines say none, and the errors. `first`: the index of the first line."""
     rules, blanks, errors = list[Rule](), array("q"), list[RuleSyntaxError]()
-    for index, line in enumerate(lines, first):
-        text = text_of(line).removesuffix("\n").removesuffix("\r")
-        if is_blank(text):
+    texts = (text_of(line).removesuffix("\n") for line in lines)
+    for index, said in enumerate(parse_each(texts, source, first + 1), first):
+        if said is None:
             blanks.append(index)
-            continue
-        try:
-            rules.append(parse_rule(text, source, index + 1))
-        except RuleSyntaxError as error:
-            error.__traceback__ = error.__context__ = None  # 3 KB
-            errors.append(error)
+        elif isinstance(said, RuleSyntaxError):
+            errors.append(said)
             if len(errors) > MAX_ERRORS:
                 break
+        else:
+            rules.append(said)
     return tuple(rules), blanks, tuple(errors)

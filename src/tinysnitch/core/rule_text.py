@@ -5,7 +5,7 @@ formatter read these tables, and a test compares docs/rules.md with them.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -201,16 +201,28 @@ def parse_rules(text: str, source: str) -> tuple[list[Rule], list[RuleSyntaxErro
     """All rules in a file, and an error for each line that is none."""
     rules: list[Rule] = []
     errors: list[RuleSyntaxError] = []
-    for number, line in enumerate(_lines(text.removeprefix(BYTE_ORDER_MARK)), 1):
-        line = line.removesuffix("\r")
-        if is_blank(line):
-            continue
-        try:
-            rules.append(parse_rule(line, source, number))
-        except RuleSyntaxError as error:
-            error.__traceback__ = error.__context__ = None  # 3 KB, in a file that may have 100,000 bad lines
-            errors.append(error)
+    for said in parse_each(_lines(text.removeprefix(BYTE_ORDER_MARK)), source):
+        if isinstance(said, RuleSyntaxError):
+            errors.append(said)
+        elif said is not None:
+            rules.append(said)
     return rules, errors
+
+
+def parse_each(lines: Iterable[str], source: str, first: int = 1) -> Iterator[Rule | RuleSyntaxError | None]:
+    """What each line of a file says; None: no rule. `first`: the number of the first line."""
+    for number, line in enumerate(lines, first):
+        yield _parse_one(line.removesuffix("\r"), source, number)
+
+
+def _parse_one(line: str, source: str, number: int) -> Rule | RuleSyntaxError | None:
+    if is_blank(line):
+        return None
+    try:
+        return parse_rule(line, source, number)
+    except RuleSyntaxError as error:
+        error.__traceback__ = error.__context__ = None  # 3 KB, in a file that may have 100,000 bad lines
+        return error
 
 
 def _lines(text: str) -> Iterator[str]:
