@@ -7,6 +7,7 @@ from typing import cast
 
 import pytest
 
+from tests.daemon.driver_place import until
 from tests.kernel.packet_place import PacketPlace, entered
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.daemon import netfilter_guard
@@ -53,9 +54,7 @@ async def guard_until(rules: Rules, told: list[str], *, count: int) -> Netfilter
     guard = rules.guard = guard_of(rules, told)
     guard.start()
     guard._take_news()
-    async with asyncio.timeout(60):
-        while len(told) < count or not rules.looks:  # noqa: ASYNC110 - nothing there signals an event
-            await asyncio.sleep(0.001)
+    await until(lambda: len(told) >= count and rules.looks)
     await guard.stop()
     return guard
 
@@ -73,9 +72,7 @@ def test_what_went_before_it_listened_is_put_back() -> None:
     async def run() -> None:
         guard = guard_of(rules, told)
         guard.start()
-        async with asyncio.timeout(60):
-            while not told:  # noqa: ASYNC110 - as above
-                await asyncio.sleep(0.001)
+        await until(lambda: told)
         await guard.stop()
 
     asyncio.run(run())
@@ -96,9 +93,7 @@ def test_who_takes_them_away_again_at_once_wins_no_time(monkeypatch: pytest.Monk
         guard = NetfilterGuard(cast(Netfilter, rules), tell)
         guard.start()
         guard._take_news()
-        async with asyncio.timeout(60):
-            while len(told) < 3:  # noqa: ASYNC110 - as above
-                await asyncio.sleep(0.001)
+        await until(lambda: len(told) >= 3)
         await guard.stop()
 
     asyncio.run(run())
@@ -129,9 +124,7 @@ def test_who_is_told_gets_a_hint() -> None:
 
     async def run() -> None:
         guard.start()
-        async with asyncio.timeout(60):
-            while len(hints) < 2:  # noqa: ASYNC110 - as above
-                await asyncio.sleep(0.001)
+        await until(lambda: len(hints) >= 2)
         await guard.stop()
 
     asyncio.run(run())
@@ -144,11 +137,9 @@ def test_after_a_try_that_failed_it_rests(monkeypatch: pytest.MonkeyPatch) -> No
     rules, told = Rules(failures=1), list[str]()
 
     async def run() -> None:
-        guard = NetfilterGuard(cast(Netfilter, rules), lambda what, _hint: told.append(what))
+        guard = guard_of(rules, told)
         guard.start()
-        async with asyncio.timeout(60):
-            while not told:  # noqa: ASYNC110 - as above
-                await asyncio.sleep(0.001)
+        await until(lambda: told)
         await asyncio.sleep(0.05)
         await guard.stop()
 
@@ -200,9 +191,7 @@ def test_each_change_of_others_is_looked_at_once() -> None:
 
 async def count_looks(rules: Rules, count: int) -> int:
     """The number of looks after at least `count`, and after some time for more."""
-    async with asyncio.timeout(60):
-        while rules.looks < count:  # noqa: ASYNC110 - as above
-            await asyncio.sleep(0.001)
+    await until(lambda: rules.looks >= count)
     await asyncio.sleep(0.1)
     return rules.looks
 
