@@ -1,7 +1,6 @@
 """Without BPF: real packets are held, then allowed or refused. With BPF: what is sent to the queue and the maps."""
 
 import errno
-import math
 import re
 import select
 import socket
@@ -26,7 +25,7 @@ from tinysnitch.core.flow import TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.core.verdict_key import VerdictKey
 from tinysnitch.core.watch import Watch
-from tinysnitch.kernel.enforcement import MAX_ROUNDS, Enforcement
+from tinysnitch.kernel.enforcement import MAX_ROUNDS, ROUNDS_S, Enforcement
 from tinysnitch.kernel.netfilter_rules import ALLOW_BIT, DENY_MARK, SCOPED_ALLOW_BIT
 from tinysnitch.kernel.nfqueue import NfVerdict
 
@@ -281,13 +280,12 @@ def test_a_flow_whose_packets_come_back_again_and_again_goes_round() -> None:
     other = msgspec.structs.replace(FLOW, local_port=1)
     with closing(SmallQueue()) as queue, closing(SmallQueue()) as names:
         enforcement = Enforcement(queue, names, SmallPrograms())  # type: ignore[arg-type]
-        enforcement._rounds_end_s = math.inf
-        assert not any(enforcement.goes_round(FLOW, 0) for _time in range(2 * MAX_ROUNDS))
-        rounds = [enforcement.goes_round(FLOW, 0x1234 | ALLOW_BIT) for _time in range(MAX_ROUNDS + 1)]
+        assert not any(enforcement.goes_round(FLOW, 0, 7.0) for _time in range(2 * MAX_ROUNDS))
+        rounds = [enforcement.goes_round(FLOW, 0x1234 | ALLOW_BIT, 7.0) for _time in range(MAX_ROUNDS + 1)]
         assert rounds == [False] * MAX_ROUNDS + [True]
-        assert not enforcement.goes_round(other, ALLOW_BIT)
-        enforcement._rounds_end_s = 0.0  # some time has passed
-        assert not enforcement.goes_round(FLOW, ALLOW_BIT)
+        assert not enforcement.goes_round(other, ALLOW_BIT, 7.0)
+        assert enforcement.goes_round(FLOW, ALLOW_BIT, 7.0 + ROUNDS_S / 2)
+        assert not enforcement.goes_round(FLOW, ALLOW_BIT, 7.0 + ROUNDS_S)
 
 
 @pytest.mark.parametrize("programs", [None, SmallPrograms()])

@@ -183,7 +183,7 @@ class Driver:
             self._defer(self._judge, queued, early.wait_s)
         else:
             self.doors.enforcement.note_mark(queued.packet_id, event.flow, queued.mark)
-            if self.doors.enforcement.goes_round(event.flow, queued.mark):  # nobody can tell who takes it
+            if self.doors.enforcement.goes_round(event.flow, queued.mark, now.boot_s):  # nobody can tell who takes it
                 self.outwaited += 1
                 self.doors.enforcement.drop(queued.packet_id)
             elif self.doors.translated_answers.let_pass(event.flow, queued.in_interface):

@@ -5,7 +5,6 @@ know the verdict now, and the user's own rules behind ours still see the packet.
 the verdict. DNS messages that were read go on from where they are.
 """
 
-import time
 from collections import Counter
 from collections.abc import Callable
 
@@ -43,7 +42,7 @@ class Enforcement:
         self.issued = 0  # verdicts on held packets
         self.followed = 0  # of these, those that will be no hit when they walk the chain again
         self._marks: dict[int, int] = {}  # by packet id: marks that held packets had already, where ours is added
-        self._rounds: Counter[Flow] = Counter()
+        self._rounds: Counter[Flow] = Counter()  # no more than are judged in ROUNDS_S
         self._rounds_end_s = 0.0
         self._shown_marks: dict[int, int] = {}  # by packet id: the same of packets that are read for a name
 
@@ -54,15 +53,15 @@ class Enforcement:
         if is_marked:
             self._marks[packet_id] = mark
 
-    def goes_round(self, flow: Flow, mark: int) -> bool:
-        """Whether packets of this flow come back again and again though a verdict was given on them.
+    def goes_round(self, flow: Flow, mark: int, now_s: float) -> bool:
+        """Whether packets of this flow come back again and again though a verdict was given on them. `now_s`: boot-time
+        seconds.
 
         The socket that early demux found for a datagram when it came gets it, whatever happened to the port since. If
         it is not the one that the look-up finds by now, no verdict for that one's program ever holds for the packet.
         """
         if not mark & self._allow_bit or self._programs is None:
             return False
-        now_s = time.monotonic()
         if now_s >= self._rounds_end_s:
             self._rounds.clear()
             self._rounds_end_s = now_s + ROUNDS_S
