@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 BIN := .venv/bin
-BPF_SOURCES := $(wildcard bpf/*.c bpf/*.h) src/tinysnitch/kernel/libbpf_abi.h
+BPF_SOURCES := $(wildcard bpf/*.c bpf/*.h) src/tinysnitch/kernel/bpf/libbpf_abi.h
 # The marks of what is installed have Python's version in their names, since another version finds nothing of it, and a sum
 # of the clone's path, since the installed commands name the path at which they were made.
 PYTHON := $(notdir $(realpath $(BIN)/python))

@@ -19,10 +19,10 @@ except ModuleNotFoundError:  # run alone, in an environment that has no hatchlin
 
 ROOT = Path(__file__).resolve().parent
 SOURCES = ROOT / "bpf"
-KERNEL = ROOT / "src" / "tinysnitch" / "kernel"
-OBJECTS = KERNEL / "objects"
-ABI_HEADER = KERNEL / "libbpf_abi.h"
-ABI_MODULE = KERNEL / "_libbpf_abi.py"
+PACKAGE = ROOT / "src" / "tinysnitch" / "kernel" / "bpf"
+OBJECTS = PACKAGE / "compiled"
+ABI_HEADER = PACKAGE / "libbpf_abi.h"
+ABI_MODULE = PACKAGE / "_libbpf_abi.py"
 PREFERRED_CLANG = "clang-19"
 FLAGS = ("-target", "bpf", "-mcpu=v3", "-O2", "-g", "-Wall", "-Wextra", "-Wno-unused-parameter")
 
@@ -113,7 +113,7 @@ def write_abi_module() -> None:
     except ModuleNotFoundError:
         raise SystemExit("cffi is missing\nhint: install the package's requirements first") from None
     ffi = FFI()
-    ffi.set_source("tinysnitch.kernel._libbpf_abi", None)
+    ffi.set_source("tinysnitch.kernel.bpf._libbpf_abi", None)
     ffi.cdef(ABI_HEADER.read_text(encoding="utf-8"))
     ffi.emit_python_code(str(ABI_MODULE))
     ABI_MODULE.touch()  # cffi leaves a file alone that would not change

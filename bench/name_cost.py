@@ -12,10 +12,10 @@ import dns.rrset
 
 from bench.daemon_cost import read_resident_mb
 from bench.generated import generate_names
-from tinysnitch.core.dns_talk import DnsTalk
-from tinysnitch.core.facts import Facts
-from tinysnitch.core.flow import UDP, Direction, Flow, parse_address
-from tinysnitch.core.settings import Settings
+from tinysnitch.core.dns.tracker import DnsTalk
+from tinysnitch.core.model.flow import UDP, Direction, Flow, parse_address
+from tinysnitch.core.model.settings import Settings
+from tinysnitch.core.policy.facts import Facts
 
 MESSAGES = 20_000
 LOOKUPS = 200_000

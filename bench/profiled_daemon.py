@@ -12,18 +12,19 @@ from types import FrameType
 
 from bench.stage_clock import StageClock
 from tinysnitch.commandline.command_runner import run_command
-from tinysnitch.core.active_rules import ActiveRules
-from tinysnitch.core.engine import Engine
-from tinysnitch.core.names import Names
-from tinysnitch.daemon.driver import Driver
-from tinysnitch.daemon.log_output import LogOutput
-from tinysnitch.daemon.main import tinysnitchd
-from tinysnitch.daemon.recorder import Recorder
-from tinysnitch.kernel import nfqueue, packet_events
-from tinysnitch.kernel.attribution import Attributor
-from tinysnitch.kernel.enforcement import Enforcement
-from tinysnitch.kernel.nfqueue import Queue
-from tinysnitch.kernel.packet_events import PacketEvents
+from tinysnitch.core.dns.names import Names
+from tinysnitch.core.engine.engine import Engine
+from tinysnitch.core.policy.active_rules import ActiveRules
+from tinysnitch.daemon.logs.log_output import LogOutput
+from tinysnitch.daemon.logs.recorder import Recorder
+from tinysnitch.daemon.loop.driver import Driver
+from tinysnitch.daemon.startup.main import tinysnitchd
+from tinysnitch.kernel.attribution.attribution import Attributor
+from tinysnitch.kernel.nfqueue import packet_events
+from tinysnitch.kernel.nfqueue import queue as nfqueue
+from tinysnitch.kernel.nfqueue.packet_events import PacketEvents
+from tinysnitch.kernel.nfqueue.queue import Queue
+from tinysnitch.kernel.nfqueue.verdicts import Enforcement
 from tinysnitch.store.history import History
 
 BEGIN_ANEW, WRITE_RESULT = signal.SIGRTMIN, signal.SIGRTMIN + 1  # the daemon itself uses neither

@@ -116,7 +116,7 @@ static __always_inline bool is_link_icmp(__u8 type, bool is_v4)
 	return (type >= 1 && type <= 4) || (type >= 130 && type <= 137) || type == 143;
 }
 
-/* Whether netfilter's rules pass it without asking: _DHCP, _IGMP and _LINK in kernel/netfilter_rules.py. */
+/* Whether netfilter's rules pass it without asking: _DHCP, _IGMP and _LINK in kernel/netfilter/rules.py. */
 static __always_inline bool is_of_link(struct __sk_buff *skb, const struct question *question)
 {
 	const struct flow_key *flow = &question->flow;

@@ -33,7 +33,7 @@ static __always_inline struct conversation *find_going(struct __sk_buff *skb, co
 
 /*
  * Whether the packet goes on in a conversation, and is no message that names are learned from. Then no other rule is
- * asked, over IPv6 not even whether its source is forged (_FORGED in kernel/netfilter_rules.py). One that was held has a
+ * asked, over IPv6 not even whether its source is forged (_FORGED in kernel/netfilter/rules.py). One that was held has a
  * mark, which those rules take away.
  */
 static __always_inline bool is_going(struct __sk_buff *skb)

@@ -14,7 +14,7 @@ struct heir {
 };
 
 /*
- * Of the processes that have a socket the newest is its owner, as in kernel/seed.py. An exec makes no process newer
+ * Of the processes that have a socket the newest is its owner, as in kernel/attribution/bootstrap.py. An exec makes no process newer
  * (de_thread() in fs/exec.c): one that executes itself anew may only keep the socket for others, which have it already.
  */
 static __always_inline bool is_younger(const struct owner *known, const struct owner *owner)

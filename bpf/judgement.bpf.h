@@ -6,7 +6,7 @@
 #include "conversation.bpf.h"
 #include "remembered.bpf.h"
 
-/* allow_bit() in kernel/netfilter_rules.py */
+/* allow_bit() in kernel/netfilter/rules.py */
 #define ALLOW_MARK 0x10000000
 #define SCOPED_ALLOW_MARK 0x08000000
 

@@ -4,7 +4,7 @@
  * ip_local_out() has just built it, ip_local_deliver() and ip6_input() have not yet taken it off. For a cgroup's hook
  * it is put back (__cgroup_bpf_run_filter_skb()). In LOCAL_IN an IPv4 packet is whole (ip_local_deliver()), an IPv6
  * packet may be a fragment.
- * A packet that hides where it goes, which core/packet.py calls malformed, has no flow here either: no remembered
+ * A packet that hides where it goes, which core/packets/packet.py calls malformed, has no flow here either: no remembered
  * verdict must let it pass.
  * The verifier checks a function that is not static once for each program, with any arguments, NULL too; a static one
  * is checked anew on each path that calls it (do_check_subprogs() in kernel/bpf/verifier.c). That takes ten times as

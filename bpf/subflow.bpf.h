@@ -17,7 +17,7 @@ __noinline bool forget_subflow(__u64 cookie)
 
 /*
  * When a program closes a socket of MPTCP: forgets what is noted under the cookies of its subflows. A port is noted so
- * where user space found it (kernel/seed.py), since sock_diag shows subflows and not the program's socket. A subflow
+ * where user space found it (kernel/attribution/bootstrap.py), since sock_diag shows subflows and not the program's socket. A subflow
  * that was closed earlier, while the connection went on, stays until the table evicts it.
  */
 static __always_inline void forget_subflows(struct bpf_sock *ctx)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What BPF and Python share; src/tinysnitch/kernel/bpf_structs.py mirrors it and a test compares both with the BTF of
+ * What BPF and Python share; src/tinysnitch/kernel/bpf/structs.py mirrors it and a test compares both with the BTF of
  * the built objects. Fixed-width types, widest first, no holes. Addresses are 16 bytes in network order; an IPv4
  * address is stored IPv4-mapped (::ffff:a.b.c.d). Ports are in host order. Times are CLOCK_BOOTTIME nanoseconds.
  */

@@ -9,12 +9,12 @@ from time import monotonic  # by its own name: tests may set the clock of the mo
 import hypothesis
 import pytest
 
-from tests.daemon.small_desk import RunningServer, running_server
+from tests.daemon.requests.small_desk import RunningServer, running_server
 from tests.lab.lab import Lab
 from tests.lab.leftovers import remove_stale
 from tests.lab.patience import WAIT_S
 from tinysnitch.client import user_names
-from tinysnitch.daemon import user_ids
+from tinysnitch.daemon.rules import users as user_ids
 
 hypothesis.settings.register_profile("patient", deadline=None)  # a machine with other things to do may take its time
 hypothesis.settings.load_profile("patient")

@@ -2,11 +2,11 @@ import pytest
 from msgspec.structs import replace
 
 from tests.cli.running import Command
-from tests.daemon.small_desk import RunningServer, make_prompt
-from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
-from tinysnitch.core.errors import SnitchError
-from tinysnitch.core.process import UNKNOWN
-from tinysnitch.core.verdict import Verdict
+from tests.daemon.requests.small_desk import RunningServer, make_prompt
+from tinysnitch.core.model.errors import SnitchError
+from tinysnitch.core.model.process import UNKNOWN
+from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.prompts.choice import Choice, Lifetime, RemoteScope
 
 ALLOW, DENY = Verdict.ALLOW, Verdict.DENY
 

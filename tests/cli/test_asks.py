@@ -3,8 +3,8 @@ import json
 from msgspec.structs import replace
 
 from tests.cli.running import Command
-from tests.daemon.small_desk import HOSTILE, RunningServer, make_prompt
-from tinysnitch.core.process import UNKNOWN
+from tests.daemon.requests.small_desk import HOSTILE, RunningServer, make_prompt
+from tinysnitch.core.model.process import UNKNOWN
 
 
 def test_an_ask_is_two_lines(running: RunningServer, command: Command) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.cli.running import Command
-from tests.daemon.small_desk import RunningServer
+from tests.daemon.requests.small_desk import RunningServer
 from tinysnitch.cli.explain import present_explanation
-from tinysnitch.core.verdict import Verdict
-from tinysnitch.daemon.control_permission import Right
+from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.daemon.control.permissions import Right
 from tinysnitch.protocol.messages import BeatenRule, Explain, Explanation
 
 

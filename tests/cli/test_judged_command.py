@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tinysnitch.cli.judged_command import CommandNotRun, JudgedCommand, check_command
-from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.model.errors import SnitchError
 
 
 def run(command: list[str], cgroup: Path, *, has_terminal: bool = False) -> int:

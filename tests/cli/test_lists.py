@@ -4,9 +4,9 @@ from pathlib import Path
 import msgspec
 
 from tests.cli.running import Command
-from tests.daemon.small_desk import ALICE, Comers, RunningServer, running_server
+from tests.daemon.requests.small_desk import ALICE, Comers, RunningServer, running_server
 from tinysnitch.cli.lists import present_lists
-from tinysnitch.core.list_text import BadLine, parse_list
+from tinysnitch.core.rules.list_text import BadLine, parse_list
 from tinysnitch.protocol.messages import ListEntry, ListState
 
 ADS = ListEntry(

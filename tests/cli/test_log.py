@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.running import Command
-from tests.daemon.small_desk import ALICE, ROOT, Comers, RunningServer, running_server
-from tinysnitch.daemon.control_permission import Right
+from tests.daemon.requests.small_desk import ALICE, ROOT, Comers, RunningServer, running_server
+from tinysnitch.daemon.control.permissions import Right
 from tinysnitch.store.history import History
 
 

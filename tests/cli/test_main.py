@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.running import Command
-from tests.daemon.small_desk import RunningServer
+from tests.daemon.requests.small_desk import RunningServer
 from tests.lab.patience import read_line
 from tinysnitch.cli.main import tinysnitch
 

@@ -4,9 +4,9 @@ import pytest
 
 from tests.cli.running import Command
 from tests.cli.test_rules import RULE, change
-from tests.daemon.small_desk import RunningServer
+from tests.daemon.requests.small_desk import RunningServer
 from tinysnitch.cli.rule_line import join_words
-from tinysnitch.core.rule_text import parse_rule
+from tinysnitch.core.rules.text import parse_rule
 
 
 @pytest.mark.parametrize(

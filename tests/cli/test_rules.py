@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.cli.running import Command, Told
-from tests.daemon.small_desk import ALICE, ROOT, Comers, RunningServer, running_server
+from tests.daemon.requests.small_desk import ALICE, ROOT, Comers, RunningServer, running_server
 from tinysnitch.cli.rules import present_entry
-from tinysnitch.daemon.control_permission import Right
+from tinysnitch.daemon.control.permissions import Right
 from tinysnitch.protocol.messages import RuleEntry, RuleSource
 
 RULE = "allow google.com 443 tcp /usr/bin/curl"

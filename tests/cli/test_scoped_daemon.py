@@ -13,7 +13,7 @@ import pytest
 from tests.lab.patience import read_line
 from tinysnitch.cli import scoped_daemon
 from tinysnitch.cli.scoped_daemon import FirewallNotStarted, ScopedDaemon, find_daemon
-from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.model.errors import SnitchError
 
 READY = '{"event":"ready","time":"t","pid":1,"mode":"bpf","netns":1,"rules":0,"socket":"s","cgroup":"/c"}'
 BAD_RULES = '{"event":"rules","time":"t","loaded":0,"errors":["r:1:1: what?"]}'

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from tests.cli.running import Command
-from tests.daemon.small_desk import ROOT, RunningServer
+from tests.daemon.requests.small_desk import ROOT, RunningServer
 from tinysnitch import __version__
 from tinysnitch.cli.status import present_status
 from tinysnitch.protocol.mode import Mode

@@ -9,7 +9,7 @@ from tinysnitch.client.connection_error import (
     error_of_greeting,
     error_of_refusal,
 )
-from tinysnitch.core.errors import Busy, DaemonNotRunning, NotPermitted, NotUnderstood, SnitchError
+from tinysnitch.core.model.errors import Busy, DaemonNotRunning, NotPermitted, NotUnderstood, SnitchError
 from tinysnitch.protocol.messages import Refused, Welcome
 
 

@@ -7,9 +7,9 @@ import pytest
 
 from tests.client.full_socket import FullSocket
 from tests.client.odd_daemon import OddDaemon
-from tests.daemon.small_desk import ALICE, HOSTILE, ROOT, Comers, RunningServer, running_server
+from tests.daemon.requests.small_desk import ALICE, HOSTILE, ROOT, Comers, RunningServer, running_server
 from tinysnitch.client.control_client import ControlClient
-from tinysnitch.core.errors import DaemonNotRunning, NotPermitted, SnitchError
+from tinysnitch.core.model.errors import DaemonNotRunning, NotPermitted, SnitchError
 from tinysnitch.protocol.framing import MAX_FRAME, encode_frame
 from tinysnitch.protocol.messages import (
     AddRule,

@@ -6,7 +6,7 @@ import pytest
 
 from tests.client.full_socket import FullSocket
 from tinysnitch.client.knock import connecting, knock
-from tinysnitch.core.errors import Busy, DaemonNotRunning
+from tinysnitch.core.model.errors import Busy, DaemonNotRunning
 
 
 def test_who_finds_no_place_may_knock_again(tmp_path: Path) -> None:

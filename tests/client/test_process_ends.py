@@ -10,8 +10,8 @@ import pytest
 from tests.lab.patience import WAIT_S
 from tests.view.sample_prompts import CURL
 from tinysnitch.client.process_ends import ProcessEnds, is_alive
-from tinysnitch.core.process import Process
-from tinysnitch.kernel import procfs
+from tinysnitch.core.model.process import Process
+from tinysnitch.kernel.proc import procfs
 
 # The first thread ends, the second goes on.
 HALF_ENDED = (

@@ -6,12 +6,12 @@ import pytest
 
 from tests.client.full_socket import FullSocket
 from tests.client.odd_daemon import OddDaemon
-from tests.daemon.small_desk import ALICE, ROOT, Comers, RunningServer, make_prompt, running_server
+from tests.daemon.requests.small_desk import ALICE, ROOT, Comers, RunningServer, make_prompt, running_server
 from tinysnitch.client import prompt_client
 from tinysnitch.client.prompt_client import PromptClient
-from tinysnitch.core.choice import Choice, Lifetime
-from tinysnitch.core.errors import Busy, DaemonNotRunning, NotPermitted, SnitchError
-from tinysnitch.core.verdict import Verdict
+from tinysnitch.core.model.errors import Busy, DaemonNotRunning, NotPermitted, SnitchError
+from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.prompts.choice import Choice, Lifetime
 from tinysnitch.protocol.framing import encode_frame
 from tinysnitch.protocol.messages import (
     GiveAnswer,

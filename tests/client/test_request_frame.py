@@ -1,7 +1,7 @@
 import pytest
 
 from tinysnitch.client.request_frame import encode_request
-from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.protocol.framing import MAX_FRAME, encode_frame
 from tinysnitch.protocol.messages import AddRule
 

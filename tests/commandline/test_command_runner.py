@@ -12,7 +12,7 @@ import pytest
 
 from tests.repo.tree import ROOT
 from tinysnitch.commandline.command_runner import run_command
-from tinysnitch.core.errors import SHORTAGE_HINT, NotPermitted, SnitchError
+from tinysnitch.core.model.errors import SHORTAGE_HINT, NotPermitted, SnitchError
 
 SCRIPTS: dict[str, str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
 SHORTAGE = f"tinysnitch: error: {{}}\ntinysnitch: hint: {SHORTAGE_HINT}\n"

@@ -1,7 +1,7 @@
 import pytest
 
 from tinysnitch.commandline import notes
-from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.model.errors import SnitchError
 
 HOSTILE = "a\x1b[31m\n\u202eb\udcff"
 SAFE = r"a\x1b[31m\x0a\u202eb\xff"

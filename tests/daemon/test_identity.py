@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.daemon.driver_place import identity_of
+from tests.daemon.loop.driver_place import identity_of
 from tinysnitch.protocol.mode import Mode
 
 

@@ -3,10 +3,10 @@ from contextlib import closing
 
 import pytest
 
-from tests.kernel.packet_place import PacketPlace, entered
-from tinysnitch.core.errors import SnitchError
+from tests.bpf.packet_place import PacketPlace, entered
+from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.daemon.instance import Instance, claim, name_instance
-from tinysnitch.kernel.netfilter_rules import chain_name
+from tinysnitch.kernel.netfilter.rules import chain_name
 
 LONGEST_CHAIN = 28  # XT_EXTENSION_MAXNAMELEN in include/uapi/linux/netfilter/x_tables.h, without the final zero
 MAX_PID = 4194304  # PID_MAX_LIMIT in include/linux/threads.h

@@ -13,7 +13,7 @@ from tests.lab.daemon import Daemon
 from tests.lab.lab import Lab
 from tests.lab.patience import WAIT_S, read_line, read_rest, write_line
 from tests.lab.world import WORLD4, WORLD6
-from tinysnitch.daemon.counters import KERNEL_LOSSES
+from tinysnitch.daemon.requests.counters import KERNEL_LOSSES
 
 pytestmark = [pytest.mark.privileged]
 

@@ -11,16 +11,16 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.bpf.netns_visit import visit_netns
+from tests.bpf.packet_place import wait_packets
 from tests.evasion.stage import PYTHON
-from tests.kernel.netns_visit import visit_netns
-from tests.kernel.packet_place import wait_packets
 from tests.lab.daemon import Daemon
 from tests.lab.lab import Lab
 from tests.lab.leftovers import NETNS_FOLDER
 from tests.lab.patience import WAIT_S, read_line, wait_until, write_line
 from tests.lab.world import HOST4, HOST6, MORE_WORLD4, WORLD4, WORLD6
-from tinysnitch.daemon.counters import KERNEL_LOSSES
-from tinysnitch.kernel.nfqueue import NfVerdict, Queue
+from tinysnitch.daemon.requests.counters import KERNEL_LOSSES
+from tinysnitch.kernel.nfqueue.queue import NfVerdict, Queue
 
 pytestmark = [pytest.mark.privileged]
 
@@ -59,10 +59,10 @@ raw.sendto(bytes.fromhex(sys.argv[2]), (sys.argv[1], 0))
 FORGET = """
 import struct, sys
 from pathlib import Path
-from tinysnitch.core.flow import TCP, Direction, Flow, parse_address
-from tinysnitch.kernel.bpf_programs import pack_flow
-from tinysnitch.kernel.bpf_structs import FLOW, FLOW_KEY, OWNED_SOCKET
-from tinysnitch.kernel.libbpf import Map
+from tinysnitch.core.model.flow import TCP, Direction, Flow, parse_address
+from tinysnitch.kernel.bpf.programs import pack_flow
+from tinysnitch.kernel.bpf.structs import FLOW, FLOW_KEY, OWNED_SOCKET
+from tinysnitch.kernel.bpf.libbpf import Map
 (folder,) = Path("/sys/fs/bpf").glob("tinysnitch-*/*/maps")
 flows = Map(folder / "flows", FLOW_KEY.struct, FLOW.struct)
 sockets = Map(folder / "sockets", struct.Struct("=Q"), OWNED_SOCKET.struct)

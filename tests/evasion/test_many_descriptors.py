@@ -15,7 +15,7 @@ from tests.lab.daemon import Daemon
 from tests.lab.lab import Lab
 from tests.lab.patience import WAIT_S, read_line, read_rest, wait_until, write_line
 from tests.lab.queue_counter import count_queued, count_waiting
-from tinysnitch.kernel.socket_holders import MOST_WAITING
+from tinysnitch.kernel.attribution.socket_holders import MOST_WAITING
 
 pytestmark = [pytest.mark.privileged]
 

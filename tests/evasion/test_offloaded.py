@@ -6,7 +6,7 @@ from tests.evasion.stage import ATTACKER, PYTHON
 from tests.evasion.test_flood import count_losses
 from tests.lab.lab import Lab
 from tests.lab.world import MORE_WORLD4, PAGE_NAMES, WORLD4
-from tinysnitch.daemon.counters import KERNEL_LOSSES
+from tinysnitch.daemon.requests.counters import KERNEL_LOSSES
 
 pytestmark = [pytest.mark.privileged]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.fetch.https_server import LIST, HttpsServer
-from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.fetch.https import fetch
 
 

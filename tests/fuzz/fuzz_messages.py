@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.fuzz.mutation import SEED, mutants
-from tinysnitch.core.dns_message import parse_answer, parse_question
-from tinysnitch.core.dns_stream import DnsStreams
-from tinysnitch.core.dns_wire import MAX_MESSAGE_BYTES
-from tinysnitch.core.errors import Malformed
-from tinysnitch.core.flow import TCP, Direction, Flow, parse_address
-from tinysnitch.core.link_names import parse_link_answer, parse_link_questions
-from tinysnitch.core.segment import Segment
+from tinysnitch.core.dns.link_names import parse_link_answer, parse_link_questions
+from tinysnitch.core.dns.message import parse_answer, parse_question
+from tinysnitch.core.dns.stream import DnsStreams
+from tinysnitch.core.dns.wire import MAX_MESSAGE_BYTES
+from tinysnitch.core.model.errors import Malformed
+from tinysnitch.core.model.flow import TCP, Direction, Flow, parse_address
+from tinysnitch.core.packets.segment import Segment
 
 CORPUS = Path(__file__).parent / "corpus" / "messages.txt"
 MOST_S = 0.005

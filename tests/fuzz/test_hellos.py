@@ -7,11 +7,11 @@ import os
 
 import pytest
 
-from tests.core.hello_maker import CIPHER, QUIC_FLOW, START, crypto, flow_to, handshake, initial, records
+from tests.core.tls.hello_maker import CIPHER, QUIC_FLOW, START, crypto, flow_to, handshake, initial, records
 from tests.fuzz.mutation import mutants_of
-from tinysnitch.core.domain import normalize_name
-from tinysnitch.core.said_names import Said, SaidNames
-from tinysnitch.core.segment import Segment
+from tinysnitch.core.model.domain import normalize_name
+from tinysnitch.core.packets.segment import Segment
+from tinysnitch.core.tls.server_names import Said, SaidNames
 
 ROUNDS = int(os.environ.get("TINYSNITCH_FUZZ_ROUNDS", "5000"))
 HELLOS = [records(handshake("www.ads.test")), records(handshake("ads.test", 1600), 500)]

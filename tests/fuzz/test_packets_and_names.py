@@ -14,15 +14,15 @@ import dns.rrset
 import pytest
 
 from tests.fuzz.mutation import mutants_of
-from tinysnitch.core.dns_message import DnsQuestion, parse_answer, parse_question
-from tinysnitch.core.dns_wire import A
-from tinysnitch.core.domain import normalize_name
-from tinysnitch.core.errors import Malformed
-from tinysnitch.core.facts import Facts
-from tinysnitch.core.flow import UDP, Direction, Flow, format_address, parse_address
-from tinysnitch.core.names import Names
-from tinysnitch.core.packet import flow_of, parse_packet, payload_of
-from tinysnitch.core.settings import Settings
+from tinysnitch.core.dns.message import DnsQuestion, parse_answer, parse_question
+from tinysnitch.core.dns.names import Names
+from tinysnitch.core.dns.wire import A
+from tinysnitch.core.model.domain import normalize_name
+from tinysnitch.core.model.errors import Malformed
+from tinysnitch.core.model.flow import UDP, Direction, Flow, format_address, parse_address
+from tinysnitch.core.model.settings import Settings
+from tinysnitch.core.packets.packet import flow_of, parse_packet, payload_of
+from tinysnitch.core.policy.facts import Facts
 
 ROUNDS = int(os.environ.get("TINYSNITCH_FUZZ_ROUNDS", "5000"))
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.lab import cgroup
-from tinysnitch.kernel.resolv_conf import NETNS_ETC
+from tinysnitch.kernel.resolver.resolv_conf import NETNS_ETC
 
 NETNS_FOLDER = Path("/run/netns")
 _NAME = re.compile(r"ts-[a-z]+-(\d+)-\d+")

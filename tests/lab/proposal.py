@@ -5,7 +5,7 @@ import time
 
 from tests.lab.daemon import Daemon
 from tinysnitch.client.control_client import ControlClient
-from tinysnitch.core.first_choice import choose_first_for_ever
+from tinysnitch.core.prompts.proposal import choose_first_for_ever
 from tinysnitch.protocol.messages import GiveAnswer, ListAsks, PromptShown, RuleWritten
 
 

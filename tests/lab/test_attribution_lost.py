@@ -11,7 +11,7 @@ from tests.lab.patience import read_line, wait_listening, wait_until
 from tests.lab.test_tunnels import make_tunnel, make_tunnel_outside
 from tests.lab.watched_lab import PYTHON, WatchedLab
 from tests.lab.world import HOST4, PROGRAMS, WORLD4
-from tinysnitch.kernel import bpf_structs as structs
+from tinysnitch.kernel.bpf import structs as structs
 
 pytestmark = [pytest.mark.privileged]
 
@@ -81,10 +81,10 @@ def test_the_loss_of_a_tunnels_port_is_told(named: WatchedLab) -> None:
 FORGET = f"""
 import struct, sys
 from pathlib import Path
-from tinysnitch.core.flow import UDP, Direction, Flow, parse_address
-from tinysnitch.kernel.bpf_programs import pack_flow
-from tinysnitch.kernel.bpf_structs import FLOW, FLOW_KEY, OWNER
-from tinysnitch.kernel.libbpf import Map
+from tinysnitch.core.model.flow import UDP, Direction, Flow, parse_address
+from tinysnitch.kernel.bpf.programs import pack_flow
+from tinysnitch.kernel.bpf.structs import FLOW, FLOW_KEY, OWNER
+from tinysnitch.kernel.bpf.libbpf import Map
 (folder,) = Path("/sys/fs/bpf").glob("tinysnitch-*/*/maps")
 flows = Map(folder / "flows", FLOW_KEY.struct, FLOW.struct)
 local, remote = map(parse_address, ("{HOST4}", "{WORLD4}"))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kernel.test_netfilter_rules import LINK_PACKETS
+from tests.kernel.netfilter.test_rules import LINK_PACKETS
 from tests.lab.lab import Lab
 from tests.lab.patience import WAIT_S, wait_listening
 from tests.lab.test_matrix import INBOUND

@@ -12,8 +12,8 @@ from tests.lab.lab import Lab
 from tests.lab.patience import WAIT_S, wait_until
 from tests.lab.world import MORE_WORLD4, PROGRAMS
 from tinysnitch.client.control_client import ControlClient
-from tinysnitch.core.choice import Choice
-from tinysnitch.core.verdict import Verdict
+from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.prompts.choice import Choice
 from tinysnitch.protocol.messages import GiveAnswer, RuleWritten
 
 pytestmark = [pytest.mark.privileged, pytest.mark.slow]

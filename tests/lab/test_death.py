@@ -51,8 +51,8 @@ def test_a_killed_daemon_leaves_enforcement_and_is_replaced(lab: Lab) -> None:
 
 # Has the daemon's event loop itself end, as for want of memory: other errors of its callbacks do not end it.
 FAILING = """
-from tinysnitch.daemon.driver import Driver
-from tinysnitch.daemon.main import main
+from tinysnitch.daemon.loop.driver import Driver
+from tinysnitch.daemon.startup.main import main
 usual = Driver._read_connections
 failures = [SystemExit(1)]
 def fail(driver):

@@ -19,8 +19,8 @@ NO_SOCKET = ("--socket", "/proc/nope/socket")  # cannot be made; that fails afte
 NO_BPF = ["setpriv", "--bounding-set=-bpf,-sys_admin,-perfmon", "--inh-caps=-bpf,-sys_admin,-perfmon"]
 HANGING = """
 import ctypes
-from tinysnitch.daemon import control_permission
-from tinysnitch.daemon.main import main
+from tinysnitch.daemon.control import permissions as control_permission
+from tinysnitch.daemon.startup.main import main
 def hang(_name):
     print("asked", flush=True)
     while True:
@@ -28,12 +28,12 @@ def hang(_name):
 control_permission.find_uid = hang
 main()
 """
-NO_PROMPT = "import sys; sys.executable = '/nowhere/python'; from tinysnitch.daemon.main import main; main()"
+NO_PROMPT = "import sys; sys.executable = '/nowhere/python'; from tinysnitch.daemon.startup.main import main; main()"
 
 
 NO_DIAG = """
-from tinysnitch.daemon.main import main
-from tinysnitch.kernel.sockets import SocketDiag
+from tinysnitch.daemon.startup.main import main
+from tinysnitch.kernel.netlink.sock_diag import SocketDiag
 def refuse(*_request):
     raise FileNotFoundError
 make = SocketDiag.__init__

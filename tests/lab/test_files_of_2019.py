@@ -6,13 +6,13 @@ The exceptions are in docs/rules.md, and in the second table here: they are stri
 import pytest
 from msgspec.structs import replace
 
-from tests.core.rule_strategies import FACTS
-from tests.core.test_ruleset import CURL, by, connection
-from tinysnitch.core.connection import Connection
-from tinysnitch.core.flow import ICMP, UDP, Direction
-from tinysnitch.core.rule_text import parse_rules
-from tinysnitch.core.ruleset import Ruleset
-from tinysnitch.core.verdict import Verdict
+from tests.core.policy.test_ruleset import CURL, by, connection
+from tests.core.rules.rule_strategies import FACTS
+from tinysnitch.core.model.connection import Connection
+from tinysnitch.core.model.flow import ICMP, UDP, Direction
+from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.policy.ruleset import Ruleset
+from tinysnitch.core.rules.text import parse_rules
 
 ALLOW, DENY, ASK = Verdict.ALLOW, Verdict.DENY, Verdict.ASK
 PYTHON_SERVER = by(replace(CURL, program="/usr/bin/python3.7", args=("-m", "http.server")))

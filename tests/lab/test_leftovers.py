@@ -17,8 +17,8 @@ pytestmark = [pytest.mark.privileged]
 REMOVE = "from tests.lab.leftovers import remove_stale; remove_stale()"
 MAKE_PLACES = """
 import sys
-from tests.kernel.bpf_place import BpfPlace
-from tests.kernel.packet_place import PacketPlace
+from tests.bpf.bpf_place import BpfPlace
+from tests.bpf.packet_place import PacketPlace
 from tests.lab.lab import Lab
 with BpfPlace() as place, PacketPlace(), Lab():
     place.load()

@@ -12,7 +12,7 @@ from tests.lab.daemon import BIN, Daemon
 from tests.lab.lab import Lab
 from tests.lab.patience import WAIT_S, wait_until
 from tests.lab.world import MORE_WORLD4, PROGRAMS
-from tinysnitch.daemon.list_loader import SHORT_BYTES
+from tinysnitch.daemon.rules.lists import SHORT_BYTES
 
 pytestmark = [pytest.mark.privileged]
 

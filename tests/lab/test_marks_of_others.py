@@ -9,7 +9,7 @@ from tests.lab.patience import WAIT_S, read_line, read_rest, read_until, wait_li
 from tests.lab.test_run import start_run
 from tests.lab.watched_lab import PYTHON
 from tests.lab.world import ECHO_PORT, HOST4, HOST6, MORE_WORLD4, WORLD4, WORLD6
-from tinysnitch.daemon.counters import KERNEL_LOSSES
+from tinysnitch.daemon.requests.counters import KERNEL_LOSSES
 
 pytestmark = [pytest.mark.privileged, pytest.mark.slow]
 

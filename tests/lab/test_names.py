@@ -16,8 +16,8 @@ from tests.lab.patience import WAIT_S, read_until, wait_listening, wait_until
 from tests.lab.person import Person
 from tests.lab.stubs import set_resolvers, start_stub, start_unbound
 from tests.lab.world import HOST4, MORE_WORLD4, PROGRAMS, SHARED4, WORLD4, WORLD6
-from tinysnitch.kernel.name_services import BY_RESOLVED
-from tinysnitch.kernel.resolv_conf import NETNS_ETC
+from tinysnitch.kernel.resolver.name_services import BY_RESOLVED
+from tinysnitch.kernel.resolver.resolv_conf import NETNS_ETC
 
 pytestmark = [pytest.mark.privileged]
 

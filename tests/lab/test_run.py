@@ -11,7 +11,7 @@ from tests.lab.lab import DNS_RULE, Lab
 from tests.lab.patience import WAIT_S, read_rest, read_until, write_line
 from tests.lab.watched_lab import PYTHON
 from tests.lab.world import ECHO_PORT, HOST4, PROGRAMS, WORLD4
-from tinysnitch.kernel.name_services import BY_OLD_RESOLVED
+from tinysnitch.kernel.resolver.name_services import BY_OLD_RESOLVED
 
 pytestmark = [pytest.mark.privileged]
 

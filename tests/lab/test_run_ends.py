@@ -19,7 +19,7 @@ from tests.lab.lab import Lab
 from tests.lab.patience import WAIT_S, read_line, read_rest, wait_until
 from tests.lab.test_stop import saved_rules
 from tests.lab.world import WORLD4
-from tinysnitch.core.errors import NotPermitted
+from tinysnitch.core.model.errors import NotPermitted
 
 pytestmark = [pytest.mark.privileged]
 

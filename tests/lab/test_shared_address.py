@@ -13,7 +13,7 @@ from tests.lab.lab import DNS_RULE, Lab
 from tests.lab.patience import WAIT_S, read_until
 from tests.lab.stubs import set_resolvers
 from tests.lab.world import MORE_WORLD4, PROGRAMS, SHARED4
-from tinysnitch.core.names import ASKERS_PER_NAME, NAMES_PER_ADDRESS
+from tinysnitch.core.dns.names import ASKERS_PER_NAME, NAMES_PER_ADDRESS
 
 pytestmark = [pytest.mark.privileged]
 

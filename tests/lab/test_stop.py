@@ -14,7 +14,7 @@ from tests.lab.lab import Lab
 from tests.lab.patience import WAIT_S
 from tests.lab.wakeups import wait_settled
 from tests.lab.world import PROGRAMS, WORLD4
-from tinysnitch.daemon.lifecycle import DROPPED
+from tinysnitch.daemon.startup.lifecycle import DROPPED
 
 pytestmark = [pytest.mark.privileged]
 

@@ -7,16 +7,16 @@ import signal
 
 import pytest
 
-from tests.kernel.native_rule import add_native_rule
-from tests.kernel.netns_visit import visit_netns
+from tests.bpf.native_rule import add_native_rule
+from tests.bpf.netns_visit import visit_netns
 from tests.lab.daemon import Daemon
 from tests.lab.lab import Lab
 from tests.lab.leftovers import NETNS_FOLDER
 from tests.lab.wakeups import stand_still
 from tests.lab.world import WORLD4, WORLD6
-from tinysnitch.daemon.netfilter_guard import PUT_BACK
-from tinysnitch.kernel.netfilter_rules import Family
-from tinysnitch.kernel.nf_tables import list_chains, list_rules
+from tinysnitch.daemon.loop.netfilter_guard import PUT_BACK
+from tinysnitch.kernel.netfilter.nf_tables import list_chains, list_rules
+from tinysnitch.kernel.netfilter.rules import Family
 
 pytestmark = [pytest.mark.privileged]
 

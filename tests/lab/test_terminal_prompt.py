@@ -22,7 +22,7 @@ from tests.lab.toggles import curl, try_toggles
 from tests.lab.wakeups import stand_still
 from tests.lab.world import WORLD4
 from tinysnitch.client.control_client import ControlClient
-from tinysnitch.daemon.control_clients import MAX_CLIENTS
+from tinysnitch.daemon.control.clients import MAX_CLIENTS
 from tinysnitch.view.key_guard import PASTED_S
 
 pytestmark = [pytest.mark.privileged]

@@ -10,7 +10,7 @@ from tests.lab.daemon import Daemon
 from tests.lab.lab import Lab
 from tests.lab.patience import WAIT_S, wait_until
 from tests.lab.world import HOST4, WORLD4
-from tinysnitch.kernel import procfs
+from tinysnitch.kernel.proc import procfs
 
 pytestmark = [pytest.mark.privileged]
 

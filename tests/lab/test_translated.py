@@ -7,7 +7,7 @@ import pytest
 
 from tests.lab.lab import Lab
 from tests.lab.world import ECHO_PORT, PROGRAMS, WORLD4, WORLD6
-from tinysnitch.kernel.translated_answers import MAX_TRIES
+from tinysnitch.kernel.nfqueue.nat_replies import MAX_TRIES
 
 pytestmark = [pytest.mark.privileged]
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.kernel.packet_place import LABEL, QUEUES, PacketPlace, entered
+from tests.bpf.packet_place import LABEL, QUEUES, PacketPlace, entered
 from tests.lab.lab import Lab
 from tests.lab.world import WORLD4
-from tinysnitch.kernel import iptables
-from tinysnitch.kernel import netfilter as netfilter_module
-from tinysnitch.kernel.netfilter import Netfilter
-from tinysnitch.kernel.saved_rules import render_removal
+from tinysnitch.kernel.netfilter import firewall as netfilter_module
+from tinysnitch.kernel.netfilter import iptables
+from tinysnitch.kernel.netfilter.firewall import Netfilter
+from tinysnitch.kernel.netfilter.saved_rules import render_removal
 
 pytestmark = [pytest.mark.privileged]
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tests.lab.patience import wait_until
-from tinysnitch.daemon.netfilter_guard import SETTLE_S
+from tinysnitch.daemon.loop.netfilter_guard import SETTLE_S
 
 REST_S = 0.05
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.core.any_text import ANY_TEXT
-from tinysnitch.core.errors import Malformed
+from tests.core.model.any_text import ANY_TEXT
+from tinysnitch.core.model.errors import Malformed
 from tinysnitch.protocol.framing import FrameDecoder, FrameReader, encode_frame, encode_object
 from tinysnitch.protocol.messages import AddRule, Request
 

@@ -3,11 +3,8 @@ import json
 import msgspec
 import pytest
 
-from tests.daemon.small_desk import HOSTILE, make_connection, make_prompt
-from tinysnitch.core.decision import Decision
-from tinysnitch.core.errors import Malformed, RuleSyntaxError
-from tinysnitch.core.process import KERNEL, UNKNOWN, Attribution
-from tinysnitch.core.records import (
+from tests.daemon.requests.small_desk import HOSTILE, make_connection, make_prompt
+from tinysnitch.core.engine.records import (
     ConnectionDecided,
     LossCounted,
     NameSaid,
@@ -17,8 +14,11 @@ from tinysnitch.core.records import (
     Record,
     RulesReplaced,
 )
-from tinysnitch.core.rule_text import parse_rule
-from tinysnitch.core.verdict import Verdict
+from tinysnitch.core.model.errors import Malformed, RuleSyntaxError
+from tinysnitch.core.model.process import KERNEL, UNKNOWN, Attribution
+from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.policy.decision import Decision
+from tinysnitch.core.rules.text import parse_rule
 from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.log_lines import ReadyLine, ask_line_of, format_time, log_line_of, parse_log_line
 from tinysnitch.protocol.mode import Mode

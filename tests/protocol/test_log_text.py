@@ -1,13 +1,9 @@
 import msgspec
 import pytest
 
-from tests.daemon.small_desk import HOSTILE, make_connection, make_prompt
+from tests.daemon.requests.small_desk import HOSTILE, make_connection, make_prompt
 from tests.protocol.test_log_lines import RULE, TIME, WALL_S, decided
-from tinysnitch.core.decision import Decision
-from tinysnitch.core.errors import RuleSyntaxError
-from tinysnitch.core.flow import ICMPV6, TCP, UDP, Direction, Flow, parse_address
-from tinysnitch.core.process import KERNEL
-from tinysnitch.core.records import (
+from tinysnitch.core.engine.records import (
     LossCounted,
     NameSaid,
     PacketSocketSeen,
@@ -16,9 +12,13 @@ from tinysnitch.core.records import (
     Record,
     RulesReplaced,
 )
-from tinysnitch.core.rule import Rule
-from tinysnitch.core.rule_text import parse_rule
-from tinysnitch.core.verdict import Verdict
+from tinysnitch.core.model.errors import RuleSyntaxError
+from tinysnitch.core.model.flow import ICMPV6, TCP, UDP, Direction, Flow, parse_address
+from tinysnitch.core.model.process import KERNEL
+from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.policy.decision import Decision
+from tinysnitch.core.rules.rule import Rule
+from tinysnitch.core.rules.text import parse_rule
 from tinysnitch.protocol.log_lines import ReadyLine, ask_line_of, log_line_of
 from tinysnitch.protocol.log_text import format_endpoints, format_program, format_text, remarks_on
 from tinysnitch.protocol.mode import Mode

@@ -2,11 +2,11 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from tests.daemon.small_desk import HOSTILE, make_prompt
-from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
-from tinysnitch.core.errors import Malformed
-from tinysnitch.core.rule_text import parse_rule
-from tinysnitch.core.verdict import Verdict
+from tests.daemon.requests.small_desk import HOSTILE, make_prompt
+from tinysnitch.core.model.errors import Malformed
+from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.prompts.choice import Choice, Lifetime, RemoteScope
+from tinysnitch.core.rules.text import parse_rule
 from tinysnitch.protocol.framing import FrameDecoder, encode_frame
 from tinysnitch.protocol.messages import (
     MAX_PROGRAM,

@@ -14,17 +14,17 @@ from PySide6.QtTest import QTest
 
 from tests.client.full_socket import FullSocket
 from tests.client.odd_daemon import UNASKED, OddDaemon
-from tests.daemon.small_desk import ALICE, Comers
+from tests.daemon.requests.small_desk import ALICE, Comers
 from tests.lab.patience import wait_until
 from tests.tui.question_daemon import QuestionDaemon, question_daemon
 from tests.view.sample_prompts import late_prompt, prompt_of
 from tinysnitch.client.connection_error import error_of_silence
 from tinysnitch.client.control_client import ControlClient
-from tinysnitch.core.choice import Choice
-from tinysnitch.core.errors import SnitchError
-from tinysnitch.core.verdict import Verdict
-from tinysnitch.daemon import control_clients
-from tinysnitch.daemon.control_permission import Permissions, Right
+from tinysnitch.core.model.errors import SnitchError
+from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.prompts.choice import Choice
+from tinysnitch.daemon.control import clients as control_clients
+from tinysnitch.daemon.control.permissions import Permissions, Right
 from tinysnitch.protocol.framing import encode_frame
 from tinysnitch.protocol.messages import Welcome, prompt_shown
 from tinysnitch.qt import daemon_link
@@ -153,7 +153,7 @@ def test_a_line_that_the_daemon_would_not_take_is_refused_and_the_connection_goe
 def test_more_answers_at_once_than_the_socket_holds_reach_a_busy_daemon(
     application: QGuiApplication, tmp_path: Path
 ) -> None:
-    """As many questions as one program can have open (core/settings.py)."""
+    """As many questions as one program can have open (core/model/settings.py)."""
     numbers = range(1, 513)
     with serve(tmp_path / "s") as served:
         listener = Listener(tmp_path / "s")

@@ -1,5 +1,5 @@
-from tinysnitch.core.choice import Choice
-from tinysnitch.core.verdict import Verdict
+from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.prompts.choice import Choice
 from tinysnitch.qt.demo import SAMPLES, Demo
 from tinysnitch.view.prompt_events import Answer, Answers, Event, QuestionClosed, QuestionOpened
 

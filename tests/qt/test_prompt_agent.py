@@ -16,9 +16,9 @@ from PySide6.QtTest import QTest
 
 from tests.lab.patience import WAIT_S, wait_until
 from tests.view.sample_prompts import CURL, connection_of, prompt_of
-from tinysnitch.core.choice import Choice, Lifetime
-from tinysnitch.core.verdict import Verdict
-from tinysnitch.kernel import procfs
+from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.prompts.choice import Choice, Lifetime
+from tinysnitch.kernel.proc import procfs
 from tinysnitch.qt import prompt_agent
 from tinysnitch.qt.demo import SAMPLES, sample_prompt
 from tinysnitch.qt.prompt_agent import PromptAgent

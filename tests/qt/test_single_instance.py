@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.qt.single_instance import SingleInstance
 
 

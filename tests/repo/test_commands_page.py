@@ -6,7 +6,7 @@ from typing import get_args
 import pytest
 
 from tests.repo.tree import ROOT
-from tinysnitch.core.rule_text import parse_rules
+from tinysnitch.core.rules.text import parse_rules
 from tinysnitch.protocol.log_lines import ConnectionLine, LogLine
 from tinysnitch.protocol.messages import Explanation, ListEntry, RuleEntry, Status
 

@@ -271,7 +271,7 @@ def is_set_up(clone: Path) -> bool:
 def test_a_clone_that_was_set_up_for_another_python_or_place_is_set_up_anew(tmp_path: Path) -> None:
     """After an upgrade of the distribution, or when the clone was moved."""
     clone = tmp_path / "clone"
-    for name in ("bpf", "packaging", "src/tinysnitch/kernel"):
+    for name in ("bpf", "packaging", "src/tinysnitch/kernel/bpf"):
         shutil.copytree(ROOT / name, clone / name)
     for name in ("Makefile", "pyproject.toml", "hatch_build.py"):
         shutil.copy(ROOT / name, clone)

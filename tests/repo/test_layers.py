@@ -18,7 +18,7 @@ IMPURE_MODULES = {"asyncio", "os", "pathlib", "socket", "sqlite3", "subprocess",
 
 
 def layer_of(name: str) -> str:
-    """`core` for tinysnitch.core.flow; "" for the package itself."""
+    """`core` for tinysnitch.core.model.flow; "" for the package itself."""
     return [*name.split("."), ""][1]
 
 

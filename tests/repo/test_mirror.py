@@ -8,8 +8,8 @@ from tests.repo.tree import PACKAGE, ROOT, functions, python_files, relative, tr
 # Files that only connect other parts are tested elsewhere: in the lab, with the real kernel, or with their only caller.
 TESTED_ELSEWHERE = {
     "cli/scoped_run.py": "tests/lab/test_run.py",
-    "daemon/desk.py": "tests/lab/test_explain.py",
-    "daemon/leftovers.py": "tests/lab/test_run_ends.py",
+    "daemon/control/desk.py": "tests/lab/test_explain.py",
+    "daemon/startup/leftovers.py": "tests/lab/test_run_ends.py",
 }
 
 
@@ -51,8 +51,8 @@ def test_every_unit_test_has_its_file() -> None:
     layers = [path.name for path in PACKAGE.iterdir() if path.is_dir()]
     tested = {mirror_of(path) for path in python_files("src/tinysnitch")}
     tested |= {ROOT / path for path in TESTED_ELSEWHERE.values()}
-    # A file such as bpf/verdict.bpf.c is tested by tests/kernel/test_bpf_verdict.py.
-    tested |= {ROOT / "tests" / "kernel" / f"test_bpf_{path.name.split('.')[0]}.py" for path in tracked_bpf()}
+    # A file such as bpf/verdict.bpf.c is tested by tests/bpf/test_verdict.py.
+    tested |= {ROOT / "tests" / "bpf" / f"test_{path.name.split('.')[0]}.py" for path in tracked_bpf()}
     tests = [path for layer in layers for path in python_files(f"tests/{layer}") if path.name.startswith("test_")]
     orphans = [relative(path) for path in tests if path not in tested]
     assert not orphans, "\n".join(orphans)

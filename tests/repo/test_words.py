@@ -92,7 +92,7 @@ def test_c_files_carry_their_licence() -> None:
     bare = [
         relative(path)
         for path, text in readable()
-        if path.parent.name == "bpf" and "SPDX-License-Identifier" not in text.split("\n", 1)[0]
+        if path.is_relative_to(ROOT / "bpf") and "SPDX-License-Identifier" not in text.split("\n", 1)[0]
     ]
     assert not bare, "\n".join(bare)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tinysnitch.core.flow import parse_address
-from tinysnitch.core.list_text import BadLine
+from tinysnitch.core.model.flow import parse_address
+from tinysnitch.core.rules.list_text import BadLine
 from tinysnitch.store.compiled_list import compile_list, map_compiled, save_compiled
 from tinysnitch.store.file_stamp import read_stamp
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.store.history import (
     _NTH_OF_USER,
     _PAGE,

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from tinysnitch.core.known_name import KnownName
-from tinysnitch.core.name_source import NameSource
+from tinysnitch.core.dns.known_name import KnownName
+from tinysnitch.core.model.name_source import NameSource
 from tinysnitch.store.kept_names import Asker, KeptName, KeptNames
 
 KNOWN = KnownName(

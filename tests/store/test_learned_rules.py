@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tinysnitch.core.rule_text import parse_rules
+from tinysnitch.core.rules.text import parse_rules
 from tinysnitch.store import learned_rules
 from tinysnitch.store.learned_rules import CROWD, LearnedRules
 from tinysnitch.store.text_file import read_text

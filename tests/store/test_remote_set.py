@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinysnitch.core.domain import is_within
-from tinysnitch.core.flow import parse_address
-from tinysnitch.core.network import Network, parse_network
+from tinysnitch.core.model.domain import is_within
+from tinysnitch.core.model.flow import parse_address
+from tinysnitch.core.rules.network import Network, parse_network
 from tinysnitch.store.remote_set import RemoteSet
 
 NETWORKS = ["192.0.2.7", "198.51.100.0/24", "2001:db8::/32"]

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from tinysnitch.core.errors import RuleSyntaxError, SnitchError
-from tinysnitch.core.rule import Remote, RemoteKind, Rule
-from tinysnitch.core.rule_lines import RuleLines, parse_lines
-from tinysnitch.core.rule_text import format_rule, parse_rule
-from tinysnitch.core.verdict import Verdict
-from tinysnitch.store import file_lock, file_stamp, rules_file
+from tinysnitch.core.model.errors import RuleSyntaxError, SnitchError
+from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.rules.rule import Remote, RemoteKind, Rule
+from tinysnitch.core.rules.rule_file import RuleLines, parse_lines
+from tinysnitch.core.rules.text import format_rule, parse_rule
+from tinysnitch.store import file_stamp, rules_file
+from tinysnitch.store import locks as file_lock
 from tinysnitch.store.rules_file import STARTER, LoadedRules, RulesFile
 
 GIT = parse_rule("allow github.com 443 tcp /usr/bin/git")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.patience import read_line
-from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.store.state_lock import StateLock
 
 HOLD = """

@@ -8,8 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from tests.store.test_text_file import leave_unfinished
-from tinysnitch.core.errors import SnitchError
-from tinysnitch.core.rule_text import parse_rule
+from tinysnitch.core.model.errors import SnitchError
+from tinysnitch.core.rules.text import parse_rule
 from tinysnitch.store.temporary_rules import TemporaryRules
 
 AT_10 = parse_rule("allow until=1970-01-01T00:00:10Z a.example - -")

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.shortage import descriptors_left
-from tinysnitch.core.errors import NotPermitted, SnitchError
-from tinysnitch.core.raw_text import MAX_BYTES
+from tinysnitch.core.model.errors import NotPermitted, SnitchError
+from tinysnitch.core.model.raw_text import MAX_BYTES
 from tinysnitch.store.text_file import (
     errors_named,
     is_being_written,

@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tinysnitch.core.choice import Choice
-from tinysnitch.core.commands import ClosePrompt
-from tinysnitch.core.errors import SnitchError
-from tinysnitch.core.prompt import Prompt
-from tinysnitch.daemon.control_clients import ControlClients
-from tinysnitch.daemon.control_permission import Permissions, Right
-from tinysnitch.daemon.control_server import ControlServer
+from tinysnitch.core.engine.commands import ClosePrompt
+from tinysnitch.core.model.errors import SnitchError
+from tinysnitch.core.prompts.choice import Choice
+from tinysnitch.core.prompts.prompt import Prompt
+from tinysnitch.daemon.control.clients import ControlClients
+from tinysnitch.daemon.control.permissions import Permissions, Right
+from tinysnitch.daemon.control.server import ControlServer
 from tinysnitch.protocol.messages import Explain, Explanation, RuleEntry, Status
 from tinysnitch.protocol.mode import Mode
 

@@ -4,15 +4,15 @@ from pathlib import Path
 import pytest
 
 from tests.client.odd_daemon import UNASKED, OddDaemon
-from tests.daemon.small_desk import ALICE, Comers
+from tests.daemon.requests.small_desk import ALICE, Comers
 from tests.tui.question_daemon import RULE, question_daemon
 from tests.tui.waiting import until
 from tests.view.sample_prompts import late_prompt, prompt_of
 from tinysnitch.client.prompt_client import PromptClient
-from tinysnitch.core.choice import Choice
-from tinysnitch.core.errors import SnitchError
-from tinysnitch.core.verdict import Verdict
-from tinysnitch.daemon import control_clients
+from tinysnitch.core.model.errors import SnitchError
+from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.prompts.choice import Choice
+from tinysnitch.daemon.control import clients as control_clients
 from tinysnitch.protocol.messages import prompt_shown
 from tinysnitch.tui import daemon_link
 from tinysnitch.tui.daemon_link import DaemonLink

@@ -5,7 +5,7 @@ import pytest
 from tests.tui.plain_stage import Person, ask, play
 from tests.tui.question_daemon import QuestionDaemon
 from tests.view.sample_prompts import connection_of, prompt_of
-from tinysnitch.core.first_choice import choose_first
+from tinysnitch.core.prompts.proposal import choose_first
 from tinysnitch.tui import further_questions, plain_prompt
 from tinysnitch.tui.further_questions import PAUSE_S, FurtherQuestions
 from tinysnitch.tui.terminal import Terminal

@@ -15,10 +15,10 @@ from tests.tui.question_daemon import RULE, QuestionDaemon, question_daemon
 from tests.tui.waiting import until
 from tests.view.sample_prompts import CURL, connection_of, prompt_of
 from tinysnitch.client.prompt_client import PromptClient
-from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
-from tinysnitch.core.program_file import ProgramFile
-from tinysnitch.core.verdict import Verdict
-from tinysnitch.kernel import procfs
+from tinysnitch.core.model.program_file import ProgramFile
+from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.prompts.choice import Choice, Lifetime, RemoteScope
+from tinysnitch.kernel.proc import procfs
 from tinysnitch.tui import daemon_link, plain_prompt
 from tinysnitch.tui.daemon_link import DaemonLink
 from tinysnitch.tui.paint_report import REQUEST

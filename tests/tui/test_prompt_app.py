@@ -13,16 +13,16 @@ import pytest
 from textual.events import AppFocus, Key, Paste
 from textual.pilot import Pilot
 
-from tests.daemon.small_desk import Comers
+from tests.daemon.requests.small_desk import Comers
 from tests.tui.app_stage import play, see, until_ready
 from tests.tui.prompt_process import prompt_in_terminal, running_in_terminal
 from tests.tui.question_daemon import QuestionDaemon, question_daemon
 from tests.tui.waiting import SCRIPT_S, until
 from tests.view.sample_prompts import CURL, connection_of, prompt_of
-from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
-from tinysnitch.core.errors import DaemonNotRunning, NotPermitted
-from tinysnitch.core.verdict import Verdict
-from tinysnitch.kernel import procfs
+from tinysnitch.core.model.errors import DaemonNotRunning, NotPermitted
+from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.prompts.choice import Choice, Lifetime, RemoteScope
+from tinysnitch.kernel.proc import procfs
 from tinysnitch.tui import daemon_link, prompt_app
 from tinysnitch.tui.prompt_app import PromptApp, run_prompt
 from tinysnitch.view.key_guard import PASTED_S

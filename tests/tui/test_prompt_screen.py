@@ -7,11 +7,11 @@ from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
-from tests.core.any_text import SOME_TEXT
+from tests.core.model.any_text import SOME_TEXT
 from tests.view.painted_state import PaintedState
 from tests.view.sample_prompts import CURL, connection_of, prompt_of
-from tinysnitch.core.connection import Connection
-from tinysnitch.core.domain import format_label
+from tinysnitch.core.model.connection import Connection
+from tinysnitch.core.model.domain import format_label
 from tinysnitch.tui.prompt_screen import COVERED, CURSOR, FAULT, count_help_pages, render_help, render_prompt
 from tinysnitch.view.edit_view import EditView
 from tinysnitch.view.help_view import HelpRow, present_help, present_legend

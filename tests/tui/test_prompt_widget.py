@@ -12,7 +12,7 @@ from tests.tui.question_daemon import QuestionDaemon
 from tests.tui.test_prompt_screen import FULL, rows_of, view_of
 from tests.tui.waiting import until
 from tests.view.sample_prompts import CURL, prompt_of
-from tinysnitch.core.process import Process
+from tinysnitch.core.model.process import Process
 from tinysnitch.tui import daemon_link, prompt_app
 from tinysnitch.tui.prompt_app import PromptApp
 from tinysnitch.tui.prompt_screen import render_prompt

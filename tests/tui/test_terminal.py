@@ -16,7 +16,7 @@ import pytest
 from tests.lab.patience import wait_until
 from tests.tui.plain_stage import Person
 from tests.tui.question_daemon import question_daemon
-from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.tui.plain_prompt import run_plain_prompt
 from tinysnitch.tui.terminal import Terminal, takes_output
 
@@ -103,7 +103,7 @@ def test_a_terminal_that_is_gone_reads_as_empty() -> None:
 
 
 ORPHAN = """
-from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.tui.terminal import Terminal, takes_output
 try:
     Terminal("/dev/tty").hold()

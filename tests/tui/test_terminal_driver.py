@@ -13,15 +13,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.daemon.small_desk import Comers
+from tests.daemon.requests.small_desk import Comers
 from tests.lab.patience import WAIT_S
 from tests.lab.person import Person
 from tests.tui.prompt_process import prompt_in_terminal, running_in_terminal
 from tests.tui.question_daemon import question_daemon
 from tests.tui.waiting import until
 from tests.view.sample_prompts import prompt_of
-from tinysnitch.core.errors import SnitchError
-from tinysnitch.core.verdict import Verdict
+from tinysnitch.core.model.errors import SnitchError
+from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.tui import prompt_app
 from tinysnitch.tui.prompt_app import HUNG_UP, run_prompt
 

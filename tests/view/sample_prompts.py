@@ -4,10 +4,10 @@ import time
 
 import msgspec
 
-from tinysnitch.core.connection import Connection
-from tinysnitch.core.flow import TCP, Direction, Flow, parse_address
-from tinysnitch.core.process import Attribution, AttributionSource, Process
-from tinysnitch.core.prompt import Prompt
+from tinysnitch.core.model.connection import Connection
+from tinysnitch.core.model.flow import TCP, Direction, Flow, parse_address
+from tinysnitch.core.model.process import Attribution, AttributionSource, Process
+from tinysnitch.core.prompts.prompt import Prompt
 
 CURL = Process(
     exec_id=7,

@@ -2,10 +2,10 @@ import msgspec
 import pytest
 
 from tests.view.sample_prompts import CURL, IN, connection_of
-from tinysnitch.core.choice import Choice, Lifetime
-from tinysnitch.core.connection import Connection
-from tinysnitch.core.process import UNKNOWN
-from tinysnitch.core.verdict import Verdict
+from tinysnitch.core.model.connection import Connection
+from tinysnitch.core.model.process import UNKNOWN
+from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.prompts.choice import Choice, Lifetime
 from tinysnitch.view.answer_words import name_lifetime, name_lifetime_of_line, tell_taken
 from tinysnitch.view.prompt_events import Answer, Answers
 

@@ -3,12 +3,12 @@ import pytest
 
 from tests.view.painted_state import PaintedState
 from tests.view.sample_prompts import CURL, IN, OUT, connection_of, prompt_of
-from tinysnitch.core.choice import Choice, Lifetime
-from tinysnitch.core.flow import parse_address
-from tinysnitch.core.process import Process
-from tinysnitch.core.prompt import Prompt
-from tinysnitch.core.rule_text import parse_rule
-from tinysnitch.core.verdict import Verdict
+from tinysnitch.core.model.flow import parse_address
+from tinysnitch.core.model.process import Process
+from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.prompts.choice import Choice, Lifetime
+from tinysnitch.core.prompts.prompt import Prompt
+from tinysnitch.core.rules.text import parse_rule
 from tinysnitch.view.earlier_answers import MAX_KEPT, EarlierAnswers
 from tinysnitch.view.prompt_events import KeyPressed, QuestionOpened
 from tinysnitch.view.prompt_view import present_prompt

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.core.any_text import ANY_TEXT
+from tests.core.model.any_text import ANY_TEXT
 from tinysnitch.view.edit_view import fit_around_cursor, present_edit
 from tinysnitch.view.line_edit import LineEdit
 from tinysnitch.view.text import cell_width, escape_text

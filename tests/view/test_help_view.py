@@ -1,9 +1,9 @@
 import msgspec
 
 from tests.view.sample_prompts import CURL, connection_of
-from tinysnitch.core.choice import Choice
-from tinysnitch.core.program_file import ProgramFile
-from tinysnitch.core.verdict import Verdict
+from tinysnitch.core.model.program_file import ProgramFile
+from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.prompts.choice import Choice
 from tinysnitch.view.connection_view import present_connection
 from tinysnitch.view.help_view import present_help, present_legend
 from tinysnitch.view.keys import KEYS, OWN_HELP, OWN_KEYS, WINDOW_KEYS, Group

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from tests.view.test_prompt_state import opened, press
-from tinysnitch.core.choice import Lifetime
-from tinysnitch.core.verdict import Verdict
+from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.prompts.choice import Lifetime
 from tinysnitch.view.key_guard import TEXT_S
 from tinysnitch.view.keys import KEYS, Act, Group, find_key, hint_at, is_of_text, keys_of
 from tinysnitch.view.prompt_events import Leave

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.core.any_text import ANY_CHARACTER
+from tests.core.model.any_text import ANY_CHARACTER
 from tests.view.painted_state import PaintedState
 from tests.view.sample_prompts import connection_of, prompt_of
 from tests.view.test_prompt_state import opened, press, selected_id

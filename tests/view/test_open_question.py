@@ -1,8 +1,8 @@
 import msgspec
 
 from tests.view.sample_prompts import prompt_of
-from tinysnitch.core.choice import Choice, Lifetime
-from tinysnitch.core.verdict import Verdict
+from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.prompts.choice import Choice, Lifetime
 from tinysnitch.view.open_question import OpenQuestion
 from tinysnitch.view.prompt_events import Answer
 

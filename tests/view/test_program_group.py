@@ -1,15 +1,15 @@
 import msgspec
 import pytest
 
-from tests.core.test_workers import KERNEL_ARGS, worker
+from tests.core.prompts.test_workers import KERNEL_ARGS, worker
 from tests.view.painted_state import PaintedState
 from tests.view.sample_prompts import CURL, IN, OUT, connection_of, prompt_of
 from tests.view.test_prompt_state import press, selected_id
-from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
-from tinysnitch.core.connection import Connection
-from tinysnitch.core.flow import UDP, Direction, parse_address
-from tinysnitch.core.process import KERNEL, UNKNOWN
-from tinysnitch.core.verdict import Verdict
+from tinysnitch.core.model.connection import Connection
+from tinysnitch.core.model.flow import UDP, Direction, parse_address
+from tinysnitch.core.model.process import KERNEL, UNKNOWN
+from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.prompts.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.view.program_group import group_of
 from tinysnitch.view.prompt_events import Answer, AnswerRefused, QuestionClosed, QuestionOpened
 from tinysnitch.view.prompt_state import PromptState

@@ -1,6 +1,6 @@
 import pytest
 
-from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.view.prompt_settings import DELAY_VARIABLE, FONT_VARIABLE, read_delay_s, read_font_pt
 
 

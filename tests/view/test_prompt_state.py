@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from tests.view.painted_state import PaintedState
 from tests.view.sample_prompts import CURL, connection_of, prompt_of
-from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
-from tinysnitch.core.verdict import Verdict
+from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.prompts.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.view.key_guard import TEXT_S, TYPING_DELAYS, TYPING_S
 from tinysnitch.view.keys import KEYS
 from tinysnitch.view.prompt_events import (

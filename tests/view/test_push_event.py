@@ -2,7 +2,7 @@ import msgspec
 import pytest
 
 from tests.view.sample_prompts import prompt_of
-from tinysnitch.core.errors import Busy, DaemonNotRunning, SnitchError
+from tinysnitch.core.model.errors import Busy, DaemonNotRunning, SnitchError
 from tinysnitch.protocol.messages import Notice, PromptClosed, PromptShown, Push, RuleWritten
 from tinysnitch.view.prompt_events import (
     Answer,

@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from tinysnitch.core.flow import Direction
-from tinysnitch.core.process import AttributionSource
-from tinysnitch.core.verdict import Verdict
+from tinysnitch.core.model.flow import Direction
+from tinysnitch.core.model.process import AttributionSource
+from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.protocol.log_lines import AskLine, ConnectionLine
 from tinysnitch.view import run_summary
 from tinysnitch.view.run_summary import RunSummary

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.core.any_text import ANY_TEXT
+from tests.core.model.any_text import ANY_TEXT
 from tinysnitch.view.text import cell_width, escape_text, shorten_end, shorten_middle, wrap_columns, wrap_shortened
 
 

@@ -6,11 +6,11 @@ from tinysnitch.cli.options import Number, examples, socket_option
 from tinysnitch.cli.output import print_line
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.commandline.notes import print_note
-from tinysnitch.core.answer import refusal_to_remember
-from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
-from tinysnitch.core.connection import Connection
-from tinysnitch.core.errors import SnitchError
-from tinysnitch.core.verdict import Verdict
+from tinysnitch.core.model.connection import Connection
+from tinysnitch.core.model.errors import SnitchError
+from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.prompts.answer import refusal_to_remember
+from tinysnitch.core.prompts.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.protocol.messages import GiveAnswer, ListAsks, PromptShown, RuleWritten
 
 _VERDICTS = {"yes": Verdict.ALLOW, "no": Verdict.DENY}

@@ -13,10 +13,10 @@ from tinysnitch.cli.rule_doubts import is_missing
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.client.program_files import read_sha256
 from tinysnitch.commandline.notes import print_note
-from tinysnitch.core.errors import NotUnderstood
-from tinysnitch.core.port_text import LAST_PORT
-from tinysnitch.core.program_text import split_program
-from tinysnitch.core.words import BadWord, quote_word, split_words
+from tinysnitch.core.model.errors import NotUnderstood
+from tinysnitch.core.rules.port_text import LAST_PORT
+from tinysnitch.core.rules.program_text import split_program
+from tinysnitch.core.rules.words import BadWord, quote_word, split_words
 from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.messages import Explain, Explanation
 

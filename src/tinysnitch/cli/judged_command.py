@@ -12,8 +12,8 @@ from functools import partial
 from pathlib import Path
 
 from tinysnitch.cli.child_signal import send_signal
-from tinysnitch.core.errors import SnitchError
-from tinysnitch.core.words import quote_word
+from tinysnitch.core.model.errors import SnitchError
+from tinysnitch.core.rules.words import quote_word
 
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126  # the exit codes of a shell for the same
 _FROM_TERMINAL = (signal.SIGINT, signal.SIGQUIT)  # sent to the whole foreground process group (termios(3), ISIG)

@@ -10,7 +10,7 @@ from tinysnitch.cli.options import examples, json_option, socket_option
 from tinysnitch.cli.output import print_entry, print_lines
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.commandline.notes import print_note
-from tinysnitch.core.remote_text import LISTS_FOLDER
+from tinysnitch.core.rules.remote_text import LISTS_FOLDER
 from tinysnitch.protocol.messages import ListEntry, ListLists, ListState
 from tinysnitch.view.duration import format_duration
 

@@ -9,9 +9,9 @@ import click
 from tinysnitch.cli.options import NamedFolder, examples, json_option, socket_option
 from tinysnitch.cli.output import print_line, print_object, print_progress
 from tinysnitch.commandline.notes import print_error, print_note
-from tinysnitch.core.errors import SnitchError
-from tinysnitch.core.list_text import ListContent
-from tinysnitch.core.remote_text import LISTS_FOLDER
+from tinysnitch.core.model.errors import SnitchError
+from tinysnitch.core.rules.list_text import ListContent
+from tinysnitch.core.rules.remote_text import LISTS_FOLDER
 from tinysnitch.fetch.list_update import SourcedList, find_sourced, update_list
 from tinysnitch.protocol.framing import encode_object
 

@@ -6,8 +6,8 @@ import time
 from collections.abc import Iterator
 
 from tinysnitch.client.control_client import ControlClient
-from tinysnitch.core.rule import ProgramKind, RemoteKind
-from tinysnitch.core.rule_text import parse_rule
+from tinysnitch.core.rules.rule import ProgramKind, RemoteKind
+from tinysnitch.core.rules.text import parse_rule
 from tinysnitch.protocol.log_lines import format_time
 from tinysnitch.protocol.messages import ListEntry, ListLists, ListState
 

@@ -4,7 +4,7 @@ import re
 
 import click
 
-from tinysnitch.core.words import BadWord, quote_word, split_words
+from tinysnitch.core.rules.words import BadWord, quote_word, split_words
 
 _QUALIFIER_NAME = re.compile("[A-Za-z0-9_-]+=")
 

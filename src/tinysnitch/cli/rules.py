@@ -17,9 +17,9 @@ from tinysnitch.cli.rule_line import LineCommand, join_words, line_argument
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.commandline.named_path import NamedPath
 from tinysnitch.commandline.notes import print_note
-from tinysnitch.core.errors import NotPermitted, SnitchError
-from tinysnitch.core.raw_text import MAX_BYTES, text_of
-from tinysnitch.core.rule_text import parse_rules
+from tinysnitch.core.model.errors import NotPermitted, SnitchError
+from tinysnitch.core.model.raw_text import MAX_BYTES, text_of
+from tinysnitch.core.rules.text import parse_rules
 from tinysnitch.protocol.log_text import what_holds
 from tinysnitch.protocol.messages import (
     AddRule,

@@ -14,7 +14,7 @@ from tinysnitch.cli.outside_sockets import keep_back_sockets
 from tinysnitch.cli.scoped_daemon import ScopedDaemon
 from tinysnitch.client.user_names import find_user
 from tinysnitch.commandline.notes import print_bare_note, print_error, print_note, print_snitch_error
-from tinysnitch.core.errors import NotPermitted, SnitchError
+from tinysnitch.core.model.errors import NotPermitted, SnitchError
 from tinysnitch.protocol.messages import LEARNED_RULES
 
 _TTY = "/dev/tty"

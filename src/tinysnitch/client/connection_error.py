@@ -4,7 +4,7 @@ import errno
 import os
 from pathlib import Path
 
-from tinysnitch.core.errors import Busy, DaemonNotRunning, NotPermitted, NotUnderstood, SnitchError
+from tinysnitch.core.model.errors import Busy, DaemonNotRunning, NotPermitted, NotUnderstood, SnitchError
 from tinysnitch.protocol.messages import PROTOCOL, VERSION_HINT, Refused, Welcome
 
 _NOBODY_LISTENS = (errno.ENOENT, errno.ECONNREFUSED, errno.ENOTDIR)

@@ -6,8 +6,8 @@ be in another pid namespace, where its number means another process.
 
 import os
 
-from tinysnitch.core.process import Process
-from tinysnitch.core.table import BoundedTable
+from tinysnitch.core.model.process import Process
+from tinysnitch.core.model.tables import BoundedTable
 
 CAPACITY = 1024  # processes seen alive that are remembered
 _TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")

@@ -14,9 +14,9 @@ from collections.abc import Callable
 from queue import SimpleQueue
 
 from tinysnitch.client.package_database import FindOwner, open_package_database
-from tinysnitch.core.process import Process
-from tinysnitch.core.program_file import ProgramFile
-from tinysnitch.core.table import BoundedTable
+from tinysnitch.core.model.process import Process
+from tinysnitch.core.model.program_file import ProgramFile
+from tinysnitch.core.model.tables import BoundedTable
 
 CAPACITY = 256  # of each table: starts of programs, and files
 MAX_WAITING = 64  # starts whose file waits to be looked up; for any more, UNKNOWN_FILE is shown

@@ -19,7 +19,7 @@ from tinysnitch.client.connection_error import (
 )
 from tinysnitch.client.knock import AGAIN_S, TIMEOUT_S, connecting, knock
 from tinysnitch.client.request_frame import encode_request
-from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.protocol.framing import MAX_REPLY, FrameDecoder
 from tinysnitch.protocol.messages import (
     Attach,

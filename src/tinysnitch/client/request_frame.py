@@ -1,6 +1,6 @@
 """Encodes requests; refuses those that the daemon would not read, but end the connection for."""
 
-from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.protocol.framing import MAX_FRAME, encode_frame
 from tinysnitch.protocol.messages import Request
 

@@ -10,7 +10,7 @@ import time
 from contextlib import suppress
 from threading import Event, Thread
 
-from tinysnitch.core.table import BoundedTable
+from tinysnitch.core.model.tables import BoundedTable
 
 LIFE_S = 60.0  # after which a name is looked up again: a prompt runs for months, and users come and go
 PATIENCE_S = 0.05

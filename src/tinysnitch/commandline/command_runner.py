@@ -8,7 +8,7 @@ import click
 
 from tinysnitch.commandline.notes import print_error, print_snitch_error
 from tinysnitch.commandline.standard_streams import error_of_output, let_errors_go
-from tinysnitch.core.errors import SHORTAGE_HINT, SnitchError, is_shortage
+from tinysnitch.core.model.errors import SHORTAGE_HINT, SnitchError, is_shortage
 
 _HELP = ["-h", "--help"]  # for every command and subcommand
 _USAGE = 2

@@ -23,11 +23,11 @@ def tinysnitch() -> None:
 
 
 def tinysnitchd() -> None:
-    # By default it ends us. Until the rules are loaded there is nothing to read again (daemon/lifecycle.py).
+    # By default it ends us. Until the rules are loaded there is nothing to read again (daemon/startup/lifecycle.py).
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     for name in UNUSED:
         sys.modules[name] = None  # type: ignore[assignment]
-    begin("tinysnitch.daemon.main")
+    begin("tinysnitch.daemon.startup.main")
 
 
 def tinysnitch_prompt() -> None:
@@ -35,15 +35,15 @@ def tinysnitch_prompt() -> None:
 
 
 def tinysnitch_trace() -> None:
-    begin("tinysnitch.daemon.trace")
+    begin("tinysnitch.daemon.startup.trace")
 
 
 def tinysnitch_iptables_add() -> None:
-    begin("tinysnitch.daemon.iptables", "add")
+    begin("tinysnitch.daemon.startup.iptables", "add")
 
 
 def tinysnitch_iptables_remove() -> None:
-    begin("tinysnitch.daemon.iptables", "remove")
+    begin("tinysnitch.daemon.startup.iptables", "remove")
 
 
 def begin(module: str, function: str = "main") -> None:

@@ -3,7 +3,7 @@
 import sys
 from contextlib import suppress
 
-from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.view.text import escape_text
 
 

@@ -3,7 +3,7 @@
 import os
 import sys
 
-from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.model.errors import SnitchError
 
 
 def open_standard_streams() -> None:

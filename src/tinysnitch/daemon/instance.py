@@ -5,9 +5,9 @@ from pathlib import Path
 
 import msgspec
 
-from tinysnitch.core.errors import SnitchError
-from tinysnitch.kernel.bpffs import MOUNT_POINT
-from tinysnitch.kernel.nfqueue import Queue, QueueTaken
+from tinysnitch.core.model.errors import SnitchError
+from tinysnitch.kernel.bpf.bpffs import MOUNT_POINT
+from tinysnitch.kernel.nfqueue.queue import Queue, QueueTaken
 
 QUEUE = 29810  # "ts" in ASCII is 29811
 _NUMBERS = 3  # queues of each daemon: connections, DNS messages, and the claim

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from tinysnitch.core.remote_text import LISTS_FOLDER
+from tinysnitch.core.rules.remote_text import LISTS_FOLDER
 from tinysnitch.protocol.framing import DEFAULT_SOCKET
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from tinysnitch.kernel.cgroups import HIDDEN_HINT, is_cgroup2
+from tinysnitch.kernel.proc.cgroups import HIDDEN_HINT, is_cgroup2
 
 _CGROUP_HINT = f"name a folder of the cgroup2 hierarchy: `findmnt -t cgroup2` shows where it is mounted; {HIDDEN_HINT}"
 

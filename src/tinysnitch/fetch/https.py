@@ -19,7 +19,7 @@ from urllib.request import (
 )
 
 from tinysnitch import __version__
-from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.model.errors import SnitchError
 
 MAX_BYTES = 128 << 20
 SILENCE_S = 30.0  # for which the server may send nothing

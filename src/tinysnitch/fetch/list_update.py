@@ -6,10 +6,10 @@ from tempfile import TemporaryFile
 
 import msgspec
 
-from tinysnitch.core.errors import SnitchError
-from tinysnitch.core.list_text import ListContent, find_source, parse_list
-from tinysnitch.core.raw_text import BYTE_ORDER_MARK, text_of
-from tinysnitch.core.remote_text import is_list_name
+from tinysnitch.core.model.errors import SnitchError
+from tinysnitch.core.model.raw_text import BYTE_ORDER_MARK, text_of
+from tinysnitch.core.rules.list_text import ListContent, find_source, parse_list
+from tinysnitch.core.rules.remote_text import is_list_name
 from tinysnitch.fetch.https import Progress, fetch
 from tinysnitch.store.text_file import errors_named, replace_text
 

@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from tinysnitch.core.errors import Malformed
+from tinysnitch.core.model.errors import Malformed
 
 DEFAULT_SOCKET = "/run/tinysnitch/socket"
 MAX_FRAME = 64 * 1024  # bytes of a request, without the newline

@@ -7,12 +7,7 @@ from typing import assert_never
 import msgspec
 
 from tinysnitch import __version__
-from tinysnitch.core.connection import Connection
-from tinysnitch.core.decision import Decision
-from tinysnitch.core.flow import Direction, format_address, format_protocol
-from tinysnitch.core.process import AttributionSource, program_of
-from tinysnitch.core.prompt import Prompt
-from tinysnitch.core.records import (
+from tinysnitch.core.engine.records import (
     ConnectionDecided,
     LossCounted,
     NameSaid,
@@ -22,9 +17,14 @@ from tinysnitch.core.records import (
     Record,
     RulesReplaced,
 )
-from tinysnitch.core.rule import Rule
-from tinysnitch.core.rule_text import format_rule
-from tinysnitch.core.verdict import Verdict
+from tinysnitch.core.model.connection import Connection
+from tinysnitch.core.model.flow import Direction, format_address, format_protocol
+from tinysnitch.core.model.process import AttributionSource, program_of
+from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.policy.decision import Decision
+from tinysnitch.core.prompts.prompt import Prompt
+from tinysnitch.core.rules.rule import Rule
+from tinysnitch.core.rules.text import format_rule
 from tinysnitch.protocol.framing import FrameDecoder
 from tinysnitch.protocol.mode import Mode
 

@@ -3,11 +3,11 @@
 from functools import lru_cache
 from typing import assert_never
 
-from tinysnitch.core.decision import ANSWERED_ONCE, ANSWERED_UNTIL
-from tinysnitch.core.domain import is_numbered
-from tinysnitch.core.flow import Direction
-from tinysnitch.core.records import PromptAnswered, Record
-from tinysnitch.core.words import quote_word
+from tinysnitch.core.engine.records import PromptAnswered, Record
+from tinysnitch.core.model.domain import is_numbered
+from tinysnitch.core.model.flow import Direction
+from tinysnitch.core.policy.decision import ANSWERED_ONCE, ANSWERED_UNTIL
+from tinysnitch.core.rules.words import quote_word
 from tinysnitch.protocol.log_lines import (
     AnswerLine,
     AskLine,

@@ -15,10 +15,10 @@ from typing import Annotated
 import msgspec
 
 from tinysnitch import __version__
-from tinysnitch.core.choice import Choice
-from tinysnitch.core.list_text import BadLine
-from tinysnitch.core.prompt import Prompt
-from tinysnitch.core.verdict import Verdict
+from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.prompts.choice import Choice
+from tinysnitch.core.prompts.prompt import Prompt
+from tinysnitch.core.rules.list_text import BadLine
 from tinysnitch.protocol.mode import Mode
 
 PROTOCOL = 1  # goes up when a client of one version cannot speak with a daemon of another

@@ -2,7 +2,7 @@
 
 from PySide6.QtGui import QGuiApplication
 
-from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.qt.daemon_link import QtDaemonLink
 from tinysnitch.qt.demo import Demo, find_sample_file
 from tinysnitch.qt.prompt_agent import PromptAgent

@@ -23,7 +23,7 @@ from tinysnitch.client.knock import AGAIN_S, TIMEOUT_S, connecting, knock
 from tinysnitch.client.request_frame import encode_request
 from tinysnitch.client.user_names import find_user
 from tinysnitch.commandline.notes import print_note
-from tinysnitch.core.errors import Busy, DaemonNotRunning, Malformed, SnitchError
+from tinysnitch.core.model.errors import Busy, DaemonNotRunning, Malformed, SnitchError
 from tinysnitch.protocol.framing import MAX_REPLY, FrameDecoder, FrameReader
 from tinysnitch.protocol.messages import (
     Attach,

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import msgspec
 
-from tinysnitch.core.connection import Connection
-from tinysnitch.core.flow import TCP, UDP, Direction, Flow, parse_address
-from tinysnitch.core.process import UNKNOWN, Attribution, AttributionSource, Process
-from tinysnitch.core.program_file import ProgramFile
-from tinysnitch.core.prompt import Prompt
+from tinysnitch.core.model.connection import Connection
+from tinysnitch.core.model.flow import TCP, UDP, Direction, Flow, parse_address
+from tinysnitch.core.model.process import UNKNOWN, Attribution, AttributionSource, Process
+from tinysnitch.core.model.program_file import ProgramFile
+from tinysnitch.core.prompts.prompt import Prompt
 from tinysnitch.view.prompt_events import Answers, DaemonGreeted, Event, QuestionClosed, QuestionOpened
 
 TIME_S = 60.0

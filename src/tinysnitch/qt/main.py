@@ -11,7 +11,7 @@ from tinysnitch.commandline.command_runner import run_command
 from tinysnitch.commandline.named_path import NamedPath
 from tinysnitch.commandline.notes import print_note
 from tinysnitch.commandline.standard_streams import open_standard_streams
-from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.protocol.framing import DEFAULT_SOCKET
 from tinysnitch.qt.single_instance import SingleInstance
 from tinysnitch.view.prompt_settings import read_delay_s, read_font_pt

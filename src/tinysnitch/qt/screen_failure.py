@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from PySide6.QtCore import QMessageLogContext, QtMsgType, qInstallMessageHandler
 
 from tinysnitch.commandline.notes import print_snitch_error
-from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.model.errors import SnitchError
 
 _HINT = "is DISPLAY or WAYLAND_DISPLAY right, and may this user use it? In a terminal, use `tinysnitch prompt`"
 _CONNECTING = ("could not connect", "wl_display")  # messages that tell the cause; others only follow from it

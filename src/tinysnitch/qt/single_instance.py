@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.model.errors import SnitchError
 
 
 class SingleInstance:

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.store.compiled_list import compile_list, save_compiled
 from tinysnitch.store.file_stamp import SETTLE_NS, read_stamp
 from tinysnitch.store.text_file import errors_named

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from tinysnitch.core.list_text import BadLine, find_source, parse_list
+from tinysnitch.core.rules.list_text import BadLine, find_source, parse_list
 from tinysnitch.store.file_stamp import Stamp, read_stamp
 from tinysnitch.store.remote_set import RemoteSet
 from tinysnitch.store.text_file import read_text, replace_bytes

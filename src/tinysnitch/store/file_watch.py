@@ -25,7 +25,7 @@ from pathlib import Path
 import msgspec
 from asyncinotify import Event, Inotify, Mask
 
-from tinysnitch.core.errors import unless_short
+from tinysnitch.core.model.errors import unless_short
 
 _MAX_STEPS = 256  # on the way to one file; links may lead around in circles
 _TRIES = 5

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
-from tinysnitch.core.errors import SnitchError
-from tinysnitch.core.records import MAX_LINES
+from tinysnitch.core.engine.records import MAX_LINES
+from tinysnitch.core.model.errors import SnitchError
 
 BATCH = 128  # so many lines, or so many bytes, are written at once; no verdict is given meanwhile
 BATCH_BYTES = 1 << 20

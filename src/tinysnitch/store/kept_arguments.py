@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from tinysnitch.store.kept_file import KeptFile, OfBoot
+from tinysnitch.store.handover_files import KeptFile, OfBoot
 
 
 class KeptProcess(msgspec.Struct, frozen=True, array_like=True):

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from tinysnitch.core.known_name import KnownName
-from tinysnitch.store.kept_file import KeptFile, OfBoot
+from tinysnitch.core.dns.known_name import KnownName
+from tinysnitch.store.handover_files import KeptFile, OfBoot
 
 
 class Asker(msgspec.Struct, frozen=True, array_like=True):

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from tinysnitch.core.raw_text import bytes_of
+from tinysnitch.core.model.raw_text import bytes_of
 from tinysnitch.store.text_file import read_text
 
 MAX_BYTES = 4 << 20  # of the file and of the memory: a program's arguments can make a line as long as 54 KB

@@ -11,8 +11,8 @@ from typing import Self
 
 import marisa_trie
 
-from tinysnitch.core.flow import is_v4
-from tinysnitch.core.network import ADDRESS_BITS, V4_BITS, Network
+from tinysnitch.core.model.flow import is_v4
+from tinysnitch.core.rules.network import ADDRESS_BITS, V4_BITS, Network
 
 _FAMILIES = {True: "4:", False: "6:"}
 

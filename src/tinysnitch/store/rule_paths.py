@@ -1,10 +1,10 @@
-"""Where the paths and patterns that rules mention (core/mentions.py) lead on this machine."""
+"""Where the paths and patterns that rules mention (core/policy/references.py) lead on this machine."""
 
 import os
 import stat
 from collections.abc import Callable, Iterable, Mapping
 
-from tinysnitch.core.path_pattern import escape_pattern, literal_of, pattern_tokens
+from tinysnitch.core.rules.path_pattern import escape_pattern, literal_of, pattern_tokens
 
 _MAX_LINKS = 40  # as in the kernel: path_resolution(7)
 _MAX_PARTS = 256  # in a path and all links on it together: a link of a user's own may have 2000

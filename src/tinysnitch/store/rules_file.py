@@ -7,14 +7,14 @@ from pathlib import Path
 
 import msgspec
 
-from tinysnitch.core.errors import RuleSyntaxError, SnitchError
-from tinysnitch.core.raw_text import BYTE_ORDER_MARK, text_of
-from tinysnitch.core.rule import Rule
-from tinysnitch.core.rule_lines import NO_LINES, parse_lines
-from tinysnitch.core.rule_removal import lines_without, rules_without, says
-from tinysnitch.core.rule_text import format_rule, parse_rule
-from tinysnitch.store.file_lock import PATIENCE_S, LockHeld, locked
+from tinysnitch.core.model.errors import RuleSyntaxError, SnitchError
+from tinysnitch.core.model.raw_text import BYTE_ORDER_MARK, text_of
+from tinysnitch.core.rules.rule import Rule
+from tinysnitch.core.rules.rule_file import NO_LINES, parse_lines
+from tinysnitch.core.rules.rule_removal import lines_without, rules_without, says
+from tinysnitch.core.rules.text import format_rule, parse_rule
 from tinysnitch.store.file_stamp import Stamp, read_stamp
+from tinysnitch.store.locks import PATIENCE_S, LockHeld, locked
 from tinysnitch.store.text_file import errors_named, is_being_written, read_bytes, replace_text
 
 STARTER = """\

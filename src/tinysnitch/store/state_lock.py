@@ -6,7 +6,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.store.text_file import errors_named
 
 _NAME = "lock"

@@ -8,8 +8,8 @@ import logging
 from collections.abc import Iterable
 from pathlib import Path
 
-from tinysnitch.core.rule import Rule
-from tinysnitch.core.rule_text import format_rule, parse_rules
+from tinysnitch.core.rules.rule import Rule
+from tinysnitch.core.rules.text import format_rule, parse_rules
 from tinysnitch.store.state_lock import make_state_folder
 from tinysnitch.store.text_file import errors_named, read_text, remove_unfinished, replace_text
 

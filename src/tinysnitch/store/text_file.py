@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tinysnitch.core.errors import NotPermitted, SnitchError, hint_for
-from tinysnitch.core.raw_text import MAX_BYTES, bytes_of, text_of
+from tinysnitch.core.model.errors import NotPermitted, SnitchError, hint_for
+from tinysnitch.core.model.raw_text import MAX_BYTES, bytes_of, text_of
 
 _ACL = "system.posix_acl_access"  # acl(5)
 _NULL = os.makedev(1, 3)  # null(4): often given as an empty file

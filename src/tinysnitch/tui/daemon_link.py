@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tinysnitch.client.prompt_client import PromptClient
 from tinysnitch.client.user_names import find_user
-from tinysnitch.core.errors import Busy, DaemonNotRunning, SnitchError
+from tinysnitch.core.model.errors import Busy, DaemonNotRunning, SnitchError
 from tinysnitch.protocol.messages import GiveAnswer, RuleWritten
 from tinysnitch.view.prompt_events import Answers, DaemonGreeted, Event
 from tinysnitch.view.push_event import event_of_end, event_of_push, events_of_replies

@@ -19,7 +19,7 @@ from tinysnitch.client.control_client import ControlClient
 from tinysnitch.client.process_ends import ProcessEnds
 from tinysnitch.client.program_files import ProgramFiles
 from tinysnitch.client.user_names import find_user
-from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.tui.alarm import Alarm
 from tinysnitch.tui.daemon_link import DaemonLink
 from tinysnitch.tui.paint_report import PaintReport

@@ -8,7 +8,7 @@ import termios
 import tty
 from typing import Any, Self
 
-from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.tui.encoding import fit_encoding, terminal_encoding
 
 _OUTPUT, _LOCAL = 1, 3  # indexes in the list of termios.tcgetattr()

@@ -1,9 +1,9 @@
 """What is said of an answer that was taken: its rule, and how long that holds, which the rule's line may not tell."""
 
-from tinysnitch.core.answer import can_be_remembered
-from tinysnitch.core.choice import Choice, Lifetime
-from tinysnitch.core.connection import Connection
-from tinysnitch.core.rule_text import parse_rule
+from tinysnitch.core.model.connection import Connection
+from tinysnitch.core.prompts.answer import can_be_remembered
+from tinysnitch.core.prompts.choice import Choice, Lifetime
+from tinysnitch.core.rules.text import parse_rule
 from tinysnitch.view.connection_view import present_program
 from tinysnitch.view.prompt_events import Answers
 

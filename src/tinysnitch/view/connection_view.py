@@ -2,17 +2,17 @@
 
 from collections.abc import Iterator
 
-from tinysnitch.core.answer import is_by_address, is_by_link, parent_of
-from tinysnitch.core.choice import Choice, RemoteScope
-from tinysnitch.core.connection import Connection
-from tinysnitch.core.domain import find_registrable_domain
-from tinysnitch.core.flow import Direction, format_address, format_protocol
-from tinysnitch.core.given_address import is_address_given
-from tinysnitch.core.name_source import LINK_SOURCES
-from tinysnitch.core.process import Attribution, AttributionSource, Process, program_of
-from tinysnitch.core.program_file import ProgramFile
-from tinysnitch.core.services import find_service
-from tinysnitch.core.words import quote_word
+from tinysnitch.core.model.connection import Connection
+from tinysnitch.core.model.domain import find_registrable_domain
+from tinysnitch.core.model.flow import Direction, format_address, format_protocol
+from tinysnitch.core.model.name_source import LINK_SOURCES
+from tinysnitch.core.model.process import Attribution, AttributionSource, Process, program_of
+from tinysnitch.core.model.program_file import ProgramFile
+from tinysnitch.core.prompts.answer import is_by_address, is_by_link, parent_of
+from tinysnitch.core.prompts.choice import Choice, RemoteScope
+from tinysnitch.core.prompts.given_address import is_address_given
+from tinysnitch.core.rules.services import find_service
+from tinysnitch.core.rules.words import quote_word
 from tinysnitch.view.lookup import NO_LOOKUP, Lookup
 from tinysnitch.view.span import Line, Span, span_of
 from tinysnitch.view.text import escape_text

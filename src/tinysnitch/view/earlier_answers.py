@@ -4,10 +4,10 @@ A script that calls curl for one file after the other brings a new question each
 then says that the arguments are new, and which key answers for any arguments.
 """
 
-from tinysnitch.core.answer import can_be_remembered
-from tinysnitch.core.choice import Choice, Lifetime
-from tinysnitch.core.interpreters import is_called_like_one
-from tinysnitch.core.prompt import Prompt
+from tinysnitch.core.programs.interpreters import is_called_like_one
+from tinysnitch.core.prompts.answer import can_be_remembered
+from tinysnitch.core.prompts.choice import Choice, Lifetime
+from tinysnitch.core.prompts.prompt import Prompt
 from tinysnitch.view.program_group import ProgramGroup, group_of
 
 MAX_KEPT = 256

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from tinysnitch.core.rule_text import parse_rule
+from tinysnitch.core.rules.text import parse_rule
 from tinysnitch.view.answer_words import WHILE_IT_RUNS
 from tinysnitch.view.line_edit import LineEdit, find_fault
 from tinysnitch.view.text import ELLIPSIS, cell_width, escape_text

@@ -11,7 +11,7 @@ import math
 
 import msgspec
 
-from tinysnitch.core.verdict import Verdict
+from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.view.key_guard import ANSWER_S, PASTED_S
 from tinysnitch.view.keys import Act, find_key, is_answer, is_chord
 from tinysnitch.view.prompt_events import KeyPressed

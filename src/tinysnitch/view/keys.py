@@ -4,8 +4,8 @@ from enum import Enum
 
 import msgspec
 
-from tinysnitch.core.choice import Lifetime
-from tinysnitch.core.verdict import Verdict
+from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.prompts.choice import Lifetime
 
 
 class Act(Enum):

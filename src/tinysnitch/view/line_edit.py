@@ -4,14 +4,14 @@ import re
 
 import msgspec
 
-from tinysnitch.core.answer import rule_for_choice
-from tinysnitch.core.choice import Choice, Lifetime
-from tinysnitch.core.connection import Connection
-from tinysnitch.core.errors import ARGUMENT, RuleSyntaxError
-from tinysnitch.core.process import uid_of
-from tinysnitch.core.rule_text import format_rule, parse_rule
-from tinysnitch.core.verdict import Verdict
-from tinysnitch.core.words import split_words
+from tinysnitch.core.model.connection import Connection
+from tinysnitch.core.model.errors import ARGUMENT, RuleSyntaxError
+from tinysnitch.core.model.process import uid_of
+from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.prompts.answer import rule_for_choice
+from tinysnitch.core.prompts.choice import Choice, Lifetime
+from tinysnitch.core.rules.text import format_rule, parse_rule
+from tinysnitch.core.rules.words import split_words
 from tinysnitch.view.keys import is_chord
 
 MAX_LENGTH = 16_384  # characters; more are dropped

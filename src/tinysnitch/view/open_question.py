@@ -2,8 +2,8 @@
 
 import msgspec
 
-from tinysnitch.core.choice import Choice
-from tinysnitch.core.prompt import Prompt
+from tinysnitch.core.prompts.choice import Choice
+from tinysnitch.core.prompts.prompt import Prompt
 from tinysnitch.view.answer_words import name_lifetime, name_lifetime_of_line
 from tinysnitch.view.prompt_events import Answer
 

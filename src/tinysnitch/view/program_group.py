@@ -2,10 +2,10 @@
 
 import msgspec
 
-from tinysnitch.core.flow import Direction
-from tinysnitch.core.process import AttributionSource, OtherFile, other_file_of, program_of, uid_of
-from tinysnitch.core.prompt import Prompt
-from tinysnitch.core.workers import find_starter
+from tinysnitch.core.model.flow import Direction
+from tinysnitch.core.model.process import AttributionSource, OtherFile, other_file_of, program_of, uid_of
+from tinysnitch.core.prompts.prompt import Prompt
+from tinysnitch.core.prompts.workers import find_starter
 
 
 class ProgramGroup(msgspec.Struct, frozen=True):
@@ -15,7 +15,7 @@ class ProgramGroup(msgspec.Struct, frozen=True):
     uid: int | None
     other_file: OtherFile | None
     direction: Direction
-    starter: str | None = None  # of a worker (core/workers.py): a rule for any arguments names its starter
+    starter: str | None = None  # of a worker (core/prompts/workers.py): a rule for any arguments names its starter
     prompt_id: int = 0  # of a connection whose program is unknown: each such question is a group of its own
 
 

@@ -2,8 +2,8 @@
 
 import msgspec
 
-from tinysnitch.core.choice import Choice
-from tinysnitch.core.prompt import Prompt
+from tinysnitch.core.prompts.choice import Choice
+from tinysnitch.core.prompts.prompt import Prompt
 
 
 class QuestionOpened(msgspec.Struct, frozen=True):

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 
-from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.view.key_guard import DELAY_S
 
 DELAY_VARIABLE = "TINYSNITCH_DELAY_SECONDS"

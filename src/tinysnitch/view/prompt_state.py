@@ -18,11 +18,11 @@ from typing import assert_never
 
 import msgspec
 
-from tinysnitch.core.choice import Lifetime, RemoteScope
-from tinysnitch.core.decision import NO_ANSWER
-from tinysnitch.core.first_choice import choose_first
-from tinysnitch.core.prompt import Prompt
-from tinysnitch.core.verdict import Verdict
+from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.policy.decision import NO_ANSWER
+from tinysnitch.core.prompts.choice import Lifetime, RemoteScope
+from tinysnitch.core.prompts.prompt import Prompt
+from tinysnitch.core.prompts.proposal import choose_first
 from tinysnitch.view.answer_words import ANSWERED
 from tinysnitch.view.connection_view import present_title
 from tinysnitch.view.earlier_answers import EarlierAnswers

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 
 import msgspec
 
-from tinysnitch.core.answer import (
+from tinysnitch.core.model.connection import Connection
+from tinysnitch.core.model.domain import find_registrable_domain
+from tinysnitch.core.prompts.answer import (
     can_be_remembered,
     ends_with_container,
     is_by_address,
@@ -14,12 +16,10 @@ from tinysnitch.core.answer import (
     refusal_to_remember,
     rule_for_choice,
 )
-from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
-from tinysnitch.core.connection import Connection
-from tinysnitch.core.domain import find_registrable_domain
-from tinysnitch.core.rule_qualifiers import QUALIFIERS
-from tinysnitch.core.rule_text import COLUMNS, format_rule
-from tinysnitch.core.words import split_words
+from tinysnitch.core.prompts.choice import Choice, Lifetime, RemoteScope
+from tinysnitch.core.rules.qualifiers import QUALIFIERS
+from tinysnitch.core.rules.text import COLUMNS, format_rule
+from tinysnitch.core.rules.words import split_words
 from tinysnitch.view.answer_words import name_lifetime
 from tinysnitch.view.connection_view import (
     present_connection,

@@ -4,9 +4,9 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from tinysnitch.core.decision import DENIED_BY_RULE, LEARNING
-from tinysnitch.core.flow import Direction
-from tinysnitch.core.verdict import Verdict
+from tinysnitch.core.model.flow import Direction
+from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.policy.decision import DENIED_BY_RULE, LEARNING
 from tinysnitch.protocol.log_lines import AskLine, ConnectionLine
 from tinysnitch.protocol.log_text import WITH_PORTS, format_remote
 from tinysnitch.view.lookup import FindUser
@@ -65,7 +65,7 @@ def _reason_of(line: _Tried) -> str:
 
 
 def _question_of(line: _Tried) -> tuple[object, ...]:
-    """A key that is equal for the lines of one question, as far as they tell (core/question.py)."""
+    """A key that is equal for the lines of one question, as far as they tell (core/prompts/question.py)."""
     return _place_of(line), line.program, line.args, line.uid
 
 

@@ -7,7 +7,7 @@ doubled, so that escaping twice changes nothing.
 import unicodedata
 from functools import lru_cache
 
-from tinysnitch.core.words import BLANKS
+from tinysnitch.core.rules.words import BLANKS
 
 ELLIPSIS = "…"
 MAX_MARKS = 2  # combining marks on one letter: Vietnamese needs two, more would overprint other lines

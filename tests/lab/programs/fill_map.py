@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from tinysnitch.kernel.libbpf import Map
+from tinysnitch.kernel.bpf.libbpf import Map
 
 (place,) = Path("/sys/fs/bpf").glob(f"tinysnitch-*/*/maps/{sys.argv[1]}")
 key_size, value_size = int(sys.argv[2]), int(sys.argv[3])

@@ -1,0 +1,395 @@
+"""The engine decides: facts go in by one door, requests come out. It never reads a socket, a clock or a file.
+
+For a packet it asks in turn: is its flow settled, or waiting already? Was a connection like it decided in this
+generation of the rules? What do the rules say? What do people say? When the rules change, what waits is decided again.
+"""
+
+from collections.abc import Iterator
+from typing import assert_never
+
+import msgspec
+
+from tinysnitch.core.dns.names import HasEnded, nobody_has_ended
+from tinysnitch.core.dns.tracker import DnsTalk
+from tinysnitch.core.engine import events as ev
+from tinysnitch.core.engine.commands import (
+    AppendRule,
+    Command,
+    DropPacket,
+    KeepTemporaryRules,
+    Report,
+    SetGeneration,
+    ShowPrompt,
+    SkipWatch,
+    WatchProcess,
+)
+from tinysnitch.core.engine.dns_reader import DnsReader
+from tinysnitch.core.engine.open_prompts import OpenPrompt, Prompts, Waiter
+from tinysnitch.core.engine.records import LossCounted, PromptOpened, RulesReplaced
+from tinysnitch.core.engine.server_name_check import Watcher
+from tinysnitch.core.engine.verdict_cache import Remembered
+from tinysnitch.core.engine.verdict_writer import Basis, Settlement
+from tinysnitch.core.model.clock import Instant
+from tinysnitch.core.model.connection import Connection
+from tinysnitch.core.model.flow import Direction, Flow
+from tinysnitch.core.model.process import Attribution, ProcessKey, exec_id_of
+from tinysnitch.core.model.settings import Settings
+from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.model.verdict_key import VerdictKey
+from tinysnitch.core.policy.active_rules import ActiveRules
+from tinysnitch.core.policy.decision import (
+    ANSWERED_ONCE,
+    ANSWERED_UNTIL,
+    NO_ANSWER,
+    Decision,
+    deny_unanswered,
+    let_pass,
+)
+from tinysnitch.core.policy.facts import Facts
+from tinysnitch.core.prompts.answer import can_be_remembered, ends_with, refusal_to_remember, rule_for_choice
+from tinysnitch.core.prompts.choice import Lifetime
+from tinysnitch.core.prompts.prompt import Prompt
+from tinysnitch.core.rules.rule import Rule
+from tinysnitch.core.tls.inspection import Watch
+from tinysnitch.core.tls.quic_initial import Cipher
+from tinysnitch.core.tls.server_names import SaidNames
+
+_REPLY = Decision(verdict=Verdict.ALLOW, reason="it answers what was allowed", is_flow_only=True)
+
+
+class Engine:
+    def __init__(
+        self,
+        settings: Settings,
+        facts: Facts,
+        generation: int = 1,
+        *,
+        cipher: Cipher | None = None,
+        has_ended: HasEnded = nobody_has_ended,
+    ) -> None:
+        """`generation`: the number after the one that the kernel's verdicts carry now. `cipher`: to read QUIC."""
+        self.settings = settings
+        self.rules = ActiveRules(facts, generation)
+        self.dns = DnsTalk(settings, facts, has_ended)
+        self.prompts = Prompts(settings)
+        self.settlement = Settlement(settings, self.rules)
+        self.watcher = Watcher(self.rules, self.settlement, SaidNames(settings.max_readings, cipher))
+        self._dns_reader = DnsReader(self.dns, self.settlement)
+        self._clients: dict[int, int | None] = {}  # prompt client → the uid whose questions it is shown; None: all
+        self._is_file_broken = False
+
+    def handle(self, event: ev.Event, now: Instant) -> Iterator[Command]:
+        """The one door. Iterate to the end: the state changes as the commands come out."""
+        match event:
+            case ev.PacketQueued():
+                return self._packet_queued(event, now)
+            case ev.QuestionSent():
+                return self._dns_reader.read_question(event, now)
+            case ev.AnswerReceived():
+                return self._dns_reader.read_answer(event, now)
+            case ev.LookUpsTold():
+                return self._dns_reader.read_told(event, now)
+            case ev.DataSent():
+                connection = self.connection_of(event.flow, event.attribution, event.interface, now)
+                return self.watcher.read(event, connection, now)
+            case ev.AnswerGiven():
+                return self._answer_given(event, now)
+            case ev.ClientAttached(client_id=client_id, uid=uid):
+                self._clients[client_id] = uid
+                return iter(())
+            case ev.ClientDetached(client_id=client_id):
+                self._clients.pop(client_id, None)
+                return iter(())
+            case ev.RulesLoaded():
+                return self._rules_loaded(event, now)
+            case ev.TemporaryRulesRemoved(rules=rules):
+                return self._remove_temporary(rules, now)
+            case ev.FactsChanged(facts=facts):
+                return self._facts_changed(facts, now)
+            case ev.ProcessExited(process=process):
+                return self._remove_temporary(tuple(self.rules.bound_to(process)), now)
+            case ev.DataLost(what=what, count=count):
+                return iter([Report(LossCounted(what, count, now.wall_s))])
+            case ev.DeadlineReached():
+                return self._deadline_reached(now)
+            case ev.FirewallEnds():
+                return self._end(now)
+            case _:
+                assert_never(event)
+
+    def next_deadline(self, now: Instant) -> float | None:
+        """Boot-time seconds when DeadlineReached is due; None: nothing is."""
+        moments = (self.prompts.next_deadline(), self.rules.next_deadline(now))
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    def open_prompts(self, now: Instant) -> list[Prompt]:
+        return [prompt.value(now) for prompt in self.prompts]
+
+    def connection_of(self, flow: Flow, attribution: Attribution, interface: str, now: Instant) -> Connection:
+        """A flow with what is known of it at this moment."""
+        facts = self.dns.names_of(flow, exec_id_of(attribution), now.boot_s)
+        return Connection(
+            flow=flow,
+            attribution=attribution,
+            name=facts.name,
+            other_names=facts.others,
+            is_name_sure=facts.is_sure,
+            interface=interface,
+            name_expires_s=facts.expires_s,
+            name_source=facts.source,
+            aliases=facts.aliases,
+        )
+
+    def is_answered_by(self, prompt_id: int, rule: Rule, now: Instant) -> bool:
+        """Whether the rule matches a connection that waits in this prompt."""
+        prompt = self.prompts.find(prompt_id)
+        waiters = prompt.waiters.values() if prompt else ()
+        return any(self.rules.would_match(rule, waiter.connection, now) for waiter in waiters)
+
+    # Packets
+
+    def _packet_queued(self, event: ev.PacketQueued, now: Instant) -> Iterator[Command]:
+        settled = self.settlement.find_flow(event, now)
+        if settled is not None:
+            yield from self.settlement.repeat(event, settled)
+            return
+        waiter = self.prompts.find_waiter(event.flow)
+        if waiter is not None and waiter.is_sender_of(event.cookie, exec_id_of(event.attribution)):
+            if not self.prompts.hold_packet(waiter, event.packet_id):
+                yield DropPacket(event.packet_id)
+            return
+        if waiter is not None:
+            # Another socket or program now uses the addresses and ports of the flow that waited.
+            yield from self.prompts.abandon(event.flow, now)
+        yield from self._judge(event, now)
+
+    def _judge(self, event: ev.PacketQueued, now: Instant) -> Iterator[Command]:
+        connection = self.connection_of(event.flow, event.attribution, event.interface, now)
+        yield from self._dns_reader.note_connection(connection, now)
+        if event.asked_name is not None:
+            connection = msgspec.structs.replace(connection, asked_name=event.asked_name)
+        waiter = Waiter(connection, event.cookie, [event.packet_id], event.says_nothing, event.interface_index)
+        cached = self.settlement.find_cached(connection, now)
+        decision = cached.decision if cached else self._decide(connection, now)
+        if decision.verdict is not Verdict.ALLOW and self.settlement.is_reply(connection, now):
+            # The kernel's side did not know yet when it was held, or cannot tell, since sockets share the port.
+            yield from self._settle(waiter, _REPLY, now)
+        elif decision.verdict is Verdict.ASK:
+            yield from self._ask(waiter, decision, now)
+        else:
+            if decision.is_learned:  # noted as the rule that a prompt would propose
+                waiter.connection = self.settlement.note_asking(connection, decision)
+            yield from self._settle(waiter, decision, now, cached=cached)
+            everywhere = self.settlement.crowds.count(connection)
+            if everywhere is not None:
+                yield from self._widen(everywhere, connection, now)
+
+    def _widen(self, everywhere: VerdictKey, connection: Connection, now: Instant) -> Iterator[Command]:
+        """Put one verdict for all remotes into the cache, if the rules treat all of them alike."""
+        decision = self.rules.decide_everywhere(connection, now)
+        if decision is not None and decision.verdict is not Verdict.ASK:
+            yield from self.settlement.remember_everywhere(everywhere, decision, now)
+
+    def _decide(self, connection: Connection, now: Instant) -> Decision:
+        decision = self.rules.decide(connection, now)
+        if decision.verdict is not Verdict.ASK:
+            return decision
+        if not connection.attribution.is_listening:
+            return Decision(verdict=Verdict.DENY, reason="no program listens on this port", is_flow_only=True)
+        if self.settings.is_learning:
+            return let_pass(decision)
+        return decision
+
+    def _settle(
+        self,
+        waiter: Waiter,
+        decision: Decision,
+        now: Instant,
+        *,
+        basis: Basis = Basis.RULES,
+        cached: Remembered | None = None,
+    ) -> Iterator[Command]:
+        if basis is Basis.RULES and self.dns.is_guess(waiter.connection):
+            basis = Basis.MOMENT
+        watch = self.watcher.watch_for(waiter.connection, decision, now, says_nothing=waiter.says_nothing)
+        if watch is Watch.GUARDED and waiter.says_nothing and waiter.cookie:
+            yield SkipWatch(waiter.connection.flow, waiter.cookie)
+        yield from self.settlement.settle(waiter, decision, now, basis=basis, cached=cached, watch=watch)
+        if decision.verdict is Verdict.ALLOW and self.prompts:
+            yield from self._let_reply_pass(waiter.connection.flow, now)
+
+    def _let_reply_pass(self, allowed: Flow, now: Instant) -> Iterator[Command]:
+        """Let a held inbound packet pass that answers what was just allowed; the kernel knows the next ones as replies.
+        The remote may come first in a conversation from before our start."""
+        flow = msgspec.structs.replace(allowed, direction=Direction.INBOUND)
+        waiter = self.prompts.find_waiter(flow)
+        if waiter is not None and self.settlement.is_reply(waiter.connection, now):
+            prompt, _ = self.prompts.release(flow)
+            yield from self._settle(waiter, _REPLY, now)
+            yield self.prompts.close_or_update(prompt, _REPLY.reason, now)
+
+    # Prompts
+
+    def _ask(self, waiter: Waiter, decision: Decision, now: Instant) -> Iterator[Command]:
+        waiter.is_tied = decision.is_flow_only
+        if self.settings.timeout_s <= 0:
+            yield from self._deny(waiter, decision, f"{decision.reason} and nobody is asked", now)
+            return
+        waiter.connection = self.settlement.note_asking(waiter.connection, decision)
+        prompt = self.prompts.hold(waiter, decision, now)
+        if prompt is None:
+            yield from self._deny(waiter, decision, "too many open questions", now, is_turned_away=True)
+            return
+        if len(prompt.waiters) == 1:
+            yield Report(PromptOpened(prompt.prompt_id, waiter.connection, prompt.decision, now.wall_s))
+        yield ShowPrompt(prompt.value(now))
+
+    def _deny(
+        self, waiter: Waiter, asked: Decision, reason: str, now: Instant, *, is_turned_away: bool = False
+    ) -> Iterator[Command]:
+        """Deny a connection for which nobody answers."""
+        refusal = refusal_to_remember(waiter.connection)
+        denial = deny_unanswered(asked, reason, refusal, is_turned_away=is_turned_away)
+        return self._settle(waiter, denial, now, basis=Basis.MOMENT)
+
+    def _answer_given(self, event: ev.AnswerGiven, now: Instant) -> Iterator[Command]:
+        """Ignored are answers to a question that was closed meanwhile, and those whose verdict is `ask`."""
+        prompt = self.prompts.find(event.prompt_id)
+        choice = event.choice
+        if prompt is None or (event.rule or choice).verdict is Verdict.ASK:
+            return
+        connection = next(iter(prompt.waiters.values())).connection
+        rule = event.rule or rule_for_choice(connection, choice, now.wall_s)
+        is_once = choice.lifetime is Lifetime.ONCE or not can_be_remembered(connection)
+        if event.rule is None and is_once:
+            yield from self._answer_once(prompt, msgspec.structs.replace(rule, until_s=None), event, now)
+            return
+        process = ends_with(connection, rule)
+        answered = f"{ANSWERED_UNTIL} process {process.pid} ends" if process else "answered"
+        reason = f"{answered} by uid {event.by_uid}"
+        yield prompt.report_answer(rule, event.by_uid, now, quit_pid=process.pid if process else None)
+        yield from self._put_in_force(rule, process, now)
+        for waiter in list(prompt.waiters.values()):
+            if event.rule is None or self.rules.would_match(rule, waiter.connection, now):
+                yield from self._follow(waiter, rule, reason, now)
+        yield self.prompts.close_or_update(prompt, _tell_answer(rule, event), now, event.by_uid)
+        yield from self._decide_again(now)
+
+    def _answer_once(self, prompt: OpenPrompt, rule: Rule, event: ev.AnswerGiven, now: Instant) -> Iterator[Command]:
+        """`once` allows exactly one attempt; people are asked about the others again, under a new number."""
+        reason = f"{ANSWERED_ONCE} by uid {event.by_uid}"
+        yield prompt.report_answer(rule, event.by_uid, now, is_once=True)
+        is_allowed = rule.verdict is Verdict.ALLOW and event.choice.lifetime is Lifetime.ONCE
+        meant = prompt.find_attempt() if is_allowed else dict(prompt.waiters)
+        rest = [self.prompts.release(flow)[1] for flow in list(prompt.waiters) if flow not in meant]
+        decision = Decision(verdict=rule.verdict, reason=reason, rule=rule)
+        for flow in meant:
+            yield from self._settle(self.prompts.release(flow)[1], decision, now, basis=Basis.PERSON)
+        yield self.prompts.close_or_update(prompt, _tell_answer(rule, event, " once"), now, event.by_uid)
+        for waiter in rest:
+            yield from self._ask(waiter, prompt.decision, now)
+
+    def _follow(self, waiter: Waiter, rule: Rule, reason: str, now: Instant) -> Iterator[Command]:
+        """Give a waiter the verdict of the person, even where another rule would say something else."""
+        self.prompts.release(waiter.connection.flow)
+        decision = self._decide(waiter.connection, now)
+        if decision.verdict is rule.verdict:
+            told = msgspec.structs.replace(decision, reason=reason)
+            yield from self._settle_waiter(waiter, told, now, basis=Basis.PERSON)
+        else:
+            answer = Decision(verdict=rule.verdict, reason=reason, rule=rule)
+            yield from self._settle(waiter, answer, now, basis=Basis.PERSON)
+
+    def _settle_waiter(
+        self, waiter: Waiter, decision: Decision, now: Instant, *, basis: Basis = Basis.MOMENT
+    ) -> Iterator[Command]:
+        """Settle by the name that was shown. If that is not the name any more: for this flow alone, on this basis."""
+        shown = waiter.connection
+        known = self.connection_of(shown.flow, shown.attribution, shown.interface, now)
+        if known.name != shown.name:
+            return self._settle(waiter, decision, now, basis=basis)
+        waiter.connection = known
+        return self._settle(waiter, decision, now)
+
+    def _put_in_force(self, rule: Rule, process: ProcessKey | None, now: Instant) -> Iterator[Command]:
+        self.rules.add(rule, now, process)
+        if process is not None:
+            yield WatchProcess(process)
+        elif rule.until_s is None:
+            yield AppendRule(rule)
+        else:
+            yield self._keep_temporary()
+        yield from self._new_generation()
+
+    def _keep_temporary(self) -> Command:
+        return KeepTemporaryRules(tuple(r for r in self.rules.temporary() if r.until_s is not None))
+
+    # Rules
+
+    def _rules_loaded(self, event: ev.RulesLoaded, now: Instant) -> Iterator[Command]:
+        """A file with errors changes nothing: all old rules stay. That it is without errors again is reported too."""
+        was_broken, self._is_file_broken = self._is_file_broken, bool(event.errors)
+        is_changed = not event.errors and self.rules.replace_file_rules(event.rules)
+        if is_changed or was_broken or event.errors or event.is_edited:  # before what these rules decide
+            yield Report(RulesReplaced(self.rules.count_from_file(), event.errors, now.wall_s))
+        if is_changed:
+            yield from self._rules_changed(now)
+
+    def _facts_changed(self, facts: Facts, now: Instant) -> Iterator[Command]:
+        self.rules.set_facts(facts)
+        self.dns.names.set_facts(facts)
+        yield from self._rules_changed(now, facts.own_addresses)
+
+    def _remove_temporary(self, rules: tuple[Rule, ...], now: Instant) -> Iterator[Command]:
+        if self.rules.remove_temporary(rules):
+            yield self._keep_temporary()
+            yield from self._rules_changed(now)
+
+    def _rules_changed(self, now: Instant, own_addresses: frozenset[bytes] | None = None) -> Iterator[Command]:
+        yield from self._new_generation(own_addresses)
+        yield from self._decide_again(now)
+
+    def _new_generation(self, own_addresses: frozenset[bytes] | None = None) -> Iterator[Command]:
+        """Make all verdicts that the kernel remembers stale at once."""
+        self.settlement.clear()
+        yield SetGeneration(self.rules.generation, own_addresses)
+
+    def _decide_again(self, now: Instant) -> Iterator[Command]:
+        """Decide anew what waits, since the rules have changed."""
+        for prompt in self.prompts:
+            before = len(prompt.waiters)
+            for flow, waiter in list(prompt.waiters.items()):
+                decision = self._decide(waiter.connection, now)
+                if decision.verdict is not Verdict.ASK:
+                    self.prompts.release(flow)
+                    yield from self._settle_waiter(waiter, decision, now)
+            if len(prompt.waiters) < before:
+                yield self.prompts.close_or_update(prompt, "decided by a rule", now)
+
+    # Time
+
+    def _deadline_reached(self, now: Instant) -> Iterator[Command]:
+        for prompt in self.prompts.find_expired(now.boot_s):
+            yield from self._give_up(prompt, now)
+        if self.rules.drop_expired(now):
+            yield self._keep_temporary()
+
+    def _end(self, now: Instant) -> Iterator[Command]:
+        """Deny all that waits, so that nothing unknown passes once the netfilter rules are gone."""
+        for prompt in self.prompts:
+            yield from self._deny_waiters(prompt, "the firewall ends", now)
+
+    def _give_up(self, prompt: OpenPrompt, now: Instant) -> Iterator[Command]:
+        reason = f"{NO_ANSWER} within {self.settings.timeout_s:g} s"
+        is_shown = any(uid in (None, prompt.question.uid) for uid in self._clients.values())
+        return self._deny_waiters(prompt, reason if is_shown else f"{reason}, no prompt client attached", now)
+
+    def _deny_waiters(self, prompt: OpenPrompt, reason: str, now: Instant) -> Iterator[Command]:
+        for flow in list(prompt.waiters):
+            yield from self._deny(self.prompts.release(flow)[1], prompt.decision, reason, now)
+        yield self.prompts.close_or_update(prompt, reason, now)
+
+
+def _tell_answer(rule: Rule, event: ev.AnswerGiven, once: str = "") -> str:
+    """The reason that a prompt is closed for, as its other clients are told."""
+    return f"answered {'yes' if rule.verdict is Verdict.ALLOW else 'no'}{once} by uid {event.by_uid}"

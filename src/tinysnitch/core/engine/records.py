@@ -1,0 +1,81 @@
+"""Records: what the log, the history and `--follow` tell, one line for each (docs/commands.md)."""
+
+from typing import assert_never
+
+import msgspec
+
+from tinysnitch.core.model.connection import Connection
+from tinysnitch.core.model.errors import RuleSyntaxError
+from tinysnitch.core.model.process import uid_of
+from tinysnitch.core.policy.decision import Decision
+
+MAX_LINES = 200_000  # of the history; older ones are dropped
+
+
+class ConnectionDecided(msgspec.Struct, frozen=True):
+    connection: Connection
+    decision: Decision
+    is_cached: bool
+    wall_s: float
+
+
+class NameSaid(msgspec.Struct, frozen=True):
+    """A connection that was allowed without a name, or with a guessed one, says a name itself and goes on."""
+
+    connection: Connection  # with the name that it says
+    decision: Decision
+    wall_s: float
+
+
+class PromptOpened(msgspec.Struct, frozen=True):
+    prompt_id: int
+    connection: Connection
+    decision: Decision  # whose verdict is ASK
+    wall_s: float
+
+
+class PromptAnswered(msgspec.Struct, frozen=True):
+    prompt_id: int
+    rule: str  # the line
+    by_uid: int
+    wall_s: float
+    uid: int | None = None  # of the program that asked
+    is_once: bool = False  # the rule is not kept
+    quit_pid: int | None = None  # of the process with which the rule ends
+
+
+class RulesReplaced(msgspec.Struct, frozen=True):
+    loaded: int
+    errors: tuple[RuleSyntaxError, ...]
+    wall_s: float
+
+
+class LossCounted(msgspec.Struct, frozen=True):
+    what: str
+    count: int
+    wall_s: float
+
+
+class PacketSocketSeen(msgspec.Struct, frozen=True):
+    """A program uses a packet socket: what it sends and receives there, no rule can deny."""
+
+    pid: int
+    uid: int
+    program: str
+    wall_s: float
+
+
+Record = ConnectionDecided | NameSaid | PromptOpened | PromptAnswered | RulesReplaced | LossCounted | PacketSocketSeen
+
+
+def uid_told_of(record: Record) -> int | None:
+    """The uid of the process that a record is about; None: it is about none."""
+    match record:
+        case ConnectionDecided(connection) | NameSaid(connection) | PromptOpened(connection=connection):
+            return uid_of(connection.attribution)
+        case PromptAnswered(uid=uid) | PacketSocketSeen(uid=uid):
+            return uid
+        case RulesReplaced() | LossCounted():
+            return None
+        case _:
+            assert_never(record)

@@ -1,0 +1,230 @@
+"""How a decision reaches the kernel: the verdict is remembered, for a program or a flow; then the packets are released.
+
+Rules: (1) the verdict is written before the packet is released, since the packet then walks the chain again; (2) a
+decision that depends on more than the kernel's key (a person's answer for one connection, a question that nobody
+answered, an interface, a flow of an unknown program) is remembered for that flow alone, and of these only a person's
+answer outlives a change of the rules; (3) nothing is remembered longer than the rule or the name that it rests on: once
+a name is gone other rules may match, and the connection is read for the name that it says itself.
+"""
+
+import math
+from collections.abc import Iterator
+from enum import Enum
+from functools import partial
+
+from msgspec.structs import replace
+
+from tinysnitch.core.engine.commands import Command, ForgetVerdicts, IssueVerdict, RememberFlow, RememberVerdict, Report
+from tinysnitch.core.engine.crowds import Crowds
+from tinysnitch.core.engine.events import PacketQueued
+from tinysnitch.core.engine.open_prompts import Waiter
+from tinysnitch.core.engine.records import ConnectionDecided
+from tinysnitch.core.engine.settled_flow import SettledFlow
+from tinysnitch.core.engine.verdict_cache import Remembered, VerdictCache
+from tinysnitch.core.model.clock import Instant
+from tinysnitch.core.model.connection import Connection
+from tinysnitch.core.model.flow import TCP, Direction, Flow
+from tinysnitch.core.model.process import exec_id_of
+from tinysnitch.core.model.settings import Settings
+from tinysnitch.core.model.tables import BoundedTable, TableStatistics
+from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.model.verdict_key import VerdictKey, verdict_key_of
+from tinysnitch.core.policy.active_rules import ActiveRules
+from tinysnitch.core.policy.decision import Decision
+from tinysnitch.core.prompts.negotiated_ports import ToldPorts
+from tinysnitch.core.tls.inspection import Watch
+
+# For a flow without a socket of its own that would tell its end, and for an answer that is meant for one SYN: longer
+# than a SYN is sent again (tcp_syn_retries, 63 s and the wait for the last).
+FLOW_LASTS_S = 120.0
+NOT_LISTENING_S = 10.0  # for a denial since no program listens: one may start to
+REPLIED_S = 10.0  # how long a reply may be held before it is judged, if the kernel's side did not recognise it
+REFUSED_ANSWER_S = 60.0  # for a denial of one flow: after that people may be asked again
+
+
+class Basis(Enum):
+    """What a decision rests on, and so for which connections and how long it holds."""
+
+    RULES = "rules"  # for all connections like this one
+    # Nobody answered, or the name that decides has changed or may in a moment: for this flow, until the rules change.
+    MOMENT = "moment"
+    PERSON = "person"  # for this flow, whatever the rules say later
+
+
+def _earliest(one: float | None, other: float | None) -> float | None:
+    if one is None or other is None:
+        return one if other is None else other
+    return min(one, other)
+
+
+def _rule_end(decision: Decision, now: Instant) -> float | None:
+    """Boot-time seconds when the first rule ends that took part; None: none ends."""
+    return None if decision.until_s is None else now.boot_s + decision.until_s - now.wall_s
+
+
+def _name_end(connection: Connection) -> float | None:
+    """Boot-time seconds when the name ends; None: it is of /etc/hosts, or there is none."""
+    return None if connection.name_expires_s == math.inf else connection.name_expires_s
+
+
+def _flow_limit(waiter: Waiter, decision: Decision, now: Instant, basis: Basis) -> float | None:
+    """Boot-time seconds when the decision for a flow ends at the latest; None: with its socket."""
+    connection = waiter.connection
+    if not connection.attribution.is_listening:
+        return now.boot_s + NOT_LISTENING_S
+    if basis is not Basis.RULES and decision.verdict is Verdict.DENY:
+        return now.boot_s + REFUSED_ANSWER_S
+    # Inbound the cookie is the listening socket's, which outlives the connection.
+    is_socket_of_flow = waiter.cookie and connection.flow.direction is Direction.OUTBOUND
+    # A TCP socket may connect again between the same ends (AF_UNSPEC): an answer for once must not allow that.
+    is_for_syn = basis is Basis.PERSON and connection.flow.protocol == TCP
+    return None if is_socket_of_flow and not is_for_syn else now.boot_s + FLOW_LASTS_S
+
+
+def _find_tie(waiter: Waiter, decision: Decision) -> int:
+    """The interface that the decision is tied to, if rules may differ for another one; 0: any, as for all inbound ones,
+    since a remote cannot choose."""
+    is_tied = (decision.is_flow_only or waiter.is_tied) and waiter.connection.flow.direction is Direction.OUTBOUND
+    return waiter.interface_index if is_tied else 0
+
+
+def _is_conversation(flow: Flow) -> bool:
+    """Whether the first packet begins a conversation, in which further packets pass. For TCP each SYN is judged."""
+    return flow.protocol != TCP and flow.direction is Direction.OUTBOUND
+
+
+class Settlement:
+    def __init__(self, settings: Settings, rules: ActiveRules) -> None:
+        self._rules = rules  # for their generation
+        self._verdicts = VerdictCache(settings.max_verdicts)
+        self._flows: BoundedTable[Flow, SettledFlow] = BoundedTable(settings.max_flows)
+        self.crowds = Crowds(settings.max_flows)
+        self._told_ports = ToldPorts()
+
+    def note_asking(self, connection: Connection, decision: Decision) -> Connection:
+        """The connection as people are asked about it."""
+        asked = self._rules.note_asking(connection, decision)
+        # A rule that asks may be for this port, and the answer has to be narrower.
+        return replace(asked, is_port_told=not decision.asking and self._told_ports.has(connection))
+
+    def find_flow(self, event: PacketQueued, now: Instant) -> SettledFlow | None:
+        """The decision that this flow got a moment ago, if it holds for this packet."""
+        settled = self._flows.find(event.flow)
+        return settled if settled and settled.holds_for(event, self._rules.generation, now.boot_s) else None
+
+    def is_reply(self, connection: Connection, now: Instant) -> bool:
+        """Whether it answers a packet that was allowed a moment ago. A reply of TCP is never asked about."""
+        flow = connection.flow
+        if flow.protocol == TCP or flow.direction is Direction.OUTBOUND:
+            return False
+        asked = self._flows.find(replace(flow, direction=Direction.OUTBOUND))
+        return (
+            asked is not None
+            and asked.decision.verdict is Verdict.ALLOW
+            and asked.exec_id == exec_id_of(connection.attribution)
+            and now.boot_s - asked.decided_s < REPLIED_S
+        )
+
+    def find_cached(self, connection: Connection, now: Instant) -> Remembered | None:
+        """The decision for connections like this one, if there was one in this generation of the rules."""
+        key = verdict_key_of(connection)
+        return self._verdicts.find(key, now.boot_s) if key else None
+
+    def settle(
+        self,
+        waiter: Waiter,
+        decision: Decision,
+        now: Instant,
+        *,
+        basis: Basis = Basis.RULES,
+        cached: Remembered | None = None,
+        watch: Watch = Watch.NONE,
+    ) -> Iterator[Command]:
+        """Remember a decision, release its packets, report it. `cached`: where it comes from; it ends no later."""
+        connection, is_by_rules = waiter.connection, basis is Basis.RULES
+        name_ends_s = _name_end(connection) if is_by_rules else None
+        expires_s = _earliest(_rule_end(decision, now), _earliest(name_ends_s, cached.expires_s if cached else None))
+        settle_flow = partial(self._settle_flow, waiter, decision, now, basis=basis, expires_s=expires_s, watch=watch)
+        key = verdict_key_of(connection) if is_by_rules and not decision.is_flow_only else None
+        evicted = None
+        if key is None:
+            yield self._remember_flow(connection.flow, settle_flow())
+        else:
+            evicted = self._verdicts.put(key, Remembered(decision, expires_s))
+            yield RememberVerdict(key, decision.verdict, self._rules.generation, expires_s, watch)
+        follows = decision.verdict is Verdict.ALLOW and _is_conversation(connection.flow)
+        for number, packet_id in enumerate(waiter.packet_ids):
+            yield IssueVerdict(packet_id, decision.verdict, follows=follows and number > 0)
+        if key is not None:  # after the packets, which do not need it: their program waits
+            settle_flow()
+        if evicted is not None:
+            yield ForgetVerdicts((evicted,))
+        yield Report(ConnectionDecided(connection, decision, cached is not None, now.wall_s))
+
+    def _settle_flow(
+        self,
+        waiter: Waiter,
+        decision: Decision,
+        now: Instant,
+        *,
+        basis: Basis,
+        expires_s: float | None,
+        watch: Watch,
+    ) -> SettledFlow:
+        connection = waiter.connection
+        settled = SettledFlow(
+            decision=decision,
+            cookie=waiter.cookie,
+            exec_id=exec_id_of(connection.attribution),
+            decided_s=now.boot_s,
+            generation=self._rules.generation,
+            expires_s=_earliest(expires_s, _flow_limit(waiter, decision, now, basis)),
+            is_answer=basis is Basis.PERSON,
+            tied_to=_find_tie(waiter, decision),
+            watch=watch,
+        )
+        self._flows.put(connection.flow, settled)
+        if decision.verdict is Verdict.ALLOW:
+            self._told_ports.note(connection)
+        return settled
+
+    def remember_everywhere(self, key: VerdictKey, decision: Decision, now: Instant) -> Iterator[Command]:
+        """Remember one verdict for all remotes, names and ports; so no new name takes it back."""
+        self.crowds.forget(key)
+        expires_s = _rule_end(decision, now)
+        evicted = self._verdicts.put(key, Remembered(decision, expires_s))
+        yield RememberVerdict(key, decision.verdict, self._rules.generation, expires_s)
+        if evicted is not None:
+            yield ForgetVerdicts((evicted,))
+
+    def repeat(self, event: PacketQueued, settled: SettledFlow) -> Iterator[Command]:
+        """Give a further packet of the flow the same verdict, which the kernel did not remember any more."""
+        yield self._remember_flow(event.flow, replace(settled, exec_id=exec_id_of(event.attribution)))
+        yield IssueVerdict(event.packet_id, settled.decision.verdict)
+
+    def end_watch(self, connection: Connection, now: Instant) -> Iterator[Command]:
+        """The name was noted: remember the verdict without a watch, so that connections like this one are not read."""
+        key = verdict_key_of(connection)
+        remembered = self._verdicts.find(key, now.boot_s) if key else None
+        if key and remembered and remembered.decision.verdict is Verdict.ALLOW:
+            yield RememberVerdict(key, Verdict.ALLOW, self._rules.generation, remembered.expires_s)
+
+    def forget_address(self, address: bytes) -> Iterator[Command]:
+        """Take back the verdicts for a remote address, since another name decides for it."""
+        keys = self._verdicts.pop_address(address)
+        if keys:
+            yield ForgetVerdicts(keys)
+
+    def clear(self) -> None:
+        """Forget all verdicts, which are stale in the kernel since the rules have another generation."""
+        self._verdicts.clear()
+        self.crowds.clear()
+
+    def tables(self) -> dict[str, TableStatistics]:
+        return {"verdicts": self._verdicts.statistics(), "flows": self._flows.statistics()}
+
+    def _remember_flow(self, flow: Flow, settled: SettledFlow) -> RememberFlow:
+        verdict, generation = settled.decision.verdict, self._rules.generation
+        return RememberFlow(
+            flow, verdict, generation, settled.expires_s, settled.watch, settled.exec_id, settled.tied_to
+        )

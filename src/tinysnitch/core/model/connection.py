@@ -1,0 +1,26 @@
+"""A connection: a flow with what is known of it, which is all that a rule can test."""
+
+import msgspec
+
+from tinysnitch.core.model.flow import Flow
+from tinysnitch.core.model.name_source import NameSource
+from tinysnitch.core.model.process import Attribution
+from tinysnitch.core.prompts.asking import NOBODY_ASKS, Asking
+
+
+class Connection(msgspec.Struct, frozen=True, kw_only=True):
+    flow: Flow
+    attribution: Attribution
+    name: str | None = None  # the DNS name that decides, lower case, no trailing dot
+    other_names: tuple[str, ...] = ()  # further names of the remote address, newest first
+    is_name_sure: bool = False  # the process itself asked for `name`, and for no other name of the address
+    interface: str = ""  # name of the network interface, "" when not known
+    name_expires_s: float = float("inf")  # boot-time seconds when `name` stops holding
+    name_source: NameSource = NameSource.DNS
+    aliases: tuple[str, ...] = ()  # CNAMEs that `name` led through
+    asked_name: str | None = None  # the name that a DNS question asks for; only shown
+    # The rest is for questions, and for the rules that answers to them make.
+    asking: Asking = NOBODY_ASKS  # what the rules that ask test, and the answer's rule has to
+    is_link_talk: bool = False  # next time any other machine of the link may be the remote
+    is_from_lan: bool = False  # it came in from the lan without a lasting name: `lan` is its domain scope
+    is_port_told: bool = False  # the program was told the port at a well-known one, and next time it is another

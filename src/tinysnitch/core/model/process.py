@@ -1,0 +1,102 @@
+"""A process as it was captured at exec, and an attribution: the claim that a flow belongs to it.
+
+Texts may hold any character; bytes that are not UTF-8 are surrogate escapes (PEP 383).
+"""
+
+from enum import Enum
+
+import msgspec
+
+from tinysnitch.core.model.user_share import CONTAINERS_FROM
+
+UNKNOWN_EXEC_ID, KERNEL_EXEC_ID = 0, 1  # EXEC_ID_UNKNOWN and EXEC_ID_KERNEL of bpf/tinysnitch.h
+MEMORY_FILE = "/memfd:"  # how the path of a memfd_create(2) file begins; only root can make a file of that name
+FLATPAK, CONTAINER = "flatpak:", "container:"  # how the owner words of these begin
+
+
+class AttributionSource(Enum):
+    BPF = "bpf"  # captured by the kernel at exec, joined by the socket cookie
+    PROCFS = "procfs"  # read from /proc afterwards: weaker
+    KERNEL = "kernel"  # the kernel itself sends or answers
+    UNKNOWN = "unknown"
+
+
+class ProcessKey(msgspec.Struct, frozen=True):
+    """Identifies one process for ever, while a pid is used again some day."""
+
+    pid: int
+    started_ns: int  # boot-time clock
+
+
+class Process(msgspec.Struct, frozen=True, kw_only=True):
+    """One process and the image it runs. Equal exec ids mean equal everything but pid and start."""
+
+    exec_id: int  # never reused until reboot; forks share their parent's
+    pid: int
+    started_ns: int  # boot-time clock
+    uid: int
+    executable: str  # path of the file that was executed, in its mount namespace
+    device: int  # of the executable, as os.makedev gives it
+    inode: int
+    program: str  # what a rule's column names: the executable, or the script it runs
+    args: tuple[str, ...]  # after the program's own name: `curl -s x` has ("-s", "x")
+    are_args_complete: bool = True  # False: cut at capture, perhaps within the last one; no rule with args allows it
+    run_by: str | None = None  # the interpreter, when program is a script
+    started_as: str | None = None  # root's link of another name to `program` that it was started by; only shown
+    parents: tuple[str, ...] = ()  # programs of the ancestors, nearest first
+    owners: tuple[str, ...] = ()  # from the cgroup: `unit:ssh.service`, `container:ID`, `flatpak:ID`, `snap:NAME`
+    is_host_file: bool = True  # the file that runs is the one that the host has at `program`
+    is_file_told: bool = True  # False: its file or its cgroup was not looked up in time; it may be next time
+    sha256: str | None = None  # hex, of the executable, when a rule demands it
+    is_sha256_told: bool = True  # False: the file is unreadable; of rules with sha256= only those that allow fail
+    warnings: tuple[str, ...] = ()  # for people: "deleted file", ...
+
+    @property
+    def key(self) -> ProcessKey:
+        return ProcessKey(self.pid, self.started_ns)
+
+
+class Attribution(msgspec.Struct, frozen=True):
+    """To which process a flow belongs. `process` is None exactly for KERNEL and UNKNOWN."""
+
+    source: AttributionSource
+    process: Process | None = None
+    is_listening: bool = True  # False: inbound, and no socket listens on the port
+
+
+KERNEL = Attribution(AttributionSource.KERNEL)
+UNKNOWN = Attribution(AttributionSource.UNKNOWN)
+NOT_LISTENING = Attribution(AttributionSource.UNKNOWN, is_listening=False)  # inbound, to a port without a socket
+
+
+def program_of(attribution: Attribution) -> str:
+    """The word for rules and logs: a path, `kernel` or `unknown`."""
+    return attribution.process.program if attribution.process else attribution.source.value
+
+
+def exec_id_of(attribution: Attribution) -> int:
+    """The exec id as the kernel's side has it, also for the kernel and for what is unknown."""
+    if attribution.process:
+        return attribution.process.exec_id
+    return KERNEL_EXEC_ID if attribution.source is AttributionSource.KERNEL else UNKNOWN_EXEC_ID
+
+
+def user_of(attribution: Attribution) -> int:
+    """The uid whose share of a table it takes. What is unknown shares with containers, not with services."""
+    if attribution.process:
+        return attribution.process.uid
+    return 0 if attribution.source is AttributionSource.KERNEL else CONTAINERS_FROM
+
+
+OtherFile = tuple[int, int, tuple[str, ...]]  # device, inode, owners
+
+
+def other_file_of(attribution: Attribution) -> OtherFile | None:
+    """What tells a program from others of the same path; None if the path suffices, since the host's file runs."""
+    process = attribution.process
+    return (process.device, process.inode, process.owners) if process and not process.is_host_file else None
+
+
+def uid_of(attribution: Attribution) -> int | None:
+    """The uid of the process; None where there is none."""
+    return attribution.process.uid if attribution.process else None

@@ -1,0 +1,42 @@
+"""A decision: the verdict, its reason, and how long and how widely it may be remembered."""
+
+import msgspec
+from msgspec.structs import replace
+
+from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.rules.rule import Rule
+
+# How reasons begin that are looked for in lines of the log and in messages to clients, which have no field for them.
+ANSWERED_ONCE, ANSWERED_UNTIL = "answered once", "answered until"  # how long the rule holds is not in its line
+NO_ANSWER = "no answer"  # within the timeout
+DENIED_BY_RULE = "denied by a rule"
+LEARNING = "learning: "  # is_learned
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    verdict: Verdict
+    reason: str  # one lower-case clause, shown as it is
+    rule: Rule | None = None  # the rule that won
+    until_s: float | None = None  # wall-clock seconds when the earliest rule that took part ends
+    ending: tuple[Rule, ...] = ()  # the rules that took part and end by the clock
+    has_ended: bool = False  # a rule that would take part has ended; it holds again if the clock is set back
+    asking: tuple[Rule, ...] = ()  # all the rules that ask, where the verdict is ASK
+    is_flow_only: bool = False  # a rule that took part tests more than the kernel's cache key: this flow only
+    is_learned: bool = False  # no rule decides, and observe mode lets it pass
+    is_turned_away: bool = False  # denied, as there was no room for its question
+
+
+def let_pass(asked: Decision) -> Decision:
+    """What observe mode makes of a connection that people would be asked about."""
+    return replace(asked, verdict=Verdict.ALLOW, reason=LEARNING + asked.reason, is_learned=True)
+
+
+def deny_unanswered(asked: Decision, reason: str, refusal: str | None, *, is_turned_away: bool = False) -> Decision:
+    """The denial of a connection that nobody answers for; it names the rule that asked, if there was one.
+
+    `refusal`: why no rule can name the program. The reason repeats it for whoever has a rule for that path and wonders
+    why it does not match (after an upgrade, say).
+    """
+    if refusal is not None:
+        reason += f"; no rule with its path covers it: {refusal}"
+    return Decision(verdict=Verdict.DENY, reason=reason, rule=asked.rule, is_turned_away=is_turned_away)

@@ -1,0 +1,43 @@
+"""A question: what a prompt asks. Connections with equal questions wait in one prompt, for one answer.
+
+It holds all that an answer's rule may test, so that the rule matches every connection that waits.
+"""
+
+import msgspec
+
+from tinysnitch.core.model.connection import Connection
+from tinysnitch.core.model.flow import Direction, format_address, format_protocol
+from tinysnitch.core.model.process import AttributionSource, OtherFile, other_file_of, program_of, uid_of
+from tinysnitch.core.prompts.asking import Asking
+
+
+class Question(msgspec.Struct, frozen=True):
+    source: AttributionSource
+    program: str
+    args: tuple[str, ...]
+    started_as: str | None  # no rule tests it, but the prompt shows it, and has to be true of all that wait
+    uid: int | None
+    other_file: OtherFile | None
+    remote: str  # as the answer's rule has it: name, else address
+    port: int
+    protocol: str
+    direction: Direction
+    asking: Asking
+
+
+def question_of(connection: Connection) -> Question:
+    flow, process = connection.flow, connection.attribution.process
+    name = None if connection.asking.is_by_address else connection.name
+    return Question(
+        source=connection.attribution.source,
+        program=program_of(connection.attribution),
+        args=process.args if process else (),
+        started_as=process.started_as if process else None,
+        uid=uid_of(connection.attribution),
+        other_file=other_file_of(connection.attribution),
+        remote=name or format_address(flow.remote),
+        port=flow.port,
+        protocol=format_protocol(flow.protocol),
+        direction=flow.direction,
+        asking=connection.asking,
+    )

@@ -1,0 +1,240 @@
+"""The control socket: lets clients in, and hands their requests to the desk.
+
+A client that was let in is added to ControlClients, which pushes to it what happens.
+"""
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import assert_never
+
+from tinysnitch.core.engine.records import MAX_LINES
+from tinysnitch.core.model.errors import (
+    SHORTAGE_HINT,
+    DaemonNotRunning,
+    NotPermitted,
+    SnitchError,
+    is_shortage,
+    words_of,
+)
+from tinysnitch.daemon.control.clients import UNSAVED, ControlClients
+from tinysnitch.daemon.control.desk import Desk
+from tinysnitch.daemon.control.peer import ControlPeer
+from tinysnitch.daemon.control.permissions import GROUP, Permissions, Right
+from tinysnitch.daemon.control.right_lookup import RightLookup
+from tinysnitch.daemon.control.socket import BACKLOG, ControlSocket
+from tinysnitch.daemon.control.turns import Turns
+from tinysnitch.protocol import messages as msg
+from tinysnitch.protocol.framing import encode_frame
+
+# In one turn of the loop asyncio accepts one more than this. Any user may connect, and each time takes 0.2 ms from the
+# verdicts.
+ACCEPTED_AT_ONCE = 3
+CLOSE_S = 2.0  # how long we wait for clients to close at the end
+
+_log = logging.getLogger(__name__)
+_DONE = encode_frame(msg.Done())
+_TURNS_TO_ADMIT = 3  # of the loop, after accept(): asyncio's task, then connection_made(), and one to spare
+
+
+class ControlServer:
+    def __init__(self, desk: Desk, permissions: Permissions, clients: ControlClients) -> None:
+        self.clients = clients
+        self.turns = Turns()
+        self._desk = desk
+        self._rights = RightLookup(permissions)
+        self._ids = itertools.count(1)
+        self._newcomers: set[ControlPeer] = set()  # clients whose right is being looked up
+        self._socket: ControlSocket | None = None
+        self._server: asyncio.Server | None = None
+        self._is_closing = False
+
+    async def start(self, path: Path) -> None:
+        """Listen. Raises SnitchError when a living daemon has the socket or it cannot be made."""
+        self._socket = ControlSocket(path)
+        await self._listen(self._socket)
+
+    async def listen_anew(self) -> None:
+        """Make the socket file again after it was removed. Connected clients stay. Raises SnitchError."""
+        assert self._server is not None
+        assert self._socket is not None
+        self._server.close()
+        await self._listen(self._socket)
+
+    async def _listen(self, place: ControlSocket) -> None:
+        sock = place.listen()
+        loop = asyncio.get_running_loop()
+        try:
+            self._server = await loop.create_unix_server(self._make_peer, sock=sock, backlog=ACCEPTED_AT_ONCE)
+        except OSError as error:  # epoll_ctl(2). Without the file SocketWatch tries again
+            sock.close()
+            place.remove()
+            raise place.error_of(error) from error
+        sock.listen(BACKLOG)  # asyncio's `backlog` is also how many it accepts at once: it gave listen() that number
+
+    async def close(self) -> None:
+        """End every client and take the socket file away; safe when never started."""
+        self._is_closing = True
+        if self._server is not None:
+            await _refuse_newcomers(self._server)
+            self._server.close()
+        if self._socket is not None:
+            self._socket.remove()
+        for newcomer in list(self._newcomers):
+            self._let_in(newcomer, -1, None)  # refuses it, since we are closing
+        self.clients.close()
+        if self._server is not None:
+            with suppress(TimeoutError):  # no client can hold up the daemon's end
+                await asyncio.wait_for(self._server.wait_closed(), CLOSE_S)
+
+    # Called by peers
+
+    def receive(self, peer: ControlPeer, uid: int, gid: int) -> None:
+        """Welcome or refuse a new client once its right is known."""
+        self._newcomers.add(peer)
+        try:
+            self._rights.find(uid, gid, partial(self._let_in, peer, uid))
+        except SnitchError as error:
+            self._newcomers.discard(peer)
+            self.clients.crowded_out += 1
+            peer.refuse(error)
+
+    def _let_in(self, peer: ControlPeer, uid: int, right: Right | SnitchError | None) -> None:
+        if peer not in self._newcomers:  # it left meanwhile, or was refused
+            return
+        self._newcomers.discard(peer)
+        try:
+            right = self._admit(uid, right)
+        except SnitchError as error:
+            peer.refuse(error)
+        else:
+            self.clients.add(peer)
+            peer.welcome(right)
+
+    def _admit(self, uid: int, right: Right | SnitchError | None) -> Right:
+        """Return the right of a client that may stay. Raises SnitchError for one that may not."""
+        if self._is_closing:
+            raise DaemonNotRunning("tinysnitchd is stopping", "try again once it is back")
+        if isinstance(right, SnitchError):
+            raise right
+        if right is None:
+            self.clients.refused += 1
+            hint = f"run as root, or let root add you to the group {GROUP}"
+            raise NotPermitted(f"user {uid} may not control tinysnitch", hint)
+        limit = self.clients.find_limit(right)
+        if limit is not None:
+            self.clients.crowded_out += 1
+            raise SnitchError(f"{limit} clients are connected already", "close one of them")
+        return right
+
+    def forget(self, peer: ControlPeer) -> None:
+        self._newcomers.discard(peer)
+        if self.clients.remove(peer):
+            self._desk.detach(peer.client_id)
+
+    def answer(self, peer: ControlPeer, request: msg.Request) -> Iterator[bytes]:
+        """The frames that answer a request. An error before the first frame becomes a Refused, and is not raised."""
+        try:
+            return self._frames(peer, request)
+        except SnitchError as error:
+            return iter((_refusal(error),))
+        except Exception as error:
+            return iter((encode_frame(self._fail(peer, request, error)),))
+
+    def _fail(self, peer: ControlPeer, request: msg.Request, error: Exception) -> msg.Refused:
+        what = f"a request of uid {peer.right.uid} failed: {type(request).__name__}"
+        if is_shortage(error):
+            _log.error("%s: %s", what, words_of(error))
+            hint = SHORTAGE_HINT
+        else:
+            _log.error("%s", what, exc_info=error)
+            hint = "its log tells more; please report it"
+        return msg.Refused("the daemon failed at this request", hint)
+
+    def _frames(self, peer: ControlPeer, request: msg.Request) -> Iterator[bytes]:
+        match request:
+            case msg.ReadLog():
+                return self._log_frames(peer, request)
+            case msg.Attach():
+                self.clients.add_prompt(peer)
+                self._desk.attach(peer.client_id, peer.right)
+                asks = map(msg.prompt_shown, self._desk.list_asks(peer.right))
+                notices = self.clients.find_standing(peer.right)
+                return itertools.chain(map(encode_frame, asks), map(encode_frame, notices), (_DONE,))
+            case _:
+                values = self._values(request, peer.right)
+                return itertools.chain(map(encode_frame, values), (_DONE,))
+
+    def _log_frames(self, peer: ControlPeer, request: msg.ReadLog) -> Iterator[bytes]:
+        limit = min(max(request.limit, 0), MAX_LINES)
+        lines = self._desk.read_history(limit, peer.right) if limit else ()
+        if request.follow:
+            self.clients.add_follower(peer)
+        return _frames_of_log(lines, () if request.follow else (_DONE,))
+
+    def _values(self, request: msg.Request, right: Right) -> Iterable[msg.Reply]:
+        match request:
+            case msg.ReadStatus():
+                return (self._desk.status(right),)
+            case msg.ListRules():
+                return self._desk.list_rules(right)
+            case msg.ListLists():
+                return self._desk.list_lists(right)
+            case msg.ListAsks():
+                return map(msg.prompt_shown, self._desk.list_asks(right))
+            case msg.Explain():
+                return (self._desk.explain(request, right),)
+            case msg.AddRule(line):
+                return (msg.RuleWritten(self._desk.add_rule(line, right)),)
+            case msg.RemoveRule(line):
+                return (msg.RuleWritten(self._desk.remove_rule(line, right)),)
+            case msg.GiveAnswer():
+                return (self._give_answer(request, right),)
+            case msg.Hello() | msg.ReadLog() | msg.Attach():
+                raise AssertionError(f"{request} is answered elsewhere")
+            case _:
+                assert_never(request)
+
+    def _give_answer(self, request: msg.GiveAnswer, right: Right) -> msg.RuleWritten:
+        if (request.choice is None) == (request.rule is None):
+            raise SnitchError("an answer is either a choice or a rule", "send exactly one of them")
+        answer = request.rule if request.choice is None else request.choice
+        assert answer is not None
+        self.clients.take_unsaved()  # forget what an earlier answer left
+        rule = self._desk.answer(request.prompt_id, answer, right)
+        error = self.clients.take_unsaved()
+        if error is None:
+            return msg.RuleWritten(rule)
+        if not right.sees_all:
+            return msg.RuleWritten(rule, UNSAVED, "root can see why: `tinysnitch log`")
+        return msg.RuleWritten(rule, f"{UNSAVED}: {error}", error.hint)
+
+    def _make_peer(self) -> ControlPeer:
+        return ControlPeer(self, next(self._ids))
+
+
+def _frames_of_log(lines: Iterable[bytes], end: Iterable[bytes]) -> Iterator[bytes]:
+    """A frame for each line, then `end`. Lines are read as they are sent; when that fails a Refused ends the reply."""
+    try:
+        for line in lines:
+            yield line + b"\n"
+    except SnitchError as error:
+        yield _refusal(error)
+    else:
+        yield from end
+
+
+def _refusal(error: SnitchError) -> bytes:
+    return encode_frame(msg.Refused(str(error), error.hint, error.exit_code))
+
+
+async def _refuse_newcomers(server: asyncio.Server) -> None:
+    """Accept no more, and let the clients accepted a moment ago reach receive(): Server.close() would forget them."""
+    for sock in server.sockets:
+        asyncio.get_running_loop().remove_reader(sock)
+    for _ in range(_TURNS_TO_ADMIT):
+        await asyncio.sleep(0)

@@ -1,0 +1,84 @@
+"""Writes records to the log and the history, and in observe mode makes rules of what was let pass.
+
+The log begins with the ready line (docs/commands.md). What is recorded before that is written after it, with the time
+of the ready line, so that times in the log never go back.
+"""
+
+import msgspec
+
+from tinysnitch.core.engine.records import ConnectionDecided, Record, uid_told_of
+from tinysnitch.core.model.clock import Instant
+from tinysnitch.core.prompts.answer import can_be_remembered
+from tinysnitch.core.prompts.learned_rule import learn_rule
+from tinysnitch.core.rules.text import format_rule
+from tinysnitch.daemon.logs.history_budget import HistoryBudget, Share
+from tinysnitch.daemon.logs.log_output import LogOutput
+from tinysnitch.daemon.options import LogFormat
+from tinysnitch.protocol.framing import encode_object
+from tinysnitch.protocol.log_lines import LogLine, ReadyLine, log_line_of
+from tinysnitch.protocol.log_text import format_text, remarks_on
+from tinysnitch.store.history import History
+from tinysnitch.store.learned_rules import LearnedRules
+
+
+class Recorder:
+    def __init__(
+        self, log: LogOutput, log_format: LogFormat, history: History, learned_rules: LearnedRules | None = None
+    ) -> None:
+        self._log = log
+        self._is_text = log_format is LogFormat.TEXT
+        self._history = history
+        self._learned_rules = learned_rules  # None: not observing
+        self._early: list[LogLine] | None = []  # lines from before the ready line; None: that is written
+        self._history_budget = HistoryBudget()
+
+    def record(self, record: Record, now: Instant) -> bytes:
+        """Write a record to the log and the history; return its line as JSON."""
+        line = log_line_of(record)
+        encoded = encode_object(line)
+        if self._early is None:
+            self._log.write(self._format(line, encoded, remarks_on(record)))
+        else:
+            self._early.append(line)
+        if self._history_budget.has_room(record, now.boot_s):
+            self._history.append(encoded, uid_told_of(record))
+        if self._learned_rules is not None and isinstance(record, ConnectionDecided):
+            self._learn(record, self._learned_rules)
+        return encoded
+
+    def _learn(self, record: ConnectionDecided, learned_rules: LearnedRules) -> None:
+        """Add the rule that a prompt would propose, if no rule decided this connection."""
+        connection = record.connection
+        if record.decision.is_learned and can_be_remembered(connection):
+            rule, wider = learn_rule(connection, record.decision.rule, record.wall_s)
+            learned_rules.add(format_rule(rule), tuple(map(format_rule, wider)))
+
+    def begin(self, ready: ReadyLine, *remarks: str) -> None:
+        """Begin the log with the ready line, now that enforcement stands."""
+        early, self._early = self._early or [], None
+        self._log.write(self._format(ready, encode_object(ready), remarks))
+        for line in early:
+            told = msgspec.structs.replace(line, time=ready.time)
+            self._log.write(self._format(told, encode_object(told)))
+
+    def _format(self, line: LogLine, encoded: bytes, remarks: tuple[str, ...] = ()) -> bytes:
+        return format_text(line, remarks).encode(errors="backslashreplace") if self._is_text else encoded
+
+    def flush(self, now: Instant) -> None:
+        self._log.flush()
+        self._history.flush_due(now.boot_s)
+        if self._learned_rules is not None:
+            self._learned_rules.flush()
+
+    def next_deadline(self) -> float | None:
+        """Boot-time seconds when the history must be written, or None."""
+        return self._history.next_flush_deadline()
+
+    def losses(self) -> dict[str, int]:
+        learned = {} if self._learned_rules is None else {"learned rules": self._learned_rules.lost}
+        return {"log lines": self._log.lost, "history rows": self._history.lost, **learned}
+
+    def not_kept(self) -> dict[str, int]:
+        """Records that are in the log but were left out of the history."""
+        left_out = self._history_budget.left_out
+        return {f"{share.what}, in the log alone": left_out[share] for share in Share}

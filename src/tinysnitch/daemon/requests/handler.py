@@ -1,0 +1,270 @@
+"""Answers the requests of clients: the Desk of the control server, on top of engine and driver."""
+
+from collections.abc import Callable, Iterator
+from itertools import chain
+
+import msgspec
+
+from tinysnitch.core.engine.events import AnswerGiven, ClientAttached, ClientDetached, TemporaryRulesRemoved
+from tinysnitch.core.engine.records import PromptAnswered
+from tinysnitch.core.model.errors import SnitchError
+from tinysnitch.core.model.process import uid_of
+from tinysnitch.core.model.tables import BoundedTable
+from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.policy.active_rules import ActiveRules
+from tinysnitch.core.policy.own_rules import find_excess
+from tinysnitch.core.prompts.answer import can_be_remembered, rule_for_choice
+from tinysnitch.core.prompts.choice import Choice, Lifetime
+from tinysnitch.core.prompts.prompt import Prompt
+from tinysnitch.core.rules.rule import Rule
+from tinysnitch.core.rules.text import format_rule, parse_rule
+from tinysnitch.daemon.control.permissions import Right
+from tinysnitch.daemon.identity import Identity
+from tinysnitch.daemon.loop.driver import Driver
+from tinysnitch.daemon.loop.reloader import Reloader
+from tinysnitch.daemon.requests.change_budget import ChangeBudget
+from tinysnitch.daemon.requests.counters import Counters
+from tinysnitch.daemon.requests.explainer import Explainer
+from tinysnitch.daemon.requests.list_entries import list_entries
+from tinysnitch.daemon.requests.rule_permission import check_new_rule, check_owner, may_see_rule
+from tinysnitch.daemon.rules.loader import RuleLoader
+from tinysnitch.kernel.system.clock import read_instant
+from tinysnitch.protocol.log_text import what_holds
+from tinysnitch.protocol.messages import LEARNED_RULES, Explain, Explanation, ListEntry, RuleEntry, RuleSource, Status
+from tinysnitch.store.history import History
+from tinysnitch.store.rules_file import RulesFile
+
+_USERS = 64  # whose visible rules are kept
+_SUM_HINT = "a file's sum is read once a rule asks for it: `tinysnitch rules add` it, then let the program try again"
+_AWAITED_HINT = "try again in a moment, or write the uid instead of the user's name (`id -u`)"
+
+
+class FrontDesk:
+    def __init__(
+        self,
+        identity: Identity,
+        driver: Driver,
+        *,
+        rules_file: RulesFile,
+        loader: RuleLoader,
+        reloader: Reloader,
+        counters: Counters,
+        history: History,
+    ) -> None:
+        self._identity = identity
+        self._driver = driver
+        self._engine = driver.engine
+        self._rules_file = rules_file
+        self._loader = loader
+        self._reloader = reloader
+        self._counters = counters
+        self._history = history
+        self._budget = ChangeBudget()
+        # By uid: a generation, and the rules of the file that the user may see.
+        self._visible_rules: BoundedTable[int, tuple[int, tuple[Rule, ...]]] = BoundedTable(_USERS)
+        self._explainer = Explainer(driver.engine)
+
+    def status(self, right: Right) -> Status:
+        """Counts only rules and questions that the right covers. Errors quote the rules file: for who sees all."""
+        identity, options, rules = self._identity, self._identity.options, self._engine.rules
+        hits, misses = self._counters.hits_and_misses()
+        clients = self._driver.doors.clients.statistics()
+        return Status(
+            pid=identity.pid,
+            mode=identity.mode,
+            mode_reason=identity.degraded_because,
+            not_enforcing=self._counters.not_enforcing,
+            cannot_restart=self._counters.cannot_restart,
+            is_crowded=self._driver.is_crowded,
+            netns=identity.netns,
+            cgroup=identity.cgroup,
+            rules_file=str(self._rules_file.path),
+            uptime_s=read_instant().boot_s - identity.started_s,
+            is_learning=options.is_learning,
+            learned_rules=str(options.state_dir / LEARNED_RULES) if options.is_learning else "",
+            rules=len(self._lasting(right)),
+            temporary_rules=len(self._visible(rules.temporary(), right)),
+            rule_errors=tuple(error.with_hint() for error in self._loader.errors) if right.sees_all else (),
+            prompts=len(self.list_asks(right)),
+            clients=clients.clients,
+            prompt_clients=clients.prompt_clients,
+            queues=self._counters.waiting(),
+            hits=hits,
+            misses=misses,
+            tables=self._counters.tables(),
+            evicted=self._counters.evicted(),
+            losses=self._counters.losses(),
+        )
+
+    # Rules
+
+    def list_rules(self, right: Right) -> Iterator[RuleEntry]:
+        """The rules in force. Each line is made as it is sent: there may be many, and verdicts must not wait."""
+        rules = self._engine.rules
+        lasting, temporary = self._lasting(right), self._visible(rules.temporary(), right)
+        listed = (RuleEntry(format_rule(rule), RuleSource.FILE, rule.until_s) for rule in lasting)
+        return chain(listed, map(self._temporary_entry, temporary))
+
+    def _temporary_entry(self, rule: Rule) -> RuleEntry:
+        source = RuleSource.TEMPORARY if rule.exec_id is None else RuleSource.QUIT
+        return RuleEntry(format_rule(rule), source, rule.until_s, self._engine.rules.find_pid(rule))
+
+    def _lasting(self, right: Right) -> tuple[Rule, ...]:
+        """The visible rules of the file. There may be many rules, so what a user sees is kept until they change."""
+        rules = self._engine.rules
+        if right.sees_all:
+            return rules.from_file()
+        generation, found = self._visible_rules.find(right.uid) or (None, ())
+        if generation != rules.generation:
+            found = self._visible(rules.from_file(), right)
+            self._visible_rules.put(right.uid, (rules.generation, found))
+        return found
+
+    def _visible(self, rules: tuple[Rule, ...], right: Right) -> tuple[Rule, ...]:
+        if right.sees_all:
+            return rules
+        return tuple(rule for rule in rules if may_see_rule(rule, right, self._engine.rules))
+
+    def list_lists(self, right: Right) -> list[ListEntry]:
+        return list_entries(self._loader.lists, self._engine.rules) if right.sees_all else []  # users' rules name none
+
+    def add_rule(self, line: str, right: Right) -> str:
+        self._count_change(right)
+        rule = parse_rule(line)
+        self._check_change(rule, right, check_new_rule)
+        self._rules_file.append(rule)
+        self._reload(right)
+        return format_rule(rule)
+
+    def remove_rule(self, line: str, right: Right) -> str:
+        self._count_change(right)
+        rule = parse_rule(line)
+        self._check_change(rule, right, check_owner)
+        wanted = format_rule(rule)
+        temporary = tuple(rule for rule in self._engine.rules.temporary() if format_rule(rule) == wanted)
+        if temporary:
+            self._driver.feed(TemporaryRulesRemoved(temporary))
+        try:
+            is_removed = self._rules_file.remove(line)
+        except SnitchError:
+            if not temporary or rule in self._engine.rules.from_file():
+                raise
+            return wanted
+        if is_removed:
+            self._reload(right)
+        if not is_removed and not temporary:
+            raise self._not_found(rule)
+        return wanted
+
+    def _count_change(self, right: Right) -> None:
+        """Count one change, before its line is read: that may take long. Raises SnitchError when they are too many."""
+        if not right.sees_all:
+            self._budget.spend(right.uid, read_instant().boot_s)
+
+    def _check_change(self, rule: Rule, right: Right, check: Callable[[Rule, Right, ActiveRules], None]) -> None:
+        """Raise SnitchError when a user with the right for their own processes may not make this change."""
+        if not right.sees_all:
+            self._learn_words(rule, right)
+            check(rule, right, self._engine.rules)
+
+    def _not_found(self, rule: Rule) -> SnitchError:
+        line = format_rule(rule)
+        if self._loader.errors and rule in self._engine.rules.from_file():
+            problem = f"the rule {line!r} is in force, but not in the file as it is now, which has errors"
+            return SnitchError(problem, "once the file is mended, the rules in it are those that hold")
+        # The shell removes the quotes of a pasted line, and without them `'-'` or `'lan'` means another thing.
+        hint = "`tinysnitch rules` lists them; one with quotes in it must stand in quotes as a whole"
+        return SnitchError(f"there is no rule {line!r}", hint)
+
+    def _learn_words(self, rule: Rule, right: Right) -> None:
+        """Have the facts know where the rule's path leads and who its user is, before it is checked or added.
+
+        A rule that will be refused anyway is left out: the log would tell of problems with its list, which no rule has.
+        Raises SnitchError when the look-up takes longer than verdicts may wait.
+        """
+        if right.sees_all or not find_excess(rule):
+            if self._loader.is_awaited(rule):
+                raise SnitchError("the user or list that the rule names is still being looked up", _AWAITED_HINT)
+            self._driver.feed(*self._loader.read_facts((*self._engine.rules.listed, rule)))
+
+    def _reload(self, right: Right) -> None:
+        """Load the changed file. Raises SnitchError when the change is not in force, since the file does not load."""
+        self._reloader.reload_rules()
+        if self._reloader.is_behind:
+            problem = "the file is changed, but could not be loaded, and the old rules hold"
+            raise SnitchError(problem, "tinysnitchd tries again; its log tells why")
+        if self._loader.errors:
+            holds = what_holds(self._engine.rules.count_from_file())
+            problem = f"the file is changed, but it does not load, and {holds}"
+            if not right.sees_all:
+                raise SnitchError(problem, "root can see why: `tinysnitch status`")
+            first = self._loader.errors[0]
+            raise SnitchError(f"{problem}: {first}", first.hint)
+
+    # Questions
+
+    def list_asks(self, right: Right) -> list[Prompt]:
+        asks = self._engine.open_prompts(read_instant())
+        return [ask for ask in asks if right.covers(uid_of(ask.connection.attribution))]
+
+    def answer(self, prompt_id: int, answer: Choice | str, right: Right) -> str:
+        self._check_open(prompt_id, right)
+        self._count_change(right)
+        if isinstance(answer, Choice):
+            event = AnswerGiven(prompt_id, self._permitted(prompt_id, answer, right), right.uid)
+        else:
+            rule = self._parse_answer(prompt_id, answer, right)
+            event = AnswerGiven(prompt_id, Choice(verdict=rule.verdict, lifetime=Lifetime.FOREVER), right.uid, rule)
+        if event.choice.verdict is Verdict.ASK:
+            raise SnitchError("`ask` is no answer", "an answer allows or denies")
+        records = self._driver.feed(event)
+        lines = [record.rule for record in records if isinstance(record, PromptAnswered)]
+        if not lines:
+            raise SnitchError(f"question {prompt_id} could not be answered", "the log of tinysnitchd tells why")
+        return lines[0]
+
+    def _check_open(self, prompt_id: int, right: Right) -> None:
+        """Raise SnitchError when the question is not open. One that the right does not cover looks the same."""
+        prompts = self._engine.prompts
+        prompt, closed = prompts.find(prompt_id), prompts.find_closed(prompt_id)
+        if prompt and right.covers(prompt.question.uid):
+            return
+        why = f": {closed.reason}" if closed and right.covers(closed.uid) else ""
+        raise SnitchError(f"question {prompt_id} is not open{why}", "`tinysnitch asks` lists what is open")
+
+    def _permitted(self, prompt_id: int, choice: Choice, right: Right) -> Choice:
+        """The choice as this client may make it: with the right for one's own processes, a rule for that user alone.
+        Raises SnitchError when the rule that it makes is not permitted."""
+        prompt = self._engine.prompts.find(prompt_id)
+        if right.sees_all or prompt is None:
+            return choice
+        choice = msgspec.structs.replace(choice, is_for_user=True)
+        connection = next(iter(prompt.waiters.values())).connection
+        if choice.lifetime is not Lifetime.ONCE and can_be_remembered(connection):
+            check_new_rule(rule_for_choice(connection, choice, read_instant().wall_s), right, self._engine.rules)
+        return choice
+
+    def _parse_answer(self, prompt_id: int, line: str, right: Right) -> Rule:
+        rule = parse_rule(line)
+        self._learn_words(rule, right)
+        check_new_rule(rule, right, self._engine.rules)
+        if not self._engine.is_answered_by(prompt_id, rule, read_instant()):
+            raise SnitchError(
+                "the rule is not about this connection",
+                _SUM_HINT if rule.sha256 else "`tinysnitch rules add` takes any rule",
+            )
+        return rule
+
+    def attach(self, client_id: int, right: Right) -> None:
+        self._driver.feed(ClientAttached(client_id, None if right.sees_all else right.uid))
+
+    def detach(self, client_id: int) -> None:
+        self._driver.feed(ClientDetached(client_id))
+
+    # Looking back and ahead
+
+    def read_history(self, limit: int, right: Right) -> Iterator[bytes]:
+        return self._history.read_newest(limit, None if right.sees_all else right.uid)
+
+    def explain(self, question: Explain, right: Right) -> Explanation:
+        return self._explainer.explain(question, right)

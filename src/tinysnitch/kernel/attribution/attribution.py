@@ -1,0 +1,60 @@
+"""Attributes the flows of held packets: with BPF (bpf_attribution.py), else by /proc (procfs_attribution.py)."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from tinysnitch.core.model.claim import Claim
+from tinysnitch.core.model.flow import Flow
+from tinysnitch.core.model.process import UNKNOWN
+from tinysnitch.kernel.attribution.bpf_attribution import BpfAttributor, FlowTable
+from tinysnitch.kernel.attribution.process_builder import NoImages, ProcessBuilder
+from tinysnitch.kernel.attribution.procfs_attribution import ProcfsAttributor
+from tinysnitch.kernel.attribution.socket_holders import TooManyWait
+from tinysnitch.kernel.netlink.sock_diag import SocketDiag
+
+
+class _Source(Protocol):
+    def attribute(self, flow: Flow, interface: int, sender_uid: int | None, /) -> Claim: ...
+    def forget(self) -> None: ...
+
+
+class Attributor:
+    """For the network namespace that it is made in. `table` None: the degraded mode, without BPF."""
+
+    def __init__(
+        self,
+        table: FlowTable | None,
+        *,
+        extra_interpreters: Sequence[str] = (),
+        needs_sha256: Callable[[str], bool] = lambda _path: False,
+    ) -> None:
+        self._sockets = SocketDiag()
+        images = NoImages() if table is None else table
+        self._builder = ProcessBuilder(images, extra_interpreters=extra_interpreters, needs_sha256=needs_sha256)
+        self._source: _Source = (
+            ProcfsAttributor(self._sockets, self._builder)
+            if table is None
+            else BpfAttributor(table, self._sockets, self._builder)
+        )
+        self.unknown = 0  # packets that could not be attributed
+
+    def close(self) -> None:
+        self._sockets.close()
+        self._builder.close()
+
+    def forget(self) -> None:
+        """Build every Process anew: the rules may need other facts about it now (sha256)."""
+        self._source.forget()
+
+    def attribute(self, flow: Flow, interface: int = 0, sender_uid: int | None = None) -> Claim:
+        """The claim for a packet that is held right now. Raises ScanNotDue.
+
+        `interface`: index of the interface that the packet came by or leaves by. `sender_uid`: the user who made the
+        socket that sends it, None when the socket is closed.
+        """
+        try:
+            claim = self._source.attribute(flow, interface, sender_uid)
+        except TooManyWait:
+            return Claim(UNKNOWN, 0, is_note_lost=True)
+        self.unknown += claim.attribution is UNKNOWN and not claim.is_note_lost
+        return claim

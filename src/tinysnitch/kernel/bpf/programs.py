@@ -1,0 +1,387 @@
+"""The door to the kernel's side: load it or adopt it, ask its maps, write its cache of verdicts.
+
+Everything is pinned, and so stays in force while no daemon runs; only `remove` ends it. Not thread-safe.
+"""
+
+import hashlib
+import os
+import time
+from collections.abc import Iterable
+from contextlib import ExitStack, closing, suppress
+from functools import partial
+from itertools import filterfalse
+from pathlib import Path
+
+import msgspec
+
+from tinysnitch.core.model.errors import SnitchError
+from tinysnitch.core.model.flow import Direction, Flow, is_of_link
+from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.model.verdict_key import VerdictKey
+from tinysnitch.core.tls.inspection import Watch
+from tinysnitch.kernel.bpf import handover as earlier_conversations
+from tinysnitch.kernel.bpf import structs as structs
+from tinysnitch.kernel.bpf.bpf_settings import BpfSettings
+from tinysnitch.kernel.bpf.libbpf import BPF_NOEXIST, Fields, ObjectFile, Ring, opened_pin
+from tinysnitch.kernel.bpf.maps import BpfMaps
+from tinysnitch.kernel.bpf.objects import LIST_OBJECT, LIST_PROGRAMS, object_path, read_digest
+from tinysnitch.kernel.bpf.pins import PinFolder, list_folder, load_pins, opened_cgroup, remove_folder, take_folder
+from tinysnitch.kernel.bpf.structs import FlowEntry, Image, Listener, Owner, ProcessEntry, TraceEvent
+from tinysnitch.kernel.netlink.addresses import read_addresses
+from tinysnitch.kernel.system.clock import read_boot_ns
+
+_DIRECTIONS = {Direction.OUTBOUND: structs.OUTBOUND, Direction.INBOUND: structs.INBOUND}
+_VERDICTS = {Verdict.ALLOW: structs.VERDICT_ALLOW, Verdict.DENY: structs.VERDICT_DENY}
+_PROVISIONAL = {Watch.NOTED: structs.VERDICT_ALLOW_NOTED, Watch.GUARDED: structs.VERDICT_ALLOW_GUARDED}
+_WATCH_STATES = {Verdict.ALLOW: structs.WATCH_OVER, Verdict.DENY: structs.WATCH_CUT}
+_IS_GIVEN = list(structs.OWNED_SOCKET.fields).index("is_given")
+_USERS = list(structs.IMAGE.fields).index("users")
+_NOBODY = (0, 0, 0, 0)  # as an owner
+_NOWHERE = (bytes(16), 0, 0, 0)  # as a listener's key
+
+
+class BpfPrograms:
+    """What is pinned in one folder."""
+
+    def __init__(self, folder: PinFolder, *, was_adopted: bool) -> None:
+        """Use `load`."""
+        self.was_adopted = was_adopted
+        self._folder = folder
+        self._maps = BpfMaps(folder)
+        self.settings = open_settings(folder)
+        self._next_seeded = structs.EXEC_ID_SEEDED + read_boot_ns()
+        self._ring: Ring | None = None
+        self._own: frozenset[bytes] | None = None  # addresses of this machine as the kernel's side has them
+
+    @classmethod
+    def load(cls, pin_dir: Path, cgroup: Path, netns_cookie: int, is_scoped: bool) -> "BpfPrograms":
+        """Adopts what an earlier daemon pinned for the same purpose from the same objects; nothing of it is flushed."""
+        folder = PinFolder(pin_dir / name_purpose(cgroup, netns_cookie, is_scoped))
+        with ExitStack() as undo:
+            undo.callback(remove_folder, pin_dir)  # only if it is empty
+            take_folder(pin_dir)
+            was_adopted = folder.is_complete(is_scoped=is_scoped)
+            if not was_adopted:
+                undo.callback(folder.remove)
+                folder.remove()  # half a set, of a daemon that was killed while it loaded
+                prepare = partial(initialize_settings, folder, netns_cookie, is_scoped)
+                load_pins(folder, cgroup, prepare, is_scoped=is_scoped)
+            programs = cls(folder, was_adopted=was_adopted)
+            programs._note_own_addresses(read_addresses().own)
+            programs.note_reader()
+            programs.settings.set_crowd_limit(0)  # a killed daemon may have left a limit
+            programs.settings.set_message_limit(0)
+            undo.pop_all()
+        return programs
+
+    def close(self) -> None:
+        """Close our descriptors. All that is pinned stays in force."""
+        if self._ring is not None:
+            self._ring.close()
+            self._ring = None
+        self.settings.close()
+        self._maps.close()
+
+    def remove(self) -> None:
+        """Detach and remove everything of this instance, also what earlier builds pinned."""
+        self.close()
+        self.remove_stale()
+        self._folder.remove()
+        remove_folder(self._folder.path.parent)
+
+    def withdraw(self) -> None:
+        """Undo `load`: what it made is removed. What it adopted stays, and so do the pins of other builds."""
+        self.close()
+        if not self.was_adopted:
+            self._folder.remove()
+            remove_folder(self._folder.path.parent)
+
+    def remove_stale(self) -> None:
+        """Remove the pins of other builds. Call it once netfilter's rules refer to our programs."""
+        for path in list_folder(self._folder.path.parent):
+            if path != self._folder.path:
+                PinFolder(path).remove()
+
+    def program_path(self, name: str) -> Path:
+        """For `iptables -m bpf --object-pinned`: one of NETFILTER_PROGRAMS."""
+        return self._folder.program_path(name)
+
+    @property
+    def maps_dir(self) -> Path:
+        """Where the maps are pinned: for objects that share them."""
+        return self._folder.map_path("")
+
+    @property
+    def generation(self) -> int:
+        return self.settings.generation
+
+    def set_generation(self, generation: int, own_addresses: frozenset[bytes] | None = None) -> None:
+        """Makes all verdicts of other generations stale at once, even if it raises since addresses were not written."""
+        self.settings.generation = generation
+        if own_addresses is not None:
+            self._note_own_addresses(own_addresses)
+
+    def _note_own_addresses(self, addresses: frozenset[bytes]) -> None:
+        """Write down which addresses are ours, before a verdict rests on that. Link-local ones are left out: on another
+        link they may be another machine's. What was written in an earlier epoch does not count any more."""
+        own = frozenset(filterfalse(is_of_link, addresses))
+        if own == self._own:
+            return
+        epoch = (self.settings.own_epoch + 1) & 0xFFFFFFFF
+        for address in own:
+            self._maps.own_addresses.write((address,), (epoch,))
+        self.settings.own_epoch = epoch
+        self._own = own
+
+    # Flows and verdicts
+
+    def find_flow(self, flow: Flow) -> FlowEntry | None:
+        found = self._maps.flows.find(*pack_flow(flow))
+        return None if found is None else FlowEntry(found[0], Owner(*found[2:6]))
+
+    def remember_flow(
+        self,
+        flow: Flow,
+        verdict: Verdict,
+        generation: int,
+        expires_ns: int,
+        *,
+        exec_id: int = structs.EXEC_ID_UNKNOWN,
+        watch: Watch = Watch.NONE,
+        tied_to: int = 0,
+    ) -> bool:
+        """Remember a verdict for one flow, with the socket that it was seen with. `tied_to`: for that interface alone.
+        False: the kernel has no entry for it (any more), or as another program's. Then its packet is a miss again."""
+        key = pack_flow(flow)
+        found = self._maps.flows.find(*key)
+        if found is None:
+            return False
+        cookie, _expires_ns, noted_id, started_ns, pid, uid, *_judgement = found
+        if exec_id not in (structs.EXEC_ID_UNKNOWN, noted_id):
+            return False
+        if exec_id != structs.EXEC_ID_UNKNOWN:  # an unknown program has no verdicts that this one would precede
+            self.settings.set_flow_generation(generation)
+        if tied_to:
+            self.settings.set_ties()
+        judgement = generation, self._number_of(verdict, watch), tied_to, 0
+        return self._maps.flows.write(key, (cookie, expires_ns, noted_id, started_ns, pid, uid, *judgement))
+
+    def remember_owner(self, flow: Flow, owner: Owner) -> None:
+        """Note the owner of a flow where BPF found none: its packet walks the chain again."""
+        key = pack_flow(flow)
+        found = self._maps.flows.find(*key)
+        if found is not None:
+            cookie, expires_ns, _exec_id, _started_ns, _pid, _uid, *judgement = found
+            self._maps.flows.write(key, (cookie, expires_ns, *pack_owner(owner), *judgement))
+
+    def translate_conversation(self, asked: Flow, answer: Flow) -> bool:
+        """Let answers to `asked` come in as `answer`. False: nothing was asked, or it was too long ago."""
+        key = pack_conversation_key(asked)
+        each = (table.find(*key) for table in (self._maps.conversations, self._maps.crowded))
+        found = next(filter(_waits_for_answer, each), None)
+        if found is None:
+            return False
+        cookie, exec_id, seen_ns, judged_ns, generation, pid, uid, begun_by, _is_answered, *ways = found
+        value = (cookie, exec_id, seen_ns, judged_ns, generation, pid, uid, begun_by, 0, *ways)
+        return self._maps.conversations.write(pack_conversation_key(answer), value)
+
+    def remember_verdict(
+        self, key: VerdictKey, verdict: Verdict, generation: int, expires_ns: int, *, watch: Watch = Watch.NONE
+    ) -> None:
+        """`expires_ns` on the boot-time clock, 0: never."""
+        self._maps.verdicts.write(pack_verdict_key(key), (expires_ns, generation, self._number_of(verdict, watch)))
+
+    def _number_of(self, verdict: Verdict, watch: Watch) -> int:
+        if watch is Watch.NONE:
+            return _VERDICTS[verdict]
+        self.settings.set_watching()
+        return _PROVISIONAL[watch]
+
+    def end_watch(self, flow: Flow, cookie: int, verdict: Verdict) -> None:
+        """What the flow sends goes on unread, or is refused, also what it has sent already. A denial is final."""
+        key = cookie, flow.remote, flow.local_port, flow.remote_port, 0
+        if verdict is Verdict.DENY or self._maps.watched.find(*key) != (structs.WATCH_CUT,):
+            self._maps.watched.write(key, (_WATCH_STATES[verdict],))
+
+    def forget_verdicts(self, keys: Iterable[VerdictKey]) -> None:
+        for key in keys:
+            self._maps.verdicts.delete(*pack_verdict_key(key))
+
+    # Who
+
+    def find_image(self, exec_id: int) -> Image | None:
+        raw = self._maps.images.find_bytes(exec_id)
+        return None if raw is None else structs.decode_image(raw)
+
+    def has_ended(self, exec_id: int) -> bool:
+        """Whether no process runs the image any more."""
+        found = self._maps.images.find(exec_id)
+        return found is None or not found[_USERS]
+
+    def find_process(self, pid: int) -> ProcessEntry | None:
+        found = self._maps.processes.find(pid)
+        return None if found is None else ProcessEntry(*found[:2])
+
+    def is_socket_open(self, cookie: int) -> bool:
+        return self._maps.sockets.find(cookie) is not None
+
+    def find_owner(self, cookie: int) -> Owner | None:
+        """The owner of a socket, for a while after its release too."""
+        found = self._maps.sockets.find(cookie) or self._maps.released.find(cookie)
+        return None if found is None else Owner(*found[:4])
+
+    def find_sender(self, cookie: int) -> Owner | None:
+        """Like `find_owner`, but None for an owner that was given the socket and has not used it yet."""
+        found = self._maps.sockets.find(cookie)
+        is_given = found is not None and found[_IS_GIVEN]
+        return None if is_given else self.find_owner(cookie)
+
+    # What was there before
+
+    def seed_image(self, image: Image) -> int:
+        """Returns its new exec id, EXEC_ID_UNKNOWN where the table is full."""
+        exec_id = self._next_seeded
+        self._next_seeded += 1
+        seeded = msgspec.structs.replace(image, exec_id=exec_id, flags=image.flags | structs.IMAGE_SEEDED, users=1)
+        is_written = self._maps.images.write((exec_id,), structs.encode_image(seeded), BPF_NOEXIST)
+        return exec_id if is_written else structs.EXEC_ID_UNKNOWN
+
+    def seed_process(self, pid: int, started_ns: int, exec_id: int) -> bool:
+        """Note which image a process runs. False: BPF knows the process already, and the image is dropped again."""
+        is_new = self._maps.processes.write((pid,), (exec_id, started_ns, 0, 0), BPF_NOEXIST)
+        if not is_new:
+            self._maps.images.delete(exec_id)
+        return is_new
+
+    def seed_owner(self, cookie: int, owner: Owner, remote: bytes, remote_port: int) -> bool:
+        """Note the owner of an older socket. A SYN that it sent was not judged, so what answers that one passes."""
+        value = (*pack_owner(owner), 0, remote_port, 1, 1, 0, 0, 0, 0, remote)
+        return self._maps.sockets.write((cookie,), value, BPF_NOEXIST)
+
+    def take_conversations_over(self) -> None:
+        """Copy another build's: its programs judge until netfilter's rules refer to ours. Sockets must be seeded."""
+        if not self.was_adopted:
+            beside = (path for path in list_folder(self._folder.path.parent) if path != self._folder.path)
+            earlier_conversations.take_over(self._maps, beside)
+
+    def withdraw_process(self, pid: int, exec_id: int) -> None:
+        """Undo `seed_process` for a process that had ended before it: no hook will."""
+        found = self._maps.processes.find(pid)
+        if found is not None and found[0] == exec_id:
+            self._maps.processes.delete(pid)
+            self._maps.images.delete(exec_id)
+
+    # Ports
+
+    def expect_all_listeners(self) -> None:
+        """Before all listeners are seeded: forget that an earlier daemon had no room for some."""
+        self.settings.set_lost_listeners(False)
+
+    def seed_listener(self, protocol: int, port: int, address: bytes, listener: Listener) -> bool:
+        """Note that a socket takes a port, perhaps beside others. False: it was noted already.
+
+        True: check that the socket is still open, and if not, call `withdraw_listener`.
+        """
+        key = (address, port, protocol, 0)
+        return bool(self._maps.claims.run(listener.cookie, *pack_owner(listener.owner), *key, structs.CLAIM_PORT))
+
+    def seed_kernel_listeners(self) -> None:
+        """Note the ports of the kernel's own sockets. Where the iterators cannot run, these stay unknown."""
+        with suppress(SnitchError, OSError), closing(ObjectFile(object_path(LIST_OBJECT), self.maps_dir)) as listing:
+            for name in LIST_PROGRAMS:
+                with closing(listing.attach(name)) as link:
+                    link.run_iterator()
+
+    def withdraw_listener(self, cookie: int) -> None:
+        """Undo `seed_listener` for a socket that was closed before it: no hook will."""
+        self._maps.claims.run(cookie, *_NOBODY, *_NOWHERE, structs.CLAIM_END)
+
+    def replace_owner(self, cookie: int, owner: Owner) -> None:
+        """Note that another process uses the socket now."""
+        self._maps.claims.run(cookie, *pack_owner(owner), *_NOWHERE, structs.CLAIM_OWNER)
+
+    def note_reader(self) -> None:
+        """This process reads the queues: packets that leave in its context were only held, and not sent, by it."""
+        self._maps.claims.run(0, *_NOBODY, *_NOWHERE, structs.CLAIM_READER)
+
+    # Counts and traces
+
+    def read_statistics(self) -> dict[str, int]:
+        """Sums over all CPUs since the load, and what this process itself found no room for."""
+        maps = self._maps
+        own = {
+            "lost_images": maps.images.turned_away,
+            "lost_processes": maps.processes.turned_away,
+        }
+        return {
+            name: own.get(name, 0) + sum(value for (value,) in maps.statistics.find_each(index))
+            for index, name in enumerate(structs.STATISTICS)
+        }
+
+    @property
+    def traces_fd(self) -> int:
+        """Readable when there is something to consume. Only one process may read."""
+        return self._traces().fd
+
+    def read_traces(self) -> list[TraceEvent]:
+        """All that are there; never waits."""
+        return list(map(structs.decode_trace, self._traces().consume()))
+
+    def _traces(self) -> Ring:
+        if self._ring is None:
+            self._ring = Ring(self._folder.map_path("traces"))
+        return self._ring
+
+
+def name_purpose(cgroup: Path, netns_cookie: int, is_scoped: bool) -> str:
+    """The folder's name. So a set is adopted only if it is of these objects, for this cgroup and network namespace."""
+    with opened_cgroup(cgroup) as cgroup_fd:
+        cgroup_id = os.fstat(cgroup_fd).st_ino
+    purpose = f"{read_digest()} {cgroup_id} {netns_cookie} {is_scoped}"
+    return f"{earlier_conversations.LAYOUT}-{hashlib.sha256(purpose.encode()).hexdigest()[:16]}"
+
+
+def open_settings(folder: PinFolder) -> BpfSettings:
+    with opened_pin(folder.map_path("settings")) as map_fd:
+        try:
+            return BpfSettings(map_fd)
+        except OSError as error:
+            raise SnitchError(f"mapping the settings: {error.strerror}", "is the kernel older than 5.5?") from error
+
+
+def initialize_settings(folder: PinFolder, netns_cookie: int, is_scoped: bool) -> None:
+    settings = open_settings(folder)
+    try:
+        # Exec ids start at the boot-time clock, and grow more slowly than it: so none comes twice before a reboot.
+        settings.initialize(next_exec_id=read_boot_ns(), netns_cookie=netns_cookie, is_scoped=is_scoped)
+    finally:
+        settings.close()
+
+
+def pack_flow(flow: Flow) -> tuple[bytes, bytes, int, int, int, int, int]:
+    direction = _DIRECTIONS[flow.direction]
+    return flow.local, flow.remote, flow.local_port, flow.remote_port, flow.protocol, direction, 0
+
+
+def pack_conversation_key(flow: Flow) -> tuple[bytes, bytes, int, int, int, int, int]:
+    return (flow.local, flow.remote, flow.local_port, flow.remote_port, flow.protocol, 0, 0)
+
+
+def _waits_for_answer(conversation: Fields | None) -> bool:
+    """Whether a program of this machine asked, so recently that an answer may still come."""
+    if conversation is None:
+        return False
+    _cookie, _exec_id, seen_ns, _judged_ns, _generation, _pid, _uid, begun_by, is_answered, *_ways = conversation
+    patience_ns = structs.LULL_NS if is_answered else structs.ANSWER_NS
+    return bool(begun_by == structs.OUTBOUND and time.monotonic_ns() - seen_ns < patience_ns)
+
+
+def pack_verdict_key(key: VerdictKey) -> tuple[int, bytes, int, int, int, int]:
+    direction = _DIRECTIONS[key.direction]
+    if key.remote is None:
+        return key.exec_id, bytes(16), key.uid, 0, key.protocol, direction | structs.ANY_REMOTE
+    return key.exec_id, key.remote, key.uid, key.port, key.protocol, direction
+
+
+def pack_owner(owner: Owner) -> tuple[int, int, int, int]:
+    return owner.exec_id, owner.started_ns, owner.pid, owner.uid

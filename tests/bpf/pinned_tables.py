@@ -1,0 +1,153 @@
+"""Reads and changes entries of BPF's maps that the product itself does not."""
+
+from contextlib import closing
+from struct import Struct
+
+from tinysnitch.core.model.flow import Flow
+from tinysnitch.core.model.verdict_key import VerdictKey
+from tinysnitch.kernel.bpf.libbpf import Map
+from tinysnitch.kernel.bpf.maps import BpfMaps
+from tinysnitch.kernel.bpf.pins import PinFolder
+from tinysnitch.kernel.bpf.programs import BpfPrograms, pack_flow, pack_owner, pack_verdict_key
+from tinysnitch.kernel.bpf.structs import LISTENER, LISTENER_KEY, OWNED_SOCKET, SETTINGS, SHARE, Listener, Owner
+
+
+def _open_maps(programs: BpfPrograms) -> closing[BpfMaps]:
+    return closing(BpfMaps(PinFolder(programs.maps_dir.parent)))
+
+
+def is_remembered(programs: BpfPrograms, key: VerdictKey) -> bool:
+    with _open_maps(programs) as maps:
+        return maps.verdicts.find(*pack_verdict_key(key)) is not None
+
+
+def read_noted_protocol(programs: BpfPrograms, cookie: int) -> int:
+    """The protocol that was noted when a program made the socket."""
+    return _read_socket(programs, cookie)["protocol"]
+
+
+def is_given(programs: BpfPrograms, cookie: int) -> bool:
+    """Whether the owner was given the socket and has not used it yet."""
+    return bool(_read_socket(programs, cookie)["is_given"])
+
+
+def _read_socket(programs: BpfPrograms, cookie: int) -> dict[str, int]:
+    with _open_maps(programs) as maps:
+        found = maps.sockets.find(cookie)
+    assert found
+    return dict(zip(OWNED_SOCKET.fields, found, strict=True))
+
+
+def open_listeners(programs: BpfPrograms) -> closing[Map]:
+    return closing(Map(programs.maps_dir / "listeners", LISTENER_KEY.struct, LISTENER.struct))
+
+
+def find_listener(programs: BpfPrograms, protocol: int, port: int, address: bytes) -> Listener | None:
+    """The listener that is noted for exactly this local address."""
+    with open_listeners(programs) as listeners:
+        found = listeners.find(address, port, protocol, 0)
+    return None if found is None else Listener(found[0], Owner(*found[1:5]))
+
+
+def forget_process(programs: BpfPrograms, pid: int) -> None:
+    """Remove a process, as at its end."""
+    with _open_maps(programs) as maps:
+        assert maps.processes.delete(pid)
+
+
+def forget_image(programs: BpfPrograms, exec_id: int) -> None:
+    """Remove an image, as once thousands of other programs have ended."""
+    with _open_maps(programs) as maps:
+        assert maps.images.delete(exec_id)
+
+
+def change_share(programs: BpfPrograms, uid: int, **changes: int) -> dict[str, int]:
+    """Set how many `images` or `processes` count for a user; returns the numbers before."""
+    with closing(Map(programs.maps_dir / "shares", Struct("=I"), SHARE.struct)) as shares:
+        found = shares.find(uid)
+        assert found
+        had = dict(zip(SHARE.fields, found, strict=True))
+        assert shares.write((uid,), tuple((had | changes).values()))
+    return had
+
+
+def forget_socket(programs: BpfPrograms, cookie: int) -> None:
+    """Remove a socket, as the LRU map does once there are many newer ones."""
+    with _open_maps(programs) as maps:
+        assert maps.sockets.delete(cookie)
+
+
+def exchange_socket(programs: BpfPrograms, cookie: int, other: int) -> None:
+    """Write what is noted of the other socket in place of what is noted of this one."""
+    noted = _read_socket(programs, other)
+    with _open_maps(programs) as maps:
+        maps.sockets.write((cookie,), tuple(noted.values()))
+
+
+def lose_listener(programs: BpfPrograms, protocol: int, port: int, address: bytes) -> None:
+    """Remove a listener, as if it had found no room."""
+    with open_listeners(programs) as listeners:
+        assert listeners.delete(address, port, protocol, 0)
+    with closing(Map(programs.maps_dir / "lost_ports", Struct("=I"), Struct("=I"))) as lost:
+        assert lost.write((port,), (1,))
+    programs.settings.set_lost_listeners(True)
+
+
+def is_shared(programs: BpfPrograms, protocol: int, port: int, address: bytes) -> bool:
+    """Whether different programs or users have exactly this local address."""
+    return bool(read_changes(programs, protocol, port, address))
+
+
+def read_changes(programs: BpfPrograms, protocol: int, port: int, address: bytes) -> int:
+    """A number that changes whenever the sockets that share the port do; 0: none share it."""
+    with open_listeners(programs) as listeners:
+        found = listeners.find(address, port, protocol, 0)
+    return 0 if found is None else int(found[6])
+
+
+def has_lost_listeners(programs: BpfPrograms) -> bool:
+    """Whether some socket's port found no room."""
+    return bool(read_setting(programs, "has_lost_listeners"))
+
+
+def read_setting(programs: BpfPrograms, name: str) -> int:
+    with closing(Map(programs.maps_dir / "settings", Struct("=I"), SETTINGS.struct)) as settings:
+        found = settings.find(0)
+    assert found
+    return int(dict(zip(SETTINGS.fields, found, strict=True))[name])
+
+
+def read_boundness(programs: BpfPrograms, cookie: int) -> int:
+    """enum boundness of bpf/tinysnitch.h"""
+    return _read_socket(programs, cookie)["boundness"]
+
+
+def change_settings(programs: BpfPrograms, **changes: int) -> None:
+    with closing(Map(programs.maps_dir / "settings", Struct("=I"), SETTINGS.struct)) as settings:
+        found = settings.find(0)
+        assert found
+        changed = dict(zip(SETTINGS.fields, found, strict=True)) | changes
+        assert settings.write((0,), tuple(changed.values()))
+
+
+def tie_socket(programs: BpfPrograms, cookie: int) -> None:
+    """Tie a socket, as if its SYN had been let go with a verdict for one interface."""
+    noted = _read_socket(programs, cookie) | {"is_tied": 1}
+    with _open_maps(programs) as maps:
+        maps.sockets.write((cookie,), tuple(noted.values()))
+
+
+def write_flow(
+    programs: BpfPrograms, flow: Flow, cookie: int, owner: Owner, *, verdict: int = 0, interface: int = 0
+) -> None:
+    """Write a flow, as BPF does on a miss, and with a verdict, as user space does after it."""
+    with _open_maps(programs) as maps:
+        maps.flows.write(pack_flow(flow), (cookie, 0, *pack_owner(owner), 0, verdict, interface, 0))
+
+
+def read_flow_verdict(programs: BpfPrograms, flow: Flow) -> int:
+    """enum verdict of bpf/tinysnitch.h"""
+    with _open_maps(programs) as maps:
+        found = maps.flows.find(*pack_flow(flow))
+    assert found
+    return int(found[-3])

@@ -1,0 +1,412 @@
+"""Events in, commands out. tests/core/engine/transcript.py tells both in few words."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from tests.core.engine.engine_walk import STEPS, Walk
+from tests.core.engine.transcript import (
+    BANK,
+    CURL,
+    FACTS,
+    SHOP,
+    Transcript,
+    flow_of,
+    inbound,
+    no,
+    process_of,
+    whose,
+    yes,
+)
+from tinysnitch.core.engine import events as ev
+from tinysnitch.core.engine.open_prompts import ClosedPrompt
+from tinysnitch.core.model.errors import RuleSyntaxError
+from tinysnitch.core.model.flow import TCP, UDP, Direction, Flow
+from tinysnitch.core.model.process import KERNEL, UNKNOWN, Attribution, AttributionSource
+from tinysnitch.core.policy.facts import Facts
+from tinysnitch.core.prompts.choice import Lifetime
+from tinysnitch.core.rules.text import parse_rule
+
+ALLOW_SHOP = "allow 10.0.0.80 443 tcp /usr/bin/curl"
+ANSWER = "answered by uid 1000"
+
+
+@pytest.mark.parametrize("verdict", ["allow", "deny"])
+def test_a_rule_decides_and_the_kernel_knows_before_the_packet_goes(verdict: str) -> None:
+    line = f"{verdict} 10.0.0.80 443 tcp /usr/bin/curl"
+    told = Transcript(line).queue()
+    assert told == [
+        f"remember {verdict}",
+        f"{verdict} 1",
+        f"decided: {'allowed' if verdict == 'allow' else 'denied'} by a rule",
+    ]
+
+
+def test_a_connection_like_one_before_is_decided_from_what_is_remembered() -> None:
+    engine = Transcript(ALLOW_SHOP)
+    engine.queue(flow_of(1))
+    assert engine.queue(flow_of(2)) == ["remember allow", "allow 2", "decided: allowed by a rule (cached)"]
+
+
+def test_a_further_packet_of_a_decided_flow_gets_the_same_and_is_not_told_again() -> None:
+    engine = Transcript(ALLOW_SHOP)
+    engine.queue()
+    assert engine.queue() == ["remember flow allow", "allow 2"]
+
+
+def test_a_flow_decided_by_rules_is_decided_anew_after_a_change() -> None:
+    engine = Transcript(ALLOW_SHOP)
+    engine.queue()
+    assert engine.load("deny - - -") == ["rules 1, errors 0", "generation 3"]
+    assert engine.queue()[1] == "deny 2"
+
+
+@pytest.mark.parametrize(("who", "word"), [(KERNEL, "kernel"), (UNKNOWN, "unknown")])
+def test_kernel_and_unknown_are_words_of_rules(who: Attribution, word: str) -> None:
+    engine = Transcript(f"allow - - - {word}", "deny - - - /usr/bin/curl")
+    assert "allow 1" in engine.queue(who=who)
+    # Nothing of an unknown program is remembered for others: the next one may be another program.
+    assert engine.queue(flow_of(2), who)[0] == ("remember allow" if who is KERNEL else "remember flow allow")
+
+
+def test_a_rule_on_an_interface_is_remembered_for_the_flow_alone() -> None:
+    assert Transcript("allow iface=eth0 - - -").queue()[0] == "remember flow allow"
+
+
+def test_where_nothing_listens_nobody_is_asked() -> None:
+    closed = Attribution(AttributionSource.UNKNOWN, is_listening=False)
+    engine = Transcript()
+    assert engine.queue(inbound(), closed) == [
+        "remember flow deny",
+        "deny 1",
+        "decided: no program listens on this port",
+    ]
+    engine.now_s += 11  # a program may have begun to listen
+    assert engine.queue(inbound(), CURL)[0] == "opened 1"
+
+
+def test_learning_allows_what_no_rule_decides() -> None:
+    engine = Transcript("deny 10.0.0.81 - -", is_learning=True)
+    assert engine.queue()[1:] == ["allow 1", "decided: learning: no rule matches"]
+    assert "deny 2" in engine.queue(flow_of(2, BANK))
+
+
+def test_equal_questions_are_one_with_a_count() -> None:
+    engine = Transcript()
+    assert engine.queue(flow_of(1)) == ["opened 1", "ask 1 x1"]
+    assert engine.queue(flow_of(2), whose(exec_id=8)) == ["ask 1 x2"]
+    assert engine.queue(flow_of(3), whose(program="/usr/bin/wget")) == ["opened 2", "ask 2 x1"]
+
+
+def test_forever_writes_the_rule_and_lets_everything_go_that_waits_for_it() -> None:
+    engine = Transcript()
+    engine.queue(flow_of(1))
+    engine.queue(flow_of(1))  # sent again meanwhile
+    engine.queue(flow_of(2))
+    line = "allow 10.0.0.80 443 tcp /usr/bin/curl ()"
+    told = engine.answer(1, yes())
+    decided = f"decided: {ANSWER}"
+    assert told[:3] == [f"answered 1: {line}", f"write {line}", "generation 3"]
+    assert told[3:] == [
+        *("remember allow", "allow 1", "allow 2", decided),
+        *("remember allow", "allow 3", decided),
+        "close 1: answered yes by uid 1000",
+    ]
+    assert engine.queue(flow_of(3))[1] == "allow 4"
+
+
+def test_once_lets_one_connection_through_and_asks_again_for_the_rest() -> None:
+    engine = Transcript()
+    for port in (1, 2, 3):
+        engine.queue(flow_of(port))
+    told = engine.answer(1, yes(Lifetime.ONCE))
+    once = "answered once by uid 1000"
+    assert [told[0].partition(" # ")[2], *told[1:]] == [
+        "once",
+        *("remember flow allow", "allow 1", f"decided: {once}", "close 1: answered yes once by uid 1000"),
+        *("opened 2", "ask 2 x1", "ask 2 x2"),
+    ]
+    engine.load("deny 10.0.0.99 - -")
+    assert engine.queue(flow_of(1)) == ["remember flow allow", "allow 4"]  # what was answered outlives the rules
+    assert engine.queue(flow_of(1), cookie=99) == ["ask 2 x3"]  # another socket with the same addresses
+
+
+def test_no_once_refuses_all_that_wait() -> None:
+    engine = Transcript()
+    engine.queue(flow_of(1))
+    engine.queue(flow_of(2))
+    told = engine.answer(1, no(Lifetime.ONCE))
+    assert [word for word in told if word.startswith("deny")] == ["deny 1", "deny 2"]
+    assert engine.queue(flow_of(1))[-1] == "deny 3"
+    engine.now_s += 61
+    assert engine.queue(flow_of(1))[0] == "opened 2"
+
+
+@pytest.mark.parametrize("flow", [flow_of(1), flow_of(1, protocol=UDP), inbound()])
+def test_once_is_no_pass_for_ever(flow: Flow) -> None:
+    """For TCP: a listener has one socket for all connections, and a client may connect again between the same ends."""
+    engine = Transcript()
+    engine.queue(flow, CURL, cookie=5)
+    engine.answer(1, yes(Lifetime.ONCE))
+    engine.now_s += 119
+    assert engine.queue(flow, CURL, cookie=5)[-1] == "allow 2"
+    engine.now_s += 2
+    assert engine.queue(flow, CURL, cookie=5)[0] == ("remember flow allow" if flow.protocol == UDP else "opened 2")
+
+
+def test_minutes_end_on_time() -> None:
+    engine = Transcript()
+    engine.queue(flow_of(1))
+    told = engine.answer(1, yes(Lifetime.ONE_MINUTE))
+    assert told[0].startswith("answered 1: allow until=")
+    assert told[1] == "keep 1"
+    assert engine.engine.next_deadline(engine.now) == engine.now_s + 60
+    engine.now_s += 59
+    assert "allow 2" in engine.queue(flow_of(2))
+    assert engine.wait(1) == ["keep 0"]
+    assert engine.queue(flow_of(3))[0] == "opened 2"
+    assert engine.engine.next_deadline(engine.now) == engine.now_s + 60  # of the question
+
+
+def test_until_quit_ends_with_the_process() -> None:
+    engine = Transcript()
+    engine.queue(flow_of(1))
+    engine.queue(flow_of(2), whose(exec_id=8))
+    told = engine.answer(1, yes(Lifetime.QUIT))
+    assert [told[0].partition(" # ")[2], told[1]] == ["until 4007 ends", "watch 4007"]
+    # The other process waited in the same question: it gets the answer, and no more than that.
+    assert [word for word in told if word.startswith("allow")] == ["allow 1", "allow 2"]
+    assert "remember flow allow" in told
+    assert "allow 3" in engine.queue(flow_of(3))
+    assert engine.say(ev.ProcessExited(process_of(pid=4100).key)) == []  # a fork
+    assert engine.say(ev.ProcessExited(process_of().key)) == ["keep 0", "generation 4"]
+    assert engine.say(ev.ProcessExited(process_of().key)) == []
+    assert engine.queue(flow_of(4))[0] == "opened 2"
+
+
+def test_who_waits_gets_the_answer_even_against_a_narrower_rule() -> None:
+    engine = Transcript("ask 10.0.0.80 443 tcp /usr/bin/curl ()")
+    engine.queue()
+    told = engine.answer(1, yes(), parse_rule("allow - - - /usr/bin/curl"))
+    assert told[3:] == ["remember flow allow", "allow 1", f"decided: {ANSWER}", "close 1: answered yes by uid 1000"]
+    assert engine.queue(flow_of(2))[0] == "opened 2"
+
+
+def test_a_rule_by_hand_answers_those_that_it_speaks_of() -> None:
+    engine = Transcript()
+    engine.resolve("shop.test", SHOP)
+    engine.resolve("shop.test", BANK)
+    engine.queue(flow_of(1, SHOP))
+    engine.queue(flow_of(2, BANK))
+    rule = parse_rule("allow 10.0.0.81 - -")
+    assert engine.engine.is_answered_by(1, rule, engine.now)
+    assert not engine.engine.is_answered_by(1, parse_rule("allow 10.0.0.9 - -"), engine.now)
+    assert not engine.engine.is_answered_by(9, rule, engine.now)
+    assert engine.answer(1, yes(), rule)[3:] == ["remember allow", "allow 6", f"decided: {ANSWER}", "ask 1 x1"]
+
+
+def test_an_answer_decides_other_questions_too() -> None:
+    engine = Transcript()
+    engine.queue(flow_of(1, port=443))
+    engine.queue(flow_of(2, port=80))
+    told = engine.answer(1, yes(), parse_rule("allow - - - /usr/bin/curl"))
+    assert told[-3:] == ["allow 2", "decided: allowed by a rule", "close 2: decided by a rule"]
+
+
+def test_a_late_answer_hits_nothing() -> None:
+    engine = Transcript()
+    engine.queue()
+    engine.answer(1, no())
+    assert engine.answer(1, yes()) == []
+    assert engine.engine.prompts.find_closed(1) == ClosedPrompt("answered no by uid 1000", 1000)
+
+
+def test_ask_is_no_answer() -> None:
+    engine = Transcript()
+    engine.queue()
+    assert engine.answer(1, yes(), parse_rule("ask - - -")) == []
+    assert len(engine.engine.prompts) == 1
+
+
+def test_a_program_that_no_rule_can_name_is_answered_for_now_alone() -> None:
+    engine = Transcript()
+    inside = whose(is_host_file=False)
+    engine.queue(flow_of(1), inside)
+    engine.queue(flow_of(2), inside)
+    told = engine.answer(1, yes(Lifetime.DAY))
+    assert [word for word in told if word.startswith(("allow", "write"))] == ["allow 1", "allow 2"]
+    assert not any("until=" in word for word in told)
+    assert engine.queue(flow_of(3), inside)[0] == "opened 2"
+
+
+def test_another_socket_on_the_same_addresses_drops_what_was_held_and_that_is_told() -> None:
+    engine = Transcript()
+    engine.queue(flow_of(1))
+    engine.queue(flow_of(2))
+    dropped = ["drop 1", "decided: the program gave up"]
+    assert engine.queue(flow_of(1), cookie=99) == [*dropped, "ask 1 x1", "ask 1 x2"]
+    engine = Transcript()
+    engine.queue(flow_of(1))
+    told = engine.queue(flow_of(1), cookie=99)
+    assert told == [*dropped, "close 1: the program gave up", "opened 2", "ask 2 x1"]
+
+
+def test_another_program_on_the_same_socket_is_asked_about_by_its_own_name() -> None:
+    engine = Transcript()
+    engine.queue()
+    assert engine.queue(who=UNKNOWN) == []  # its process ended meanwhile; the kernel asks again if it has to
+    told = engine.queue(who=whose(exec_id=8, program="/tmp/evil"))
+    gave_up = "the program gave up"
+    assert told == ["drop 1", "drop 2", f"decided: {gave_up}", f"close 1: {gave_up}", "opened 2", "ask 2 x1"]
+
+
+@pytest.mark.parametrize(
+    ("protocol", "who", "is_answer"), [(UDP, whose(), True), (UDP, whose(exec_id=8), False), (TCP, whose(), False)]
+)
+def test_what_comes_in_is_no_question_any_more_once_it_is_an_answer(
+    protocol: int, who: Attribution, is_answer: bool
+) -> None:
+    """The remote's packet may be the first one that is seen of a conversation from before the daemon's start."""
+    engine = Transcript("allow 10.0.0.80 443 tcp", "allow 10.0.0.80 443 udp")
+    asked = flow_of(protocol=protocol)
+    answer = replace(asked, direction=Direction.INBOUND)
+    assert engine.queue(answer) == ["opened 1", "ask 1 x1"]
+    told = engine.queue(asked, who)
+    passed = ["allow 1", "decided: it answers what was allowed", "close 1: it answers what was allowed"]
+    assert told[-3:] == passed if is_answer else "allow 1" not in told
+
+
+@pytest.mark.parametrize(("clients", "is_shown"), [([], False), ([None], True), ([1001], False), ([1001, 1000], True)])
+def test_no_answer_denies_in_time(clients: list[int | None], is_shown: bool) -> None:
+    engine = Transcript(timeout_s=20.0)
+    engine.queue(flow_of(1))
+    for number, uid in enumerate(clients):
+        assert engine.say(ev.ClientAttached(number, uid)) == []
+    assert engine.wait(19.9) == []
+    reason = "no answer within 20 s" + ("" if is_shown else ", no prompt client attached")
+    assert engine.wait(0.1) == ["remember flow deny", "deny 1", f"decided: {reason}", f"close 1: {reason}"]
+    assert engine.engine.next_deadline(engine.now) is None
+
+
+def test_a_client_that_left_is_no_client() -> None:
+    engine = Transcript()
+    engine.say(ev.ClientAttached(1, None))
+    assert engine.say(ev.ClientDetached(1)) == []
+    engine.queue()
+    assert engine.wait(60)[-1].endswith("no prompt client attached")
+
+
+def test_without_a_timeout_nobody_is_asked() -> None:
+    engine = Transcript(timeout_s=0.0)
+    assert engine.queue() == ["remember flow deny", "deny 1", "decided: no rule matches and nobody is asked"]
+    assert len(engine.engine.prompts) == 0
+
+
+def test_what_finds_no_room_is_denied_and_counted() -> None:
+    engine = Transcript(max_prompts=1, max_waiters_per_flow=1)
+    engine.queue(flow_of(1))
+    assert engine.queue(flow_of(2, BANK))[1:] == ["deny 2", "decided: too many open questions"]
+    assert engine.queue(flow_of(1)) == ["drop 3"]
+    assert (engine.engine.prompts.turned_away, engine.engine.prompts.dropped) == (1, 1)
+
+
+def test_a_change_of_the_rules_decides_what_waits() -> None:
+    engine = Transcript()
+    engine.queue(flow_of(1))
+    assert engine.load("deny - - - /usr/bin/curl") == [
+        *("rules 1, errors 0", "generation 3", "remember deny", "deny 1", "decided: denied by a rule"),
+        "close 1: decided by a rule",
+    ]
+
+
+def test_a_change_that_decides_some_of_a_question_tells_the_new_count() -> None:
+    engine = Transcript()
+    engine.resolve("shop.test", SHOP)
+    engine.resolve("shop.test", BANK)
+    engine.queue(flow_of(1, SHOP))
+    engine.queue(flow_of(2, BANK))
+    assert "ask 1 x1" in engine.load("allow 10.0.0.81 - -")
+
+
+def test_the_same_rules_again_change_nothing() -> None:
+    engine = Transcript(ALLOW_SHOP, "deny - 23 tcp")
+    assert engine.load("deny - 23 tcp", ALLOW_SHOP) == []
+
+
+def test_a_broken_file_leaves_the_old_rules_and_that_it_is_whole_again_is_told() -> None:
+    engine = Transcript(ALLOW_SHOP)
+    broken = ev.RulesLoaded((), (RuleSyntaxError("rules", 1, 1, "not a verdict"),))
+    assert engine.say(broken) == ["rules 1, errors 1"]
+    assert "allow 1" in engine.queue()
+    assert engine.load(ALLOW_SHOP) == ["rules 1, errors 0"]
+    assert engine.load(ALLOW_SHOP) == []
+
+
+def test_temporary_rules_can_be_taken_away() -> None:
+    engine = Transcript()
+    engine.queue(flow_of(1))
+    engine.answer(1, yes(Lifetime.DAY))
+    (rule,) = engine.engine.rules.temporary()
+    assert engine.say(ev.TemporaryRulesRemoved((rule,))) == ["keep 0", "generation 4"]
+    assert engine.queue(flow_of(2))[0] == "opened 2"
+
+
+def test_other_facts_decide_what_waits() -> None:
+    engine = Transcript("allow @resolvers 443 tcp")
+    engine.queue()
+    told = engine.say(ev.FactsChanged(Facts(resolvers=frozenset({flow_of().remote}))))
+    assert told[0] == "generation 3"
+    assert "allow 1" in told
+
+
+def test_a_loss_is_told() -> None:
+    assert Transcript().say(ev.DataLost("flows not stored", 3)) == ["lost flows not stored 3"]
+
+
+def test_a_verdict_by_name_ends_with_the_name() -> None:
+    engine = Transcript("allow shop.test 443 tcp")
+    engine.resolve("shop.test", SHOP, UNKNOWN, ttl_s=600)
+    engine.queue(flow_of(1))
+    engine.now_s += 600
+    assert engine.queue(flow_of(1))[0] == "opened 1"
+
+
+@pytest.mark.parametrize("is_answer", [True, False])
+def test_a_name_that_ends_while_people_think_is_not_asked_about_twice(is_answer: bool) -> None:
+    engine = Transcript(timeout_s=3600.0)
+    engine.resolve("shop.test", SHOP, UNKNOWN, ttl_s=600)
+    engine.queue()
+    engine.now_s += 700
+    told = engine.answer(1, yes()) if is_answer else engine.load("allow shop.test - -")
+    assert "remember flow allow" in told
+    assert engine.queue() == ["remember flow allow", "allow 4"]
+
+
+def test_a_name_that_comes_while_people_think_is_not_covered_by_their_answer() -> None:
+    engine = Transcript("deny ads.test - -")
+    engine.resolve("shop.test", SHOP)
+    engine.queue(flow_of(1))
+    engine.resolve("ads.test", SHOP)
+    assert "remember flow allow" in engine.answer(1, yes())
+    assert "deny 6" in engine.queue(flow_of(2))
+
+
+def test_resolvers_follow_the_facts() -> None:
+    engine = Transcript("allow shop.test - -")
+    engine.say(ev.FactsChanged(Facts()))
+    engine.resolve("shop.test", SHOP)
+    assert "opened 1" in engine.queue()
+    assert FACTS.resolvers
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(STEPS, min_size=20, max_size=60), st.booleans(), st.sampled_from([0.0, 20.0, 60.0]))
+def test_each_packet_has_one_fate_and_none_passes_without_a_decision(
+    steps: list[tuple[str]], is_learning: bool, timeout_s: float
+) -> None:
+    walk = Walk(is_learning, timeout_s)
+    for step in steps:
+        walk.take(*step)
+    walk.take("wait", 61.0)
+    assert walk.fates.keys() == walk.packets.keys()

@@ -1,0 +1,21 @@
+from tests.core.engine.transcript import BANK, Transcript, flow_of
+from tinysnitch.core.engine import events as ev
+from tinysnitch.core.engine.commands import SetGeneration
+from tinysnitch.core.policy.facts import Facts
+from tinysnitch.core.rules.text import parse_rule
+
+
+def test_what_waits_when_the_firewall_ends_is_denied() -> None:
+    """If its packets were dropped, they would be sent again, and pass once no rule judges them."""
+    engine = Transcript()
+    engine.queue(flow_of(1))
+    engine.queue(flow_of(2, BANK))
+    first = ["remember flow deny", "deny 1", "decided: the firewall ends", "close 1: the firewall ends"]
+    assert engine.say(ev.FirewallEnds()) == first + [told.replace("1", "2") for told in first]
+    assert engine.engine.next_deadline(engine.now) is None
+
+
+def test_new_own_addresses_come_with_the_new_generation() -> None:
+    engine, own = Transcript(), frozenset({flow_of().local})
+    assert engine.feed(ev.FactsChanged(Facts(own_addresses=own)))[0] == SetGeneration(3, own)
+    assert engine.feed(ev.RulesLoaded((parse_rule("allow - - -"),)))[-1] == SetGeneration(4)

@@ -1,0 +1,207 @@
+"""Which flows wait in which prompt, and which prompts were closed."""
+
+import pytest
+
+from tests.core.engine.transcript import BANK, SHOP, WALL_S, flow_of, inbound, whose
+from tinysnitch.core.engine.commands import ClosePrompt, DropPacket, Report, ShowPrompt
+from tinysnitch.core.engine.open_prompts import ClosedPrompt, OpenPrompt, Prompts, Waiter
+from tinysnitch.core.engine.records import ConnectionDecided
+from tinysnitch.core.model.clock import Instant
+from tinysnitch.core.model.connection import Connection
+from tinysnitch.core.model.flow import Flow
+from tinysnitch.core.model.process import UNKNOWN, Attribution
+from tinysnitch.core.model.settings import Settings
+from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.policy.decision import Decision
+from tinysnitch.core.rules.text import parse_rule
+
+NOW = Instant(10.0, WALL_S + 10.0)
+RULE = parse_rule("ask - - -")
+DECISION = Decision(verdict=Verdict.ASK, reason="asked by a rule", rule=RULE)
+
+
+def connection(flow: Flow | None = None, who: Attribution | None = None, name: str | None = None) -> Connection:
+    return Connection(flow=flow or flow_of(), attribution=who or whose(), name=name)
+
+
+def hold(prompts: Prompts, flow: Flow, who: Attribution | None = None, now: Instant = NOW) -> OpenPrompt | None:
+    return prompts.hold(Waiter(connection(flow, who), 1, [1]), DECISION, now)
+
+
+def test_a_prompt_shows_its_first_waiter_and_what_is_left_of_its_time() -> None:
+    prompts = Prompts(Settings(timeout_s=60.0))
+    hold(prompts, flow_of(1))
+    prompt = hold(prompts, flow_of(2))
+    assert prompt is not None
+    shown = prompt.value(Instant(30.0, WALL_S))
+    assert (shown.prompt_id, shown.count, shown.deadline_s, shown.remaining_s) == (1, 2, 70.0, 40.0)
+    assert (shown.connection.flow, shown.reason, shown.rule) == (flow_of(1), "asked by a rule", RULE)
+    assert (shown.opened_s, shown.age_s) == (NOW.wall_s, 20.0)
+    assert prompt.value(Instant(99.0, WALL_S)).remaining_s == 0.0
+
+
+def test_one_attempt_is_the_first_connection_and_its_process_s_to_the_other_kind_of_address() -> None:
+    prompts = Prompts(Settings())
+    prompt = None
+    for port, remote, who in [
+        (1, "fd00::80", whose()),
+        (2, "fd00::80", whose(8)),
+        (3, SHOP, whose(8)),
+        (4, SHOP, whose()),
+        (5, SHOP, whose()),
+        (6, "fd00::80", whose()),
+    ]:
+        shop = connection(flow_of(port, remote), who, "shop.test")
+        prompt = prompts.hold(Waiter(shop, 1, [port]), DECISION, NOW)
+    assert prompt is not None
+    assert [flow.local_port for flow in prompt.find_attempt()] == [1, 4]
+
+
+def test_who_has_no_process_makes_one_attempt_with_each_connection() -> None:
+    prompts = Prompts(Settings())
+    for remote in (SHOP, "fd00::80"):
+        prompts.hold(Waiter(connection(flow_of(1, remote), UNKNOWN, "shop.test"), 1, [1]), DECISION, NOW)
+    (prompt,) = prompts
+    assert len(prompt.find_attempt()) == 1
+
+
+def test_a_waiter_is_found_until_it_is_released() -> None:
+    prompts = Prompts(Settings())
+    prompt = hold(prompts, flow_of(1))
+    waiter = prompts.find_waiter(flow_of(1))
+    assert waiter is not None
+    assert prompts.find_waiter(flow_of(2)) is None
+    assert prompts.hold_packet(waiter, 5)
+    assert prompts.release(flow_of(1)) == (prompt, waiter)
+    with pytest.raises(KeyError):
+        prompts.release(flow_of(1))
+
+
+def test_a_prompt_closes_when_nobody_waits_and_its_number_never_comes_again() -> None:
+    prompts = Prompts(Settings())
+    prompt = hold(prompts, flow_of(1))
+    assert prompt is not None
+    assert prompts.close_or_update(prompt, "early", NOW) == ShowPrompt(prompt.value(NOW))
+    prompts.release(flow_of(1))
+    assert prompts.close_or_update(prompt, "answered", NOW, 0) == ClosePrompt(1, "answered", 0, 1000)
+    assert prompts.find(1) is None
+    assert (prompts.find_closed(1), prompts.find_closed(2)) == (ClosedPrompt("answered", 1000), None)
+    again = hold(prompts, flow_of(1))
+    assert again is not None
+    assert again.prompt_id == 2
+    assert [one.prompt_id for one in prompts] == [2]
+    assert len(prompts) == 1
+
+
+def test_what_its_program_gave_up_is_told_as_denied_with_the_rule_that_asked() -> None:
+    prompts = Prompts(Settings())
+    hold(prompts, flow_of(1))
+    dropped, told, closed = prompts.abandon(flow_of(1), NOW)
+    reason = "the program gave up"
+    denial = Decision(verdict=Verdict.DENY, reason=reason, rule=RULE)
+    assert (dropped, told) == (
+        DropPacket(1),
+        Report(ConnectionDecided(connection(flow_of(1)), denial, False, NOW.wall_s)),
+    )
+    assert closed == ClosePrompt(1, reason, None, 1000)
+
+
+def test_the_oldest_prompt_is_the_next_to_give_up() -> None:
+    prompts = Prompts(Settings(timeout_s=60.0))
+    assert prompts.next_deadline() is None
+    first = hold(prompts, flow_of(1, port=1))
+    hold(prompts, flow_of(1, port=2), now=Instant(20.0, WALL_S))
+    assert prompts.next_deadline() == 70.0
+    assert prompts.find_expired(69.9) == []
+    assert prompts.find_expired(70.0) == [first]
+
+
+def test_numbers_go_on_from_the_first() -> None:
+    prompts = Prompts(Settings(first_prompt_id=70))
+    opened = [hold(prompts, flow_of(1, port=port)) for port in (1, 2)]
+    assert [prompt and prompt.prompt_id for prompt in opened] == [70, 71]
+
+
+def test_prompts_are_bounded() -> None:
+    prompts = Prompts(Settings(max_prompts=2))
+    first, second = whose(), whose(uid=0)
+    assert hold(prompts, flow_of(1), first)
+    assert hold(prompts, flow_of(2), second)
+    assert hold(prompts, flow_of(3), whose(uid=1)) is None
+    assert hold(prompts, flow_of(4), first)  # the question is open already
+    assert prompts.turned_away == 1
+
+
+def test_visitors_of_a_server_do_not_take_all_prompts() -> None:
+    """A port that is open to the internet has hundreds of visitors, and each is a question."""
+    prompts = Prompts(Settings(max_visitors=2))
+    held = [hold(prompts, inbound(remote=f"10.0.0.{number}"), whose()) for number in (5, 6, 7)]
+    assert [prompt is not None for prompt in held] == [True, True, False]
+    assert hold(prompts, inbound(50001), whose()), "the question is open already"
+    assert prompts.turned_away == 1
+
+
+def test_packets_to_one_port_leave_room_for_those_to_others() -> None:
+    """A remote may connect from each of its ports: that is one question with as many held packets."""
+    prompts = Prompts(Settings(max_waiters_per_port=2))
+    held = [hold(prompts, inbound(port), whose()) for port in (50000, 50001, 50002)]
+    assert [prompt is not None for prompt in held] == [True, True, False]
+    assert hold(prompts, inbound(port=443), whose())
+
+
+def test_packets_of_one_flow_are_bounded() -> None:
+    prompts = Prompts(Settings(max_waiters_per_flow=2))
+    hold(prompts, flow_of(1))
+    waiter = prompts.find_waiter(flow_of(1))
+    assert waiter is not None
+    assert [prompts.hold_packet(waiter, number) for number in (2, 3)] == [True, False]
+    assert prompts.dropped == 1
+
+
+def test_all_packets_are_bounded() -> None:
+    prompts = Prompts(Settings(max_waiters=4))
+    held = [hold(prompts, flow_of(port), whose(uid=port)) for port in (1, 2, 3, 4, 5)]
+    assert [prompt is not None for prompt in held] == [True, True, True, True, False]
+
+
+def test_further_packets_count_as_long_as_they_are_held() -> None:
+    prompts = Prompts(Settings(max_waiters=3, max_waiters_per_flow=5))
+    hold(prompts, flow_of(1), whose(uid=0))
+    waiter = prompts.find_waiter(flow_of(1))
+    assert waiter is not None
+    assert [prompts.hold_packet(waiter, number) for number in (2, 3)] == [True, False]  # its half, rounded up
+    assert prompts.packet_room.used == 2
+    prompts.release(flow_of(1))
+    assert prompts.packet_room.used == 0
+
+
+def test_one_question_takes_half_of_the_room_at_most() -> None:
+    prompts = Prompts(Settings(max_waiters=4))
+    held = [hold(prompts, flow_of(port)) for port in (1, 2, 3)]
+    assert [prompt is not None for prompt in held] == [True, True, False]
+    waiter = prompts.find_waiter(flow_of(1))
+    assert waiter is not None
+    assert not prompts.hold_packet(waiter, 9)
+    assert hold(prompts, flow_of(1, BANK), whose(uid=0))
+
+
+@pytest.mark.parametrize("limits", [{"max_prompts": 4}, {"max_waiters": 4}])
+def test_one_program_of_one_user_takes_half_of_the_room_at_most(limits: dict[str, int]) -> None:
+    prompts = Prompts(Settings(**limits))  # type: ignore[arg-type]
+    held = [hold(prompts, flow_of(1, port=port)) for port in (1, 2, 3)]
+    assert [prompt is not None for prompt in held] == [True, True, False]
+    assert hold(prompts, flow_of(2, port=4), whose(program="/usr/bin/wget"))
+    prompt, _waiter = prompts.release(flow_of(1, port=1))
+    prompts.close_or_update(prompt, "answered", NOW)
+    assert hold(prompts, flow_of(1, port=3))
+
+
+@pytest.mark.parametrize(
+    ("cookie", "exec_id", "is_sender"), [(5, 7, True), (5, 0, True), (5, 8, False), (5, 1, False), (6, 7, False)]
+)
+def test_who_sends_a_further_packet(cookie: int, exec_id: int, is_sender: bool) -> None:
+    assert Waiter(connection(), 5, [1]).is_sender_of(cookie, exec_id) is is_sender
+
+
+def test_who_was_unknown_may_be_known_by_now() -> None:
+    assert Waiter(connection(who=UNKNOWN), 5, [1]).is_sender_of(5, 7)

@@ -1,0 +1,96 @@
+import sys
+
+from tinysnitch.core.policy.rule_index import LEAF_SIZE, RuleIndex
+from tinysnitch.core.policy.rule_keys import DIMENSIONS
+from tinysnitch.core.rules.rule import Rule
+from tinysnitch.core.rules.text import parse_rule
+
+MANY = LEAF_SIZE * 3
+
+
+def rule_of(remote: str = "-", program: str = "-", verdict: str = "allow") -> Rule:
+    return parse_rule(f"{verdict} {remote} - - {program}")
+
+
+def wanted(remote: str, program: str | None = None) -> tuple[frozenset[object], ...]:
+    ports, service = frozenset({None}), frozenset({(False, None)})
+    others = (frozenset({None}),) * (len(DIMENSIONS) - 4)
+    return (frozenset({None, remote}), frozenset({None, program}), ports, service, *others)
+
+
+def make_index(rules: list[Rule]) -> RuleIndex:
+    index = RuleIndex()
+    for rule in rules:
+        assert index.add(rule)
+    return index
+
+
+def all_of(index: RuleIndex) -> list[Rule]:
+    """All rules for any program, whatever remote and ports they name."""
+    return index.find_wherever(wanted("none.test"), 1000) or []
+
+
+def test_find_among_many_of_one_kind() -> None:
+    by_remote = [rule_of(f"r{i}.test") for i in range(MANY)]
+    by_program = [rule_of(program=f"/p{i}") for i in range(MANY)]
+    index = make_index([*by_remote, *by_program])
+    for _ in range(2):  # what is alone with its key is kept after the first time
+        assert set(index.find(wanted("r3.test", "/p4"))) == {by_remote[3], by_program[4]}
+    assert index.find(wanted("none.test")) == []
+    assert set(index.find_wherever(wanted("none.test", "/p4"), 1000) or ()) == {*by_remote, by_program[4]}
+
+
+def test_rules_that_no_dimension_parts_stay_together() -> None:
+    same = [rule_of("r.test", verdict=verdict) for verdict in ("allow", "deny", "ask")]
+    lasting = [parse_rule(f"allow until={2030 + year}-01-01 r.test - -") for year in range(MANY)]
+    index = make_index([*same, *lasting])
+    assert len(index.find(wanted("r.test"))) == len(same) + MANY
+    for rule in lasting:
+        assert index.remove(rule)
+    assert set(index.find(wanted("r.test"))) == set(same)
+
+
+def test_every_rule_is_there_once() -> None:
+    rules = [rule_of(f"r{i}.test") for i in range(MANY)]
+    for size in (1, MANY):
+        index = make_index(rules[:size])
+        assert not any(index.add(rule) for rule in rules[:size])
+        assert not any(index.add(rule_of(f"r{i}.test")) for i in range(size))
+        assert sorted(map(str, all_of(index))) == sorted(map(str, rules[:size]))
+        assert not index.remove(rule_of("none.test"))
+
+
+def test_a_rule_that_was_alone_with_its_key_gets_company() -> None:
+    index = make_index([rule_of(f"r{i}.test") for i in range(MANY)])
+    assert index.find(wanted("r3.test", "/p")) == [rule_of("r3.test")]
+    assert index.add(rule_of("r3.test", "/p"))
+    assert set(index.find(wanted("r3.test", "/p"))) == {rule_of("r3.test"), rule_of("r3.test", "/p")}
+    assert index.remove(rule_of("r3.test"))
+    assert index.find(wanted("r3.test", "/p")) == [rule_of("r3.test", "/p")]
+
+
+def test_a_rule_that_was_removed_is_held_no_more() -> None:
+    rule = rule_of("r3.test")
+    before = sys.getrefcount(rule)
+    index = make_index([rule if i == 3 else rule_of(f"r{i}.test") for i in range(MANY)])
+    assert len(index.find(wanted("r3.test"))) == 1  # from now on its keys are kept
+    assert index.remove(rule)
+    assert sys.getrefcount(rule) == before
+
+
+def test_an_emptied_index_is_as_new() -> None:
+    rules = [rule_of(f"r{i % 4}.test", f"/p{i}") for i in range(MANY)]
+    index = make_index(rules)
+    for rule in rules:
+        assert index.remove(rule)
+        assert not index.remove(rule)
+    assert index._root == []
+
+
+def test_a_search_wherever_that_takes_too_long_ends_without_an_answer() -> None:
+    rules = [rule_of(f"r{i}.test", f"/p{k}") for i in range(MANY) for k in range(MANY)]
+    index = make_index(rules)
+    steps = 2 * MANY + 1  # the root, a node for each remote, and the rule below it
+    assert len(index.find_wherever(wanted("none.test", "/p4"), steps) or ()) == MANY
+    for limit in (MANY - 1, steps - 1):
+        assert index.find_wherever(wanted("none.test", "/p4"), limit) is None

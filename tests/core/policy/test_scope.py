@@ -1,0 +1,229 @@
+import time
+import timeit
+from collections.abc import Callable
+from itertools import combinations, product
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from tests.core.policy import rule_oracle as oracle
+from tests.core.rules.rule_strategies import (
+    ARGS,
+    FACTS,
+    GLOBS,
+    LINKS,
+    NAMES,
+    NETWORKS,
+    OWNERS,
+    PATHS,
+    PORT_SETS,
+    glob_of,
+    meeting_rules,
+)
+from tinysnitch.core.model.flow import Direction
+from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.policy.facts import Facts
+from tinysnitch.core.policy.remote_words import RemoteWords
+from tinysnitch.core.policy.scope import covers, is_narrower, resolve_rule
+from tinysnitch.core.rules.rule import ANY_PROGRAM, ANY_REMOTE, Program, ProgramKind, Remote, RemoteKind, Rule
+from tinysnitch.core.rules.text import parse_rule
+
+WORDS = RemoteWords(FACTS)
+
+
+def scopes(*columns: str) -> list[Rule]:
+    return [parse_rule(f"allow {text}") for text in columns]
+
+
+NARROWER = [
+    ("a.example.com - -", "*.example.com - -"),
+    ("example.com - -", "*.example.com - -"),
+    ("*.a.example.com - -", "*.example.com - -"),
+    ("a.example.com - -", "- - -"),
+    ("10.1.2.3 - -", "10.0.0.0/8 - -"),
+    ("10.1.0.0/16 - -", "10.*.*.* - -"),
+    ("10.1.0.0/16 - -", "- - -"),
+    ("localhost - -", "- - -"),
+    ("127.0.0.1 - -", "localhost - -"),
+    ("127.1.0.0/16 - -", "localhost - -"),
+    ("192.168.1.5 - -", "localhost - -"),
+    ("192.168.1.0/25 - -", "lan - -"),
+    ("10.1.2.3 - -", "@resolvers - -"),
+    ("ads.example.com - -", "@ads - -"),
+    ("a.ads.example.com - -", "@ads - -"),
+    ("*.ads.example.com - -", "@ads - -"),
+    ("10.1.9.1 - -", "@ads - -"),
+    ("10.1.9.0/25 - -", "@ads - -"),
+    ("@ads - -", "- - -"),
+    ("- 80 tcp", "- 1-1024 tcp"),
+    ("- 80,443 tcp", "- 80-90,443 tcp"),
+    ("- 80 tcp", "- - tcp"),
+    ("- - tcp", "- - -"),
+    ("- - icmp-src", "- - -src"),
+    ("- - - /bin/a", "- - -"),
+    ("- - - /bin/a", "- - - /bin/*"),
+    ("- - - /bin/*", "- - - /**"),
+    ("- - - '/opt/*'", "- - - /opt/*"),  # the path of a file that is called so
+    ("- - - /opt/*/bin", "- - - /opt/**"),
+    ("- - - /opt/a*", "- - - /opt/*"),
+    ("- - - /opt/*", "- - - /opt/**"),
+    ("- - - kernel", "- - -"),
+    ("- - - /bin/a x", "- - - /bin/a"),
+    ("- - - /bin/a ()", "- - - /bin/a"),
+    ("user=alice - - -", "- - -"),
+    ("parent=/bin/a - - -", "- - -"),
+    ("iface=eth0 - - -", "- - -"),
+    (f"sha256={'ab' * 32} - - -", "- - -"),
+    ("until=2030-01-01 - - -", "- - -"),
+    ("until=2030-01-01 a.example.com - -", "*.example.com - -"),
+    ("a.example.com - -", "until=2030-01-01 *.example.com - -"),
+]
+INCOMPARABLE = [
+    ("example.com - -", "example.org - -"),
+    ("badexample.com - -", "*.example.com - -"),
+    ("10.1.2.3 - -", "example.com - -"),
+    ("example.com - -", "@ads - -"),
+    ("*.example.com - -", "@ads - -"),
+    ("badads.example.com - -", "@ads - -"),
+    ("10.1.0.0/16 - -", "@ads - -"),
+    ("10.1.2.0/24 - -", "@resolvers - -"),
+    ("ads.example.com - -", "@none - -"),
+    ("ads.example.com - -", "@resolvers - -"),
+    ("localhost - -", "lan - -"),
+    ("'localhost' - -", "localhost - -"),
+    ("192.168.0.0/16 - -", "lan - -"),
+    ("::1 - -", "0.0.0.0/0 - -"),
+    ("10.1.2.3 - -", "::/0 - -"),
+    ("@ads - -", "@others - -"),
+    ("- 80-443 tcp", "- 81-1024 tcp"),
+    ("- 80 tcp", "- 80 udp"),
+    ("- - -", "- - -src"),
+    ("- - - /opt/a/b", "- - - /opt/*"),
+    ("- - - /opt/a", "- - - '/opt/*'"),  # the path of a file that is called so
+    ("@www.example.com - -", "*.example.com - -"),
+    ("- - - kernel", "- - - unknown"),
+    ("- - - unit:a", "- - - /bin/a"),
+    ("- - - /bin/a x", "- - - /bin/a y"),
+    ("- - - /bin/a", "example.com - -"),
+    ("user=a - - -", "user=b - - -"),
+    ("until=2030-01-01 - - -", "until=2031-01-01 - - -"),
+]
+
+
+@pytest.mark.parametrize(("narrow", "wide"), NARROWER)
+def test_one_of_two_is_the_narrower_and_never_both(narrow: str, wide: str) -> None:
+    first, second = scopes(narrow, wide)
+    assert is_narrower(first, second, WORDS)
+    assert not is_narrower(second, first, WORDS)
+
+
+@pytest.mark.parametrize(("one", "other"), INCOMPARABLE)
+def test_neither_is_narrower(one: str, other: str) -> None:
+    first, second = scopes(one, other)
+    assert not is_narrower(first, second, WORDS)
+    assert not is_narrower(second, first, WORDS)
+
+
+def test_a_rule_bound_to_a_process_is_narrower() -> None:
+    (rule,) = scopes("- - -")
+    assert is_narrower(replace(rule, exec_id=7), rule, WORDS)
+
+
+@given(meeting_rules)
+def test_no_rule_is_narrower_than_itself(rule: Rule) -> None:
+    assert not is_narrower(rule, rule, WORDS)
+    assert covers(rule, rule, WORDS)
+
+
+@given(meeting_rules, meeting_rules, meeting_rules)
+def test_narrower_is_a_strict_partial_order(first: Rule, second: Rule, third: Rule) -> None:
+    assert not (is_narrower(first, second, WORDS) and is_narrower(second, first, WORDS))
+    if is_narrower(first, second, WORDS) and is_narrower(second, third, WORDS):
+        assert is_narrower(first, third, WORDS)
+
+
+REMOTES = [ANY_REMOTE, *(Remote(RemoteKind.NETWORK, network) for network in NETWORKS)]
+REMOTES += [Remote(kind, name) for kind in (RemoteKind.NAME, RemoteKind.DOMAIN) for name in (*NAMES, "com")]
+LISTS = [Remote(RemoteKind.LIST, name) for name in ("ads", "resolvers", "none")]
+PROGRAMS = [ANY_PROGRAM, Program(ProgramKind.KERNEL), Program(ProgramKind.UNKNOWN), *(glob_of(*glob) for glob in GLOBS)]
+PROGRAMS += [Program(ProgramKind.PATH, path) for path in PATHS if path not in LINKS]
+PROGRAMS += [Program(ProgramKind.OWNER, owner) for owner in OWNERS]
+COLUMNS: dict[str, list[object]] = {
+    "direction": list(Direction),
+    "remote": [*REMOTES, Remote(RemoteKind.LOCALHOST), Remote(RemoteKind.LAN), *LISTS],
+    "ports": list(PORT_SETS),
+    "protocol": [None, 6, 17],
+    "program": [*PROGRAMS, *(Program(ProgramKind.PATH, path) for path in LINKS)],
+    "args": [None, *ARGS],
+    "user": [None, "alice", "1000", "0", "nobody"],
+    "parent": [None, "/usr/bin/curl", *LINKS],
+    "sha256": [None, "ab" * 32, "cd" * 32],
+    "iface": [None, "eth0", "wg0"],
+    "until_s": [None, 50, 100],
+    "exec_id": [None, 7, 8],
+}
+NO_COLUMNS = Rule(verdict=Verdict.ALLOW)
+
+
+def is_narrower_when_resolved(rule: Rule, other: Rule) -> bool:
+    return is_narrower(resolve_rule(rule, FACTS), resolve_rule(other, FACTS), WORDS)
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+def test_column_by_column_the_narrower_is_what_the_design_says(column: str) -> None:
+    """A second column, which is narrower, shows too which values count as the same."""
+    narrow: dict[str, object] = {"args": ("x",)} if column == "iface" else {"iface": "eth0"}
+    for values in product(COLUMNS[column], repeat=2):
+        one, other = (replace(NO_COLUMNS, **{column: value}) for value in values)
+        for rule in (one, replace(one, **narrow)):
+            assert is_narrower_when_resolved(rule, other) is oracle.is_narrower(rule, other), (rule, other)
+
+
+@settings(max_examples=300, deadline=None)
+@given(meeting_rules, meeting_rules, st.sets(st.sampled_from(sorted(COLUMNS)), min_size=2, max_size=3))
+def test_narrower_is_what_the_design_says(rule: Rule, other: Rule, differing: set[str]) -> None:
+    other = replace(rule, **{column: getattr(other, column) for column in differing})
+    assert is_narrower_when_resolved(rule, other) is oracle.is_narrower(rule, other)
+
+
+@pytest.mark.parametrize(
+    ("taken_in", "columns"),
+    [(oracle.remotes_in, REMOTES), (oracle.programs_in, PROGRAMS), (oracle.ports_in, PORT_SETS)],
+)
+def test_the_oracles_samples_tell_columns_apart(
+    taken_in: Callable[[object], frozenset[object]], columns: list[object]
+) -> None:
+    assert all(map(taken_in, columns))
+    for one, other in combinations(columns, 2):
+        assert taken_in(one) != taken_in(other)
+
+
+def test_thousands_of_ports_are_soon_compared() -> None:
+    ports = ",".join(map(str, range(10_001, 20_000, 2)))
+    one, other, both = scopes(f"- {ports},60001 tcp", f"- {ports},60003 tcp", f"- {ports},60001,60003 tcp")
+    taken_s = timeit.timeit(lambda: covers(one, other, WORDS), timer=time.thread_time, number=1)
+    assert taken_s < 0.05  # 2 ms
+    assert [covers(wide, one, WORDS) for wide in (one, other, both)] == [True, False, True]
+
+
+def test_every_column_of_a_rule_is_compared() -> None:
+    assert {"verdict", *COLUMNS} == set(Rule.__struct_fields__)
+
+
+def test_resolve_rule_follows_links_and_users() -> None:
+    facts = Facts(links={"/bin/a": "/usr/bin/a", "/bin/p": "/usr/bin/p"}, users={"alice": 1000})
+    written, meant, other = scopes(
+        "user=alice parent=/bin/p - - - /bin/a", "user=1000 parent=/usr/bin/p - - - /usr/bin/a", "- - - /bin/c"
+    )
+    assert resolve_rule(written, facts) == meant
+    assert resolve_rule(other, facts) is other
+
+
+def test_resolve_rule_follows_the_folders_of_a_pattern() -> None:
+    facts = Facts(patterns={"/bin/*": "/usr/bin/*"}, links={"/opt/*": "/nowhere"})
+    written, meant, other, path = scopes("- - - /bin/*", "- - - /usr/bin/*", "- - - /opt/*", "- - - '/bin/*'")
+    assert resolve_rule(written, facts) == meant
+    assert resolve_rule(other, facts) is other
+    assert resolve_rule(path, facts) is path

@@ -1,0 +1,157 @@
+import asyncio
+import os
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.core.engine.transcript import CURL, SHOP, flow_of, inbound, whose
+from tests.daemon.loop import driver_place
+from tinysnitch.core.engine.events import PacketQueued
+from tinysnitch.core.engine.records import ConnectionDecided, LossCounted, PromptAnswered, Record, RulesReplaced
+from tinysnitch.core.model.clock import Instant
+from tinysnitch.core.model.connection import Connection
+from tinysnitch.core.model.errors import RuleSyntaxError
+from tinysnitch.core.model.process import KERNEL, NOT_LISTENING, Attribution
+from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.policy.decision import Decision
+from tinysnitch.daemon.logs.history_budget import Share
+from tinysnitch.daemon.logs.log_output import LogOutput
+from tinysnitch.daemon.logs.recorder import Recorder
+from tinysnitch.daemon.options import LogFormat
+from tinysnitch.protocol.log_lines import ReadyLine
+from tinysnitch.protocol.mode import Mode
+from tinysnitch.store import history
+from tinysnitch.store.history import History
+from tinysnitch.store.learned_rules import CROWD, LearnedRules
+
+ANSWER = PromptAnswered(7, "allow \udcff - -", 1000, 1.5)
+LOSS = LossCounted("packets", 3, 2.5)
+NOW = Instant(10.0, 10.0)
+READY = ReadyLine(time="1970-01-01T00:00:01.000Z", pid=1, mode=Mode.BPF, netns=4, rules=0, socket="/s", cgroup="/c")
+
+
+class Place:
+    def __init__(self, folder: Path, log_format: LogFormat) -> None:
+        self._path = folder / "log"
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT)
+        self.log, self.history = LogOutput(descriptor), History(folder / "history")
+        os.close(descriptor)
+        self.learned = LearnedRules(folder / "learned")
+        self.recorder = Recorder(self.log, log_format, self.history, self.learned)
+
+    def begin(self) -> None:
+        self.recorder.begin(READY)
+
+    def record(self, *records: Record) -> list[bytes]:
+        lines = [self.recorder.record(record, NOW) for record in records]
+        self.recorder.flush(NOW)
+        return lines
+
+    def read_log(self) -> list[bytes]:
+        return self._path.read_bytes().splitlines()
+
+    def close(self) -> None:
+        self.log.close()
+        self.history.close()
+
+
+@pytest.fixture
+def place(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Place]:
+    with closing(Place(tmp_path, getattr(request, "param", LogFormat.JSON))) as made:
+        yield made
+
+
+def test_log_history_and_followers_get_the_same_lines(place: Place) -> None:
+    place.begin()
+    lines = place.record(ANSWER, LOSS)
+    assert place.read_log()[1:] == lines
+    deadline_s = place.recorder.next_deadline()
+    assert deadline_s is not None
+    place.recorder.flush(Instant(deadline_s, deadline_s))
+    assert sorted(place.history.read_newest(10)) == sorted(lines)
+    assert place.recorder.next_deadline() is None
+
+
+@pytest.mark.parametrize("place", [LogFormat.TEXT], indirect=True)
+def test_the_text_log_is_for_people_and_the_history_stays_json(place: Place) -> None:
+    place.begin()
+    (line,) = place.record(ANSWER)
+    _ready, text = place.read_log()
+    assert line.startswith(b"{")
+    assert not text.startswith(b"{")
+    assert b"\\udcff" in text
+
+
+def test_the_log_begins_with_the_ready_line(place: Place) -> None:
+    before = LossCounted("packets", 3, 0.25)
+    (early,) = place.record(before)
+    assert place.read_log() == []
+    place.begin()
+    (late,) = place.record(ANSWER)
+    ready, told, last = place.read_log()
+    assert b'"event":"ready"' in ready
+    assert told == early.replace(b"00.250Z", b"01.000Z"), "its time is the ready line's: times never go back"
+    assert last == late
+
+
+@pytest.mark.parametrize("place", [LogFormat.TEXT], indirect=True)
+def test_what_json_has_no_field_for_is_in_the_text_log(place: Place) -> None:
+    place.recorder.begin(READY, "observing")
+    (line,) = place.record(RulesReplaced(2, (RuleSyntaxError("/r", 1, 2, "no port", "write one"),), 1.5))
+    ready, text = place.read_log()
+    assert ready.endswith(b", observing")
+    assert all(b"/r:1:2: no port (hint: write one)" in each for each in (text, line))
+
+
+def test_losses_are_told_apart(place: Place) -> None:
+    place.log.lost, place.history.lost, place.learned.lost = 2, 5, 4
+    losses = {"log lines": 2, "history rows": 5}
+    assert place.recorder.losses() == {**losses, "learned rules": 4}
+    assert Recorder(place.log, LogFormat.JSON, place.history).losses() == losses
+
+
+def test_a_port_scan_is_in_the_log_and_pushes_nothing_out_of_the_history(place: Place) -> None:
+    place.begin()
+    decision = Decision(verdict=Verdict.DENY, reason="no program listens on this port")
+    scanned = ConnectionDecided(Connection(flow=inbound(), attribution=NOT_LISTENING), decision, False, 1.5)
+    burst = Share.CLOSED_PORTS.burst
+    place.record(*[scanned] * (burst + 7), ANSWER)
+    assert len(place.read_log()) == 1 + burst + 8
+    assert len(list(place.history.read_newest(1000))) == burst + 1
+    assert place.recorder.not_kept()["packets to ports that no program listens on, in the log alone"] == 7
+
+
+RULED = Decision(verdict=Verdict.ALLOW, reason="allowed by a rule")
+LEARNED = Decision(verdict=Verdict.ALLOW, reason="learning: no rule matches", is_learned=True)
+
+
+def decided(decision: Decision, who: Attribution, remote: str = SHOP) -> ConnectionDecided:
+    return ConnectionDecided(Connection(flow=flow_of(remote=remote), attribution=who), decision, False, 1.5)
+
+
+def test_what_observing_let_pass_is_a_rule_where_a_rule_can_speak_of_it(place: Place) -> None:
+    other_file = whose(9, "/tmp/x", is_host_file=False)
+    place.record(decided(LEARNED, CURL), decided(LEARNED, other_file), decided(RULED, CURL, "10.0.0.9"))
+    place.record(decided(LEARNED, KERNEL), decided(LEARNED, CURL))
+    header, *rules = (place.learned.path).read_text().splitlines()
+    assert rules == [f"allow {SHOP} 443 tcp /usr/bin/curl ()", f"allow {SHOP} 443 tcp kernel"]
+    assert header.startswith("# ")
+
+
+def test_who_visits_a_server_is_one_rule_in_the_end(place: Place) -> None:
+    place.record(*(decided(LEARNED, CURL, f"10.0.1.{number}") for number in range(CROWD + 2)))
+    assert place.learned.path.read_text().splitlines()[-1] == "allow - 443 tcp /usr/bin/curl ()"
+
+
+def test_the_history_is_written_though_nothing_more_happens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "FLUSH_AFTER_S", 0.5)  # if shorter, it might be due before we look
+
+    async def run() -> None:
+        with closing(driver_place.Place(tmp_path, "allow - - -\n")) as place:
+            place.driver.feed(PacketQueued(1, flow_of(1), whose()))
+            assert place.doors.recorder.next_deadline() is not None
+            await driver_place.until(lambda: place.doors.recorder.next_deadline() is None)
+
+    asyncio.run(run())

@@ -1,0 +1,237 @@
+"""A driver over queues that the test fills; everything else is the daemon's own, with files of the test."""
+
+import asyncio
+import errno
+import os
+import socket
+import struct
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Never
+
+from tests.core.engine.transcript import CURL
+from tests.daemon.rules.small_facts import make_fact_source
+from tinysnitch.core.engine.commands import RememberFlow, RememberVerdict
+from tinysnitch.core.engine.engine import Engine
+from tinysnitch.core.model.claim import Claim
+from tinysnitch.core.model.flow import Flow
+from tinysnitch.core.model.process import Attribution
+from tinysnitch.core.model.settings import Settings
+from tinysnitch.daemon.control.clients import ControlClients
+from tinysnitch.daemon.identity import Identity
+from tinysnitch.daemon.instance import name_instance
+from tinysnitch.daemon.logs.error_log import ErrorLog
+from tinysnitch.daemon.logs.log_output import LogOutput
+from tinysnitch.daemon.logs.recorder import Recorder
+from tinysnitch.daemon.loop.driver import Doors, Driver
+from tinysnitch.daemon.loop.process_watch import ProcessWatch
+from tinysnitch.daemon.loop.reloader import Reloader
+from tinysnitch.daemon.options import LogFormat, Options
+from tinysnitch.daemon.requests.counters import Counters
+from tinysnitch.daemon.requests.handler import FrontDesk
+from tinysnitch.daemon.rules.list_compiler import ListCompiler
+from tinysnitch.daemon.rules.lists import ListLoader
+from tinysnitch.daemon.rules.loader import RuleLoader
+from tinysnitch.daemon.rules.saver import RuleSaver
+from tinysnitch.daemon.scheduling.failures import Failures
+from tinysnitch.kernel.nfqueue.nat_replies import TranslatedAnswers
+from tinysnitch.kernel.nfqueue.packet_events import LOCAL_OUT, POST_ROUTING, PacketEvents
+from tinysnitch.kernel.nfqueue.queue import NfVerdict, QueuedPacket, QueueStatistics
+from tinysnitch.kernel.nfqueue.verdicts import Enforcement
+from tinysnitch.protocol.log_lines import ReadyLine
+from tinysnitch.protocol.mode import Mode
+from tinysnitch.store.history import History
+from tinysnitch.store.rules_file import RulesFile
+from tinysnitch.store.temporary_rules import TemporaryRules
+
+_CLIENT, _SERVER = bytes([10, 0, 0, 2]), bytes([10, 0, 0, 80])
+
+
+def ipv4(protocol: int, body: bytes) -> bytes:
+    return struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(body), 1, 0, 64, protocol, 0) + _CLIENT + _SERVER + body
+
+
+def syn(packet_id: int, local_port: int = 40000, port: int = 443) -> QueuedPacket:
+    body = struct.pack("!HHIIBBHHH", local_port, port, 1, 0, 0x50, 2, 1024, 0, 0)
+    return QueuedPacket(packet_id, LOCAL_OUT, 0, 1, 0, ipv4(6, body))
+
+
+def datagram(packet_id: int, payload: bytes = b"no DNS") -> QueuedPacket:
+    body = struct.pack("!HHHH", 40000, 53, 8 + len(payload), 0) + payload
+    return QueuedPacket(packet_id, POST_ROUTING, 0, 1, 0, ipv4(17, body))
+
+
+class SmallQueue:
+    """Stands for a Queue of kernel/nfqueue/queue.py: `put` packets into it, and read the verdicts in `sent`."""
+
+    def __init__(self) -> None:
+        self._ours, self._theirs = socket.socketpair()
+        self._waiting: list[QueuedPacket] = []
+        self._collected: list[tuple[int, NfVerdict]] = []
+        self.sent: list[tuple[int, NfVerdict]] = []
+        self.marks: dict[int, int | None] = {}  # by packet id
+        self.gone = 2
+
+    def fileno(self) -> int:
+        return self._ours.fileno()
+
+    def put(self, *packets: QueuedPacket) -> None:
+        self._waiting += packets
+        self._theirs.send(b"x")
+
+    def read_packets(self, limit: int = 64) -> list[QueuedPacket]:
+        """The packets that are there, maybe none. Does not wait, like the real queue."""
+        packets, self._waiting = self._waiting[:limit], self._waiting[limit:]
+        if not self._waiting:
+            with suppress(BlockingIOError):
+                self._ours.recv(100, socket.MSG_DONTWAIT)
+        return packets
+
+    def queue_verdict(self, packet_id: int, verdict: NfVerdict, mark: int | None = None) -> None:
+        self._collected.append((packet_id, verdict))
+        self.marks[packet_id] = mark
+
+    def flush(self) -> None:
+        self.sent += self._collected
+        self._collected = []
+
+    def statistics(self) -> QueueStatistics:
+        return QueueStatistics(len(self._waiting), 2, 3)
+
+    def close(self) -> None:
+        self._ours.close()
+        self._theirs.close()
+
+
+class SmallNews(SmallQueue):
+    def drain(self) -> None:
+        self.read_packets()
+
+
+class SmallAttributor:
+    claim: Attribution | Exception = CURL
+    is_note_lost = False
+    unknown = 0
+
+    def __init__(self) -> None:
+        self.asked = self.forgotten = 0
+
+    def attribute(self, flow: Flow, interface: int = 0, sender_uid: int | None = None) -> Claim:
+        self.asked += 1
+        if isinstance(self.claim, Exception):
+            raise self.claim
+        return Claim(self.claim, flow.local_port, self.is_note_lost)
+
+    def forget(self) -> None:
+        self.forgotten += 1
+
+
+class Refusing:
+    """BPF programs that fail to remember any verdict."""
+
+    def set_generation(self, generation: int, own_addresses: frozenset[bytes] | None) -> None:
+        pass
+
+    def remember_verdict(self, *command: RememberVerdict, **how: object) -> None:
+        raise OSError(7, "map full")
+
+    def remember_flow(self, *command: RememberFlow, **how: object) -> None:
+        raise OSError(7, "map full")
+
+    def end_watch(self, *command: object) -> None:
+        raise OSError(12, "no memory")
+
+
+class Place:
+    """Make it and close it inside a running loop."""
+
+    def __init__(self, folder: Path, rules: str = "", programs: object = None, **settings: object) -> None:
+        self.log = folder / "log"
+        self.rules_file = RulesFile(folder / "rules")
+        self.rules_file.path.write_text(rules)
+        self.queue, self.names_queue, self.news = SmallQueue(), SmallQueue(), SmallNews()
+        self.attributor = SmallAttributor()
+        self.lists = folder / "lists"
+        self.loader = RuleLoader(
+            self.rules_file, make_fact_source(ListLoader(self.lists, folder / "cache", ListCompiler()))
+        )
+        self.history = History(folder / "history")
+        descriptor = os.open(self.log, os.O_WRONLY | os.O_CREAT)
+        self._log_output = LogOutput(descriptor)
+        os.close(descriptor)
+        self.engine = Engine(Settings(**settings), self.loader.facts)  # type: ignore[arg-type]
+        self.clients = ControlClients()
+        self.failures = Failures()
+        self.temporary_rules = TemporaryRules(folder / "temporary")
+        self.rule_saver = RuleSaver(
+            self.rules_file,
+            self.temporary_rules,
+            clients=self.clients,
+            failures=self.failures,
+            report=lambda loss: self.driver.feed(loss),
+        )
+        self.processes = ProcessWatch(lambda process: self.driver.process_exited(process))
+        self.doors = self._make_doors(programs)
+        self.driver = Driver(self.engine, self.doors, self.failures)
+        self.reloader = Reloader(self.driver, self.loader, self.news)  # type: ignore[arg-type]
+        self.counters = Counters(self.driver, None, ErrorLog())
+        self.desk = FrontDesk(
+            identity_of(self.rules_file.path),
+            self.driver,
+            rules_file=self.rules_file,
+            loader=self.loader,
+            reloader=self.reloader,
+            counters=self.counters,
+            history=self.history,
+        )
+        self.doors.recorder.begin(ReadyLine(time="", pid=1, mode=Mode.BPF, netns=2, rules=0, socket="", cgroup=""))
+        self.reloader.reload_rules()
+
+    def _make_doors(self, programs: object) -> Doors:
+        return Doors(
+            queue=self.queue,  # type: ignore[arg-type]
+            names_queue=self.names_queue,  # type: ignore[arg-type]
+            attributor=self.attributor,  # type: ignore[arg-type]
+            packet_events=PacketEvents(self.attributor, lambda _index: "eth0"),
+            translated_answers=TranslatedAnswers(None),
+            enforcement=Enforcement(self.queue, self.names_queue, programs),  # type: ignore[arg-type]
+            processes=self.processes,
+            rule_saver=self.rule_saver,
+            recorder=Recorder(self._log_output, LogFormat.TEXT, self.history),
+            clients=self.clients,
+        )
+
+    def read_log(self) -> str:
+        return self.log.read_text()
+
+    def close(self) -> None:
+        for part in (self.reloader, self.driver, self.rule_saver):
+            part.stop()
+        self.processes.close()
+        self.history.close()
+        self._log_output.close()
+        for queue in (self.queue, self.names_queue, self.news):
+            queue.close()
+
+
+def identity_of(rules: Path, degraded_because: str = "", *, is_learning: bool = False) -> Identity:
+    return Identity(
+        options=Options(rules=rules, is_learning=is_learning),
+        instance=name_instance(1, is_scoped=False),
+        pid=1,
+        netns=2,
+        cgroup="/",
+        degraded_because=degraded_because,
+        started_s=0.0,
+    )
+
+
+async def until(is_so: Callable[[], object]) -> None:
+    async with asyncio.timeout(60):
+        while not is_so():  # noqa: ASYNC110 - the loop itself is what is tested
+            await asyncio.sleep(0)
+
+
+def fail_with_emfile(*_arguments: object) -> Never:
+    raise OSError(errno.EMFILE, "Too many open files")

@@ -1,0 +1,164 @@
+import asyncio
+import os
+import pwd
+from contextlib import closing
+from pathlib import Path
+from threading import Semaphore
+
+import pytest
+
+from tests.core.engine.transcript import flow_of, whose
+from tests.daemon.loop.driver_place import Place
+from tests.daemon.requests.small_desk import ALICE, ROOT
+from tests.lab.patience import WAIT_S
+from tinysnitch.core.model.errors import NotPermitted, SnitchError
+from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.policy.active_rules import ActiveRules
+from tinysnitch.core.policy.facts import Facts
+from tinysnitch.core.policy.own_rules import MAX_LENGTH, MAX_OWN_RULES
+from tinysnitch.core.rules.text import parse_rule
+from tinysnitch.daemon.control.permissions import Right
+from tinysnitch.daemon.requests.rule_permission import check_new_rule, check_owner, may_see_rule
+from tinysnitch.daemon.rules import users as user_ids
+from tinysnitch.kernel.system.clock import read_instant
+
+FACTS = Facts(users={"alice": 1000, "bob": 1001}, turnable_links=frozenset({"/home/alice/l"}))
+ENV = os.path.realpath("/usr/bin/env")
+
+
+def rules_of(*lines: str) -> ActiveRules:
+    rules = ActiveRules(FACTS)
+    rules.replace_file_rules(map(parse_rule, lines))
+    return rules
+
+
+@pytest.mark.parametrize("line", ["allow - - -", "allow user=bob - - -", "allow user=0 - - -"])
+def test_a_rule_of_others_is_neither_seen_nor_made_nor_taken_away(line: str) -> None:
+    rule, rules = parse_rule(line), rules_of()
+    assert not may_see_rule(rule, ALICE, rules)
+    for check in (check_owner, check_new_rule):
+        with pytest.raises(NotPermitted, match="must be for user 1000 alone") as caught:
+            check(rule, ALICE, rules)
+        assert "allow user=1000 ..." in caught.value.hint
+        check(rule, ROOT, rules)
+    assert may_see_rule(rule, ROOT, rules)
+
+
+@pytest.mark.parametrize("line", ["allow user=1000 a.test 443 tcp", "deny user=alice - - - /usr/bin/curl"])
+def test_an_own_rule_is(line: str) -> None:
+    """Also a rule that overrules a denial of the user's own."""
+    rule, rules = parse_rule(line), rules_of("deny - 25 tcp", "deny user=alice - - -")
+    assert may_see_rule(rule, ALICE, rules)
+    check_owner(rule, ALICE, rules)
+    check_new_rule(rule, ALICE, rules)
+
+
+@pytest.mark.parametrize(
+    ("columns", "problem"),
+    [
+        ("@ads - -", "can't have a list"),
+        ("- - - /opt/**", "can't have a pattern"),
+        ("- - - /home/alice/l", "over a link that others than root can change"),
+        ("mail.test 25 tcp", "would overrule a rule that is not yours: deny - 25 tcp"),
+        (f"- - - /usr/bin/curl {'x' * MAX_LENGTH}", "longer than 16384"),
+    ],
+)
+def test_what_no_own_rule_may_be(columns: str, problem: str) -> None:
+    rule, rules = parse_rule(f"allow user=1000 {columns}"), rules_of("deny - 25 tcp")
+    with pytest.raises(SnitchError, match=problem) as caught:
+        check_new_rule(rule, ALICE, rules)
+    assert caught.value.hint
+    check_new_rule(rule, ROOT, rules)
+
+
+def test_the_longest_own_rule() -> None:
+    arguments = MAX_LENGTH - len("allow user=1000 - - - /usr/bin/curl ")
+    check_new_rule(parse_rule(f"allow user=1000 - - - /usr/bin/curl {'x' * arguments}"), ALICE, rules_of())
+    with pytest.raises(SnitchError, match="longer than"):
+        check_new_rule(parse_rule(f"allow user=1000 - - - /usr/bin/curl {'x' * (arguments + 1)}"), ALICE, rules_of())
+
+
+def test_own_rules_are_bounded() -> None:
+    rules = rules_of(*(f"deny user=alice - {port} tcp" for port in range(1, MAX_OWN_RULES + 1)))
+    rule = parse_rule("deny user=alice - - udp")
+    with pytest.raises(SnitchError, match="1000 rules already"):
+        check_new_rule(rule, ALICE, rules)
+    check_new_rule(parse_rule("deny user=bob - - udp"), Right(1001, sees_all=False), rules)
+
+
+def test_an_own_rule_may_name_its_user_also_the_first_one(tmp_path: Path) -> None:
+    nobody, line = Right(pwd.getpwnam("nobody").pw_uid, sees_all=False), "deny user=nobody - 23 tcp"
+
+    async def use() -> None:
+        with closing(Place(tmp_path)) as place:
+            with pytest.raises(SnitchError, match="there is no rule"):
+                place.desk.remove_rule(line, nobody)
+            place.reloader.refresh_facts()  # no rule speaks of the name
+            assert place.desk.add_rule(line, nobody) == line
+
+    asyncio.run(use())
+
+
+def test_a_name_that_takes_long_to_look_up_is_no_refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that tries again gets the rule: the name is kept although no rule has it, however slow the look-up."""
+    may_answer, line = Semaphore(0), "deny user=alice - 23 tcp"
+    monkeypatch.setattr(user_ids, "find_uid", lambda _name: 1000 if may_answer.acquire(timeout=60) else None)
+    monkeypatch.setattr(user_ids, "MOMENT_S", 0.0)
+
+    async def use() -> None:
+        with closing(Place(tmp_path)) as place:
+            for change in (place.desk.add_rule, place.desk.remove_rule):
+                with pytest.raises(SnitchError, match="still being looked up") as told:
+                    change(line, ALICE)
+                assert (told.value.exit_code, "try again" in told.value.hint) == (1, True)
+            may_answer.release()
+            async with asyncio.timeout(WAIT_S):
+                while place.loader.is_awaited(parse_rule(line)):  # noqa: ASYNC110 - nothing there signals an event
+                    await asyncio.sleep(0.001)
+            place.reloader.refresh_facts()
+            assert place.desk.add_rule(line, ALICE) == line
+            assert "alice" not in place.read_log()
+            may_answer.release(100)
+
+    asyncio.run(use())
+
+
+def test_the_log_speaks_of_no_list_of_a_rule_that_is_refused(tmp_path: Path) -> None:
+    async def use() -> None:
+        with closing(Place(tmp_path)) as place:
+            for change in (place.desk.add_rule, place.desk.remove_rule):
+                with pytest.raises(SnitchError):
+                    change("deny user=1000 @ads - -", ALICE)
+            assert "ads" not in place.read_log()
+            place.desk.add_rule("deny user=1000 @ads - -", ROOT)
+            assert "list ads is not there" in place.read_log()
+
+    asyncio.run(use())
+
+
+def decided_for_env(place: Place) -> Verdict:
+    now = read_instant()
+    connection = place.engine.connection_of(flow_of(), whose(program=ENV), "", now)
+    return place.engine.rules.decide(connection, now).verdict
+
+
+@pytest.mark.privileged
+def test_a_link_turned_after_its_rule_was_made_undoes_no_denial(tmp_path: Path) -> None:
+    """The path is a plain file when the rule is made, so that the rule is permitted."""
+    tool = tmp_path / "tool"
+    tool.touch()
+    os.chown(tool, 1000, 1000)
+
+    async def use() -> None:
+        with closing(Place(tmp_path, f"deny 10.0.0.80 - - {ENV}\n")) as place:
+            place.desk.add_rule(f"allow user=1000 10.0.0.80 443 tcp {tool}", ALICE)
+            tool.unlink()
+            tool.symlink_to(ENV)
+            os.lchown(tool, 1000, 1000)
+            place.reloader.refresh_facts()
+            assert place.engine.rules.facts.links[str(tool)] == ENV
+            assert decided_for_env(place) is Verdict.DENY
+            with pytest.raises(NotPermitted, match="over a link"):
+                place.desk.add_rule(f"allow user=1000 10.0.0.80 443 tcp {tool} -i", ALICE)
+
+    asyncio.run(use())

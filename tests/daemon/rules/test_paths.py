@@ -1,0 +1,209 @@
+"""Where the paths in rules lead while some of them cannot be looked up."""
+
+import asyncio
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from tinysnitch.core.policy.references import mentions_of
+from tinysnitch.core.rules.text import parse_rule
+from tinysnitch.daemon.rules import paths as path_facts
+from tinysnitch.daemon.rules.paths import MAX_SILENT, MAX_WATCHED, PathFacts
+from tinysnitch.kernel.system.bounded_reader import MAX_THREADS, BoundedReader
+from tinysnitch.store import rule_paths
+from tinysnitch.store.rule_paths import resolve_path
+
+TARGET = "/usr/bin/env"
+
+
+class Place:
+    """A folder of links. Those called `silent...` do not answer until `answers` is set."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._folder = folder
+        self.answers = Event()
+        self.answers.set()
+        self.followed: list[str] = []
+        self.is_due = asyncio.Event()
+        self.looked_up: list[str] = []
+        self.facts = PathFacts(self._follow, self.is_due.set)
+        monkeypatch.setattr(path_facts, "resolve_path", self._resolve)
+
+    def _follow(self, paths: list[str]) -> None:
+        self.followed = paths
+
+    def _resolve(self, path: str) -> str:
+        self.looked_up.append(path)
+        assert not path.rpartition("/")[2].startswith("silent") or self.answers.wait()
+        return resolve_path(path)
+
+    def link(self, name: str, target: str = TARGET) -> str:
+        path = self._folder / name
+        path.symlink_to(target)
+        return str(path)
+
+    def turn(self, gone: str, turned: str) -> None:
+        for name in (gone, turned):
+            (self._folder / name).unlink()
+        self.link(turned, "/usr/bin/true")
+
+    async def wait_for_looks(self, count: int) -> None:
+        async with asyncio.timeout(5.0):
+            while len(self.looked_up) < count:  # noqa: ASYNC110  a thread looks
+                await asyncio.sleep(0.01)
+
+    def read(self, *programs: str) -> path_facts.Ways:
+        rules = [parse_rule(f"allow user=1 - - - {program}") for program in programs]
+        return self.facts.read(mentions_of(rules))
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    return Place(tmp_path, monkeypatch)
+
+
+def test_what_is_silent_leads_where_it_did(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rule_paths, "_is_roots", lambda _step: False)  # others may turn each link
+    silent, folder, other = place.link("silent"), place.link("silent_folder", "/usr/bin"), place.link("other")
+
+    async def run() -> None:
+        before = place.read(silent, f"{folder}/*")
+        assert (before.links, before.patterns) == ({silent: TARGET}, {f"{folder}/*": "/usr/bin/*"})
+        assert (before.turnable_links, before.turnable_patterns) == ({silent}, {f"{folder}/*"})
+        place.answers.clear()
+        after = place.read(silent, f"{folder}/*", other)
+        place.facts.cancel()
+        assert after.links == {silent: TARGET, other: TARGET}
+        assert after.patterns == before.patterns
+        assert after.turnable_links == {silent, other}
+        assert after.turnable_patterns == before.turnable_patterns
+        assert place.followed == [other]
+        assert [problem.split(",")[0] for problem in place.facts.problems()] == [silent, folder]
+
+    asyncio.run(run())
+    place.answers.set()
+
+
+def test_what_is_silent_is_tried_again(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(path_facts, "AGAIN_S", 0.0)
+    silent = place.link("silent")
+
+    async def run() -> None:
+        place.answers.clear()
+        assert place.read(silent).links == {}
+        place.answers.set()
+        while place.read(silent).links != {silent: TARGET}:  # once the thread that waits there has gone on
+            await place.is_due.wait()
+            place.is_due.clear()
+        assert list(place.facts.problems()) == []
+
+    asyncio.run(run())
+
+
+def test_not_all_that_is_silent_is_waited_for(place: Place) -> None:
+    def paths(first: int) -> Sequence[str]:
+        return [f"/silent{number:02}" for number in range(first, MAX_SILENT + 20)]
+
+    async def run() -> None:
+        place.answers.clear()
+        place.read(*paths(0))
+        assert [problem.split(",")[0] for problem in place.facts.problems()] == paths(0)
+        place.read(*paths(10))
+        place.facts.cancel()
+        assert [problem.split(",")[0] for problem in place.facts.problems()] == paths(10)
+
+    asyncio.run(run())
+    place.answers.set()
+
+
+def test_what_is_silent_for_hours_keeps_nothing_else_from_being_looked_up(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No further thread is sent there while the first one waits."""
+    monkeypatch.setattr(path_facts, "AGAIN_S", 0.0)
+    silent, other = place.link("silent"), place.link("other")
+    minutes = itertools.count()
+    place.facts._reader = BoundedReader(clock=lambda: 60.0 * next(minutes))
+
+    async def run() -> None:
+        place.answers.clear()
+        for _ in range(MAX_THREADS + 1):
+            place.read(silent)
+            await place.is_due.wait()
+            place.is_due.clear()
+        assert place.read(silent, other).links == {other: TARGET}
+        place.answers.set()
+        place.facts.cancel()
+
+    asyncio.run(run())
+
+
+def test_of_many_paths_only_new_ones_and_the_watched_are_looked_up_at_once(place: Place) -> None:
+    """100,000 paths take 2 s, and verdicts wait."""
+    many = [place.link(f"p{number:04}") for number in range(MAX_WATCHED + 150)]
+    new = place.link("q")
+
+    async def run() -> None:
+        before = place.read(*many)
+        assert place.looked_up == many
+        place.looked_up.clear()
+        after = place.read(*many, new)
+        assert place.looked_up == [*many[:MAX_WATCHED], new]
+        assert place.followed == many[:MAX_WATCHED]
+        assert (len(before.links), after.links.keys() - before.links.keys()) == (len(many), {new})
+        place.facts.cancel()
+
+    asyncio.run(run())
+
+
+def test_the_others_are_looked_up_soon(place: Place) -> None:
+    many = [place.link(f"p{number:04}") for number in range(MAX_WATCHED + 150)]
+
+    async def run() -> None:
+        place.read(*many)
+        place.turn("p0404", "p0405")
+        assert place.read(*many).links[many[-1]] == TARGET
+        await asyncio.wait_for(place.is_due.wait(), 5.0)
+        links = place.read(*many).links
+        assert (links[many[-1]], many[-2] in links) == ("/usr/bin/true", False)
+        place.is_due.clear()
+        place.looked_up.clear()
+        await place.wait_for_looks(len(many) - MAX_WATCHED)
+        await asyncio.sleep(0.05)
+        assert not place.is_due.is_set()  # nothing has moved: it ends
+        assert len(place.looked_up) == len(many) - MAX_WATCHED
+
+    asyncio.run(run())
+
+
+def test_what_falls_silent_later_is_told(place: Place) -> None:
+    many = [place.link(f"p{number:04}") for number in range(MAX_WATCHED + 10)]
+    silent = place.link("silent")
+
+    async def run() -> None:
+        place.read(*many, silent)
+        place.answers.clear()
+        place.read(*many, silent)
+        await asyncio.wait_for(place.is_due.wait(), 5.0)
+        assert place.read(*many, silent).links[silent] == TARGET
+        assert [problem.split(",")[0] for problem in place.facts.problems()] == [silent]
+        place.facts.cancel()
+
+    asyncio.run(run())
+    place.answers.set()
+
+
+def test_changes_during_a_later_look_are_not_missed(place: Place) -> None:
+    many = [place.link(f"p{number:04}") for number in range(MAX_WATCHED + 10)]
+
+    async def run() -> None:
+        for _ in range(3):
+            place.read(*many)
+        place.looked_up.clear()
+        await place.wait_for_looks(2 * (len(many) - MAX_WATCHED))
+        place.facts.cancel()
+
+    asyncio.run(run())

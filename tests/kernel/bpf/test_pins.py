@@ -1,0 +1,108 @@
+"""A folder of pins is filled wholly or not at all, and errors say why."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.bpf.bpf_place import BpfPlace
+from tests.kernel.bpf.test_programs import wait_detached
+from tinysnitch.core.model.errors import SnitchError
+from tinysnitch.kernel.bpf import pins as bpf_pins
+from tinysnitch.kernel.bpf import programs as bpf_programs
+from tinysnitch.kernel.bpf.objects import MAPS
+from tinysnitch.kernel.bpf.pins import PinFolder, list_folder, opened_cgroup, remove_folder
+from tinysnitch.kernel.bpf.programs import BpfPrograms
+
+pytestmark = pytest.mark.privileged
+
+
+@pytest.mark.parametrize(("is_scoped", "last"), [(False, "on_connect4"), (True, "on_receive")])
+def test_a_set_is_complete_until_one_pin_is_gone(place: BpfPlace, is_scoped: bool, last: str) -> None:
+    place.load(is_scoped=is_scoped)
+    (path,) = place.pin_dir.iterdir()
+    folder = PinFolder(path)
+    assert folder.is_complete(is_scoped=is_scoped)
+    folder.link_path(last).unlink()
+    assert not folder.is_complete(is_scoped=is_scoped)
+    folder.remove()
+    folder.remove()
+    assert list_folder(place.pin_dir) == []
+
+
+def test_each_pinned_map_is_asked_for(place: BpfPlace) -> None:
+    place.load()
+    (path,) = place.pin_dir.iterdir()
+    assert {pin.name for pin in (path / "maps").iterdir()} == set(MAPS)
+
+
+def test_a_failure_half_way_leaves_nothing(place: BpfPlace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last cgroup program does not exist: by then all else is loaded, pinned and attached."""
+    monkeypatch.setitem(bpf_pins.PROGRAMS, "accept", ("on_getpeername4", "on_nothing"))
+    with pytest.raises(SnitchError, match="on_nothing"):
+        BpfPrograms.load(place.pin_dir, place.cgroup, place.read_netns_cookie(), False)
+    wait_detached(place.cgroup)
+    assert not place.pin_dir.exists()
+
+
+def test_what_another_user_made_in_its_place_is_put_aside(place: BpfPlace, tmp_path: Path) -> None:
+    """Nothing is deleted through links in it."""
+    (tmp_path / "precious").touch()
+    (place.pin_dir / "x").mkdir(parents=True)
+    (place.pin_dir / "x" / "links").symlink_to(tmp_path)
+    os.chown(place.pin_dir, 65534, 65534)
+    bpf_pins.remove_all_pins(place.pin_dir)
+    programs = BpfPrograms.load(place.pin_dir, place.cgroup, place.read_netns_cookie(), False)
+    programs.remove()
+    assert not place.pin_dir.exists()
+    assert (tmp_path / "precious").exists()
+    (aside,) = place.pin_dir.parent.glob(f"{place.pin_dir.name}-*")
+    assert (aside / "x" / "links").is_symlink()
+
+
+@pytest.mark.parametrize("is_dangling", [False, True])
+def test_a_link_in_its_place_is_put_aside(place: BpfPlace, tmp_path: Path, is_dangling: bool) -> None:
+    place.pin_dir.symlink_to(tmp_path / "nothing" if is_dangling else tmp_path)
+    bpf_pins.remove_all_pins(place.pin_dir)
+    place.load()
+    assert place.pin_dir.is_dir()
+    assert not place.pin_dir.is_symlink()
+
+
+def test_a_set_that_cannot_be_opened_does_not_stay(place: BpfPlace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_folder: PinFolder) -> None:
+        raise SnitchError("opening the maps: Too many open files")
+
+    monkeypatch.setattr(bpf_programs, "BpfMaps", refuse)
+    with pytest.raises(SnitchError, match="opening the maps"):
+        BpfPrograms.load(place.pin_dir, place.cgroup, place.read_netns_cookie(), False)
+    wait_detached(place.cgroup)
+    assert not place.pin_dir.exists()
+
+
+def test_a_cgroup_that_is_none_is_named(place: BpfPlace) -> None:
+    with pytest.raises(SnitchError, match="nothing-here"):
+        BpfPrograms.load(place.pin_dir, place.cgroup / "nothing-here", 1, False)
+
+
+def test_a_folder_outside_of_a_bpffs_is_refused(place: BpfPlace, tmp_path: Path) -> None:
+    with pytest.raises(SnitchError) as caught:
+        BpfPrograms.load(tmp_path / "pins", place.cgroup, place.read_netns_cookie(), False)
+    assert caught.value.hint
+    assert not (tmp_path / "pins").exists()
+
+
+def test_folders_that_are_gone_or_in_use_are_left(tmp_path: Path) -> None:
+    (tmp_path / "full" / "pin").mkdir(parents=True)
+    remove_folder(tmp_path / "full")
+    remove_folder(tmp_path / "gone")
+    assert list_folder(tmp_path) == [tmp_path / "full"]
+    assert list_folder(tmp_path / "gone") == []
+
+
+@pytest.mark.parametrize(("name", "why"), [("file", "Not a directory"), ("nothing", "No such file or directory")])
+def test_what_is_no_cgroup_is_named(tmp_path: Path, name: str, why: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SnitchError, match=f"^{tmp_path / name}: {why}$") as refused, opened_cgroup(tmp_path / name):
+        pass
+    assert "--cgroup" in refused.value.hint

@@ -1,0 +1,38 @@
+"""Uids of users; a look-up that failed is no missing user."""
+
+import errno
+import pwd
+from types import SimpleNamespace
+
+import pytest
+
+from tests.shortage import descriptors_left
+from tinysnitch.kernel.system import users as user_database
+from tinysnitch.kernel.system.users import find_uid
+
+
+def test_all_users_are_found_as_python_finds_them() -> None:
+    for user in pwd.getpwall():
+        assert find_uid(user.pw_name) == pwd.getpwnam(user.pw_name).pw_uid
+
+
+@pytest.mark.parametrize("name", ["no-one-has-it", "", "root\0", "\ud800", "r" * 100_000])
+def test_what_nobody_is_called_is_no_user(name: str) -> None:
+    assert find_uid(name) is None
+
+
+def test_without_a_descriptor_nobody_is_taken_for_absent() -> None:
+    with descriptors_left(), pytest.raises(OSError, match="Too many open files"):
+        find_uid("root")
+    assert find_uid("root") == 0
+
+
+def test_a_long_entry_is_given_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(user_database, "_ROOM", 1)
+    assert find_uid("root") == 0
+
+
+@pytest.mark.parametrize("error", [errno.EIO, errno.ENOENT, errno.ERANGE])  # the last one however much room there is
+def test_a_name_service_that_does_not_know_is_no_error(monkeypatch: pytest.MonkeyPatch, error: int) -> None:
+    monkeypatch.setattr(user_database, "_libc", SimpleNamespace(getpwnam_r=lambda *_rest: error))
+    assert find_uid("root") is None
