@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 BIN := .venv/bin
-BPF_SOURCES := $(wildcard bpf/*.c bpf/*.h) src/tinysnitch/kernel/bpf/libbpf_abi.h
+BPF_SOURCES := $(wildcard bpf/*/*.c bpf/*/*.h) src/tinysnitch/kernel/bpf/libbpf_abi.h
 # The marks of what is installed have Python's version in their names, since another version finds nothing of it, and a sum
 # of the clone's path, since the installed commands name the path at which they were made.
 PYTHON := $(notdir $(realpath $(BIN)/python))
@@ -53,13 +53,13 @@ check: setup-test  ## format, lint, types, and the repository's own rules
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy --strict src
-	$(CLANG_FORMAT) --dry-run -Werror bpf/*.c bpf/*.h bench/*.c
+	$(CLANG_FORMAT) --dry-run -Werror bpf/*/*.c bpf/*/*.h bench/*.c
 	$(BIN)/python -m pytest -q tests/repo
 
 format: setup-test  ## rewrite Python and C in the project's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
-	$(CLANG_FORMAT) -i bpf/*.c bpf/*.h bench/*.c
+	$(CLANG_FORMAT) -i bpf/*/*.c bpf/*/*.h bench/*.c
 
 lab: setup-test  ## run the lab's tests only: whole daemons in network namespaces
 	$(BIN)/python -m pytest -n 3 --dist worksteal -q $(PYTEST) tests/lab

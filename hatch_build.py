@@ -37,8 +37,8 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg, misc, unuse
 
 def build_all() -> None:
     """Raises SystemExit, with what to install, when something is missing."""
-    headers = sorted(SOURCES.glob("*.h"))
-    for source in sorted(SOURCES.glob("*.bpf.c")):
+    headers = sorted(SOURCES.rglob("*.h"))
+    for source in sorted(SOURCES.rglob("*.bpf.c")):
         target = OBJECTS / source.with_suffix(".o").name
         if not is_fresh(target, (source, *headers, Path(__file__))):
             compile_object(source, target)
@@ -56,7 +56,7 @@ def compile_object(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_suffix(".unfinished")
     triplet = sysconfig.get_config_var("MULTIARCH")  # None where the distribution has no such folders
-    includes = [f"-I/usr/include/{triplet}"] if triplet else []
+    includes = [f"-I{SOURCES}", *([f"-I/usr/include/{triplet}"] if triplet else [])]
     try:
         # The output is given by its bare name: LLVM replaces each % in the paths of its temporary files.
         flags = (*FLAGS, *strictness_of(clang), *includes)

@@ -105,7 +105,7 @@ class Bench:
         opensnitch.stop()
 
     def _daemon_rows(self) -> Iterator[tuple[str, Callable[[], Sample]]]:
-        """The order matters: within a minute of a denial the kernel checks more (bpf/escape.bpf.h)."""
+        """The order matters: within a minute of a denial the kernel checks more (bpf/verdict/late_check.bpf.h)."""
         c_rate = self.rows["every one accepted by a C loop"].samples[-1].rate
         yield "cached allow", self._connect
         yield "allowed everywhere, 50,000 remotes", self._connect_to_crowd

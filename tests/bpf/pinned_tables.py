@@ -118,7 +118,7 @@ def read_setting(programs: BpfPrograms, name: str) -> int:
 
 
 def read_boundness(programs: BpfPrograms, cookie: int) -> int:
-    """enum boundness of bpf/tinysnitch.h"""
+    """enum boundness of bpf/include/tinysnitch.h"""
     return _read_socket(programs, cookie)["boundness"]
 
 
@@ -146,7 +146,7 @@ def write_flow(
 
 
 def read_flow_verdict(programs: BpfPrograms, flow: Flow) -> int:
-    """enum verdict of bpf/tinysnitch.h"""
+    """enum verdict of bpf/include/tinysnitch.h"""
     with _open_maps(programs) as maps:
         found = maps.flows.find(*pack_flow(flow))
     assert found

@@ -14,7 +14,7 @@ from tinysnitch.kernel.bpf.programs import BpfPrograms
 pytestmark = pytest.mark.privileged
 
 NOBODY = 65534
-DESCRIPTORS = 1024  # of a process, that are searched: bpf/owner.bpf.h
+DESCRIPTORS = 1024  # of a process, that are searched: bpf/identity/owner.bpf.h
 CLOSING = Path(__file__).parents[1] / "evasion" / "programs" / "closing.c"
 ROUNDS = 300_000  # take a second; without the check one of the first thousands succeeds
 LOCAL = pytest.mark.parametrize(

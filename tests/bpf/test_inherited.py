@@ -19,7 +19,7 @@ from tinysnitch.kernel.bpf.programs import BpfPrograms
 
 pytestmark = pytest.mark.privileged
 
-DESCRIPTORS = 1024  # of a process, that are searched: bpf/owner.bpf.h
+DESCRIPTORS = 1024  # of a process, that are searched: bpf/identity/owner.bpf.h
 SLEEP = ("/usr/bin/sleep", "60")
 EXECUTES_ANEW = ("/usr/bin/sh", "-c", "kill -STOP $$; exec sleep 60")
 

@@ -281,7 +281,7 @@ def test_a_socket_that_binds_a_port_that_is_being_forgotten_is_counted_as_lost(
     programs: BpfPrograms, agent: Agent
 ) -> None:
     """The entry is still there for a moment: a socket that joined it would be in no table afterwards."""
-    nobody_left = 1 << 31  # bpf/listener.bpf.h
+    nobody_left = 1 << 31  # bpf/identity/listener.bpf.h
     address, owner = parse_address("127.0.0.1"), owner_of(programs, agent)
     with open_listeners(programs) as listeners:
         listeners.write((address, 4000, UDP, 0), (1, *pack_owner(owner), nobody_left, 0))

@@ -92,7 +92,7 @@ def lab(_clean_machine: None) -> Iterator[Lab]:
         yield made
 
 
-# One for each test: the share that an attack was limited to (bpf/crowd.bpf.c) holds for a while after it.
+# One for each test: the share that an attack was limited to (bpf/programs/rate_limit.bpf.c) holds for a while after it.
 @pytest.fixture
 def daemon(lab: Lab) -> Daemon:
     return lab.start_daemon(RULES, timeout_s=0)

@@ -22,7 +22,7 @@ def test_only_what_is_older_than_a_source_is_made_again(tmp_path: Path, age: int
 @pytest.mark.parametrize("folder", ["objects", "my öbjects", "100%"])
 def test_an_object_keeps_its_btf_and_loses_its_debug_information(tmp_path: Path, folder: str) -> None:
     target = tmp_path / folder / "process.bpf.o"
-    hatch_build.compile_object(hatch_build.SOURCES / "process.bpf.c", target)
+    hatch_build.compile_object(hatch_build.SOURCES / "programs/process.bpf.c", target)
     raw = target.read_bytes()
     assert b".BTF.ext" in raw
     assert b".debug_info" not in raw

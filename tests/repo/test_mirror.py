@@ -51,7 +51,7 @@ def test_every_unit_test_has_its_file() -> None:
     layers = [path.name for path in PACKAGE.iterdir() if path.is_dir()]
     tested = {mirror_of(path) for path in python_files("src/tinysnitch")}
     tested |= {ROOT / path for path in TESTED_ELSEWHERE.values()}
-    # A file such as bpf/verdict.bpf.c is tested by tests/bpf/test_verdict.py.
+    # A file such as bpf/programs/verdict.bpf.c is tested by tests/bpf/test_verdict.py.
     tested |= {ROOT / "tests" / "bpf" / f"test_{path.name.split('.')[0]}.py" for path in tracked_bpf()}
     tests = [path for layer in layers for path in python_files(f"tests/{layer}") if path.name.startswith("test_")]
     orphans = [relative(path) for path in tests if path not in tested]

@@ -78,7 +78,7 @@ def defined_numbers(header: str) -> Iterator[tuple[str, int]]:
 
 
 def test_numbers_are_those_of_the_header() -> None:
-    header = read_header("tinysnitch.h")
+    header = read_header("include/tinysnitch.h")
     numbers = dict(defined_numbers(header))
     for enum in re.findall(r"enum (\w+) \{", header):
         numbers |= read_enum(header, enum)
@@ -89,7 +89,7 @@ def test_numbers_are_those_of_the_header() -> None:
 
 
 def test_statistics_and_traces_are_called_as_in_the_header() -> None:
-    header = read_header("tinysnitch.h")
+    header = read_header("include/tinysnitch.h")
     *statistics, end = read_enum(header, "statistic")
     assert tuple(map(str.lower, statistics)) == structs.STATISTICS
     assert end == "STATISTICS"
@@ -99,7 +99,7 @@ def test_statistics_and_traces_are_called_as_in_the_header() -> None:
 
 
 def test_the_marks_of_what_was_seen_are_those_that_netfilter_knows() -> None:
-    marks = dict(defined_numbers(read_header("judgement.bpf.h")))
+    marks = dict(defined_numbers(read_header("verdict/lookup.bpf.h")))
     assert [marks[name] for name in ("ALLOW_MARK", "SCOPED_ALLOW_MARK")] == [ALLOW_BIT, SCOPED_ALLOW_BIT]
 
 

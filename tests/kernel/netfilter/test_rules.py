@@ -1,4 +1,7 @@
-"""Which real packets the rules hold, and which they do not. (Held packets and verdicts: tests/kernel/nfqueue/test_verdicts.py.)"""
+"""Which real packets the rules hold, and which they do not.
+
+Held packets and verdicts: tests/kernel/nfqueue/test_verdicts.py.
+"""
 
 import re
 import select

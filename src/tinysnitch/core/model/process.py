@@ -9,7 +9,7 @@ import msgspec
 
 from tinysnitch.core.model.user_share import CONTAINERS_FROM
 
-UNKNOWN_EXEC_ID, KERNEL_EXEC_ID = 0, 1  # EXEC_ID_UNKNOWN and EXEC_ID_KERNEL of bpf/tinysnitch.h
+UNKNOWN_EXEC_ID, KERNEL_EXEC_ID = 0, 1  # EXEC_ID_UNKNOWN and EXEC_ID_KERNEL of bpf/include/tinysnitch.h
 MEMORY_FILE = "/memfd:"  # how the path of a memfd_create(2) file begins; only root can make a file of that name
 FLATPAK, CONTAINER = "flatpak:", "container:"  # how the owner words of these begin
 

@@ -1,6 +1,6 @@
-"""Shares of bounded tables, one for each user, as on the kernel's side (bpf/share.bpf.h)."""
+"""Shares of bounded tables, one for each user, as on the kernel's side (bpf/include/quota.bpf.h)."""
 
-CONTAINERS_FROM = 1 << 16  # uids from here on are of containers: USERS_APART in bpf/tinysnitch.h
+CONTAINERS_FROM = 1 << 16  # uids from here on are of containers: USERS_APART in bpf/include/tinysnitch.h
 
 
 def share_of(uid: int) -> int:

@@ -1,4 +1,4 @@
-"""Notices when packets come faster than we judge (or read) them, and limits each user's share (bpf/crowd.bpf.c).
+"""Notices when packets come faster than we judge (or read) them, and limits each user's share (bpf/programs/rate_limit.bpf.c).
 
 All packets share a queue of one length, and a flood from a remote or a program comes faster than we can judge. A
 program that only has many connections at once is not limited: they have room in the queue.
@@ -15,7 +15,7 @@ MANY_MESSAGES = 512  # the same for DNS messages; one may take 4 ms, with as man
 PATIENCE_NS = 50_000_000  # how long all batches are full before the waiting packets are counted, which takes 40 us
 LOOK_S = 0.25  # while limited: how often we look whether the limit can go
 USERS_SHARE = 4  # one user gets at least a quarter of what we can judge
-PROGRAMS_SHARE = 4  # one program gets a quarter of its user's share (bpf/crowd.bpf.c)
+PROGRAMS_SHARE = 4  # one program gets a quarter of its user's share (bpf/programs/rate_limit.bpf.c)
 ENOUGH = 0.75  # of what we can judge: less than that is no flood, and the shares take no more of our time
 
 

@@ -22,7 +22,7 @@ from tinysnitch.kernel.netlink.sock_diag import DiagSocket, SocketDiag, read_raw
 from tinysnitch.kernel.proc.procfs import INIT, LiveProcess, read_process
 
 _CAPACITY = 8192
-_OTHER_PORTS = (33, 132, 136)  # DCCP, SCTP, UDP-Lite: programs have these (has_other_ports(), bpf/flow.bpf.h)
+_OTHER_PORTS = (33, 132, 136)  # DCCP, SCTP, UDP-Lite: programs have these (has_other_ports(), bpf/include/flow.bpf.h)
 _PSEUDO_ID = 1 << 62  # exec ids of the degraded mode have this bit: above all that BPF gives
 
 

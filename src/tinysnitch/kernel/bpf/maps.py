@@ -9,7 +9,7 @@ from struct import Struct
 
 from tinysnitch.kernel.bpf import structs as structs
 from tinysnitch.kernel.bpf.libbpf import Map, PinnedProgram, count_possible_cpus, open_pinned
-from tinysnitch.kernel.bpf.objects import CLAIM_PROGRAM
+from tinysnitch.kernel.bpf.objects import SYNC_PROGRAM
 from tinysnitch.kernel.bpf.pins import PinFolder, list_folder
 
 _NUMBER = Struct("=I")
@@ -32,7 +32,7 @@ class BpfMaps:
             self.verdicts = self._open("verdicts", structs.VERDICT_KEY.struct, structs.VERDICT_VALUE.struct)
             self.own_addresses = self._open("own_addresses", structs.OWN_KEY.struct, _NUMBER)
             self.statistics = self._open("statistics", _NUMBER, _WIDE_NUMBER, count_possible_cpus())
-            self.claims = PinnedProgram(folder.program_path(CLAIM_PROGRAM), structs.CLAIM.struct)
+            self.claims = PinnedProgram(folder.program_path(SYNC_PROGRAM), structs.CLAIM.struct)
             opened.callback(self.claims.close)
             for link in list_folder(folder.link_path("")):
                 opened.callback(os.close, open_pinned(link))

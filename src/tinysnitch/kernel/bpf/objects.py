@@ -20,7 +20,7 @@ CGROUP_PROGRAMS = (
 )
 SCOPE_PROGRAMS = ("on_receive",)  # attached beside the others where one cgroup alone is judged
 ACCEPT_PROGRAMS = ("on_getpeername4", "on_getpeername6")
-CLAIM_PROGRAM = "on_claim"  # user space runs it (BPF_PROG_TEST_RUN)
+SYNC_PROGRAM = "on_claim"  # user space runs it (BPF_PROG_TEST_RUN)
 VERDICT_PROGRAMS = (
     "out_allowed",
     "out_denied",
@@ -42,8 +42,8 @@ VERDICT_PROGRAMS = (
     "in_unasked",
 )
 
-CROWD_PROGRAMS = ("out_crowded", "in_crowded", "out_unread", "in_unread", "in_told")
-NETFILTER_PROGRAMS = (*VERDICT_PROGRAMS, *CROWD_PROGRAMS)  # that netfilter's rules refer to
+RATE_LIMIT_PROGRAMS = ("out_crowded", "in_crowded", "out_unread", "in_unread", "in_told")
+NETFILTER_PROGRAMS = (*VERDICT_PROGRAMS, *RATE_LIMIT_PROGRAMS)  # that netfilter's rules refer to
 
 PROGRAMS = {
     "process": TRACING_PROGRAMS,
@@ -51,8 +51,8 @@ PROGRAMS = {
     "scope": SCOPE_PROGRAMS,
     "accept": ACCEPT_PROGRAMS,
     "verdict": VERDICT_PROGRAMS,
-    "crowd": CROWD_PROGRAMS,
-    "claim": (CLAIM_PROGRAM,),
+    "rate_limit": RATE_LIMIT_PROGRAMS,
+    "sync": (SYNC_PROGRAM,),
 }
 # Each in an object of its own. The daemon uses the first that the kernel can run, and does not pin it.
 PACKET_PROGRAMS = {"packet_open": "on_packet_open", "packet_send": "on_packet_send"}

@@ -13,11 +13,11 @@ from tinysnitch.kernel.bpf.libbpf import Link, ObjectFile
 from tinysnitch.kernel.bpf.objects import (
     ACCEPT_PROGRAMS,
     CGROUP_PROGRAMS,
-    CLAIM_PROGRAM,
     MAPS,
     NETFILTER_PROGRAMS,
     PROGRAMS,
     SCOPE_PROGRAMS,
+    SYNC_PROGRAM,
     TRACING_PROGRAMS,
     object_path,
 )
@@ -43,7 +43,7 @@ class PinFolder:
 
     def is_complete(self, *, is_scoped: bool) -> bool:
         links = (*LINKS, *(SCOPE_PROGRAMS if is_scoped else ()))
-        programs = (*NETFILTER_PROGRAMS, CLAIM_PROGRAM)
+        programs = (*NETFILTER_PROGRAMS, SYNC_PROGRAM)
         wanted = [*map(self.map_path, MAPS), *map(self.program_path, programs), *map(self.link_path, links)]
         return all(path.exists() for path in wanted)
 
@@ -125,7 +125,7 @@ def load_pins(folder: PinFolder, cgroup: Path, prepare: Callable[[], None], *, i
                 for name in PROGRAMS
                 if name != "scope" or is_scoped
             }
-            for name in ("verdict", "crowd", "claim"):
+            for name in ("verdict", "rate_limit", "sync"):
                 for program in PROGRAMS[name]:
                     objects[name].pin_program(program, folder.program_path(program))
             prepare()

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import msgspec
 
-# On a packet that walks the chain again: allowed (without BPF, or bpf/judgement.bpf.h), or read (bpf/watch.bpf.h).
+# On a packet that walks the chain again: allowed (without BPF, or bpf/verdict/lookup.bpf.h), or read (bpf/verdict/watch.bpf.h).
 # One command's daemon has a bit of its own: if each of two daemons took the other's mark away, a packet that both hold
 # would go to and fro for ever.
 ALLOW_BIT, SCOPED_ALLOW_BIT = 0x10000000, 0x08000000
@@ -84,7 +84,7 @@ _NO_DHCP = {
     (Family.V6, "IN"): "-p udp -m udp ! --sport 547",
 }
 _IGMP = "-p 2 -j RETURN"
-# In place of bpf/astray.bpf.h where there is no BPF: packets to this machine that are about to leave it.
+# In place of bpf/verdict/egress_local.bpf.h where there is no BPF: packets to this machine that are about to leave it.
 _ASTRAY = {
     Family.V4: "! -o lo {scoped}-m addrtype --dst-type LOCAL -j DROP",
     Family.V6: "! -d fe80::/10 ! -o lo {scoped}-m addrtype --dst-type LOCAL -j DROP",

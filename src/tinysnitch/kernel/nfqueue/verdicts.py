@@ -55,7 +55,7 @@ class Enforcement:
 
     def note_mark(self, packet_id: int, flow: Flow, mark: int) -> None:
         """Note the mark that a packet has already, if ours is to be added: without BPF; and to a datagram that comes
-        in, since a remembered verdict does not hold for the next one to a shared port (bpf/judgement.bpf.h)."""
+        in, since a remembered verdict does not hold for the next one to a shared port (bpf/verdict/lookup.bpf.h)."""
         is_marked = flow.protocol == UDP and flow.direction is Direction.INBOUND if self._programs else mark
         if is_marked:
             self._marks[packet_id] = mark
