@@ -8,9 +8,9 @@ from struct import Struct
 
 import msgspec
 import pytest
-from tests.bpf.test_conversation import allow, judge, key_of_conversation
 
 from tests.bpf.bpf_place import Agent, BpfPlace
+from tests.bpf.test_conntrack import allow, judge, key_of_conversation
 from tests.bpf.test_verdict import FAMILIES, LOCAL_PORT, PORT, make_flow, open_bound
 from tinysnitch.core.model.flow import TCP, UDP, Flow
 from tinysnitch.kernel.bpf import structs as structs

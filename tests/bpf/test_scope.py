@@ -10,7 +10,7 @@ import pytest
 
 from tests.bpf.bpf_place import Agent, BpfPlace
 from tests.bpf.pinned_tables import find_listener
-from tests.bpf.test_conversation import key_of_conversation
+from tests.bpf.test_conntrack import key_of_conversation
 from tests.bpf.test_verdict import LOCAL_PORT, entry_of, make_flow, open_bound
 from tests.lab.patience import wait_until
 from tinysnitch.core.model.flow import TCP, UDP, parse_address

@@ -5,7 +5,7 @@ from contextlib import closing
 import pytest
 
 from tests.bpf.bpf_place import BpfPlace
-from tests.bpf.test_conversation import key_of_conversation
+from tests.bpf.test_conntrack import key_of_conversation
 from tests.bpf.test_verdict import make_flow
 from tinysnitch.core.model.flow import UDP
 from tinysnitch.kernel.bpf.handover import LAYOUT

@@ -76,7 +76,7 @@ def parse_packet(payload: bytes | memoryview) -> Packet:
 
 
 def flow_of(packet: Packet, direction: Direction) -> Flow:
-    """The flow as in `struct flow_key` of bpf/include/tinysnitch.h: ICMP echo has its identifier as port, other ICMP 0."""
+    """The flow as in `struct flow_key` of tinysnitch.h: ICMP echo has its identifier as port, other ICMP 0."""
     source, destination = packet.source_port, packet.destination_port
     if direction is Direction.OUTBOUND:
         return Flow(packet.protocol, direction, packet.source, source, packet.destination, destination)

@@ -1,4 +1,4 @@
-"""Notices when packets come faster than we judge (or read) them, and limits each user's share (bpf/programs/rate_limit.bpf.c).
+"""Notices when packets come faster than we judge (or read) them, and limits each user's share (rate_limit.bpf.c).
 
 All packets share a queue of one length, and a flood from a remote or a program comes faster than we can judge. A
 program that only has many connections at once is not limited: they have room in the queue.

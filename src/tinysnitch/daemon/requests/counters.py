@@ -19,7 +19,7 @@ KERNEL_LOSSES = {
     "lost_watches": "connections without a name not read",
     "lost_packet_users": "processes with packet sockets not reported",
     "lost_traces": "trace lines",
-    # The last check (bpf/verdict/late_check.bpf.h) stops a denied packet that has no mark. It cannot tell whether another rule
+    # The last check (late_check.bpf.h) stops a denied packet that has no mark. It cannot tell whether another rule
     # removed the mark, or whether the packet was allowed in our chains and its verdict or process changed since then.
     "lost_marks": "denied packets stopped by the last check: other netfilter rules removed their mark, or they were"
     " denied only meanwhile",

@@ -74,7 +74,7 @@ class BpfAttributor:
         The owner's image may be forgotten by now: images stay until 4096 more have ended, and in a flood of short-lived
         programs a packet may wait for longer. As UNKNOWN it would pass the rules that deny its program, so the note
         counts as lost. But if the socket is still open, its owner left it to a process that sends without a hook
-        (bpf/identity/sender.bpf.h). All that this one sends comes here, and would be dropped for ever: so it is UNKNOWN.
+        (sender.bpf.h). All that this one sends comes here, and would be dropped for ever: so it is UNKNOWN.
         """
         attribution = self._find_attribution(owner)
         if attribution is None:

@@ -1,4 +1,4 @@
-"""The mirror of bpf/include/tinysnitch.h: layouts and values. A test compares the layouts with the BTF of the objects."""
+"""The mirror of tinysnitch.h: layouts and values. A test compares the layouts with the BTF of the objects."""
 
 from enum import Enum
 from struct import Struct

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import msgspec
 
-# On a packet that walks the chain again: allowed (without BPF, or bpf/verdict/lookup.bpf.h), or read (bpf/verdict/watch.bpf.h).
+# On a packet that walks the chain again: allowed (without BPF, or lookup.bpf.h), or read (watch.bpf.h).
 # One command's daemon has a bit of its own: if each of two daemons took the other's mark away, a packet that both hold
 # would go to and fro for ever.
 ALLOW_BIT, SCOPED_ALLOW_BIT = 0x10000000, 0x08000000
