@@ -4,7 +4,7 @@ from contextlib import closing
 from struct import Struct
 
 from tinysnitch.core.model.flow import Flow
-from tinysnitch.core.model.verdict_key import VerdictKey
+from tinysnitch.core.model.verdict import VerdictKey
 from tinysnitch.kernel.bpf.libbpf import Map
 from tinysnitch.kernel.bpf.maps import BpfMaps
 from tinysnitch.kernel.bpf.pins import PinFolder

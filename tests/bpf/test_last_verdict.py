@@ -7,8 +7,7 @@ import pytest
 
 from tests.bpf.packet_run import make_udp, run_on_packet
 from tinysnitch.core.model.flow import UDP, Direction, parse_address
-from tinysnitch.core.model.verdict import Verdict
-from tinysnitch.core.model.verdict_key import VerdictKey
+from tinysnitch.core.model.verdict import Verdict, VerdictKey
 from tinysnitch.kernel.bpf.programs import BpfPrograms
 
 pytestmark = pytest.mark.privileged

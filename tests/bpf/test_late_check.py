@@ -12,8 +12,7 @@ from tests.bpf.bpf_place import Agent, BpfPlace
 from tests.bpf.pinned_tables import forget_socket, tie_socket, write_flow
 from tests.bpf.test_verdict import LOCAL_PORT, PORT, entry_of, make_flow, open_bound
 from tinysnitch.core.model.flow import ICMP, ICMPV6, TCP, UDP, Direction
-from tinysnitch.core.model.verdict import Verdict
-from tinysnitch.core.model.verdict_key import VerdictKey
+from tinysnitch.core.model.verdict import Verdict, VerdictKey
 from tinysnitch.kernel.bpf.programs import BpfPrograms
 from tinysnitch.kernel.netfilter.rules import Family, RuleWriter
 

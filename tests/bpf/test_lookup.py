@@ -16,8 +16,7 @@ from tests.bpf.test_verdict import (
     open_bound,
 )
 from tinysnitch.core.model.flow import TCP, UDP, Direction, parse_address
-from tinysnitch.core.model.verdict import Verdict
-from tinysnitch.core.model.verdict_key import VerdictKey
+from tinysnitch.core.model.verdict import Verdict, VerdictKey
 from tinysnitch.kernel.bpf.programs import BpfPrograms
 from tinysnitch.kernel.bpf.structs import FlowEntry, Listener, Owner
 from tinysnitch.kernel.nfqueue.queue import NfVerdict, Queue

@@ -13,8 +13,7 @@ from tests.bpf.netns_visit import visit_netns
 from tests.bpf.pinned_tables import find_listener, is_shared, open_listeners, read_changes, read_noted_protocol
 from tests.lab.leftovers import NETNS_FOLDER
 from tinysnitch.core.model.flow import TCP, UDP, Direction, parse_address
-from tinysnitch.core.model.verdict import Verdict
-from tinysnitch.core.model.verdict_key import VerdictKey
+from tinysnitch.core.model.verdict import Verdict, VerdictKey
 from tinysnitch.kernel.attribution.bootstrap import seed
 from tinysnitch.kernel.bpf import structs as structs
 from tinysnitch.kernel.bpf.libbpf import Map

@@ -9,8 +9,7 @@ import pytest
 
 from tests.bpf.bpf_place import HELD, MOMENT_S, Agent, BpfPlace
 from tinysnitch.core.model.flow import ICMP, ICMPV6, TCP, UDP, Direction, Flow, parse_address
-from tinysnitch.core.model.verdict import Verdict
-from tinysnitch.core.model.verdict_key import VerdictKey
+from tinysnitch.core.model.verdict import Verdict, VerdictKey
 from tinysnitch.kernel.bpf.programs import BpfPrograms
 from tinysnitch.kernel.bpf.structs import EXEC_ID_KERNEL, FlowEntry, Listener, Owner
 from tinysnitch.kernel.nfqueue.queue import Queue

@@ -9,8 +9,7 @@ from tests.bpf.bpf_place import Agent, BpfPlace
 from tests.bpf.pinned_tables import forget_socket, read_flow_verdict, write_flow
 from tests.bpf.test_verdict import LOCAL_PORT, entry_of, key_of, make_flow, open_bound
 from tinysnitch.core.model.flow import TCP, UDP, parse_address
-from tinysnitch.core.model.verdict import Verdict
-from tinysnitch.core.tls.inspection import Watch
+from tinysnitch.core.model.verdict import Verdict, Watch
 from tinysnitch.kernel.bpf.programs import BpfPrograms
 from tinysnitch.kernel.bpf.structs import Owner
 

@@ -3,11 +3,13 @@
 import asyncio
 import os
 import signal
+from asyncio.subprocess import PIPE, Process
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from tinysnitch.cli.judged_command import CommandNotRun, JudgedCommand, check_command
+from tinysnitch.cli.judged_command import CommandNotRun, JudgedCommand, check_command, send_signal
 from tinysnitch.core.model.errors import SnitchError
 
 
@@ -120,3 +122,35 @@ def test_a_signal_that_comes_before_the_command_goes_to_it(tmp_path: Path) -> No
         return await judged.wait()
 
     assert asyncio.run(play()) == 128 + signal.SIGTERM
+
+
+async def _start(script: str) -> Process:
+    child = await asyncio.create_subprocess_exec("sh", "-c", script, stdin=PIPE, stdout=PIPE)
+    assert child.stdout
+    await child.stdout.readline()  # the child runs
+    return child
+
+
+def test_a_child_gets_it() -> None:
+    async def play() -> int:
+        child = await _start("trap 'exit 9' TERM; echo; read never")
+        send_signal(child, signal.SIGTERM)
+        return await child.wait()
+
+    assert asyncio.run(play()) == 9
+
+
+@pytest.mark.parametrize("is_told", [False, True])
+def test_one_that_has_ended_keeps_its_status(is_told: bool) -> None:
+    async def play() -> int:
+        child = await _start("echo; read line; exit 3")
+        assert child.stdin
+        child.stdin.write(b"\n")
+        with suppress(ChildProcessError):  # Python 3.11 waits in a thread, which may be faster
+            os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222 - the loop has no turn meanwhile
+        if is_told:
+            await child.wait()
+        send_signal(child, signal.SIGTERM)
+        return await child.wait()
+
+    assert asyncio.run(play()) == 3

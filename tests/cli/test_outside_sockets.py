@@ -9,7 +9,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from tinysnitch.cli.outside_sockets import keep_back_sockets
+from tinysnitch.cli.outside_sockets import keep_back_sockets, tell_of_engine
 
 
 @pytest.fixture
@@ -90,3 +90,14 @@ def test_standard_streams_stay_and_what_is_behind_them_does_not(number: int, sta
         given = sock.fileno()
         got = subprocess.run([sys.executable, "-c", GET, str(given), str(number)], pass_fds=[given], check=False)
     assert got.returncode == status
+
+
+@pytest.mark.parametrize("command", ["docker", "/usr/bin/podman"])
+def test_that_an_engine_has_containers_run_elsewhere_is_told(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    tell_of_engine(command)
+    assert "is not judged" in capsys.readouterr().err
+
+
+def test_of_other_commands_nothing_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    tell_of_engine("/usr/bin/curl")
+    assert capsys.readouterr().err == ""

@@ -7,7 +7,7 @@ from tests.cli.running import Command
 from tests.daemon.requests.small_desk import ROOT, RunningServer
 from tinysnitch import __version__
 from tinysnitch.cli.status import present_status
-from tinysnitch.protocol.mode import Mode
+from tinysnitch.protocol.messages import Mode
 
 WHOLE = """\
 mode                enforcing, programs identified by the kernel (BPF)

@@ -1,3 +1,5 @@
+""""""
+
 import errno
 import socket
 from pathlib import Path
@@ -5,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.client.full_socket import FullSocket
-from tinysnitch.client.knock import connecting, knock
-from tinysnitch.core.model.errors import Busy, DaemonNotRunning
+from tinysnitch.client.knock import connecting, encode_request, knock
+from tinysnitch.core.model.errors import Busy, DaemonNotRunning, SnitchError
+from tinysnitch.protocol.framing import MAX_FRAME, encode_frame
+from tinysnitch.protocol.messages import AddRule
 
 
 def test_who_finds_no_place_may_knock_again(tmp_path: Path) -> None:
@@ -38,3 +42,13 @@ def test_only_a_socket_that_connects_stays_open(failure: BaseException, kind: ty
         pass
     assert sock.fileno() >= 0
     sock.close()
+
+
+def test_a_request_that_the_daemon_would_not_take_is_not_made() -> None:
+    room = MAX_FRAME - len(encode_frame(AddRule(""))) + 1  # the limit does not count the newline
+    longest = AddRule("x" * room)
+    assert encode_request(longest) == encode_frame(longest)
+    for line in ("x" * (room + 1), "é" * (MAX_FRAME // 6)):  # é takes 6 bytes of ASCII
+        with pytest.raises(SnitchError, match="request is too long: ") as refused:
+            encode_request(AddRule(line))
+        assert refused.value.hint == "shorten it"

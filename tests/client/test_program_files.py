@@ -10,8 +10,7 @@ import pytest
 from tests.view.sample_prompts import CURL
 from tinysnitch.client import program_files
 from tinysnitch.client.program_files import UNKNOWN_FILE, ProgramFiles, read_sha256
-from tinysnitch.core.model.process import Process
-from tinysnitch.core.model.program_file import ProgramFile
+from tinysnitch.core.model.process import Process, ProgramFile
 
 TEXT = b"#!/bin/sh\n"
 DIGEST = hashlib.sha256(TEXT).hexdigest()

@@ -1,12 +1,17 @@
+""""""
+
 import os
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from tests.bpf.packet_place import PacketPlace, entered
+from tests.daemon.loop.driver_place import identity_of
 from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.daemon.instance import Instance, claim, name_instance
 from tinysnitch.kernel.netfilter.rules import chain_name
+from tinysnitch.protocol.messages import Mode
 
 LONGEST_CHAIN = 28  # XT_EXTENSION_MAXNAMELEN in include/uapi/linux/netfilter/x_tables.h, without the final zero
 MAX_PID = 4194304  # PID_MAX_LIMIT in include/linux/threads.h
@@ -44,3 +49,8 @@ def test_one_daemon_a_namespace() -> None:
                 claim(instance).close()
         with entered(place.here):
             claim(instance).close()
+
+
+def test_without_bpf_the_mode_is_degraded() -> None:
+    assert identity_of(Path("rules")).mode is Mode.BPF
+    assert identity_of(Path("rules"), degraded_because="no BTF").mode is Mode.DEGRADED

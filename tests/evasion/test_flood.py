@@ -12,7 +12,7 @@ from tests.lab.patience import PATIENCE, WAIT_S, read_line, wait_until
 from tests.lab.stubs import set_resolvers, start_stub
 from tests.lab.wakeups import are_at_rest
 from tests.lab.world import HOST4, PAGE_NAMES, WORLD4
-from tinysnitch.daemon.logs.history_budget import Share
+from tinysnitch.daemon.logs.recorder import Share
 from tinysnitch.daemon.requests.counters import KERNEL_LOSSES
 
 pytestmark = [pytest.mark.privileged, pytest.mark.slow]

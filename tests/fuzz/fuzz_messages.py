@@ -18,7 +18,7 @@ from tinysnitch.core.dns.stream import DnsStreams
 from tinysnitch.core.dns.wire import MAX_MESSAGE_BYTES
 from tinysnitch.core.model.errors import Malformed
 from tinysnitch.core.model.flow import TCP, Direction, Flow, parse_address
-from tinysnitch.core.packets.segment import Segment
+from tinysnitch.core.packets.packet import Segment
 
 CORPUS = Path(__file__).parent / "corpus" / "messages.txt"
 MOST_S = 0.005

@@ -10,7 +10,7 @@ import pytest
 from tests.core.tls.hello_maker import CIPHER, QUIC_FLOW, START, crypto, flow_to, handshake, initial, records
 from tests.fuzz.mutation import mutants_of
 from tinysnitch.core.model.domain import normalize_name
-from tinysnitch.core.packets.segment import Segment
+from tinysnitch.core.packets.packet import Segment
 from tinysnitch.core.tls.server_names import Said, SaidNames
 
 ROUNDS = int(os.environ.get("TINYSNITCH_FUZZ_ROUNDS", "5000"))

@@ -17,7 +17,7 @@ from tests.lab.patience import WAIT_S, read_line, read_until, wait_listening
 from tests.lab.wakeups import stand_still
 from tests.lab.watched_lab import PYTHON, WatchedLab
 from tests.lab.world import ECHO_PORT, HOST4, HOST6, MORE_WORLD4, PROGRAMS, WORLD4
-from tinysnitch.daemon.logs.history_budget import Share
+from tinysnitch.daemon.logs.recorder import Share
 
 pytestmark = [pytest.mark.privileged]
 

@@ -10,7 +10,7 @@ from tests.lab.patience import WAIT_S, wait_listening
 from tests.lab.queue_counter import count_queued
 from tests.lab.step_client import PROGRAM, StepClient
 from tests.lab.world import MORE_WORLD4, PROGRAMS, WORLD4, WORLD6
-from tinysnitch.core.engine.crowds import FIRST_LOOK
+from tinysnitch.core.engine.verdict_writer import FIRST_LOOK
 
 pytestmark = [pytest.mark.privileged]
 

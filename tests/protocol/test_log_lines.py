@@ -21,7 +21,7 @@ from tinysnitch.core.policy.decision import Decision
 from tinysnitch.core.rules.text import parse_rule
 from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.log_lines import ReadyLine, ask_line_of, format_time, log_line_of, parse_log_line
-from tinysnitch.protocol.mode import Mode
+from tinysnitch.protocol.messages import Mode
 
 WALL_S = 1_700_000_000.25
 TIME = "2023-11-14T22:13:20.250Z"

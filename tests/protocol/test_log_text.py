@@ -21,7 +21,7 @@ from tinysnitch.core.rules.rule import Rule
 from tinysnitch.core.rules.text import parse_rule
 from tinysnitch.protocol.log_lines import ReadyLine, ask_line_of, log_line_of
 from tinysnitch.protocol.log_text import format_endpoints, format_program, format_text, remarks_on
-from tinysnitch.protocol.mode import Mode
+from tinysnitch.protocol.messages import Mode
 
 REPLACE = msgspec.structs.replace
 

@@ -1,53 +1,105 @@
-"""Each layer imports only what the table in ARCHITECTURE.md allows, and the pure layers touch nothing outside."""
+"""Rooms (the folders of the package) import only what the table in ARCHITECTURE.md allows, and never in a circle."""
 
+import ast
 import re
 import sys
 import tomllib
+from collections.abc import Iterable, Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-from tests.repo.tree import PACKAGE, ROOT, imports_of, python_files, relative
+from tests.repo.tree import PACKAGE, ROOT, imports_of, python_files, relative, tracked
 
-ROW = re.compile(r"^\| `(\w+)` \| .* \| ([\w, ]+) \|$", re.MULTILINE)
-# What a layer may import from the project, besides itself. Anything absent is forbidden.
-MAY_IMPORT = {
-    layer: set(imports.split(", ")) - {"nothing"}
-    for layer, imports in ROW.findall((ROOT / "ARCHITECTURE.md").read_text())
-}
+MAP = (ROOT / "ARCHITECTURE.md").read_text()
+ROW = re.compile(r"^\| `([\w/]+)` \| .* \| ([\w/, ]+) \|$", re.MULTILINE)
+# What a room may import from the project, besides itself. Anything absent is forbidden. The name of a layer stands for
+# all rooms in it.
+MAY_IMPORT = {room: set(imports.split(", ")) - {"nothing"} for room, imports in ROW.findall(MAP)}
 PURE = {"core", "protocol", "view"}
 IMPURE_MODULES = {"asyncio", "os", "pathlib", "socket", "sqlite3", "subprocess", "threading", "time"}
+MOST_MODULES = 20  # in a folder: more cannot be taken in at a glance
+ENTRANCE_LINES = range(8, 21)  # of a room's docstring
 
 
-def layer_of(name: str) -> str:
-    """`core` for tinysnitch.core.model.flow; "" for the package itself."""
-    return [*name.split("."), ""][1]
+def rooms() -> list[str]:
+    """Every folder of the package with modules besides `__init__.py`: `core/dns`, `view`."""
+    files = (path for path in python_files("src/tinysnitch") if path.name != "__init__.py")
+    return sorted({str(path.parent.relative_to(PACKAGE)) for path in files} - {"."})
 
 
-def layers() -> set[str]:
-    return {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists()}
+def files_of(room: str) -> list[Path]:
+    return [path for path in python_files("src/tinysnitch") if path.parent == PACKAGE / room]
 
 
-def imported_layers(path: Path) -> set[str]:
-    ours = {name for name in imports_of(path) if name.split(".")[0] == "tinysnitch"}
-    return {layer_of(name) for name in ours} - {"__version__"}
+def room_of(path: Path) -> str:
+    return str(path.parent.relative_to(PACKAGE))
 
 
-def test_every_layer_is_in_the_table() -> None:
-    assert layers() == MAY_IMPORT.keys()
+def file_of(name: str) -> Path | None:
+    """Where a module of the package lies; None: the name is that of something else."""
+    place = PACKAGE.parent.joinpath(*name.split("."))
+    return next((path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file()), None)
 
 
-def test_layers_import_only_what_they_may() -> None:
+def imported_files(path: Path) -> set[Path]:
+    """The files of the package that a file imports, wherever in it."""
+    found = {file_of(name) for name in imports_of(path) if name.split(".")[0] == "tinysnitch"}
+    return {each for each in found if each and each.parent != PACKAGE and each.name != "__init__.py"} - {path}
+
+
+def imported_rooms(room: str) -> set[str]:
+    return {room_of(each) for path in files_of(room) for each in imported_files(path)} - {room}
+
+
+def find_circle(graph: Mapping[str, Iterable[str]]) -> list[str]:
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def test_every_room_is_in_the_table() -> None:
+    assert rooms() == sorted(MAY_IMPORT)
+
+
+def test_rooms_import_only_what_they_may() -> None:
     wrong = []
-    for layer in sorted(layers()):
-        allowed = MAY_IMPORT[layer] | {layer, ""}
-        for path in python_files(f"src/tinysnitch/{layer}"):
-            wrong += [f"{relative(path)} imports {name}" for name in imported_layers(path) - allowed]
+    for room in rooms():
+        allowed = MAY_IMPORT[room]
+        wrong += [f"{room} imports {each}" for each in imported_rooms(room) if not {each, each.split("/")[0]} & allowed]
     assert not wrong, "\n".join(wrong)
 
 
-def test_nothing_is_allowed_that_no_layer_needs() -> None:
-    for layer in sorted(layers()):
-        used = set[str]().union(*map(imported_layers, python_files(f"src/tinysnitch/{layer}")))
-        assert MAY_IMPORT[layer] - used == set(), layer
+def test_nothing_is_allowed_that_no_room_needs() -> None:
+    for room in rooms():
+        imported = imported_rooms(room)
+        assert MAY_IMPORT[room] - imported - {each.split("/")[0] for each in imported} == set(), room
+
+
+def test_there_is_no_circle() -> None:
+    """Neither of rooms nor of files."""
+    assert find_circle({room: imported_rooms(room) for room in rooms()}) == []
+    files = python_files("src/tinysnitch")
+    assert find_circle({relative(path): map(relative, imported_files(path)) for path in files}) == []
+
+
+def test_a_folder_can_be_taken_in_at_a_glance() -> None:
+    folders: dict[Path, int] = {}
+    for path in tracked():
+        if path.is_relative_to(ROOT / "src") or path.is_relative_to(ROOT / "bpf"):
+            is_module = path.suffix in (".py", ".c", ".h") and path.name != "__init__.py"
+            folders[path.parent] = folders.get(path.parent, 0) + is_module
+    assert [f"{relative(folder)}: {count}" for folder, count in folders.items() if count > MOST_MODULES] == []
+
+
+def test_every_room_says_at_its_entrance_what_it_is() -> None:
+    wrong = []
+    for room in rooms():
+        docstring = ast.get_docstring(ast.parse((PACKAGE / room / "__init__.py").read_text())) or ""
+        if len(docstring.splitlines()) not in ENTRANCE_LINES:
+            wrong.append(f"{room}: {len(docstring.splitlines())} lines")
+    assert not wrong, "\n".join(wrong)
 
 
 def test_pure_layers_touch_nothing_outside() -> None:
@@ -86,9 +138,9 @@ def test_only_what_pyproject_declares_is_imported() -> None:
 
 
 def test_every_file_that_the_map_names_is_there() -> None:
-    """In the package, in bpf/ or in the root."""
-    named = set(re.findall(r"`([\w/.]+\.(?:py|h|c))`", (ROOT / "ARCHITECTURE.md").read_text()))
-    places = {name: [PACKAGE / name, ROOT / "bpf" / name, ROOT / name] for name in named}
+    """In the package, in a folder of bpf/ or in the root."""
+    named = set(re.findall(r"`([\w/.]+\.(?:py|h|c))`", MAP))
+    places = {name: [PACKAGE / name, ROOT / "bpf" / name, ROOT / name, *ROOT.glob(f"bpf/*/{name}")] for name in named}
     missing = [name for name, found in places.items() if not any(place.is_file() for place in found)]
     assert len(named) > 20
     assert sorted(missing) == []

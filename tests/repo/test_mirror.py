@@ -1,62 +1,67 @@
-"""Every file of the source has its test file, at the same place below tests/."""
+"""Every room of the source is tested in the folder of the same name below tests/.
+
+A public name is reached if a test of its room names it, or if something of the room that is reached does.
+"""
 
 import ast
+import re
 from pathlib import Path
 
-from tests.repo.tree import PACKAGE, ROOT, functions, python_files, relative, tracked
+from tests.repo.test_layers import files_of, rooms
+from tests.repo.tree import ROOT, imports_of, python_files
 
-# Files that only connect other parts are tested elsewhere: in the lab, with the real kernel, or with their only caller.
-TESTED_ELSEWHERE = {
-    "cli/scoped_run.py": "tests/lab/test_run.py",
-    "daemon/control/desk.py": "tests/lab/test_explain.py",
-    "daemon/startup/leftovers.py": "tests/lab/test_run_ends.py",
-}
+WORD = re.compile(r"[A-Za-z_]\w*")
+# Rooms that also have tests elsewhere, where whole daemons or the real kernel are.
+TESTED_ELSEWHERE = {"cli": ["tests/lab"], "kernel/bpf": ["tests/bpf"], "daemon/startup": ["tests/lab"]}
 
 
-def has_behaviour(path: Path) -> bool:
-    """Whether there is anything to test: a file of plain values and protocols has no functions with a body."""
-    return any(not is_declaration(function) for function in functions(path))
+def files_testing(room: str) -> set[Path]:
+    """The test files of a room, with the helpers below tests/ that they import."""
+    folders = [f"tests/{room}", *TESTED_ELSEWHERE.get(room, [])]
+    found = set[Path]()
+    new = {path for folder in folders for path in python_files(folder)}
+    while new:
+        found |= new
+        names = {name for path in new for name in imports_of(path) if name.startswith("tests.")}
+        new = {path for name in names if (path := ROOT / f"{name.replace('.', '/')}.py").is_file()} - found
+    return found
 
 
-def is_declaration(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    """Whether its body is `...`, as in a typing.Protocol."""
-    last = function.body[-1]
-    return isinstance(last, ast.Expr) and isinstance(last.value, ast.Constant) and last.value.value is ...
+def words_in(node: ast.AST) -> set[str]:
+    return set(WORD.findall(ast.unparse(node)))
 
 
-def mirror_of(path: Path) -> Path:
-    inside = path.relative_to(PACKAGE)
-    return ROOT / "tests" / inside.parent / f"test_{inside.stem.lstrip('_')}.py"
+def has_behaviour(node: ast.stmt) -> bool:
+    """Whether there is anything to test: a plain value, or a protocol, has no function with a body."""
+    functions = [each for each in ast.walk(node) if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)]
+    return any(not isinstance(each.body[-1], ast.Expr) or "..." not in ast.unparse(each.body[-1]) for each in functions)
 
 
-def test_every_file_has_its_tests() -> None:
+def names_of(node: ast.stmt) -> set[str]:
+    """What a statement at the top of a file defines."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return {node.name}
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+    return {each.id for target in targets for each in ast.walk(target) if isinstance(each, ast.Name)}
+
+
+def test_every_public_name_is_reached_by_a_test_of_its_room() -> None:
     missing = []
-    for path in python_files("src/tinysnitch"):
-        name = str(path.relative_to(PACKAGE))
-        if path.name == "__init__.py" or not has_behaviour(path) or mirror_of(path).exists():
-            continue
-        if name not in TESTED_ELSEWHERE:
-            missing.append(name)
+    for room in rooms():
+        words = {word for path in files_testing(room) for word in WORD.findall(path.read_text())}
+        statements = [node for path in files_of(room) for node in ast.parse(path.read_text()).body]
+        unreached = {name: node for node in statements for name in names_of(node)}
+        while new := words & unreached.keys():
+            words |= set().union(*(words_in(unreached.pop(name)) for name in new))
+        missing += [
+            f"{room}: {name}" for name, node in unreached.items() if not name.startswith("_") and has_behaviour(node)
+        ]
     assert not missing, "\n".join(missing)
 
 
-def test_the_exceptions_are_still_needed() -> None:
-    for name, tests in TESTED_ELSEWHERE.items():
-        assert (PACKAGE / name).exists()
-        assert (ROOT / tests).exists()
-        assert not mirror_of(PACKAGE / name).exists()
-
-
-def test_every_unit_test_has_its_file() -> None:
-    layers = [path.name for path in PACKAGE.iterdir() if path.is_dir()]
-    tested = {mirror_of(path) for path in python_files("src/tinysnitch")}
-    tested |= {ROOT / path for path in TESTED_ELSEWHERE.values()}
-    # A file such as bpf/programs/verdict.bpf.c is tested by tests/bpf/test_verdict.py.
-    tested |= {ROOT / "tests" / "bpf" / f"test_{path.name.split('.')[0]}.py" for path in tracked_bpf()}
-    tests = [path for layer in layers for path in python_files(f"tests/{layer}") if path.name.startswith("test_")]
-    orphans = [relative(path) for path in tests if path not in tested]
-    assert not orphans, "\n".join(orphans)
-
-
-def tracked_bpf() -> list[Path]:
-    return [path for path in tracked() if path.name.endswith((".bpf.c", ".bpf.h"))]
+def test_every_folder_of_unit_tests_is_that_of_a_room() -> None:
+    layers = {room.split("/")[0] for room in rooms()}
+    folders = {path.parent for path in python_files("tests") if path.name.startswith("test_")}
+    below = {str(folder.relative_to(ROOT / "tests")) for folder in folders}
+    unknown = {folder for folder in below if folder.split("/")[0] in layers} - set(rooms())
+    assert not unknown, "\n".join(sorted(unknown))

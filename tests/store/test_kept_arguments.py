@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from tinysnitch.store.kept_arguments import KeptArguments, KeptProcess
+from tinysnitch.store.handover_files import KeptArguments, KeptProcess
 
 NGINX = KeptProcess(12, 340_000_000, 140_000, 7, (b"nginx", b"-c", b"\xff \0"), b"/srv")
 

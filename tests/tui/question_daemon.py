@@ -8,12 +8,11 @@ from pathlib import Path
 from tinysnitch.core.engine.commands import ClosePrompt
 from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.core.prompts.choice import Choice
-from tinysnitch.core.prompts.prompt import Prompt
+from tinysnitch.core.prompts.question import Prompt
 from tinysnitch.daemon.control.clients import ControlClients
 from tinysnitch.daemon.control.permissions import Permissions, Right
 from tinysnitch.daemon.control.server import ControlServer
-from tinysnitch.protocol.messages import Explain, Explanation, RuleEntry, Status
-from tinysnitch.protocol.mode import Mode
+from tinysnitch.protocol.messages import Explain, Explanation, Mode, RuleEntry, Status
 
 RULE = "allow shop.test 443 tcp /usr/bin/curl"
 

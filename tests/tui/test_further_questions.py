@@ -9,8 +9,7 @@ from tinysnitch.core.prompts.proposal import choose_first
 from tinysnitch.tui import further_questions, plain_prompt
 from tinysnitch.tui.further_questions import PAUSE_S, FurtherQuestions
 from tinysnitch.tui.terminal import Terminal
-from tinysnitch.view.open_question import OpenQuestion
-from tinysnitch.view.questions import Questions
+from tinysnitch.view.questions import OpenQuestion, Questions
 
 START_S = 10.0
 ONE_MORE = "another question waits behind this one"

@@ -15,7 +15,7 @@ from tests.tui.question_daemon import RULE, QuestionDaemon, question_daemon
 from tests.tui.waiting import until
 from tests.view.sample_prompts import CURL, connection_of, prompt_of
 from tinysnitch.client.prompt_client import PromptClient
-from tinysnitch.core.model.program_file import ProgramFile
+from tinysnitch.core.model.process import ProgramFile
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.prompts.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.kernel.proc import procfs

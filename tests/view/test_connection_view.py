@@ -7,12 +7,9 @@ from hypothesis import given
 from tests.core.model.any_text import SOME_TEXT
 from tests.core.prompts.test_workers import INIT, KERNEL_ARGS, REPORT, worker
 from tests.view.sample_prompts import CURL, IN, OUT, connection_of
-from tinysnitch.core.model.connection import Connection
-from tinysnitch.core.model.name_source import NameSource
-from tinysnitch.core.model.process import KERNEL, UNKNOWN, Attribution, AttributionSource
-from tinysnitch.core.model.program_file import ProgramFile
+from tinysnitch.core.model.connection import Asking, Connection, NameSource
+from tinysnitch.core.model.process import KERNEL, UNKNOWN, Attribution, AttributionSource, ProgramFile
 from tinysnitch.core.model.verdict import Verdict
-from tinysnitch.core.prompts.asking import Asking
 from tinysnitch.core.prompts.choice import Choice, RemoteScope
 from tinysnitch.view.connection_view import present_connection, present_title, present_warnings
 from tinysnitch.view.lookup import NO_LOOKUP, FindFile, Lookup

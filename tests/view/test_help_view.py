@@ -1,7 +1,7 @@
 import msgspec
 
 from tests.view.sample_prompts import CURL, connection_of
-from tinysnitch.core.model.program_file import ProgramFile
+from tinysnitch.core.model.process import ProgramFile
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.prompts.choice import Choice
 from tinysnitch.view.connection_view import present_connection

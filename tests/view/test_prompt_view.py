@@ -11,11 +11,10 @@ from tests.core.model.any_text import SOME_TEXT
 from tests.core.prompts.test_workers import KERNEL_ARGS, worker
 from tests.view.painted_state import PaintedState
 from tests.view.sample_prompts import CURL, IN, OUT, connection_of, prompt_of
-from tinysnitch.core.model.connection import Connection
+from tinysnitch.core.model.connection import Asking, Connection
 from tinysnitch.core.model.flow import ICMP, UDP
 from tinysnitch.core.model.process import UNKNOWN
 from tinysnitch.core.model.verdict import Verdict
-from tinysnitch.core.prompts.asking import Asking
 from tinysnitch.core.prompts.choice import Choice, Lifetime
 from tinysnitch.core.rules.text import parse_rule
 from tinysnitch.view.keys import KEYS

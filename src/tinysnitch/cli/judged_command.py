@@ -1,4 +1,7 @@
-"""The command that `tinysnitch run` judges: looked up before anything starts, then executed in its cgroup."""
+"""The command that `tinysnitch run` judges: looked up before anything starts, then executed in its cgroup.
+
+Sends a signal to a child of ours that may already have ended without our loop knowing yet.
+"""
 
 import asyncio
 import errno
@@ -11,9 +14,16 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from tinysnitch.cli.child_signal import send_signal
 from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.core.rules.words import quote_word
+
+
+def send_signal(child: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    """As Process.send_signal(), which before Python 3.13 may reap the child, so that `wait` returns 255 as status."""
+    if child.returncode is None:
+        with suppress(ProcessLookupError):
+            os.kill(child.pid, number)
+
 
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126  # the exit codes of a shell for the same
 _FROM_TERMINAL = (signal.SIGINT, signal.SIGQUIT)  # sent to the whole foreground process group (termios(3), ISIG)

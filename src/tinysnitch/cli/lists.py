@@ -12,7 +12,7 @@ from tinysnitch.client.control_client import ControlClient
 from tinysnitch.commandline.notes import print_note
 from tinysnitch.core.rules.remote_text import LISTS_FOLDER
 from tinysnitch.protocol.messages import ListEntry, ListLists, ListState
-from tinysnitch.view.duration import format_duration
+from tinysnitch.view.span import format_duration
 
 _COLUMNS = ("names", "addresses", "networks", "bad lines", "rules")
 

@@ -2,6 +2,8 @@
 
 To the kernel a socket belongs for ever to the cgroup that it was made in (cgroup_sk_alloc(), net/core/sock.c). So no
 hook of the command's cgroup sees what is sent through it, and netfilter rules cannot tell its packets from others.
+
+Container engines: the containers they start are in cgroups of their own, not in that of the judged command.
 """
 
 import os
@@ -37,3 +39,13 @@ def _keep_back(descriptor: int) -> None:
         return
     print_note(f"descriptor {descriptor} is a network socket made outside, which cannot be judged: it was closed")
     os.close(descriptor)
+
+
+_ENGINES = frozenset({"docker", "podman", "buildah", "nerdctl", "lxc", "incus", "machinectl", "systemd-nspawn"})
+
+
+def tell_of_engine(command: str) -> None:
+    """Say that a container engine's containers are not judged: the summary lists nothing that they tried."""
+    name = command.rpartition("/")[2]
+    if name in _ENGINES:
+        print_note(f"what runs in containers of {name} is not judged: they have cgroups of their own")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from tinysnitch.cli.child_signal import send_signal
+from tinysnitch.cli.judged_command import send_signal
 from tinysnitch.core.model.errors import Malformed, SnitchError
 from tinysnitch.protocol.log_lines import AskLine, ConnectionLine, LogLine, ReadyLine, RulesLine, parse_log_line
 from tinysnitch.view.run_summary import RunSummary

@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
-from tinysnitch.cli.container_engines import tell_of_engine
 from tinysnitch.cli.judged_command import JudgedCommand, check_command, not_ignored
-from tinysnitch.cli.outside_sockets import keep_back_sockets
+from tinysnitch.cli.outside_sockets import keep_back_sockets, tell_of_engine
 from tinysnitch.cli.scoped_daemon import ScopedDaemon
 from tinysnitch.client.user_names import find_user
 from tinysnitch.commandline.notes import print_bare_note, print_error, print_note, print_snitch_error

@@ -11,9 +11,8 @@ from tinysnitch.cli.output import print_lines, print_object
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.log_text import what_holds
-from tinysnitch.protocol.messages import ReadStatus, Status
-from tinysnitch.protocol.mode import Mode
-from tinysnitch.view.duration import format_duration
+from tinysnitch.protocol.messages import Mode, ReadStatus, Status
+from tinysnitch.view.span import format_duration
 
 _MODES = {
     Mode.BPF: "enforcing, programs identified by the kernel (BPF)",

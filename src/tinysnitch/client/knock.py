@@ -2,6 +2,8 @@
 
 A connect() to a full queue fails at once, so clients call `knock` again every AGAIN_S. After TIMEOUT_S in vain a
 command ends with an error; a prompt says so, and goes on trying.
+
+Encodes requests; refuses those that the daemon would not read, but end the connection for.
 """
 
 import os
@@ -11,6 +13,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tinysnitch.client.connection_error import error_of_connect, error_of_silence
+from tinysnitch.core.model.errors import SnitchError
+from tinysnitch.protocol.framing import MAX_FRAME, encode_frame
+from tinysnitch.protocol.messages import Request
 
 AGAIN_S = 0.02
 TIMEOUT_S = 10.0
@@ -38,3 +43,13 @@ def knock(sock: socket.socket, path: str | Path) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def encode_request(request: Request) -> bytes:
+    """The frame of a request. Raises SnitchError if it is longer than the daemon takes."""
+    frame = encode_frame(request)
+    size = len(frame) - 1  # the limit does not count the newline
+    if size > MAX_FRAME:
+        problem = f"the request is too long: {size} bytes, and the daemon takes {MAX_FRAME}"
+        raise SnitchError(problem, "shorten it")
+    return frame

@@ -14,8 +14,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 
 from tinysnitch.client.package_database import FindOwner, open_package_database
-from tinysnitch.core.model.process import Process
-from tinysnitch.core.model.program_file import ProgramFile
+from tinysnitch.core.model.process import Process, ProgramFile
 from tinysnitch.core.model.tables import BoundedTable
 
 CAPACITY = 256  # of each table: starts of programs, and files

@@ -17,8 +17,7 @@ from tinysnitch.client.connection_error import (
     error_of_malformed,
     error_of_refusal,
 )
-from tinysnitch.client.knock import AGAIN_S, TIMEOUT_S, connecting, knock
-from tinysnitch.client.request_frame import encode_request
+from tinysnitch.client.knock import AGAIN_S, TIMEOUT_S, connecting, encode_request, knock
 from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.protocol.framing import MAX_REPLY, FrameDecoder
 from tinysnitch.protocol.messages import (

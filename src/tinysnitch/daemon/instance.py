@@ -1,4 +1,7 @@
-"""Names the chains, pins, queues and cgroup of a daemon: other namespaces and `tinysnitch run` have other ones."""
+"""Names the chains, pins, queues and cgroup of a daemon: other namespaces and `tinysnitch run` have other ones.
+
+What does not change about a daemon while it runs: for `status` and for the ready line.
+"""
 
 import os
 from pathlib import Path
@@ -6,8 +9,10 @@ from pathlib import Path
 import msgspec
 
 from tinysnitch.core.model.errors import SnitchError
-from tinysnitch.kernel.bpf.bpffs import MOUNT_POINT
+from tinysnitch.daemon.options import Options
+from tinysnitch.kernel.bpf.pins import MOUNT_POINT
 from tinysnitch.kernel.nfqueue.queue import Queue, QueueTaken
+from tinysnitch.protocol.messages import Mode
 
 QUEUE = 29810  # "ts" in ASCII is 29811
 _NUMBERS = 3  # queues of each daemon: connections, DNS messages, and the claim
@@ -50,3 +55,17 @@ def claim(instance: Instance) -> Queue:
             "tinysnitchd runs in this network namespace already",
             "`tinysnitch status` asks it how it is; `tinysnitch run -- COMMAND` works beside it",
         ) from None
+
+
+class Identity(msgspec.Struct, frozen=True, kw_only=True):
+    options: Options
+    instance: Instance
+    pid: int
+    netns: int  # inode of the namespace
+    cgroup: str
+    degraded_because: str  # "": BPF works
+    started_s: float  # boot-time seconds
+
+    @property
+    def mode(self) -> Mode:
+        return Mode.DEGRADED if self.degraded_because else Mode.BPF

@@ -1,11 +1,17 @@
-"""The options of tinysnitchd (docs/commands.md)."""
+"""The options of tinysnitchd (docs/commands.md).
 
+Types of options that name a place: a path that is not empty, and a cgroup of version 2.
+"""
+
+import os
 from enum import Enum
 from pathlib import Path
 
+import click
 import msgspec
 
 from tinysnitch.core.rules.remote_text import LISTS_FOLDER
+from tinysnitch.kernel.proc.cgroups import HIDDEN_HINT, is_cgroup2
 from tinysnitch.protocol.framing import DEFAULT_SOCKET
 
 
@@ -35,3 +41,47 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     has_prompt: bool = False  # start the prompt's window, for the user who called sudo
     users: tuple[str, ...] = ()  # may answer for their own processes, besides the group: names, uids, %GROUP
     admins: tuple[str, ...] = ()  # may see and do everything: names, uids, %GROUP
+
+
+_CGROUP_HINT = f"name a folder of the cgroup2 hierarchy: `findmnt -t cgroup2` shows where it is mounted; {HIDDEN_HINT}"
+
+
+class BadPlace(click.BadParameter):
+    def __init__(self, problem: str, hint: str, param: click.Parameter | None, ctx: click.Context | None) -> None:
+        super().__init__(problem, ctx, param)
+        self.hint = hint
+
+
+class Place(click.Path[Path]):
+    """A path. An empty one (from an unset variable, say) is refused: it would be the working folder.
+
+    Whether the path can be read is not checked here: a user who is not root is told to be root, and nothing else.
+    """
+
+    def __init__(self, *, file_okay: bool = True, dir_okay: bool = True) -> None:
+        super().__init__(file_okay=file_okay, dir_okay=dir_okay, readable=False, path_type=Path)
+
+    def convert(self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        if not os.fspath(value):
+            raise BadPlace("the path is empty", "name a place, or leave the option out", param, ctx)
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            hint = "name a folder, not a file" if self.dir_okay else "name a file, not a folder"
+            _kind, _, problem = error.message.partition(" ")  # `File '/tmp' is a directory`
+            raise BadPlace(problem, hint, param, ctx) from None
+
+
+class CgroupPlace(Place):
+    """A cgroup that BPF programs can be attached to. With another folder the daemon would run in the degraded mode."""
+
+    def __init__(self) -> None:
+        super().__init__(file_okay=False)
+
+    def convert(self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        path = super().convert(value, param, ctx)
+        if not path.is_dir():
+            raise BadPlace(f"there is no folder {str(path)!r}", _CGROUP_HINT, param, ctx)
+        if not is_cgroup2(path):
+            raise BadPlace(f"{str(path)!r} is no cgroup of version 2", _CGROUP_HINT, param, ctx)
+        return path

@@ -22,11 +22,11 @@ from tinysnitch.core.model.flow import Direction, format_address, format_protoco
 from tinysnitch.core.model.process import AttributionSource, program_of
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.decision import Decision
-from tinysnitch.core.prompts.prompt import Prompt
+from tinysnitch.core.prompts.question import Prompt
 from tinysnitch.core.rules.rule import Rule
 from tinysnitch.core.rules.text import format_rule
 from tinysnitch.protocol.framing import FrameDecoder
-from tinysnitch.protocol.mode import Mode
+from tinysnitch.protocol.messages import Mode
 
 
 class _Line(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", gc=False):

@@ -7,6 +7,8 @@
    then on the daemon also sends PromptShown, PromptClosed and Notice as they come up.
 4. After a ReadLog with `follow` the daemon also sends log lines. These are sent as they are: their tag is "event", not
    "type".
+
+How much the kernel helps the daemon.
 """
 
 from enum import Enum
@@ -17,9 +19,14 @@ import msgspec
 from tinysnitch import __version__
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.prompts.choice import Choice
-from tinysnitch.core.prompts.prompt import Prompt
+from tinysnitch.core.prompts.question import Prompt
 from tinysnitch.core.rules.list_text import BadLine
-from tinysnitch.protocol.mode import Mode
+
+
+class Mode(Enum):
+    BPF = "bpf"
+    DEGRADED = "degraded"  # without BPF: attribution is weaker
+
 
 PROTOCOL = 1  # goes up when a client of one version cannot speak with a daemon of another
 VERSION_HINT = "after an upgrade restart tinysnitchd, and prompts that ran before; or use the commands of its version"

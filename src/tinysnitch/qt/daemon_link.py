@@ -19,8 +19,7 @@ from tinysnitch.client.connection_error import (
     error_of_refusal,
     error_of_silence,
 )
-from tinysnitch.client.knock import AGAIN_S, TIMEOUT_S, connecting, knock
-from tinysnitch.client.request_frame import encode_request
+from tinysnitch.client.knock import AGAIN_S, TIMEOUT_S, connecting, encode_request, knock
 from tinysnitch.client.user_names import find_user
 from tinysnitch.commandline.notes import print_note
 from tinysnitch.core.model.errors import Busy, DaemonNotRunning, Malformed, SnitchError

@@ -8,11 +8,10 @@ from PySide6.QtGui import QColor, QFont, QFontDatabase
 from tinysnitch.qt import palette
 from tinysnitch.qt.page_layout import PageLayout
 from tinysnitch.qt.paragraph import Paragraph, Style, cells_of, text_width
-from tinysnitch.view.duration import format_time_left
 from tinysnitch.view.edit_view import EditView, fit_around_cursor
 from tinysnitch.view.help_view import HelpRow
 from tinysnitch.view.prompt_view import KeyHint, PromptView
-from tinysnitch.view.span import Line, Span
+from tinysnitch.view.span import Line, Span, format_time_left
 from tinysnitch.view.text import shorten_end
 
 COLUMNS = 92  # characters, of the column of text

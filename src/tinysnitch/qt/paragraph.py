@@ -12,8 +12,7 @@ from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QTextCharFormat, QTextLayout, QTextOption
 
 from tinysnitch.qt.palette import COVERED, TEXT
-from tinysnitch.view.span import Span, text_of
-from tinysnitch.view.span_fit import fit_spans
+from tinysnitch.view.span import Span, fit_spans, text_of
 from tinysnitch.view.text import cell_width
 
 _FIRST_STRONG_ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"

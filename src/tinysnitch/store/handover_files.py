@@ -1,11 +1,24 @@
-"""A file in the state folder that one daemon leaves to the next. Its content holds within one boot of the machine."""
+"""A file in the state folder that one daemon leaves to the next. Its content holds within one boot of the machine.
+
+The file that keeps the names of addresses from a clean end of the daemon to its next start.
+
+When they expire is told by the clock of this boot. The file is read once and removed: after a kill, names from before
+the last start might have been superseded.
+
+The file that hands arguments which programs overwrote with a title from one daemon to the next.
+
+An entry holds as long as its process runs the same executable since the same exec.
+"""
 
 import logging
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Generic, TypeVar
 
 import msgspec
 
+from tinysnitch.core.dns.belief import KnownName
 from tinysnitch.store.text_file import errors_named, read_text, remove_unfinished, replace_text
 
 _MODE = 0o600  # names that programs asked for, and arguments hidden by a title, are for no other user
@@ -43,3 +56,68 @@ class KeptFile(Generic[Content]):
         """Raises SnitchError."""
         with errors_named(self.path):
             replace_text(self.path, msgspec.json.encode(content).decode(), _MODE, is_synced=False)
+
+
+class Asker(msgspec.Struct, frozen=True, array_like=True):
+    """A process that asked for a name."""
+
+    pid: int
+    started_ns: int  # boot-time clock
+    number: int  # of its newest question for it
+
+
+class KeptName(msgspec.Struct, frozen=True, array_like=True):
+    """A name with the processes that asked for it, since every daemon assigns new exec ids."""
+
+    known: KnownName  # without askers
+    askers: tuple[Asker, ...]
+
+
+class _Names(OfBoot, frozen=True):
+    names: tuple[KeptName, ...]
+
+
+class KeptNames:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = KeptFile(path, _Names, "names are learned anew")
+
+    def take(self, boot_id: str) -> tuple[KeptName, ...]:
+        """Return the names if they are of this boot, and remove the file."""
+        content = self._file.read(boot_id)
+        with suppress(OSError):
+            self.path.unlink()
+        return content.names if content else ()
+
+    def replace(self, boot_id: str, names: Sequence[KeptName]) -> None:
+        """Raises SnitchError."""
+        self._file.replace(_Names(boot_id, tuple(names)))
+
+
+class KeptProcess(msgspec.Struct, frozen=True, array_like=True):
+    """One process. The beginning of its stack and the inode of its executable tell this exec from a later one."""
+
+    pid: int
+    started_ns: int  # boot-time clock, in ticks
+    stack: int  # address where it begins
+    inode: int  # of the executable
+    argv: tuple[bytes, ...]
+    directory: bytes  # empty: not known
+
+
+class _Arguments(OfBoot, frozen=True):
+    processes: tuple[KeptProcess, ...]
+
+
+class KeptArguments:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = KeptFile(path, _Arguments, "the arguments of programs that wrote a title over them are not known")
+
+    def read(self, boot_id: str) -> tuple[KeptProcess, ...]:
+        content = self._file.read(boot_id)
+        return content.processes if content else ()
+
+    def replace(self, boot_id: str, processes: Sequence[KeptProcess]) -> None:
+        """Raises SnitchError."""
+        self._file.replace(_Arguments(boot_id, tuple(processes)))

@@ -10,8 +10,7 @@ import msgspec
 from tinysnitch.core.model.errors import RuleSyntaxError, SnitchError
 from tinysnitch.core.model.raw_text import BYTE_ORDER_MARK, text_of
 from tinysnitch.core.rules.rule import Rule
-from tinysnitch.core.rules.rule_file import NO_LINES, parse_lines
-from tinysnitch.core.rules.rule_removal import lines_without, rules_without, says
+from tinysnitch.core.rules.rule_file import NO_LINES, lines_without, parse_lines, rules_without, says
 from tinysnitch.core.rules.text import format_rule, parse_rule
 from tinysnitch.store.file_stamp import Stamp, read_stamp
 from tinysnitch.store.locks import PATIENCE_S, LockHeld, locked

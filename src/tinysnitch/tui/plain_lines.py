@@ -1,11 +1,13 @@
-"""Renders a prompt's view as plain lines, in the order in which they are best read aloud."""
+r"""Renders a prompt's view as plain lines, in the order in which they are best read aloud.
 
-from tinysnitch.view.duration import format_time_left
-from tinysnitch.view.edit_view import EditView
+Shows a line that is edited in place on any terminal, even a dumb one: by its text, blanks and `\r` alone.
+"""
+
+from tinysnitch.view.edit_view import EditView, fit_around_cursor
 from tinysnitch.view.help_view import HelpRow
 from tinysnitch.view.prompt_view import PromptView
-from tinysnitch.view.span import text_of
-from tinysnitch.view.text import shorten_middle
+from tinysnitch.view.span import format_time_left, text_of
+from tinysnitch.view.text import cell_width, shorten_middle
 
 MAX_VALUE = 400  # columns of a fact; nobody listens to more
 MAX_RULE = 800  # columns of a rule
@@ -61,3 +63,18 @@ def help_lines(rows: tuple[HelpRow, ...], view: PromptView, *, is_guest: bool = 
 def _time_left(view: PromptView) -> str:
     unit = "second" if view.seconds_left == 1 else "seconds"
     return f"{format_time_left(view.seconds_left, unit)} left, then it is denied"
+
+
+def render_edit(old: EditView | None, new: EditView, width: int) -> str:
+    """What to write so that the row shows the new line. If a character was typed at its end, only that is written, so
+    that a screen reader reads it alone."""
+    room = max(4, width - 1)  # without the last column, behind which the terminal would wrap
+    if old and _is_longer_at_the_end(old, new) and cell_width(new.before) < room:
+        return new.before[len(old.before) :]
+    before, at, after = fit_around_cursor(new, room)
+    blank = " " * (room - cell_width(f"{before}{at}{after}"))
+    return f"\r{before}{at}{after}{blank}\r{before}"
+
+
+def _is_longer_at_the_end(old: EditView, new: EditView) -> bool:
+    return old.text == f"{old.before} " and new.text == f"{new.before} " and new.before.startswith(old.before)

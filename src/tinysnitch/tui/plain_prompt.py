@@ -13,7 +13,6 @@ from tinysnitch.client.program_files import ProgramFiles
 from tinysnitch.client.user_names import find_user
 from tinysnitch.tui.alarm import Alarm
 from tinysnitch.tui.daemon_link import DaemonLink
-from tinysnitch.tui.edited_line import render_edit
 from tinysnitch.tui.further_questions import FurtherQuestions
 from tinysnitch.tui.keyboard import CURSOR_REPORT, KeyReader
 from tinysnitch.tui.paint_report import PaintReport
@@ -24,6 +23,7 @@ from tinysnitch.tui.plain_lines import (
     help_lines,
     question_lines,
     ready_line,
+    render_edit,
     rule_lines,
 )
 from tinysnitch.tui.terminal import DUMB, Terminal, stop_job

@@ -9,12 +9,10 @@ from collections.abc import Iterable, Iterator
 
 from rich.text import Text
 
-from tinysnitch.view.duration import format_time_left
 from tinysnitch.view.edit_view import EditView
 from tinysnitch.view.help_view import HelpRow
 from tinysnitch.view.prompt_view import KeyHint, PromptView
-from tinysnitch.view.span import Line, Span, text_of
-from tinysnitch.view.span_fit import fit_spans
+from tinysnitch.view.span import Line, Span, fit_spans, format_time_left, text_of
 from tinysnitch.view.text import (
     ELLIPSIS,
     cell_width,

@@ -2,16 +2,14 @@
 
 from collections.abc import Iterator
 
-from tinysnitch.core.model.connection import Connection
+from tinysnitch.core.model.connection import LINK_SOURCES, Connection
 from tinysnitch.core.model.domain import find_registrable_domain
 from tinysnitch.core.model.flow import Direction, format_address, format_protocol
-from tinysnitch.core.model.name_source import LINK_SOURCES
-from tinysnitch.core.model.process import Attribution, AttributionSource, Process, program_of
-from tinysnitch.core.model.program_file import ProgramFile
+from tinysnitch.core.model.process import Attribution, AttributionSource, Process, ProgramFile, program_of
 from tinysnitch.core.prompts.answer import is_by_address, is_by_link, parent_of
+from tinysnitch.core.prompts.asking import is_address_given
 from tinysnitch.core.prompts.choice import Choice, RemoteScope
-from tinysnitch.core.prompts.given_address import is_address_given
-from tinysnitch.core.rules.services import find_service
+from tinysnitch.core.rules.port_text import find_service
 from tinysnitch.core.rules.words import quote_word
 from tinysnitch.view.lookup import NO_LOOKUP, Lookup
 from tinysnitch.view.span import Line, Span, span_of

@@ -4,8 +4,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from tinysnitch.core.model.process import Process
-from tinysnitch.core.model.program_file import ProgramFile
+from tinysnitch.core.model.process import Process, ProgramFile
 
 FindUser = Callable[[int], str | None]  # the name of a uid, None if it has none
 FindFile = Callable[[Process], ProgramFile | None]  # None while it is being looked up

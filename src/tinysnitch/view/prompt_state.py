@@ -21,15 +21,14 @@ import msgspec
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.decision import NO_ANSWER
 from tinysnitch.core.prompts.choice import Lifetime, RemoteScope
-from tinysnitch.core.prompts.prompt import Prompt
 from tinysnitch.core.prompts.proposal import choose_first
+from tinysnitch.core.prompts.question import Prompt
 from tinysnitch.view.answer_words import ANSWERED
 from tinysnitch.view.connection_view import present_title
 from tinysnitch.view.earlier_answers import EarlierAnswers
 from tinysnitch.view.key_guard import DELAY_S, KeyGuard
 from tinysnitch.view.keys import KEYS, Act, find_key, hint_at, is_answer, is_hint, is_of_text
 from tinysnitch.view.line_edit import LineEdit, begin_edit, find_fault
-from tinysnitch.view.open_question import OpenQuestion
 from tinysnitch.view.prompt_events import (
     Answer,
     AnswerRefused,
@@ -46,7 +45,7 @@ from tinysnitch.view.prompt_events import (
     ScreenRegained,
     TextPasted,
 )
-from tinysnitch.view.questions import Questions
+from tinysnitch.view.questions import OpenQuestion, Questions
 
 DENIED = ", denied"  # follows the reason of a question whose time ended
 NEWS_S = 5.0  # without a question in sight, after which the news of an answer is cleared by the next question

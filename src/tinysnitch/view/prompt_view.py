@@ -31,8 +31,8 @@ from tinysnitch.view.earlier_answers import EarlierAnswers
 from tinysnitch.view.edit_view import EditView, present_edit
 from tinysnitch.view.keys import KEYS, OWN_KEYS, Act, Group, Key, keys_of
 from tinysnitch.view.lookup import NO_LOOKUP, Lookup
-from tinysnitch.view.open_question import OpenQuestion
 from tinysnitch.view.prompt_state import DENIED, Page, PromptState
+from tinysnitch.view.questions import OpenQuestion
 from tinysnitch.view.span import Line, Span, span_of
 from tinysnitch.view.text import escape_text
 

@@ -1,4 +1,9 @@
-"""The questions of one prompt, in the order they opened and in the order in which one walks through them."""
+"""The questions of one prompt, in the order they opened and in the order in which one walks through them.
+
+An open question, with what one prompt knows of it: the choice so far, and whether it was put aside or answered.
+
+Groups the questions of one program, which stand next to each other and can be answered together.
+"""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -6,8 +11,61 @@ from itertools import chain
 
 import msgspec
 
-from tinysnitch.view.open_question import OpenQuestion
-from tinysnitch.view.program_group import ProgramGroup, group_of
+from tinysnitch.core.model.flow import Direction
+from tinysnitch.core.model.process import AttributionSource, OtherFile, other_file_of, program_of, uid_of
+from tinysnitch.core.prompts.choice import Choice
+from tinysnitch.core.prompts.question import Prompt
+from tinysnitch.core.prompts.workers import find_starter
+from tinysnitch.view.answer_words import name_lifetime, name_lifetime_of_line
+from tinysnitch.view.prompt_events import Answer
+
+
+class OpenQuestion(msgspec.Struct, frozen=True):
+    prompt: Prompt
+    deadline_s: float
+    opened_s: float
+    choice: Choice
+    first: Choice  # the choice that the prompt proposed
+    is_aside: bool = False  # put aside with Esc
+    is_sent: bool = False  # answered here, and not yet closed by the daemon
+    draft: str = ""  # the edited line that was sent: another edit begins with it, if it is refused
+
+    def follow(self, leader: "OpenQuestion") -> Choice:
+        """The choice for this question if it is answered together with the leader: what the person changed in the
+        leader's choice, and else what this question's own proposal has."""
+        of_leader = ((field, getattr(leader.choice, field)) for field in Choice.__struct_fields__)
+        chosen = {field: value for field, value in of_leader if value != getattr(leader.first, field)}
+        return msgspec.structs.replace(self.first, **chosen)
+
+    def answer(self, choice: Choice, *, is_guest: bool = False) -> Answer:
+        holds = name_lifetime(self.prompt.connection, choice, is_guest=is_guest)
+        return Answer(self.prompt.prompt_id, choice, holds=holds)
+
+    def answer_by_hand(self, rule: str, *, is_guest: bool = False) -> Answer:
+        return Answer(self.prompt.prompt_id, None, rule, name_lifetime_of_line(rule, is_guest=is_guest))
+
+
+class ProgramGroup(msgspec.Struct, frozen=True):
+    """Equal for questions that can be answered together: of the same program, user and direction."""
+
+    program: str
+    uid: int | None
+    other_file: OtherFile | None
+    direction: Direction
+    starter: str | None = None  # of a worker (core/prompts/workers.py): a rule for any arguments names its starter
+    prompt_id: int = 0  # of a connection whose program is unknown: each such question is a group of its own
+
+
+def group_of(prompt: Prompt) -> ProgramGroup:
+    attribution = prompt.connection.attribution
+    return ProgramGroup(
+        program=program_of(attribution),
+        uid=uid_of(attribution),
+        other_file=other_file_of(attribution),
+        direction=prompt.connection.flow.direction,
+        starter=find_starter(attribution.process) if attribution.process else None,
+        prompt_id=prompt.prompt_id if attribution.source is AttributionSource.UNKNOWN else 0,
+    )
 
 
 class Questions(Mapping[int, OpenQuestion]):

@@ -10,8 +10,8 @@ from tinysnitch.core.dns.belief import NameFacts
 from tinysnitch.core.dns.names import Names
 from tinysnitch.core.dns.questions import Asked
 from tinysnitch.core.dns.wire import A
+from tinysnitch.core.model.connection import NameSource
 from tinysnitch.core.model.flow import parse_address
-from tinysnitch.core.model.name_source import NameSource
 from tinysnitch.core.model.process import KERNEL_EXEC_ID
 
 OWN = frozenset({parse_address("192.0.2.1")})  # of this machine

@@ -16,9 +16,9 @@ from tinysnitch.core.dns.message import DnsQuestion
 from tinysnitch.core.dns.names import Learned, Names
 from tinysnitch.core.dns.questions import Refusal
 from tinysnitch.core.dns.wire import AAAA, ANY, A, Record
+from tinysnitch.core.model.connection import NameSource
 from tinysnitch.core.model.errors import Malformed
 from tinysnitch.core.model.flow import parse_address
-from tinysnitch.core.model.name_source import NameSource
 from tinysnitch.core.model.settings import Settings
 from tinysnitch.core.policy.facts import Facts
 from tinysnitch.core.rules.network import parse_network

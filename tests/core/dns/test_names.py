@@ -12,7 +12,7 @@ from tinysnitch.core.dns.belief import NameFacts
 from tinysnitch.core.dns.message import DnsAnswer
 from tinysnitch.core.dns.names import ASKERS_PER_NAME, KEPT_S, MAX_NAME_TTL_S, NAMES_PER_ADDRESS, Learned
 from tinysnitch.core.dns.wire import HTTPS, MAX_RECORDS, A
-from tinysnitch.core.model.name_source import NameSource
+from tinysnitch.core.model.connection import NameSource
 from tinysnitch.core.model.tables import TableStatistics
 
 

@@ -12,7 +12,7 @@ from tinysnitch.core.model.errors import Malformed
 from tinysnitch.core.model.flow import TCP, Direction, Flow, parse_address
 from tinysnitch.core.model.tables import TableStatistics
 from tinysnitch.core.packets.byte_stream import MAX_EARLY_BYTES
-from tinysnitch.core.packets.segment import Segment
+from tinysnitch.core.packets.packet import Segment
 
 SYN, ACK, FIN, RST = 0x02, 0x10, 0x01, 0x04
 OURS, THEIRS = 1000, 0xFFFFFFF0  # initial sequence numbers; the resolver's start again soon

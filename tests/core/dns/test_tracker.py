@@ -15,14 +15,12 @@ from tinysnitch.core.dns.questions import Refusal
 from tinysnitch.core.dns.tracker import MAX_TOLD, TOLD_AGAIN_S, DnsTalk, Heard
 from tinysnitch.core.engine import commands as cmd
 from tinysnitch.core.engine import events as ev
-from tinysnitch.core.model.connection import Connection
+from tinysnitch.core.model.connection import Connection, NameSource
 from tinysnitch.core.model.flow import TCP, UDP, Direction, Flow, parse_address
-from tinysnitch.core.model.name_source import NameSource
 from tinysnitch.core.model.process import UNKNOWN_EXEC_ID, Attribution
 from tinysnitch.core.model.settings import Settings
-from tinysnitch.core.model.verdict import Verdict
-from tinysnitch.core.model.verdict_key import VerdictKey, verdict_key_of
-from tinysnitch.core.packets.segment import Payload, Segment
+from tinysnitch.core.model.verdict import Verdict, VerdictKey, verdict_key_of
+from tinysnitch.core.packets.packet import Payload, Segment
 from tinysnitch.core.policy.facts import Facts
 from tinysnitch.core.rules.network import parse_network
 

@@ -16,8 +16,7 @@ from tinysnitch.core.engine.records import ConnectionDecided
 from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.flow import Flow, parse_address
 from tinysnitch.core.model.process import KERNEL, UNKNOWN, Attribution, exec_id_of
-from tinysnitch.core.model.verdict import Verdict
-from tinysnitch.core.model.verdict_key import VerdictKey, verdict_key_of
+from tinysnitch.core.model.verdict import Verdict, VerdictKey, verdict_key_of
 from tinysnitch.core.prompts.choice import Lifetime
 from tinysnitch.core.rules.rule import Rule
 from tinysnitch.core.rules.text import parse_rule

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from tinysnitch.core.engine import commands as cmd
 from tinysnitch.core.model.flow import Flow
-from tinysnitch.core.model.verdict_key import VerdictKey
+from tinysnitch.core.model.verdict import VerdictKey
 
 
 class KernelMemory:

@@ -13,12 +13,11 @@ from tinysnitch.core.engine.records import ConnectionDecided, NameSaid
 from tinysnitch.core.model.flow import UDP, parse_address
 from tinysnitch.core.model.process import UNKNOWN, Attribution
 from tinysnitch.core.model.settings import Settings
-from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.model.verdict import Verdict, Watch
 from tinysnitch.core.policy.decision import Decision
 from tinysnitch.core.policy.facts import Facts
 from tinysnitch.core.rules.network import Network
 from tinysnitch.core.rules.text import format_rule
-from tinysnitch.core.tls.inspection import Watch
 
 HELLO = segments(records(handshake("ads.test")), 1400)[0]
 ALLOW, DENY = f"allow {SHOP} 443 -", "deny *.ads.test - -"

@@ -22,7 +22,7 @@ from tinysnitch.core.model.flow import TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.model.process import Attribution, AttributionSource, Process
 from tinysnitch.core.model.settings import Settings
 from tinysnitch.core.model.verdict import Verdict
-from tinysnitch.core.packets.segment import Payload
+from tinysnitch.core.packets.packet import Payload
 from tinysnitch.core.policy.facts import Facts
 from tinysnitch.core.prompts.choice import Choice, Lifetime
 from tinysnitch.core.rules.rule import Rule

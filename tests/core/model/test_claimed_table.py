@@ -3,9 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinysnitch.core.model.claimed_table import MAX_CLAIMS, ClaimedTable
-from tinysnitch.core.model.tables import TableStatistics
-from tinysnitch.core.model.user_share import share_of
+from tinysnitch.core.model.process import share_of
+from tinysnitch.core.model.tables import MAX_CLAIMS, ClaimedTable, TableStatistics
 
 ALICE, BOB, SERVICE = 1000, 1001, 999
 

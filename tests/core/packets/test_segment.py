@@ -1,8 +1,7 @@
 import pytest
 
 from tinysnitch.core.model.errors import Malformed
-from tinysnitch.core.packets.packet import parse_packet
-from tinysnitch.core.packets.segment import Segment, parse_segment
+from tinysnitch.core.packets.packet import Segment, parse_packet, parse_segment
 
 # Captured on a loopback interface: a SYN with IP options and one over IPv6
 SYN = (

@@ -1,3 +1,5 @@
+""""""
+
 import gc
 import weakref
 
@@ -7,7 +9,7 @@ from msgspec.structs import replace
 from tests.core.policy.test_ruleset import CURL, by, connection, ruleset
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.facts import Facts
-from tinysnitch.core.policy.rule_keys import DIMENSIONS, KeyMaker, keys_of
+from tinysnitch.core.policy.rule_keys import DIMENSIONS, KeyMaker, PatternTable, keys_of
 from tinysnitch.core.rules.text import parse_rule
 
 
@@ -96,3 +98,26 @@ def test_what_denies_an_unread_sum_does_not_have_a_narrower_rule_allow_it() -> N
     total = f"sha256={'ab' * 32}"
     rules = ruleset(f"deny {total} - - -", f"allow {total} example.com 443 tcp /usr/bin/curl")
     assert rules.decide(asked, 0.0).verdict is Verdict.DENY
+
+
+def test_find_follows_what_is_in_use() -> None:
+    table: PatternTable[str] = PatternTable(lambda pattern, text: text.startswith(pattern))
+    assert table.find("abc") == ()
+    for pattern in ("a", "ab", "a", "x"):
+        table.count(pattern, 1)
+    assert table.find("abc") == ("a", "ab")
+    table.count("a", -1)
+    assert table.find("abc") == ("a", "ab")
+    table.count("a", -1)
+    assert table.find("abc") == ("ab",)
+
+
+def test_a_value_is_looked_at_once() -> None:
+    asked: list[str] = []
+    table: PatternTable[str] = PatternTable(lambda pattern, text: asked.append(text) is None)
+    table.count("a", 1)
+    assert [table.find("b"), table.find("b")] == [("a",), ("a",)]
+    assert asked == ["b"]
+    table.forget()
+    assert table.find("b") == ("a",)
+    assert asked == ["b", "b"]

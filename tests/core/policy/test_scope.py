@@ -24,8 +24,7 @@ from tests.core.rules.rule_strategies import (
 )
 from tinysnitch.core.model.flow import Direction
 from tinysnitch.core.model.verdict import Verdict
-from tinysnitch.core.policy.facts import Facts
-from tinysnitch.core.policy.remote_words import RemoteWords
+from tinysnitch.core.policy.facts import Facts, RemoteWords
 from tinysnitch.core.policy.scope import covers, is_narrower, resolve_rule
 from tinysnitch.core.rules.rule import ANY_PROGRAM, ANY_REMOTE, Program, ProgramKind, Remote, RemoteKind, Rule
 from tinysnitch.core.rules.text import parse_rule

@@ -6,12 +6,12 @@ from msgspec.structs import replace
 from tests.core.policy.test_ruleset import CURL, by, connection
 from tests.core.prompts.test_workers import KERNEL_ARGS, worker
 from tests.core.rules.rule_strategies import FACTS, connections, meeting_rules
-from tinysnitch.core.model.connection import Connection
+from tinysnitch.core.model.connection import Asking, Connection
 from tinysnitch.core.model.flow import Direction
 from tinysnitch.core.model.process import KERNEL, UNKNOWN
 from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.policy.facts import RemoteWords
 from tinysnitch.core.policy.own_rules import has_turnable_path
-from tinysnitch.core.policy.remote_words import RemoteWords
 from tinysnitch.core.policy.ruleset import Ruleset
 from tinysnitch.core.policy.scope import covers, resolve_rule
 from tinysnitch.core.prompts.answer import (
@@ -21,7 +21,7 @@ from tinysnitch.core.prompts.answer import (
     refusal_to_remember,
     rule_for_choice,
 )
-from tinysnitch.core.prompts.asking import Asking, asking_of
+from tinysnitch.core.prompts.asking import asking_of
 from tinysnitch.core.prompts.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.rules.rule import Program, ProgramKind, Rule
 from tinysnitch.core.rules.text import format_rule, parse_rule

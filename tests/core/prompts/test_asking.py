@@ -1,3 +1,5 @@
+""""""
+
 import pytest
 from msgspec.structs import replace
 
@@ -7,11 +9,12 @@ from tests.core.rules.rule_strategies import FACTS
 from tinysnitch.core.engine import events as ev
 from tinysnitch.core.engine.commands import Report
 from tinysnitch.core.engine.records import ConnectionDecided
+from tinysnitch.core.model.connection import NOBODY_ASKS, Asking, Connection, NameSource
 from tinysnitch.core.model.flow import ICMP, ICMPV6, UDP, parse_address
 from tinysnitch.core.model.process import Attribution, AttributionSource
 from tinysnitch.core.model.verdict import Verdict
-from tinysnitch.core.policy.remote_words import RemoteWords
-from tinysnitch.core.prompts.asking import NOBODY_ASKS, Asking, asking_of
+from tinysnitch.core.policy.facts import RemoteWords
+from tinysnitch.core.prompts.asking import asking_of, is_address_given
 from tinysnitch.core.prompts.choice import Choice, Lifetime
 from tinysnitch.core.rules.text import parse_rule
 
@@ -213,3 +216,55 @@ def test_a_denial_that_nobody_gave_tells_why_the_rule_for_its_path_does_not_hold
     told = [*engine.queue(inbound(), whose(8, "/usr/sbin/sshd", is_host_file=False)), *engine.wait(5.0)]
     (reason,) = (line for line in told if line.startswith("decided: "))
     assert "; no rule with its path covers it: not the file at its path (start it anew" in reason
+
+
+V4, V6 = "10.0.0.80", "fd77::1"
+
+
+@pytest.mark.parametrize(
+    ("arg", "remote"),
+    [
+        *[(arg, V4) for arg in (V4, f"http://{V4}/", f"http://{V4}:80/", f"a@{V4}:x", f"--host={V4}", f"at {V4}.")],
+        *[(arg, V6) for arg in (V6, f"http://[{V6}]:80/", f"a@{V6}", f"{V6}%eth0", f"[{V6}]:x")],
+    ],
+)
+def test_an_address_that_stands_by_itself_is_given(arg: str, remote: str) -> None:
+    assert is_given(arg, remote)
+
+
+@pytest.mark.parametrize(
+    ("arg", "remote"),
+    [
+        *[(arg, V4) for arg in ("", "10.0.0.8", f"{V4}0", f"1{V4}", f"1.{V4}", f"{V4}.1", f"{V4}.test", f"a-{V4}")],
+        *[(arg, V6) for arg in ("fd77::2", f"{V6}:2", f"{V6}0", f"1:{V6}", f"a{V6}")],
+    ],
+)
+def test_a_piece_of_another_address_or_name_is_none(arg: str, remote: str) -> None:
+    assert not is_given(arg, remote)
+
+
+def is_given(arg: str, remote: str) -> bool:
+    return is_address_given(Connection(flow=flow_of(remote=remote), attribution=whose(args=("-v", arg)), name="a.test"))
+
+
+def test_what_comes_in_was_given_to_nobody() -> None:
+    assert not is_address_given(Connection(flow=inbound(remote=V4), attribution=whose(args=(V4,))))
+
+
+def test_a_name_of_its_own_or_of_etc_hosts_is_what_it_means() -> None:
+    flow, who = flow_of(remote=V4), whose(args=(V4,))
+    assert not is_address_given(Connection(flow=flow, attribution=who, name="a.test", is_name_sure=True))
+    assert not is_address_given(Connection(flow=flow, attribution=who, name="a.test", name_source=NameSource.HOSTS))
+
+
+@pytest.mark.parametrize("arg", [f"--resolve=a.test:443:{V4}", "https://a.test/"])
+def test_what_was_given_the_name_too_means_that(arg: str) -> None:
+    """As NetworkManager gives it to OpenConnect: the server has another address the next time."""
+    flow = flow_of(remote=V4)
+    assert not is_address_given(Connection(flow=flow, attribution=whose(args=(V4, arg)), name="a.test"))
+    assert is_address_given(Connection(flow=flow, attribution=whose(args=(V4, arg)), name="b.test"))
+    assert is_address_given(Connection(flow=flow, attribution=whose(args=(V4, arg))))
+
+
+def test_what_has_no_process_has_no_arguments() -> None:
+    assert not is_address_given(Connection(flow=flow_of(), attribution=Attribution(AttributionSource.KERNEL)))

@@ -1,6 +1,7 @@
 import pytest
 
-from tinysnitch.core.prompts.ephemeral_paths import find_lasting_pattern, find_snap_owner
+from tinysnitch.core.programs.cgroup_owner import find_snap_owner
+from tinysnitch.core.prompts.ephemeral_paths import find_lasting_pattern
 from tinysnitch.core.rules.path_pattern import compile_pattern
 
 GO_CACHE = "/home/a/.cache/go-build/{}/{}/m"

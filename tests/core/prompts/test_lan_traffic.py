@@ -4,11 +4,9 @@ import pytest
 from tests.core.engine.transcript import FACTS as WITH_RESOLVER
 from tests.core.engine.transcript import Transcript, whose, yes
 from tinysnitch.core.engine.events import FactsChanged
-from tinysnitch.core.model.connection import Connection
+from tinysnitch.core.model.connection import Connection, NameSource
 from tinysnitch.core.model.flow import ICMP, TCP, UDP, Direction, Flow, parse_address
-from tinysnitch.core.model.name_source import NameSource
-from tinysnitch.core.policy.facts import Facts
-from tinysnitch.core.policy.remote_words import RemoteWords
+from tinysnitch.core.policy.facts import Facts, RemoteWords
 from tinysnitch.core.prompts.choice import RemoteScope
 from tinysnitch.core.prompts.lan_traffic import is_from_lan, is_link_talk
 from tinysnitch.core.rules.network import parse_network

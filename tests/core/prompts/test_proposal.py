@@ -1,16 +1,18 @@
+""""""
+
 import msgspec
 import pytest
 
-from tests.core.engine.transcript import flow_of, inbound
+from tests.core.engine.transcript import flow_of, inbound, whose
 from tests.core.prompts.test_workers import AT_HOME, KERNEL_ARGS, REPORT, worker
 from tests.view.painted_state import PaintedState
 from tests.view.sample_prompts import CURL, IN, connection_of, prompt_of
-from tinysnitch.core.model.connection import Connection
+from tinysnitch.core.model.connection import Asking, Connection
 from tinysnitch.core.model.flow import TCP, UDP, Flow
-from tinysnitch.core.model.process import KERNEL, UNKNOWN, Process
-from tinysnitch.core.prompts.asking import Asking
+from tinysnitch.core.model.process import KERNEL, UNKNOWN, Attribution, Process
 from tinysnitch.core.prompts.choice import Lifetime, RemoteScope
-from tinysnitch.core.prompts.proposal import choose_first
+from tinysnitch.core.prompts.proposal import choose_first, learn_rule
+from tinysnitch.core.rules.text import format_rule, parse_rule
 from tinysnitch.view.prompt_events import QuestionOpened
 
 BROWSER = msgspec.structs.replace(
@@ -233,3 +235,49 @@ def test_a_question_begins_with_it() -> None:
     state.handle(QuestionOpened(prompt_of(1, connection_of(BROWSER))), 0.0)
     assert state.selected
     assert state.selected.choice.any_args
+
+
+CURL_S = whose(args=("-s", "http://shop.test/?1795807197"))
+PYTHON = whose(program="/usr/bin/python3.13", args=("-c", "x"))
+SSHD = whose(program="/usr/sbin/sshd")
+RULE_OF_CURL = "443 tcp /usr/bin/curl -s 'http://shop.test/?1795807197'"
+
+
+@pytest.mark.parametrize(
+    ("flow", "who", "fields", "expected"),
+    [
+        (inbound(), SSHD, {}, ["allow 10.0.0.5 22 tcp-src /usr/sbin/sshd ()", "allow - 22 tcp-src /usr/sbin/sshd ()"]),
+        (
+            inbound(),
+            SSHD,
+            {"is_from_lan": True},
+            ["allow 10.0.0.5 22 tcp-src /usr/sbin/sshd ()", "allow lan 22 tcp-src /usr/sbin/sshd ()"],
+        ),
+        (inbound(), KERNEL, {}, ["allow 10.0.0.5 22 tcp-src kernel", "allow - 22 tcp-src kernel"]),
+        (flow_of(), SSHD, {"name": "shop.test"}, ["allow shop.test 443 tcp /usr/sbin/sshd ()"]),
+        (
+            flow_of(),
+            CURL_S,
+            {"name": "shop.test"},
+            [f"allow shop.test {RULE_OF_CURL}", "allow shop.test 443 tcp /usr/bin/curl"],
+        ),
+        (
+            flow_of(),
+            CURL_S,
+            {},
+            [f"allow 10.0.0.80 {RULE_OF_CURL}", f"allow - {RULE_OF_CURL}", "allow 10.0.0.80 443 tcp /usr/bin/curl"],
+        ),
+        (flow_of(), PYTHON, {"name": "shop.test"}, ["allow shop.test 443 tcp /usr/bin/python3.13 -c x"]),
+    ],
+)
+def test_the_rule_and_the_wider_ones(
+    flow: Flow, who: Attribution, fields: dict[str, object], expected: list[str]
+) -> None:
+    rule, wider = learn_rule(Connection(flow=flow, attribution=who, **fields), None, 1.5)  # type: ignore[arg-type]
+    assert [format_rule(each) for each in (rule, *wider)] == expected
+
+
+def test_what_a_rule_asks_about_is_not_widened() -> None:
+    """A wider rule might not be narrower than the rule that asks, which would then ask again."""
+    connection = Connection(flow=inbound(), attribution=SSHD)
+    assert learn_rule(connection, parse_rule("ask 10.0.0.0/8 - -src"), 1.5)[1] == ()

@@ -4,13 +4,12 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tests.core.policy.test_ruleset import CURL, by, connection
+from tinysnitch.core.model.connection import Asking
 from tinysnitch.core.model.process import Process
 from tinysnitch.core.model.verdict import Verdict
-from tinysnitch.core.policy.facts import Facts
-from tinysnitch.core.policy.remote_words import RemoteWords
+from tinysnitch.core.policy.facts import Facts, RemoteWords
 from tinysnitch.core.policy.scope import covers
 from tinysnitch.core.prompts.answer import rule_for_choice
-from tinysnitch.core.prompts.asking import Asking
 from tinysnitch.core.prompts.choice import Choice
 from tinysnitch.core.prompts.workers import find_starter
 

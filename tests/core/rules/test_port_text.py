@@ -1,8 +1,10 @@
+""""""
+
 import pytest
 from hypothesis import given
 
 from tests.core.rules.rule_strategies import port_sets
-from tinysnitch.core.rules.port_text import format_ports, merge_ranges, parse_ports
+from tinysnitch.core.rules.port_text import find_port, find_service, format_ports, merge_ranges, parse_ports
 from tinysnitch.core.rules.rule import PortRange
 from tinysnitch.core.rules.words import BadWord, split_words
 
@@ -37,3 +39,11 @@ def test_merged_ranges_hold_the_same_ports(ranges: list[PortRange]) -> None:
     merged = merge_ranges(ranges)
     assert {p for a, b in merged for p in range(a, b + 1)} == {p for a, b in ranges for p in range(a, b + 1)}
     assert merge_ranges(merged) == merged
+
+
+@pytest.mark.parametrize(
+    ("port", "service"), [(22, "ssh"), (443, "https"), (5351, "nat-pmp"), (6697, "ircs"), (40000, None)]
+)
+def test_services_of_ports(port: int, service: str | None) -> None:
+    assert find_service(port) == service
+    assert service is None or find_port(service) == port

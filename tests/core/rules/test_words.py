@@ -1,3 +1,5 @@
+""""""
+
 import unicodedata
 from contextlib import suppress
 
@@ -6,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.core.rules.rule_strategies import texts
-from tinysnitch.core.rules.words import BadWord, quote_word, split_words
+from tinysnitch.core.rules.words import BadWord, Form, Word, parser_of, quote_word, split_words, unknown_word
 
 
 def split(line: str) -> list[str]:
@@ -121,3 +123,20 @@ def test_a_quoted_text_is_printable(text: str) -> None:
 def test_split_words_raises_nothing_else(line: str) -> None:
     with suppress(BadWord):
         assert all(0 < word.column <= len(line) for word in split_words(line))
+
+
+FORMS = (
+    Form("a", "", lambda word: 1 if word.text == "a" else None),
+    Form("?", "", lambda word: 2 if len(word.text) == 1 else None),
+)
+
+
+@pytest.mark.parametrize(("text", "value"), [("a", 1), ("b", 2), ("bb", None)])
+def test_the_first_form_that_takes_the_word_counts(text: str, value: int | None) -> None:
+    assert parser_of(FORMS)(Word(text, 1, True, text)) == value
+
+
+@pytest.mark.parametrize(("word", "hint"), [("DENI", "did you mean 'deny'?"), ("x" * 9999, "write one of: allow deny")])
+def test_unknown_word_names_the_nearest(word: str, hint: str) -> None:
+    error = unknown_word("not a verdict", word, ["allow", "deny"])
+    assert (error.problem, error.hint) == ("not a verdict", hint)

@@ -1,7 +1,7 @@
 """ClientHellos and QUIC Initials as a client makes them. GCM is put together here from single blocks of AES."""
 
 from tinysnitch.core.model.flow import TCP, UDP, Direction, Flow, parse_address
-from tinysnitch.core.packets.segment import Segment
+from tinysnitch.core.packets.packet import Segment
 from tinysnitch.core.tls.quic_initial import Keys, derive_keys
 from tinysnitch.kernel.system.libcrypto import Libcrypto
 

@@ -13,7 +13,7 @@ from tests.core.tls.hello_maker import (
     vector,
 )
 from tinysnitch.core.model.errors import Malformed
-from tinysnitch.core.packets.segment import Segment
+from tinysnitch.core.packets.packet import Segment
 from tinysnitch.core.tls.client_hello import MAX_HELLO_BYTES, MAX_RECORDS, HelloBuffer, TlsReader, parse_server_name
 
 LARGE = 1600  # more than one segment: with a post-quantum key share

@@ -3,8 +3,7 @@ import pytest
 from tests.core.engine.transcript import flow_of, inbound, whose
 from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.flow import ICMP, TCP, UDP, Flow, parse_address
-from tinysnitch.core.policy.facts import Facts
-from tinysnitch.core.policy.remote_words import RemoteWords
+from tinysnitch.core.policy.facts import Facts, RemoteWords
 from tinysnitch.core.tls.inspection import can_say_name
 
 WORDS = RemoteWords(Facts(own_addresses=frozenset({parse_address("10.0.0.2")})))

@@ -11,7 +11,7 @@ from tests.daemon.control.raw_client import RawClient, Reply, kinds, talk
 from tests.daemon.requests.small_desk import ALICE, ROOT, Comers, RunningServer, SlowNames, make_prompt, running_server
 from tinysnitch.core.prompts.choice import Choice
 from tinysnitch.daemon.control import peer as control_peer
-from tinysnitch.daemon.control import turns
+from tinysnitch.daemon.control import server as turns
 from tinysnitch.daemon.control.peer import MAX_INBOX, MAX_PUSHES
 from tinysnitch.daemon.control.permissions import Right
 from tinysnitch.protocol.framing import encode_frame

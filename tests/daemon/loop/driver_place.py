@@ -14,13 +14,11 @@ from tests.core.engine.transcript import CURL
 from tests.daemon.rules.small_facts import make_fact_source
 from tinysnitch.core.engine.commands import RememberFlow, RememberVerdict
 from tinysnitch.core.engine.engine import Engine
-from tinysnitch.core.model.claim import Claim
 from tinysnitch.core.model.flow import Flow
-from tinysnitch.core.model.process import Attribution
+from tinysnitch.core.model.process import Attribution, Claim
 from tinysnitch.core.model.settings import Settings
 from tinysnitch.daemon.control.clients import ControlClients
-from tinysnitch.daemon.identity import Identity
-from tinysnitch.daemon.instance import name_instance
+from tinysnitch.daemon.instance import Identity, name_instance
 from tinysnitch.daemon.logs.error_log import ErrorLog
 from tinysnitch.daemon.logs.log_output import LogOutput
 from tinysnitch.daemon.logs.recorder import Recorder
@@ -30,8 +28,7 @@ from tinysnitch.daemon.loop.reloader import Reloader
 from tinysnitch.daemon.options import LogFormat, Options
 from tinysnitch.daemon.requests.counters import Counters
 from tinysnitch.daemon.requests.handler import FrontDesk
-from tinysnitch.daemon.rules.list_compiler import ListCompiler
-from tinysnitch.daemon.rules.lists import ListLoader
+from tinysnitch.daemon.rules.lists import ListCompiler, ListLoader
 from tinysnitch.daemon.rules.loader import RuleLoader
 from tinysnitch.daemon.rules.saver import RuleSaver
 from tinysnitch.daemon.scheduling.failures import Failures
@@ -40,7 +37,7 @@ from tinysnitch.kernel.nfqueue.packet_events import LOCAL_OUT, POST_ROUTING, Pac
 from tinysnitch.kernel.nfqueue.queue import NfVerdict, QueuedPacket, QueueStatistics
 from tinysnitch.kernel.nfqueue.verdicts import Enforcement
 from tinysnitch.protocol.log_lines import ReadyLine
-from tinysnitch.protocol.mode import Mode
+from tinysnitch.protocol.messages import Mode
 from tinysnitch.store.history import History
 from tinysnitch.store.rules_file import RulesFile
 from tinysnitch.store.temporary_rules import TemporaryRules

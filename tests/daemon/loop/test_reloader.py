@@ -21,7 +21,7 @@ from tinysnitch.daemon.loop.reloader import Reloader
 from tinysnitch.daemon.rules import users as user_ids
 from tinysnitch.daemon.rules.facts import FactSource
 from tinysnitch.daemon.scheduling.failures import BUG_HINT
-from tinysnitch.daemon.scheduling.throttle import Throttle
+from tinysnitch.daemon.scheduling.timers import Throttle
 from tinysnitch.kernel.system.clock import read_instant
 from tinysnitch.protocol.messages import Notice, Push
 

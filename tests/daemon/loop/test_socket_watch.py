@@ -13,8 +13,8 @@ from tests.lab.lab import Lab
 from tests.lab.patience import WAIT_S, read_until, wait_until
 from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.daemon.control.socket import ControlSocket
-from tinysnitch.daemon.loop import socket_watch
-from tinysnitch.daemon.loop.socket_watch import SocketWatch
+from tinysnitch.daemon.loop import file_guard as socket_watch
+from tinysnitch.daemon.loop.file_guard import SocketWatch
 
 
 def remove(path: Path) -> None:

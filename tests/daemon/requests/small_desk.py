@@ -16,12 +16,20 @@ from tinysnitch.core.model.flow import TCP, Direction, Flow, parse_address
 from tinysnitch.core.model.process import Attribution, AttributionSource, Process, uid_of
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.prompts.choice import Choice
-from tinysnitch.core.prompts.prompt import Prompt
+from tinysnitch.core.prompts.question import Prompt
 from tinysnitch.daemon.control.clients import ControlClients
 from tinysnitch.daemon.control.permissions import Permissions, Right
 from tinysnitch.daemon.control.server import ControlServer
-from tinysnitch.protocol.messages import BeatenRule, Explain, Explanation, ListEntry, RuleEntry, RuleSource, Status
-from tinysnitch.protocol.mode import Mode
+from tinysnitch.protocol.messages import (
+    BeatenRule,
+    Explain,
+    Explanation,
+    ListEntry,
+    Mode,
+    RuleEntry,
+    RuleSource,
+    Status,
+)
 
 T = TypeVar("T")
 ROOT, ALICE = Right(0, sees_all=True), Right(1000, sees_all=False)

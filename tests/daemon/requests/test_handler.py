@@ -14,21 +14,23 @@ import pytest
 from tests.core.engine.transcript import BANK, flow_of, inbound, no, whose, yes
 from tests.daemon.loop.driver_place import Place, identity_of
 from tests.daemon.requests.small_desk import ALICE, ROOT
+from tests.daemon.rules import test_lists as lists
 from tinysnitch.core.engine.events import PacketQueued
 from tinysnitch.core.model.errors import NotPermitted, SnitchError
 from tinysnitch.core.model.process import UNKNOWN, Attribution
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.active_rules import ActiveRules
 from tinysnitch.core.prompts.choice import Choice, Lifetime, RemoteScope
+from tinysnitch.core.rules.list_text import BadLine
 from tinysnitch.core.rules.rule import Rule
-from tinysnitch.core.rules.text import format_rule
+from tinysnitch.core.rules.text import format_rule, parse_rule
 from tinysnitch.daemon.control.permissions import Right
 from tinysnitch.daemon.requests import handler as front_desk
+from tinysnitch.daemon.requests.handler import list_entries
 from tinysnitch.daemon.requests.rule_permission import may_see_rule
 from tinysnitch.kernel.nfqueue.queue import NfVerdict
 from tinysnitch.kernel.proc.procfs import read_stat
-from tinysnitch.protocol.messages import Explain, RuleSource
-from tinysnitch.protocol.mode import Mode
+from tinysnitch.protocol.messages import Explain, ListEntry, ListState, Mode, RuleSource
 
 
 def with_place(folder: Path, use: Callable[[Place], None], rules: str = "") -> None:
@@ -398,3 +400,41 @@ def test_explain_is_for_who_asks(tmp_path: Path) -> None:
         assert told == ["allow user=1000 - 443 tcp", None]
 
     with_place(tmp_path, use, "allow user=1000 - 443 tcp\n")
+
+
+RULES = [
+    parse_rule(line) for line in ("deny @ads - -", "deny @ads 443 tcp", "deny @none - -", "allow @resolvers 53 udp")
+]
+
+
+def test_every_list_and_what_it_holds(tmp_path: Path) -> None:
+    place = lists.Place(tmp_path)
+    place.write("# source: https://a.test/\nads.test\n192.0.2.7\n198.51.100.0/24\n? ?\n")
+    place.write("x.test\n", "unused")
+    ads, none, unused = list_entries(place.loader, RULES)
+    path = place.folder / "ads"
+    assert ads == ListEntry(
+        list="ads",
+        path=str(path),
+        rules=2,
+        state=ListState.LOADED,
+        names=1,
+        addresses=1,
+        networks=1,
+        bad_lines=1,
+        bad_examples=(BadLine(5, "? ?"),),
+        updated=path.stat().st_mtime_ns / 1_000_000_000,
+        source="https://a.test/",
+    )
+    assert none == ListEntry(list="none", path=str(place.folder / "none"), rules=1, state=ListState.MISSING)
+    assert (unused.list, unused.rules, unused.state) == ("unused", 0, ListState.LOADED)
+
+
+def test_a_list_on_its_way(tmp_path: Path) -> None:
+    place = lists.Place(tmp_path)
+    place.write(lists.LONG)
+    (entry,) = list_entries(place.loader, ())
+    assert (entry.state, entry.names, entry.updated) == (ListState.LOADING, 0, None)
+    place.compiler.fail()
+    (entry,) = list_entries(place.loader, ())
+    assert (entry.state, entry.problem) == (ListState.MISSING, "no room")

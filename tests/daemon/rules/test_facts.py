@@ -14,8 +14,7 @@ from tinysnitch.core.policy.references import Mentions
 from tinysnitch.daemon.rules import facts as fact_source
 from tinysnitch.daemon.rules import users as user_ids
 from tinysnitch.daemon.rules.facts import SILENT, FactSource
-from tinysnitch.daemon.rules.list_compiler import ListCompiler
-from tinysnitch.daemon.rules.lists import ListLoader
+from tinysnitch.daemon.rules.lists import ListCompiler, ListLoader
 from tinysnitch.store import file_stamp
 
 SAID = Mentions(lists=frozenset({"ads"}), users=frozenset({"root"}))

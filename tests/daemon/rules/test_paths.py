@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from threading import Event
 
@@ -11,7 +11,8 @@ import pytest
 from tinysnitch.core.policy.references import mentions_of
 from tinysnitch.core.rules.text import parse_rule
 from tinysnitch.daemon.rules import paths as path_facts
-from tinysnitch.daemon.rules.paths import MAX_SILENT, MAX_WATCHED, PathFacts
+from tinysnitch.daemon.rules import paths as path_watch
+from tinysnitch.daemon.rules.paths import MAX_SILENT, MAX_WATCHED, PathFacts, PathWatch, Watch
 from tinysnitch.kernel.system.bounded_reader import MAX_THREADS, BoundedReader
 from tinysnitch.store import rule_paths
 from tinysnitch.store.rule_paths import resolve_path
@@ -207,3 +208,97 @@ def test_changes_during_a_later_look_are_not_missed(place: Place) -> None:
         place.facts.cancel()
 
     asyncio.run(run())
+
+
+TIMEOUT_S = 60
+
+
+class Follower:
+    """Notes the number of the watch at each item: one when it begins, then one for each change."""
+
+    def __init__(self) -> None:
+        self.begun = 0
+        self.ended = 0
+        self.told = asyncio.Queue[int]()
+        self.paths = PathWatch(self._follow)
+
+    async def _follow(self, watch: Watch) -> None:
+        self.begun += 1
+        try:
+            async for _ in watch():
+                self.told.put_nowait(self.begun)
+        finally:
+            self.ended += 1
+
+
+def turn(link: Path, target: str) -> None:
+    link.with_name("next").symlink_to(target)
+    link.with_name("next").rename(link)
+
+
+def run(test: Callable[[Follower], Awaitable[None]]) -> None:
+    async def with_follower() -> None:
+        async with asyncio.timeout(TIMEOUT_S):
+            follower = Follower()
+            await test(follower)
+            follower.paths.stop()
+            await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}), return_exceptions=True)
+            assert follower.ended == follower.begun
+
+    asyncio.run(with_follower())
+
+
+def test_a_link_that_is_turned_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(path_watch, "PAUSE_S", 0.01)
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.symlink_to("a")
+    other.symlink_to("a")
+
+    async def test(follower: Follower) -> None:
+        follower.paths.follow([str(one)])
+        assert await follower.told.get() == 1
+        turn(one, "b")
+        assert await follower.told.get() == 1  # at once
+        assert await follower.told.get() == 1  # after a pause
+        turn(one, "c")
+        assert await follower.told.get() == 1
+        follower.told = asyncio.Queue()
+        follower.paths.follow([str(other)])
+        assert await follower.told.get() == 2
+        turn(other, "b")
+        assert await follower.told.get() == 2
+
+    run(test)
+
+
+def test_however_fast_a_link_is_turned_it_is_told_of_now_and_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = tmp_path / "link"
+    link.symlink_to("a")
+
+    monkeypatch.setattr(path_watch, "PAUSE_S", 3600.0)
+
+    async def test(follower: Follower) -> None:
+        follower.paths.follow([str(link)])
+        await follower.told.get()
+        for number in range(100):
+            turn(link, str(number))
+            await asyncio.sleep(0)
+        await follower.told.get()
+        assert follower.told.empty()
+
+    run(test)
+
+
+def test_the_same_paths_are_not_followed_anew() -> None:
+    async def test(follower: Follower) -> None:
+        for paths in (["/a"], ["/a"], ["/a", "/b"]):
+            follower.paths.follow(paths)
+            await asyncio.sleep(0)
+        assert follower.begun == 2
+        follower.paths.follow([])
+        await asyncio.sleep(0)
+        assert (follower.begun, follower.ended) == (2, 2)
+
+    run(test)

@@ -7,13 +7,13 @@ from msgspec.structs import replace
 
 from tests.bpf.attribution_table import DictTable
 from tests.lab.patience import read_line
-from tinysnitch.daemon.startup.arguments_handover import EarlierArguments, keep_arguments
+from tinysnitch.daemon.startup.handover import EarlierArguments, keep_arguments
 from tinysnitch.kernel.attribution.process_image import image_of
 from tinysnitch.kernel.bpf.structs import IMAGE_ARGS_CUT, IMAGE_DIRECTORY_CUT, Image, ProcessEntry
 from tinysnitch.kernel.proc import procfs
 from tinysnitch.kernel.proc.procfs import LiveProcess
 from tinysnitch.kernel.system.clock import read_boot_id
-from tinysnitch.store.kept_arguments import KeptArguments, KeptProcess
+from tinysnitch.store.handover_files import KeptArguments, KeptProcess
 
 TITLED = "$0 = 'a title of its own'; $| = 1; print \"ready\\n\"; sleep 60"
 ARGV = ("perl", "-e", TITLED)

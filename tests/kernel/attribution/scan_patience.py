@@ -4,11 +4,10 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from tinysnitch.core.model.claim import Claim
 from tinysnitch.core.model.flow import Flow
+from tinysnitch.core.model.process import Claim
 from tinysnitch.kernel.attribution.attribution import Attributor
-from tinysnitch.kernel.attribution.socket_holders import ScanNotDue
-from tinysnitch.kernel.attribution.socket_users import SocketUsers
+from tinysnitch.kernel.attribution.socket_holders import ScanNotDue, SocketUsers
 from tinysnitch.kernel.bpf.structs import Owner
 
 T = TypeVar("T")

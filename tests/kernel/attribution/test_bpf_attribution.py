@@ -16,13 +16,11 @@ from tests.bpf.test_verdict import FAMILIES, judge, make_flow, open_bound
 from tests.kernel.attribution.test_attribution import cookie_of
 from tests.lab.leftovers import NETNS_FOLDER
 from tests.lab.patience import wait_until
-from tinysnitch.core.model.claim import Claim
 from tinysnitch.core.model.flow import TCP, UDP, Direction, Flow, parse_address
-from tinysnitch.core.model.process import NOT_LISTENING, UNKNOWN
-from tinysnitch.core.model.verdict import Verdict
-from tinysnitch.core.model.verdict_key import VerdictKey
+from tinysnitch.core.model.process import NOT_LISTENING, UNKNOWN, Claim
+from tinysnitch.core.model.verdict import Verdict, VerdictKey
 from tinysnitch.kernel.attribution.attribution import Attributor
-from tinysnitch.kernel.attribution.socket_users import SocketUsers
+from tinysnitch.kernel.attribution.socket_holders import SocketUsers
 from tinysnitch.kernel.bpf.programs import BpfPrograms
 from tinysnitch.kernel.bpf.structs import EXEC_ID_KERNEL, EXEC_ID_UNKNOWN, FlowEntry, Owner
 from tinysnitch.kernel.proc import procfs

@@ -21,7 +21,7 @@ from tinysnitch.kernel.bpf.structs import Image, ProcessEntry
 from tinysnitch.kernel.files import identity as file_identity
 from tinysnitch.kernel.files.digests import FEW_BYTES, LONGEST_SUM_S, MAX_BYTES, Digests
 from tinysnitch.kernel.proc import procfs
-from tinysnitch.kernel.proc.cgroup_paths import CgroupPaths
+from tinysnitch.kernel.proc.cgroups import CgroupPaths
 from tinysnitch.kernel.system.bounded_reader import BoundedReader
 from tinysnitch.kernel.system.clock import read_boot_ns
 

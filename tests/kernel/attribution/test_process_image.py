@@ -9,7 +9,7 @@ from tinysnitch.kernel.attribution.scan_budget import LookBudget
 from tinysnitch.kernel.bpf import structs as structs
 from tinysnitch.kernel.files import identity as file_identity
 from tinysnitch.kernel.proc import procfs
-from tinysnitch.kernel.proc.cgroup_paths import read_cgroup_id
+from tinysnitch.kernel.proc.cgroups import read_cgroup_id
 
 
 @pytest.mark.parametrize(

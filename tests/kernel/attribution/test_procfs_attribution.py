@@ -17,9 +17,8 @@ from tests.bpf.netns_visit import visit_netns
 from tests.kernel.attribution.scan_patience import PatientAttributor
 from tests.lab.leftovers import NETNS_FOLDER
 from tests.lab.patience import WAIT_S
-from tinysnitch.core.model.claim import Claim
 from tinysnitch.core.model.flow import ICMP, TCP, UDP, Direction, Flow, parse_address
-from tinysnitch.core.model.process import KERNEL, NOT_LISTENING, UNKNOWN, AttributionSource, Process
+from tinysnitch.core.model.process import KERNEL, NOT_LISTENING, UNKNOWN, AttributionSource, Claim, Process
 from tinysnitch.kernel.attribution import procfs_attribution
 from tinysnitch.kernel.attribution.attribution import Attributor
 from tinysnitch.kernel.attribution.process_builder import ProcessBuilder

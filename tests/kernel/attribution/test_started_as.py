@@ -5,7 +5,7 @@ import pytest
 
 from tests.bpf.attribution_table import make_image
 from tinysnitch.core.programs.program import NamedProgram
-from tinysnitch.kernel.attribution.started_as import find_started_as
+from tinysnitch.kernel.attribution.process_builder import find_started_as
 
 ENV, PYTHON = os.path.realpath("/usr/bin/env"), os.path.realpath("/usr/bin/python3")
 NAME = "other-name"

@@ -27,8 +27,7 @@ from tests.bpf.pinned_tables import (
 from tests.kernel.bpf.test_structs import make_image
 from tests.lab.patience import wait_until
 from tinysnitch.core.model.flow import TCP, UDP, Direction, Flow, parse_address
-from tinysnitch.core.model.verdict import Verdict
-from tinysnitch.core.model.verdict_key import VerdictKey
+from tinysnitch.core.model.verdict import Verdict, VerdictKey
 from tinysnitch.kernel.bpf import structs as structs
 from tinysnitch.kernel.bpf.libbpf import Map
 from tinysnitch.kernel.bpf.pins import PinFolder

@@ -1,3 +1,5 @@
+""""""
+
 import os
 import shutil
 import subprocess
@@ -12,6 +14,7 @@ import pytest
 
 from tests.lab.patience import read_line, wait_until
 from tinysnitch.kernel.files import identity as identity
+from tinysnitch.kernel.files.identity import PROC_TYPE, TMPFS_TYPE, read_file_system_type
 from tinysnitch.kernel.system.clock import read_boot_ns
 
 
@@ -298,3 +301,22 @@ def test_a_table_of_mounts_that_takes_long_is_not_read_to_its_end(monkeypatch: p
     assert next(looks) == 2
     os.close(end)
     os.close(other_end)
+
+
+def test_proc_has_its_type() -> None:
+    assert read_file_system_type(b"/proc/self") == PROC_TYPE
+
+
+@pytest.mark.privileged
+def test_a_mount_has_its_type(tmp_path: Path) -> None:
+    assert read_file_system_type(bytes(tmp_path.parents[-1])) != PROC_TYPE
+    subprocess.run(["mount", "-t", "tmpfs", "none", tmp_path], check=True)
+    try:
+        assert read_file_system_type(bytes(tmp_path)) == TMPFS_TYPE
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
+
+
+def test_what_is_not_there_has_none(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="No such file"):
+        read_file_system_type(bytes(tmp_path / "missing"))

@@ -1,3 +1,5 @@
+""""""
+
 import os
 import select
 import socket
@@ -11,7 +13,7 @@ from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.kernel.netfilter import firewall as netfilter_module
 from tinysnitch.kernel.netfilter import iptables
-from tinysnitch.kernel.netfilter.firewall import Netfilter
+from tinysnitch.kernel.netfilter.firewall import Netfilter, NetfilterNews
 from tinysnitch.kernel.netfilter.rules import Family
 from tinysnitch.kernel.netfilter.saved_rules import render_addition
 from tinysnitch.kernel.nfqueue.packet_events import LOCAL_IN, POST_ROUTING
@@ -393,3 +395,47 @@ def test_neighbour_discovery_is_never_held(wire: Wire) -> None:
     finish(client)
     assert not wire.has_packet()
     assert "lladdr" in wire.run("ip", "-6", "neigh", "show", THERE[V6])
+
+
+def has_news(news: NetfilterNews) -> bool:
+    return bool(select.select([news], [], [], 0)[0])
+
+
+@pytest.mark.privileged
+def test_each_change_in_our_namespace_is_news_until_it_was_drained() -> None:
+    with PacketPlace() as place:
+        with entered(place.here):
+            news = NetfilterNews()
+        try:
+            assert not has_news(news)
+            place.run("iptables", "-A", "OUTPUT", netns=place.there)
+            assert not has_news(news)
+            for family in ("iptables", "ip6tables"):
+                place.run(family, "-A", "OUTPUT")
+                assert has_news(news)
+                news.drain()
+                assert not has_news(news)
+        finally:
+            news.close()
+
+
+@pytest.mark.privileged
+@pytest.mark.parametrize(
+    "deed",
+    [
+        f"iptables -t mangle -D OUTPUT -j {LABEL}-OUT",
+        f"ip6tables -t mangle -F {LABEL}-JUDGEIN",
+        "iptables -t filter -F OUTPUT",
+        f"ip6tables -t mangle -D {LABEL}-OUT 1",
+    ],
+)
+def test_it_is_seen_when_something_of_ours_is_missing(deed: str) -> None:
+    with PacketPlace() as place, entered(place.here):
+        ours = Netfilter(LABEL, QUEUES, None)
+        ours.add()
+        place.run("iptables", "-t", "mangle", "-I", "OUTPUT", "-p", "99")  # the rules of others are no matter
+        assert ours.is_whole()
+        place.run(*deed.split())
+        assert not ours.is_whole()
+        ours.add()
+        assert ours.is_whole()

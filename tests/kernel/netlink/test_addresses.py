@@ -1,9 +1,12 @@
+""""""
+
 import contextlib
 import errno
 import select
 import socket
 import struct
 from collections.abc import Iterator
+from contextlib import closing
 from ipaddress import IPv4Address
 from typing import Any
 
@@ -11,16 +14,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.bpf.packet_place import PacketPlace, entered
+from tests.bpf.packet_place import HERE, THERE, PacketPlace, entered
 from tests.lab.patience import wait_until
 from tests.shortage import descriptors_left
 from tinysnitch.core.model.errors import Malformed
-from tinysnitch.core.model.flow import format_address
+from tinysnitch.core.model.flow import format_address, parse_address
 from tinysnitch.core.rules.network import parse_network
 from tinysnitch.kernel.netlink.addresses import (
     MAX_LINKED,
     AddressNews,
     OwnAddresses,
+    SourceAddresses,
     parse_address_message,
     parse_linked_network,
     read_addresses,
@@ -266,3 +270,24 @@ def test_random_bytes_are_malformed_at_worst(data: bytes, family: int, address: 
         for parse in (parse_address_message, parse_linked_network):
             with contextlib.suppress(Malformed):
                 parse(message)
+
+
+pytestmark = pytest.mark.privileged
+
+FAMILIES = pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
+
+
+@pytest.fixture
+def sources(packet_place: PacketPlace) -> Iterator[SourceAddresses]:
+    with entered(packet_place.here), closing(SourceAddresses()) as opened:
+        yield opened
+
+
+@FAMILIES
+def test_the_address_of_the_interface(sources: SourceAddresses, family: int) -> None:
+    assert sources.find(parse_address(THERE[family]), socket.if_nametoindex("eth0")) == parse_address(HERE[family])
+
+
+@FAMILIES
+def test_where_no_route_leads_there_is_none(sources: SourceAddresses, family: int) -> None:
+    assert sources.find(parse_address(THERE[family]), 2**31 - 1) is None

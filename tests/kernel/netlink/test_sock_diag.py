@@ -1,3 +1,5 @@
+""""""
+
 import errno
 import os
 import socket
@@ -9,20 +11,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.bpf.packet_place import HERE, PacketPlace, entered
 from tests.lab.patience import wait_until
 from tinysnitch.core.model.errors import Malformed, SnitchError
 from tinysnitch.core.model.flow import ICMP, TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.kernel.netlink.sock_diag import (
     ANY_V4,
     ANY_V6,
+    LOOPBACK,
     TCP_LISTEN,
     TCP_TIME_WAIT,
     DiagSocket,
     SocketDiag,
+    find_home,
+    is_vrf,
     parse_socket,
     parse_table,
+    read_kind,
     read_raw_sockets,
 )
+from tinysnitch.kernel.netlink.socket import NetlinkSocket, pack_attribute
 
 V4, V6, FAR = parse_address("127.0.0.1"), parse_address("::1"), parse_address("127.0.0.9")
 RAW = """  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer
@@ -254,3 +262,42 @@ def test_an_answer_is_parsed_or_malformed(payload: bytes) -> None:
         assert len(parse_socket(TCP, payload).local) == 16
     except Malformed:
         assert len(payload) < 72
+
+
+_HEAD = bytes(16)
+_NAME = pack_attribute(3, b"red\0")
+
+
+def test_the_loopback_and_what_is_not_there_are_none() -> None:
+    with NetlinkSocket(socket.NETLINK_ROUTE) as netlink:
+        assert not is_vrf(netlink, socket.if_nametoindex("lo"))
+        assert not is_vrf(netlink, 2**31 - 1)
+
+
+def test_the_kind_that_a_message_tells_of() -> None:
+    of_vrf = pack_attribute(18, pack_attribute(1, b"vrf\0") + pack_attribute(2, b""))
+    assert read_kind(_HEAD + _NAME + of_vrf) == "vrf"
+    assert read_kind(_HEAD + _NAME) == ""
+    assert read_kind(_HEAD + pack_attribute(18, b"")) == ""
+
+
+def test_a_message_that_is_cut_is_malformed() -> None:
+    with pytest.raises(Malformed):
+        read_kind(_HEAD + _NAME[:-5])
+
+
+pytestmark = pytest.mark.privileged
+
+
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
+def test_the_interface_that_has_the_address_though_the_way_there_is_by_lo(
+    packet_place: PacketPlace, family: socket.AddressFamily
+) -> None:
+    with entered(packet_place.here), NetlinkSocket(socket.NETLINK_ROUTE) as netlink:
+        assert find_home(netlink, parse_address(HERE[family])) == socket.if_nametoindex("eth0")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "203.0.113.1", "2001:db8::1"])
+def test_lo_has_its_own_and_what_nobody_has(packet_place: PacketPlace, address: str) -> None:
+    with entered(packet_place.here), NetlinkSocket(socket.NETLINK_ROUTE) as netlink:
+        assert find_home(netlink, parse_address(address)) == LOOPBACK

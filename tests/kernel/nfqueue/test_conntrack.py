@@ -10,7 +10,7 @@ import pytest
 from tests.bpf.packet_place import HERE, THERE, PacketPlace, entered
 from tinysnitch.core.model.flow import ICMP, ICMPV6, TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.kernel.netlink.socket import NetlinkSocket
-from tinysnitch.kernel.nfqueue.conntrack import Conntrack
+from tinysnitch.kernel.nfqueue.nat_replies import Conntrack
 
 pytestmark = pytest.mark.privileged
 

@@ -10,11 +10,10 @@ from hypothesis import strategies as st
 from tinysnitch.core.dns.message import parse_answer
 from tinysnitch.core.dns.wire import MAX_MESSAGE_BYTES
 from tinysnitch.core.engine.events import AnswerReceived, DataSent, QuestionSent
-from tinysnitch.core.model.claim import Claim
 from tinysnitch.core.model.errors import Malformed
 from tinysnitch.core.model.flow import TCP, UDP, Direction, Flow, parse_address
-from tinysnitch.core.model.process import UNKNOWN
-from tinysnitch.core.packets.segment import Segment
+from tinysnitch.core.model.process import UNKNOWN, Claim
+from tinysnitch.core.packets.packet import Segment
 from tinysnitch.kernel.nfqueue.packet_events import LOCAL_IN, LOCAL_OUT, POST_ROUTING, PacketEvents
 from tinysnitch.kernel.nfqueue.queue import QueuedPacket
 

@@ -22,9 +22,7 @@ from tinysnitch.core.engine.commands import (
     SkipWatch,
 )
 from tinysnitch.core.model.flow import TCP, UDP, Direction, Flow, parse_address
-from tinysnitch.core.model.verdict import Verdict
-from tinysnitch.core.model.verdict_key import VerdictKey
-from tinysnitch.core.tls.inspection import Watch
+from tinysnitch.core.model.verdict import Verdict, VerdictKey, Watch
 from tinysnitch.kernel.netfilter.rules import ALLOW_BIT, DENY_MARK, SCOPED_ALLOW_BIT
 from tinysnitch.kernel.nfqueue.queue import NfVerdict
 from tinysnitch.kernel.nfqueue.verdicts import MAX_ROUNDS, ROUNDS_S, Enforcement

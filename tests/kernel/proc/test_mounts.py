@@ -45,9 +45,11 @@ def test_a_path_that_is_no_text(tmp_path: Path) -> None:
     place = os.fsencode(tmp_path) + b"/\xff\xe2\x80\xa8"
     os.mkdir(place)
     script = (
-        "import os, sys; from tinysnitch.kernel import bpffs, cgroups, mounts\n"
+        "import os, sys\n"
+        "from tinysnitch.kernel.bpf import pins\n"
+        "from tinysnitch.kernel.proc import cgroups, mounts\n"
         "assert os.fsencode(sys.argv[1]) in [os.fsencode(each.place) for each in mounts.read_mounts()]\n"
-        "bpffs.is_mounted(); cgroups.find_cgroup_mount()\n"
+        "pins.is_mounted(); cgroups.find_cgroup_mount()\n"
     )
     mount = 'mount -t tmpfs none "$0" && exec "$@" "$0"'
     command = ["unshare", "--mount", "sh", "-c", mount, place, sys.executable, "-c", script]

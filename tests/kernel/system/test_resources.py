@@ -1,3 +1,5 @@
+""""""
+
 import resource
 import subprocess
 import sys
@@ -48,3 +50,27 @@ def test_a_limit_below_what_a_daemon_needs_is_an_error(monkeypatch: pytest.Monke
     with pytest.raises(SnitchError, match="255 open files are too few") as refused:
         raise_limit()
     assert "ulimit -n" in refused.value.hint
+
+
+# Between what lives on, so that the heap cannot shrink by itself.
+_PROGRAM = """
+from tinysnitch.kernel.system.resources import give_back_memory
+
+def resident_mb():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096 / 1e6
+
+kept, freed = [], []
+for _ in range(500):
+    freed.append(bytearray(40_000))
+    kept.append(bytearray(600))
+del freed
+before = resident_mb()
+give_back_memory()
+print(before - resident_mb())
+"""
+
+
+def test_memory_that_was_freed_goes_back() -> None:
+    done = subprocess.run([sys.executable, "-c", _PROGRAM], capture_output=True, text=True, check=True)
+    assert float(done.stdout) > 5

@@ -6,7 +6,7 @@ import sys
 import threading
 
 from tests.lab.patience import WAIT_S, wait_until
-from tinysnitch.kernel.system.worker_thread import WorkerThread
+from tinysnitch.kernel.system.bounded_reader import WorkerThread
 
 
 def test_one_thing_after_the_other_until_it_is_to_end() -> None:
@@ -19,7 +19,7 @@ def test_one_thing_after_the_other_until_it_is_to_end() -> None:
 
 
 def test_one_that_waits_for_ever_keeps_no_process_from_its_end() -> None:
-    words = "import threading; from tinysnitch.kernel.system.worker_thread import WorkerThread"
+    words = "import threading; from tinysnitch.kernel.system.bounded_reader import WorkerThread"
     command = [sys.executable, "-c", f"{words}; WorkerThread().begin(threading.Event().wait)"]
     assert subprocess.run(command, timeout=WAIT_S, check=False).returncode == 0
 

@@ -12,11 +12,10 @@ from tinysnitch.core.dns.message import DnsQuestion
 from tinysnitch.core.dns.names import Learned, Names
 from tinysnitch.core.dns.questions import Asked, Refusal
 from tinysnitch.core.dns.wire import AAAA, ANY, IN, A, Record, open_message, read_question, read_records
-from tinysnitch.core.model.claimed_table import ClaimedTable
+from tinysnitch.core.model.connection import NameSource
 from tinysnitch.core.model.domain import is_within
-from tinysnitch.core.model.name_source import NameSource
-from tinysnitch.core.model.tables import TableStatistics
-from tinysnitch.core.model.user_share import share_of
+from tinysnitch.core.model.process import share_of
+from tinysnitch.core.model.tables import ClaimedTable, TableStatistics
 
 LINK_PORTS = {5353: NameSource.MDNS, 5355: NameSource.LLMNR}
 LINK_QUESTION_LIFE_S = 10.0  # answers come within half a second (RFC 6762 6); several machines may answer

@@ -26,22 +26,20 @@ from tinysnitch.core.dns.belief import (
     NO_NAME,
     Belief,
     Beliefs,
+    KnownName,
     NameFacts,
     decides_already,
     find_over,
     name_facts,
     newest_questions,
 )
-from tinysnitch.core.dns.known_name import KnownName
 from tinysnitch.core.dns.message import DnsAnswer, DnsQuestion, host_of
 from tinysnitch.core.dns.questions import Asked, DnsQuestions, Refusal
-from tinysnitch.core.model.claimed_table import ClaimedTable
 from tinysnitch.core.model.flow import Flow
 from tinysnitch.core.model.process import UNKNOWN, UNKNOWN_EXEC_ID, user_of
 from tinysnitch.core.model.settings import Settings
-from tinysnitch.core.model.tables import TableStatistics
-from tinysnitch.core.policy.facts import Facts
-from tinysnitch.core.policy.remote_words import RemoteWords
+from tinysnitch.core.model.tables import ClaimedTable, TableStatistics
+from tinysnitch.core.policy.facts import Facts, RemoteWords
 from tinysnitch.core.rules.rule import LAN, LOCALHOST
 
 MAX_NAME_TTL_S = 7 * 24 * 3600  # RFC 8767 4: no cache should believe more

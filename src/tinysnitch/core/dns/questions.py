@@ -12,10 +12,9 @@ import msgspec
 from msgspec.structs import replace
 
 from tinysnitch.core.dns.message import NO_ERROR, DnsAnswer, DnsQuestion
-from tinysnitch.core.model.claimed_table import ClaimedTable
+from tinysnitch.core.model.connection import NameSource
 from tinysnitch.core.model.flow import Flow
-from tinysnitch.core.model.name_source import NameSource
-from tinysnitch.core.model.tables import TableStatistics
+from tinysnitch.core.model.tables import ClaimedTable, TableStatistics
 
 ROOT = "."  # no host has this name and no rule can spell it; but a resolver may answer whatever it is asked
 QUESTION_LIFE_S = 30.0  # resolvers give up sooner: `timeout` of resolv.conf(5) is at most 30 s

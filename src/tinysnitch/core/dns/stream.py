@@ -10,12 +10,11 @@ from collections.abc import Iterator
 import msgspec
 
 from tinysnitch.core.dns.wire import MAX_MESSAGE_BYTES
-from tinysnitch.core.model.claimed_table import ClaimedTable
 from tinysnitch.core.model.errors import Malformed
 from tinysnitch.core.model.flow import Flow
-from tinysnitch.core.model.tables import TableStatistics
+from tinysnitch.core.model.tables import ClaimedTable, TableStatistics
 from tinysnitch.core.packets.byte_stream import ByteStream
-from tinysnitch.core.packets.segment import Segment
+from tinysnitch.core.packets.packet import Segment
 
 IDLE_S = 120.0  # an older connection is dropped, which is no loss: resolvers close idle ones sooner (RFC 7766 6.2.3)
 _PREFIX_BYTES = 2  # each message follows its length (RFC 1035 4.2.2)

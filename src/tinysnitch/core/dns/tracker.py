@@ -17,15 +17,15 @@ from tinysnitch.core.dns.names import HasEnded, Learned, Names, nobody_has_ended
 from tinysnitch.core.dns.questions import SUSPICIOUS, Asked, Refusal
 from tinysnitch.core.dns.stream import DnsStreams
 from tinysnitch.core.dns.untrusted import RESOLVER_PORTS, OutsideQuestions
-from tinysnitch.core.dns.wire import DNS_PORT, NoLookup
+from tinysnitch.core.dns.wire import NoLookup
 from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.domain import is_within
 from tinysnitch.core.model.errors import Malformed
-from tinysnitch.core.model.flow import Direction, Flow, format_address
+from tinysnitch.core.model.flow import DNS_PORT, Direction, Flow, format_address
 from tinysnitch.core.model.process import KERNEL_EXEC_ID, UNKNOWN, UNKNOWN_EXEC_ID, exec_id_of, user_of
 from tinysnitch.core.model.settings import Settings
 from tinysnitch.core.model.tables import TableStatistics
-from tinysnitch.core.packets.segment import Payload, Segment
+from tinysnitch.core.packets.packet import Payload, Segment
 from tinysnitch.core.policy.facts import Facts
 
 MAX_TOLD = 16  # machines reported in a day for each refusal: a recursive resolver talks to thousands

@@ -6,9 +6,8 @@ resolver, whatever port it listens on, only connects to other resolvers, and `di
 
 import msgspec
 
-from tinysnitch.core.dns.wire import DNS_PORT
 from tinysnitch.core.model.connection import Connection
-from tinysnitch.core.model.flow import TCP, UDP, Direction, Flow
+from tinysnitch.core.model.flow import DNS_PORT, TCP, UDP, Direction, Flow
 from tinysnitch.core.model.process import exec_id_of
 from tinysnitch.core.model.tables import BoundedTable
 

@@ -13,7 +13,6 @@ from tinysnitch.core.model.domain import MAX_LABEL_BYTES, format_label
 from tinysnitch.core.model.errors import Malformed
 from tinysnitch.core.model.flow import V4_PREFIX
 
-DNS_PORT = 53
 A, CNAME, AAAA, SVCB, HTTPS, ANY = 1, 5, 28, 64, 65, 255
 SERVICES = frozenset({SVCB, HTTPS})  # RFC 9460
 

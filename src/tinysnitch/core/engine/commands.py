@@ -5,11 +5,9 @@ import msgspec
 from tinysnitch.core.engine.records import Record
 from tinysnitch.core.model.flow import Flow
 from tinysnitch.core.model.process import ProcessKey
-from tinysnitch.core.model.verdict import Verdict
-from tinysnitch.core.model.verdict_key import VerdictKey
-from tinysnitch.core.prompts.prompt import Prompt
+from tinysnitch.core.model.verdict import Verdict, VerdictKey, Watch
+from tinysnitch.core.prompts.question import Prompt
 from tinysnitch.core.rules.rule import Rule
-from tinysnitch.core.tls.inspection import Watch
 
 
 class IssueVerdict(msgspec.Struct, frozen=True):

@@ -34,8 +34,7 @@ from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.flow import Direction, Flow
 from tinysnitch.core.model.process import Attribution, ProcessKey, exec_id_of
 from tinysnitch.core.model.settings import Settings
-from tinysnitch.core.model.verdict import Verdict
-from tinysnitch.core.model.verdict_key import VerdictKey
+from tinysnitch.core.model.verdict import Verdict, VerdictKey, Watch
 from tinysnitch.core.policy.active_rules import ActiveRules
 from tinysnitch.core.policy.decision import (
     ANSWERED_ONCE,
@@ -48,9 +47,8 @@ from tinysnitch.core.policy.decision import (
 from tinysnitch.core.policy.facts import Facts
 from tinysnitch.core.prompts.answer import can_be_remembered, ends_with, refusal_to_remember, rule_for_choice
 from tinysnitch.core.prompts.choice import Lifetime
-from tinysnitch.core.prompts.prompt import Prompt
+from tinysnitch.core.prompts.question import Prompt
 from tinysnitch.core.rules.rule import Rule
-from tinysnitch.core.tls.inspection import Watch
 from tinysnitch.core.tls.quic_initial import Cipher
 from tinysnitch.core.tls.server_names import SaidNames
 

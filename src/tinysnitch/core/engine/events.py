@@ -5,7 +5,7 @@ import msgspec
 from tinysnitch.core.model.errors import RuleSyntaxError
 from tinysnitch.core.model.flow import Flow
 from tinysnitch.core.model.process import Attribution, ProcessKey
-from tinysnitch.core.packets.segment import Payload
+from tinysnitch.core.packets.packet import Payload
 from tinysnitch.core.policy.facts import Facts
 from tinysnitch.core.prompts.choice import Choice
 from tinysnitch.core.rules.rule import Rule

@@ -13,14 +13,13 @@ from tinysnitch.core.engine.events import DataSent
 from tinysnitch.core.engine.records import ConnectionDecided, NameSaid
 from tinysnitch.core.engine.verdict_writer import Settlement
 from tinysnitch.core.model.clock import Instant
-from tinysnitch.core.model.connection import Connection
-from tinysnitch.core.model.name_source import NameSource
+from tinysnitch.core.model.connection import Connection, NameSource
 from tinysnitch.core.model.process import user_of
 from tinysnitch.core.model.tables import TableStatistics
-from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.model.verdict import Verdict, Watch
 from tinysnitch.core.policy.active_rules import ActiveRules
 from tinysnitch.core.policy.decision import Decision
-from tinysnitch.core.tls.inspection import Watch, can_say_name
+from tinysnitch.core.tls.inspection import can_say_name
 from tinysnitch.core.tls.server_names import SaidNames
 
 _SAID = "by the name that the program itself says"

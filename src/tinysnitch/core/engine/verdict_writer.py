@@ -5,6 +5,12 @@ decision that depends on more than the kernel's key (a person's answer for one c
 answered, an interface, a flow of an unknown program) is remembered for that flow alone, and of these only a person's
 answer outlives a change of the rules; (3) nothing is remembered longer than the rule or the name that it rests on: once
 a name is gone other rules may match, and the connection is read for the name that it says itself.
+
+Programs with many remotes: when it is worth checking whether the rules treat all remotes alike.
+
+A port scan or a peer-to-peer client would fill the cache with verdicts that all say the same. The first decisions are
+made, and written into the history, one by one; the check is due after FIRST_LOOK of them, and whenever their number has
+doubled.
 """
 
 import math
@@ -15,24 +21,51 @@ from functools import partial
 from msgspec.structs import replace
 
 from tinysnitch.core.engine.commands import Command, ForgetVerdicts, IssueVerdict, RememberFlow, RememberVerdict, Report
-from tinysnitch.core.engine.crowds import Crowds
 from tinysnitch.core.engine.events import PacketQueued
 from tinysnitch.core.engine.open_prompts import Waiter
 from tinysnitch.core.engine.records import ConnectionDecided
-from tinysnitch.core.engine.settled_flow import SettledFlow
-from tinysnitch.core.engine.verdict_cache import Remembered, VerdictCache
+from tinysnitch.core.engine.verdict_cache import Remembered, SettledFlow, VerdictCache
 from tinysnitch.core.model.clock import Instant
 from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.flow import TCP, Direction, Flow
 from tinysnitch.core.model.process import exec_id_of
 from tinysnitch.core.model.settings import Settings
 from tinysnitch.core.model.tables import BoundedTable, TableStatistics
-from tinysnitch.core.model.verdict import Verdict
-from tinysnitch.core.model.verdict_key import VerdictKey, verdict_key_of
+from tinysnitch.core.model.verdict import Verdict, VerdictKey, Watch, verdict_key_of
 from tinysnitch.core.policy.active_rules import ActiveRules
 from tinysnitch.core.policy.decision import Decision
+from tinysnitch.core.prompts.asking import with_asking
 from tinysnitch.core.prompts.negotiated_ports import ToldPorts
-from tinysnitch.core.tls.inspection import Watch
+
+FIRST_LOOK = 32  # decisions
+_Crowd = tuple[int, int, int, object]  # exec id, uid, protocol, direction
+
+
+class Crowds:
+    """Counts each program's decisions within one generation of the rules."""
+
+    def __init__(self, capacity: int) -> None:
+        self._counts: BoundedTable[_Crowd, int] = BoundedTable(capacity)
+
+    def count(self, connection: Connection) -> VerdictKey | None:
+        """Count a decision; returns the kernel's key for all remotes when the check is due, else None."""
+        process, flow = connection.attribution.process, connection.flow
+        if process is None:
+            return None
+        crowd = (process.exec_id, process.uid, flow.protocol, flow.direction)
+        count = (self._counts.find(crowd) or 0) + 1
+        self._counts.put(crowd, count)
+        if count < FIRST_LOOK or count & (count - 1):
+            return None
+        return VerdictKey(process.exec_id, process.uid, flow.protocol, flow.direction, None, 0)
+
+    def forget(self, key: VerdictKey) -> None:
+        """Count anew: a verdict for every remote is remembered, and nothing is decided one by one while it holds."""
+        self._counts.pop((key.exec_id, key.uid, key.protocol, key.direction))
+
+    def clear(self) -> None:
+        self._counts.clear()
+
 
 # For a flow without a socket of its own that would tell its end, and for an answer that is meant for one SYN: longer
 # than a SYN is sent again (tcp_syn_retries, 63 s and the wait for the last).
@@ -103,7 +136,7 @@ class Settlement:
 
     def note_asking(self, connection: Connection, decision: Decision) -> Connection:
         """The connection as people are asked about it."""
-        asked = self._rules.note_asking(connection, decision)
+        asked = with_asking(connection, decision, self._rules.remote_words)
         # A rule that asks may be for this port, and the answer has to be narrower.
         return replace(asked, is_port_told=not decision.asking and self._told_ports.has(connection))
 

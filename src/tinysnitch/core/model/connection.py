@@ -1,11 +1,37 @@
-"""A connection: a flow with what is known of it, which is all that a rule can test."""
+"""A connection: a flow with what is known of it, which is all that a rule can test.
+
+From where it is known that an address has a name.
+"""
+
+from enum import Enum
 
 import msgspec
 
 from tinysnitch.core.model.flow import Flow
-from tinysnitch.core.model.name_source import NameSource
 from tinysnitch.core.model.process import Attribution
-from tinysnitch.core.prompts.asking import NOBODY_ASKS, Asking
+
+
+class NameSource(Enum):
+    DNS = "dns"  # a trusted resolver
+    HOSTS = "hosts"  # /etc/hosts
+    MDNS = "mDNS"  # a machine of the link says it of itself
+    LLMNR = "LLMNR"  # as mDNS
+
+
+LINK_SOURCES = frozenset({NameSource.MDNS, NameSource.LLMNR})
+
+
+class Asking(msgspec.Struct, frozen=True):
+    """What the answer's rule has to test; all empty where no rule asks. Qualifiers are as in a rule."""
+
+    user: str | None = None
+    parent: str | None = None
+    iface: str | None = None
+    is_by_address: bool = False  # the answer's rule names the address, though the connection has a name
+    is_by_path: bool = False  # the answer's rule names the program's path, also where it would name the snap
+
+
+NOBODY_ASKS = Asking()
 
 
 class Connection(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,6 +16,7 @@ ICMP = 1
 TCP = 6
 UDP = 17
 ICMPV6 = 58
+DNS_PORT = 53
 
 V4_PREFIX = bytes(10) + b"\xff\xff"
 _LINK6 = int.from_bytes(b"\xfe\x80") >> 6

@@ -1,13 +1,25 @@
 """A process as it was captured at exec, and an attribution: the claim that a flow belongs to it.
 
 Texts may hold any character; bytes that are not UTF-8 are surrogate escapes (PEP 383).
+
+Shares of bounded tables, one for each user, as on the kernel's side (bpf/include/quota.bpf.h).
+
+What people are told of a program's file. No rule tests the package: whoever may write the file may fake it.
+
+What attribution tells of a packet.
 """
 
 from enum import Enum
 
 import msgspec
 
-from tinysnitch.core.model.user_share import CONTAINERS_FROM
+CONTAINERS_FROM = 1 << 16  # uids from here on are of containers: USERS_APART in bpf/include/tinysnitch.h
+
+
+def share_of(uid: int) -> int:
+    """The share of a user. All uids of containers share one, since any user may have any number of them (subuid(5))."""
+    return min(uid, CONTAINERS_FROM)
+
 
 UNKNOWN_EXEC_ID, KERNEL_EXEC_ID = 0, 1  # EXEC_ID_UNKNOWN and EXEC_ID_KERNEL of bpf/include/tinysnitch.h
 MEMORY_FILE = "/memfd:"  # how the path of a memfd_create(2) file begins; only root can make a file of that name
@@ -100,3 +112,14 @@ def other_file_of(attribution: Attribution) -> OtherFile | None:
 def uid_of(attribution: Attribution) -> int | None:
     """The uid of the process; None where there is none."""
     return attribution.process.uid if attribution.process else None
+
+
+class ProgramFile(msgspec.Struct, frozen=True):
+    package: str | None = None  # that owns the file; "": none does; None: not known
+    sha256: str | None = None  # hex, of the executable: what `sha256=` in a rule demands
+
+
+class Claim(msgspec.Struct, frozen=True):
+    attribution: Attribution
+    cookie: int  # of the socket, 0 when none is known
+    is_note_lost: bool = False  # it was noted whose packet this is, but the note made room for newer ones

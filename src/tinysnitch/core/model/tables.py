@@ -1,10 +1,17 @@
-"""A table with a bound: the least recently used entry goes first, and what goes is counted."""
+"""A table with a bound: the least recently used entry goes first, and what goes is counted.
+
+A bounded table whose entries users claim: who claims most makes room, and an entry goes when nobody claims it.
+
+So no user can push out what another claims, as long as that is less; and who is alone may have the whole table.
+"""
 
 from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 import msgspec
+
+from tinysnitch.core.model.process import share_of
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -61,3 +68,91 @@ class BoundedTable(Generic[K, V]):
 
     def statistics(self) -> TableStatistics:
         return TableStatistics(len(self._entries), self._evicted)
+
+
+MAX_CLAIMS = 8  # to one entry; then the first one ends
+
+
+class ClaimedTable(Generic[K, V]):
+    def __init__(self, capacity: int) -> None:
+        self._entries: OrderedDict[K, tuple[V, tuple[int, ...]]] = OrderedDict()  # each with the shares that claim it
+        self._of_share: dict[int, OrderedDict[K, None]] = {}  # none of them empty
+        self._capacity = capacity
+        self._evicted = 0
+
+    def put(self, key: K, value: V, user: int) -> tuple[K, V] | None:
+        """Store, as claimed by the user too; return the entry that had to make room for it."""
+        gone = None
+        if key not in self._entries and len(self._entries) >= self._capacity:
+            gone = self.make_room()
+            self._evicted += 1
+        self._entries[key] = value, self._claim(key, share_of(user))
+        self.find(key)
+        return gone
+
+    def find(self, key: K) -> V | None:
+        """The value, which is now the most recently used one."""
+        entry = self._entries.get(key)
+        if entry is None:
+            return None
+        self._entries.move_to_end(key)
+        for share in entry[1]:
+            self._of_share[share].move_to_end(key)
+        return entry[0]
+
+    def claims_of(self, key: K) -> tuple[int, ...]:
+        """The shares that claim an entry, as users who may claim it again."""
+        entry = self._entries.get(key)
+        return entry[1] if entry else ()
+
+    def shares(self) -> tuple[int, ...]:
+        """Those who claim entries, each as share_of() has them."""
+        return tuple(self._of_share)
+
+    def find_oldest(self) -> tuple[K, V] | None:
+        """The least recently used entry, left as it is."""
+        return next(self.items(), None)
+
+    def pop(self, key: K) -> V | None:
+        """Take an entry out; this is no eviction."""
+        for share in self.claims_of(key):
+            self._leave(share, key)
+        entry = self._entries.pop(key, None)
+        return entry[0] if entry else None
+
+    def make_room(self) -> tuple[K, V] | None:
+        """Take claims from the share that has most, the least recently used first, until an entry has none, and take
+        that out; this is no eviction."""
+        while self._of_share:
+            theirs = max(self._of_share, key=lambda share: len(self._of_share[share]))
+            key = next(iter(self._of_share[theirs]))
+            self._leave(theirs, key)
+            value, shares = self._entries[key]
+            left = tuple(share for share in shares if share != theirs)
+            if not left:
+                del self._entries[key]
+                return key, value
+            self._entries[key] = value, left
+        return None
+
+    def items(self) -> Iterator[tuple[K, V]]:
+        """Least recently used first. Do not change the table meanwhile."""
+        return ((key, value) for key, (value, _shares) in self._entries.items())
+
+    def statistics(self) -> TableStatistics:
+        return TableStatistics(len(self._entries), self._evicted)
+
+    def _claim(self, key: K, share: int) -> tuple[int, ...]:
+        """Note one more claim to an entry; returns all of them."""
+        self._of_share.setdefault(share, OrderedDict())[key] = None
+        shares = self.claims_of(key)
+        if share in shares:
+            return shares
+        if len(shares) == MAX_CLAIMS:
+            self._leave(shares[0], key)
+        return (*shares, share)[-MAX_CLAIMS:]
+
+    def _leave(self, share: int, key: K) -> None:
+        del self._of_share[share][key]
+        if not self._of_share[share]:
+            del self._of_share[share]

@@ -12,8 +12,7 @@
 from collections.abc import Iterable
 
 from tinysnitch.core.model.verdict import Verdict
-from tinysnitch.core.policy.facts import Facts
-from tinysnitch.core.policy.remote_words import RemoteWords
+from tinysnitch.core.policy.facts import Facts, RemoteWords
 from tinysnitch.core.policy.scope import covers, covers_remote, is_narrower, resolve_rule
 from tinysnitch.core.rules.rule import ProgramKind, RemoteKind, Rule
 

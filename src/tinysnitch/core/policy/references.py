@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from tinysnitch.core.policy.remote_words import RESOLVERS
-from tinysnitch.core.rules.common_ends import find_common_ends
+from tinysnitch.core.policy.facts import RESOLVERS
 from tinysnitch.core.rules.rule import ProgramKind, RemoteKind, Rule
+from tinysnitch.core.rules.rule_file import find_common_ends
 
 BUILT_IN_LISTS = frozenset({RESOLVERS})
 

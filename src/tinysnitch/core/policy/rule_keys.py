@@ -3,12 +3,14 @@
 For each of DIMENSIONS a rule has one key, and a connection a set of keys. A rule matches if each of its keys is in the
 connection's set; its interface and its end are checked afterwards. What depends on the facts (links, users, lists) is
 in the connection's keys, so that the index stays as it is when facts change.
+
+Patterns in use, and which of them match a value. Results are kept, so that asking again costs nothing.
 """
 
 from collections import Counter
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from functools import lru_cache, partial
-from typing import assert_never
+from typing import Any, Generic, TypeVar, assert_never
 
 from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.domain import domains_of
@@ -16,13 +18,48 @@ from tinysnitch.core.model.flow import Direction, Flow, is_v4
 from tinysnitch.core.model.process import Attribution, AttributionSource, Process
 from tinysnitch.core.model.tables import BoundedTable
 from tinysnitch.core.model.verdict import Verdict
-from tinysnitch.core.policy.facts import Facts
-from tinysnitch.core.policy.pattern_table import PatternTable, count_use
-from tinysnitch.core.policy.remote_words import WORDS, RemoteWords
+from tinysnitch.core.policy.facts import WORDS, Facts, RemoteWords
 from tinysnitch.core.rules.network import ADDRESS_BITS, parse_network
 from tinysnitch.core.rules.path_pattern import compile_pattern
 from tinysnitch.core.rules.protocol_text import general_protocol
 from tinysnitch.core.rules.rule import PortRange, Program, ProgramKind, Remote, RemoteKind, Rule
+
+Pattern = TypeVar("Pattern", bound=Hashable)
+Used = TypeVar("Used")
+_MATCHED_VALUES = 4096  # values, each with the patterns that match it
+
+
+def count_use(uses: Counter[Used], what: Used, step: int) -> None:
+    """Count one use more (step 1) or less (-1). What has none left is not kept."""
+    uses[what] += step
+    if not uses[what]:
+        del uses[what]
+
+
+class PatternTable(Generic[Pattern]):
+    def __init__(self, takes: Callable[[Pattern, Any], bool]) -> None:
+        self._takes = takes
+        self._uses: Counter[Pattern] = Counter()
+        self._found: BoundedTable[Hashable, tuple[Pattern, ...]] = BoundedTable(_MATCHED_VALUES)
+
+    def count(self, pattern: Pattern, step: int) -> None:
+        count_use(self._uses, pattern, step)
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop the results that are kept, since other patterns may match a value now."""
+        self._found.clear()
+
+    def find(self, value: Hashable) -> tuple[Pattern, ...]:
+        """The patterns that match the value."""
+        if not self._uses:
+            return ()
+        found = self._found.find(value)
+        if found is None:
+            found = tuple(pattern for pattern in self._uses if self._takes(pattern, value))
+            self._found.put(value, found)
+        return found
+
 
 # Keys of two kinds differ in type, or say their kind: so no hostile name or path is taken for a key of another kind.
 DIMENSIONS = ("remote", "program", "ports", "service", "args", "user", "parent", "sha256", "exec_id")

@@ -8,6 +8,13 @@
    (own_rules.py, 4).
 5. Where more than MAX_COMPARED rules match, none is dropped by (1): the strictest verdict holds. To compare a thousand
    with each other would hold up everybody for a second, and users can make rules (own_rules.py).
+
+Decisions that are the same for every remote: whatever its address, name and port.
+
+Of the rules that may match a program, some match for every remote ("everywhere"), others only for some ("somewhere").
+If all rules for somewhere have the verdict that the rules for everywhere make among themselves, they change nothing: a
+rule for everywhere that gives way to one of them gives way to the same verdict, and none of them gives way to a rule
+for everywhere, which is never narrower. Otherwise the verdict may depend on the remote.
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,15 +26,24 @@ from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.tables import BoundedTable
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.decision import DENIED_BY_RULE, Decision
-from tinysnitch.core.policy.everywhere import holds_everywhere, is_everywhere
-from tinysnitch.core.policy.facts import Facts
+from tinysnitch.core.policy.facts import Facts, RemoteWords
 from tinysnitch.core.policy.own_rules import has_turnable_path
-from tinysnitch.core.policy.remote_words import RemoteWords
 from tinysnitch.core.policy.rule_index import RuleIndex
 from tinysnitch.core.policy.rule_keys import KeyMaker
 from tinysnitch.core.policy.scope import covers, covers_program, is_narrower, resolve_rule
 from tinysnitch.core.rules.rule import Program, ProgramKind, RemoteKind, Rule
 from tinysnitch.core.rules.text import format_rule
+
+
+def is_everywhere(rule: Rule) -> bool:
+    """Whether the rule, if it matches some connection of a program, matches for every remote, port and interface."""
+    return rule.remote.kind is RemoteKind.ANY and not rule.ports and rule.iface is None
+
+
+def holds_everywhere(verdict: Verdict, matching: Iterable[Rule]) -> bool:
+    """Whether no rule for somewhere can change the verdict of the rules for everywhere."""
+    return all(rule.verdict is verdict for rule in matching if not is_everywhere(rule))
+
 
 _RANKS = {Verdict.DENY: 0, Verdict.ASK: 1, Verdict.ALLOW: 2}  # the lowest wins
 _REASONS = {

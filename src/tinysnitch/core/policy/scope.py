@@ -14,8 +14,7 @@ from operator import itemgetter
 from msgspec.structs import replace
 
 from tinysnitch.core.model.domain import is_within
-from tinysnitch.core.policy.facts import Facts
-from tinysnitch.core.policy.remote_words import WORDS, RemoteWords
+from tinysnitch.core.policy.facts import WORDS, Facts, RemoteWords
 from tinysnitch.core.rules.network import parse_network
 from tinysnitch.core.rules.path_pattern import covers_pattern, escape_pattern
 from tinysnitch.core.rules.rule import PortRange, Program, ProgramKind, Remote, RemoteKind, Rule

@@ -8,6 +8,8 @@ only if the snap's own file runs; a flatpak cannot be checked in this way (THREA
 import re
 from functools import lru_cache
 
+SNAP_FOLDERS = ("/snap", "/var/lib/snapd/snap")  # by distribution; to the snap itself it is always the first
+_SNAP_FILE = re.compile(rf"(?:{'|'.join(SNAP_FOLDERS)})/([^/]+)/.+", re.DOTALL)
 _CONTAINER = re.compile(r"(?!.*conmon)(?:.*[-:])?([0-9a-f]{64})(?:\.scope)?")  # docker, podman, cri-o, containerd
 _MACHINE = re.compile(r"machine-(.+)\.scope|systemd-nspawn@(.+)\.service|lxc\.payload\.(.+)")
 _BUILD = re.compile(r"docker-([0-9a-z]{25})\.scope|buildah-(buildah\d+)(?:\.scope)?")  # a step of an image's build
@@ -43,6 +45,12 @@ def owners_of_cgroup(path: str, snap: str | None = None) -> tuple[str, ...]:
     manager = parts[position]
     owners = (*_owners(parts[position + 1 :], f"{manager}/"), f"unit:{manager}")
     return tuple(owner for owner in owners if owner == f"snap:{snap}" or not owner.startswith("snap:"))
+
+
+def find_snap_owner(path: str) -> str | None:
+    """The snap, in the word for rules, whose file has this path."""
+    found = _SNAP_FILE.fullmatch(path)
+    return f"snap:{found[1]}" if found else None
 
 
 def complete_owner(kind: str, name: str) -> str:

@@ -14,9 +14,9 @@ from tinysnitch.core.model.process import (
     Process,
     ProcessKey,
 )
-from tinysnitch.core.programs.cgroup_owner import is_id
+from tinysnitch.core.programs.cgroup_owner import find_snap_owner, is_id
 from tinysnitch.core.prompts.choice import Choice, Lifetime, RemoteScope
-from tinysnitch.core.prompts.ephemeral_paths import find_lasting_pattern, find_snap_owner
+from tinysnitch.core.prompts.ephemeral_paths import find_lasting_pattern
 from tinysnitch.core.prompts.workers import find_starter
 from tinysnitch.core.rules.port_text import ANY_PORT
 from tinysnitch.core.rules.protocol_text import general_protocol

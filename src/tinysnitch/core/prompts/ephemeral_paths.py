@@ -2,11 +2,10 @@
 
 import re
 
+from tinysnitch.core.programs.cgroup_owner import SNAP_FOLDERS
 from tinysnitch.core.rules.path_pattern import escape_pattern
 
-SNAP_FOLDERS = ("/snap", "/var/lib/snapd/snap")  # by distribution; to the snap itself it is always the first
 _SNAP = f"(?:{'|'.join(SNAP_FOLDERS)})"
-_SNAP_FILE = re.compile(rf"{_SNAP}/([^/]+)/.+", re.DOTALL)
 
 # An AppImage is mounted at /tmp/.mount_, up to six letters of its name, and six of mkdtemp() (runtime.c of type 2).
 # What PyInstaller made one file of unpacks into /tmp/_MEI, its process (in 6.22) and six of mkdtemp(); Nuitka's
@@ -26,9 +25,3 @@ def find_lasting_pattern(path: str) -> str | None:
     """The pattern for the path at any time; None: the path is no such one."""
     found = _FLEETING.fullmatch(path)
     return "*".join(escape_pattern(part) for part in found.groups() if part is not None) if found else None
-
-
-def find_snap_owner(path: str) -> str | None:
-    """The snap, in the word for rules, whose file has this path."""
-    found = _SNAP_FILE.fullmatch(path)
-    return f"snap:{found[1]}" if found else None

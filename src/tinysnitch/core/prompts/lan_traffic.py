@@ -8,10 +8,9 @@ container there. And the program that publishes a container's port (docker-proxy
 that the next container does not have.
 """
 
-from tinysnitch.core.model.connection import Connection
+from tinysnitch.core.model.connection import LINK_SOURCES, Connection
 from tinysnitch.core.model.flow import ICMP, UDP, Direction
-from tinysnitch.core.model.name_source import LINK_SOURCES
-from tinysnitch.core.policy.remote_words import RemoteWords
+from tinysnitch.core.policy.facts import RemoteWords
 from tinysnitch.core.rules.rule import LAN, LOCALHOST
 
 _PUBLISHER = "docker-proxy"

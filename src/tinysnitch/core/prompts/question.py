@@ -1,14 +1,16 @@
 """A question: what a prompt asks. Connections with equal questions wait in one prompt, for one answer.
 
 It holds all that an answer's rule may test, so that the rule matches every connection that waits.
+
+An open question to people: a value, as every prompt client gets it.
 """
 
 import msgspec
 
-from tinysnitch.core.model.connection import Connection
+from tinysnitch.core.model.connection import Asking, Connection
 from tinysnitch.core.model.flow import Direction, format_address, format_protocol
 from tinysnitch.core.model.process import AttributionSource, OtherFile, other_file_of, program_of, uid_of
-from tinysnitch.core.prompts.asking import Asking
+from tinysnitch.core.rules.rule import Rule
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -41,3 +43,15 @@ def question_of(connection: Connection) -> Question:
         direction=flow.direction,
         asking=connection.asking,
     )
+
+
+class Prompt(msgspec.Struct, frozen=True, kw_only=True):
+    prompt_id: int
+    connection: Connection  # of the first waiter
+    count: int  # connections that wait for the answer
+    reason: str  # why people are asked
+    rule: Rule | None = None  # the rule that asks
+    opened_s: float  # wall-clock seconds
+    age_s: float = 0.0  # at the moment the value was made
+    deadline_s: float  # boot-time seconds
+    remaining_s: float  # at the moment the value was made

@@ -4,10 +4,9 @@ from difflib import get_close_matches
 from typing import assert_never
 
 from tinysnitch.core.programs.cgroup_owner import complete_owner
-from tinysnitch.core.rules.form import Form, parser_of, unknown_word
 from tinysnitch.core.rules.path_pattern import literal_of, pattern_tokens
 from tinysnitch.core.rules.rule import ANY_PROGRAM, Program, ProgramKind
-from tinysnitch.core.rules.words import BadWord, Word, quote_word, split_words
+from tinysnitch.core.rules.words import BadWord, Form, Word, parser_of, quote_word, split_words, unknown_word
 
 _OWNER_KINDS = ("unit", "container", "flatpak", "snap")
 _WORDS = {

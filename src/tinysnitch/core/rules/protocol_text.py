@@ -5,8 +5,7 @@ import re
 import msgspec
 
 from tinysnitch.core.model.flow import ICMP, ICMPV6, TCP, UDP, Direction, format_protocol
-from tinysnitch.core.rules.form import Form, parser_of, unknown_word
-from tinysnitch.core.rules.words import BadWord, Word
+from tinysnitch.core.rules.words import BadWord, Form, Word, parser_of, unknown_word
 
 
 class Service(msgspec.Struct, frozen=True, gc=False):

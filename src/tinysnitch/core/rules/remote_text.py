@@ -5,10 +5,9 @@ from typing import assert_never
 
 from tinysnitch.core.model.domain import MAX_NAME_BYTES, USUAL_NAME, is_numbered, normalize_name
 from tinysnitch.core.model.errors import Malformed
-from tinysnitch.core.rules.form import Form, parser_of
 from tinysnitch.core.rules.network import format_network, parse_network
 from tinysnitch.core.rules.rule import ANY_REMOTE, LAN, LOCALHOST, Remote, RemoteKind
-from tinysnitch.core.rules.words import BadWord, Word
+from tinysnitch.core.rules.words import BadWord, Form, Word, parser_of
 
 LISTS_FOLDER = "/etc/tinysnitch.d/lists"
 _PLAIN_NAME = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")

@@ -2,22 +2,54 @@
 
 To parse 100,000 lines takes 0.3 s, and verdicts wait. So a hash of each line is kept, 8 bytes; the text would be 5 MB.
 That two lines have the same one (64 bits, keyed by this process) is less likely than a fault of the memory.
+
+Where two sequences differ: of a long file most lines stay, and what was made of them need not be made again.
+
+Takes a rule out of the lines of a rules file, of which there may be 100,000: to parse all again would take long.
 """
 
 from array import array
-from bisect import bisect_left
-from collections.abc import Iterable
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Sequence
 from io import BytesIO
-from itertools import islice
-from operator import ne
+from itertools import compress, count, islice, repeat
+from operator import eq, is_not, ne
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
 from tinysnitch.core.model.errors import RuleSyntaxError
 from tinysnitch.core.model.raw_text import BYTE_ORDER_MARK, bytes_of, text_of
-from tinysnitch.core.rules.common_ends import find_common_ends
 from tinysnitch.core.rules.rule import Rule
-from tinysnitch.core.rules.text import parse_each
+from tinysnitch.core.rules.text import is_blank, parse_each, parse_rule
+
+T = TypeVar("T")
+
+
+class Ends(NamedTuple):
+    """How many items at the beginning, and how many others at the end, are the same."""
+
+    first: int
+    last: int
+
+    def middle_of(self, items: Sequence[T]) -> Sequence[T]:
+        """What lies between these ends."""
+        return items[self.first : len(items) - self.last]
+
+
+def find_common_ends(
+    old: Sequence[object], new: Sequence[object], differ: Callable[[object, object], bool] = is_not
+) -> Ends:
+    """`differ` should be a function in C: 100,000 items then take 3 ms."""
+    shorter = min(len(old), len(new))
+    first = _count_same(old, new, shorter, differ)
+    last = _count_same(reversed(old), reversed(new), shorter - first, differ)
+    return Ends(first, last)
+
+
+def _count_same(old: Iterable[object], new: Iterable[object], limit: int, differ: Callable[..., bool]) -> int:
+    return next(compress(count(), map(differ, islice(old, limit), new)), limit)
+
 
 MAX_KEPT = 1 << 20  # lines; a file of more is parsed anew each time
 MAX_ERRORS = 100
@@ -79,3 +111,44 @@ def _parse(
         else:
             rules.append(said)
     return tuple(rules), blanks, tuple(errors)
+
+
+_BLANK = " \t\r#"  # what the lines begin with that may say no rule, if they are not empty
+
+
+def lines_without(rule: Rule, lines: list[str], rules: tuple[Rule, ...] | None) -> list[str]:
+    """The lines that do not say the rule. `rules`: what the lines say, in order; None if some say none."""
+    if rules is None:
+        return [line for line in lines if not says(line, rule)]
+    said = _find_lines(lines, _find_all(rule, rules))
+    return _without(lines, [index for index in said if index < len(lines) and says(lines[index], rule)])
+
+
+def rules_without(rule: Rule, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
+    return tuple(_without(rules, _find_all(rule, rules)))
+
+
+def _find_all(rule: Rule, rules: tuple[Rule, ...]) -> list[int]:
+    """The indexes of the rule; by functions in C, since it takes 8 ms for 100,000 rules even so."""
+    return list(compress(count(), map(eq, rules, repeat(rule))))
+
+
+def _find_lines(lines: list[str], numbers: list[int]) -> list[int]:
+    """The indexes of those lines that say the first rule (number 0), the second ..., in a file without errors."""
+    blanks = [index for index, line in enumerate(lines) if line[:1] in _BLANK and is_blank(line.removesuffix("\r"))]
+    ruled = [index - number for number, index in enumerate(blanks)]  # how many lines before each blank one say a rule
+    return [number + bisect_right(ruled, number) for number in numbers]
+
+
+def _without(items: Sequence[T], indexes: list[int]) -> list[T]:
+    left = list(items)
+    for index in reversed(indexes):
+        del left[index]
+    return left
+
+
+def says(line: str, rule: Rule) -> bool:
+    try:
+        return parse_rule(line.removesuffix("\r")) == rule
+    except RuleSyntaxError:
+        return False

@@ -14,7 +14,6 @@ import msgspec
 from tinysnitch.core.model.errors import ARGUMENT, RuleSyntaxError
 from tinysnitch.core.model.raw_text import BYTE_ORDER_MARK
 from tinysnitch.core.model.verdict import Verdict
-from tinysnitch.core.rules.form import Form, unknown_word
 from tinysnitch.core.rules.port_text import PORT_FORMS, format_ports, parse_ports
 from tinysnitch.core.rules.program_text import (
     PROGRAM_FORMS,
@@ -28,7 +27,7 @@ from tinysnitch.core.rules.protocol_text import PROTOCOL_FORMS, Service, format_
 from tinysnitch.core.rules.qualifiers import QUALIFIERS, format_qualifiers
 from tinysnitch.core.rules.remote_text import REMOTE_FORMS, format_remote, parse_remote
 from tinysnitch.core.rules.rule import ANY_PROGRAM, PortRange, Program, Rule
-from tinysnitch.core.rules.words import BadWord, Word, split_bare, split_words
+from tinysnitch.core.rules.words import BadWord, Form, Word, split_bare, split_words, unknown_word
 
 _LONGEST_BARE = 512  # characters of a line whose parts are kept: clients send longer ones
 _LINE_HINT = "write verdict remote port protocol [program [args ...]]"

@@ -9,7 +9,7 @@ from struct import Struct
 from tinysnitch.core.model.domain import is_numbered, normalize_name
 from tinysnitch.core.model.errors import Malformed
 from tinysnitch.core.packets.byte_stream import ByteStream
-from tinysnitch.core.packets.segment import Segment
+from tinysnitch.core.packets.packet import Segment
 
 MAX_HELLO_BYTES = 16 * 1024  # with a post-quantum key share it has about 2000
 _RECORD = Struct("!xBxH")  # content type, major version, length

@@ -5,19 +5,10 @@ names of one address may mean any of them. The name that a connection says itsel
 answer: it never makes a rule allow anything, it can only end the connection.
 """
 
-from enum import Enum
-
-from tinysnitch.core.dns.wire import DNS_PORT
 from tinysnitch.core.model.connection import Connection
-from tinysnitch.core.model.flow import TCP, UDP, Direction
-from tinysnitch.core.policy.remote_words import RemoteWords
+from tinysnitch.core.model.flow import DNS_PORT, TCP, UDP, Direction
+from tinysnitch.core.policy.facts import RemoteWords
 from tinysnitch.core.rules.rule import LOCALHOST
-
-
-class Watch(Enum):
-    NONE = "none"
-    NOTED = "noted"  # the name is for the log
-    GUARDED = "guarded"  # a rule may deny the name: no packet of the connection goes on unread
 
 
 def can_say_name(connection: Connection, words: RemoteWords) -> bool:

@@ -7,11 +7,10 @@ that are being read and the packets of each are bounded, and connections that ha
 
 import msgspec
 
-from tinysnitch.core.model.claimed_table import ClaimedTable
 from tinysnitch.core.model.errors import Malformed
 from tinysnitch.core.model.flow import Flow
-from tinysnitch.core.model.tables import TableStatistics
-from tinysnitch.core.packets.segment import Payload, Segment
+from tinysnitch.core.model.tables import ClaimedTable, TableStatistics
+from tinysnitch.core.packets.packet import Payload, Segment
 from tinysnitch.core.tls.client_hello import TlsReader, parse_server_name
 from tinysnitch.core.tls.quic_initial import Cipher, QuicReader
 

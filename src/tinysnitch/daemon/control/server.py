@@ -1,16 +1,23 @@
 """The control socket: lets clients in, and hands their requests to the desk.
 
 A client that was let in is added to ControlClients, which pushes to it what happens.
+
+Gives all clients together TURN_S of each turn of the loop, so that packets are judged in between.
+
+A client with more work than fits waits behind all others that wait; and those go before new requests.
+
+What the control server asks of the daemon: every request of a client passes through this interface.
 """
 
 import asyncio
 import itertools
 import logging
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import assert_never
+from typing import Protocol, assert_never
 
 from tinysnitch.core.engine.records import MAX_LINES
 from tinysnitch.core.model.errors import (
@@ -21,15 +28,78 @@ from tinysnitch.core.model.errors import (
     is_shortage,
     words_of,
 )
+from tinysnitch.core.prompts.choice import Choice
+from tinysnitch.core.prompts.question import Prompt
 from tinysnitch.daemon.control.clients import UNSAVED, ControlClients
-from tinysnitch.daemon.control.desk import Desk
 from tinysnitch.daemon.control.peer import ControlPeer
-from tinysnitch.daemon.control.permissions import GROUP, Permissions, Right
-from tinysnitch.daemon.control.right_lookup import RightLookup
+from tinysnitch.daemon.control.permissions import GROUP, Permissions, Right, RightLookup
 from tinysnitch.daemon.control.socket import BACKLOG, ControlSocket
-from tinysnitch.daemon.control.turns import Turns
 from tinysnitch.protocol import messages as msg
 from tinysnitch.protocol.framing import encode_frame
+from tinysnitch.protocol.messages import Explain, Explanation, ListEntry, RuleEntry, Status
+
+TURN_S = 0.005
+
+
+class Turns:
+    def __init__(self) -> None:
+        self._waiting: dict[Callable[[], None], None] = {}  # a dict for its order
+        self._ends_s: float | None = None  # monotonic seconds: when this turn has no time left
+
+    def has_time(self) -> bool:
+        """Whether a piece of work may be begun in this turn of the loop."""
+        now_s = time.monotonic()
+        if self._ends_s is None:
+            self._ends_s = now_s + TURN_S
+            asyncio.get_running_loop().call_soon(self._begin)
+        return now_s < self._ends_s
+
+    def wait(self, work: Callable[[], None]) -> None:
+        """Call this in a later turn, once there is time."""
+        self._waiting[work] = None
+
+    def _begin(self) -> None:
+        self._ends_s = None
+        while self._waiting and self.has_time():
+            work = next(iter(self._waiting))
+            del self._waiting[work]
+            work()
+
+
+class Desk(Protocol):
+    """Each method returns at once, returns only what the right covers, and raises SnitchError with a hint for the
+    user."""
+
+    def status(self, right: Right) -> Status: ...
+
+    def list_rules(self, right: Right) -> Iterable[RuleEntry]: ...
+
+    def list_lists(self, right: Right) -> list[ListEntry]: ...
+
+    def add_rule(self, line: str, right: Right) -> str:
+        """Write the line to the rules file, and return it as it was written."""
+        ...
+
+    def remove_rule(self, line: str, right: Right) -> str: ...
+
+    def list_asks(self, right: Right) -> list[Prompt]: ...
+
+    def answer(self, prompt_id: int, answer: Choice | str, right: Right) -> str:
+        """Answer with a choice or with a rule line, and return the line of the rule that this made."""
+        ...
+
+    def explain(self, question: Explain, right: Right) -> Explanation: ...
+
+    def read_history(self, limit: int, right: Right) -> Iterable[bytes]:
+        """The newest log lines, the oldest of them first, without newlines. Rows are read while iterating."""
+        ...
+
+    def attach(self, client_id: int, right: Right) -> None:
+        """A prompt client has attached: from now on somebody can answer."""
+        ...
+
+    def detach(self, client_id: int) -> None: ...
+
 
 # In one turn of the loop asyncio accepts one more than this. Any user may connect, and each time takes 0.2 ms from the
 # verdicts.

@@ -10,8 +10,7 @@ from collections.abc import Callable, Coroutine
 from typing import TypeVar
 
 from tinysnitch.core.model.errors import SnitchError
-from tinysnitch.kernel.netfilter.firewall import Netfilter
-from tinysnitch.kernel.netfilter.netfilter_news import NetfilterNews
+from tinysnitch.kernel.netfilter.firewall import Netfilter, NetfilterNews
 
 SETTLE_S = 0.2  # after a change: other firewalls load their rules in several steps
 PAUSE_S = 2.0  # the longest pause between two looks, and the pause after one that failed

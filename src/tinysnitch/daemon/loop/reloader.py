@@ -14,15 +14,14 @@ from tinysnitch.core.engine.events import DataLost
 from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.daemon.loop.driver import Driver
 from tinysnitch.daemon.rules.loader import RuleLoader
-from tinysnitch.daemon.scheduling.bounded_look import BoundedLook
 from tinysnitch.daemon.scheduling.follow import follow
-from tinysnitch.daemon.scheduling.throttle import Throttle
-from tinysnitch.daemon.scheduling.timers import SingleTimer
+from tinysnitch.daemon.scheduling.offload import BoundedLook
+from tinysnitch.daemon.scheduling.timers import SingleTimer, Throttle
 from tinysnitch.kernel.netlink.addresses import AddressNews
 from tinysnitch.kernel.resolver.hosts_file import HOSTS
 from tinysnitch.kernel.resolver.name_services import NSSWITCH
 from tinysnitch.kernel.resolver.resolv_conf import NM_UPSTREAMS, RESOLV_CONF, RESOLVED_UPSTREAMS, find_netns_files
-from tinysnitch.kernel.system.heap import give_back_memory
+from tinysnitch.kernel.system.resources import give_back_memory
 from tinysnitch.protocol.log_text import what_holds
 from tinysnitch.store.file_watch import watch_file, watch_folder
 from tinysnitch.store.text_file import is_being_written

@@ -10,8 +10,8 @@ from functools import partial
 from tinysnitch.core.engine.events import LookUpsTold
 from tinysnitch.core.model.errors import Malformed
 from tinysnitch.daemon.loop.driver import Driver
-from tinysnitch.daemon.scheduling.bounded_look import BoundedLook
 from tinysnitch.daemon.scheduling.follow import follow
+from tinysnitch.daemon.scheduling.offload import BoundedLook
 from tinysnitch.daemon.scheduling.timers import SingleTimer
 from tinysnitch.kernel.resolver.name_services import NSSWITCH, is_resolved_asked
 from tinysnitch.kernel.resolver.resolved_monitor import RESOLVED_MONITOR, ResolvedMonitor

@@ -12,7 +12,7 @@ from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.errors import Malformed, NotPermitted, NotUnderstood
 from tinysnitch.core.model.flow import ICMP, ICMPV6, Direction, Flow, is_v4, parse_address
 from tinysnitch.core.model.process import KERNEL, UNKNOWN, Attribution, AttributionSource, Process, uid_of
-from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.model.verdict import Verdict, Watch
 from tinysnitch.core.policy.decision import Decision, let_pass
 from tinysnitch.core.policy.own_rules import is_own
 from tinysnitch.core.policy.ruleset import Ruleset
@@ -23,7 +23,6 @@ from tinysnitch.core.rules.remote_text import parse_remote
 from tinysnitch.core.rules.rule import RemoteKind, Rule
 from tinysnitch.core.rules.text import format_rule
 from tinysnitch.core.rules.words import BadWord, Word, split_words
-from tinysnitch.core.tls.inspection import Watch
 from tinysnitch.daemon.control.permissions import Right
 from tinysnitch.daemon.requests.rule_permission import may_see_rule
 from tinysnitch.kernel.system.bounded_reader import BoundedReader

@@ -1,6 +1,10 @@
-"""Answers the requests of clients: the Desk of the control server, on top of engine and driver."""
+"""Answers the requests of clients: the Desk of the control server, on top of engine and driver.
 
-from collections.abc import Callable, Iterator
+What clients are told about lists: those in the folder, and those that rules name but that do not exist.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 
 import msgspec
@@ -13,26 +17,70 @@ from tinysnitch.core.model.tables import BoundedTable
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.active_rules import ActiveRules
 from tinysnitch.core.policy.own_rules import find_excess
+from tinysnitch.core.policy.references import BUILT_IN_LISTS
 from tinysnitch.core.prompts.answer import can_be_remembered, rule_for_choice
 from tinysnitch.core.prompts.choice import Choice, Lifetime
-from tinysnitch.core.prompts.prompt import Prompt
-from tinysnitch.core.rules.rule import Rule
+from tinysnitch.core.prompts.question import Prompt
+from tinysnitch.core.rules.rule import RemoteKind, Rule
 from tinysnitch.core.rules.text import format_rule, parse_rule
 from tinysnitch.daemon.control.permissions import Right
-from tinysnitch.daemon.identity import Identity
+from tinysnitch.daemon.instance import Identity
 from tinysnitch.daemon.loop.driver import Driver
 from tinysnitch.daemon.loop.reloader import Reloader
-from tinysnitch.daemon.requests.change_budget import ChangeBudget
 from tinysnitch.daemon.requests.counters import Counters
 from tinysnitch.daemon.requests.explainer import Explainer
-from tinysnitch.daemon.requests.list_entries import list_entries
-from tinysnitch.daemon.requests.rule_permission import check_new_rule, check_owner, may_see_rule
+from tinysnitch.daemon.requests.rule_permission import ChangeBudget, check_new_rule, check_owner, may_see_rule
+from tinysnitch.daemon.rules.lists import HeldList, ListLoader
 from tinysnitch.daemon.rules.loader import RuleLoader
 from tinysnitch.kernel.system.clock import read_instant
 from tinysnitch.protocol.log_text import what_holds
-from tinysnitch.protocol.messages import LEARNED_RULES, Explain, Explanation, ListEntry, RuleEntry, RuleSource, Status
+from tinysnitch.protocol.messages import (
+    LEARNED_RULES,
+    Explain,
+    Explanation,
+    ListEntry,
+    ListState,
+    RuleEntry,
+    RuleSource,
+    Status,
+)
 from tinysnitch.store.history import History
 from tinysnitch.store.rules_file import RulesFile
+
+_NS = 1_000_000_000
+
+
+def list_entries(lists: ListLoader, rules: Iterable[Rule]) -> list[ListEntry]:
+    uses = Counter(rule.remote.text for rule in rules if rule.remote.kind is RemoteKind.LIST)
+    held = lists.held()
+    return [
+        _entry(str(lists.folder / name), name, uses[name], held.get(name))
+        for name in sorted({*held, *uses} - BUILT_IN_LISTS)
+    ]
+
+
+def _entry(path: str, name: str, rules: int, held: HeldList | None) -> ListEntry:
+    if held is None:
+        return ListEntry(list=name, path=path, rules=rules, state=ListState.MISSING)
+    if held.compiled is None:
+        state = ListState.LOADING if held.is_loading else ListState.MISSING
+        return ListEntry(list=name, path=path, rules=rules, state=state, problem=held.problem)
+    summary = held.compiled.summary
+    return ListEntry(
+        list=name,
+        path=path,
+        rules=rules,
+        state=ListState.LOADING if held.is_loading else ListState.LOADED,
+        problem=held.problem,
+        names=summary.names,
+        addresses=summary.addresses,
+        networks=summary.networks,
+        bad_lines=summary.bad_lines,
+        bad_examples=summary.bad_examples,
+        updated=summary.stamp.mtime_ns / _NS,
+        source=summary.source,
+    )
+
 
 _USERS = 64  # whose visible rules are kept
 _SUM_HINT = "a file's sum is read once a rule asks for it: `tinysnitch rules add` it, then let the program try again"

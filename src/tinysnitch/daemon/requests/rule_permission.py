@@ -1,6 +1,12 @@
-"""Which rules a client may add and remove: all of them, or those of its own user (core/policy/own_rules.py)."""
+"""Which rules a client may add and remove: all of them, or those of its own user (core/policy/own_rules.py).
+
+Limits how many changes a user with the right for their own processes may make: each one writes and reads files.
+
+Time is an argument: boot-time seconds.
+"""
 
 from tinysnitch.core.model.errors import NotPermitted, SnitchError
+from tinysnitch.core.model.tables import BoundedTable
 from tinysnitch.core.policy.active_rules import ActiveRules
 from tinysnitch.core.policy.own_rules import (
     MAX_LENGTH,
@@ -13,6 +19,7 @@ from tinysnitch.core.policy.own_rules import (
 from tinysnitch.core.rules.rule import Rule
 from tinysnitch.core.rules.text import format_rule
 from tinysnitch.daemon.control.permissions import Right
+from tinysnitch.daemon.scheduling.timers import Pace
 
 
 def may_see_rule(rule: Rule, right: Right, rules: ActiveRules) -> bool:
@@ -51,3 +58,20 @@ def check_new_rule(rule: Rule, right: Right, rules: ActiveRules) -> None:
     if overruled:
         problem = f"it would overrule a rule that is not yours: {format_rule(overruled)}"
         raise NotPermitted(problem, "ask root to add it")
+
+
+BURST = 100  # changes at once: a page may ask for many connections, answered together
+EACH_S = 0.5  # seconds until one further change is free
+_USERS = 256
+
+
+class ChangeBudget:
+    def __init__(self) -> None:
+        self._paces: BoundedTable[int, Pace] = BoundedTable(_USERS)  # by uid
+
+    def spend(self, uid: int, now_s: float) -> None:
+        """Count one change of this user. Raises SnitchError when there were too many."""
+        pace = self._paces.find(uid) or Pace(burst=BURST, each_s=EACH_S)
+        self._paces.put(uid, pace)
+        if not pace.may_go(now_s):
+            raise SnitchError(f"user {uid} changes too much at once", f"wait {EACH_S:g} s for each further change")

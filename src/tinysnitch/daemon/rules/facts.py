@@ -10,7 +10,7 @@ from tinysnitch.core.rules.words import quote_word
 from tinysnitch.daemon.rules.lists import HeldList, ListLoader
 from tinysnitch.daemon.rules.paths import PathFacts
 from tinysnitch.daemon.rules.users import UserIds
-from tinysnitch.daemon.scheduling.bounded_look import BoundedLook
+from tinysnitch.daemon.scheduling.offload import BoundedLook
 from tinysnitch.daemon.scheduling.timers import SingleTimer
 from tinysnitch.kernel.netlink.addresses import read_addresses
 from tinysnitch.kernel.resolver.hosts_file import HOSTS, Hosts, read_hosts

@@ -7,9 +7,13 @@ need them.
 
 Of many paths most were looked up before. Then only new ones are looked up at once, and the first (PathWatch watches
 these); the others in slices, with verdicts in between.
+
+Watches the paths in rules on disk: a link on the way that is changed changes what the rules mean.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from functools import partial
 from heapq import nsmallest
 from itertools import islice
@@ -20,6 +24,7 @@ from tinysnitch.core.policy.references import Mentions
 from tinysnitch.core.rules.words import quote_word
 from tinysnitch.daemon.scheduling.timers import SingleTimer
 from tinysnitch.kernel.system.bounded_reader import BoundedReader
+from tinysnitch.store.file_watch import Look, look_here, watch_ways
 from tinysnitch.store.rule_paths import (
     find_patterns,
     find_turnable_links,
@@ -192,3 +197,43 @@ class PathFacts:
     def _ring(self) -> None:
         self._silent = frozenset()
         self._again()
+
+
+PAUSE_S = 1.0  # users may change links of their own as fast as they like
+Watch = Callable[[], AsyncIterator[None]]
+
+
+class PathWatch:
+    def __init__(self, follow: Callable[[Watch], Coroutine[None, None, None]], look: Look = look_here) -> None:
+        """`follow` calls the reader at each item of a watch, until it is cancelled."""
+        self._follow = follow
+        self._look = look
+        self._paths: list[str] = []
+        self._task: asyncio.Task[None] | None = None
+
+    def follow(self, paths: list[str]) -> None:
+        """Watch these paths and no others from now on. The reader that the watch calls may call this."""
+        if paths == self._paths:
+            return
+        self.stop()
+        self._paths = paths
+        if paths:
+            watch = partial(_watch_slowly, paths, self._look)
+            self._task = asyncio.create_task(self._follow(watch))
+
+    def stop(self) -> None:
+        if self._task:
+            self._task.cancel()
+        self._task = None
+
+
+async def _watch_slowly(paths: Iterable[str], look: Look) -> AsyncIterator[None]:
+    """One item once the watch stands, and one at the first change. After a pause the watch begins anew, and its first
+    item stands for all changes of the meantime."""
+    while True:
+        async with aclosing(watch_ways(paths, look)) as items:
+            await anext(items)
+            yield
+            await anext(items)
+            yield
+        await asyncio.sleep(PAUSE_S)

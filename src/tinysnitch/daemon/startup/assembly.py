@@ -16,33 +16,29 @@ from tinysnitch.core.model.settings import Settings
 from tinysnitch.daemon.control.clients import ControlClients
 from tinysnitch.daemon.control.permissions import Permissions
 from tinysnitch.daemon.control.server import ControlServer
-from tinysnitch.daemon.identity import Identity
-from tinysnitch.daemon.instance import Instance
+from tinysnitch.daemon.instance import Identity, Instance
 from tinysnitch.daemon.logs.error_log import ErrorLog
 from tinysnitch.daemon.logs.log_output import LogOutput
 from tinysnitch.daemon.logs.loss_watch import LossWatch
 from tinysnitch.daemon.logs.recorder import Recorder
 from tinysnitch.daemon.loop.driver import Doors, Driver
+from tinysnitch.daemon.loop.file_guard import SocketWatch
 from tinysnitch.daemon.loop.process_watch import ProcessWatch
 from tinysnitch.daemon.loop.reloader import Reloader
 from tinysnitch.daemon.loop.resolved_names import ToldNames
-from tinysnitch.daemon.loop.socket_watch import SocketWatch
 from tinysnitch.daemon.requests.counters import Counters
 from tinysnitch.daemon.requests.handler import FrontDesk
 from tinysnitch.daemon.rules.facts import FactSource
-from tinysnitch.daemon.rules.list_compiler import ListCompiler
-from tinysnitch.daemon.rules.lists import ListLoader
+from tinysnitch.daemon.rules.lists import ListCompiler, ListLoader
 from tinysnitch.daemon.rules.loader import RuleLoader
-from tinysnitch.daemon.rules.path_watch import PathWatch
-from tinysnitch.daemon.rules.paths import PathFacts
+from tinysnitch.daemon.rules.paths import PathFacts, PathWatch
 from tinysnitch.daemon.rules.saver import RuleSaver
 from tinysnitch.daemon.rules.users import UserIds
-from tinysnitch.daemon.scheduling.bounded_look import BoundedLook
 from tinysnitch.daemon.scheduling.failures import Failures
 from tinysnitch.daemon.scheduling.follow import follow
+from tinysnitch.daemon.scheduling.offload import BoundedLook
 from tinysnitch.daemon.scheduling.timers import SingleTimer
-from tinysnitch.daemon.startup.handover import names_handed_over
-from tinysnitch.daemon.startup.prompt_numbers import find_first_number
+from tinysnitch.daemon.startup.handover import find_first_number, names_handed_over
 from tinysnitch.kernel.attribution.attribution import Attributor
 from tinysnitch.kernel.bpf.programs import BpfPrograms
 from tinysnitch.kernel.netlink.addresses import AddressNews
@@ -54,8 +50,8 @@ from tinysnitch.kernel.nfqueue.verdicts import Enforcement
 from tinysnitch.kernel.system.clock import read_instant
 from tinysnitch.kernel.system.libcrypto import Libcrypto
 from tinysnitch.protocol.messages import LEARNED_RULES
+from tinysnitch.store.handover_files import KeptNames
 from tinysnitch.store.history import History
-from tinysnitch.store.kept_names import KeptNames
 from tinysnitch.store.learned_rules import LearnedRules
 from tinysnitch.store.rules_file import RulesFile
 from tinysnitch.store.temporary_rules import TemporaryRules

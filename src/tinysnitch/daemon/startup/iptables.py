@@ -16,8 +16,7 @@ from tinysnitch.commandline.notes import print_note
 from tinysnitch.commandline.standard_streams import open_standard_streams
 from tinysnitch.core.model.errors import NotPermitted, SnitchError
 from tinysnitch.daemon.instance import Instance, claim, name_instance
-from tinysnitch.kernel.bpf.bpffs import unmount_bpffs
-from tinysnitch.kernel.bpf.pins import remove_all_pins
+from tinysnitch.kernel.bpf.pins import remove_all_pins, unmount_bpffs
 from tinysnitch.kernel.netfilter.firewall import Netfilter
 from tinysnitch.kernel.proc.netns import read_netns_cookie
 

@@ -4,9 +4,15 @@ The order: claim the namespace and the state folder, load the BPF programs and t
 queues and the control socket, and add the netfilter rules last. The end undoes this from the last step to the first. A
 start that fails leaves everything as it was: nothing of ours, or in force what an earlier daemon left. A start that is
 stopped by a signal leaves nothing. A daemon that fails later leaves what a killed one would.
+
+Imports at the start what Python would import at its first use, in the loop.
+
+Verdicts would wait then, for as long as somebody keeps a folder locked that it is in (kernel/system/bounded_reader.py).
 """
 
 import asyncio
+import codecs
+import concurrent.futures.thread  # noqa: F401  of asyncio.to_thread()
 import gc
 import logging
 import os
@@ -18,28 +24,28 @@ from functools import cached_property, partial
 from pathlib import Path
 from shlex import quote
 from threading import Thread
+from typing import BinaryIO
+
+import publicsuffixlist
 
 from tinysnitch.core.engine.events import DataLost, FirewallEnds
 from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.daemon.control.permissions import Permissions
-from tinysnitch.daemon.identity import Identity
-from tinysnitch.daemon.instance import Instance, claim, name_instance
+from tinysnitch.daemon.instance import Identity, Instance, claim, name_instance
 from tinysnitch.daemon.logs.error_log import ErrorLog
 from tinysnitch.daemon.loop.file_guard import GONE, HINT, InterpreterWatch
 from tinysnitch.daemon.loop.netfilter_guard import NetfilterGuard
 from tinysnitch.daemon.loop.packet_socket_notes import PacketSocketNotes
 from tinysnitch.daemon.options import OnExit, Options
-from tinysnitch.daemon.scheduling.bounded_writer import BoundedWriter
-from tinysnitch.daemon.startup.arguments_handover import EarlierArguments, keep_arguments
+from tinysnitch.daemon.scheduling.offload import BoundedWriter
 from tinysnitch.daemon.startup.assembly import Assembly
-from tinysnitch.daemon.startup.late_imports import import_the_rest
+from tinysnitch.daemon.startup.handover import EarlierArguments, keep_arguments
 from tinysnitch.daemon.startup.prompt_process import PromptProcess
 from tinysnitch.daemon.startup.service_notice import ServiceNotice
 from tinysnitch.daemon.startup.stop import Stop
 from tinysnitch.kernel.attribution.bootstrap import seed
-from tinysnitch.kernel.bpf.bpffs import mount_bpffs, unmount_bpffs
 from tinysnitch.kernel.bpf.packet_socket_watch import PacketSocketWatch
-from tinysnitch.kernel.bpf.pins import remove_all_pins
+from tinysnitch.kernel.bpf.pins import mount_bpffs, remove_all_pins, unmount_bpffs
 from tinysnitch.kernel.bpf.probe import find_hidden, find_missing
 from tinysnitch.kernel.bpf.programs import BpfPrograms
 from tinysnitch.kernel.netfilter.firewall import Netfilter
@@ -48,13 +54,25 @@ from tinysnitch.kernel.netlink.sock_diag import SocketDiag, check_lists
 from tinysnitch.kernel.proc.cgroups import find_cgroup_mount, make_cgroup, path_in_hierarchy, remove_cgroup
 from tinysnitch.kernel.proc.netns import read_netns_cookie, read_netns_inode
 from tinysnitch.kernel.system.clock import check_boot_clock, read_instant
-from tinysnitch.kernel.system.heap import give_back_memory
-from tinysnitch.kernel.system.resources import raise_limit
+from tinysnitch.kernel.system.resources import give_back_memory, raise_limit
 from tinysnitch.protocol.log_lines import ReadyLine, format_time
-from tinysnitch.store.kept_arguments import KeptArguments
+from tinysnitch.store.handover_files import KeptArguments
+from tinysnitch.store.locks import StateLock
 from tinysnitch.store.rules_file import RulesFile
-from tinysnitch.store.state_lock import StateLock
 from tinysnitch.store.text_file import is_open_to_others
+
+_CODECS = ("idna", "punycode", "unicode_escape")
+_kept_open: list[BinaryIO] = []
+
+
+def import_the_rest() -> None:
+    """Also opens the list of public suffixes. That is read at its first use (core/model/domain.py): what is made of it
+    takes 1.2 MB, and the reading 28 ms, once. While a file is open, its path is walked without a folder's lock
+    (rcu-walk, Documentation/filesystems/path-lookup.rst)."""
+    for name in _CODECS:
+        codecs.lookup(name)
+    _kept_open.append(open(publicsuffixlist.PSLFILE, "rb"))  # noqa: SIM115 - until the daemon ends
+
 
 TURN_S = 0.0001  # how long a thread keeps the GIL while two of them have work
 DROPPED = "held packets, dropped at the end while questions about them were open"

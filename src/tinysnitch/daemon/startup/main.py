@@ -1,4 +1,7 @@
-"""tinysnitchd: reads the command line, then runs in the foreground until SIGTERM or SIGINT."""
+"""tinysnitchd: reads the command line, then runs in the foreground until SIGTERM or SIGINT.
+
+Removes what the daemon of a `tinysnitch run` leaves when it is killed: no later daemon would adopt it.
+"""
 
 import os
 import shutil
@@ -13,8 +16,22 @@ from tinysnitch.commandline.notes import print_snitch_error
 from tinysnitch.commandline.standard_streams import open_standard_streams
 from tinysnitch.core.model.errors import Malformed, NotPermitted, SnitchError
 from tinysnitch.core.model.flow import parse_address
-from tinysnitch.daemon.options import LogFormat, OnExit, Options
-from tinysnitch.daemon.place_options import CgroupPlace, Place
+from tinysnitch.daemon.instance import name_run
+from tinysnitch.daemon.options import CgroupPlace, LogFormat, OnExit, Options, Place
+from tinysnitch.kernel.bpf.pins import remove_all_pins, unmount_bpffs
+from tinysnitch.kernel.netfilter.firewall import Netfilter
+from tinysnitch.kernel.proc.cgroups import find_cgroup_mount, remove_cgroup
+from tinysnitch.kernel.proc.netns import read_netns_cookie
+
+
+def remove_leftovers(pid: int) -> None:
+    """End the command's processes first, so that none of them runs unjudged. Does nothing when nothing is left."""
+    instance = name_run(read_netns_cookie(), pid)
+    remove_cgroup(find_cgroup_mount() / instance.label.lower())
+    Netfilter(instance.label, instance.queues, program_path=None).remove()
+    remove_all_pins(instance.pins)
+    unmount_bpffs()
+
 
 DEFAULTS = Options()
 
@@ -139,7 +156,7 @@ def tinysnitchd(
     if os.geteuid() != 0:
         raise NotPermitted("tinysnitchd must be root", "try it with sudo")
     if remove_run is not None:
-        from tinysnitch.daemon.startup.leftovers import remove_leftovers
+        from tinysnitch.daemon.startup.main import remove_leftovers
 
         return remove_leftovers(remove_run)
     settings = Options(log=LogFormat(log), on_exit=OnExit(on_exit), is_bpf_wanted=not no_bpf, **options)  # type: ignore[arg-type]

@@ -18,10 +18,9 @@ from tinysnitch.core.model.errors import NotPermitted, SnitchError
 from tinysnitch.core.model.flow import format_address, format_protocol
 from tinysnitch.core.rules.words import quote_word
 from tinysnitch.daemon.logs.log_output import LogOutput
-from tinysnitch.daemon.place_options import CgroupPlace
+from tinysnitch.daemon.options import CgroupPlace
 from tinysnitch.kernel.attribution.bootstrap import seed
-from tinysnitch.kernel.bpf.bpffs import MOUNT_POINT, mount_bpffs, unmount_bpffs
-from tinysnitch.kernel.bpf.pins import remove_folder
+from tinysnitch.kernel.bpf.pins import MOUNT_POINT, mount_bpffs, remove_folder, unmount_bpffs
 from tinysnitch.kernel.bpf.probe import find_missing, is_permitted
 from tinysnitch.kernel.bpf.programs import BpfPrograms
 from tinysnitch.kernel.bpf.structs import TraceEvent, TraceKind

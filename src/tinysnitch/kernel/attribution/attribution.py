@@ -3,9 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from tinysnitch.core.model.claim import Claim
 from tinysnitch.core.model.flow import Flow
-from tinysnitch.core.model.process import UNKNOWN
+from tinysnitch.core.model.process import UNKNOWN, Claim
 from tinysnitch.kernel.attribution.bpf_attribution import BpfAttributor, FlowTable
 from tinysnitch.kernel.attribution.process_builder import NoImages, ProcessBuilder
 from tinysnitch.kernel.attribution.procfs_attribution import ProcfsAttributor

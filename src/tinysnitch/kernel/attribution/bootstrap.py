@@ -16,13 +16,13 @@ from typing import Protocol
 import msgspec
 
 from tinysnitch.core.model.flow import TCP, UDP
-from tinysnitch.core.model.user_share import share_of
+from tinysnitch.core.model.process import share_of
 from tinysnitch.kernel.attribution.process_image import image_of
 from tinysnitch.kernel.bpf.structs import EXEC_ID_UNKNOWN, Image, Listener, Owner, ProcessEntry
 from tinysnitch.kernel.netlink.sock_diag import TCP_LISTEN, DiagSocket, SocketDiag, read_raw_sockets
 from tinysnitch.kernel.proc import procfs
+from tinysnitch.kernel.proc.pidfd import read_cookie
 from tinysnitch.kernel.proc.procfs import LiveProcess
-from tinysnitch.kernel.proc.socket_cookies import read_cookie
 
 ENOUGH_S = 1.0  # for 100,000 descriptors
 FEW = 64  # descriptors

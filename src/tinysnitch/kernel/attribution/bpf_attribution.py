@@ -6,12 +6,11 @@ sock_diag shows the kernel's own socket below it). What cannot be proved is UNKN
 
 from typing import Protocol
 
-from tinysnitch.core.model.claim import Claim
 from tinysnitch.core.model.flow import TCP, UDP, Direction, Flow
-from tinysnitch.core.model.process import KERNEL, NOT_LISTENING, UNKNOWN, Attribution, AttributionSource
+from tinysnitch.core.model.process import KERNEL, NOT_LISTENING, UNKNOWN, Attribution, AttributionSource, Claim
 from tinysnitch.core.model.tables import BoundedTable
 from tinysnitch.kernel.attribution.process_builder import ImageTable, ProcessBuilder
-from tinysnitch.kernel.attribution.socket_users import SocketUsers
+from tinysnitch.kernel.attribution.socket_holders import SocketUsers
 from tinysnitch.kernel.bpf.structs import EXEC_ID_KERNEL, EXEC_ID_UNKNOWN, IMAGE_SEEDED, FlowEntry, Listener, Owner
 from tinysnitch.kernel.netlink.sock_diag import DiagSocket, SocketDiag
 

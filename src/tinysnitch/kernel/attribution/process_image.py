@@ -9,7 +9,7 @@ from tinysnitch.kernel.bpf import structs as structs
 from tinysnitch.kernel.bpf.structs import Image
 from tinysnitch.kernel.files import identity as file_identity
 from tinysnitch.kernel.proc import procfs
-from tinysnitch.kernel.proc.cgroup_paths import read_cgroup_id
+from tinysnitch.kernel.proc.cgroups import read_cgroup_id
 from tinysnitch.kernel.proc.procfs import LiveProcess
 
 _table_looks = LookBudget()  # at tables of mounts: see read_superblock_device()

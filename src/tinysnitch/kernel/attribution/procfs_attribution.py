@@ -10,9 +10,8 @@ import hashlib
 
 import msgspec
 
-from tinysnitch.core.model.claim import Claim
 from tinysnitch.core.model.flow import ICMP, ICMPV6, TCP, UDP, Direction, Flow
-from tinysnitch.core.model.process import KERNEL, NOT_LISTENING, UNKNOWN, Attribution, AttributionSource, Process
+from tinysnitch.core.model.process import KERNEL, NOT_LISTENING, UNKNOWN, Attribution, AttributionSource, Claim, Process
 from tinysnitch.core.model.raw_text import bytes_of
 from tinysnitch.core.model.tables import BoundedTable
 from tinysnitch.kernel.attribution.process_builder import ProcessBuilder

@@ -1,8 +1,11 @@
 """The pinned maps that user space reads and writes, and the program that changes those of ports, opened together.
 
 The links are opened beside them: should others remove the pins (`rm -r /sys/fs/bpf/*`), the hooks stay as long as we.
+
+The one entry of the map `settings`, through a memory map: a change touches one field and costs no system call.
 """
 
+import mmap
 import os
 from contextlib import ExitStack
 from struct import Struct
@@ -11,6 +14,7 @@ from tinysnitch.kernel.bpf import structs as structs
 from tinysnitch.kernel.bpf.libbpf import Map, PinnedProgram, count_possible_cpus, open_pinned
 from tinysnitch.kernel.bpf.objects import SYNC_PROGRAM
 from tinysnitch.kernel.bpf.pins import PinFolder, list_folder
+from tinysnitch.kernel.bpf.structs import SETTINGS
 
 _NUMBER = Struct("=I")
 _WIDE_NUMBER = Struct("=Q")
@@ -45,3 +49,69 @@ class BpfMaps:
 
     def close(self) -> None:
         self._opened.close()
+
+
+_OFFSETS = SETTINGS.offsets()
+
+
+class BpfSettings:
+    """BPF counts `next_exec_id` on while we write beside it, so fields are written one by one (whole, in one store)."""
+
+    def __init__(self, map_fd: int) -> None:
+        self._memory = mmap.mmap(map_fd, mmap.PAGESIZE, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
+        self._view = memoryview(self._memory)
+        self._wide = self._view.cast("Q")
+        self._narrow = self._view.cast("I")
+
+    def close(self) -> None:
+        for view in (self._wide, self._narrow, self._view):
+            view.release()
+        self._memory.close()
+
+    def initialize(self, *, next_exec_id: int, netns_cookie: int, is_scoped: bool) -> None:
+        self._wide[_OFFSETS["next_exec_id"] // 8] = next_exec_id
+        self._wide[_OFFSETS["netns_cookie"] // 8] = netns_cookie
+        self._narrow[_OFFSETS["is_scoped"] // 4] = is_scoped
+
+    @property
+    def generation(self) -> int:
+        return self._narrow[_OFFSETS["generation"] // 4]
+
+    @generation.setter
+    def generation(self, generation: int) -> None:
+        self._narrow[_OFFSETS["generation"] // 4] = generation
+
+    @property
+    def own_epoch(self) -> int:
+        return self._narrow[_OFFSETS["own_epoch"] // 4]
+
+    @own_epoch.setter
+    def own_epoch(self, epoch: int) -> None:
+        """Own addresses that were written in an earlier epoch do not count any more."""
+        self._narrow[_OFFSETS["own_epoch"] // 4] = epoch
+
+    def set_watching(self) -> None:
+        """Tell BPF that connections may be watched from now on."""
+        self._narrow[_OFFSETS["is_watching"] // 4] = True
+
+    def set_flow_generation(self, generation: int) -> None:
+        """In this generation there are verdicts for single flows, which come before those for programs."""
+        self._narrow[_OFFSETS["flow_generation"] // 4] = generation
+
+    def set_ties(self) -> None:
+        """Tell BPF that from now on connections may be tied to the interface that they were judged on."""
+        self._narrow[_OFFSETS["has_ties"] // 4] = True
+
+    def set_lost_listeners(self, has_lost: bool) -> None:
+        self._narrow[_OFFSETS["has_lost_listeners"] // 4] = has_lost
+
+    def set_crowd_limit(self, limit: int) -> None:
+        """How many packets of each user are held within a moment (CROWD_MOMENT_NS) at most. 0: no limit."""
+        self._narrow[_OFFSETS["crowd_limit"] // 4] = limit
+
+    def set_message_limit(self, limit: int) -> None:
+        """How many messages of each user are read within a moment at most. 0: no limit."""
+        self._narrow[_OFFSETS["message_limit"] // 4] = limit
+
+    def set_tracing(self, is_tracing: bool) -> None:
+        self._narrow[_OFFSETS["is_tracing"] // 4] = is_tracing

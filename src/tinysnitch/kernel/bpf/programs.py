@@ -16,14 +16,11 @@ import msgspec
 
 from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.core.model.flow import Direction, Flow, is_of_link
-from tinysnitch.core.model.verdict import Verdict
-from tinysnitch.core.model.verdict_key import VerdictKey
-from tinysnitch.core.tls.inspection import Watch
+from tinysnitch.core.model.verdict import Verdict, VerdictKey, Watch
 from tinysnitch.kernel.bpf import handover as earlier_conversations
 from tinysnitch.kernel.bpf import structs as structs
-from tinysnitch.kernel.bpf.bpf_settings import BpfSettings
 from tinysnitch.kernel.bpf.libbpf import BPF_NOEXIST, Fields, ObjectFile, Ring, opened_pin
-from tinysnitch.kernel.bpf.maps import BpfMaps
+from tinysnitch.kernel.bpf.maps import BpfMaps, BpfSettings
 from tinysnitch.kernel.bpf.objects import LIST_OBJECT, LIST_PROGRAMS, object_path, read_digest
 from tinysnitch.kernel.bpf.pins import PinFolder, list_folder, load_pins, opened_cgroup, remove_folder, take_folder
 from tinysnitch.kernel.bpf.structs import FlowEntry, Image, Listener, Owner, ProcessEntry, TraceEvent

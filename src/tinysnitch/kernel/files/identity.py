@@ -4,19 +4,38 @@ BPF captures a file as the s_dev of its superblock and its inode. On btrfs and o
 st_dev; there s_dev is found by the mount: mnt_id of an O_PATH descriptor, looked up in proc_pid_mountinfo(5). But btrfs
 counts inodes anew in each subvolume, and anyone can make one. So there a file counts only if root alone can have
 mounted it.
+
+Reads the type of a file system: statfs(2), of which os.statvfs() does not tell the type.
 """
 
+import ctypes
 import os
 import stat
+import sys
 import time
 from pathlib import PurePosixPath
 
 from tinysnitch.core.model.errors import unless_short
 from tinysnitch.core.model.raw_text import bytes_of
-from tinysnitch.core.prompts.ephemeral_paths import SNAP_FOLDERS
-from tinysnitch.kernel.files.file_system_type import TMPFS, read_file_system_type
+from tinysnitch.core.programs.cgroup_owner import SNAP_FOLDERS
 from tinysnitch.kernel.system.clock import read_boot_moment_ns
 from tinysnitch.kernel.system.proc_place import PROC
+
+PROC_TYPE, TMPFS_TYPE = 0x9FA0, 0x01021994  # include/uapi/linux/magic.h
+_ROOM = 512  # bytes, more than any struct statfs has
+# The type comes first: a long, but on s390x an int (__fsword_t).
+_TYPE_BYTES = 4 if os.uname().machine == "s390x" else ctypes.sizeof(ctypes.c_long)
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def read_file_system_type(path: bytes) -> int:
+    """The type of the file system that a path, without NUL, leads into. Raises OSError."""
+    room = ctypes.create_string_buffer(_ROOM)
+    if _libc.statfs(path, room):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return int.from_bytes(room.raw[:_TYPE_BYTES], sys.byteorder)
+
 
 _MINOR_BITS = 20  # include/linux/kdev_t.h
 _TABLE_S, _TABLE_PART = 0.1, 1024  # of the processor's time, for a table of mounts; bytes read at once
@@ -196,7 +215,7 @@ def is_unwritten_since(descriptor: int, boot_ns: int) -> bool:
     page_mkwrite()): there a file counts only if root alone may write it."""
     status = os.fstat(descriptor)
     is_roots = status.st_uid == 0 and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-    shows = is_roots or read_file_system_type(f"{PROC}/self/fd/{descriptor}".encode()) != TMPFS
+    shows = is_roots or read_file_system_type(f"{PROC}/self/fd/{descriptor}".encode()) != TMPFS_TYPE
     return shows and not (boot_ns > 0 and is_younger(status, boot_ns))
 
 

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from tinysnitch.core.model.errors import unless_short
 from tinysnitch.core.model.raw_text import bytes_of, text_of
-from tinysnitch.kernel.files.file_system_type import PROC, TMPFS, read_file_system_type
-from tinysnitch.kernel.files.identity import is_roots_mount, is_younger
+from tinysnitch.kernel.files.identity import PROC_TYPE, TMPFS_TYPE, is_roots_mount, is_younger, read_file_system_type
 
 _MAX_PARTS = 128  # of a path and of all links on it, which takes 2 ms; there could be 80,000
 
@@ -58,7 +57,7 @@ def _is_fixed(folder: str) -> bool:
 
 def _is_in_roots_mount(folder: str) -> bool:
     """Whether root alone mounts such a file system. It is tmpfs where NixOS has a link that all paths lead over."""
-    return is_roots_mount(folder) or read_file_system_type(bytes_of(folder)) == TMPFS
+    return is_roots_mount(folder) or read_file_system_type(bytes_of(folder)) == TMPFS_TYPE
 
 
 def _names(path: str) -> list[str]:
@@ -72,7 +71,7 @@ def _read_component(path: str, uid: int, boot_ns: int) -> tuple[int, int, str | 
         status = os.lstat(bytes_of(path))
         if not stat.S_ISLNK(status.st_mode):
             # To the daemon, `self` and the like are not the program. Any mount of proc comes as a folder first.
-            is_proc = stat.S_ISDIR(status.st_mode) and read_file_system_type(bytes_of(path)) == PROC
+            is_proc = stat.S_ISDIR(status.st_mode) and read_file_system_type(bytes_of(path)) == PROC_TYPE
             return None if is_proc else (status.st_mode, status.st_uid, None)
         if status.st_uid and (status.st_uid != uid or is_younger(status, boot_ns)):
             return None

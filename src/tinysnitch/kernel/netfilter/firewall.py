@@ -2,6 +2,11 @@
 
 To add them again replaces the content of our chains and puts the jumps to them first: so a daemon takes over from a
 killed one.
+
+Readable whenever anybody has changed the nf_tables rule set of our network namespace.
+
+The kernel tells of each transaction (nf_tables_commit_notify() in net/netfilter/nf_tables_api.c). Of what
+iptables-legacy changes it tells nothing.
 """
 
 import re
@@ -32,6 +37,7 @@ from tinysnitch.kernel.netfilter.saved_rules import (
     stands,
     tables_in,
 )
+from tinysnitch.kernel.netlink.socket import NETLINK_NETFILTER, NetlinkSocket
 from tinysnitch.kernel.system.proc_place import PROC
 
 _BUILT_IN = ("INPUT", "OUTPUT", "POSTROUTING")  # chains that our jumps are in
@@ -259,3 +265,12 @@ def _parse_before(remark: str) -> dict[str, list[str] | None]:
 def _families() -> list[Family]:
     """Without IPv6 in the kernel (ipv6.disable=1) ip6tables fails, and no packet needs it."""
     return [Family.V4, *([Family.V6] if _IF_INET6.exists() else [])]
+
+
+_GROUPS = 1 << 7 - 1  # NFNLGRP_NFTABLES, include/uapi/linux/netfilter/nfnetlink.h
+
+
+class NetfilterNews(NetlinkSocket):
+    def __init__(self) -> None:
+        super().__init__(NETLINK_NETFILTER, _GROUPS)
+        self.socket.setblocking(False)

@@ -1,4 +1,7 @@
-"""Our own addresses, the networks on our links and the names of interfaces, over rtnetlink(7), with news of changes."""
+"""Our own addresses, the networks on our links and the names of interfaces, over rtnetlink(7), with news of changes.
+
+Finds which of our addresses the kernel would send from, over rtnetlink(7). Masquerading takes the same.
+"""
 
 import errno
 import socket
@@ -9,9 +12,16 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 import msgspec
 
 from tinysnitch.core.model.errors import Malformed
-from tinysnitch.core.model.flow import V4_PREFIX
+from tinysnitch.core.model.flow import V4_PREFIX, is_v4
 from tinysnitch.core.rules.network import Network, parse_network
-from tinysnitch.kernel.netlink.socket import ROUTE_HEADER, SOL_NETLINK, NetlinkMessage, NetlinkSocket, parse_attributes
+from tinysnitch.kernel.netlink.socket import (
+    ROUTE_HEADER,
+    SOL_NETLINK,
+    NetlinkMessage,
+    NetlinkSocket,
+    pack_attribute,
+    parse_attributes,
+)
 
 _GET_ADDRESSES = 22  # RTM_GETADDR; the numbers: include/uapi/linux/rtnetlink.h and if_addr.h
 _NEW_ADDRESS = 20  # RTM_NEWADDR
@@ -152,3 +162,29 @@ def _read_name(index: int) -> str:
         if error.errno == errno.ENXIO:  # if_indextoname(3)
             return ""
         raise  # too few descriptors: if "" were remembered, rules with `iface=` would not match any more
+
+
+_INTERFACE, _SOURCE = 4, 7  # RTA_OIF, RTA_PREFSRC: include/uapi/linux/rtnetlink.h
+
+
+class SourceAddresses:
+    """For the network namespace that it is made in."""
+
+    def __init__(self) -> None:
+        self._netlink = NetlinkSocket(socket.NETLINK_ROUTE)
+
+    def close(self) -> None:
+        self._netlink.close()
+
+    def find(self, remote: bytes, interface: int) -> bytes | None:
+        """The source for a remote by this interface (index), packed as `remote` is. None if no route leads there."""
+        prefix, family = (V4_PREFIX, socket.AF_INET) if is_v4(remote) else (b"", socket.AF_INET6)
+        address = remote[len(prefix) :]
+        header = ROUTE_HEADER.pack(family, 8 * len(address), 0, 0, 0, 0, 0, 0, 0)
+        way = pack_attribute(_DESTINATION, address) + pack_attribute(_INTERFACE, struct.pack("=I", interface))
+        try:
+            answer = self._netlink.query(_GET_ROUTE, header + way)
+        except OSError:
+            return None
+        source = parse_attributes(answer.payload[ROUTE_HEADER.size :]).get(_SOURCE)
+        return prefix + source if source else None

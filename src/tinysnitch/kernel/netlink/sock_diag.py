@@ -1,8 +1,17 @@
-"""Finds and lists sockets: TCP and UDP by sock_diag(7), ping and raw ones by /proc/net (RAW_DIAG may be missing)."""
+"""Finds and lists sockets: TCP and UDP by sock_diag(7), ping and raw ones by /proc/net (RAW_DIAG may be missing).
+
+Tells whether an interface is a VRF (ip-vrf(8)): a packet from one came by one of its interfaces before.
+
+Finds the interface that has an address of ours, over rtnetlink(7).
+
+What this machine sends to itself comes in by lo, but the kernel looks for its socket as if it came by the interface
+that has the address (orig_oif in ip_route_output_key_hash_rcu(), IP6CB(skb)->iif in ip6_rcv_core()).
+"""
 
 import errno
 import socket
 import struct
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Self
@@ -11,11 +20,49 @@ import msgspec
 
 from tinysnitch.core.model.errors import Malformed, SnitchError, unless_short
 from tinysnitch.core.model.flow import ICMP, ICMPV6, TCP, UDP, V4_PREFIX, Direction, Flow, format_protocol, is_v4
-from tinysnitch.kernel.netlink.home_interface import LOOPBACK, find_home
-from tinysnitch.kernel.netlink.socket import NetlinkSocket
-from tinysnitch.kernel.netlink.vrf import is_vrf
+from tinysnitch.kernel.netlink.socket import ROUTE_HEADER, NetlinkSocket, pack_attribute, parse_attributes
 from tinysnitch.kernel.system.kernel_modules import with_reason
 from tinysnitch.kernel.system.proc_place import PROC
+
+_GET_LINK = 18  # RTM_GETLINK; the numbers: include/uapi/linux/rtnetlink.h and if_link.h
+_LINK_INFO, _KIND = 18, 1  # IFLA_LINKINFO, IFLA_INFO_KIND
+_IFINFOMSG = struct.Struct("=BxHiII")  # family, type, index, flags, which of them change
+
+
+def is_vrf(netlink: NetlinkSocket, interface: int) -> bool:
+    """`interface`: its index. `netlink`: of NETLINK_ROUTE. False for one that is gone. Raises Malformed."""
+    try:
+        answer = netlink.query(_GET_LINK, _IFINFOMSG.pack(0, 0, interface, 0, 0))
+    except OSError:
+        return False
+    return read_kind(answer.payload) == "vrf"
+
+
+def read_kind(payload: bytes) -> str:
+    """What kind of interface a link message tells of, "" for a plain one. Raises Malformed."""
+    info = parse_attributes(payload[_IFINFOMSG.size :]).get(_LINK_INFO)
+    kind = parse_attributes(info).get(_KIND, b"") if info else b""
+    return kind.rstrip(b"\0").decode("ascii", "replace")
+
+
+LOOPBACK = 1  # LOOPBACK_IFINDEX: the index of lo in every network namespace
+_GET_ROUTE = 26  # RTM_GETROUTE; the numbers: include/uapi/linux/rtnetlink.h
+_ENTRY_ITSELF = 0x2000  # RTM_F_FIB_MATCH: answer with the route in the table, not with the way by lo that results
+_DESTINATION, _INTERFACE = 1, 4  # RTA_DST, RTA_OIF
+
+
+def find_home(netlink: NetlinkSocket, address: bytes) -> int:
+    """Its index, that of lo if no other interface has the address. `netlink`: of NETLINK_ROUTE. Raises Malformed."""
+    prefix, family = (V4_PREFIX, socket.AF_INET) if is_v4(address) else (b"", socket.AF_INET6)
+    bare = address[len(prefix) :]
+    header = ROUTE_HEADER.pack(family, 8 * len(bare), 0, 0, 0, 0, 0, 0, _ENTRY_ITSELF)
+    try:
+        answer = netlink.query(_GET_ROUTE, header + pack_attribute(_DESTINATION, bare))
+    except OSError:
+        return LOOPBACK
+    found = parse_attributes(answer.payload[ROUTE_HEADER.size :]).get(_INTERFACE)
+    return int.from_bytes(found, sys.byteorder) if found else LOOPBACK
+
 
 NETLINK_SOCK_DIAG = 4
 SOCK_DIAG_BY_FAMILY, SOCK_DESTROY = 20, 21  # include/uapi/linux/sock_diag.h

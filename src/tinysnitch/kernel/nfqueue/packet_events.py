@@ -5,13 +5,12 @@ from typing import Protocol
 
 from tinysnitch.core.dns.link_names import LINK_PORTS, parse_link_questions
 from tinysnitch.core.dns.message import parse_question
-from tinysnitch.core.dns.wire import DNS_PORT, MAX_MESSAGE_BYTES, mark_truncated
+from tinysnitch.core.dns.wire import MAX_MESSAGE_BYTES, mark_truncated
 from tinysnitch.core.engine.events import AnswerReceived, DataSent, PacketQueued, QuestionSent
-from tinysnitch.core.model.claim import Claim
 from tinysnitch.core.model.errors import Malformed
-from tinysnitch.core.model.flow import TCP, UDP, Direction, Flow
-from tinysnitch.core.packets.packet import Packet, flow_of, parse_packet, payload_of, whole_size
-from tinysnitch.core.packets.segment import Payload, parse_segment
+from tinysnitch.core.model.flow import DNS_PORT, TCP, UDP, Direction, Flow
+from tinysnitch.core.model.process import Claim
+from tinysnitch.core.packets.packet import Packet, Payload, flow_of, parse_packet, parse_segment, payload_of, whole_size
 from tinysnitch.core.tls.quic_initial import may_be_initial
 from tinysnitch.kernel.nfqueue.queue import QueuedPacket
 

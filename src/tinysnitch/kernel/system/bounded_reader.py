@@ -10,19 +10,70 @@ vain take no more than a fifth of the time, unless it is a single wait. (3) No m
 abandoned, since nothing ends them: beyond that, nothing is read. (4) No user but root has more than a quarter of these,
 since one user could take all within minutes and keep them. All users of containers count as one, since anybody may have
 any number of them (subuid(5)).
+
+A thread for calls that may never return. Nothing waits for its end, not even the end of the process.
+
+It takes no signals: they are for the main thread, even while that one blocks them.
 """
 
+import signal
 import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import TypeVar
 
+from tinysnitch.core.model.process import share_of
 from tinysnitch.core.model.tables import BoundedTable
-from tinysnitch.core.model.user_share import share_of
 from tinysnitch.kernel.system.proc_place import PROC
-from tinysnitch.kernel.system.worker_thread import WorkerThread
+
+T = TypeVar("T")
+
+
+class WorkerThread:
+    """Raises RuntimeError where there can be no more threads."""
+
+    def __init__(self) -> None:
+        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._thread = Thread(target=self._work, daemon=True)
+        usual = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            self._thread.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, usual)
+
+    def begin(self, work: Callable[[], T]) -> SimpleQueue[T | Exception]:
+        """Have it done after all that was begun before. The queue gets what `work` returns or raises."""
+        results: SimpleQueue[T | Exception] = SimpleQueue()
+        self._jobs.put(lambda: results.put(_result_of(work)))
+        return results
+
+    def end(self) -> None:
+        """End the thread once it has done what was begun."""
+        self._jobs.put(None)
+
+    @property
+    def thread_id(self) -> int:
+        assert self._thread.native_id is not None
+        return self._thread.native_id
+
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job()
+
+
+def _result_of(work: Callable[[], T]) -> T | Exception:
+    """An exception is for who waits for the result, and must not end the thread."""
+    try:
+        return work()
+    except Exception as error:
+        return error
+
 
 LOOK_S = 0.05  # between two looks at the thread; a read takes 50 us
 BLOCKED_LOOKS = 5  # so many in a row find it waiting: then it is abandoned
@@ -34,8 +85,6 @@ MAX_REFUSED = 256  # users remembered
 MAX_THREADS = 32
 MAX_THREADS_OF_ONE = MAX_THREADS // 4
 _ROOT = 0  # uid
-
-T = TypeVar("T")
 
 
 def count_waits(thread: int) -> int | None:

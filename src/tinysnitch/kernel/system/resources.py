@@ -1,8 +1,11 @@
 """How many descriptors may be open (getrlimit(2), RLIMIT_NOFILE).
 
 The daemon has one for each client, and a pidfd for each process until whose end an answer holds.
+
+The heap of this process, as the C library keeps it.
 """
 
+import ctypes
 import resource
 from contextlib import suppress
 
@@ -28,3 +31,9 @@ def set_limits(limits: Limits) -> None:
     """Does nothing when `fs.nr_open` is lower than the hard limit by now: do_prlimit() refuses any change then."""
     with suppress(ValueError):  # EPERM
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+def give_back_memory() -> None:
+    """Return to the kernel what was freed (malloc_trim(3)); another C library than glibc has no such call."""
+    with suppress(AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)

@@ -1,4 +1,7 @@
-"""Finds the uid of a user: getpwnam_r(3). Python's pwd cannot tell a failed look-up from a user that does not exist."""
+"""Finds the uid of a user: getpwnam_r(3). Python's pwd cannot tell a failed look-up from a user that does not exist.
+
+Reads the groups of a user: getgrouplist(3). Python's os.getgrouplist() stops all threads meanwhile.
+"""
 
 import ctypes
 import errno
@@ -7,7 +10,8 @@ import os
 from tinysnitch.core.model.errors import unless_short
 
 _ROOM, _MOST_ROOM = 1 << 10, 1 << 20  # bytes
-_libc = ctypes.CDLL(None)
+_MANY_GROUPS = 64
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class _Entry(ctypes.Structure):
@@ -46,3 +50,17 @@ def _look_up(name: bytes) -> int | None:
     if failed:
         raise OSError(failed, os.strerror(failed))
     return int(entry.uid) if found.value else None
+
+
+def read_groups(user: str, primary: int) -> frozenset[int]:
+    """All group ids of a user, `primary` among them. Blocks as long as the name service takes. Raises OSError when it
+    fails (in musl, if nscd breaks off) or memory is short: then the size stays as it was."""
+    room = ctypes.c_int(_MANY_GROUPS)
+    size = 0
+    while room.value > size:
+        size = room.value
+        groups = (ctypes.c_uint32 * size)()
+        count = _libc.getgrouplist(os.fsencode(user), ctypes.c_uint32(primary), groups, ctypes.byref(room))
+        if count >= 0:  # else the array was too small; `room` has the size that it needs
+            return frozenset(groups[:count])
+    raise OSError(ctypes.get_errno(), "the groups of a user cannot be read")

@@ -1,8 +1,7 @@
 import pytest
 
 from tinysnitch.core.model.flow import parse_address
-from tinysnitch.core.policy.facts import Facts
-from tinysnitch.core.policy.remote_words import RemoteWords
+from tinysnitch.core.policy.facts import Facts, RemoteWords
 from tinysnitch.core.rules.network import parse_network
 from tinysnitch.core.rules.rule import Remote, RemoteKind
 from tinysnitch.core.rules.text import parse_rule

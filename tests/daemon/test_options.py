@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab import cgroup
-from tinysnitch.daemon.place_options import BadPlace, CgroupPlace, Place
+from tinysnitch.daemon.options import BadPlace, CgroupPlace, Place
 
 
 def test_a_path_names_something() -> None:

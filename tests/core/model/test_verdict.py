@@ -4,7 +4,7 @@ from tests.core.engine.transcript import SHOP, flow_of, inbound, whose
 from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.flow import ICMP, TCP, Direction, parse_address
 from tinysnitch.core.model.process import KERNEL, UNKNOWN
-from tinysnitch.core.model.verdict_key import VerdictKey, verdict_key_of
+from tinysnitch.core.model.verdict import VerdictKey, verdict_key_of
 
 
 def test_the_key_is_all_that_the_kernel_knows() -> None:

@@ -1,8 +1,0 @@
-"""How much the kernel helps the daemon."""
-
-from enum import Enum
-
-
-class Mode(Enum):
-    BPF = "bpf"
-    DEGRADED = "degraded"  # without BPF: attribution is weaker
