@@ -176,7 +176,7 @@ class Ruleset:
         if not matching:
             return Decision(verdict=Verdict.ASK, reason=_NO_RULE, is_flow_only=is_flow_only)
         left = self._contest(matching)
-        winner = min(left, key=lambda rule: (_RANKS[rule.verdict], format_rule(rule)))
+        winner = _find_winner(left)
         ending = tuple(rule for rule in matching if rule.until_s is not None)
         return Decision(
             verdict=winner.verdict,
@@ -190,7 +190,7 @@ class Ruleset:
 
     def _contest(self, matching: list[Rule]) -> list[Rule]:
         """The rules that are left by (1), or all of them by (5)."""
-        if len(matching) > MAX_COMPARED:
+        if len(matching) == 1 or len(matching) > MAX_COMPARED:
             return matching
         scopes = [resolve_rule(rule, self._facts) for rule in matching]
         return [
@@ -214,6 +214,12 @@ class Ruleset:
         if winner.verdict is rule.verdict:
             return "it says the same"
         return f"{winner.verdict.value} beats {rule.verdict.value}, and neither rule is narrower"
+
+
+def _find_winner(rules: list[Rule]) -> Rule:
+    rank = min(_RANKS[rule.verdict] for rule in rules)
+    equals = [rule for rule in rules if _RANKS[rule.verdict] == rank]
+    return equals[0] if len(equals) == 1 else min(equals, key=format_rule)
 
 
 def _denies_names(rule: Rule) -> bool:
