@@ -89,6 +89,7 @@ class Lab:
         folder.mkdir()
         if rules is not None:
             (folder / "rules").write_text(rules)
+            (folder / "rules").chmod(0o600)  # as the daemon makes it: it would say that it closes the file
         return self.restart_daemon(folder, *flags, timeout_s=timeout_s)
 
     def restart_daemon(self, folder: Path, *flags: str, timeout_s: float = 300) -> Daemon:

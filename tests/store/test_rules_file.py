@@ -40,7 +40,7 @@ def test_the_starter_set_is_written_once(file: RulesFile) -> None:
     # As they are said everywhere, so that `grep -x` finds them.
     assert [line for line in text_of(file).splitlines() if line and not line.startswith("#")] == lines
     assert loaded.errors == ()
-    assert stat.S_IMODE(file.path.stat().st_mode) == 0o644
+    assert stat.S_IMODE(file.path.stat().st_mode) == 0o600
     write(file, "")
     assert not file.ensure_exists()
     assert (file.read().rules, file.read().errors) == ((), ())

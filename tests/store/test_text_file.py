@@ -16,6 +16,7 @@ from tests.shortage import descriptors_left
 from tinysnitch.core.model.errors import NotPermitted, SnitchError
 from tinysnitch.core.model.raw_text import MAX_BYTES
 from tinysnitch.store.text_file import (
+    close_to_readers,
     errors_named,
     is_being_written,
     is_open_to_others,
@@ -241,6 +242,39 @@ def test_whether_others_may_write_a_file(tmp_path: Path, mode: int, owner: int, 
     assert not is_open_to_others(path)
     path.symlink_to(os.devnull)
     assert not is_open_to_others(path)
+
+
+@pytest.mark.privileged
+@pytest.mark.parametrize(
+    ("mode", "owner", "group", "closed"),
+    [
+        (0o644, 0, 0, 0o600),
+        (0o640, 0, 0, 0o600),
+        (0o644, 0, 4, 0o640),
+        (0o640, 0, 4, None),
+        (0o600, 0, 0, None),
+        (0o644, 1000, 1000, None),  # a user's own file
+    ],
+)
+def test_others_lose_the_right_to_read_a_file_of_root(
+    tmp_path: Path, mode: int, owner: int, group: int, closed: int | None
+) -> None:
+    path = tmp_path / "rules"
+    path.write_text("x\n")
+    os.chown(path, owner, group)
+    path.chmod(mode)
+    assert close_to_readers(path) is (closed is not None)
+    assert stat.S_IMODE(path.stat().st_mode) == (closed or mode)
+    assert path.read_text() == "x\n"
+
+
+def test_a_null_file_is_open_to_all(tmp_path: Path) -> None:
+    path = tmp_path / "rules"
+    path.symlink_to(os.devnull)
+    assert not close_to_readers(path)
+    path.unlink()
+    with pytest.raises(FileNotFoundError):
+        close_to_readers(path)
 
 
 @pytest.mark.privileged

@@ -37,6 +37,7 @@ allow @resolvers 53 tcp
 """
 _GONE, _GONE_HINT = "the file is gone", "write it again; an empty one will do"
 _ATTEMPTS = 10
+_MODE = 0o600  # rules hold arguments of programs, and these may hold secrets
 
 
 class _Overtaken(Exception):
@@ -79,7 +80,7 @@ class RulesFile:
             if not self.path.parent.is_dir():
                 problem = f"{self.path} cannot be made: there is no folder {str(self.path.parent)!r}"
                 raise NoFolder(problem, "name a rules file in a folder that is there")
-            replace_text(self.path, STARTER)
+            replace_text(self.path, STARTER, _MODE)
         return True
 
     def hold_starter(self) -> None:
@@ -163,7 +164,7 @@ class RulesFile:
         If an editor has written the file since then, that will be read as any edit. Raises _Overtaken if the file is no
         more in the state `before`.
         """
-        written = replace_text(self.path, text, check=partial(self._check_state, before))
+        written = replace_text(self.path, text, _MODE, check=partial(self._check_state, before))
         stamp = self._find_stamp()
         if stamp is None or not stamp.is_of(written):
             return

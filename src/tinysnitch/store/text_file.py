@@ -17,6 +17,7 @@ from tinysnitch.core.model.errors import NotPermitted, SnitchError, hint_for
 from tinysnitch.core.model.raw_text import MAX_BYTES, bytes_of, text_of
 
 _ACL = "system.posix_acl_access"  # acl(5)
+_OTHERS_READ = stat.S_IRGRP | stat.S_IROTH
 _NULL = os.makedev(1, 3)  # null(4): often given as an empty file
 _ROOT_HINT = "root too is refused: see whether it is immutable (lsattr), or what else guards it"
 _HINT = "see whether the place is there, and has room"
@@ -89,6 +90,20 @@ def is_open_to_others(path: Path) -> bool:
         return False
     is_theirs = status.st_uid != 0 or by_group or status.st_mode & stat.S_IWOTH
     return stat.S_ISREG(status.st_mode) and bool(is_theirs)  # anybody may write /dev/null
+
+
+def close_to_readers(path: Path) -> bool:
+    """Take away the right of other users to read root's file; whether they had it. Raises OSError.
+
+    A group other than root's keeps its right: somebody gave it on purpose.
+    """
+    with open(path, "rb", opener=_open_regular) as file:
+        status = os.fstat(file.fileno())
+        others = stat.S_IRWXO if status.st_gid or _read_acl(path) else stat.S_IRWXO | stat.S_IRWXG
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != 0 or not status.st_mode & others & _OTHERS_READ:
+            return False
+        os.fchmod(file.fileno(), status.st_mode & 0o7777 & ~others)
+    return True
 
 
 def is_being_written(path: Path) -> bool:

@@ -240,6 +240,7 @@ def test_a_start_that_waits_for_a_list_ends_by_sigterm_and_leaves_nothing(lab: L
     (lab.folder / "lists").mkdir()
     (lab.folder / "lists" / "big").write_text("".join(f"host{number}.example.com\n" for number in range(1_000_000)))
     (lab.folder / "rules").write_text("deny @big - -\n")
+    (lab.folder / "rules").chmod(0o600)
     command = command_of(lab, "--rules", str(lab.folder / "rules"), "--lists", str(lab.folder / "lists"))
     daemon = lab.spawn_outside(command)
     while not (compiled := lab.folder / "state" / "lists").exists():
@@ -327,9 +328,25 @@ def test_it_says_that_others_can_change_the_rules(lab: Lab) -> None:
     command = told.partition("(hint: ")[2].partition(")")[0]
     assert told == f"tinysnitch: others than root can change {rules}, and let pass what they like (hint: {command})\n"
     subprocess.run(["sh", "-ec", command], check=True)
-    assert stat.S_IMODE(rules.stat().st_mode) == 0o644
+    assert stat.S_IMODE(rules.stat().st_mode) == 0o600
     daemon.terminate()
     assert daemon.wait(timeout=60) == 0
+
+
+@pytest.mark.privileged
+def test_a_rules_file_that_all_could_read_is_for_root_alone_from_the_next_start(lab: Lab) -> None:
+    rules = lab.folder / "rules"
+    rules.write_text("deny - 443 tcp /usr/bin/curl -H 'Authorization: Bearer x'\n")
+    rules.chmod(0o644)
+    told = f"tinysnitch: others could read {rules}, and secrets among the arguments in it: now only root can\n"
+    for said in ([told], []):
+        daemon = lab.spawn_outside(command_of(lab, "--rules", str(rules)))
+        assert daemon.stdout
+        *before, _ready = until_ready(daemon.stdout)
+        assert before == said
+        assert stat.S_IMODE(rules.stat().st_mode) == 0o600
+        daemon.terminate()
+        assert daemon.wait(timeout=60) == 0
 
 
 def command_of(lab: Lab, *flags: str) -> list[str]:

@@ -59,7 +59,7 @@ from tinysnitch.protocol.log_lines import ReadyLine, format_time
 from tinysnitch.store.handover_files import KeptArguments
 from tinysnitch.store.locks import StateLock
 from tinysnitch.store.rules_file import RulesFile
-from tinysnitch.store.text_file import is_open_to_others
+from tinysnitch.store.text_file import close_to_readers, is_open_to_others
 
 _CODECS = ("idna", "punycode", "unicode_escape")
 _kept_open: list[BinaryIO] = []
@@ -222,8 +222,19 @@ class SetUp:
         elif self._rules_file.ensure_exists():
             _log.warning("%s was not there: made with a starter set of rules", path)
         elif is_open_to_others(path):
-            mend = f"chown root: {quote(str(path))} && chmod 644 {quote(str(path))}"
+            mend = f"chown root: {quote(str(path))} && chmod 600 {quote(str(path))}"
             _log.warning("others than root can change %s, and let pass what they like (hint: %s)", path, mend)
+        else:
+            self._close_to_readers(path)
+
+    def _close_to_readers(self, path: Path) -> None:
+        """Builds before this one made the file for all to read."""
+        try:
+            if close_to_readers(path):
+                _log.warning("others could read %s, and secrets among the arguments in it: now only root can", path)
+        except OSError as error:
+            problem = error.strerror or error
+            _log.warning("others can read %s: %s (hint: chmod 600 %s)", path, problem, quote(str(path)))
 
     def _identify(self, instance: Instance, cgroup: Path, degraded_because: str) -> Identity:
         return Identity(
