@@ -24,12 +24,14 @@ from tinysnitch.core.engine.open_prompts import ClosedPrompt
 from tinysnitch.core.model.errors import RuleSyntaxError
 from tinysnitch.core.model.flow import TCP, UDP, Direction, Flow
 from tinysnitch.core.model.process import KERNEL, UNKNOWN, Attribution, AttributionSource
+from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.facts import Facts
 from tinysnitch.core.prompts.choice import Lifetime
 from tinysnitch.core.rules.text import parse_rule
 
 ALLOW_SHOP = "allow 10.0.0.80 443 tcp /usr/bin/curl"
 ANSWER = "answered by uid 1000"
+CLOSED = Attribution(AttributionSource.UNKNOWN, is_listening=False)
 
 
 @pytest.mark.parametrize("verdict", ["allow", "deny"])
@@ -75,9 +77,8 @@ def test_a_rule_on_an_interface_is_remembered_for_the_flow_alone() -> None:
 
 
 def test_where_nothing_listens_nobody_is_asked() -> None:
-    closed = Attribution(AttributionSource.UNKNOWN, is_listening=False)
     engine = Transcript()
-    assert engine.queue(inbound(), closed) == [
+    assert engine.queue(inbound(), CLOSED) == [
         "remember flow deny",
         "deny 1",
         "decided: no program listens on this port",
@@ -90,6 +91,39 @@ def test_learning_allows_what_no_rule_decides() -> None:
     engine = Transcript("deny 10.0.0.81 - -", is_learning=True)
     assert engine.queue()[1:] == ["allow 1", "decided: learning: no rule matches"]
     assert "deny 2" in engine.queue(flow_of(2, BANK))
+
+
+@pytest.mark.parametrize(
+    ("lines", "options", "flow", "who"),
+    [
+        ([ALLOW_SHOP], {}, flow_of(), CURL),
+        (["deny iface=eth0 - - -"], {}, flow_of(), CURL),
+        ([], {}, inbound(), CLOSED),
+        ([], {"is_learning": True}, flow_of(), CURL),
+        (["ask - - -"], {"timeout_s": 0.0}, flow_of(), CURL),
+        (["ask - - -"], {"timeout_s": 0.0}, flow_of(), whose(is_host_file=False)),
+    ],
+)
+def test_what_is_foretold_is_what_is_done(
+    lines: list[str], options: dict[str, object], flow: Flow, who: Attribution
+) -> None:
+    engine = Transcript(*lines, **options)
+    connection = engine.engine.connection_of(flow, who, "eth0", engine.now)
+    foretold = engine.engine.decide(connection, engine.now)
+    assert engine.engine.decide(connection, engine.now) == foretold  # it changes nothing
+    assert engine.queue(flow, who)[1:] == [f"{foretold.verdict.value} 1", f"decided: {foretold.reason}"]
+
+
+def test_a_question_and_an_answer_to_what_was_allowed_are_foretold() -> None:
+    engine = Transcript("allow 10.0.0.80 443 udp", "deny - - -src")
+    asked = flow_of(protocol=UDP)
+    answer = engine.engine.connection_of(replace(asked, direction=Direction.INBOUND), CURL, "eth0", engine.now)
+    assert engine.engine.decide(answer, engine.now).verdict is Verdict.DENY
+    engine.queue(asked)
+    assert engine.engine.decide(answer, engine.now).reason == "it answers what was allowed"
+    other = engine.engine.connection_of(flow_of(remote=BANK), CURL, "eth0", engine.now)
+    assert engine.engine.decide(other, engine.now).verdict is Verdict.ASK
+    assert len(engine.engine.prompts) == 0
 
 
 def test_equal_questions_are_one_with_a_count() -> None:

@@ -138,6 +138,28 @@ class Engine:
             aliases=facts.aliases,
         )
 
+    def decide(self, connection: Connection, now: Instant, remembered: Decision | None = None) -> Decision:
+        """What the engine does with a new connection: to ask only where people would be asked. Changes nothing.
+
+        `remembered`: what was decided for a connection like it, in this generation of the rules.
+        """
+        decision = remembered or self.rules.decide(connection, now)
+        if decision.verdict is Verdict.ALLOW:
+            return decision
+        if self.settlement.is_reply(connection, now):
+            # The kernel's side did not know yet when it was held, or cannot tell, since sockets share the port.
+            return _REPLY
+        if decision.verdict is Verdict.DENY:
+            return decision
+        if not connection.attribution.is_listening:
+            return Decision(verdict=Verdict.DENY, reason="no program listens on this port", is_flow_only=True)
+        if self.settings.is_learning:
+            return let_pass(decision)
+        if self.settings.timeout_s <= 0:
+            refusal = refusal_to_remember(connection)
+            return deny_unanswered(decision, f"{decision.reason} and nobody is asked", refusal)
+        return decision
+
     def is_answered_by(self, prompt_id: int, rule: Rule, now: Instant) -> bool:
         """Whether the rule matches a connection that waits in this prompt."""
         prompt = self.prompts.find(prompt_id)
@@ -168,35 +190,23 @@ class Engine:
             connection = msgspec.structs.replace(connection, asked_name=event.asked_name)
         waiter = Waiter(connection, event.cookie, [event.packet_id], event.says_nothing, event.interface_index)
         cached = self.settlement.find_cached(connection, now)
-        decision = cached.decision if cached else self._decide(connection, now)
-        if decision.verdict is not Verdict.ALLOW and self.settlement.is_reply(connection, now):
-            # The kernel's side did not know yet when it was held, or cannot tell, since sockets share the port.
-            yield from self._settle(waiter, _REPLY, now)
-        elif decision.verdict is Verdict.ASK:
+        decision = self.decide(connection, now, cached.decision if cached else None)
+        if decision.verdict is Verdict.ASK:
             yield from self._ask(waiter, decision, now)
-        else:
-            if decision.is_learned:  # noted as the rule that a prompt would propose
-                waiter.connection = self.settlement.note_asking(connection, decision)
-            yield from self._settle(waiter, decision, now, cached=cached)
-            everywhere = self.settlement.crowds.count(connection)
-            if everywhere is not None:
-                yield from self._widen(everywhere, connection, now)
+            return
+        if decision.is_learned:  # noted as the rule that a prompt would propose
+            waiter.connection = self.settlement.note_asking(connection, decision)
+        is_cached = cached is not None and decision is cached.decision
+        yield from self._settle(waiter, decision, now, cached=cached if is_cached else None)
+        everywhere = self.settlement.crowds.count(connection)
+        if everywhere is not None:
+            yield from self._widen(everywhere, connection, now)
 
     def _widen(self, everywhere: VerdictKey, connection: Connection, now: Instant) -> Iterator[Command]:
         """Put one verdict for all remotes into the cache, if the rules treat all of them alike."""
         decision = self.rules.decide_everywhere(connection, now)
         if decision is not None and decision.verdict is not Verdict.ASK:
             yield from self.settlement.remember_everywhere(everywhere, decision, now)
-
-    def _decide(self, connection: Connection, now: Instant) -> Decision:
-        decision = self.rules.decide(connection, now)
-        if decision.verdict is not Verdict.ASK:
-            return decision
-        if not connection.attribution.is_listening:
-            return Decision(verdict=Verdict.DENY, reason="no program listens on this port", is_flow_only=True)
-        if self.settings.is_learning:
-            return let_pass(decision)
-        return decision
 
     def _settle(
         self,
@@ -207,7 +217,7 @@ class Engine:
         basis: Basis = Basis.RULES,
         cached: Remembered | None = None,
     ) -> Iterator[Command]:
-        if basis is Basis.RULES and self.dns.is_guess(waiter.connection):
+        if basis is Basis.RULES and (decision.is_unanswered or self.dns.is_guess(waiter.connection)):
             basis = Basis.MOMENT
         watch = self.watcher.watch_for(waiter.connection, decision, now, says_nothing=waiter.says_nothing)
         if watch is Watch.GUARDED and waiter.says_nothing and waiter.cookie:
@@ -230,9 +240,6 @@ class Engine:
 
     def _ask(self, waiter: Waiter, decision: Decision, now: Instant) -> Iterator[Command]:
         waiter.is_tied = decision.is_flow_only
-        if self.settings.timeout_s <= 0:
-            yield from self._deny(waiter, decision, f"{decision.reason} and nobody is asked", now)
-            return
         waiter.connection = self.settlement.note_asking(waiter.connection, decision)
         prompt = self.prompts.hold(waiter, decision, now)
         if prompt is None:
@@ -248,7 +255,7 @@ class Engine:
         """Deny a connection for which nobody answers."""
         refusal = refusal_to_remember(waiter.connection)
         denial = deny_unanswered(asked, reason, refusal, is_turned_away=is_turned_away)
-        return self._settle(waiter, denial, now, basis=Basis.MOMENT)
+        return self._settle(waiter, denial, now)
 
     def _answer_given(self, event: ev.AnswerGiven, now: Instant) -> Iterator[Command]:
         """Ignored are answers to a question that was closed meanwhile, and those whose verdict is `ask`."""
@@ -290,7 +297,7 @@ class Engine:
     def _follow(self, waiter: Waiter, rule: Rule, reason: str, now: Instant) -> Iterator[Command]:
         """Give a waiter the verdict of the person, even where another rule would say something else."""
         self.prompts.release(waiter.connection.flow)
-        decision = self._decide(waiter.connection, now)
+        decision = self.decide(waiter.connection, now)
         if decision.verdict is rule.verdict:
             told = msgspec.structs.replace(decision, reason=reason)
             yield from self._settle_waiter(waiter, told, now, basis=Basis.PERSON)
@@ -357,7 +364,7 @@ class Engine:
         for prompt in self.prompts:
             before = len(prompt.waiters)
             for flow, waiter in list(prompt.waiters.items()):
-                decision = self._decide(waiter.connection, now)
+                decision = self.decide(waiter.connection, now)
                 if decision.verdict is not Verdict.ASK:
                     self.prompts.release(flow)
                     yield from self._settle_waiter(waiter, decision, now)

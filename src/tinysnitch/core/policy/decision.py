@@ -23,6 +23,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     asking: tuple[Rule, ...] = ()  # all the rules that ask, where the verdict is ASK
     is_flow_only: bool = False  # a rule that took part tests more than the kernel's cache key: this flow only
     is_learned: bool = False  # no rule decides, and observe mode lets it pass
+    is_unanswered: bool = False  # denied since nobody answers: for this flow, until people may be asked again
     is_turned_away: bool = False  # denied, as there was no room for its question
 
 
@@ -39,4 +40,11 @@ def deny_unanswered(asked: Decision, reason: str, refusal: str | None, *, is_tur
     """
     if refusal is not None:
         reason += f"; no rule with its path covers it: {refusal}"
-    return Decision(verdict=Verdict.DENY, reason=reason, rule=asked.rule, is_turned_away=is_turned_away)
+    return Decision(
+        verdict=Verdict.DENY,
+        reason=reason,
+        rule=asked.rule,
+        is_flow_only=asked.is_flow_only,
+        is_unanswered=True,
+        is_turned_away=is_turned_away,
+    )

@@ -12,8 +12,8 @@ from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.errors import Malformed, NotPermitted, NotUnderstood
 from tinysnitch.core.model.flow import ICMP, ICMPV6, Direction, Flow, is_v4, parse_address
 from tinysnitch.core.model.process import KERNEL, UNKNOWN, Attribution, AttributionSource, Process, uid_of
-from tinysnitch.core.model.verdict import Verdict, Watch
-from tinysnitch.core.policy.decision import Decision, let_pass
+from tinysnitch.core.model.verdict import Watch
+from tinysnitch.core.policy.decision import Decision
 from tinysnitch.core.policy.own_rules import is_own
 from tinysnitch.core.policy.ruleset import Ruleset
 from tinysnitch.core.rules.port_text import LAST_PORT
@@ -55,14 +55,13 @@ class Explainer:
         now = read_instant()
         connection = self._imagine(question, right)
         contest = self._engine.rules.explain(connection, now)
-        decision = self._outcome(contest.decision, connection.attribution)
-        winner = contest.decision.rule
+        decision, winner = self._engine.decide(connection, now), contest.decision.rule
         near = [] if winner else list(self._near_misses(connection, right, now))
         losers = contest.losers
         more = _tell_rest(len(losers) - _MAX_LOSERS, "match") + _tell_rest(len(near) - _MAX_NEAR, "nearly match")
         return Explanation(
             verdict=decision.verdict,
-            reason=decision.reason + self._reservation(connection, decision) + more,
+            reason=decision.reason + _tell_program(winner, connection) + self._reservation(connection, decision) + more,
             rule=format_rule(winner) if winner else None,
             beaten=tuple(
                 BeatenRule(format_rule(rule), why) for rule, why in (*losers[:_MAX_LOSERS], *near[:_MAX_NEAR])
@@ -72,20 +71,6 @@ class Explainer:
                 for rule, interface in contest.elsewhere[:_MAX_NEAR]
             ),
         )
-
-    def _outcome(self, decision: Decision, attribution: Attribution) -> Decision:
-        """What the engine would make of `ask` where it asks nobody. It has no function for imagined connections, so its
-        rules are repeated here."""
-        reason, process = decision.reason, attribution.process
-        if decision.rule is None and process is not None:
-            args = "with the arguments given" if process.args else "without arguments"
-            reason += f" (asked for {args}, as {f'uid {process.uid}' if process.uid else 'root'})"
-        decision = replace(decision, reason=reason)
-        if decision.verdict is Verdict.ASK and self._engine.settings.is_learning:
-            return let_pass(decision)
-        if decision.verdict is Verdict.ASK and self._engine.settings.timeout_s <= 0:
-            return replace(decision, verdict=Verdict.DENY, reason=f"{reason} and nobody is asked")
-        return decision
 
     def _near_misses(self, connection: Connection, right: Right, now: Instant) -> Iterator[tuple[Rule, str]]:
         """Rules that would match with other arguments, parents or another user, each with what it needs. The client
@@ -157,6 +142,15 @@ class Explainer:
             return parse_address(text), None
         name = _parse_name(text)
         return self._engine.dns.names.find_address(name, read_instant().boot_s) or _NO_ADDRESS, name
+
+
+def _tell_program(winner: Rule | None, connection: Connection) -> str:
+    """As what the program was imagined, where no rule matches it."""
+    process = connection.attribution.process
+    if winner is not None or process is None:
+        return ""
+    args = "with the arguments given" if process.args else "without arguments"
+    return f" (asked for {args}, as {f'uid {process.uid}' if process.uid else 'root'})"
 
 
 def _names_another(rule: Rule, connection: Connection) -> bool:
