@@ -1,0 +1,47 @@
+"""Links of the pages lead to files and headings that are there; so do the names of files in the design pages."""
+
+import re
+from pathlib import Path
+
+from tests.repo.tree import PACKAGE, ROOT, relative, tracked
+
+LINK = re.compile(r"\[[^]]*\]\(([^)#\s]*)(?:#([^)\s]*))?\)")
+HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
+CODE = re.compile(r"`([\w/.]+/[\w.]*\.(?:py|h|c)|[\w/]+/)`")
+
+
+def pages() -> list[Path]:
+    return [path for path in tracked() if path.suffix == ".md"]
+
+
+def anchor_of(heading: str) -> str:
+    """As GitHub makes it: lower case, without punctuation, blanks as dashes."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def find_dead_links(page: Path) -> list[str]:
+    dead = []
+    for name, anchor in LINK.findall(page.read_text()):
+        target = page.parent / name if name else page
+        if re.match(r"https?:", name):
+            continue
+        if not target.exists():
+            dead.append(f"{relative(page)} links {name}")
+        elif anchor and anchor not in map(anchor_of, HEADING.findall(target.read_text())):
+            dead.append(f"{relative(page)} links {name}#{anchor}")
+    return dead
+
+
+def test_every_link_leads_somewhere() -> None:
+    dead = [link for page in pages() for link in find_dead_links(page)]
+    assert not dead, "\n".join(dead)
+
+
+def test_every_file_that_a_page_names_is_there() -> None:
+    """By its path in the repository, in the package, or in `bpf/`; a folder ends with a slash."""
+    missing = []
+    for page in [ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs/design").glob("*.md")]:
+        for name in CODE.findall(page.read_text()):
+            if not any((root / name).exists() for root in (ROOT, PACKAGE, ROOT / "bpf")):
+                missing.append(f"{relative(page)} names {name}")
+    assert not missing, "\n".join(missing)
