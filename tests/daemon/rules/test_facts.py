@@ -20,8 +20,9 @@ from tinysnitch.store import file_stamp
 SAID = Mentions(lists=frozenset({"ads"}), users=frozenset({"root"}))
 
 
-def source_of(folder: Path) -> FactSource:
-    return make_fact_source(ListLoader(folder / "lists", folder / "cache", ListCompiler()))
+def source_of(folder: Path, max_threads: int = 0) -> FactSource:
+    lists = ListLoader(folder / "lists", folder / "cache", ListCompiler())
+    return make_fact_source(lists, max_threads=max_threads)
 
 
 def write_list(folder: Path, text: str) -> None:
@@ -52,7 +53,7 @@ def test_a_user_that_takes_long_to_look_up_is_said(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(user_ids, "MOMENT_S", 0.0)
 
     async def run() -> None:
-        source = source_of(tmp_path)
+        source = source_of(tmp_path, max_threads=1)
         alice = Mentions(users=frozenset({"alice"}))
         assert source.is_awaited(alice)
         assert source.read(alice).users == {}

@@ -18,7 +18,7 @@ from tests.daemon.loop.driver_place import until
 from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.daemon.rules import lists as list_loader
 from tinysnitch.daemon.rules.lists import AGAIN_S, SHORT_BYTES, ListCompiler, ListLoader
-from tinysnitch.kernel.system import bounded_reader
+from tinysnitch.kernel.system import offload
 from tinysnitch.store import compiled_list, file_stamp
 from tinysnitch.store.compiled_list import CompiledList, compile_list, map_compiled, save_compiled
 
@@ -118,7 +118,7 @@ def test_a_folder_that_does_not_answer_leaves_what_was_read_and_keeps_rules_wait
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A user may hold its lock. Rules that deny a list wait for it: meanwhile they would deny nothing."""
-    monkeypatch.setattr(bounded_reader, "PAUSE_S", 0.0)  # however long that took
+    monkeypatch.setattr(offload, "PAUSE_S", 0.0)  # however long that took
     place.write("ads.test\n")
     over = threading.Event()
     with monkeypatch.context() as silent:

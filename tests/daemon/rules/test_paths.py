@@ -13,7 +13,7 @@ from tinysnitch.core.rules.text import parse_rule
 from tinysnitch.daemon.rules import paths as path_facts
 from tinysnitch.daemon.rules import paths as path_watch
 from tinysnitch.daemon.rules.paths import MAX_SILENT, MAX_WATCHED, PathFacts, PathWatch, Watch
-from tinysnitch.kernel.system.bounded_reader import MAX_THREADS, BoundedReader
+from tinysnitch.kernel.system.offload import MAX_THREADS, Offload
 from tinysnitch.store import rule_paths
 from tinysnitch.store.rule_paths import resolve_path
 
@@ -127,7 +127,7 @@ def test_what_is_silent_for_hours_keeps_nothing_else_from_being_looked_up(
     monkeypatch.setattr(path_facts, "AGAIN_S", 0.0)
     silent, other = place.link("silent"), place.link("other")
     minutes = itertools.count()
-    place.facts._reader = BoundedReader(clock=lambda: 60.0 * next(minutes))
+    place.facts._reader = Offload(clock=lambda: 60.0 * next(minutes))
 
     async def run() -> None:
         place.answers.clear()

@@ -9,6 +9,7 @@ import pytest
 
 from tinysnitch.daemon.rules import users as user_ids
 from tinysnitch.daemon.rules.users import UserIds
+from tinysnitch.kernel.system.offload import Offload
 
 ALICE, BOTH = frozenset({"alice"}), frozenset({"alice", "bob"})
 BOB, NOBODY = BOTH - ALICE, frozenset[str]()
@@ -244,10 +245,6 @@ def test_after_the_end_nothing_is_told(service: Service) -> None:
 
 
 def test_without_threads_what_is_known_holds(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_work: object) -> None:
-        raise RuntimeError("can't start new thread")
-
-    monkeypatch.setattr(user_ids, "do_beside", fail)
     monkeypatch.setattr(user_ids, "find_uid", service.uids.get)
-    users = UserIds(lambda: None)
+    users = UserIds(lambda: None, Offload(max_threads=0))
     assert [users.find(ALICE) for _ in range(3)] == [{"alice": 1000}] * 3

@@ -28,7 +28,7 @@ from tinysnitch.kernel.bpf.structs import IMAGE_SEEDED, FlowEntry, Listener, Own
 from tinysnitch.kernel.files import identity as file_identity
 from tinysnitch.kernel.netlink.sock_diag import ANY_V6, SocketDiag
 from tinysnitch.kernel.proc import procfs
-from tinysnitch.kernel.system.bounded_reader import BoundedReader
+from tinysnitch.kernel.system.offload import Offload
 
 LOCAL, REMOTE = parse_address("127.0.0.1"), parse_address("192.0.2.1")
 OUT = Flow(TCP, Direction.OUTBOUND, LOCAL, 5000, REMOTE, 443)
@@ -75,14 +75,14 @@ def test_a_process_whose_file_was_not_looked_up_is_built_anew(
 ) -> None:
     over = Event()
     monkeypatch.setattr(process_builder, "AGAIN_S", 0.0)
-    monkeypatch.setattr(procfs, "bounded", BoundedReader(procfs.read_uid))
+    monkeypatch.setattr(procfs, "bounded", Offload(procfs.read_uid))
     with monkeypatch.context() as silent:
         silent.setattr(file_identity, "is_host_file", lambda *_words, **_more: over.wait())
         process = attributor.attribute(OUT).attribution.process
         over.set()
     assert process
     assert not process.is_file_told
-    monkeypatch.setattr(procfs, "bounded", BoundedReader(procfs.read_uid))
+    monkeypatch.setattr(procfs, "bounded", Offload(procfs.read_uid))
     process = attributor.attribute(OUT).attribution.process
     assert process
     assert process.is_file_told

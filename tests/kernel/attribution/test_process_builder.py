@@ -22,8 +22,8 @@ from tinysnitch.kernel.files import identity as file_identity
 from tinysnitch.kernel.files.digests import FEW_BYTES, LONGEST_SUM_S, MAX_BYTES, Digests
 from tinysnitch.kernel.proc import procfs
 from tinysnitch.kernel.proc.cgroups import CgroupPaths
-from tinysnitch.kernel.system.bounded_reader import BoundedReader
 from tinysnitch.kernel.system.clock import read_boot_ns
+from tinysnitch.kernel.system.offload import Offload
 
 PYTHON = os.path.realpath("/usr/bin/python3")
 NOBODY = 2**22 + 1
@@ -370,7 +370,7 @@ def test_extra_interpreters(tmp_path: Path) -> None:
 def test_an_environment_that_cannot_be_read_is_warned_of(
     builder: ProcessBuilder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(procfs, "bounded", BoundedReader(procfs.read_uid))
+    monkeypatch.setattr(procfs, "bounded", Offload(procfs.read_uid))
     over = Event()
     procfs.bounded.read(os.getpid(), over.wait)
     status = procfs.read_stat(os.getpid())
@@ -387,7 +387,7 @@ def test_a_file_that_cannot_be_looked_up_is_not_the_hosts_until_it_can(
 ) -> None:
     """It is looked up again only after a while, since each look is a wait."""
     over, now_s = Event(), 1000.0
-    monkeypatch.setattr(procfs, "bounded", BoundedReader(procfs.read_uid))
+    monkeypatch.setattr(procfs, "bounded", Offload(procfs.read_uid))
     monkeypatch.setattr(file_identity, "is_host_file", lambda *_words, **_more: over.wait())
     image = make_image("/usr/bin/env", "env", "a")
     with closing(ProcessBuilder(NoImages(), clock=lambda: now_s)) as builder:
@@ -396,7 +396,7 @@ def test_a_file_that_cannot_be_looked_up_is_not_the_hosts_until_it_can(
         assert (untold.is_host_file, untold.is_file_told, untold.is_sha256_told) == (False, False, False)
         over.set()
         now_s += waited_s
-        monkeypatch.setattr(procfs, "bounded", BoundedReader(procfs.read_uid))
+        monkeypatch.setattr(procfs, "bounded", Offload(procfs.read_uid))
         later = build(builder, image)
     warnings = () if is_told else (UNTOLD,)
     assert (later.is_host_file, later.is_file_told, later.warnings) == (is_told, is_told, warnings)

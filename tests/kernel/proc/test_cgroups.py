@@ -33,7 +33,7 @@ from tinysnitch.kernel.proc.cgroups import (
     remove_cgroup,
 )
 from tinysnitch.kernel.proc.mounts import parse_mounts
-from tinysnitch.kernel.system.bounded_reader import BoundedReader
+from tinysnitch.kernel.system.offload import Offload
 
 
 @pytest.fixture
@@ -325,7 +325,7 @@ def test_a_cgroup_whose_folder_does_not_answer_is_not_waited_for(
     class Locked:
         open_by_handle_at = staticmethod(lambda *_words: over.wait() and -1)
 
-    monkeypatch.setattr(procfs, "bounded", BoundedReader(procfs.read_uid))
+    monkeypatch.setattr(procfs, "bounded", Offload(procfs.read_uid))
     monkeypatch.setattr(cgroup_paths, "_libc", Locked)
     image = make_image(cgroup_id=service.stat().st_ino)
     with closing(ProcessBuilder(NoImages())) as builder:
@@ -336,7 +336,7 @@ def test_a_cgroup_whose_folder_does_not_answer_is_not_waited_for(
 
 def test_nor_is_it_for_a_process_that_is_read_from_proc(monkeypatch: pytest.MonkeyPatch) -> None:
     over = Event()
-    monkeypatch.setattr(procfs, "bounded", BoundedReader(procfs.read_uid))
+    monkeypatch.setattr(procfs, "bounded", Offload(procfs.read_uid))
     monkeypatch.setattr(procfs_image, "read_cgroup_id", lambda _path: over.wait())
     own = procfs.read_process(os.getpid())
     assert own

@@ -13,7 +13,7 @@ from tests.lab.patience import read_line
 from tinysnitch.kernel.proc import procfs
 from tinysnitch.kernel.proc.environment import find_loaders
 from tinysnitch.kernel.proc.procfs import TICK_NS, read_stat
-from tinysnitch.kernel.system.bounded_reader import BoundedReader
+from tinysnitch.kernel.system.offload import Offload
 
 
 @contextmanager
@@ -81,7 +81,7 @@ def test_of_who_has_ended_nothing_is_read(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_what_lets_nobody_read_tells_that_it_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(procfs, "bounded", BoundedReader(procfs.read_uid))
+    monkeypatch.setattr(procfs, "bounded", Offload(procfs.read_uid))
     over = Event()
     with running({"LD_PRELOAD": "/a"}) as (pid, started_ns):
         procfs.bounded.read(pid, over.wait)

@@ -21,9 +21,8 @@ from functools import partial
 import msgspec
 
 from tinysnitch.core.model.errors import SnitchError
-from tinysnitch.core.model.process import share_of
 from tinysnitch.core.rules.qualifiers import LAST_UID
-from tinysnitch.daemon.scheduling.offload import do_beside
+from tinysnitch.kernel.system.offload import NoThread, Offload
 from tinysnitch.kernel.system.users import find_uid, read_groups
 
 GROUP = "tinysnitch"
@@ -113,8 +112,7 @@ def _has_group(name: str) -> bool:
         return False
 
 
-MAX_LOOKUPS = 16  # threads
-MAX_OF_ONE = 4  # threads for one user, who may have many gids; all users of containers count as one (subuid(5))
+MAX_LOOKUPS = 16  # threads; a quarter of them for one user, who may have many gids
 MAX_WAITING = 16  # clients that wait for one look-up
 
 _FAILED_HINT = "try again in a moment; the log of tinysnitchd tells why"
@@ -125,6 +123,7 @@ Found = Callable[[Right | SnitchError | None], None]  # None: there is none; an 
 class RightLookup:
     def __init__(self, permissions: Permissions) -> None:
         self._permissions = permissions
+        self._offload = Offload(max_threads=MAX_LOOKUPS)
         self._waiting: dict[tuple[int, int], list[Found]] = {}  # by uid and gid
 
     def find(self, uid: int, gid: int, found: Found) -> None:
@@ -136,19 +135,12 @@ class RightLookup:
         if len(waiting) >= MAX_WAITING:
             raise _too_many(f"{MAX_WAITING} clients of user {uid}")
         if not waiting:
-            self._begin(uid, gid)
+            try:
+                self._offload.begin(lambda: (self._permissions.find(uid, gid),), partial(self._tell, uid, gid), uid)
+            except NoThread:
+                raise _too_many("too many users") from None
             self._waiting[uid, gid] = waiting
         waiting.append(found)
-
-    def _begin(self, uid: int, gid: int) -> None:
-        if len(self._waiting) >= MAX_LOOKUPS:
-            raise _too_many(f"{MAX_LOOKUPS} users")
-        if sum(share_of(other) == share_of(uid) for other, _gid in self._waiting) >= MAX_OF_ONE:
-            raise _too_many(f"{MAX_OF_ONE} others of user {uid}, or of containers,")
-        try:
-            do_beside(lambda: (self._permissions.find(uid, gid),), partial(self._tell, uid, gid))
-        except RuntimeError:
-            raise _too_many("others") from None
 
     def _tell(self, uid: int, gid: int, result: tuple[Right | None] | None) -> None:
         right = (

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.daemon.scheduling.follow import follow
-from tinysnitch.daemon.scheduling.offload import BoundedLook
+from tinysnitch.kernel.system.offload import Offload
 from tinysnitch.store.file_watch import watch_ways
 
 GONE = "the Python that tinysnitchd runs by is gone: it could not start again"
@@ -70,7 +70,7 @@ class SocketWatch:
             self._task.cancel()
 
     async def _follow(self) -> None:
-        watch = partial(watch_ways, [str(self._path)], BoundedLook().do)
+        watch = partial(watch_ways, [str(self._path)], Offload().look)
         while True:
             try:
                 with suppress(OSError):

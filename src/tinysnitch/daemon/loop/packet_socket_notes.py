@@ -10,10 +10,10 @@ from contextlib import suppress
 from functools import partial
 
 from tinysnitch.core.engine.records import PacketSocketSeen
-from tinysnitch.daemon.scheduling.offload import do_beside
 from tinysnitch.kernel.bpf.packet_socket_watch import PacketSocketWatch
 from tinysnitch.kernel.proc.packet_sockets import PacketSocketHolder, find_holders
 from tinysnitch.kernel.system.clock import read_instant
+from tinysnitch.kernel.system.offload import NoThread, Offload
 
 LOOK_EVERY_S = 30.0  # at the table of open sockets: events tell only of those that are opened or send
 
@@ -22,6 +22,7 @@ class PacketSocketNotes:
     def __init__(self, watch: PacketSocketWatch, report: Callable[[PacketSocketSeen], None]) -> None:
         self._watch = watch
         self._report = report
+        self._offload = Offload()
         self._timer: asyncio.TimerHandle | None = None
         self._is_looking = False
         self._is_stopped = False
@@ -51,8 +52,8 @@ class PacketSocketNotes:
             return
         unknown = self._watch.find_unknown()
         if unknown:
-            with suppress(RuntimeError):  # there can be no more threads: the next look finds them
-                do_beside(partial(find_holders, unknown), partial(self._looked, unknown))
+            with suppress(NoThread):  # the next look finds them
+                self._offload.begin(partial(find_holders, unknown), partial(self._looked, unknown))
                 self._is_looking = True
 
     def _looked(self, inodes: set[int], found: list[PacketSocketHolder] | None) -> None:

@@ -15,12 +15,12 @@ from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.daemon.loop.driver import Driver
 from tinysnitch.daemon.rules.loader import RuleLoader
 from tinysnitch.daemon.scheduling.follow import follow
-from tinysnitch.daemon.scheduling.offload import BoundedLook
 from tinysnitch.daemon.scheduling.timers import SingleTimer, Throttle
 from tinysnitch.kernel.netlink.addresses import AddressNews
 from tinysnitch.kernel.resolver.hosts_file import HOSTS
 from tinysnitch.kernel.resolver.name_services import NSSWITCH
 from tinysnitch.kernel.resolver.resolv_conf import NM_UPSTREAMS, RESOLV_CONF, RESOLVED_UPSTREAMS, find_netns_files
+from tinysnitch.kernel.system.offload import Offload
 from tinysnitch.kernel.system.resources import give_back_memory
 from tinysnitch.protocol.log_text import what_holds
 from tinysnitch.store.file_watch import watch_file, watch_folder
@@ -57,7 +57,7 @@ class Reloader:
 
         Returns once the rules are in force. Raises SnitchError.
         """
-        look = BoundedLook().do
+        look = Offload().look
         for path in (RESOLV_CONF, *find_netns_files(), HOSTS, NSSWITCH, PASSWD):
             self._follow(partial(watch_file, path, look), self.refresh_facts)
         for folder in (RESOLVED_UPSTREAMS.parent, NM_UPSTREAMS.parent, lists):

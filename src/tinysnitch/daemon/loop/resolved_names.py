@@ -11,10 +11,10 @@ from tinysnitch.core.engine.events import LookUpsTold
 from tinysnitch.core.model.errors import Malformed
 from tinysnitch.daemon.loop.driver import Driver
 from tinysnitch.daemon.scheduling.follow import follow
-from tinysnitch.daemon.scheduling.offload import BoundedLook
 from tinysnitch.daemon.scheduling.timers import SingleTimer
 from tinysnitch.kernel.resolver.name_services import NSSWITCH, is_resolved_asked
 from tinysnitch.kernel.resolver.resolved_monitor import RESOLVED_MONITOR, ResolvedMonitor
+from tinysnitch.kernel.system.offload import Offload
 from tinysnitch.store.file_watch import watch_file, watch_folder
 
 GONE_S = 60.0  # a restart of systemd-resolved takes less; until then guessed names count as doubtful as before
@@ -24,14 +24,14 @@ _log = logging.getLogger(__name__)
 class ToldNames:
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
-        self._look = BoundedLook()
+        self._offload = Offload()
         self._monitor: ResolvedMonitor | None = None
         self._gone_timer = SingleTimer(lambda: driver.feed(LookUpsTold(is_last=True)))
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Connect now, and after each start of systemd-resolved, which makes files in the folder anew."""
-        look = BoundedLook().do
+        look = Offload().look
         watches = (partial(watch_folder, RESOLVED_MONITOR.parent, look), partial(watch_file, NSSWITCH, look))
         self._tasks = [asyncio.create_task(follow(watch, self._connect)) for watch in watches]
 
@@ -45,7 +45,7 @@ class ToldNames:
         if self._monitor:
             return
         try:
-            self._monitor = self._look.do(_open_monitor)
+            self._monitor = self._offload.look(_open_monitor)
         except OSError:
             return
         asyncio.get_running_loop().add_reader(self._monitor.fileno(), self.hear)

@@ -25,8 +25,8 @@ from tinysnitch.core.rules.text import format_rule
 from tinysnitch.core.rules.words import BadWord, Word, split_words
 from tinysnitch.daemon.control.permissions import Right
 from tinysnitch.daemon.requests.rule_permission import may_see_rule
-from tinysnitch.kernel.system.bounded_reader import BoundedReader
 from tinysnitch.kernel.system.clock import read_instant
+from tinysnitch.kernel.system.offload import Offload
 from tinysnitch.protocol.messages import BeatenRule, Explain, Explanation
 from tinysnitch.store.rule_paths import resolve_path
 
@@ -49,7 +49,7 @@ class Explainer:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._reader = BoundedReader()
+        self._reader = Offload()
 
     def explain(self, question: Explain, right: Right) -> Explanation:
         now = read_instant()

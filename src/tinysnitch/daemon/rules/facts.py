@@ -10,12 +10,12 @@ from tinysnitch.core.rules.words import quote_word
 from tinysnitch.daemon.rules.lists import HeldList, ListLoader
 from tinysnitch.daemon.rules.paths import PathFacts
 from tinysnitch.daemon.rules.users import UserIds
-from tinysnitch.daemon.scheduling.offload import BoundedLook
 from tinysnitch.daemon.scheduling.timers import SingleTimer
 from tinysnitch.kernel.netlink.addresses import read_addresses
 from tinysnitch.kernel.resolver.hosts_file import HOSTS, Hosts, read_hosts
 from tinysnitch.kernel.resolver.name_services import find_name_services
 from tinysnitch.kernel.resolver.resolv_conf import read_resolvers
+from tinysnitch.kernel.system.offload import Offload
 from tinysnitch.store.file_stamp import Stamp, read_stamp
 
 SILENT = "the files that say how names are looked up do not answer, what they said before holds"
@@ -46,7 +46,7 @@ class FactSource:
         self._paths = paths
         self.problems: dict[str, int] = {}  # what is wrong with lists, users, paths and names → a count
         self._resolvers = resolvers
-        self._look = BoundedLook()
+        self._offload = Offload()
         self._timer = SingleTimer(again)
         self._setup: _NameSetup | None = None
         self._hosts: tuple[Stamp | None, Hosts] = (None, Hosts())  # with the state of the file that was read
@@ -108,7 +108,7 @@ class FactSource:
             self._setup = _read_setup()
             return self._setup
         try:
-            self._setup = self._look.do(_read_setup)
+            self._setup = self._offload.look(_read_setup)
         except TimeoutError:
             self.problems[SILENT] = 1
             self._timer.start(AGAIN_S)

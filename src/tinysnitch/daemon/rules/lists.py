@@ -24,7 +24,7 @@ import msgspec
 from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.core.model.raw_text import MAX_BYTES
 from tinysnitch.core.rules.remote_text import is_list_name
-from tinysnitch.daemon.scheduling.offload import BoundedLook
+from tinysnitch.kernel.system.offload import Offload
 from tinysnitch.store.compiled_list import CompiledList, compile_list, map_compiled
 from tinysnitch.store.file_stamp import Stamp, read_stamp
 from tinysnitch.store.locks import make_state_folder
@@ -66,14 +66,14 @@ class ListLoader:
         self._compiler = compiler
         self._changed = changed
         self._failed = failed
-        self._look = BoundedLook()
+        self._offload = Offload()
         self._held: dict[str, HeldList] = {}
         self._is_silent = False  # the folder could not be listed in time
 
     def refresh(self) -> None:
         """Look at every file, and load those that changed."""
         try:
-            self._is_silent, names = False, self._look.do(self._find_names)
+            self._is_silent, names = False, self._offload.look(self._find_names)
         except OSError as error:
             self._is_silent = isinstance(error, TimeoutError)
             self._fail_all(f"{self.folder}: {error.strerror}")

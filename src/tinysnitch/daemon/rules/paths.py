@@ -23,7 +23,7 @@ import msgspec
 from tinysnitch.core.policy.references import Mentions
 from tinysnitch.core.rules.words import quote_word
 from tinysnitch.daemon.scheduling.timers import SingleTimer
-from tinysnitch.kernel.system.bounded_reader import BoundedReader
+from tinysnitch.kernel.system.offload import Offload
 from tinysnitch.store.file_watch import Look, look_here, watch_ways
 from tinysnitch.store.rule_paths import (
     find_patterns,
@@ -76,7 +76,7 @@ class PathFacts:
         self._again = again
         self._timer = SingleTimer(self._ring)
         self._slice_timer = SingleTimer(self._look_on)
-        self._reader = BoundedReader()
+        self._reader = Offload()
         self._silent: frozenset[str] = frozenset()
         self._waiting: dict[str, tuple[_Look, int]] = {}  # by path: the look that waits there, its `seen`
         self._mentions = Mentions()  # of the last reading

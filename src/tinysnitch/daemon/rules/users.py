@@ -10,7 +10,7 @@ from threading import Event
 from time import sleep
 
 from tinysnitch.core.model.errors import is_shortage
-from tinysnitch.daemon.scheduling.offload import do_beside
+from tinysnitch.kernel.system.offload import NoThread, Offload
 from tinysnitch.kernel.system.users import find_uid
 
 MOMENT_S = 0.2  # most name services read a file, which takes less than a millisecond
@@ -35,9 +35,10 @@ class _Look:
 
 
 class UserIds:
-    def __init__(self, changed: Callable[[], object]) -> None:
+    def __init__(self, changed: Callable[[], object], offload: Offload | None = None) -> None:
         """`changed` is called when a name has got another uid, or was found after the loop had ceased to wait."""
         self._changed = changed
+        self._offload = offload or Offload()
         self._known: _Uids = {}
         self._new: list[_Look] = []  # look-ups of new names under way
         self._late = set[str]()  # known names that were found late: kept for the client that was told to try again
@@ -69,8 +70,8 @@ class UserIds:
             return
         look = _Look(names)
         try:
-            do_beside(look.run, lambda _: self._found_new(look))
-        except RuntimeError:  # no more threads
+            self._offload.begin(look.run, lambda _: self._found_new(look))
+        except NoThread:
             look.found = _find_now(names)
         else:
             self._new.append(look)
@@ -90,8 +91,8 @@ class UserIds:
             self._is_stale = True
             return
         names = tuple(self._known)
-        with suppress(RuntimeError):  # no more threads: what is known holds, as it does until the look is done
-            do_beside(lambda: _find_at_last(names), self._looked)
+        with suppress(NoThread):  # what is known holds, as it does until the look is done
+            self._offload.begin(lambda: _find_at_last(names), self._looked)
             self._is_looking = True
 
     def _looked(self, found: _Uids | None) -> None:

@@ -36,7 +36,6 @@ from tinysnitch.daemon.rules.saver import RuleSaver
 from tinysnitch.daemon.rules.users import UserIds
 from tinysnitch.daemon.scheduling.failures import Failures
 from tinysnitch.daemon.scheduling.follow import follow
-from tinysnitch.daemon.scheduling.offload import BoundedLook
 from tinysnitch.daemon.scheduling.timers import SingleTimer
 from tinysnitch.daemon.startup.handover import find_first_number, names_handed_over
 from tinysnitch.kernel.attribution.attribution import Attributor
@@ -49,6 +48,7 @@ from tinysnitch.kernel.nfqueue.queue import Queue
 from tinysnitch.kernel.nfqueue.verdicts import Enforcement
 from tinysnitch.kernel.system.clock import read_instant
 from tinysnitch.kernel.system.libcrypto import Libcrypto
+from tinysnitch.kernel.system.offload import Offload
 from tinysnitch.protocol.messages import LEARNED_RULES
 from tinysnitch.store.handover_files import KeptNames
 from tinysnitch.store.history import History
@@ -114,7 +114,7 @@ class Assembly:
         lists = ListLoader(options.lists, cache, compiler, self._facts_changed, failed=again.start)
         users = UserIds(self._facts_changed)
         self._undo.callback(users.close)
-        watch = PathWatch(lambda watch: follow(watch, self._facts_changed), BoundedLook().do)
+        watch = PathWatch(lambda watch: follow(watch, self._facts_changed), Offload().look)
         self._undo.callback(watch.stop)
         paths = PathFacts(watch.follow, self._facts_changed)
         self._undo.callback(paths.cancel)

@@ -7,7 +7,7 @@ stopped by a signal leaves nothing. A daemon that fails later leaves what a kill
 
 Imports at the start what Python would import at its first use, in the loop.
 
-Verdicts would wait then, for as long as somebody keeps a folder locked that it is in (kernel/system/bounded_reader.py).
+Verdicts would wait then, for as long as somebody keeps a folder locked that it is in (kernel/system/offload.py).
 """
 
 import asyncio
@@ -37,7 +37,7 @@ from tinysnitch.daemon.loop.file_guard import GONE, HINT, InterpreterWatch
 from tinysnitch.daemon.loop.netfilter_guard import NetfilterGuard
 from tinysnitch.daemon.loop.packet_socket_notes import PacketSocketNotes
 from tinysnitch.daemon.options import OnExit, Options
-from tinysnitch.daemon.scheduling.offload import BoundedWriter
+from tinysnitch.daemon.scheduling.bounded_writer import BoundedWriter
 from tinysnitch.daemon.startup.assembly import Assembly
 from tinysnitch.daemon.startup.handover import EarlierArguments, keep_arguments
 from tinysnitch.daemon.startup.prompt_process import PromptProcess

@@ -33,7 +33,7 @@ from tinysnitch.kernel.files.trusted_path import resolve_file
 from tinysnitch.kernel.proc import procfs
 from tinysnitch.kernel.proc.cgroups import CgroupPaths
 from tinysnitch.kernel.proc.environment import find_loaders
-from tinysnitch.kernel.system.bounded_reader import BoundedReader
+from tinysnitch.kernel.system.offload import Offload
 
 
 def find_started_as(image: Image, program: NamedProgram) -> str | None:
@@ -123,7 +123,7 @@ class ProcessBuilder:
         self._extra = tuple(extra_interpreters)
         self._needs_sha256 = needs_sha256
         self._digests = Digests()
-        self._reader = BoundedReader()  # for sums alone, which take long: files are looked up meanwhile
+        self._reader = Offload()  # for sums alone, which take long: files are looked up meanwhile
         self._sum_time = LookBudget(longest_s=LONGEST_SUM_S)
         self._cgroups = CgroupPaths()
         self._programs: BoundedTable[int, NamedProgram] = BoundedTable(_KEPT)

@@ -12,7 +12,7 @@ import msgspec
 
 from tinysnitch.core.model.errors import unless_short
 from tinysnitch.core.model.raw_text import text_of
-from tinysnitch.kernel.system.bounded_reader import BoundedReader
+from tinysnitch.kernel.system.offload import Offload
 from tinysnitch.kernel.system.proc_place import PROC
 
 TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
@@ -292,4 +292,4 @@ def _read_at(pid: int, address: int) -> bytes:
         return unless_short(error, b"")
 
 
-bounded = BoundedReader(read_uid)  # for what other users can block
+bounded = Offload(read_uid)  # for what other users can block
