@@ -17,7 +17,7 @@ CMD ?=
 FUZZ ?= 10000000
 BENCH ?=
 
-.PHONY: help setup setup-window setup-test install uninstall run test check format lab fuzz bench profile bench-attribution bench-names bench-prompt screenshots test-fresh test-kernel clean
+.PHONY: help setup setup-window setup-test install uninstall run test check format lab fuzz bench profile trips bench-attribution bench-names bench-prompt screenshots test-fresh test-kernel clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 27
@@ -72,6 +72,9 @@ bench: setup-test  ## measure side by side with the bare kernel; BENCH="--part s
 
 profile: setup-test  ## show where the time of a miss goes, stage by stage; BENCH="--seconds 10" measures longer
 	$(BIN)/python -m bench.profile $(BENCH)
+
+trips: setup-test  ## count the files, functions and calls that a packet, an answer and a DNS message pass; BENCH=--calls lists them
+	$(BIN)/python -m bench.trips $(BENCH)
 
 bench-attribution: setup-test  ## measure how many short-lived processes are attributed right, and what that costs
 	$(BIN)/python -m bench.bench_attribution $(BENCH)

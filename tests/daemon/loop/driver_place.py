@@ -45,8 +45,9 @@ from tinysnitch.store.temporary_rules import TemporaryRules
 _CLIENT, _SERVER = bytes([10, 0, 0, 2]), bytes([10, 0, 0, 80])
 
 
-def ipv4(protocol: int, body: bytes) -> bytes:
-    return struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(body), 1, 0, 64, protocol, 0) + _CLIENT + _SERVER + body
+def ipv4(protocol: int, body: bytes, *, is_answer: bool = False) -> bytes:
+    ends = _SERVER + _CLIENT if is_answer else _CLIENT + _SERVER
+    return struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(body), 1, 0, 64, protocol, 0) + ends + body
 
 
 def syn(packet_id: int, local_port: int = 40000, port: int = 443) -> QueuedPacket:
