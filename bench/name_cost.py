@@ -12,7 +12,7 @@ import dns.rrset
 
 from bench.daemon_cost import read_resident_mb
 from bench.generated import generate_names
-from tinysnitch.core.dns.tracker import DnsTalk
+from tinysnitch.core.dns.tracker import DnsTracker
 from tinysnitch.core.model.flow import UDP, Direction, Flow, parse_address
 from tinysnitch.core.model.settings import Settings
 from tinysnitch.core.policy.facts import Facts
@@ -39,10 +39,10 @@ def measure_talk() -> dict[str, float]:
     exchanges = [_exchange(number, name) for number, name in enumerate(generate_names(MESSAGES // 2))]
 
     def talk() -> None:
-        dns_talk = DnsTalk(Settings(), Facts(resolvers=frozenset({_RESOLVER})))
+        tracker = DnsTracker(Settings(), Facts(resolvers=frozenset({_RESOLVER})))
         for now_s, (flow, question, answer) in enumerate(exchanges):
-            dns_talk.ask(flow, question, 7, now_s / 1000)
-            assert dns_talk.learn(flow, answer, now_s / 1000).addresses
+            tracker.ask(flow, question, 7, now_s / 1000)
+            assert tracker.learn(flow, answer, now_s / 1000).addresses
 
     return {"messages_a_second": MESSAGES / _best_s(talk)}
 

@@ -9,7 +9,7 @@ from tests.bpf.bpf_place import Agent, BpfPlace
 from tests.bpf.pinned_tables import forget_socket, read_flow_verdict, write_flow
 from tests.bpf.test_verdict import LOCAL_PORT, entry_of, key_of, make_flow, open_bound
 from tinysnitch.core.model.flow import TCP, UDP, parse_address
-from tinysnitch.core.model.verdict import Verdict, Watch
+from tinysnitch.core.model.verdict import Inspection, Verdict
 from tinysnitch.kernel.bpf.programs import BpfPrograms
 from tinysnitch.kernel.bpf.structs import Owner
 
@@ -24,7 +24,14 @@ class Counted:
     """A connection over loopback, and which programs said yes to its packets since the last look."""
 
     def __init__(
-        self, place: BpfPlace, programs: BpfPrograms, agent: Agent, protocol: int, watch: Watch, *, is_v6: bool = False
+        self,
+        place: BpfPlace,
+        programs: BpfPrograms,
+        agent: Agent,
+        protocol: int,
+        watch: Inspection,
+        *,
+        is_v6: bool = False,
     ) -> None:
         self._place, self.programs, self._agent = place, programs, agent
         family, address = ("AF_INET6", "::1") if is_v6 else ("AF_INET", "127.0.0.1")
@@ -70,9 +77,9 @@ def _pinned(path: str) -> list[str]:
     return ["--object-pinned", path]
 
 
-@pytest.mark.parametrize(("watch", "guarded"), [(Watch.NOTED, []), (Watch.GUARDED, ["out_guarded"])])
+@pytest.mark.parametrize(("watch", "guarded"), [(Inspection.NOTED, []), (Inspection.GUARDED, ["out_guarded"])])
 def test_a_stream_is_shown_from_its_first_byte_until_it_was_read(
-    place: BpfPlace, programs: BpfPrograms, agent: Agent, watch: Watch, guarded: list[str]
+    place: BpfPlace, programs: BpfPrograms, agent: Agent, watch: Inspection, guarded: list[str]
 ) -> None:
     stream = Counted(place, programs, agent, TCP, watch)
     assert stream.look() == ["out_allowed"]  # the SYN, which has nothing to show
@@ -99,7 +106,7 @@ PADDING = [0, 0, 1, 4, 0, 0, 0, 0]
 def test_a_stream_is_shown_also_behind_options(
     place: BpfPlace, programs: BpfPrograms, agent: Agent, *, is_v6: bool, level: str, option: int, value: list[int]
 ) -> None:
-    stream = Counted(place, programs, agent, TCP, Watch.NOTED, is_v6=is_v6)
+    stream = Counted(place, programs, agent, TCP, Inspection.NOTED, is_v6=is_v6)
     assert agent.call("set_option", stream.client, level, option, value) == ""
     assert stream.send() == ["out_stream", "out_watched"]
 
@@ -107,7 +114,7 @@ def test_a_stream_is_shown_also_behind_options(
 def test_a_stream_is_shown_also_when_its_socket_is_forgotten(
     place: BpfPlace, programs: BpfPrograms, agent: Agent
 ) -> None:
-    stream = Counted(place, programs, agent, TCP, Watch.NOTED)
+    stream = Counted(place, programs, agent, TCP, Inspection.NOTED)
     stream.send()
     place.run("iptables", "-F", "OUTPUT")  # what judges would note it anew
     shown = str(programs.program_path("out_stream"))
@@ -125,7 +132,7 @@ def test_a_late_end_of_a_stream_does_not_end_a_later_stream_of_its_socket(
     place: BpfPlace, programs: BpfPrograms, agent: Agent, verdict: Verdict, address: str, port: int
 ) -> None:
     """Data sent before connect() to AF_UNSPEC may be read after the next connect()."""
-    stream = Counted(place, programs, agent, TCP, Watch.NOTED)
+    stream = Counted(place, programs, agent, TCP, Inspection.NOTED)
     assert "out_stream" in stream.send()
     assert agent.call("disconnect", stream.client) == ""
     other, _cookie = open_bound(stream.server, "AF_INET", "SOCK_STREAM", address, port)
@@ -140,7 +147,7 @@ def test_a_late_end_of_a_stream_does_not_end_a_later_stream_of_its_socket(
 def test_a_connection_that_was_denied_by_what_it_said_stays_denied(
     place: BpfPlace, programs: BpfPrograms, agent: Agent, protocol: int
 ) -> None:
-    flow = Counted(place, programs, agent, protocol, Watch.GUARDED)
+    flow = Counted(place, programs, agent, protocol, Inspection.GUARDED)
     flow.send()
     flow.end(Verdict.DENY)
     assert "out_denied" in flow.send()
@@ -151,15 +158,15 @@ def test_a_connection_that_was_denied_by_what_it_said_stays_denied(
 
 
 def test_a_datagram_is_shown_before_it_is_allowed(place: BpfPlace, programs: BpfPrograms, agent: Agent) -> None:
-    talk = Counted(place, programs, agent, UDP, Watch.GUARDED)
+    talk = Counted(place, programs, agent, UDP, Inspection.GUARDED)
     assert talk.send() == ["out_watched", "out_guarded"]
     talk.end(Verdict.ALLOW)
     assert talk.send() == ["out_allowed"]
 
 
-@pytest.mark.parametrize("watch", [Watch.NOTED, Watch.GUARDED])
+@pytest.mark.parametrize("watch", [Inspection.NOTED, Inspection.GUARDED])
 def test_a_packet_that_is_allowed_no_more_is_not_shown(
-    place: BpfPlace, programs: BpfPrograms, agent: Agent, watch: Watch
+    place: BpfPlace, programs: BpfPrograms, agent: Agent, watch: Inspection
 ) -> None:
     talk = Counted(place, programs, agent, UDP, watch)
     assert "out_watched" in talk.send()
@@ -171,7 +178,7 @@ def test_a_packet_that_is_allowed_no_more_is_not_shown(
 def test_an_answer_passes_once_the_question_was_read_and_does_not_end_the_watch(
     place: BpfPlace, programs: BpfPrograms, agent: Agent, *, is_read: bool
 ) -> None:
-    talk = Counted(place, programs, agent, UDP, Watch.GUARDED)
+    talk = Counted(place, programs, agent, UDP, Inspection.GUARDED)
     mark = READ if is_read else OTHER_MARK
     place.run("iptables", "-t", "mangle", "-A", "OUTPUT", "-j", "MARK", "--set-xmark", mark)
     talk.send()  # let go all the same: no rule here drops it
@@ -188,7 +195,7 @@ def test_an_answer_passes_once_the_question_was_read_and_does_not_end_the_watch(
 def test_a_shown_packet_is_noted_for_its_socket_in_place_of_another_one(
     place: BpfPlace, programs: BpfPrograms, agent: Agent
 ) -> None:
-    stream = Counted(place, programs, agent, TCP, Watch.NOTED)
+    stream = Counted(place, programs, agent, TCP, Inspection.NOTED)
     write_flow(programs, stream.flow, stream.cookie + 1, Owner(1, 1, 1, 1))
     assert "out_stream" in stream.send()
     shown = programs.find_flow(stream.flow)
@@ -198,9 +205,9 @@ def test_a_shown_packet_is_noted_for_its_socket_in_place_of_another_one(
 
 def test_showing_a_packet_keeps_the_verdict_of_its_flow(place: BpfPlace, programs: BpfPrograms, agent: Agent) -> None:
     """A verdict for the flow alone, that is. Without it the next packet would be a miss."""
-    talk = Counted(place, programs, agent, UDP, Watch.GUARDED)
+    talk = Counted(place, programs, agent, UDP, Inspection.GUARDED)
     talk.send()
-    assert programs.remember_flow(talk.flow, Verdict.ALLOW, programs.generation, 0, watch=Watch.GUARDED)
+    assert programs.remember_flow(talk.flow, Verdict.ALLOW, programs.generation, 0, watch=Inspection.GUARDED)
     talk.send()
     assert read_flow_verdict(programs, talk.flow)
 
@@ -208,7 +215,7 @@ def test_showing_a_packet_keeps_the_verdict_of_its_flow(place: BpfPlace, program
 def test_each_conversation_of_one_socket_is_read_for_itself(
     place: BpfPlace, programs: BpfPrograms, agent: Agent
 ) -> None:
-    talk = Counted(place, programs, agent, UDP, Watch.GUARDED)
+    talk = Counted(place, programs, agent, UDP, Inspection.GUARDED)
     talk.send()
     talk.end(Verdict.ALLOW)
     for remote in (("127.0.0.1", PORT + 1), ("127.0.0.2", PORT)):
@@ -219,9 +226,9 @@ def test_each_conversation_of_one_socket_is_read_for_itself(
 
 def test_without_a_watch_nothing_is_shown(place: BpfPlace, programs: BpfPrograms, agent: Agent) -> None:
     """Even if another connection has a watch."""
-    stream = Counted(place, programs, agent, TCP, Watch.NONE)
+    stream = Counted(place, programs, agent, TCP, Inspection.NONE)
     assert stream.send() == ["out_allowed"]
     key = key_of(entry_of(programs, agent, stream.cookie), stream.flow)
     watched = msgspec.structs.replace(key, port=PORT + 1)
-    programs.remember_verdict(watched, Verdict.ALLOW, programs.generation, 0, watch=Watch.NOTED)
+    programs.remember_verdict(watched, Verdict.ALLOW, programs.generation, 0, watch=Inspection.NOTED)
     assert stream.send() == ["out_allowed"]

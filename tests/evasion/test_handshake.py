@@ -95,7 +95,7 @@ class Client:
         return read_line(self._process).strip()
 
 
-class Watcher:
+class ServerNameCheck:
     """Sees each SYN before the daemon holds it, and so its sequence number, which the forged answer needs."""
 
     def __init__(self, lab: Lab) -> None:
@@ -168,7 +168,7 @@ def assert_dropped(daemon: Daemon, client: Client) -> None:
     ],
 )
 def test_a_forged_answer_to_what_is_held(lab: Lab, remote: str, port: int, protocol: int, extension: bytes) -> None:
-    daemon, watcher = lab.start_daemon(""), Watcher(lab)
+    daemon, watcher = lab.start_daemon(""), ServerNameCheck(lab)
     client = Client(lab, remote, port, protocol)
     syn = watcher.wait_syn()
     ask = daemon.wait_ask(remote_address=remote)
@@ -189,7 +189,7 @@ def test_a_forged_answer_to_what_is_held(lab: Lab, remote: str, port: int, proto
 def test_a_forged_answer_to_what_is_held_and_forgotten(
     lab: Lab, remote: str, protocol: int, extension: bytes, tables: list[str]
 ) -> None:
-    daemon, watcher = lab.start_daemon(""), Watcher(lab)
+    daemon, watcher = lab.start_daemon(""), ServerNameCheck(lab)
     client = Client(lab, remote, PORT, protocol)
     syn = watcher.wait_syn()
     daemon.wait_ask(remote_address=remote)
@@ -206,7 +206,7 @@ def test_a_forged_answer_where_early_demux_is_off(lab: Lab) -> None:
 
 
 def test_a_yes_to_the_remote_that_the_socket_connected_to_before(lab: Lab) -> None:
-    daemon, watcher = lab.start_daemon(""), Watcher(lab)
+    daemon, watcher = lab.start_daemon(""), ServerNameCheck(lab)
     client = Client(lab, WORLD4)
     watcher.wait_syn()
     first = daemon.wait_ask(remote_address=WORLD4)
@@ -220,7 +220,7 @@ def test_a_yes_to_the_remote_that_the_socket_connected_to_before(lab: Lab) -> No
 
 
 def test_a_yes_to_an_earlier_connection_of_the_socket(lab: Lab) -> None:
-    daemon, watcher = lab.start_daemon(""), Watcher(lab)
+    daemon, watcher = lab.start_daemon(""), ServerNameCheck(lab)
     client = Client(lab, WORLD4)
     watcher.wait_syn()
     daemon.answer(daemon.wait_ask(remote_address=WORLD4), "yes", "--for", "once")
@@ -233,7 +233,7 @@ def test_a_yes_to_an_earlier_connection_of_the_socket(lab: Lab) -> None:
 
 
 def test_an_answer_to_what_was_let_go_is_welcome_after_a_change_of_the_rules(lab: Lab) -> None:
-    daemon, watcher = lab.start_daemon("allow - - tcp\n"), Watcher(lab)
+    daemon, watcher = lab.start_daemon("allow - - tcp\n"), ServerNameCheck(lab)
     lab.run_world(["iptables", "-A", "INPUT", "-p", "tcp", "-j", "DROP"])
     client = Client(lab, WORLD4)
     syn = watcher.wait_syn()

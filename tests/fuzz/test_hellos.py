@@ -11,7 +11,7 @@ from tests.core.tls.hello_maker import CIPHER, QUIC_FLOW, START, crypto, flow_to
 from tests.fuzz.mutation import mutants_of
 from tinysnitch.core.model.domain import normalize_name
 from tinysnitch.core.packets.packet import Segment
-from tinysnitch.core.tls.server_names import Said, SaidNames
+from tinysnitch.core.tls.server_names import ServerName, ServerNameReader
 
 ROUNDS = int(os.environ.get("TINYSNITCH_FUZZ_ROUNDS", "5000"))
 HELLOS = [records(handshake("www.ads.test")), records(handshake("ads.test", 1600), 500)]
@@ -19,7 +19,7 @@ MESSAGE = handshake("www.ads.test", 40)
 FRAMES = [crypto(MESSAGE), crypto(MESSAGE[60:], 60) + b"\x01" + crypto(MESSAGE[:60]) + b"\x02\x05\x00\x00\x01"]
 
 
-def check(said: Said | None) -> bool:
+def check(said: ServerName | None) -> bool:
     """Whether a name was read, which has to be one."""
     if said is None or said.name is None:
         return False
@@ -32,7 +32,7 @@ def check(said: Said | None) -> bool:
 def test_tls(original: bytes) -> None:
     found = 0
     for mutant in mutants_of(original, ROUNDS, HELLOS):
-        found += check(SaidNames(1, None).read(flow_to(), 1, Segment(START, 0, 0x10, mutant)))
+        found += check(ServerNameReader(1, None).read(flow_to(), 1, Segment(START, 0, 0x10, mutant)))
     assert 0 < found < ROUNDS
 
 
@@ -40,7 +40,7 @@ def test_tls(original: bytes) -> None:
 def test_quic_packets() -> None:
     packets = [initial(frames, pad=60) for frames in FRAMES]
     for mutant in mutants_of(packets[0], ROUNDS, packets):
-        check(SaidNames(1, CIPHER).read(QUIC_FLOW, 1, mutant))
+        check(ServerNameReader(1, CIPHER).read(QUIC_FLOW, 1, mutant))
 
 
 @pytest.mark.slow
@@ -49,5 +49,5 @@ def test_quic_frames(original: bytes) -> None:
     """Sealed anew, since else the tag keeps nearly all of them out."""
     rounds, found = ROUNDS // 25, 0
     for mutant in mutants_of(original, rounds, FRAMES):
-        found += check(SaidNames(1, CIPHER).read(QUIC_FLOW, 1, initial(mutant, pad=20)))
+        found += check(ServerNameReader(1, CIPHER).read(QUIC_FLOW, 1, initial(mutant, pad=20)))
     assert 0 < found < rounds

@@ -7,12 +7,12 @@ from tests.daemon.requests.small_desk import HOSTILE, make_connection, make_prom
 from tinysnitch.core.engine.records import (
     ConnectionDecided,
     LossCounted,
-    NameSaid,
     PacketSocketSeen,
     PromptAnswered,
     PromptOpened,
     Record,
     RulesReplaced,
+    ServerNameRead,
 )
 from tinysnitch.core.model.errors import Malformed, RuleSyntaxError
 from tinysnitch.core.model.process import KERNEL, UNKNOWN, Attribution
@@ -84,7 +84,7 @@ def test_without_a_process_the_program_is_a_word(attribution: Attribution) -> No
 
 
 def test_a_name_that_is_said_has_the_same_fields() -> None:
-    record = NameSaid(make_connection(), decided().decision, WALL_S)
+    record = ServerNameRead(make_connection(), decided().decision, WALL_S)
     assert fields_of(record) == CONNECTION | {"event": "said"}
 
 

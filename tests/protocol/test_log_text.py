@@ -5,12 +5,12 @@ from tests.daemon.requests.small_desk import HOSTILE, make_connection, make_prom
 from tests.protocol.test_log_lines import RULE, TIME, WALL_S, decided
 from tinysnitch.core.engine.records import (
     LossCounted,
-    NameSaid,
     PacketSocketSeen,
     PromptAnswered,
     PromptOpened,
     Record,
     RulesReplaced,
+    ServerNameRead,
 )
 from tinysnitch.core.model.errors import RuleSyntaxError
 from tinysnitch.core.model.flow import ICMPV6, TCP, UDP, Direction, Flow, parse_address
@@ -109,7 +109,7 @@ def test_no_text_of_a_line_steers_a_terminal(record: Record) -> None:
 def test_the_other_lines() -> None:
     error = RuleSyntaxError("/etc/r", 3, 7, "no\nport")
     texts: dict[Record, str] = {
-        NameSaid(make_connection(), decided().decision, WALL_S): (
+        ServerNameRead(make_connection(), decided().decision, WALL_S): (
             "INFO said tcp 10.0.0.2:40516 -> google.com:80 4263 /usr/bin/curl google.com # 192.0.2.7"
         ),
         PromptOpened(

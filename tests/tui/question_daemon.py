@@ -8,7 +8,7 @@ from pathlib import Path
 from tinysnitch.core.engine.commands import ClosePrompt
 from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.core.prompts.choice import Choice
-from tinysnitch.core.prompts.question import Prompt
+from tinysnitch.core.prompts.prompt import Prompt
 from tinysnitch.daemon.control.clients import ControlClients
 from tinysnitch.daemon.control.permissions import Permissions, Right
 from tinysnitch.daemon.control.server import ControlServer

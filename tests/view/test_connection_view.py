@@ -133,7 +133,7 @@ def test_what_is_asked_about_for_its_address_is_covered_by_that() -> None:
 
 
 def test_where_all_of_the_link_is_covered_no_machine_of_it_is() -> None:
-    asked = msgspec.structs.replace(connection_of(name="printer.local"), is_link_talk=True)
+    asked = msgspec.structs.replace(connection_of(name="printer.local"), is_lan_traffic=True)
     assert not covered(asked, remote=RemoteScope.DOMAIN) & {"10.0.0.9", "printer.local", "local"}
     assert "printer.local" in covered(asked)
 

@@ -7,7 +7,7 @@ from tinysnitch.core.model.flow import parse_address
 from tinysnitch.core.model.process import Process
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.prompts.choice import Choice, Lifetime
-from tinysnitch.core.prompts.question import Prompt
+from tinysnitch.core.prompts.prompt import Prompt
 from tinysnitch.core.rules.text import parse_rule
 from tinysnitch.view.earlier_answers import MAX_KEPT, EarlierAnswers
 from tinysnitch.view.prompt_events import KeyPressed, QuestionOpened

@@ -111,7 +111,9 @@ def test_the_key_for_the_domain_says_so_where_there_is_none(name: str | None, sc
 
 
 def test_a_question_of_the_link_begins_with_a_rule_for_all_of_it() -> None:
-    asked = msgspec.structs.replace(connection_of(flow=inbound(5353, 5353, protocol=UDP), name=None), is_link_talk=True)
+    asked = msgspec.structs.replace(
+        connection_of(flow=inbound(5353, 5353, protocol=UDP), name=None), is_lan_traffic=True
+    )
     view = shown(opened(asked))
     assert "lan 5353 udp-src /usr/bin/curl" in text_of(view.rule)
     assert "all of the lan" in {hint.text for row in view.hints for hint in row if hint.is_on}

@@ -318,7 +318,7 @@ def state_of_link_and_name(is_named_first: bool) -> PromptState:
     """Like those of Syncthing: question 1 is for a server with a name, question 2 for all machines of the link."""
     state = PaintedState()
     to_all = msgspec.structs.replace(OUT, protocol=UDP, remote=parse_address("10.0.0.255"), remote_port=21027)
-    on_link = msgspec.structs.replace(connection_of(flow=to_all, name=None), is_link_talk=True)
+    on_link = msgspec.structs.replace(connection_of(flow=to_all, name=None), is_lan_traffic=True)
     prompts = [prompt_of(1, connection_of(name="n1.shop.test")), prompt_of(2, on_link)]
     for prompt in prompts if is_named_first else reversed(prompts):
         state.handle(QuestionOpened(prompt), 0.0)

@@ -7,7 +7,7 @@ from tinysnitch.cli.output import print_lines, print_object
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.commandline.notes import print_note
 from tinysnitch.core.model.process import program_of
-from tinysnitch.core.prompts.question import Prompt
+from tinysnitch.core.prompts.prompt import Prompt
 from tinysnitch.core.rules.words import quote_word
 from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.log_lines import ask_line_of

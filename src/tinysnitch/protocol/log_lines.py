@@ -10,19 +10,19 @@ from tinysnitch import __version__
 from tinysnitch.core.engine.records import (
     ConnectionDecided,
     LossCounted,
-    NameSaid,
     PacketSocketSeen,
     PromptAnswered,
     PromptOpened,
     Record,
     RulesReplaced,
+    ServerNameRead,
 )
 from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.flow import Direction, format_address, format_protocol
 from tinysnitch.core.model.process import AttributionSource, program_of
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.decision import Decision
-from tinysnitch.core.prompts.question import Prompt
+from tinysnitch.core.prompts.prompt import Prompt
 from tinysnitch.core.rules.rule import Rule
 from tinysnitch.core.rules.text import format_rule
 from tinysnitch.protocol.framing import FrameDecoder
@@ -120,7 +120,7 @@ def log_line_of(record: Record) -> LogLine:
     match record:
         case ConnectionDecided():
             return _connection_line(record.connection, record.decision, time, is_cached=record.is_cached)
-        case NameSaid(connection, decision):
+        case ServerNameRead(connection, decision):
             return SaidLine(**msgspec.structs.asdict(_connection_line(connection, decision, time)))
         case PromptOpened(prompt_id, connection, decision):
             return _ask_line(connection, decision, id=prompt_id, time=time)

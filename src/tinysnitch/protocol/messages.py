@@ -19,7 +19,7 @@ import msgspec
 from tinysnitch import __version__
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.prompts.choice import Choice
-from tinysnitch.core.prompts.question import Prompt
+from tinysnitch.core.prompts.prompt import Prompt
 from tinysnitch.core.rules.list_text import BadLine
 
 

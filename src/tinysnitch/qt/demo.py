@@ -9,7 +9,7 @@ import msgspec
 from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.flow import TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.model.process import UNKNOWN, Attribution, AttributionSource, Process, ProgramFile
-from tinysnitch.core.prompts.question import Prompt
+from tinysnitch.core.prompts.prompt import Prompt
 from tinysnitch.view.prompt_events import Answers, DaemonGreeted, Event, QuestionClosed, QuestionOpened
 
 TIME_S = 60.0

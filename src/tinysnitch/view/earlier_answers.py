@@ -7,7 +7,7 @@ then says that the arguments are new, and which key answers for any arguments.
 from tinysnitch.core.programs.interpreters import is_called_like_one
 from tinysnitch.core.prompts.answer import can_be_remembered
 from tinysnitch.core.prompts.choice import Choice, Lifetime
-from tinysnitch.core.prompts.question import Prompt
+from tinysnitch.core.prompts.prompt import Prompt
 from tinysnitch.view.questions import ProgramGroup, group_of
 
 MAX_KEPT = 256

@@ -3,7 +3,7 @@
 import msgspec
 
 from tinysnitch.core.prompts.choice import Choice
-from tinysnitch.core.prompts.question import Prompt
+from tinysnitch.core.prompts.prompt import Prompt
 
 
 class QuestionOpened(msgspec.Struct, frozen=True):

@@ -21,8 +21,8 @@ import msgspec
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.decision import NO_ANSWER
 from tinysnitch.core.prompts.choice import Lifetime, RemoteScope
+from tinysnitch.core.prompts.prompt import Prompt
 from tinysnitch.core.prompts.proposal import choose_first
-from tinysnitch.core.prompts.question import Prompt
 from tinysnitch.view.answer_words import ANSWERED
 from tinysnitch.view.connection_view import present_title
 from tinysnitch.view.earlier_answers import EarlierAnswers

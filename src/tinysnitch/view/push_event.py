@@ -6,7 +6,7 @@ from typing import assert_never
 import msgspec
 
 from tinysnitch.core.model.errors import Busy, SnitchError
-from tinysnitch.core.prompts.question import Prompt
+from tinysnitch.core.prompts.prompt import Prompt
 from tinysnitch.protocol.messages import Notice, PromptClosed, PromptShown, Push, RuleWritten
 from tinysnitch.view.answer_words import tell_taken
 from tinysnitch.view.lookup import FindUser

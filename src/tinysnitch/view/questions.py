@@ -14,7 +14,7 @@ import msgspec
 from tinysnitch.core.model.flow import Direction
 from tinysnitch.core.model.process import AttributionSource, OtherFile, other_file_of, program_of, uid_of
 from tinysnitch.core.prompts.choice import Choice
-from tinysnitch.core.prompts.question import Prompt
+from tinysnitch.core.prompts.prompt import Prompt
 from tinysnitch.core.prompts.workers import find_starter
 from tinysnitch.view.answer_words import name_lifetime, name_lifetime_of_line
 from tinysnitch.view.prompt_events import Answer

@@ -65,7 +65,7 @@ def _reason_of(line: _Tried) -> str:
 
 
 def _question_of(line: _Tried) -> tuple[object, ...]:
-    """A key that is equal for the lines of one question, as far as they tell (core/prompts/question.py)."""
+    """A key that is equal for the lines of one question, as far as they tell (core/prompts/prompt.py)."""
     return _place_of(line), line.program, line.args, line.uid
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.core.engine.transcript import CURL, SHOP, Transcript, flow_of, whose
 from tinysnitch.core.dns.questions import Refusal
-from tinysnitch.core.dns.tracker import MAX_TOLD, TOLD_AGAIN_S, DnsTalk, Heard
+from tinysnitch.core.dns.tracker import MAX_TOLD, TOLD_AGAIN_S, DnsTracker, DnsUpdate
 from tinysnitch.core.engine import commands as cmd
 from tinysnitch.core.engine import events as ev
 from tinysnitch.core.model.connection import Connection, NameSource
@@ -59,20 +59,20 @@ def framed(message: bytes) -> bytes:
 
 class Talk:
     def __init__(self) -> None:
-        self.dns = DnsTalk(Settings(), FACTS)
+        self.dns = DnsTracker(Settings(), FACTS)
 
-    def ask(self, flow: Flow, payload: Payload, now_s: float = 10.0) -> Heard:
+    def ask(self, flow: Flow, payload: Payload, now_s: float = 10.0) -> DnsUpdate:
         return self.dns.ask(flow, payload, CURL_ID, now_s)
 
     def ask_rogue(self, rogue: str = ROGUE, now_s: float = 10.0) -> tuple[str, ...]:
         """Ask a server that is not trusted, and connect to what it answered."""
-        assert self.ask(udp(rogue), question().to_wire(), now_s) == Heard()
+        assert self.ask(udp(rogue), question().to_wire(), now_s) == DnsUpdate()
         return self.use(now_s=now_s)
 
     def use(self, flow: Flow | None = None, who: Attribution = CURL, now_s: float = 10.0) -> tuple[str, ...]:
         return self.dns.note_connection(Connection(flow=flow or flow_of(), attribution=who), now_s).told
 
-    def hear(self, flow: Flow, payload: Payload, now_s: float = 10.0) -> Heard:
+    def hear(self, flow: Flow, payload: Payload, now_s: float = 10.0) -> DnsUpdate:
         return self.dns.learn(flow, payload, now_s)
 
     def connect(self, flow: Flow) -> None:
@@ -92,8 +92,8 @@ def talk() -> Talk:
 
 
 def test_an_answer_over_udp(talk: Talk) -> None:
-    assert talk.ask(udp(), question().to_wire()) == Heard()
-    assert talk.hear(udp(), answer()) == Heard((parse_address(SHOP),))
+    assert talk.ask(udp(), question().to_wire()) == DnsUpdate()
+    assert talk.hear(udp(), answer()) == DnsUpdate((parse_address(SHOP),))
     assert talk.name_of(SHOP) == "shop.test"
 
 
@@ -101,8 +101,8 @@ def test_an_answer_over_tcp_is_learned_with_its_last_segment(talk: Talk) -> None
     talk.connect(tcp())
     talk.ask(tcp(), Segment(100, 200, ACK, framed(question().to_wire())))
     stream = framed(answer())
-    assert talk.hear(tcp(), Segment(200, 0, ACK, stream[:-1])) == Heard()
-    assert talk.hear(tcp(), Segment(200 + len(stream) - 1, 0, ACK, stream[-1:])) == Heard((parse_address(SHOP),))
+    assert talk.hear(tcp(), Segment(200, 0, ACK, stream[:-1])) == DnsUpdate()
+    assert talk.hear(tcp(), Segment(200 + len(stream) - 1, 0, ACK, stream[-1:])) == DnsUpdate((parse_address(SHOP),))
 
 
 def test_answers_of_two_questions_in_one_segment(talk: Talk) -> None:
@@ -132,7 +132,7 @@ def test_what_should_not_happen_is_told_once_for_each_machine(talk: Talk) -> Non
 
 def test_what_happens_every_day_is_not_told(talk: Talk) -> None:
     talk.ask(udp(), question().to_wire())
-    assert talk.hear(udp(), dns.message.make_response(question()).to_wire()) == Heard()
+    assert talk.hear(udp(), dns.message.make_response(question()).to_wire()) == DnsUpdate()
     assert talk.refusals() == {Refusal.NO_ADDRESS: 1}
 
 
@@ -154,8 +154,8 @@ def header() -> dns.message.Message:
 def test_what_is_no_lookup_is_no_offence(talk: Talk, make: Callable[[], dns.message.Message]) -> None:
     """A program may register its own name (nsupdate, SSSD), or ask a server for its version."""
     message = make()
-    assert talk.ask(udp(), message.to_wire()) == Heard()
-    assert talk.hear(udp(), dns.message.make_response(message).to_wire()) == Heard()
+    assert talk.ask(udp(), message.to_wire()) == DnsUpdate()
+    assert talk.hear(udp(), dns.message.make_response(message).to_wire()) == DnsUpdate()
     assert talk.refusals() == {Refusal.NO_LOOKUP: 2}
 
 
@@ -188,7 +188,7 @@ def test_nothing_is_read_of_a_talk_with_a_server_of_a_programs_own(talk: Talk) -
     talk.connect(tcp(ROGUE))
     talk.ask(tcp(ROGUE), Segment(100, 200, ACK, framed(question().to_wire())))
     for flow, payload in ((udp(ROGUE), answer()), (tcp(ROGUE), Segment(200, 0, ACK, framed(answer())))):
-        assert talk.hear(flow, payload) == Heard()
+        assert talk.hear(flow, payload) == DnsUpdate()
     assert talk.dns.streams.statistics().used == 0
     assert len(talk.use()) == 1
     assert talk.refusals() == {Refusal.NOT_TRUSTED: 2}
@@ -239,14 +239,14 @@ def test_a_resolver_of_the_network_that_was_left_may_answer_what_it_was_asked(ta
     talk.ask(udp(), question().to_wire())
     talk.dns.names.set_facts(Facts(resolvers=frozenset({parse_address(ROGUE)})))
     assert talk.hear(udp(), answer()).addresses
-    assert talk.hear(udp(), answer()) == Heard()
+    assert talk.hear(udp(), answer()) == DnsUpdate()
 
 
 def test_it_may_answer_over_tcp_too(talk: Talk) -> None:
     talk.connect(tcp())
     talk.ask(tcp(), Segment(100, 200, ACK, framed(question().to_wire())))
     talk.dns.names.set_facts(Facts(resolvers=frozenset({parse_address(ROGUE)})))
-    assert talk.hear(tcp(), Segment(200, 0, ACK, framed(answer()))) == Heard((parse_address(SHOP),))
+    assert talk.hear(tcp(), Segment(200, 0, ACK, framed(answer()))) == DnsUpdate((parse_address(SHOP),))
     talk.connect(tcp("192.0.2.54"))
     assert talk.dns.streams.statistics().used == 1
 
@@ -281,7 +281,7 @@ def link_answer(name: str, address: str) -> bytes:
 def test_a_name_of_the_link(talk: Talk) -> None:
     talk.ask(udp("224.0.0.251", 5353), question("printer.local").to_wire())
     of_this_machine = udp("127.0.0.1", 5353)  # any program may send it
-    assert talk.hear(of_this_machine, link_answer("printer.local", PRINTER)) == Heard()
+    assert talk.hear(of_this_machine, link_answer("printer.local", PRINTER)) == DnsUpdate()
     assert talk.hear(udp(PRINTER, 5353), link_answer("printer.local", PRINTER)).addresses
     assert talk.dns.names.find(parse_address(PRINTER), 10.0).source is NameSource.MDNS
     told = talk.hear(udp(PRINTER, 5353), link_answer("printer.local", "203.0.113.9")).told

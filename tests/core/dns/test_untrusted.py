@@ -3,7 +3,7 @@
 import pytest
 
 from tests.core.engine.transcript import CURL, flow_of, inbound, whose
-from tinysnitch.core.dns.untrusted import MAX_ASKED, MAX_ASKERS, OutsideQuestions
+from tinysnitch.core.dns.untrusted import MAX_ASKED, MAX_ASKERS, UntrustedQueries
 from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.flow import UDP, Flow
 from tinysnitch.core.model.process import Attribution
@@ -20,13 +20,13 @@ def connection(flow: Flow | None = None, who: Attribution = CURL, **fields: obje
 
 
 @pytest.fixture
-def questions() -> OutsideQuestions:
-    made = OutsideQuestions()
+def questions() -> UntrustedQueries:
+    made = UntrustedQueries()
     made.add(rogue(), CURL_ID)
     return made
 
 
-def test_what_a_program_asked_is_found_when_it_connects(questions: OutsideQuestions) -> None:
+def test_what_a_program_asked_is_found_when_it_connects(questions: UntrustedQueries) -> None:
     questions.add(rogue(), CURL_ID)
     found = questions.find(connection())
     assert found is not None
@@ -46,18 +46,18 @@ def test_what_a_program_asked_is_found_when_it_connects(questions: OutsideQuesti
         connection(who=whose(CURL_ID + 1)),
     ],
 )
-def test_other_connections_leave_what_was_asked(questions: OutsideQuestions, other: Connection) -> None:
+def test_other_connections_leave_what_was_asked(questions: UntrustedQueries, other: Connection) -> None:
     assert questions.find(other) is None
     assert questions.find(connection()) is not None
 
 
-def test_a_program_that_is_asked_itself_is_never_found(questions: OutsideQuestions) -> None:
+def test_a_program_that_is_asked_itself_is_never_found(questions: UntrustedQueries) -> None:
     questions.note_server(CURL_ID)
     questions.add(rogue(), CURL_ID)
     assert questions.find(connection()) is None
 
 
-def test_each_table_is_bounded(questions: OutsideQuestions) -> None:
+def test_each_table_is_bounded(questions: UntrustedQueries) -> None:
     for number in range(MAX_ASKED + 1):
         questions.add(rogue(number), CURL_ID)
     found = questions.find(connection())

@@ -66,7 +66,7 @@ class Walk:
     """`fates`: what became of each packet. A packet that is not in it is held."""
 
     def __init__(self, is_learning: bool, timeout_s: float) -> None:
-        limits = {"max_prompts": 3, "max_waiters": 6, "max_waiters_per_flow": 2, "max_flows": 3, "max_verdicts": 3}
+        limits = {"max_prompts": 3, "max_held_packets": 6, "max_held_per_flow": 2, "max_flows": 3, "max_verdicts": 3}
         self.engine = Transcript(is_learning=is_learning, timeout_s=timeout_s, **limits)
         self.kernel = KernelMemory(self.engine.engine.rules.generation)
         self.is_learning = is_learning
@@ -82,10 +82,10 @@ class Walk:
         self._check(commands)
         assert Counter(flow for flow, _ in waited - self._waiting()) <= _count_told(commands)
         core = self.engine.engine
-        held = [packet for prompt in core.prompts for one in prompt.waiters.values() for packet in one.packet_ids]
+        held = [packet for prompt in core.prompts for one in prompt.held.values() for packet in one.packet_ids]
         assert sorted(held) == sorted(self.packets.keys() - self.fates.keys())
-        assert core.prompts.packet_room.used == len(held) <= 6
-        assert core.prompts.prompt_room.used == len(core.prompts) <= 3
+        assert core.prompts.packet_quota.used == len(held) <= 6
+        assert core.prompts.prompt_quota.used == len(core.prompts) <= 3
         self._check_deadlines()
         self._check_memory()
 
@@ -94,7 +94,7 @@ class Walk:
         return {
             (flow, waiter.packet_ids[0])
             for prompt in self.engine.engine.prompts
-            for flow, waiter in prompt.waiters.items()
+            for flow, waiter in prompt.held.items()
         }
 
     def _check_deadlines(self) -> None:
@@ -110,7 +110,7 @@ class Walk:
         verdicts = list(self.kernel.verdicts(now_s))
         for told in verdicts:
             assert all(self._says(told, connection) for connection in self._covered_by(told.key))
-        assert len(verdicts) <= core.settlement.tables()["verdicts"].used <= 3
+        assert len(verdicts) <= core.verdict_writer.tables()["verdicts"].used <= 3
         for flow in self.kernel.flows(now_s):
             packets = [
                 one for one in self.packets.values() if one.flow == flow.flow and exec_id_of(one.who) == flow.exec_id
@@ -185,7 +185,7 @@ class Walk:
     def _answered(self, number: int, rule: Rule | None) -> list[Packet]:
         """The packets that wait for this answer, and that it is about."""
         prompt = self.engine.engine.prompts.find(number)
-        waiters = list(prompt.waiters.values()) if prompt else []
+        waiters = list(prompt.held.values()) if prompt else []
         meant = [one for one in waiters if rule is None or matches(rule, one.connection, self.engine.now.wall_s)]
         return [Packet(one.connection.flow, one.cookie, one.connection.attribution) for one in meant]
 

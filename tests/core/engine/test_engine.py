@@ -338,7 +338,7 @@ def test_without_a_timeout_nobody_is_asked() -> None:
 
 
 def test_what_finds_no_room_is_denied_and_counted() -> None:
-    engine = Transcript(max_prompts=1, max_waiters_per_flow=1)
+    engine = Transcript(max_prompts=1, max_held_per_flow=1)
     engine.queue(flow_of(1))
     assert engine.queue(flow_of(2, BANK))[1:] == ["deny 2", "decided: too many open questions"]
     assert engine.queue(flow_of(1)) == ["drop 3"]

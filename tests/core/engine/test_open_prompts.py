@@ -4,7 +4,7 @@ import pytest
 
 from tests.core.engine.transcript import BANK, SHOP, WALL_S, flow_of, inbound, whose
 from tinysnitch.core.engine.commands import ClosePrompt, DropPacket, Report, ShowPrompt
-from tinysnitch.core.engine.open_prompts import ClosedPrompt, OpenPrompt, Prompts, Room, Waiter
+from tinysnitch.core.engine.open_prompts import ClosedPrompt, HeldFlow, OpenPrompt, Prompts, Quota
 from tinysnitch.core.engine.records import ConnectionDecided
 from tinysnitch.core.model.clock import Instant
 from tinysnitch.core.model.connection import Connection
@@ -13,7 +13,7 @@ from tinysnitch.core.model.process import UNKNOWN, Attribution
 from tinysnitch.core.model.settings import Settings
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.decision import Decision
-from tinysnitch.core.prompts.question import Question, question_of
+from tinysnitch.core.prompts.prompt import PromptKey, prompt_key_of
 from tinysnitch.core.rules.text import parse_rule
 
 NOW = Instant(10.0, WALL_S + 10.0)
@@ -26,7 +26,7 @@ def connection(flow: Flow | None = None, who: Attribution | None = None, name: s
 
 
 def hold(prompts: Prompts, flow: Flow, who: Attribution | None = None, now: Instant = NOW) -> OpenPrompt | None:
-    return prompts.hold(Waiter(connection(flow, who), 1, [1]), DECISION, now)
+    return prompts.hold(HeldFlow(connection(flow, who), 1, [1]), DECISION, now)
 
 
 def test_a_prompt_shows_its_first_waiter_and_what_is_left_of_its_time() -> None:
@@ -53,7 +53,7 @@ def test_one_attempt_is_the_first_connection_and_its_process_s_to_the_other_kind
         (6, "fd00::80", whose()),
     ]:
         shop = connection(flow_of(port, remote), who, "shop.test")
-        prompt = prompts.hold(Waiter(shop, 1, [port]), DECISION, NOW)
+        prompt = prompts.hold(HeldFlow(shop, 1, [port]), DECISION, NOW)
     assert prompt is not None
     assert [flow.local_port for flow in prompt.find_attempt()] == [1, 4]
 
@@ -61,7 +61,7 @@ def test_one_attempt_is_the_first_connection_and_its_process_s_to_the_other_kind
 def test_who_has_no_process_makes_one_attempt_with_each_connection() -> None:
     prompts = Prompts(Settings())
     for remote in (SHOP, "fd00::80"):
-        prompts.hold(Waiter(connection(flow_of(1, remote), UNKNOWN, "shop.test"), 1, [1]), DECISION, NOW)
+        prompts.hold(HeldFlow(connection(flow_of(1, remote), UNKNOWN, "shop.test"), 1, [1]), DECISION, NOW)
     (prompt,) = prompts
     assert len(prompt.find_attempt()) == 1
 
@@ -69,10 +69,10 @@ def test_who_has_no_process_makes_one_attempt_with_each_connection() -> None:
 def test_a_waiter_is_found_until_it_is_released() -> None:
     prompts = Prompts(Settings())
     prompt = hold(prompts, flow_of(1))
-    waiter = prompts.find_waiter(flow_of(1))
+    waiter = prompts.find_held(flow_of(1))
     assert waiter is not None
-    assert prompts.find_waiter(flow_of(2)) is None
-    assert prompts.hold_packet(waiter, 5)
+    assert prompts.find_held(flow_of(2)) is None
+    assert prompts.hold_further(waiter, 5)
     assert prompts.release(flow_of(1)) == (prompt, waiter)
     with pytest.raises(KeyError):
         prompts.release(flow_of(1))
@@ -135,7 +135,7 @@ def test_prompts_are_bounded() -> None:
 
 def test_visitors_of_a_server_do_not_take_all_prompts() -> None:
     """A port that is open to the internet has hundreds of visitors, and each is a question."""
-    prompts = Prompts(Settings(max_visitors=2))
+    prompts = Prompts(Settings(max_prompts_per_port=2))
     held = [hold(prompts, inbound(remote=f"10.0.0.{number}"), whose()) for number in (5, 6, 7)]
     assert [prompt is not None for prompt in held] == [True, True, False]
     assert hold(prompts, inbound(50001), whose()), "the question is open already"
@@ -144,49 +144,49 @@ def test_visitors_of_a_server_do_not_take_all_prompts() -> None:
 
 def test_packets_to_one_port_leave_room_for_those_to_others() -> None:
     """A remote may connect from each of its ports: that is one question with as many held packets."""
-    prompts = Prompts(Settings(max_waiters_per_port=2))
+    prompts = Prompts(Settings(max_held_per_port=2))
     held = [hold(prompts, inbound(port), whose()) for port in (50000, 50001, 50002)]
     assert [prompt is not None for prompt in held] == [True, True, False]
     assert hold(prompts, inbound(port=443), whose())
 
 
 def test_packets_of_one_flow_are_bounded() -> None:
-    prompts = Prompts(Settings(max_waiters_per_flow=2))
+    prompts = Prompts(Settings(max_held_per_flow=2))
     hold(prompts, flow_of(1))
-    waiter = prompts.find_waiter(flow_of(1))
+    waiter = prompts.find_held(flow_of(1))
     assert waiter is not None
-    assert [prompts.hold_packet(waiter, number) for number in (2, 3)] == [True, False]
+    assert [prompts.hold_further(waiter, number) for number in (2, 3)] == [True, False]
     assert prompts.dropped == 1
 
 
 def test_all_packets_are_bounded() -> None:
-    prompts = Prompts(Settings(max_waiters=4))
+    prompts = Prompts(Settings(max_held_packets=4))
     held = [hold(prompts, flow_of(port), whose(uid=port)) for port in (1, 2, 3, 4, 5)]
     assert [prompt is not None for prompt in held] == [True, True, True, True, False]
 
 
 def test_further_packets_count_as_long_as_they_are_held() -> None:
-    prompts = Prompts(Settings(max_waiters=3, max_waiters_per_flow=5))
+    prompts = Prompts(Settings(max_held_packets=3, max_held_per_flow=5))
     hold(prompts, flow_of(1), whose(uid=0))
-    waiter = prompts.find_waiter(flow_of(1))
+    waiter = prompts.find_held(flow_of(1))
     assert waiter is not None
-    assert [prompts.hold_packet(waiter, number) for number in (2, 3)] == [True, False]  # its half, rounded up
-    assert prompts.packet_room.used == 2
+    assert [prompts.hold_further(waiter, number) for number in (2, 3)] == [True, False]  # its half, rounded up
+    assert prompts.packet_quota.used == 2
     prompts.release(flow_of(1))
-    assert prompts.packet_room.used == 0
+    assert prompts.packet_quota.used == 0
 
 
 def test_one_question_takes_half_of_the_room_at_most() -> None:
-    prompts = Prompts(Settings(max_waiters=4))
+    prompts = Prompts(Settings(max_held_packets=4))
     held = [hold(prompts, flow_of(port)) for port in (1, 2, 3)]
     assert [prompt is not None for prompt in held] == [True, True, False]
-    waiter = prompts.find_waiter(flow_of(1))
+    waiter = prompts.find_held(flow_of(1))
     assert waiter is not None
-    assert not prompts.hold_packet(waiter, 9)
+    assert not prompts.hold_further(waiter, 9)
     assert hold(prompts, flow_of(1, BANK), whose(uid=0))
 
 
-@pytest.mark.parametrize("limits", [{"max_prompts": 4}, {"max_waiters": 4}])
+@pytest.mark.parametrize("limits", [{"max_prompts": 4}, {"max_held_packets": 4}])
 def test_one_program_of_one_user_takes_half_of_the_room_at_most(limits: dict[str, int]) -> None:
     prompts = Prompts(Settings(**limits))  # type: ignore[arg-type]
     held = [hold(prompts, flow_of(1, port=port)) for port in (1, 2, 3)]
@@ -201,118 +201,118 @@ def test_one_program_of_one_user_takes_half_of_the_room_at_most(limits: dict[str
     ("cookie", "exec_id", "is_sender"), [(5, 7, True), (5, 0, True), (5, 8, False), (5, 1, False), (6, 7, False)]
 )
 def test_who_sends_a_further_packet(cookie: int, exec_id: int, is_sender: bool) -> None:
-    assert Waiter(connection(), 5, [1]).is_sender_of(cookie, exec_id) is is_sender
+    assert HeldFlow(connection(), 5, [1]).is_sender_of(cookie, exec_id) is is_sender
 
 
 def test_who_was_unknown_may_be_known_by_now() -> None:
-    assert Waiter(connection(who=UNKNOWN), 5, [1]).is_sender_of(5, 7)
+    assert HeldFlow(connection(who=UNKNOWN), 5, [1]).is_sender_of(5, 7)
 
 
-def question(flow: Flow | None = None, program: str = "/usr/bin/curl", uid: int = 1000) -> Question:
-    return question_of(Connection(flow=flow or flow_of(), attribution=whose(program=program, uid=uid)))
+def key_of(flow: Flow | None = None, program: str = "/usr/bin/curl", uid: int = 1000) -> PromptKey:
+    return prompt_key_of(Connection(flow=flow or flow_of(), attribution=whose(program=program, uid=uid)))
 
 
-def fill(room: Room, *questions: Question) -> int:
+def fill(quota: Quota, *questions: PromptKey) -> int:
     """How many of these questions find a place."""
     taken = 0
     for one in questions:
-        if room.has_place(one):
-            room.take(one)
+        if quota.has_room(one):
+            quota.take(one)
             taken += 1
     return taken
 
 
 def test_all_of_it_is_the_limit() -> None:
-    room = Room(3)
-    assert fill(room, *(question(uid=uid) for uid in range(5))) == room.used == 3
+    quota = Quota(3)
+    assert fill(quota, *(key_of(uid=uid) for uid in range(5))) == quota.used == 3
 
 
 def test_one_program_of_one_user_takes_half_of_it_at_most() -> None:
-    room = Room(4)
-    assert fill(room, *(question(flow_of(port=port)) for port in range(3))) == 2
-    assert room.has_place(question(program="/usr/bin/wget"))
+    quota = Quota(4)
+    assert fill(quota, *(key_of(flow_of(port=port)) for port in range(3))) == 2
+    assert quota.has_room(key_of(program="/usr/bin/wget"))
 
 
 def test_one_user_takes_three_quarters_of_it_at_most() -> None:
     """With copies of a program, since each path is a program of its own."""
-    room = Room(4)
-    assert fill(room, *(question(program=f"/tmp/copy{number}") for number in range(4))) == 3
-    assert room.has_place(question(uid=0))
+    quota = Quota(4)
+    assert fill(quota, *(key_of(program=f"/tmp/copy{number}") for number in range(4))) == 3
+    assert quota.has_room(key_of(uid=0))
 
 
 def test_all_users_of_containers_take_no_more_than_one_user() -> None:
     """Any user may have any number of these uids."""
-    room = Room(4)
-    assert fill(room, *(question(uid=100_000 + number) for number in range(4))) == 3
-    room.give_back(question(uid=100_000))
-    assert fill(room, *(question(uid=200_000 + number) for number in range(4))) == 1
-    assert room.has_place(question(uid=65_535))
+    quota = Quota(4)
+    assert fill(quota, *(key_of(uid=100_000 + number) for number in range(4))) == 3
+    quota.give_back(key_of(uid=100_000))
+    assert fill(quota, *(key_of(uid=200_000 + number) for number in range(4))) == 1
+    assert quota.has_room(key_of(uid=65_535))
 
 
 def test_root_may_take_all_of_it() -> None:
-    assert fill(Room(4), *(question(program=f"/usr/bin/{number}", uid=0) for number in range(5))) == 4
+    assert fill(Quota(4), *(key_of(program=f"/usr/bin/{number}", uid=0) for number in range(5))) == 4
 
 
 @pytest.mark.parametrize(("limit", "share"), [(1, 1), (3, 3), (8, 6)])
 def test_a_share_is_rounded_up(limit: int, share: int) -> None:
-    assert fill(Room(limit), *(question(program=f"/tmp/copy{number}") for number in range(limit + 1))) == share
+    assert fill(Quota(limit), *(key_of(program=f"/tmp/copy{number}") for number in range(limit + 1))) == share
 
 
 def test_a_flood_from_outside_takes_half_of_it_at_most() -> None:
-    room = Room(4)
-    assert fill(room, *(question(inbound(), uid=uid) for uid in range(3))) == 2
-    assert room.has_place(question())
+    quota = Quota(4)
+    assert fill(quota, *(key_of(inbound(), uid=uid) for uid in range(3))) == 2
+    assert quota.has_room(key_of())
 
 
 def test_who_comes_to_one_port_takes_no_more_than_that_and_other_ports_are_free() -> None:
-    room = Room(100, visitors=2)
-    visits = [question(inbound(remote=f"10.0.0.{number}")) for number in range(3)]
-    assert fill(room, *visits) == 2
-    assert fill(room, *visits) == 0
-    others = [question(inbound(port=443)), question(inbound(), program="/usr/bin/wget"), question()]
-    assert fill(room, question(inbound(protocol=UDP)), *others) == 4
-    room.give_back(visits[0])
-    assert fill(room, *visits) == 1
+    quota = Quota(100, per_port=2)
+    visits = [key_of(inbound(remote=f"10.0.0.{number}")) for number in range(3)]
+    assert fill(quota, *visits) == 2
+    assert fill(quota, *visits) == 0
+    others = [key_of(inbound(port=443)), key_of(inbound(), program="/usr/bin/wget"), key_of()]
+    assert fill(quota, key_of(inbound(protocol=UDP)), *others) == 4
+    quota.give_back(visits[0])
+    assert fill(quota, *visits) == 1
 
 
 def test_protocols_without_ports_are_one_port() -> None:
     """Otherwise a machine of the link could take all inbound places, with 16 addresses and 32 protocol numbers."""
-    room = Room(100, visitors=2)
-    assert fill(room, *(question(inbound(protocol=number)) for number in (ICMP, 47, 200, 201))) == 2
-    assert fill(room, question(inbound(protocol=UDP)), question(inbound())) == 2
+    quota = Quota(100, per_port=2)
+    assert fill(quota, *(key_of(inbound(protocol=number)) for number in (ICMP, 47, 200, 201))) == 2
+    assert fill(quota, key_of(inbound(protocol=UDP)), key_of(inbound())) == 2
 
 
 def test_of_one_user_no_more_programs_have_places_than_a_person_comes_to_the_end_of() -> None:
-    room = Room(100, programs=2)
-    copies = [question(program=f"/tmp/copy{number}") for number in range(4)]
-    assert fill(room, *copies[:3], question(flow_of(port=1), program="/tmp/copy0")) == 3
-    assert fill(room, *(question(program=f"/bin/{number}", uid=uid) for number in range(3) for uid in (0, 7))) == 5
-    room.give_back(copies[0])
-    assert not room.has_place(copies[2])  # another question is about that one
-    room.give_back(question(flow_of(port=1), program="/tmp/copy0"))
-    assert fill(room, *copies[2:]) == 1
+    quota = Quota(100, programs=2)
+    copies = [key_of(program=f"/tmp/copy{number}") for number in range(4)]
+    assert fill(quota, *copies[:3], key_of(flow_of(port=1), program="/tmp/copy0")) == 3
+    assert fill(quota, *(key_of(program=f"/bin/{number}", uid=uid) for number in range(3) for uid in (0, 7))) == 5
+    quota.give_back(copies[0])
+    assert not quota.has_room(copies[2])  # another question is about that one
+    quota.give_back(key_of(flow_of(port=1), program="/tmp/copy0"))
+    assert fill(quota, *copies[2:]) == 1
 
 
 def test_of_what_is_unknown_each_question_counts_as_a_program() -> None:
     """Packets of any user may be unknown."""
-    room = Room(100, programs=2)
-    asked = [question_of(Connection(flow=flow_of(port=port), attribution=UNKNOWN)) for port in range(3)]
-    assert fill(room, *asked) == 2
-    assert room.has_place(question())
-    assert fill(Room(100), *asked) == 3
+    quota = Quota(100, programs=2)
+    asked = [prompt_key_of(Connection(flow=flow_of(port=port), attribution=UNKNOWN)) for port in range(3)]
+    assert fill(quota, *asked) == 2
+    assert quota.has_room(key_of())
+    assert fill(Quota(100), *asked) == 3
 
 
 def test_what_is_given_back_is_there_for_others_and_the_rest_still_counts() -> None:
-    room = Room(6)
-    assert fill(room, *(question(flow_of(port=port)) for port in range(4))) == 3
-    room.give_back(question())
-    assert room.used == 2
-    assert fill(room, *(question(flow_of(port=port)) for port in range(4))) == 1
+    quota = Quota(6)
+    assert fill(quota, *(key_of(flow_of(port=port)) for port in range(4))) == 3
+    quota.give_back(key_of())
+    assert quota.used == 2
+    assert fill(quota, *(key_of(flow_of(port=port)) for port in range(4))) == 1
 
 
 def test_who_waits_no_more_takes_up_no_memory() -> None:
-    room = Room(6)
-    room.take(question(inbound()), 2)
-    room.give_back(question(inbound()), 2)
-    assert room.used == 0
-    assert not list(room._used_by)  # to compare Counters would take a zero for nothing
+    quota = Quota(6)
+    quota.take(key_of(inbound()), 2)
+    quota.give_back(key_of(inbound()), 2)
+    assert quota.used == 0
+    assert not list(quota._used_by)  # to compare Counters would take a zero for nothing

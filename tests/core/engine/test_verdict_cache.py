@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.core.engine.transcript import flow_of, inbound, whose
 from tinysnitch.core.engine.events import PacketQueued
-from tinysnitch.core.engine.verdict_cache import Remembered, SettledFlow, VerdictCache
+from tinysnitch.core.engine.verdict_cache import FlowVerdict, Remembered, VerdictCache
 from tinysnitch.core.model.flow import TCP, Direction, Flow
 from tinysnitch.core.model.process import UNKNOWN, UNKNOWN_EXEC_ID
 from tinysnitch.core.model.verdict import Verdict, VerdictKey
@@ -98,8 +98,8 @@ def test_what_is_in_here_is_what_the_kernel_holds(steps: list[tuple[str, int, by
     assert cache.statistics().used == 0
 
 
-def settle(expires_s: float | None = None, is_answer: bool = False, tied_to: int = 0) -> SettledFlow:
-    return SettledFlow(
+def settle(expires_s: float | None = None, is_answer: bool = False, tied_to: int = 0) -> FlowVerdict:
+    return FlowVerdict(
         decision=DECISION,
         cookie=5,
         exec_id=7,
@@ -112,7 +112,7 @@ def settle(expires_s: float | None = None, is_answer: bool = False, tied_to: int
 
 
 def holds(
-    settled: SettledFlow,
+    settled: FlowVerdict,
     *,
     flow: Flow | None = None,
     cookie: int = 5,

@@ -9,9 +9,9 @@ from tests.core.engine.transcript import SHOP, WALL_S, Transcript, flow_of, inbo
 from tinysnitch.core.engine import commands as cmd
 from tinysnitch.core.engine.commands import Command, ForgetVerdicts, IssueVerdict, RememberFlow, RememberVerdict
 from tinysnitch.core.engine.events import AnswerGiven, PacketQueued
-from tinysnitch.core.engine.open_prompts import Waiter
+from tinysnitch.core.engine.open_prompts import HeldFlow
 from tinysnitch.core.engine.verdict_cache import Remembered
-from tinysnitch.core.engine.verdict_writer import FIRST_LOOK, REPLIED_S, Basis, Crowds, Settlement
+from tinysnitch.core.engine.verdict_writer import FIRST_LOOK, REPLIED_S, AnyRemoteCounts, Basis, VerdictWriter
 from tinysnitch.core.model.clock import Instant
 from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.flow import TCP, UDP, Direction, Flow
@@ -37,9 +37,9 @@ def settle(
     basis: Basis = Basis.RULES,
     cached: Remembered | None = None,
 ) -> list[Command]:
-    settlement = Settlement(Settings(), ActiveRules(Facts(), 3))
-    waiter = Waiter(connection, cookie, [1])
-    return list(settlement.settle(waiter, decision, NOW, basis=basis, cached=cached))
+    verdict_writer = VerdictWriter(Settings(), ActiveRules(Facts(), 3))
+    waiter = HeldFlow(connection, cookie, [1])
+    return list(verdict_writer.settle(waiter, decision, NOW, basis=basis, cached=cached))
 
 
 def expiry_of(connection: Connection = PLAIN, decision: Decision = ALLOW, **how: object) -> float | None:
@@ -68,8 +68,8 @@ def test_the_verdict_is_written_before_the_packets_go() -> None:
     ],
 )
 def test_what_the_kernel_lets_go_on_after_the_first_is_told(flow: Flow, decision: Decision, follow: list[bool]) -> None:
-    waiter = Waiter(Connection(flow=flow, attribution=whose()), 5, [1, 2])
-    commands = Settlement(Settings(), ActiveRules(Facts(), 3)).settle(waiter, decision, NOW)
+    waiter = HeldFlow(Connection(flow=flow, attribution=whose()), 5, [1, 2])
+    commands = VerdictWriter(Settings(), ActiveRules(Facts(), 3)).settle(waiter, decision, NOW)
     assert [each.follows for each in commands if isinstance(each, IssueVerdict)] == follow
 
 
@@ -102,9 +102,9 @@ def test_what_rests_on_more_than_the_key_holds_for_the_flow(
 def test_what_an_interface_may_decide_is_tied_to_it(
     flow: Flow, is_flow_only: bool, is_waiter_tied: bool, tied_to: int
 ) -> None:
-    waiter = Waiter(Connection(flow=flow, attribution=whose()), 5, [1], interface_index=2, is_tied=is_waiter_tied)
+    waiter = HeldFlow(Connection(flow=flow, attribution=whose()), 5, [1], interface_index=2, is_tied=is_waiter_tied)
     decision = msgspec.structs.replace(ALLOW, is_flow_only=is_flow_only)
-    first = next(Settlement(Settings(), ActiveRules(Facts(), 3)).settle(waiter, decision, NOW, basis=Basis.MOMENT))
+    first = next(VerdictWriter(Settings(), ActiveRules(Facts(), 3)).settle(waiter, decision, NOW, basis=Basis.MOMENT))
     assert isinstance(first, RememberFlow)
     assert first.tied_to == tied_to
 
@@ -202,46 +202,46 @@ def test_a_closed_port_is_soon_looked_at_again() -> None:
 
 
 def test_a_settled_flow_is_repeated_and_a_like_connection_is_cached() -> None:
-    settlement = Settlement(Settings(), ActiveRules(Facts(), 3))
-    list(settlement.settle(Waiter(PLAIN, 5, [1]), ALLOW, NOW))
+    verdict_writer = VerdictWriter(Settings(), ActiveRules(Facts(), 3))
+    list(verdict_writer.settle(HeldFlow(PLAIN, 5, [1]), ALLOW, NOW))
     event = PacketQueued(2, PLAIN.flow, PLAIN.attribution, cookie=5)
-    settled = settlement.find_flow(event, NOW)
+    settled = verdict_writer.find_flow(event, NOW)
     assert settled is not None
-    assert [tell(one) for one in settlement.repeat(event, settled)] == ["remember flow allow", "allow 2"]
-    assert settlement.find_cached(PLAIN, NOW) == Remembered(ALLOW, None)
-    assert settlement.find_cached(Connection(flow=PLAIN.flow, attribution=UNKNOWN), NOW) is None
-    settlement.clear()
-    assert settlement.find_cached(PLAIN, NOW) is None
+    assert [tell(one) for one in verdict_writer.repeat(event, settled)] == ["remember flow allow", "allow 2"]
+    assert verdict_writer.find_cached(PLAIN, NOW) == Remembered(ALLOW, None)
+    assert verdict_writer.find_cached(Connection(flow=PLAIN.flow, attribution=UNKNOWN), NOW) is None
+    verdict_writer.clear()
+    assert verdict_writer.find_cached(PLAIN, NOW) is None
 
 
 def test_what_is_repeated_is_remembered_for_the_program_that_the_kernel_knows() -> None:
     """Otherwise the kernel would not use it, and the packet would come back for ever."""
-    settlement = Settlement(Settings(), ActiveRules(Facts(), 3))
-    list(settlement.settle(Waiter(PLAIN, 5, [1]), ALLOW, NOW))
+    verdict_writer = VerdictWriter(Settings(), ActiveRules(Facts(), 3))
+    list(verdict_writer.settle(HeldFlow(PLAIN, 5, [1]), ALLOW, NOW))
     event = PacketQueued(1, PLAIN.flow, UNKNOWN, cookie=5)
-    settled = settlement.find_flow(event, NOW)
+    settled = verdict_writer.find_flow(event, NOW)
     assert settled is not None
-    remembered, issued = settlement.repeat(event, settled)
+    remembered, issued = verdict_writer.repeat(event, settled)
     assert isinstance(remembered, RememberFlow)
     assert (remembered.exec_id, tell(issued)) == (UNKNOWN_EXEC_ID, "allow 1")
 
 
 def test_an_address_is_forgotten_once() -> None:
-    settlement = Settlement(Settings(), ActiveRules(Facts(), 3))
-    list(settlement.settle(Waiter(PLAIN, 5, [1]), ALLOW, NOW))
+    verdict_writer = VerdictWriter(Settings(), ActiveRules(Facts(), 3))
+    list(verdict_writer.settle(HeldFlow(PLAIN, 5, [1]), ALLOW, NOW))
     key = verdict_key_of(PLAIN)
     assert key is not None
-    assert list(settlement.forget_address(key.remote)) == [ForgetVerdicts((key,))]
-    assert list(settlement.forget_address(key.remote)) == []
+    assert list(verdict_writer.forget_address(key.remote)) == [ForgetVerdicts((key,))]
+    assert list(verdict_writer.forget_address(key.remote)) == []
 
 
 def test_what_falls_out_of_the_mirror_falls_out_of_the_kernel() -> None:
-    settlement = Settlement(Settings(max_verdicts=1), ActiveRules(Facts(), 3))
-    list(settlement.settle(Waiter(PLAIN, 5, [1]), ALLOW, NOW))
+    verdict_writer = VerdictWriter(Settings(max_verdicts=1), ActiveRules(Facts(), 3))
+    list(verdict_writer.settle(HeldFlow(PLAIN, 5, [1]), ALLOW, NOW))
     other = Connection(flow=flow_of(port=80), attribution=whose())
-    told = list(settlement.settle(Waiter(other, 6, [2]), ALLOW, NOW))
+    told = list(verdict_writer.settle(HeldFlow(other, 6, [2]), ALLOW, NOW))
     assert [tell(one) for one in told[:3]] == ["remember allow", "allow 2", "forget 1"]
-    assert {name: one.evicted for name, one in settlement.tables().items()} == {"verdicts": 1, "flows": 0}
+    assert {name: one.evicted for name, one in verdict_writer.tables().items()} == {"verdicts": 1, "flows": 0}
 
 
 def test_a_reply_that_was_held_for_seconds_is_no_question() -> None:
@@ -284,7 +284,7 @@ EVERYWHERE = VerdictKey(7, 1000, TCP, Direction.OUTBOUND, None, 0)
 
 
 def test_the_check_is_due_at_the_32nd_and_whenever_their_number_doubled() -> None:
-    crowds = Crowds(8)
+    crowds = AnyRemoteCounts(8)
     looked = [number for number in range(1, 300) if crowds.count(PLAIN)]
     assert looked == [FIRST_LOOK, 64, 128, 256]
     crowds.clear()
@@ -292,7 +292,7 @@ def test_the_check_is_due_at_the_32nd_and_whenever_their_number_doubled() -> Non
 
 
 def test_each_program_has_a_crowd_of_its_own_and_an_unknown_one_has_none() -> None:
-    crowds = Crowds(8)
+    crowds = AnyRemoteCounts(8)
     others = [Connection(flow=flow_of(), attribution=whose(8)), Connection(flow=flow_of(), attribution=KERNEL)]
     for _ in range(FIRST_LOOK - 1):
         assert not any(crowds.count(one) for one in (PLAIN, *others))

@@ -11,11 +11,11 @@ from tinysnitch.core.engine.engine import Engine
 from tinysnitch.core.engine.records import (
     ConnectionDecided,
     LossCounted,
-    NameSaid,
     PromptAnswered,
     PromptOpened,
     Record,
     RulesReplaced,
+    ServerNameRead,
 )
 from tinysnitch.core.model.clock import Instant
 from tinysnitch.core.model.flow import TCP, UDP, Direction, Flow, parse_address
@@ -87,12 +87,12 @@ def tell(command: cmd.Command) -> str:
             return f"drop {packet_id}"
         case cmd.PassMessage(packet_id):
             return f"pass {packet_id}"
-        case cmd.ShowMore(packet_id):
+        case cmd.InspectMore(packet_id):
             return f"more after {packet_id}"
-        case cmd.EndWatch(packet_id, verdict=verdict):
-            return f"end watch {verdict.value} {packet_id}"
-        case cmd.SkipWatch():
-            return "skip watch"
+        case cmd.EndInspection(packet_id, verdict=verdict):
+            return f"end inspection {verdict.value} {packet_id}"
+        case cmd.SkipInspection():
+            return "skip inspection"
         case cmd.RememberVerdict(verdict=verdict):
             return f"remember {verdict.value}"
         case cmd.RememberFlow(verdict=verdict):
@@ -121,7 +121,7 @@ def tell_record(record: Record) -> str:
     match record:
         case ConnectionDecided(decision=decision, is_cached=is_cached):
             return f"decided: {decision.reason}" + (" (cached)" if is_cached else "")
-        case NameSaid(connection=connection):
+        case ServerNameRead(connection=connection):
             return f"said: {connection.name}"
         case PromptOpened(prompt_id):
             return f"opened {prompt_id}"

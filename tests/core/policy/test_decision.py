@@ -12,7 +12,7 @@ from tinysnitch.core.rules.text import parse_rule
 @pytest.mark.parametrize("rule", [None, parse_rule("ask - 443 tcp")])
 def test_a_denial_without_an_answer_tells_the_rule_that_has_it_asked(rule: Rule | None) -> None:
     asked = Decision(verdict=Verdict.ASK, reason="asked for by a rule", rule=rule, until_s=9.0, is_flow_only=True)
-    denied = Decision(verdict=Verdict.DENY, reason="nobody is there", rule=rule)
+    denied = Decision(verdict=Verdict.DENY, reason="nobody is there", rule=rule, is_flow_only=True, is_unanswered=True)
     assert deny_unanswered(asked, "nobody is there", None) == denied
 
 

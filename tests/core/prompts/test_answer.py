@@ -30,7 +30,7 @@ ALLOW = Choice(verdict=Verdict.ALLOW, lifetime=Lifetime.FOREVER)
 DENY = replace(ALLOW, verdict=Verdict.DENY)
 WWW = connection("www.bbc.co.uk")
 NAMELESS = connection(None)
-ON_LINK = replace(NAMELESS, is_link_talk=True)
+ON_LINK = replace(NAMELESS, is_lan_traffic=True)
 FROM_LAN = replace(NAMELESS, is_from_lan=True)
 WORKER = worker(*KERNEL_ARGS)
 

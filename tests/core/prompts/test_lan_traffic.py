@@ -8,7 +8,7 @@ from tinysnitch.core.model.connection import Connection, NameSource
 from tinysnitch.core.model.flow import ICMP, TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.policy.facts import Facts, RemoteWords
 from tinysnitch.core.prompts.choice import RemoteScope
-from tinysnitch.core.prompts.lan_traffic import is_from_lan, is_link_talk
+from tinysnitch.core.prompts.lan_traffic import is_from_lan, is_lan_traffic
 from tinysnitch.core.rules.network import parse_network
 
 FACTS = Facts(
@@ -72,7 +72,7 @@ def outbound(remote: str, port: int = MDNS, protocol: int = UDP) -> Flow:
 )
 def test_what_each_machine_of_the_link_may_say_or_be_told(flow: Flow, expected: bool) -> None:
     asked = Connection(flow=flow, attribution=whose())
-    assert is_link_talk(asked, RemoteWords(FACTS)) is expected
+    assert is_lan_traffic(asked, RemoteWords(FACTS)) is expected
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_what_each_machine_of_the_link_may_say_or_be_told(flow: Flow, expected: 
 )
 def test_a_remote_that_was_looked_up_is_meant(flow: Flow, source: NameSource, expected: bool) -> None:
     asked = Connection(flow=flow, attribution=whose(), name="ntp.test", name_source=source)
-    assert is_link_talk(asked, RemoteWords(FACTS)) is expected
+    assert is_lan_traffic(asked, RemoteWords(FACTS)) is expected
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_a_remote_that_was_looked_up_is_meant(flow: Flow, source: NameSource, ex
 )
 def test_a_dhcp_server_asks_each_address_whether_it_is_taken(program: str, flow: Flow, expected: bool) -> None:
     asked = Connection(flow=flow, attribution=whose(program=program))
-    assert is_link_talk(asked, RemoteWords(FACTS)) is expected
+    assert is_lan_traffic(asked, RemoteWords(FACTS)) is expected
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_a_published_port_leads_to_a_container_whose_address_will_be_anothers(
     program: str, remote: str, expected: bool
 ) -> None:
     asked = Connection(flow=outbound(remote, protocol=TCP), attribution=whose(program=program))
-    assert is_link_talk(asked, RemoteWords(FACTS)) is expected
+    assert is_lan_traffic(asked, RemoteWords(FACTS)) is expected
 
 
 def test_one_answer_is_for_all_machines_of_the_link() -> None:
@@ -138,7 +138,7 @@ def test_beside_a_rule_that_asks_each_machine_is_one_of_its_own() -> None:
     engine.feed(FactsChanged(FACTS))
     engine.queue(inbound(GROUP, PHONE))
     (prompt,) = engine.engine.open_prompts(engine.now)
-    assert not prompt.connection.is_link_talk
+    assert not prompt.connection.is_lan_traffic
 
 
 @pytest.mark.parametrize(

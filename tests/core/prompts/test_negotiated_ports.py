@@ -6,21 +6,21 @@ from tests.core.engine.transcript import BANK, CURL, SHOP, Transcript, flow_of, 
 from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.flow import UDP, Flow
 from tinysnitch.core.model.process import KERNEL, Attribution
-from tinysnitch.core.prompts.negotiated_ports import MAX_TALKS, ToldPorts
+from tinysnitch.core.prompts.negotiated_ports import MAX_TALKS, NegotiatedPorts
 from tinysnitch.core.prompts.proposal import choose_first
 
 CONTROL = flow_of(port=21)
 SERVED = inbound(50000, 21, SHOP)
 
 
-def told_by(*talks: Flow, who: Attribution = CURL) -> ToldPorts:
-    ports = ToldPorts()
+def told_by(*talks: Flow, who: Attribution = CURL) -> NegotiatedPorts:
+    ports = NegotiatedPorts()
     for talk in talks:
         ports.note(Connection(flow=talk, attribution=who))
     return ports
 
 
-def has(ports: ToldPorts, flow: Flow, who: Attribution = CURL) -> bool:
+def has(ports: NegotiatedPorts, flow: Flow, who: Attribution = CURL) -> bool:
     return ports.has(Connection(flow=flow, attribution=who))
 
 
@@ -55,7 +55,7 @@ def has(ports: ToldPorts, flow: Flow, who: Attribution = CURL) -> bool:
 )
 def test_a_port_is_told_where_both_talked_at_the_well_known_port(talk: Flow, flow: Flow) -> None:
     assert has(told_by(talk), flow)
-    assert not has(ToldPorts(), flow)
+    assert not has(NegotiatedPorts(), flow)
 
 
 @pytest.mark.parametrize(

@@ -226,7 +226,7 @@ def test_the_port_of_one_session_of_mosh_is_left_open() -> None:
 
 
 def test_talk_on_the_link_is_for_the_whole_lan() -> None:
-    asked = msgspec.structs.replace(connection_of(flow=inbound(5353, 5353, protocol=UDP)), is_link_talk=True)
+    asked = msgspec.structs.replace(connection_of(flow=inbound(5353, 5353, protocol=UDP)), is_lan_traffic=True)
     assert choose_first(asked).remote is RemoteScope.DOMAIN
 
 

@@ -26,7 +26,7 @@ from tests.daemon.requests.small_desk import (
 )
 from tests.lab.patience import WAIT_S
 from tinysnitch.core.model.errors import SHORTAGE_HINT, SnitchError
-from tinysnitch.core.prompts.question import Prompt
+from tinysnitch.core.prompts.prompt import Prompt
 from tinysnitch.daemon.control import server as turns
 from tinysnitch.daemon.control.clients import MAX_CLIENTS, MAX_CLIENTS_OF_USER
 from tinysnitch.daemon.control.permissions import Permissions, Right

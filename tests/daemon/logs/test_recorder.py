@@ -14,10 +14,10 @@ from tinysnitch.core.engine.events import PacketQueued
 from tinysnitch.core.engine.records import (
     ConnectionDecided,
     LossCounted,
-    NameSaid,
     PromptAnswered,
     Record,
     RulesReplaced,
+    ServerNameRead,
 )
 from tinysnitch.core.model.clock import Instant
 from tinysnitch.core.model.connection import Connection
@@ -218,7 +218,7 @@ def test_no_user_pushes_all_else_out() -> None:
 
 
 def test_what_connections_say_of_themselves_is_of_their_users_share() -> None:
-    said = NameSaid(LET_IN.connection, ALLOWED, 1.5)
+    said = ServerNameRead(LET_IN.connection, ALLOWED, 1.5)
     assert len(kept(HistoryBudget(), [said, LET_IN] * USER.burst, 50.0)) == USER.burst
 
 

@@ -14,7 +14,7 @@ from tests.daemon.loop.driver_place import Place, Refusing, datagram, fail_with_
 from tests.daemon.requests.small_desk import ALICE, ROOT
 from tests.kernel.nfqueue.test_verdicts import FLOW, KEY, SmallPrograms
 from tests.lab.patience import WAIT_S
-from tinysnitch.core.engine.commands import Command, ForgetVerdicts, SetGeneration, SkipWatch
+from tinysnitch.core.engine.commands import Command, ForgetVerdicts, SetGeneration, SkipInspection
 from tinysnitch.core.engine.events import AnswerGiven, DataLost, Event, PacketQueued
 from tinysnitch.core.engine.records import LossCounted
 from tinysnitch.core.model.clock import Instant
@@ -194,7 +194,7 @@ def test_what_the_kernel_is_to_remember_and_to_forget_comes_to_it(tmp_path: Path
     async def run() -> None:
         with closing(Place(tmp_path, programs=programs)) as place:
             programs.told.clear()
-            for command in (ForgetVerdicts((KEY,)), SkipWatch(FLOW, 7), SetGeneration(4, frozenset())):
+            for command in (ForgetVerdicts((KEY,)), SkipInspection(FLOW, 7), SetGeneration(4, frozenset())):
                 place.driver._carry_out(command)
 
     asyncio.run(run())

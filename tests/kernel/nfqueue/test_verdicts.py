@@ -14,15 +14,15 @@ from tests.bpf.packet_place import QUEUES, Wire, entered, is_ready, wait_packets
 from tests.daemon.loop.driver_place import SmallQueue
 from tests.lab.patience import WAIT_S
 from tinysnitch.core.engine.commands import (
-    EndWatch,
+    EndInspection,
     ForgetVerdicts,
     RememberFlow,
     RememberVerdict,
     SetGeneration,
-    SkipWatch,
+    SkipInspection,
 )
 from tinysnitch.core.model.flow import TCP, UDP, Direction, Flow, parse_address
-from tinysnitch.core.model.verdict import Verdict, VerdictKey, Watch
+from tinysnitch.core.model.verdict import Inspection, Verdict, VerdictKey
 from tinysnitch.kernel.netfilter.rules import ALLOW_BIT, DENY_MARK, SCOPED_ALLOW_BIT
 from tinysnitch.kernel.nfqueue.queue import NfVerdict
 from tinysnitch.kernel.nfqueue.verdicts import MAX_ROUNDS, ROUNDS_S, Enforcement
@@ -190,10 +190,10 @@ class SmallPrograms:
     def __init__(self) -> None:
         self.told: list[tuple[object, ...]] = []
 
-    def remember_verdict(self, *words: object, watch: Watch) -> None:
+    def remember_verdict(self, *words: object, watch: Inspection) -> None:
         self.told.append((*words, watch))
 
-    def remember_flow(self, *words: object, exec_id: int, watch: Watch, tied_to: int) -> None:
+    def remember_flow(self, *words: object, exec_id: int, watch: Inspection, tied_to: int) -> None:
         self.told.append((*words, exec_id, watch, tied_to))
 
     def end_watch(self, *words: object) -> None:
@@ -214,14 +214,14 @@ def test_what_the_kernel_is_told() -> None:
     with closing(SmallQueue()) as queue, closing(SmallQueue()) as names:
         programs = SmallPrograms()
         enforcement = Enforcement(queue, names, programs)  # type: ignore[arg-type]
-        enforcement.remember_verdict(RememberVerdict(KEY, Verdict.ALLOW, 3, 1.5, Watch.NOTED))
+        enforcement.remember_verdict(RememberVerdict(KEY, Verdict.ALLOW, 3, 1.5, Inspection.NOTED))
         enforcement.remember_flow(RememberFlow(FLOW, Verdict.DENY, 3, None, exec_id=7, tied_to=2))
         enforcement.forget(ForgetVerdicts((KEY,)))
-        enforcement.skip_watch(SkipWatch(FLOW, 7))
+        enforcement.skip_watch(SkipInspection(FLOW, 7))
         enforcement.set_generation(SetGeneration(4, frozenset({FLOW.local})))
     assert programs.told == [
-        (KEY, Verdict.ALLOW, 3, 1_500_000_000, Watch.NOTED),
-        (FLOW, Verdict.DENY, 3, 0, 7, Watch.NONE, 2),
+        (KEY, Verdict.ALLOW, 3, 1_500_000_000, Inspection.NOTED),
+        (FLOW, Verdict.DENY, 3, 0, 7, Inspection.NONE, 2),
         ((KEY,),),
         (FLOW, 7, Verdict.ALLOW),
         (4, frozenset({FLOW.local})),
@@ -234,7 +234,7 @@ def test_who_can_is_told_of_connections_that_are_denied_while_they_are_read() ->
         enforcement = Enforcement(queue, names, None, lambda *words: told.append(words))  # type: ignore[arg-type]
         for number, verdict in enumerate((Verdict.ALLOW, Verdict.DENY)):
             for flow in (FLOW, msgspec.structs.replace(FLOW, protocol=UDP)):
-                enforcement.end_watch(EndWatch(number, flow, 7, verdict))
+                enforcement.end_watch(EndInspection(number, flow, 7, verdict))
     assert told == [(FLOW, 7)]
 
 
@@ -245,7 +245,7 @@ def test_a_watch_ends_behind_what_was_read_before_it() -> None:
         for packet_id in (1, 2):
             enforcement.note_shown_mark(packet_id, 0x1234)
         enforcement.show_more(1)
-        enforcement.end_watch(EndWatch(2, FLOW, 7, Verdict.DENY))
+        enforcement.end_watch(EndInspection(2, FLOW, 7, Verdict.DENY))
         assert names.sent == [(1, NfVerdict.REPEAT)]
         enforcement.flush()
         assert names.sent == [(1, NfVerdict.REPEAT), (2, NfVerdict.REPEAT)]
@@ -299,5 +299,5 @@ def test_no_mark_of_a_packet_is_kept_that_went(programs: SmallPrograms | None) -
         for packet_id, let_go in enumerate((enforcement.show_more, enforcement.drop_shown), 1):
             let_go(packet_id)
         for packet_id in (3, 4, 5):
-            enforcement.end_watch(EndWatch(packet_id, FLOW, 7, Verdict.ALLOW))
+            enforcement.end_watch(EndInspection(packet_id, FLOW, 7, Verdict.ALLOW))
     assert (enforcement._marks, enforcement._shown_marks) == ({}, {})

@@ -2,8 +2,8 @@
 
 Any machine of the link can claim any name. So names are learned (1) only of the kinds that these protocols are for,
 `NAME.local` and single labels, which cannot pass for names of the DNS; (2) only for addresses of the link; and (3) only
-while a program here waits for the name, from what other machines send (dns_talk.py). And (4) every other name of an
-address takes precedence (names.py); (5) no user's questions push out those of others, as in dns_questions.py.
+while a program here waits for the name, from what other machines send (tracker.py). And (4) every other name of an
+address takes precedence (names.py); (5) no user's questions push out those of others, as in questions.py.
 """
 
 from collections.abc import Iterator

@@ -12,7 +12,7 @@
    keeps using the address that it was told (NFS, WireGuard).
 5. For processes that did not ask, an address of this machine has only its names in /etc/hosts, since any domain may
    point to it.
-6. Where there is no room, the user loses whose programs looked up most (claimed_table.py).
+6. Where there is no room, the user loses whose programs looked up most (model/tables.py).
 Times are boot-time seconds, handed in.
 """
 

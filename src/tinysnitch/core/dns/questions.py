@@ -1,7 +1,7 @@
 """Outstanding DNS questions: names are learned only from an answer that one of them waits for, and only once.
 
 If a question had to make room, no name would be known for what its program connects to, and a rule that denies the name
-would not match. So the user who has most loses one (claimed_table.py).
+would not match. So the user who has most loses one (model/tables.py).
 
 Times are boot-time seconds, handed in.
 """

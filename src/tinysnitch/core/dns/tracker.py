@@ -1,8 +1,8 @@
 """DNS, mDNS and LLMNR between programs and resolvers: questions on their way out, answers before they are delivered.
 
-Messages are taken out of packets (over UDP one each, over TCP see dns_stream.py). names.py learns from those of
+Messages are taken out of packets (over UDP one each, over TCP see stream.py). names.py learns from those of
 resolvers, link_names.py from those of the link. Messages that should not be there are counted, and reported once a day;
-so are questions to servers that are not trusted, where it matters (outside_questions.py).
+so are questions to servers that are not trusted, where it matters (untrusted.py).
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from tinysnitch.core.dns.message import parse_answer, parse_question
 from tinysnitch.core.dns.names import HasEnded, Learned, Names, nobody_has_ended
 from tinysnitch.core.dns.questions import SUSPICIOUS, Asked, Refusal
 from tinysnitch.core.dns.stream import DnsStreams
-from tinysnitch.core.dns.untrusted import RESOLVER_PORTS, OutsideQuestions
+from tinysnitch.core.dns.untrusted import RESOLVER_PORTS, UntrustedQueries
 from tinysnitch.core.dns.wire import NoLookup
 from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.domain import is_within
@@ -33,22 +33,22 @@ TOLD_AGAIN_S = 24 * 3600.0
 _UNREADABLE = b""  # in place of a message that cannot be read; parsing it raises Malformed
 
 
-class Heard(msgspec.Struct, frozen=True):
+class DnsUpdate(msgspec.Struct, frozen=True):
     """What was learned from a packet."""
 
     addresses: tuple[bytes, ...] = ()  # packed; the name that decides for these has changed
     told: tuple[str, ...] = ()  # reports for people, each once a day
 
 
-NOTHING = Heard()
+NOTHING = DnsUpdate()
 
 
-class DnsTalk:
+class DnsTracker:
     def __init__(self, settings: Settings, facts: Facts, has_ended: HasEnded = nobody_has_ended) -> None:
         self.names = Names(settings, facts, has_ended)
         self.streams = DnsStreams(settings.max_dns_streams)
         self.link = LinkNames(self.names, settings.max_questions)
-        self._outside = OutsideQuestions()
+        self._untrusted = UntrustedQueries()
         self.is_told = False  # a resolver of this machine tells what it answered, just after it did
         self._told: dict[Refusal, dict[bytes, float]] = {refusal: {} for refusal in SUSPICIOUS}  # machine → when
 
@@ -61,18 +61,18 @@ class DnsTalk:
         is_question = flow.remote_port in RESOLVER_PORTS and self.names.is_trusted(flow.remote)
         return NO_NAME if is_question else self.names.find(flow.remote, now_s, exec_id)
 
-    def note_connection(self, connection: Connection, now_s: float) -> Heard:
+    def note_connection(self, connection: Connection, now_s: float) -> DnsUpdate:
         """Note a new connection to a resolver of this machine; report one that an untrusted resolver led to."""
         flow, exec_id = connection.flow, exec_id_of(connection.attribution)
         if flow.direction is Direction.INBOUND and flow.local_port == DNS_PORT and exec_id != UNKNOWN_EXEC_ID:
-            self._outside.note_server(exec_id)
-        untold = self._outside.find(connection)
+            self._untrusted.note_server(exec_id)
+        untold = self._untrusted.find(connection)
         if untold is None or self.names.is_own(flow.remote):
             return NOTHING
-        self._outside.forget(exec_id)
+        self._untrusted.forget(exec_id)
         self.names.refuse(Refusal.NOT_TRUSTED, untold.count)
         each = (self._tell(asked, "question to", [Refusal.NOT_TRUSTED], now_s) for asked in untold.flows.values())
-        return Heard(told=tuple(told for told_of_one in each for told in told_of_one))
+        return DnsUpdate(told=tuple(told for told_of_one in each for told in told_of_one))
 
     def is_early(self, flow: Flow, exec_id: int, now_s: float) -> bool:
         """Whether more may be known of the remote in a moment.
@@ -83,7 +83,7 @@ class DnsTalk:
         if flow.direction is Direction.INBOUND:
             return False
         if flow.remote_port in RESOLVER_PORTS:
-            return not (self.names.is_trusted(flow.remote) or self._outside.is_server(exec_id))
+            return not (self.names.is_trusted(flow.remote) or self._untrusted.is_server(exec_id))
         is_meant = self.is_told and exec_id != KERNEL_EXEC_ID
         return is_meant and self.names.may_ask_unseen(flow.remote, now_s, exec_id)
 
@@ -91,20 +91,20 @@ class DnsTalk:
         """Whether the program may mean another name of the remote, and connect again before a resolver tells which."""
         return self.is_told and bool(connection.other_names) and not connection.is_name_sure
 
-    def ask(self, flow: Flow, payload: Payload, exec_id: int, now_s: float, *, user: int = 0) -> Heard:
+    def ask(self, flow: Flow, payload: Payload, exec_id: int, now_s: float, *, user: int = 0) -> DnsUpdate:
         """Note the questions in a packet. `user`: the uid that asks."""
         messages = self._messages(partial(self.streams.read_questions, user=user), flow, payload, now_s)
         refusals = [self._ask(flow, message, exec_id, now_s, user=user) for message in messages]
-        return Heard(told=self._tell(flow, "question to", refusals, now_s))
+        return DnsUpdate(told=self._tell(flow, "question to", refusals, now_s))
 
-    def learn(self, flow: Flow, payload: Payload, now_s: float) -> Heard:
+    def learn(self, flow: Flow, payload: Payload, now_s: float) -> DnsUpdate:
         """Learn from the answers in a packet. `flow`: that of the questions."""
         messages = self._messages(self.streams.read_answers, flow, payload, now_s)
         learned = [one for message in messages for one in self._learn(flow, message, now_s)]
         addresses = tuple(address for one in learned for address in one.addresses)
-        return Heard(addresses, self._tell(flow, "answer of", [one.refusal for one in learned], now_s))
+        return DnsUpdate(addresses, self._tell(flow, "answer of", [one.refusal for one in learned], now_s))
 
-    def believe(self, message: bytes, now_s: float) -> Heard:
+    def believe(self, message: bytes, now_s: float) -> DnsUpdate:
         """Learn from a message with which a trusted resolver answered some program, perhaps from its cache.
 
         Names of the link are skipped: the resolver may have asked there, and link_names.py reads those answers. A label
@@ -122,7 +122,7 @@ class DnsTalk:
             addresses = tuple(one for one in addresses if self.names.knows(name, one[0], now_s))
         number = self.names.questions.next_number()
         asked = Asked(name, answer.type, UNKNOWN_EXEC_ID, number, now_s, user=user_of(UNKNOWN))
-        return Heard(self.names.believe(asked, addresses, now_s, answer.cnames).addresses)
+        return DnsUpdate(self.names.believe(asked, addresses, now_s, answer.cnames).addresses)
 
     def tables(self) -> dict[str, TableStatistics]:
         names = self.names.statistics()
@@ -165,7 +165,7 @@ class DnsTalk:
             elif exec_id == UNKNOWN_EXEC_ID:  # no later connection could be told to be of the same program
                 return self.names.refuse(Refusal.NOT_TRUSTED).refusal
             else:
-                self._outside.add(flow, exec_id)
+                self._untrusted.add(flow, exec_id)
         except Malformed as error:
             return self._refuse(error).refusal
         return None

@@ -17,25 +17,25 @@ MAX_ASKERS = 256  # programs that asked and did not connect yet; one that has to
 MAX_ASKED = 16  # servers of one program
 
 
-class Untold(msgspec.Struct):
+class UnreportedQueries(msgspec.Struct):
     """What one program asked, and was not reported yet."""
 
     flows: dict[bytes, Flow]  # by server's address, the last of each
     count: int = 0
 
 
-class OutsideQuestions:
+class UntrustedQueries:
     """Programs are known by their exec ids here."""
 
     def __init__(self) -> None:
         self._servers: BoundedTable[int, bool] = BoundedTable(MAX_SERVERS)
-        self._untold: BoundedTable[int, Untold] = BoundedTable(MAX_ASKERS)
+        self._untold: BoundedTable[int, UnreportedQueries] = BoundedTable(MAX_ASKERS)
 
     def add(self, flow: Flow, exec_id: int) -> None:
         """Note a question on its way out."""
         if self.is_server(exec_id):
             return
-        untold = self._untold.find(exec_id) or Untold({})
+        untold = self._untold.find(exec_id) or UnreportedQueries({})
         untold.count += 1
         if flow.remote in untold.flows or len(untold.flows) < MAX_ASKED:
             untold.flows[flow.remote] = flow
@@ -50,7 +50,7 @@ class OutsideQuestions:
         """Whether the program is known to be a resolver."""
         return bool(self._servers.find(exec_id))
 
-    def find(self, connection: Connection) -> Untold | None:
+    def find(self, connection: Connection) -> UnreportedQueries | None:
         """What to report of the program, if this connection goes to an address of no name that it asked for."""
         flow = connection.flow
         is_meant = flow.direction is Direction.OUTBOUND and flow.protocol in (TCP, UDP)

@@ -5,8 +5,8 @@ import msgspec
 from tinysnitch.core.engine.records import Record
 from tinysnitch.core.model.flow import Flow
 from tinysnitch.core.model.process import ProcessKey
-from tinysnitch.core.model.verdict import Verdict, VerdictKey, Watch
-from tinysnitch.core.prompts.question import Prompt
+from tinysnitch.core.model.verdict import Inspection, Verdict, VerdictKey
+from tinysnitch.core.prompts.prompt import Prompt
 from tinysnitch.core.rules.rule import Rule
 
 
@@ -30,13 +30,13 @@ class PassMessage(msgspec.Struct, frozen=True):
     packet_id: int
 
 
-class ShowMore(msgspec.Struct, frozen=True):
+class InspectMore(msgspec.Struct, frozen=True):
     """Let a packet that was read go on, and show what its connection sends next."""
 
     packet_id: int
 
 
-class EndWatch(msgspec.Struct, frozen=True):
+class EndInspection(msgspec.Struct, frozen=True):
     """The reading of a connection is over: let it and the held packet go on, or refuse both."""
 
     packet_id: int
@@ -45,7 +45,7 @@ class EndWatch(msgspec.Struct, frozen=True):
     verdict: Verdict  # ALLOW or DENY
 
 
-class SkipWatch(msgspec.Struct, frozen=True):
+class SkipInspection(msgspec.Struct, frozen=True):
     """Let a UDP flow go on unread: its first datagram, which is held right now, says no name."""
 
     flow: Flow
@@ -59,7 +59,7 @@ class RememberVerdict(msgspec.Struct, frozen=True):
     verdict: Verdict
     generation: int
     expires_s: float | None  # boot-time seconds, None: never
-    watch: Watch = Watch.NONE
+    inspection: Inspection = Inspection.NONE
 
 
 class RememberFlow(msgspec.Struct, frozen=True):
@@ -69,7 +69,7 @@ class RememberFlow(msgspec.Struct, frozen=True):
     verdict: Verdict
     generation: int
     expires_s: float | None
-    watch: Watch = Watch.NONE
+    inspection: Inspection = Inspection.NONE
     exec_id: int = 0  # of the program that it holds for, since another may use the flow by now; 0: unknown
     tied_to: int = 0  # index of the only interface by which allowed packets may leave; 0: any
 
@@ -128,9 +128,9 @@ Command = (
     IssueVerdict
     | DropPacket
     | PassMessage
-    | ShowMore
-    | EndWatch
-    | SkipWatch
+    | InspectMore
+    | EndInspection
+    | SkipInspection
     | RememberVerdict
     | RememberFlow
     | ForgetVerdicts

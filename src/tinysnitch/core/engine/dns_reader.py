@@ -2,20 +2,20 @@
 
 from collections.abc import Iterator
 
-from tinysnitch.core.dns.tracker import DnsTalk, Heard
+from tinysnitch.core.dns.tracker import DnsTracker, DnsUpdate
 from tinysnitch.core.engine.commands import Command, PassMessage, Report
 from tinysnitch.core.engine.events import AnswerReceived, LookUpsTold, QuestionSent
 from tinysnitch.core.engine.records import LossCounted
-from tinysnitch.core.engine.verdict_writer import Settlement
+from tinysnitch.core.engine.verdict_writer import VerdictWriter
 from tinysnitch.core.model.clock import Instant
 from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.process import exec_id_of, user_of
 
 
 class DnsReader:
-    def __init__(self, dns: DnsTalk, settlement: Settlement) -> None:
+    def __init__(self, dns: DnsTracker, verdict_writer: VerdictWriter) -> None:
         self._dns = dns
-        self._settlement = settlement
+        self._writer = verdict_writer
 
     def read_question(self, event: QuestionSent, now: Instant) -> Iterator[Command]:
         exec_id, user = exec_id_of(event.attribution), user_of(event.attribution)
@@ -31,7 +31,7 @@ class DnsReader:
         yield from _tell(heard, now)
 
     def note_connection(self, connection: Connection, now: Instant) -> Iterator[Command]:
-        """Report what a new connection tells of questions before it (outside_questions.py)."""
+        """Report what a new connection tells of questions before it (untrusted.py)."""
         return _tell(self._dns.note_connection(connection, now.boot_s), now)
 
     def read_told(self, event: LookUpsTold, now: Instant) -> Iterator[Command]:
@@ -40,10 +40,10 @@ class DnsReader:
         for message in event.messages:
             yield from self._take_back(self._dns.believe(message, now.boot_s))
 
-    def _take_back(self, heard: Heard) -> Iterator[Command]:
+    def _take_back(self, heard: DnsUpdate) -> Iterator[Command]:
         for address in heard.addresses:
-            yield from self._settlement.forget_address(address)
+            yield from self._writer.forget_address(address)
 
 
-def _tell(heard: Heard, now: Instant) -> Iterator[Command]:
+def _tell(heard: DnsUpdate, now: Instant) -> Iterator[Command]:
     return (Report(LossCounted(what, 1, now.wall_s)) for what in heard.told)

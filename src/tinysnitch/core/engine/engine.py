@@ -10,7 +10,7 @@ from typing import assert_never
 import msgspec
 
 from tinysnitch.core.dns.names import HasEnded, nobody_has_ended
-from tinysnitch.core.dns.tracker import DnsTalk
+from tinysnitch.core.dns.tracker import DnsTracker
 from tinysnitch.core.engine import events as ev
 from tinysnitch.core.engine.commands import (
     AppendRule,
@@ -20,21 +20,21 @@ from tinysnitch.core.engine.commands import (
     Report,
     SetGeneration,
     ShowPrompt,
-    SkipWatch,
+    SkipInspection,
     WatchProcess,
 )
 from tinysnitch.core.engine.dns_reader import DnsReader
-from tinysnitch.core.engine.open_prompts import OpenPrompt, Prompts, Waiter
+from tinysnitch.core.engine.open_prompts import HeldFlow, OpenPrompt, Prompts
 from tinysnitch.core.engine.records import LossCounted, PromptOpened, RulesReplaced
-from tinysnitch.core.engine.server_name_check import Watcher
+from tinysnitch.core.engine.server_name_check import ServerNameCheck
 from tinysnitch.core.engine.verdict_cache import Remembered
-from tinysnitch.core.engine.verdict_writer import Basis, Settlement
+from tinysnitch.core.engine.verdict_writer import Basis, VerdictWriter
 from tinysnitch.core.model.clock import Instant
 from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.flow import Direction, Flow
 from tinysnitch.core.model.process import Attribution, ProcessKey, exec_id_of
 from tinysnitch.core.model.settings import Settings
-from tinysnitch.core.model.verdict import Verdict, VerdictKey, Watch
+from tinysnitch.core.model.verdict import Inspection, Verdict, VerdictKey
 from tinysnitch.core.policy.active_rules import ActiveRules
 from tinysnitch.core.policy.decision import (
     ANSWERED_ONCE,
@@ -47,10 +47,10 @@ from tinysnitch.core.policy.decision import (
 from tinysnitch.core.policy.facts import Facts
 from tinysnitch.core.prompts.answer import can_be_remembered, ends_with, refusal_to_remember, rule_for_choice
 from tinysnitch.core.prompts.choice import Lifetime
-from tinysnitch.core.prompts.question import Prompt
+from tinysnitch.core.prompts.prompt import Prompt
 from tinysnitch.core.rules.rule import Rule
 from tinysnitch.core.tls.quic_initial import Cipher
-from tinysnitch.core.tls.server_names import SaidNames
+from tinysnitch.core.tls.server_names import ServerNameReader
 
 _REPLY = Decision(verdict=Verdict.ALLOW, reason="it answers what was allowed", is_flow_only=True)
 
@@ -68,11 +68,13 @@ class Engine:
         """`generation`: the number after the one that the kernel's verdicts carry now. `cipher`: to read QUIC."""
         self.settings = settings
         self.rules = ActiveRules(facts, generation)
-        self.dns = DnsTalk(settings, facts, has_ended)
+        self.dns = DnsTracker(settings, facts, has_ended)
         self.prompts = Prompts(settings)
-        self.settlement = Settlement(settings, self.rules)
-        self.watcher = Watcher(self.rules, self.settlement, SaidNames(settings.max_readings, cipher))
-        self._dns_reader = DnsReader(self.dns, self.settlement)
+        self.verdict_writer = VerdictWriter(settings, self.rules)
+        self.server_names = ServerNameCheck(
+            self.rules, self.verdict_writer, ServerNameReader(settings.max_inspections, cipher)
+        )
+        self._dns_reader = DnsReader(self.dns, self.verdict_writer)
         self._clients: dict[int, int | None] = {}  # prompt client → the uid whose questions it is shown; None: all
         self._is_file_broken = False
 
@@ -89,7 +91,7 @@ class Engine:
                 return self._dns_reader.read_told(event, now)
             case ev.DataSent():
                 connection = self.connection_of(event.flow, event.attribution, event.interface, now)
-                return self.watcher.read(event, connection, now)
+                return self.server_names.read(event, connection, now)
             case ev.AnswerGiven():
                 return self._answer_given(event, now)
             case ev.ClientAttached(client_id=client_id, uid=uid):
@@ -146,7 +148,7 @@ class Engine:
         decision = remembered or self.rules.decide(connection, now)
         if decision.verdict is Verdict.ALLOW:
             return decision
-        if self.settlement.is_reply(connection, now):
+        if self.verdict_writer.is_reply(connection, now):
             # The kernel's side did not know yet when it was held, or cannot tell, since sockets share the port.
             return _REPLY
         if decision.verdict is Verdict.DENY:
@@ -163,22 +165,22 @@ class Engine:
     def is_answered_by(self, prompt_id: int, rule: Rule, now: Instant) -> bool:
         """Whether the rule matches a connection that waits in this prompt."""
         prompt = self.prompts.find(prompt_id)
-        waiters = prompt.waiters.values() if prompt else ()
-        return any(self.rules.would_match(rule, waiter.connection, now) for waiter in waiters)
+        held = prompt.held.values() if prompt else ()
+        return any(self.rules.would_match(rule, each.connection, now) for each in held)
 
     # Packets
 
     def _packet_queued(self, event: ev.PacketQueued, now: Instant) -> Iterator[Command]:
-        settled = self.settlement.find_flow(event, now)
+        settled = self.verdict_writer.find_flow(event, now)
         if settled is not None:
-            yield from self.settlement.repeat(event, settled)
+            yield from self.verdict_writer.repeat(event, settled)
             return
-        waiter = self.prompts.find_waiter(event.flow)
-        if waiter is not None and waiter.is_sender_of(event.cookie, exec_id_of(event.attribution)):
-            if not self.prompts.hold_packet(waiter, event.packet_id):
+        held = self.prompts.find_held(event.flow)
+        if held is not None and held.is_sender_of(event.cookie, exec_id_of(event.attribution)):
+            if not self.prompts.hold_further(held, event.packet_id):
                 yield DropPacket(event.packet_id)
             return
-        if waiter is not None:
+        if held is not None:
             # Another socket or program now uses the addresses and ports of the flow that waited.
             yield from self.prompts.abandon(event.flow, now)
         yield from self._judge(event, now)
@@ -188,17 +190,17 @@ class Engine:
         yield from self._dns_reader.note_connection(connection, now)
         if event.asked_name is not None:
             connection = msgspec.structs.replace(connection, asked_name=event.asked_name)
-        waiter = Waiter(connection, event.cookie, [event.packet_id], event.says_nothing, event.interface_index)
-        cached = self.settlement.find_cached(connection, now)
+        held = HeldFlow(connection, event.cookie, [event.packet_id], event.says_nothing, event.interface_index)
+        cached = self.verdict_writer.find_cached(connection, now)
         decision = self.decide(connection, now, cached.decision if cached else None)
         if decision.verdict is Verdict.ASK:
-            yield from self._ask(waiter, decision, now)
+            yield from self._ask(held, decision, now)
             return
         if decision.is_learned:  # noted as the rule that a prompt would propose
-            waiter.connection = self.settlement.note_asking(connection, decision)
+            held.connection = self.verdict_writer.note_asking(connection, decision)
         is_cached = cached is not None and decision is cached.decision
-        yield from self._settle(waiter, decision, now, cached=cached if is_cached else None)
-        everywhere = self.settlement.crowds.count(connection)
+        yield from self._settle(held, decision, now, cached=cached if is_cached else None)
+        everywhere = self.verdict_writer.any_remote.count(connection)
         if everywhere is not None:
             yield from self._widen(everywhere, connection, now)
 
@@ -206,56 +208,56 @@ class Engine:
         """Put one verdict for all remotes into the cache, if the rules treat all of them alike."""
         decision = self.rules.decide_everywhere(connection, now)
         if decision is not None and decision.verdict is not Verdict.ASK:
-            yield from self.settlement.remember_everywhere(everywhere, decision, now)
+            yield from self.verdict_writer.write_for_any_remote(everywhere, decision, now)
 
     def _settle(
         self,
-        waiter: Waiter,
+        held: HeldFlow,
         decision: Decision,
         now: Instant,
         *,
         basis: Basis = Basis.RULES,
         cached: Remembered | None = None,
     ) -> Iterator[Command]:
-        if basis is Basis.RULES and (decision.is_unanswered or self.dns.is_guess(waiter.connection)):
+        if basis is Basis.RULES and (decision.is_unanswered or self.dns.is_guess(held.connection)):
             basis = Basis.MOMENT
-        watch = self.watcher.watch_for(waiter.connection, decision, now, says_nothing=waiter.says_nothing)
-        if watch is Watch.GUARDED and waiter.says_nothing and waiter.cookie:
-            yield SkipWatch(waiter.connection.flow, waiter.cookie)
-        yield from self.settlement.settle(waiter, decision, now, basis=basis, cached=cached, watch=watch)
+        inspection = self.server_names.inspection_for(held.connection, decision, now, says_nothing=held.says_nothing)
+        if inspection is Inspection.GUARDED and held.says_nothing and held.cookie:
+            yield SkipInspection(held.connection.flow, held.cookie)
+        yield from self.verdict_writer.settle(held, decision, now, basis=basis, cached=cached, inspection=inspection)
         if decision.verdict is Verdict.ALLOW and self.prompts:
-            yield from self._let_reply_pass(waiter.connection.flow, now)
+            yield from self._let_reply_pass(held.connection.flow, now)
 
     def _let_reply_pass(self, allowed: Flow, now: Instant) -> Iterator[Command]:
         """Let a held inbound packet pass that answers what was just allowed; the kernel knows the next ones as replies.
         The remote may come first in a conversation from before our start."""
         flow = msgspec.structs.replace(allowed, direction=Direction.INBOUND)
-        waiter = self.prompts.find_waiter(flow)
-        if waiter is not None and self.settlement.is_reply(waiter.connection, now):
+        held = self.prompts.find_held(flow)
+        if held is not None and self.verdict_writer.is_reply(held.connection, now):
             prompt, _ = self.prompts.release(flow)
-            yield from self._settle(waiter, _REPLY, now)
+            yield from self._settle(held, _REPLY, now)
             yield self.prompts.close_or_update(prompt, _REPLY.reason, now)
 
     # Prompts
 
-    def _ask(self, waiter: Waiter, decision: Decision, now: Instant) -> Iterator[Command]:
-        waiter.is_tied = decision.is_flow_only
-        waiter.connection = self.settlement.note_asking(waiter.connection, decision)
-        prompt = self.prompts.hold(waiter, decision, now)
+    def _ask(self, held: HeldFlow, decision: Decision, now: Instant) -> Iterator[Command]:
+        held.is_tied = decision.is_flow_only
+        held.connection = self.verdict_writer.note_asking(held.connection, decision)
+        prompt = self.prompts.hold(held, decision, now)
         if prompt is None:
-            yield from self._deny(waiter, decision, "too many open questions", now, is_turned_away=True)
+            yield from self._deny(held, decision, "too many open questions", now, is_turned_away=True)
             return
-        if len(prompt.waiters) == 1:
-            yield Report(PromptOpened(prompt.prompt_id, waiter.connection, prompt.decision, now.wall_s))
+        if len(prompt.held) == 1:
+            yield Report(PromptOpened(prompt.prompt_id, held.connection, prompt.decision, now.wall_s))
         yield ShowPrompt(prompt.value(now))
 
     def _deny(
-        self, waiter: Waiter, asked: Decision, reason: str, now: Instant, *, is_turned_away: bool = False
+        self, held: HeldFlow, asked: Decision, reason: str, now: Instant, *, is_turned_away: bool = False
     ) -> Iterator[Command]:
         """Deny a connection for which nobody answers."""
-        refusal = refusal_to_remember(waiter.connection)
+        refusal = refusal_to_remember(held.connection)
         denial = deny_unanswered(asked, reason, refusal, is_turned_away=is_turned_away)
-        return self._settle(waiter, denial, now)
+        return self._settle(held, denial, now)
 
     def _answer_given(self, event: ev.AnswerGiven, now: Instant) -> Iterator[Command]:
         """Ignored are answers to a question that was closed meanwhile, and those whose verdict is `ask`."""
@@ -263,7 +265,7 @@ class Engine:
         choice = event.choice
         if prompt is None or (event.rule or choice).verdict is Verdict.ASK:
             return
-        connection = next(iter(prompt.waiters.values())).connection
+        connection = next(iter(prompt.held.values())).connection
         rule = event.rule or rule_for_choice(connection, choice, now.wall_s)
         is_once = choice.lifetime is Lifetime.ONCE or not can_be_remembered(connection)
         if event.rule is None and is_once:
@@ -274,9 +276,9 @@ class Engine:
         reason = f"{answered} by uid {event.by_uid}"
         yield prompt.report_answer(rule, event.by_uid, now, quit_pid=process.pid if process else None)
         yield from self._put_in_force(rule, process, now)
-        for waiter in list(prompt.waiters.values()):
-            if event.rule is None or self.rules.would_match(rule, waiter.connection, now):
-                yield from self._follow(waiter, rule, reason, now)
+        for held in list(prompt.held.values()):
+            if event.rule is None or self.rules.would_match(rule, held.connection, now):
+                yield from self._follow(held, rule, reason, now)
         yield self.prompts.close_or_update(prompt, _tell_answer(rule, event), now, event.by_uid)
         yield from self._decide_again(now)
 
@@ -285,36 +287,36 @@ class Engine:
         reason = f"{ANSWERED_ONCE} by uid {event.by_uid}"
         yield prompt.report_answer(rule, event.by_uid, now, is_once=True)
         is_allowed = rule.verdict is Verdict.ALLOW and event.choice.lifetime is Lifetime.ONCE
-        meant = prompt.find_attempt() if is_allowed else dict(prompt.waiters)
-        rest = [self.prompts.release(flow)[1] for flow in list(prompt.waiters) if flow not in meant]
+        meant = prompt.find_attempt() if is_allowed else dict(prompt.held)
+        rest = [self.prompts.release(flow)[1] for flow in list(prompt.held) if flow not in meant]
         decision = Decision(verdict=rule.verdict, reason=reason, rule=rule)
         for flow in meant:
             yield from self._settle(self.prompts.release(flow)[1], decision, now, basis=Basis.PERSON)
         yield self.prompts.close_or_update(prompt, _tell_answer(rule, event, " once"), now, event.by_uid)
-        for waiter in rest:
-            yield from self._ask(waiter, prompt.decision, now)
+        for held in rest:
+            yield from self._ask(held, prompt.decision, now)
 
-    def _follow(self, waiter: Waiter, rule: Rule, reason: str, now: Instant) -> Iterator[Command]:
-        """Give a waiter the verdict of the person, even where another rule would say something else."""
-        self.prompts.release(waiter.connection.flow)
-        decision = self.decide(waiter.connection, now)
+    def _follow(self, held: HeldFlow, rule: Rule, reason: str, now: Instant) -> Iterator[Command]:
+        """Give a held flow the verdict of the person, even where another rule would say something else."""
+        self.prompts.release(held.connection.flow)
+        decision = self.decide(held.connection, now)
         if decision.verdict is rule.verdict:
             told = msgspec.structs.replace(decision, reason=reason)
-            yield from self._settle_waiter(waiter, told, now, basis=Basis.PERSON)
+            yield from self._settle_held(held, told, now, basis=Basis.PERSON)
         else:
             answer = Decision(verdict=rule.verdict, reason=reason, rule=rule)
-            yield from self._settle(waiter, answer, now, basis=Basis.PERSON)
+            yield from self._settle(held, answer, now, basis=Basis.PERSON)
 
-    def _settle_waiter(
-        self, waiter: Waiter, decision: Decision, now: Instant, *, basis: Basis = Basis.MOMENT
+    def _settle_held(
+        self, held: HeldFlow, decision: Decision, now: Instant, *, basis: Basis = Basis.MOMENT
     ) -> Iterator[Command]:
         """Settle by the name that was shown. If that is not the name any more: for this flow alone, on this basis."""
-        shown = waiter.connection
+        shown = held.connection
         known = self.connection_of(shown.flow, shown.attribution, shown.interface, now)
         if known.name != shown.name:
-            return self._settle(waiter, decision, now, basis=basis)
-        waiter.connection = known
-        return self._settle(waiter, decision, now)
+            return self._settle(held, decision, now, basis=basis)
+        held.connection = known
+        return self._settle(held, decision, now)
 
     def _put_in_force(self, rule: Rule, process: ProcessKey | None, now: Instant) -> Iterator[Command]:
         self.rules.add(rule, now, process)
@@ -356,19 +358,19 @@ class Engine:
 
     def _new_generation(self, own_addresses: frozenset[bytes] | None = None) -> Iterator[Command]:
         """Make all verdicts that the kernel remembers stale at once."""
-        self.settlement.clear()
+        self.verdict_writer.clear()
         yield SetGeneration(self.rules.generation, own_addresses)
 
     def _decide_again(self, now: Instant) -> Iterator[Command]:
         """Decide anew what waits, since the rules have changed."""
         for prompt in self.prompts:
-            before = len(prompt.waiters)
-            for flow, waiter in list(prompt.waiters.items()):
-                decision = self.decide(waiter.connection, now)
+            before = len(prompt.held)
+            for flow, held in list(prompt.held.items()):
+                decision = self.decide(held.connection, now)
                 if decision.verdict is not Verdict.ASK:
                     self.prompts.release(flow)
-                    yield from self._settle_waiter(waiter, decision, now)
-            if len(prompt.waiters) < before:
+                    yield from self._settle_held(held, decision, now)
+            if len(prompt.held) < before:
                 yield self.prompts.close_or_update(prompt, "decided by a rule", now)
 
     # Time
@@ -382,15 +384,15 @@ class Engine:
     def _end(self, now: Instant) -> Iterator[Command]:
         """Deny all that waits, so that nothing unknown passes once the netfilter rules are gone."""
         for prompt in self.prompts:
-            yield from self._deny_waiters(prompt, "the firewall ends", now)
+            yield from self._deny_all(prompt, "the firewall ends", now)
 
     def _give_up(self, prompt: OpenPrompt, now: Instant) -> Iterator[Command]:
         reason = f"{NO_ANSWER} within {self.settings.timeout_s:g} s"
-        is_shown = any(uid in (None, prompt.question.uid) for uid in self._clients.values())
-        return self._deny_waiters(prompt, reason if is_shown else f"{reason}, no prompt client attached", now)
+        is_shown = any(uid in (None, prompt.key.uid) for uid in self._clients.values())
+        return self._deny_all(prompt, reason if is_shown else f"{reason}, no prompt client attached", now)
 
-    def _deny_waiters(self, prompt: OpenPrompt, reason: str, now: Instant) -> Iterator[Command]:
-        for flow in list(prompt.waiters):
+    def _deny_all(self, prompt: OpenPrompt, reason: str, now: Instant) -> Iterator[Command]:
+        for flow in list(prompt.held):
             yield from self._deny(self.prompts.release(flow)[1], prompt.decision, reason, now)
         yield self.prompts.close_or_update(prompt, reason, now)
 

@@ -1,16 +1,15 @@
-"""Open prompts: which flows wait in each, until when, and which prompts were closed lately.
+"""Open prompts: which flows are held for each, until when, and which prompts were closed lately.
 
-Rules: (1) equal questions (question.py) are one prompt with a count; (2) a flow waits in at most one prompt;
-(3) numbers are never used twice, so that a late answer answers nothing; (4) both the prompts and the packets held for
-them are bounded (room.py), and what is turned away is counted.
+Rules: (1) connections with equal keys (core/prompts/prompt.py) are one prompt with a count; (2) a flow is held for at
+most one prompt; (3) numbers are never used twice, so that a late answer answers nothing; (4) both the prompts and the
+packets held for them have a quota, and what is turned away is counted.
 
-Room for what waits for people, shared so that no flood of questions can crowd out the rest.
-
-All inbound connections together may take half of it, and so may any one program of one user; all programs of a user but
-root three quarters, since a user can run a program under any number of names. The remotes that connect to one port of
-one program may have a limit of their own: on the internet there is any number of them, each makes a question, and
-nobody answers hundreds of these. So may the number of a user's programs that have questions: otherwise the questions of
-others would end unanswered before people got through these.
+Quotas are shared so that no flood of prompts can push out the rest. All inbound connections together may take half of
+one, and so may any one program of one user; all programs of a user but root three quarters, since a user can run a
+program under any number of names. The remotes that connect to one port of one program may have a limit of their own: on
+the internet there is any number of them, each makes a prompt, and nobody answers hundreds of these. So may the number
+of a user's programs that have prompts: otherwise the prompts of others would end unanswered before people got through
+these.
 """
 
 from collections import Counter
@@ -29,7 +28,7 @@ from tinysnitch.core.model.settings import Settings
 from tinysnitch.core.model.tables import BoundedTable
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.decision import Decision
-from tinysnitch.core.prompts.question import Prompt, Question, question_of
+from tinysnitch.core.prompts.prompt import Prompt, PromptKey, prompt_key_of
 from tinysnitch.core.rules.rule import Rule
 from tinysnitch.core.rules.text import format_rule
 
@@ -40,64 +39,64 @@ _ProgramsOf = tuple[str, int]
 _Share = Direction | int | _Program | _Service | _ProgramsOf
 
 
-class Room:
-    def __init__(self, limit: int, visitors: int | None = None, programs: int | None = None) -> None:
-        """`visitors`: how many places the remotes that connect to one port may take. `programs`: how many programs of
-        any one user but root may have places."""
+class Quota:
+    def __init__(self, limit: int, per_port: int | None = None, programs: int | None = None) -> None:
+        """`per_port`: how much the remotes that connect to one port may take. `programs`: how many programs of any one
+        user but root may take anything."""
         self._limit = limit
-        self._visitors = limit if visitors is None else visitors
+        self._per_port = limit if per_port is None else per_port
         self._programs = limit if programs is None else programs
         self.used = 0
         self._used_by: Counter[_Share] = Counter()
 
-    def has_place(self, question: Question) -> bool:
-        """Whether there is a place for one more connection with this question."""
-        shares = self._shares_of(question)
-        if question.uid and _program_of(question) not in self._used_by:
-            shares[_programs_of(question.uid)] = self._programs
+    def has_room(self, key: PromptKey) -> bool:
+        """Whether one more connection with this key fits in."""
+        shares = self._shares_of(key)
+        if key.uid and _program_of(key) not in self._used_by:
+            shares[_programs_of(key.uid)] = self._programs
         return self.used < self._limit and all(self._used_by[share] < most for share, most in shares.items())
 
-    def take(self, question: Question, places: int = 1) -> None:
-        self.used += places
-        had_places = _program_of(question) in self._used_by
-        for share in self._shares_of(question):
-            self._add(share, places)
-        if question.uid:
-            self._add(_programs_of(question.uid), (_program_of(question) in self._used_by) - had_places)
+    def take(self, key: PromptKey, count: int = 1) -> None:
+        self.used += count
+        was_in = _program_of(key) in self._used_by
+        for share in self._shares_of(key):
+            self._add(share, count)
+        if key.uid:
+            self._add(_programs_of(key.uid), (_program_of(key) in self._used_by) - was_in)
 
-    def give_back(self, question: Question, places: int = 1) -> None:
-        self.take(question, -places)
+    def give_back(self, key: PromptKey, count: int = 1) -> None:
+        self.take(key, -count)
 
-    def _add(self, share: _Share, places: int) -> None:
-        self._used_by[share] += places
-        if not self._used_by[share]:  # a share without places takes no memory
+    def _add(self, share: _Share, count: int) -> None:
+        self._used_by[share] += count
+        if not self._used_by[share]:  # a share of which nothing is used takes no memory
             del self._used_by[share]
 
     def _part(self, quarters: int) -> int:
         return (self._limit * quarters + 3) // 4
 
-    def _shares_of(self, question: Question) -> dict[_Share, int]:
-        """The shares that a place for this question counts in, each with the most places that it may have."""
-        program = _program_of(question)
-        # Each question about `unknown` may be about another program, so it counts as one.
-        most = self._programs if question.source is AttributionSource.UNKNOWN else self._limit
+    def _shares_of(self, key: PromptKey) -> dict[_Share, int]:
+        """The shares that a connection with this key counts in, each with the most that may be used of it."""
+        program = _program_of(key)
+        # Each prompt about `unknown` may be about another program, so it counts as one.
+        most = self._programs if key.source is AttributionSource.UNKNOWN else self._limit
         shares: dict[_Share, int] = {program: min(self._part(_HALF), most)}
-        if question.uid:  # not for root, whose services all others need, nor where the user is not known
-            shares[share_of(question.uid)] = self._part(_THREE_QUARTERS)
-        if question.direction is Direction.INBOUND:
+        if key.uid:  # not for root, whose services all others need, nor where the user is not known
+            shares[share_of(key.uid)] = self._part(_THREE_QUARTERS)
+        if key.direction is Direction.INBOUND:
             shares[Direction.INBOUND] = self._part(_HALF)
             # A remote may send any of the protocols without ports, so these share one limit.
-            protocol = question.protocol if question.port else ""
-            shares[program, protocol, question.port] = self._visitors
+            protocol = key.protocol if key.port else ""
+            shares[program, protocol, key.port] = self._per_port
         return shares
 
 
-def _program_of(question: Question) -> _Program:
-    return question.source, question.program, question.uid
+def _program_of(key: PromptKey) -> _Program:
+    return key.source, key.program, key.uid
 
 
 def _programs_of(uid: int) -> _ProgramsOf:
-    """The share in which each program of a user counts once, however many places it has."""
+    """The share in which each program of a user counts once, however much it takes."""
     return "programs", share_of(uid)
 
 
@@ -111,7 +110,7 @@ class ClosedPrompt(msgspec.Struct, frozen=True):
 
 
 @dataclass(slots=True)
-class Waiter:
+class HeldFlow:
     """A flow whose packets are held."""
 
     connection: Connection
@@ -126,7 +125,7 @@ class Waiter:
         process = self.connection.attribution.process
         return self.cookie == cookie and (process is None or exec_id in (UNKNOWN_EXEC_ID, process.exec_id))
 
-    def is_of_process_of(self, other: "Waiter") -> bool:
+    def is_of_process_of(self, other: "HeldFlow") -> bool:
         process = self.connection.attribution.process
         return process is not None and process == other.connection.attribution.process
 
@@ -134,19 +133,19 @@ class Waiter:
 @dataclass(slots=True)
 class OpenPrompt:
     prompt_id: int
-    question: Question
+    key: PromptKey
     decision: Decision  # whose verdict is ASK
     opened: Instant
     deadline_s: float  # boot-time seconds
-    waiters: dict[Flow, Waiter] = field(default_factory=dict)
+    held: dict[Flow, HeldFlow] = field(default_factory=dict)
 
     def value(self, now: Instant) -> Prompt:
         """The prompt as it is shown to people."""
-        first = next(iter(self.waiters.values()))
+        first = next(iter(self.held.values()))
         return Prompt(
             prompt_id=self.prompt_id,
             connection=first.connection,
-            count=len(self.waiters),
+            count=len(self.held),
             reason=self.decision.reason,
             rule=self.decision.rule,
             opened_s=self.opened.wall_s,
@@ -158,21 +157,21 @@ class OpenPrompt:
     def report_answer(
         self, rule: Rule, by_uid: int, now: Instant, *, is_once: bool = False, quit_pid: int | None = None
     ) -> Report:
-        line, uid = format_rule(rule), self.question.uid
+        line, uid = format_rule(rule), self.key.uid
         return Report(PromptAnswered(self.prompt_id, line, by_uid, now.wall_s, uid, is_once, quit_pid))
 
-    def find_attempt(self) -> dict[Flow, Waiter]:
+    def find_attempt(self) -> dict[Flow, HeldFlow]:
         """The flows that are one connection for people: the first that waits, and the first of the same process in the
         other address family.
 
         A program that has addresses of both families tries both at once and takes the first that works (RFC 8305).
         """
-        (first_flow, first), *others = self.waiters.items()
+        (first_flow, first), *others = self.held.items()
         attempt = {first_flow: first}
-        for flow, waiter in others:
+        for flow, held in others:
             is_other_family = is_v4(flow.remote) != is_v4(first_flow.remote)
-            if is_other_family and waiter.is_of_process_of(first):
-                return attempt | {flow: waiter}
+            if is_other_family and held.is_of_process_of(first):
+                return attempt | {flow: held}
         return attempt
 
 
@@ -180,59 +179,59 @@ class Prompts:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._open: dict[int, OpenPrompt] = {}
-        self._by_question: dict[Question, OpenPrompt] = {}
+        self._by_key: dict[PromptKey, OpenPrompt] = {}
         self._by_flow: dict[Flow, OpenPrompt] = {}
         self._closed: BoundedTable[int, ClosedPrompt] = BoundedTable(_CLOSED_KEPT)
         self._last_id = settings.first_prompt_id - 1
-        self.prompt_room = Room(settings.max_prompts, settings.max_visitors, settings.max_programs)
-        self.packet_room = Room(settings.max_waiters, settings.max_waiters_per_port)
+        self.prompt_quota = Quota(settings.max_prompts, settings.max_prompts_per_port, settings.max_programs_per_user)
+        self.packet_quota = Quota(settings.max_held_packets, settings.max_held_per_port)
         self.turned_away = 0  # connections that were denied for want of room
         self.dropped = 0  # further packets of held flows, for which there was no room
 
-    def hold(self, waiter: Waiter, decision: Decision, now: Instant) -> OpenPrompt | None:
-        """Let a flow wait in the prompt for its question, which is opened if there is none; None: there is no room."""
-        question = question_of(waiter.connection)
-        prompt = self._by_question.get(question)
-        has_place = (prompt or self.prompt_room.has_place(question)) and self.packet_room.has_place(question)
-        if not has_place:
+    def hold(self, held: HeldFlow, decision: Decision, now: Instant) -> OpenPrompt | None:
+        """Let a flow wait in the prompt for its key, which is opened if there is none; None: there is no room."""
+        key = prompt_key_of(held.connection)
+        prompt = self._by_key.get(key)
+        has_room = (prompt or self.prompt_quota.has_room(key)) and self.packet_quota.has_room(key)
+        if not has_room:
             self.turned_away += 1
             return None
-        prompt = prompt or self._open_prompt(question, decision, now)
-        prompt.waiters[waiter.connection.flow] = waiter
-        self._by_flow[waiter.connection.flow] = prompt
-        self.packet_room.take(question, len(waiter.packet_ids))
+        prompt = prompt or self._open_prompt(key, decision, now)
+        prompt.held[held.connection.flow] = held
+        self._by_flow[held.connection.flow] = prompt
+        self.packet_quota.take(key, len(held.packet_ids))
         return prompt
 
-    def hold_packet(self, waiter: Waiter, packet_id: int) -> bool:
+    def hold_further(self, held: HeldFlow, packet_id: int) -> bool:
         """Hold a further packet of a flow that waits; False: there is no room."""
-        prompt = self._by_flow[waiter.connection.flow]
-        is_full = len(waiter.packet_ids) >= self._settings.max_waiters_per_flow
-        if is_full or not self.packet_room.has_place(prompt.question):
+        prompt = self._by_flow[held.connection.flow]
+        is_full = len(held.packet_ids) >= self._settings.max_held_per_flow
+        if is_full or not self.packet_quota.has_room(prompt.key):
             self.dropped += 1
             return False
-        waiter.packet_ids.append(packet_id)
-        self.packet_room.take(prompt.question)
+        held.packet_ids.append(packet_id)
+        self.packet_quota.take(prompt.key)
         return True
 
-    def find_waiter(self, flow: Flow) -> Waiter | None:
+    def find_held(self, flow: Flow) -> HeldFlow | None:
         prompt = self._by_flow.get(flow)
-        return prompt.waiters[flow] if prompt else None
+        return prompt.held[flow] if prompt else None
 
-    def release(self, flow: Flow) -> tuple[OpenPrompt, Waiter]:
+    def release(self, flow: Flow) -> tuple[OpenPrompt, HeldFlow]:
         """Take a flow out of its prompt; call `close_or_update` afterwards. KeyError if the flow does not wait."""
         prompt = self._by_flow.pop(flow)
-        waiter = prompt.waiters.pop(flow)
-        self.packet_room.give_back(prompt.question, len(waiter.packet_ids))
-        return prompt, waiter
+        held = prompt.held.pop(flow)
+        self.packet_quota.give_back(prompt.key, len(held.packet_ids))
+        return prompt, held
 
     def abandon(self, flow: Flow, now: Instant) -> Iterator[Command]:
         """Drop a flow that its program gave up: a reset would end whoever has its ports now, so it is denied without
         one, and nothing is remembered. KeyError if the flow does not wait."""
-        prompt, waiter = self.release(flow)
-        for packet_id in waiter.packet_ids:
+        prompt, held = self.release(flow)
+        for packet_id in held.packet_ids:
             yield DropPacket(packet_id)
         denial = Decision(verdict=Verdict.DENY, reason=_GAVE_UP, rule=prompt.decision.rule)
-        yield Report(ConnectionDecided(waiter.connection, denial, False, now.wall_s))
+        yield Report(ConnectionDecided(held.connection, denial, False, now.wall_s))
         yield self.close_or_update(prompt, _GAVE_UP, now)
 
     def close_or_update(self, prompt: OpenPrompt, reason: str, now: Instant, by_uid: int | None = None) -> Command:
@@ -240,13 +239,13 @@ class Prompts:
 
         The reason is told to clients, and to people who answer too late.
         """
-        if prompt.waiters:
+        if prompt.held:
             return ShowPrompt(prompt.value(now))
         del self._open[prompt.prompt_id]
-        del self._by_question[prompt.question]
-        self.prompt_room.give_back(prompt.question)
-        self._closed.put(prompt.prompt_id, ClosedPrompt(reason, prompt.question.uid))
-        return ClosePrompt(prompt.prompt_id, reason, by_uid, prompt.question.uid)
+        del self._by_key[prompt.key]
+        self.prompt_quota.give_back(prompt.key)
+        self._closed.put(prompt.prompt_id, ClosedPrompt(reason, prompt.key.uid))
+        return ClosePrompt(prompt.prompt_id, reason, by_uid, prompt.key.uid)
 
     def find(self, prompt_id: int) -> OpenPrompt | None:
         return self._open.get(prompt_id)
@@ -263,12 +262,12 @@ class Prompts:
         first = next(iter(self._open.values()), None)
         return first.deadline_s if first else None
 
-    def _open_prompt(self, question: Question, decision: Decision, now: Instant) -> OpenPrompt:
+    def _open_prompt(self, key: PromptKey, decision: Decision, now: Instant) -> OpenPrompt:
         self._last_id += 1
-        prompt = OpenPrompt(self._last_id, question, decision, now, now.boot_s + self._settings.timeout_s)
+        prompt = OpenPrompt(self._last_id, key, decision, now, now.boot_s + self._settings.timeout_s)
         self._open[prompt.prompt_id] = prompt
-        self._by_question[question] = prompt
-        self.prompt_room.take(question)
+        self._by_key[key] = prompt
+        self.prompt_quota.take(key)
         return prompt
 
     def __iter__(self) -> Iterator[OpenPrompt]:

@@ -19,7 +19,7 @@ class ConnectionDecided(msgspec.Struct, frozen=True):
     wall_s: float
 
 
-class NameSaid(msgspec.Struct, frozen=True):
+class ServerNameRead(msgspec.Struct, frozen=True):
     """A connection that was allowed without a name, or with a guessed one, says a name itself and goes on."""
 
     connection: Connection  # with the name that it says
@@ -65,13 +65,15 @@ class PacketSocketSeen(msgspec.Struct, frozen=True):
     wall_s: float
 
 
-Record = ConnectionDecided | NameSaid | PromptOpened | PromptAnswered | RulesReplaced | LossCounted | PacketSocketSeen
+Record = (
+    ConnectionDecided | ServerNameRead | PromptOpened | PromptAnswered | RulesReplaced | LossCounted | PacketSocketSeen
+)
 
 
 def uid_told_of(record: Record) -> int | None:
     """The uid of the process that a record is about; None: it is about none."""
     match record:
-        case ConnectionDecided(connection) | NameSaid(connection) | PromptOpened(connection=connection):
+        case ConnectionDecided(connection) | ServerNameRead(connection) | PromptOpened(connection=connection):
             return uid_of(connection.attribution)
         case PromptAnswered(uid=uid) | PacketSocketSeen(uid=uid):
             return uid

@@ -8,54 +8,54 @@ from collections.abc import Iterator
 import msgspec
 
 from tinysnitch.core.dns.names import NAMES_PER_ADDRESS
-from tinysnitch.core.engine.commands import Command, EndWatch, Report, ShowMore
+from tinysnitch.core.engine.commands import Command, EndInspection, InspectMore, Report
 from tinysnitch.core.engine.events import DataSent
-from tinysnitch.core.engine.records import ConnectionDecided, NameSaid
-from tinysnitch.core.engine.verdict_writer import Settlement
+from tinysnitch.core.engine.records import ConnectionDecided, ServerNameRead
+from tinysnitch.core.engine.verdict_writer import VerdictWriter
 from tinysnitch.core.model.clock import Instant
 from tinysnitch.core.model.connection import Connection, NameSource
 from tinysnitch.core.model.process import user_of
 from tinysnitch.core.model.tables import TableStatistics
-from tinysnitch.core.model.verdict import Verdict, Watch
+from tinysnitch.core.model.verdict import Inspection, Verdict
 from tinysnitch.core.policy.active_rules import ActiveRules
 from tinysnitch.core.policy.decision import Decision
 from tinysnitch.core.tls.inspection import can_say_name
-from tinysnitch.core.tls.server_names import SaidNames
+from tinysnitch.core.tls.server_names import ServerNameReader
 
 _SAID = "by the name that the program itself says"
 
 
-class Watcher:
-    def __init__(self, rules: ActiveRules, settlement: Settlement, said: SaidNames) -> None:
+class ServerNameCheck:
+    def __init__(self, rules: ActiveRules, verdict_writer: VerdictWriter, reader: ServerNameReader) -> None:
         self._rules = rules
-        self._settlement = settlement
-        self._said = said
+        self._writer = verdict_writer
+        self._reader = reader
 
-    def watch_for(
+    def inspection_for(
         self, connection: Connection, decision: Decision, now: Instant, *, says_nothing: bool = False
-    ) -> Watch:
+    ) -> Inspection:
         """How closely the connection is watched. `says_nothing`: its first datagram cannot say a name."""
         if decision.verdict is not Verdict.ALLOW or not can_say_name(connection, self._rules.remote_words):
-            return Watch.NONE
+            return Inspection.NONE
         if self._may_be_denied(connection, now):
-            return Watch.GUARDED
-        return Watch.NONE if says_nothing or connection.name else Watch.NOTED
+            return Inspection.GUARDED
+        return Inspection.NONE if says_nothing or connection.name else Inspection.NOTED
 
     def read(self, event: DataSent, connection: Connection, now: Instant) -> Iterator[Command]:
         """Read a packet. `connection`: what is known without it; its name, if it has one by now, is a guess."""
-        said = self._said.read(event.flow, event.cookie, event.payload, user=user_of(connection.attribution))
+        said = self._reader.read(event.flow, event.cookie, event.payload, user=user_of(connection.attribution))
         if said is None:
-            yield ShowMore(event.packet_id)
+            yield InspectMore(event.packet_id)
             return
         if not (self._rules.denies_names or connection.name):
-            yield from self._settlement.end_watch(connection, now)
+            yield from self._writer.end_inspection(connection, now)
         if said.name is None:
-            yield EndWatch(event.packet_id, event.flow, event.cookie, Verdict.ALLOW)
+            yield EndInspection(event.packet_id, event.flow, event.cookie, Verdict.ALLOW)
         else:
             yield from self._judge(event, connection, said.name, now)
 
     def tables(self) -> dict[str, TableStatistics]:
-        return self._said.tables()
+        return self._reader.tables()
 
     def _may_be_denied(self, connection: Connection, now: Instant) -> bool:
         """Whether a rule may deny a name that the connection may say."""
@@ -90,9 +90,9 @@ class Watcher:
         before, decision = self._rules.decide(unsaid, now), self._rules.decide(connection, now)
         if decision.verdict is Verdict.DENY and self._is_held_against(unsaid, name, now):
             decision = msgspec.structs.replace(decision, reason=f"{decision.reason}, {_SAID}")
-            yield EndWatch(event.packet_id, event.flow, event.cookie, Verdict.DENY)
+            yield EndInspection(event.packet_id, event.flow, event.cookie, Verdict.DENY)
             yield Report(ConnectionDecided(connection, decision, False, now.wall_s))
         else:
             said = Decision(verdict=Verdict.ALLOW, reason=_SAID, rule=before.rule)
-            yield EndWatch(event.packet_id, event.flow, event.cookie, Verdict.ALLOW)
-            yield Report(NameSaid(connection, said, now.wall_s))
+            yield EndInspection(event.packet_id, event.flow, event.cookie, Verdict.ALLOW)
+            yield Report(ServerNameRead(connection, said, now.wall_s))

@@ -17,7 +17,7 @@ from tinysnitch.core.engine.events import PacketQueued
 from tinysnitch.core.model.flow import Direction
 from tinysnitch.core.model.process import UNKNOWN_EXEC_ID, exec_id_of
 from tinysnitch.core.model.tables import BoundedTable, TableStatistics
-from tinysnitch.core.model.verdict import VerdictKey, Watch
+from tinysnitch.core.model.verdict import Inspection, VerdictKey
 from tinysnitch.core.policy.decision import Decision
 
 
@@ -81,7 +81,7 @@ class VerdictCache:
             del self._by_address[key.remote]
 
 
-class SettledFlow(msgspec.Struct, frozen=True, kw_only=True):
+class FlowVerdict(msgspec.Struct, frozen=True, kw_only=True):
     decision: Decision
     cookie: int
     exec_id: int
@@ -90,7 +90,7 @@ class SettledFlow(msgspec.Struct, frozen=True, kw_only=True):
     expires_s: float | None  # boot-time seconds, None: as long as its outbound socket
     is_answer: bool  # a person decided this one connection
     tied_to: int = 0  # the interface that it is decided for; 0: any
-    watch: Watch = Watch.NONE
+    inspection: Inspection = Inspection.NONE
 
     def holds_for(self, event: PacketQueued, generation: int, now_s: float) -> bool:
         """Whether a further packet of the flow gets the same verdict. `generation`: of the rules now."""

@@ -22,39 +22,39 @@ from msgspec.structs import replace
 
 from tinysnitch.core.engine.commands import Command, ForgetVerdicts, IssueVerdict, RememberFlow, RememberVerdict, Report
 from tinysnitch.core.engine.events import PacketQueued
-from tinysnitch.core.engine.open_prompts import Waiter
+from tinysnitch.core.engine.open_prompts import HeldFlow
 from tinysnitch.core.engine.records import ConnectionDecided
-from tinysnitch.core.engine.verdict_cache import Remembered, SettledFlow, VerdictCache
+from tinysnitch.core.engine.verdict_cache import FlowVerdict, Remembered, VerdictCache
 from tinysnitch.core.model.clock import Instant
 from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.flow import TCP, Direction, Flow
 from tinysnitch.core.model.process import exec_id_of
 from tinysnitch.core.model.settings import Settings
 from tinysnitch.core.model.tables import BoundedTable, TableStatistics
-from tinysnitch.core.model.verdict import Verdict, VerdictKey, Watch, verdict_key_of
+from tinysnitch.core.model.verdict import Inspection, Verdict, VerdictKey, verdict_key_of
 from tinysnitch.core.policy.active_rules import ActiveRules
 from tinysnitch.core.policy.decision import Decision
 from tinysnitch.core.prompts.asking import with_asking
-from tinysnitch.core.prompts.negotiated_ports import ToldPorts
+from tinysnitch.core.prompts.negotiated_ports import NegotiatedPorts
 
 FIRST_LOOK = 32  # decisions
-_Crowd = tuple[int, int, int, object]  # exec id, uid, protocol, direction
+_Program = tuple[int, int, int, object]  # exec id, uid, protocol, direction
 
 
-class Crowds:
+class AnyRemoteCounts:
     """Counts each program's decisions within one generation of the rules."""
 
     def __init__(self, capacity: int) -> None:
-        self._counts: BoundedTable[_Crowd, int] = BoundedTable(capacity)
+        self._counts: BoundedTable[_Program, int] = BoundedTable(capacity)
 
     def count(self, connection: Connection) -> VerdictKey | None:
         """Count a decision; returns the kernel's key for all remotes when the check is due, else None."""
         process, flow = connection.attribution.process, connection.flow
         if process is None:
             return None
-        crowd = (process.exec_id, process.uid, flow.protocol, flow.direction)
-        count = (self._counts.find(crowd) or 0) + 1
-        self._counts.put(crowd, count)
+        program = (process.exec_id, process.uid, flow.protocol, flow.direction)
+        count = (self._counts.find(program) or 0) + 1
+        self._counts.put(program, count)
         if count < FIRST_LOOK or count & (count - 1):
             return None
         return VerdictKey(process.exec_id, process.uid, flow.protocol, flow.direction, None, 0)
@@ -100,25 +100,25 @@ def _name_end(connection: Connection) -> float | None:
     return None if connection.name_expires_s == math.inf else connection.name_expires_s
 
 
-def _flow_limit(waiter: Waiter, decision: Decision, now: Instant, basis: Basis) -> float | None:
+def _flow_limit(held: HeldFlow, decision: Decision, now: Instant, basis: Basis) -> float | None:
     """Boot-time seconds when the decision for a flow ends at the latest; None: with its socket."""
-    connection = waiter.connection
+    connection = held.connection
     if not connection.attribution.is_listening:
         return now.boot_s + NOT_LISTENING_S
     if basis is not Basis.RULES and decision.verdict is Verdict.DENY:
         return now.boot_s + REFUSED_ANSWER_S
     # Inbound the cookie is the listening socket's, which outlives the connection.
-    is_socket_of_flow = waiter.cookie and connection.flow.direction is Direction.OUTBOUND
+    is_socket_of_flow = held.cookie and connection.flow.direction is Direction.OUTBOUND
     # A TCP socket may connect again between the same ends (AF_UNSPEC): an answer for once must not allow that.
     is_for_syn = basis is Basis.PERSON and connection.flow.protocol == TCP
     return None if is_socket_of_flow and not is_for_syn else now.boot_s + FLOW_LASTS_S
 
 
-def _find_tie(waiter: Waiter, decision: Decision) -> int:
+def _find_tie(held: HeldFlow, decision: Decision) -> int:
     """The interface that the decision is tied to, if rules may differ for another one; 0: any, as for all inbound ones,
     since a remote cannot choose."""
-    is_tied = (decision.is_flow_only or waiter.is_tied) and waiter.connection.flow.direction is Direction.OUTBOUND
-    return waiter.interface_index if is_tied else 0
+    is_tied = (decision.is_flow_only or held.is_tied) and held.connection.flow.direction is Direction.OUTBOUND
+    return held.interface_index if is_tied else 0
 
 
 def _is_conversation(flow: Flow) -> bool:
@@ -126,21 +126,21 @@ def _is_conversation(flow: Flow) -> bool:
     return flow.protocol != TCP and flow.direction is Direction.OUTBOUND
 
 
-class Settlement:
+class VerdictWriter:
     def __init__(self, settings: Settings, rules: ActiveRules) -> None:
         self._rules = rules  # for their generation
         self._verdicts = VerdictCache(settings.max_verdicts)
-        self._flows: BoundedTable[Flow, SettledFlow] = BoundedTable(settings.max_flows)
-        self.crowds = Crowds(settings.max_flows)
-        self._told_ports = ToldPorts()
+        self._flows: BoundedTable[Flow, FlowVerdict] = BoundedTable(settings.max_flows)
+        self.any_remote = AnyRemoteCounts(settings.max_flows)
+        self._negotiated_ports = NegotiatedPorts()
 
     def note_asking(self, connection: Connection, decision: Decision) -> Connection:
         """The connection as people are asked about it."""
         asked = with_asking(connection, decision, self._rules.remote_words)
         # A rule that asks may be for this port, and the answer has to be narrower.
-        return replace(asked, is_port_told=not decision.asking and self._told_ports.has(connection))
+        return replace(asked, is_port_negotiated=not decision.asking and self._negotiated_ports.has(connection))
 
-    def find_flow(self, event: PacketQueued, now: Instant) -> SettledFlow | None:
+    def find_flow(self, event: PacketQueued, now: Instant) -> FlowVerdict | None:
         """The decision that this flow got a moment ago, if it holds for this packet."""
         settled = self._flows.find(event.flow)
         return settled if settled and settled.holds_for(event, self._rules.generation, now.boot_s) else None
@@ -165,28 +165,30 @@ class Settlement:
 
     def settle(
         self,
-        waiter: Waiter,
+        held: HeldFlow,
         decision: Decision,
         now: Instant,
         *,
         basis: Basis = Basis.RULES,
         cached: Remembered | None = None,
-        watch: Watch = Watch.NONE,
+        inspection: Inspection = Inspection.NONE,
     ) -> Iterator[Command]:
         """Remember a decision, release its packets, report it. `cached`: where it comes from; it ends no later."""
-        connection, is_by_rules = waiter.connection, basis is Basis.RULES
+        connection, is_by_rules = held.connection, basis is Basis.RULES
         name_ends_s = _name_end(connection) if is_by_rules else None
         expires_s = _earliest(_rule_end(decision, now), _earliest(name_ends_s, cached.expires_s if cached else None))
-        settle_flow = partial(self._settle_flow, waiter, decision, now, basis=basis, expires_s=expires_s, watch=watch)
+        settle_flow = partial(
+            self._settle_flow, held, decision, now, basis=basis, expires_s=expires_s, inspection=inspection
+        )
         key = verdict_key_of(connection) if is_by_rules and not decision.is_flow_only else None
         evicted = None
         if key is None:
             yield self._remember_flow(connection.flow, settle_flow())
         else:
             evicted = self._verdicts.put(key, Remembered(decision, expires_s))
-            yield RememberVerdict(key, decision.verdict, self._rules.generation, expires_s, watch)
+            yield RememberVerdict(key, decision.verdict, self._rules.generation, expires_s, inspection)
         follows = decision.verdict is Verdict.ALLOW and _is_conversation(connection.flow)
-        for number, packet_id in enumerate(waiter.packet_ids):
+        for number, packet_id in enumerate(held.packet_ids):
             yield IssueVerdict(packet_id, decision.verdict, follows=follows and number > 0)
         if key is not None:  # after the packets, which do not need it: their program waits
             settle_flow()
@@ -196,47 +198,47 @@ class Settlement:
 
     def _settle_flow(
         self,
-        waiter: Waiter,
+        held: HeldFlow,
         decision: Decision,
         now: Instant,
         *,
         basis: Basis,
         expires_s: float | None,
-        watch: Watch,
-    ) -> SettledFlow:
-        connection = waiter.connection
-        settled = SettledFlow(
+        inspection: Inspection,
+    ) -> FlowVerdict:
+        connection = held.connection
+        settled = FlowVerdict(
             decision=decision,
-            cookie=waiter.cookie,
+            cookie=held.cookie,
             exec_id=exec_id_of(connection.attribution),
             decided_s=now.boot_s,
             generation=self._rules.generation,
-            expires_s=_earliest(expires_s, _flow_limit(waiter, decision, now, basis)),
+            expires_s=_earliest(expires_s, _flow_limit(held, decision, now, basis)),
             is_answer=basis is Basis.PERSON,
-            tied_to=_find_tie(waiter, decision),
-            watch=watch,
+            tied_to=_find_tie(held, decision),
+            inspection=inspection,
         )
         self._flows.put(connection.flow, settled)
         if decision.verdict is Verdict.ALLOW:
-            self._told_ports.note(connection)
+            self._negotiated_ports.note(connection)
         return settled
 
-    def remember_everywhere(self, key: VerdictKey, decision: Decision, now: Instant) -> Iterator[Command]:
+    def write_for_any_remote(self, key: VerdictKey, decision: Decision, now: Instant) -> Iterator[Command]:
         """Remember one verdict for all remotes, names and ports; so no new name takes it back."""
-        self.crowds.forget(key)
+        self.any_remote.forget(key)
         expires_s = _rule_end(decision, now)
         evicted = self._verdicts.put(key, Remembered(decision, expires_s))
         yield RememberVerdict(key, decision.verdict, self._rules.generation, expires_s)
         if evicted is not None:
             yield ForgetVerdicts((evicted,))
 
-    def repeat(self, event: PacketQueued, settled: SettledFlow) -> Iterator[Command]:
+    def repeat(self, event: PacketQueued, settled: FlowVerdict) -> Iterator[Command]:
         """Give a further packet of the flow the same verdict, which the kernel did not remember any more."""
         yield self._remember_flow(event.flow, replace(settled, exec_id=exec_id_of(event.attribution)))
         yield IssueVerdict(event.packet_id, settled.decision.verdict)
 
-    def end_watch(self, connection: Connection, now: Instant) -> Iterator[Command]:
-        """The name was noted: remember the verdict without a watch, so that connections like this one are not read."""
+    def end_inspection(self, connection: Connection, now: Instant) -> Iterator[Command]:
+        """The name was read: remember the verdict without an inspection, so that connections like this one are not."""
         key = verdict_key_of(connection)
         remembered = self._verdicts.find(key, now.boot_s) if key else None
         if key and remembered and remembered.decision.verdict is Verdict.ALLOW:
@@ -251,13 +253,13 @@ class Settlement:
     def clear(self) -> None:
         """Forget all verdicts, which are stale in the kernel since the rules have another generation."""
         self._verdicts.clear()
-        self.crowds.clear()
+        self.any_remote.clear()
 
     def tables(self) -> dict[str, TableStatistics]:
         return {"verdicts": self._verdicts.statistics(), "flows": self._flows.statistics()}
 
-    def _remember_flow(self, flow: Flow, settled: SettledFlow) -> RememberFlow:
+    def _remember_flow(self, flow: Flow, settled: FlowVerdict) -> RememberFlow:
         verdict, generation = settled.decision.verdict, self._rules.generation
         return RememberFlow(
-            flow, verdict, generation, settled.expires_s, settled.watch, settled.exec_id, settled.tied_to
+            flow, verdict, generation, settled.expires_s, settled.inspection, settled.exec_id, settled.tied_to
         )

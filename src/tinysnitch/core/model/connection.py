@@ -34,7 +34,13 @@ class Asking(msgspec.Struct, frozen=True):
 NOBODY_ASKS = Asking()
 
 
-class Connection(msgspec.Struct, frozen=True, kw_only=True):
+_FIELDS = {
+    "is_lan_traffic": "is_link_talk",
+    "is_port_negotiated": "is_port_told",
+}  # in messages
+
+
+class Connection(msgspec.Struct, frozen=True, kw_only=True, rename=_FIELDS):
     flow: Flow
     attribution: Attribution
     name: str | None = None  # the DNS name that decides, lower case, no trailing dot
@@ -47,6 +53,6 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
     asked_name: str | None = None  # the name that a DNS question asks for; only shown
     # The rest is for questions, and for the rules that answers to them make.
     asking: Asking = NOBODY_ASKS  # what the rules that ask test, and the answer's rule has to
-    is_link_talk: bool = False  # next time any other machine of the link may be the remote
+    is_lan_traffic: bool = False  # next time any other machine of the link may be the remote
     is_from_lan: bool = False  # it came in from the lan without a lasting name: `lan` is its domain scope
-    is_port_told: bool = False  # the program was told the port at a well-known one, and next time it is another
+    is_port_negotiated: bool = False  # the program was told the port at a well-known one, and next time it is another

@@ -20,7 +20,7 @@ class Verdict(Enum):
     __hash__ = object.__hash__  # each member is one object; Enum's own hash, in Python, is slow at every look-up
 
 
-class Watch(Enum):
+class Inspection(Enum):
     NONE = "none"
     NOTED = "noted"  # the name is for the log
     GUARDED = "guarded"  # a rule may deny the name: no packet of the connection goes on unread

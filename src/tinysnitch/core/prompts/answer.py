@@ -77,7 +77,7 @@ def is_by_address(connection: Connection, scope: RemoteScope) -> bool:
 
 def is_by_link(connection: Connection, scope: RemoteScope) -> bool:
     """Whether the rule is for `lan`: the domain scope of talk on the link, and of what comes in from the lan."""
-    return scope is RemoteScope.DOMAIN and (connection.is_link_talk or connection.is_from_lan)
+    return scope is RemoteScope.DOMAIN and (connection.is_lan_traffic or connection.is_from_lan)
 
 
 def _is_for_any_args(process: Process, choice: Choice) -> bool:

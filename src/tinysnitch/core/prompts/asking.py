@@ -19,7 +19,7 @@ from tinysnitch.core.model.process import AttributionSource
 from tinysnitch.core.policy.decision import Decision
 from tinysnitch.core.policy.facts import RemoteWords
 from tinysnitch.core.policy.scope import covers_remote
-from tinysnitch.core.prompts.lan_traffic import is_from_lan, is_link_talk
+from tinysnitch.core.prompts.lan_traffic import is_from_lan, is_lan_traffic
 from tinysnitch.core.rules.protocol_text import general_protocol
 from tinysnitch.core.rules.rule import ProgramKind, Remote, RemoteKind, Rule
 
@@ -32,7 +32,7 @@ def with_asking(connection: Connection, decision: Decision, words: RemoteWords) 
         return asked
     return msgspec.structs.replace(
         asked,
-        is_link_talk=is_link_talk(asked, words),
+        is_lan_traffic=is_lan_traffic(asked, words),
         is_from_lan=is_from_lan(asked, words),
     )
 

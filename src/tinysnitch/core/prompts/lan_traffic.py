@@ -20,7 +20,7 @@ _SERVED_PORTS = frozenset({53, 67, 5355})
 KERNELS_PORTS = range(32768, 61000)  # ip(7), ip_local_port_range
 
 
-def is_link_talk(connection: Connection, words: RemoteWords) -> bool:
+def is_lan_traffic(connection: Connection, words: RemoteWords) -> bool:
     """Whether any other machine of the link may be the remote next time.
 
     Inbound: whether it was sent to a group or to broadcast, may answer what was sent there, or asks a server for a name

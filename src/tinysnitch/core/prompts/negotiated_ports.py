@@ -13,7 +13,7 @@ from tinysnitch.core.model.tables import BoundedTable
 
 MAX_TALKS = 1024  # if one has to make room, a person may get one question more
 _FIRST_ANYBODYS = 1024  # below it only root may listen (ip(7))
-_TOLD_AT = {  # protocol and port → protocols of the ports that are told there
+_NEGOTIATED_AT = {  # protocol and port → protocols of the ports that are told there
     (TCP, 21): (TCP,),  # FTP, in both modes: RFC 959, 2428
     (TCP, 990): (TCP,),  # the same over TLS
     (UDP, 69): (UDP,),  # TFTP: RFC 1350, section 4
@@ -35,7 +35,7 @@ _TOLD_AT = {  # protocol and port → protocols of the ports that are told there
 }
 
 
-class ToldPorts:
+class NegotiatedPorts:
     """Programs are known by their exec ids here."""
 
     def __init__(self) -> None:
@@ -44,13 +44,13 @@ class ToldPorts:
     def note(self, connection: Connection) -> None:
         """Note an allowed connection, if it is to a port at which others are told."""
         flow = connection.flow
-        for protocol in _TOLD_AT.get((flow.protocol, flow.port), ()):
+        for protocol in _NEGOTIATED_AT.get((flow.protocol, flow.port), ()):
             self._talks.put((exec_id_of(connection.attribution), flow.remote, protocol), True)
 
     def has(self, connection: Connection) -> bool:
         """Whether the connection's port may have been told at a well-known one."""
         flow = connection.flow
         is_process = connection.attribution.process is not None
-        is_plain = flow.port >= _FIRST_ANYBODYS and (flow.protocol, flow.port) not in _TOLD_AT
+        is_plain = flow.port >= _FIRST_ANYBODYS and (flow.protocol, flow.port) not in _NEGOTIATED_AT
         talk = (exec_id_of(connection.attribution), flow.remote, flow.protocol)
         return is_process and is_plain and self._talks.find(talk) is not None

@@ -17,7 +17,7 @@ again and again:
    question of its own; browsers use another port two minutes later. The same holds for a service that answers what was
    asked on the link (Avahi, say): the question went to the group, so the answer is a flow of its own.
 5. Ports that are counted up, one for each probe or session, and ports that were told at another one, as for FTP
-   (told_ports.py).
+   (negotiated_ports.py).
 
 For a service's talk on the link the first proposal is `lan` (core/prompts/lan_traffic.py).
 
@@ -108,10 +108,10 @@ def choose_first(connection: Connection, *, is_for_user: bool = False) -> Choice
         return first
     called = process.program.rpartition("/")[2]
     is_other_next_time = _started_itself(process) or _is_helper(process, called) or _was_opened_for(process, called)
-    is_other_next_time = is_other_next_time or _names_fleeting_folder(process)
+    is_other_next_time = is_other_next_time or _names_ephemeral_folder(process)
     any_args = is_other_next_time or _is_told_by_starter(connection, process)
-    any_port = connection.is_port_told or _is_of_the_moment(connection.flow, called)
-    remote = RemoteScope.DOMAIN if connection.is_link_talk else first.remote
+    any_port = connection.is_port_negotiated or _is_of_the_moment(connection.flow, called)
+    remote = RemoteScope.DOMAIN if connection.is_lan_traffic else first.remote
     return msgspec.structs.replace(first, remote=remote, any_args=any_args, any_port=any_port)
 
 
@@ -154,7 +154,7 @@ def _was_opened_for(process: Process, called: str) -> bool:
     return is_boxed and any("://" in arg for arg in process.args)
 
 
-def _names_fleeting_folder(process: Process) -> bool:
+def _names_ephemeral_folder(process: Process) -> bool:
     """Whether its arguments name the folder that it runs from, as those of an AppImage's own Python or a test of Go do
     (`-test.testlogfile=/tmp/go-build...`)."""
     paths = (arg[arg.find("/") :] for arg in process.args)

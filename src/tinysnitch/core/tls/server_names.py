@@ -1,8 +1,9 @@
-"""The names that connections say themselves: the server name in a TLS ClientHello, over TCP or in QUIC.
+"""Server-name inspection: reads the server name of a TLS ClientHello, over TCP or in QUIC.
 
-Only connections that are watched are read (watch.py), from their first data on. Rules: (1) what cannot be read, or is
-not TLS, says no name; (2) reading ends with the first name, or with the first doubt; (3) both the number of connections
-that are being read and the packets of each are bounded, and connections that had to make room are counted.
+Only connections under inspection are read (core/engine/server_name_check.py), from their first data on. Rules: (1) what
+cannot be read, or is not TLS, has no name; (2) reading ends with the first name, or with the first doubt; (3) both the
+number of connections that are being read and the packets of each are bounded, and connections that had to make room are
+counted.
 """
 
 import msgspec
@@ -18,13 +19,13 @@ MAX_SEGMENTS = 20_000  # a ClientHello of the largest size, byte by byte
 MAX_DATAGRAMS = 64
 
 
-class Said(msgspec.Struct, frozen=True):
+class ServerName(msgspec.Struct, frozen=True):
     """The reading is over."""
 
     name: str | None  # None: it says none
 
 
-NOTHING = Said(None)
+NOTHING = ServerName(None)
 
 
 class _Reading(msgspec.Struct):
@@ -33,22 +34,22 @@ class _Reading(msgspec.Struct):
     left: int  # packets that are still looked at
 
 
-class SaidNames:
+class ServerNameReader:
     def __init__(self, capacity: int, cipher: Cipher | None) -> None:
         """Without a cipher QUIC cannot be read, and says no name."""
         self._readings: ClaimedTable[Flow, _Reading] = ClaimedTable(capacity)
         self._cipher = cipher
 
-    def read(self, flow: Flow, cookie: int, payload: Payload, *, user: int = 0) -> Said | None:
+    def read(self, flow: Flow, cookie: int, payload: Payload, *, user: int = 0) -> ServerName | None:
         """Read the next packet of a connection, in the order that they are sent; None: further packets are needed.
 
         `user`: the uid whose connection it is.
         """
         reading = self._find(flow, cookie) or self._open(flow, cookie, payload, user)
-        said = _read(reading, payload) if reading else NOTHING
-        if said is not None:
+        found = _read(reading, payload) if reading else NOTHING
+        if found is not None:
             self._readings.pop(flow)
-        return said
+        return found
 
     def tables(self) -> dict[str, TableStatistics]:
         return {"connections being read": self._readings.statistics()}
@@ -68,12 +69,12 @@ class SaidNames:
         return reading
 
 
-def _read(reading: _Reading, payload: Payload) -> Said | None:
+def _read(reading: _Reading, payload: Payload) -> ServerName | None:
     reading.left -= 1
     try:
         body = _find_hello(reading.reader, payload)
         if body is not None:
-            return Said(parse_server_name(body))
+            return ServerName(parse_server_name(body))
     except Malformed:
         return NOTHING
     return None if reading.left else NOTHING

@@ -10,7 +10,7 @@ import msgspec
 from tinysnitch.core.engine.commands import ClosePrompt
 from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.core.model.process import uid_of
-from tinysnitch.core.prompts.question import Prompt
+from tinysnitch.core.prompts.prompt import Prompt
 from tinysnitch.daemon.control.peer import ControlPeer
 from tinysnitch.daemon.control.permissions import Right
 from tinysnitch.protocol import messages as msg

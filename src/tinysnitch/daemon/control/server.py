@@ -29,7 +29,7 @@ from tinysnitch.core.model.errors import (
     words_of,
 )
 from tinysnitch.core.prompts.choice import Choice
-from tinysnitch.core.prompts.question import Prompt
+from tinysnitch.core.prompts.prompt import Prompt
 from tinysnitch.daemon.control.clients import UNSAVED, ControlClients
 from tinysnitch.daemon.control.peer import ControlPeer
 from tinysnitch.daemon.control.permissions import GROUP, Permissions, Right, RightLookup

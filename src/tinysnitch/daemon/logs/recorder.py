@@ -16,7 +16,7 @@ from enum import Enum
 
 import msgspec
 
-from tinysnitch.core.engine.records import ConnectionDecided, NameSaid, Record, uid_told_of
+from tinysnitch.core.engine.records import ConnectionDecided, Record, ServerNameRead, uid_told_of
 from tinysnitch.core.model.clock import Instant
 from tinysnitch.core.model.flow import Direction
 from tinysnitch.core.model.process import share_of
@@ -71,7 +71,7 @@ class HistoryBudget:
 
 def _find_share(record: Record) -> tuple[Share, int] | None:
     """Which share a record counts for, and the user whose share that is (0: of all together); None: it is kept."""
-    if not isinstance(record, ConnectionDecided | NameSaid):
+    if not isinstance(record, ConnectionDecided | ServerNameRead):
         return None
     share = _find_common_share(record) if isinstance(record, ConnectionDecided) else None
     if share is not None:

@@ -157,7 +157,7 @@ class Driver:
 
     def _count_unseen(self) -> int:
         """Packets in the queue that we have not looked at. The others there are held on purpose."""
-        held = self.engine.prompts.packet_room.used + len(self._deferred) + len(self._early)
+        held = self.engine.prompts.packet_quota.used + len(self._deferred) + len(self._early)
         return self.doors.queue.statistics().waiting - held
 
     def _count_unread(self) -> int:
@@ -281,7 +281,7 @@ class Driver:
             except Exception:
                 self.failures.note(type(command).__name__)
                 is_remembered &= not isinstance(command, cmd.RememberVerdict | cmd.RememberFlow)
-                if isinstance(command, cmd.EndWatch):
+                if isinstance(command, cmd.EndInspection):
                     self.doors.enforcement.drop_shown(command.packet_id)
             if records is not None and isinstance(command, cmd.Report):
                 records.append(command.record)
@@ -302,11 +302,11 @@ class Driver:
                 doors.enforcement.remember_flow(command)
             case cmd.PassMessage(packet_id):
                 doors.enforcement.pass_message(packet_id)
-            case cmd.ShowMore(packet_id):
+            case cmd.InspectMore(packet_id):
                 doors.enforcement.show_more(packet_id)
-            case cmd.EndWatch():
+            case cmd.EndInspection():
                 doors.enforcement.end_watch(command)
-            case cmd.SkipWatch():
+            case cmd.SkipInspection():
                 doors.enforcement.skip_watch(command)
             case cmd.DropPacket(packet_id):
                 doors.enforcement.drop(packet_id)

@@ -84,7 +84,7 @@ class Counters:
 
     def _told_losses(self) -> dict[str, int]:
         """Losses that LossWatch need not tell: they are told as they happen, or are evictions, which are no news."""
-        watched = self._engine.watcher.tables()
+        watched = self._engine.server_names.tables()
         evictions = self._engine.dns.evictions() | {table: each.evicted for table, each in watched.items()}
         return {
             PUT_BACK: self.guard.put_back if self.guard else 0,
@@ -114,12 +114,12 @@ class Counters:
 
     def tables(self) -> dict[str, int]:
         engine = self._engine
-        tables = engine.settlement.tables() | engine.watcher.tables() | engine.dns.tables()
+        tables = engine.verdict_writer.tables() | engine.server_names.tables() | engine.dns.tables()
         return {table: each.used for table, each in tables.items()}
 
     def evicted(self) -> dict[str, int]:
         """Entries that made room in the mirror of the verdict cache. No losses: what they said is decided again."""
-        return {table: each.evicted for table, each in self._engine.settlement.tables().items()}
+        return {table: each.evicted for table, each in self._engine.verdict_writer.tables().items()}
 
     def _kernel_losses(self) -> dict[str, int]:
         counted = self._read_kernel()

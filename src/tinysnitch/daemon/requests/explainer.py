@@ -12,7 +12,7 @@ from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.errors import Malformed, NotPermitted, NotUnderstood
 from tinysnitch.core.model.flow import ICMP, ICMPV6, Direction, Flow, is_v4, parse_address
 from tinysnitch.core.model.process import KERNEL, UNKNOWN, Attribution, AttributionSource, Process, uid_of
-from tinysnitch.core.model.verdict import Watch
+from tinysnitch.core.model.verdict import Inspection
 from tinysnitch.core.policy.decision import Decision
 from tinysnitch.core.policy.own_rules import is_own
 from tinysnitch.core.policy.ruleset import Ruleset
@@ -94,7 +94,8 @@ class Explainer:
                 yield rule, f"it would match {' and '.join(needs)}"
 
     def _reservation(self, connection: Connection, decision: Decision) -> str:
-        is_guarded = self._engine.watcher.watch_for(connection, decision, read_instant()) is Watch.GUARDED
+        inspection = self._engine.server_names.inspection_for(connection, decision, read_instant())
+        is_guarded = inspection is Inspection.GUARDED
         guarded = ", until it says a name itself that a rule denies" if is_guarded else ""
         is_nowhere = connection.flow.remote == _NO_ADDRESS
         unknown = "; no address of that name is known yet: a rule by address may decide otherwise"

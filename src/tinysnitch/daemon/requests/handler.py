@@ -20,7 +20,7 @@ from tinysnitch.core.policy.own_rules import find_excess
 from tinysnitch.core.policy.references import BUILT_IN_LISTS
 from tinysnitch.core.prompts.answer import can_be_remembered, rule_for_choice
 from tinysnitch.core.prompts.choice import Choice, Lifetime
-from tinysnitch.core.prompts.question import Prompt
+from tinysnitch.core.prompts.prompt import Prompt
 from tinysnitch.core.rules.rule import RemoteKind, Rule
 from tinysnitch.core.rules.text import format_rule, parse_rule
 from tinysnitch.daemon.control.permissions import Right
@@ -275,7 +275,7 @@ class FrontDesk:
         """Raise SnitchError when the question is not open. One that the right does not cover looks the same."""
         prompts = self._engine.prompts
         prompt, closed = prompts.find(prompt_id), prompts.find_closed(prompt_id)
-        if prompt and right.covers(prompt.question.uid):
+        if prompt and right.covers(prompt.key.uid):
             return
         why = f": {closed.reason}" if closed and right.covers(closed.uid) else ""
         raise SnitchError(f"question {prompt_id} is not open{why}", "`tinysnitch asks` lists what is open")
@@ -287,7 +287,7 @@ class FrontDesk:
         if right.sees_all or prompt is None:
             return choice
         choice = msgspec.structs.replace(choice, is_for_user=True)
-        connection = next(iter(prompt.waiters.values())).connection
+        connection = next(iter(prompt.held.values())).connection
         if choice.lifetime is not Lifetime.ONCE and can_be_remembered(connection):
             check_new_rule(rule_for_choice(connection, choice, read_instant().wall_s), right, self._engine.rules)
         return choice

@@ -288,7 +288,7 @@ class SetUp:
         Where the rules stay they are dropped, as the queue is closed, and that is told: UDP does not send them again.
         """
         driver = self.parts.driver
-        held = driver.engine.prompts.packet_room.used
+        held = driver.engine.prompts.packet_quota.used
         if not self._stays:
             driver.feed(FirewallEnds())
         elif held:

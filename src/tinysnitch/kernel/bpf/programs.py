@@ -16,7 +16,7 @@ import msgspec
 
 from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.core.model.flow import Direction, Flow, is_of_link
-from tinysnitch.core.model.verdict import Verdict, VerdictKey, Watch
+from tinysnitch.core.model.verdict import Inspection, Verdict, VerdictKey
 from tinysnitch.kernel.bpf import handover as earlier_conversations
 from tinysnitch.kernel.bpf import structs as structs
 from tinysnitch.kernel.bpf.libbpf import BPF_NOEXIST, Fields, ObjectFile, Ring, opened_pin
@@ -29,7 +29,7 @@ from tinysnitch.kernel.system.clock import read_boot_ns
 
 _DIRECTIONS = {Direction.OUTBOUND: structs.OUTBOUND, Direction.INBOUND: structs.INBOUND}
 _VERDICTS = {Verdict.ALLOW: structs.VERDICT_ALLOW, Verdict.DENY: structs.VERDICT_DENY}
-_PROVISIONAL = {Watch.NOTED: structs.VERDICT_ALLOW_NOTED, Watch.GUARDED: structs.VERDICT_ALLOW_GUARDED}
+_PROVISIONAL = {Inspection.NOTED: structs.VERDICT_ALLOW_NOTED, Inspection.GUARDED: structs.VERDICT_ALLOW_GUARDED}
 _WATCH_STATES = {Verdict.ALLOW: structs.WATCH_OVER, Verdict.DENY: structs.WATCH_CUT}
 _IS_GIVEN = list(structs.OWNED_SOCKET.fields).index("is_given")
 _USERS = list(structs.IMAGE.fields).index("users")
@@ -144,7 +144,7 @@ class BpfPrograms:
         expires_ns: int,
         *,
         exec_id: int = structs.EXEC_ID_UNKNOWN,
-        watch: Watch = Watch.NONE,
+        watch: Inspection = Inspection.NONE,
         tied_to: int = 0,
     ) -> bool:
         """Remember a verdict for one flow, with the socket that it was seen with. `tied_to`: for that interface alone.
@@ -183,13 +183,19 @@ class BpfPrograms:
         return self._maps.conversations.write(pack_conversation_key(answer), value)
 
     def remember_verdict(
-        self, key: VerdictKey, verdict: Verdict, generation: int, expires_ns: int, *, watch: Watch = Watch.NONE
+        self,
+        key: VerdictKey,
+        verdict: Verdict,
+        generation: int,
+        expires_ns: int,
+        *,
+        watch: Inspection = Inspection.NONE,
     ) -> None:
         """`expires_ns` on the boot-time clock, 0: never."""
         self._maps.verdicts.write(pack_verdict_key(key), (expires_ns, generation, self._number_of(verdict, watch)))
 
-    def _number_of(self, verdict: Verdict, watch: Watch) -> int:
-        if watch is Watch.NONE:
+    def _number_of(self, verdict: Verdict, watch: Inspection) -> int:
+        if watch is Inspection.NONE:
             return _VERDICTS[verdict]
         self.settings.set_watching()
         return _PROVISIONAL[watch]

@@ -9,12 +9,12 @@ from collections import Counter
 from collections.abc import Callable
 
 from tinysnitch.core.engine.commands import (
-    EndWatch,
+    EndInspection,
     ForgetVerdicts,
     RememberFlow,
     RememberVerdict,
     SetGeneration,
-    SkipWatch,
+    SkipInspection,
 )
 from tinysnitch.core.model.flow import TCP, UDP, Direction, Flow
 from tinysnitch.core.model.verdict import Verdict
@@ -101,7 +101,7 @@ class Enforcement:
         mark = self._shown_marks.pop(packet_id, 0) | self._allow_bit
         self._names_queue.queue_verdict(packet_id, NfVerdict.REPEAT, mark)
 
-    def end_watch(self, command: EndWatch) -> None:
+    def end_watch(self, command: EndInspection) -> None:
         """Packets that were marked before must go first: once the watch is over, no rule takes the mark away."""
         self._names_queue.flush()
         self._shown_marks.pop(command.packet_id, None)
@@ -111,7 +111,7 @@ class Enforcement:
         if self._end_connection and command.verdict is Verdict.DENY and command.flow.protocol == TCP:
             self._end_connection(command.flow, command.cookie)
 
-    def skip_watch(self, command: SkipWatch) -> None:
+    def skip_watch(self, command: SkipInspection) -> None:
         if self._programs is not None:
             self._programs.end_watch(command.flow, command.cookie, Verdict.ALLOW)
 
@@ -123,7 +123,7 @@ class Enforcement:
         if self._programs is not None:
             expires_ns = _to_ns(command.expires_s)
             self._programs.remember_verdict(
-                command.key, command.verdict, command.generation, expires_ns, watch=command.watch
+                command.key, command.verdict, command.generation, expires_ns, watch=command.inspection
             )
 
     def remember_flow(self, command: RememberFlow) -> None:
@@ -134,7 +134,7 @@ class Enforcement:
                 command.generation,
                 _to_ns(command.expires_s),
                 exec_id=command.exec_id,
-                watch=command.watch,
+                watch=command.inspection,
                 tied_to=command.tied_to,
             )
 

@@ -4,7 +4,7 @@ from tests.core.engine.transcript import BANK, flow_of, inbound, process_of, who
 from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.flow import UDP, Flow
 from tinysnitch.core.model.process import UNKNOWN, Attribution, AttributionSource
-from tinysnitch.core.prompts.question import question_of
+from tinysnitch.core.prompts.prompt import prompt_key_of
 
 
 def connection(flow: Flow | None = None, who: Attribution | None = None, name: str | None = None) -> Connection:
@@ -29,16 +29,16 @@ def connection(flow: Flow | None = None, who: Attribution | None = None, name: s
     ],
 )
 def test_what_makes_another_question(other: Connection) -> None:
-    assert question_of(other) != question_of(connection())
+    assert prompt_key_of(other) != prompt_key_of(connection())
 
 
 def test_what_makes_no_other_question() -> None:
     same = connection(flow_of(local_port=2), whose(exec_id=9, device=5, owners=("unit:a",)))
-    assert question_of(same) == question_of(connection())
+    assert prompt_key_of(same) == prompt_key_of(connection())
 
 
 @pytest.mark.parametrize("fields", [{"inode": 3}, {"device": 3}, {"owners": ("container:b",)}])
 def test_programs_that_only_look_the_same_are_not_asked_about_together(fields: dict[str, object]) -> None:
     inside = connection(who=whose(is_host_file=False))
     other = connection(who=whose(7, "/usr/bin/curl", **(fields | {"is_host_file": False})))
-    assert question_of(inside) != question_of(other)
+    assert prompt_key_of(inside) != prompt_key_of(other)

@@ -1,8 +1,7 @@
-"""A question: what a prompt asks. Connections with equal questions wait in one prompt, for one answer.
+"""A prompt: an open question to people, and the key by which connections share one.
 
-It holds all that an answer's rule may test, so that the rule matches every connection that waits.
-
-An open question to people: a value, as every prompt client gets it.
+Connections with equal keys are held for one prompt, and get one answer. The key has all that an answer's rule may test,
+so that the rule matches every connection that is held.
 """
 
 import msgspec
@@ -13,11 +12,11 @@ from tinysnitch.core.model.process import AttributionSource, OtherFile, other_fi
 from tinysnitch.core.rules.rule import Rule
 
 
-class Question(msgspec.Struct, frozen=True):
+class PromptKey(msgspec.Struct, frozen=True):
     source: AttributionSource
     program: str
     args: tuple[str, ...]
-    started_as: str | None  # no rule tests it, but the prompt shows it, and has to be true of all that wait
+    started_as: str | None  # no rule tests it, but the prompt shows it, and has to be true of all that are held
     uid: int | None
     other_file: OtherFile | None
     remote: str  # as the answer's rule has it: name, else address
@@ -27,10 +26,10 @@ class Question(msgspec.Struct, frozen=True):
     asking: Asking
 
 
-def question_of(connection: Connection) -> Question:
+def prompt_key_of(connection: Connection) -> PromptKey:
     flow, process = connection.flow, connection.attribution.process
     name = None if connection.asking.is_by_address else connection.name
-    return Question(
+    return PromptKey(
         source=connection.attribution.source,
         program=program_of(connection.attribution),
         args=process.args if process else (),
@@ -46,8 +45,10 @@ def question_of(connection: Connection) -> Question:
 
 
 class Prompt(msgspec.Struct, frozen=True, kw_only=True):
+    """The value that every prompt client gets."""
+
     prompt_id: int
-    connection: Connection  # of the first waiter
+    connection: Connection  # the first one that is held
     count: int  # connections that wait for the answer
     reason: str  # why people are asked
     rule: Rule | None = None  # the rule that asks
