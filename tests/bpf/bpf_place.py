@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from tests.lab import cgroup
 from tests.lab.leftovers import NETNS_FOLDER, own_name, remove_netns
+from tests.lab.loaded_programs import borrow, give_back
 from tests.lab.patience import WAIT_S, read_line
 from tinysnitch.kernel.bpf.programs import BpfPrograms
 
@@ -96,6 +97,9 @@ class BpfPlace:
         return len(json.loads(self.run("bpftool", "-j", "map", "dump", "pinned", str(path))))
 
     def load(self, *, is_scoped: bool = False) -> BpfPrograms:
-        programs = BpfPrograms.load(self.pin_dir, self.cgroup, self.read_netns_cookie(), is_scoped)
+        loaded = borrow()
+        self._undo.callback(give_back, loaded)
+        with loaded.lent():
+            programs = BpfPrograms.load(self.pin_dir, self.cgroup, self.read_netns_cookie(), is_scoped)
         self._undo.callback(programs.remove)
         return programs

@@ -10,10 +10,16 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
+from tests.bpf.netns_visit import visit_netns
 from tests.lab.daemon import Daemon
+from tests.lab.leftovers import NETNS_FOLDER
+from tests.lab.loaded_programs import LoadedPrograms, borrow, give_back
 from tests.lab.namespaces import Namespaces
 from tests.lab.patience import PATIENCE, WAIT_S
 from tests.lab.world import WORLD4, World
+from tinysnitch.daemon.instance import name_instance
+from tinysnitch.kernel.bpf.programs import BpfPrograms
+from tinysnitch.kernel.proc.netns import read_netns_cookie
 
 DNS_RULE = f"allow {WORLD4} 53 udp\n"
 CLOSED = subprocess.DEVNULL
@@ -23,9 +29,11 @@ class Lab:
     def __init__(self) -> None:
         self._undo = ExitStack()
         self._number = itertools.count(1)
+        self._loaded: LoadedPrograms | None = None
 
     def __enter__(self) -> Self:
         with ExitStack() as undo:
+            undo.callback(self._give_programs_back)
             self.namespaces = Namespaces(undo, (WORLD4,))
             World(self.namespaces)
             self._undo = undo.pop_all()
@@ -94,12 +102,30 @@ class Lab:
 
     def restart_daemon(self, folder: Path, *flags: str, timeout_s: float = 300) -> Daemon:
         """Start tinysnitchd with the rules and the state that an earlier daemon left in the folder."""
+        if "--no-bpf" not in flags:
+            self._lend_programs()
         words = ["--cgroup", str(self.cgroup), "--timeout", str(timeout_s * PATIENCE), *flags]
         daemon = Daemon(self.namespaces, folder, words)
         (ready,) = daemon.records("ready")
         # A daemon that fell back to procfs would let tests pass that are meant to show what BPF does.
         assert (ready["mode"] == "bpf") != ("--no-bpf" in flags), ready
         return daemon
+
+    def _lend_programs(self) -> None:
+        """Pin BPF programs for the daemon to adopt, unless others are pinned: loading them is half of a start."""
+        with visit_netns(NETNS_FOLDER / self.namespaces.host):
+            netns_cookie = read_netns_cookie()
+            pin_dir = self.namespaces.host_path(name_instance(netns_cookie, is_scoped=False).pins)
+            if not pin_dir.parent.is_mount() or pin_dir.exists():
+                return
+            if self._loaded is None:
+                self._loaded = borrow()
+            with self._loaded.lent():
+                BpfPrograms.load(pin_dir, self.cgroup, netns_cookie, is_scoped=False).close()
+
+    def _give_programs_back(self) -> None:
+        if self._loaded is not None:
+            give_back(self._loaded)
 
     def _run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
         return subprocess.run(command, stdin=CLOSED, capture_output=True, text=True, timeout=WAIT_S)

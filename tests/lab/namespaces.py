@@ -61,6 +61,10 @@ class Namespaces:
         """Enter the other lab's mount namespace from now on, and so use its files and its bpffs."""
         self._mounts_pid = other._mounts_pid
 
+    def host_path(self, path: Path) -> Path:
+        """The path by which this process reaches a file of the lab's mount namespace."""
+        return Path(f"/proc/{self._mounts_pid}/root{path}")
+
     def _enter_mounts(self) -> list[str]:
         return ["nsenter", f"--mount=/proc/{self._mounts_pid}/ns/mnt", f"--wd={os.getcwd()}"]
 
