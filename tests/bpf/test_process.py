@@ -234,7 +234,7 @@ def test_one_user_does_not_fill_the_table_for_all(
     try:
         known = [bool(programs.find_process(one.pid)) for one in running]
         assert known == [True, not is_together, *[True] * ROOTS]
-        assert programs.read_statistics()[f"lost_{what}"] == is_together
+        assert bool(programs.read_statistics()[f"lost_{what}"]) == is_together  # others may run in containers, too
     finally:
         for one in running:
             one.kill()
