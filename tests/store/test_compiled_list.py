@@ -2,13 +2,15 @@
 
 import os
 import resource
+import shutil
 from pathlib import Path
 
 import pytest
 
+import tinysnitch
 from tinysnitch.core.model.flow import parse_address
 from tinysnitch.core.rules.list_text import BadLine
-from tinysnitch.store.compiled_list import compile_list, map_compiled, save_compiled
+from tinysnitch.store.compiled_list import compile_list, map_compiled, save_compiled, sum_of_reader
 from tinysnitch.store.file_stamp import read_stamp
 
 TEXT = "# source: https://lists.test/ads\nads.test\n198.51.100.0/24\n192.0.2.7\n? ?\n"
@@ -43,6 +45,17 @@ def test_the_summary(source: Path) -> None:
     assert summary.bad_examples == (BadLine(5, "? ?"),)
     assert summary.source == "https://lists.test/ads"
     assert summary.stamp == read_stamp(source)
+
+
+@pytest.mark.parametrize("part", ["core/rules/list_text.py", "core/model/domain.py", "store/remote_set.py"])
+def test_a_build_that_may_read_a_list_otherwise_has_another_sum(tmp_path: Path, part: str) -> None:
+    before, after = tmp_path / "before", tmp_path / "after"
+    for copy in (before, after):
+        shutil.copytree(Path(tinysnitch.__file__).parent, copy, ignore=shutil.ignore_patterns("*.pyc"))
+    with (after / part).open("a") as file:
+        file.write("# changed\n")
+    assert sum_of_reader(before) == sum_of_reader()
+    assert sum_of_reader(after) != sum_of_reader()
 
 
 def test_a_list_without_anything_is_one(tmp_path: Path) -> None:

@@ -68,10 +68,11 @@ def compile_list(path: Path) -> CompiledList:
 
 
 @cache
-def sum_of_reader() -> int:
+def sum_of_reader(package: Path = _PACKAGE) -> int:
     """A checksum of the source code that may read a list: another build may understand the same file otherwise."""
+    core = package / "core"
     crc32 = 0
-    for path in (*sorted((_PACKAGE / "core").glob("*.py")), _PACKAGE / "store" / "remote_set.py"):
+    for path in sorted([*core.glob("model/*.py"), *core.glob("rules/*.py"), package / "store" / "remote_set.py"]):
         crc32 = zlib.crc32(path.read_bytes(), crc32)
     return crc32
 
