@@ -79,7 +79,7 @@ trips: setup-test  ## count the files, functions and calls that a packet, an ans
 bench-attribution: setup-test  ## measure how many short-lived processes are attributed right, and what that costs
 	$(BIN)/python -m bench.bench_attribution $(BENCH)
 
-bench-names: setup-test  ## measure DNS messages, a million names and 100 000 rules, compared with few
+bench-names: setup-test  ## measure DNS messages, a million names and 10 000 rules, compared with few
 	$(BIN)/python -m bench.bench_names $(BENCH)
 
 bench-prompt: setup-test  ## measure the window: the time from a held packet to a painted question, and its use at rest

@@ -25,7 +25,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=7, help="of connections")
     parser.add_argument("--seconds", type=float, default=1.0, help="of each row in each round")
     parser.add_argument("--names", type=int, default=1_000_000, help="in the longest list")
-    parser.add_argument("--rules", type=int, default=100_000, help="of the daemon with many")
+    parser.add_argument("--rules", type=int, default=10_000, help="of the daemon with many")
     return parser.parse_args()
 
 
@@ -50,6 +50,16 @@ def print_lists(names: int) -> None:
             numbers = f"{measured['hit_us']:.2f} | {measured['miss_us']:.2f} | {1e6 / measured['miss_us']:,.0f}"
             memory = f"{measured['more_mb']:.1f} | {first_s:.1f} | {measured['load_s']:.3f}"
             print(f"| {count:,} | {numbers} | {memory} |", flush=True)
+
+
+def print_rules(rules: int) -> None:
+    """How long verdicts wait while a rules file is read; the first time is before there are any."""
+    print("| rules | first read, ms | an edit, ms | an answer, ms |")
+    print("|---:|---:|---:|---:|")
+    for count in (rules // 10, rules, rules * 10):
+        measured: dict[str, float] = json.loads(run_alone("bench.name_cost", "rules", str(count))[0])
+        numbers = " | ".join(f"{measured[what] * 1e3:.0f}" for what in ("first_s", "edit_s", "answer_s"))
+        print(f"| {count:,} | {numbers} |", flush=True)
 
 
 def format_scales(bench: ScaleBench) -> Iterator[str]:
@@ -96,6 +106,8 @@ def main() -> None:
     talk: dict[str, float] = json.loads(run_alone("bench.name_cost", "talk")[0])
     print(f"DNS messages parsed and learned: {talk['messages_a_second']:,.0f} a second\n")
     print_lists(options.names)
+    print()
+    print_rules(options.rules)
     bench = measure_scales(options)
     print(f"\n{options.rounds} rounds of {options.seconds} s a row; the aim is a ratio of {AIM}\n")
     print("\n".join(format_scales(bench)))

@@ -1,8 +1,13 @@
-"""What names cost in one process, as JSON: `talk`, or `list COMPILED COUNT` to load, look up and weigh a list."""
+"""What names and rules cost in one process, as JSON.
+
+`talk`; `list COMPILED COUNT` to load, look up and weigh a list; `rules COUNT` to load, edit and add to a rules file.
+"""
 
 import gc
 import json
+import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,16 +16,25 @@ import dns.message
 import dns.rrset
 
 from bench.daemon_cost import read_resident_mb
-from bench.generated import generate_names
+from bench.generated import generate_names, generate_rules
+from tests.daemon.rules.small_facts import make_fact_source
 from tinysnitch.core.dns.tracker import DnsTracker
+from tinysnitch.core.engine.engine import Engine
+from tinysnitch.core.model.clock import Instant
 from tinysnitch.core.model.flow import UDP, Direction, Flow, parse_address
 from tinysnitch.core.model.settings import Settings
 from tinysnitch.core.policy.facts import Facts
+from tinysnitch.core.rules.text import parse_rule
+from tinysnitch.daemon.rules.lists import ListCompiler, ListLoader
+from tinysnitch.daemon.rules.loader import RuleLoader
+from tinysnitch.store.rules_file import RulesFile
 
 MESSAGES = 20_000
 LOOKUPS = 200_000
 SAMPLE = 10_000  # names that are looked up
 ROUNDS = 5
+EDITS = 9
+_NOW = Instant(boot_s=1000.0, wall_s=1e9)
 _RESOLVER = parse_address("10.0.0.53")
 
 
@@ -92,14 +106,56 @@ def _look_up_us(has_name: Callable[[str], bool], names: Sequence[str], *, is_the
     return (_best_s(look_up) - _best_s(pass_over)) / len(repeated) * 1e6
 
 
+def measure_rules(count: int) -> dict[str, float]:
+    """How long verdicts wait while a rules file is read: at first, when a line was edited, and when an answer added one
+    (with the writing)."""
+    rules = list(generate_rules(count))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "rules"
+        file, engine = RulesFile(path), Engine(Settings(), Facts())
+        lists = ListLoader(Path(folder) / "lists", Path(folder) / "cache", ListCompiler())
+        loader = RuleLoader(file, make_fact_source(lists))
+
+        def write_and_load(number: int) -> float:
+            rules[count // 2] = f"deny n{number}.test - -"
+            path.write_text("\n".join([*rules, ""]))
+            return _time_s(load)
+
+        def load() -> None:
+            for event in loader.read_rules(engine.rules):
+                for _command in engine.handle(event, _NOW):
+                    pass
+
+        def answer(number: int) -> float:
+            rule = parse_rule(f"allow n{number}.test 443 tcp")
+            engine.rules.add(rule, _NOW)
+            return _time_s(lambda: file.save(rule)) + _time_s(load)
+
+        first_s = write_and_load(0)
+        edits_s = [write_and_load(number) for number in range(1, 1 + EDITS)]
+        answers_s = [answer(number) for number in range(EDITS)]
+    return {"first_s": first_s, "edit_s": statistics.median(edits_s), "answer_s": statistics.median(answers_s)}
+
+
+def _time_s(work: Callable[[], object]) -> float:
+    start_s = time.perf_counter()
+    work()
+    return time.perf_counter() - start_s
+
+
 def _rss_mb() -> float:
     gc.collect()
     return read_resident_mb("self")
 
 
 def main() -> None:
-    what, *words = sys.argv[1:]
-    measured = measure_talk() if what == "talk" else measure_list(Path(words[0]), int(words[1]))
+    match sys.argv[1:]:
+        case ["list", compiled, count]:
+            measured = measure_list(Path(compiled), int(count))
+        case ["rules", count]:
+            measured = measure_rules(int(count))
+        case _:
+            measured = measure_talk()
     print(json.dumps(measured))
 
 

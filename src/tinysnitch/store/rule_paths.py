@@ -11,6 +11,18 @@ _MAX_PARTS = 256  # in a path and all links on it together: a link of a user's o
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
+def find_target(path: str) -> str | None:
+    """The target of a link, None for anything else. This calls lstat() as later look-ups do, so that a file system that
+    does not answer is noticed here."""
+    try:
+        return os.readlink(path) if stat.S_ISLNK(os.lstat(path).st_mode) else None
+    except (OSError, ValueError):
+        return None
+
+
+FindTarget = Callable[[str], str | None]
+
+
 def find_turnable_links(paths: Iterable[str], links: Mapping[str, str]) -> frozenset[str]:
     """Those of the paths that lead elsewhere over a link which others than root could change: `Facts.turnable_links`.
 
@@ -19,15 +31,15 @@ def find_turnable_links(paths: Iterable[str], links: Mapping[str, str]) -> froze
     return frozenset(path for path in paths if path in links and _walk(path, _is_roots) != links[path])
 
 
-def resolve_path(path: str) -> str:
+def resolve_path(path: str, find_target: FindTarget = find_target) -> str:
     """The file that the path leads to; the path itself if it leads too far.
 
     Not os.path.realpath(): that follows any number of links, and before Python 3.13 calls itself for each.
     """
-    return _walk(path, lambda _step: True) or path
+    return _walk(path, lambda _step: True, find_target) or path
 
 
-def _walk(path: str, may_lead: Callable[[str], bool]) -> str | None:
+def _walk(path: str, may_lead: Callable[[str], bool], find_target: FindTarget = find_target) -> str | None:
     """Where the path leads. None if that is too far, or over a link at or behind a step for which `may_lead` is false.
 
     Only what others than root own changes while we walk: then this is None, or a path that no such link led to.
@@ -43,7 +55,7 @@ def _walk(path: str, may_lead: Callable[[str], bool]) -> str | None:
         elif part not in ("", "."):
             step = f"{current}/{part}"
             is_led_right = is_led_right and may_lead(step)
-            target = _find_target(step)
+            target = find_target(step)
             links += target is not None
             if target is None:
                 current = step
@@ -64,15 +76,6 @@ def _is_roots(path: str) -> bool:
         return True  # it does not exist: whether others can make it was asked of its folder
     is_shared = stat.S_ISDIR(status.st_mode) and status.st_mode & _OTHERS_WRITE and not status.st_mode & stat.S_ISVTX
     return status.st_uid == 0 and not is_shared
-
-
-def _find_target(path: str) -> str | None:
-    """The target of a link, None for anything else. This calls lstat() as later look-ups do, so that a file system that
-    does not answer is noticed here."""
-    try:
-        return os.readlink(path) if stat.S_ISLNK(os.lstat(path).st_mode) else None
-    except (OSError, ValueError):
-        return None
 
 
 def find_patterns(patterns: Iterable[str], leads: Mapping[str, str]) -> dict[str, str]:

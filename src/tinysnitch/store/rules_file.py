@@ -10,8 +10,8 @@ import msgspec
 from tinysnitch.core.model.errors import RuleSyntaxError, SnitchError
 from tinysnitch.core.model.raw_text import BYTE_ORDER_MARK, text_of
 from tinysnitch.core.rules.rule import Rule
-from tinysnitch.core.rules.rule_file import NO_LINES, lines_without, parse_lines, rules_without, says
-from tinysnitch.core.rules.text import format_rule, parse_rule
+from tinysnitch.core.rules.rule_file import RuleFileParser
+from tinysnitch.core.rules.text import format_rule, parse_line, parse_rule
 from tinysnitch.store.file_stamp import Stamp, read_stamp
 from tinysnitch.store.locks import PATIENCE_S, LockHeld, locked
 from tinysnitch.store.text_file import errors_named, is_being_written, read_bytes, replace_text
@@ -65,8 +65,7 @@ class RulesFile:
         change is done."""
         self.path = path
         self._do = do
-        self._loaded: tuple[Stamp, LoadedRules] | None = None  # with the state of the file
-        self._lines = NO_LINES  # of the last text without errors that was parsed
+        self._parser = RuleFileParser(str(path))
         self._known: Stamp | None = None  # of the file as we wrote it, or as take_edit() last saw it
         self._unsaved: dict[Rule, None] = {}  # rules in force that could not be written; a dict for its order
         self._is_starter_held = False
@@ -88,31 +87,20 @@ class RulesFile:
         self._is_starter_held = True
 
     def read(self) -> LoadedRules:
-        """Read the file as it is now; it is parsed once for each state of it. Raises SnitchError if it cannot be read.
+        """Read the file as it is now. Raises SnitchError if it cannot be read.
 
         Errors in it, or that it does not exist, are part of the value: the caller then keeps the rules in force.
         """
-        stamp = self._find_stamp()  # before the text: a change in between then leads to another stamp
-        self._is_starter_held &= stamp is None  # once there was a file, a missing one is an error
-        if self._loaded and self._loaded[0] == stamp:
-            return self._loaded[1]
-        loaded = self._load()
-        self._loaded = (stamp, loaded) if stamp and stamp.is_settled() else None
-        return loaded
+        self._is_starter_held &= self._find_stamp() is None  # once there was a file, a missing one is an error
+        raw = self._read_bytes()
+        if raw is None:
+            return LoadedRules((), (RuleSyntaxError(str(self.path), 1, 1, _GONE, _GONE_HINT),))
+        return LoadedRules(*self._parser.parse(text_of(raw)))
 
     def take_edit(self) -> bool:
         """Whether others have written the file since the last call."""
         known, self._known = self._known, self._find_stamp()
         return self._known != known
-
-    def _load(self) -> LoadedRules:
-        raw = self._read_bytes()
-        if raw is None:
-            return LoadedRules((), (RuleSyntaxError(str(self.path), 1, 1, _GONE, _GONE_HINT),))
-        lines, errors = parse_lines(raw, str(self.path), self._lines)
-        if not errors:
-            self._lines = lines
-        return LoadedRules(lines.rules, errors)
 
     def _find_stamp(self) -> Stamp | None:
         try:
@@ -148,29 +136,25 @@ class RulesFile:
         return self._change(partial(self._append_once, rules))
 
     def _append_once(self, rules: tuple[Rule, ...]) -> bool:
-        before, loaded = self._find_stamp(), self.read()
-        new = tuple(rule for rule in rules if rule not in loaded.rules)
+        before, text = self._find_stamp(), self._get_text()
+        there, _errors = self._parser.parse(text)
+        new = [rule for rule in rules if rule not in there]
         if not new:
             return False
-        text = self._get_text()
         gap = "" if not text or text.endswith("\n") else "\n"
         lines = "".join(f"{_line_of(rule)}\n" for rule in new)
-        self._replace(text + gap + lines, before, loaded, (*loaded.rules, *new))
+        self._replace(text + gap + lines, before)
         return True
 
-    def _replace(self, text: str, before: Stamp | None, loaded: LoadedRules, rules: tuple[Rule, ...]) -> None:
-        """Replace the text, and note its rules: to read many rules again would hold up verdicts.
+    def _replace(self, text: str, before: Stamp | None) -> None:
+        """Replace the text. Raises _Overtaken if the file is no more in the state `before`.
 
-        If an editor has written the file since then, that will be read as any edit. Raises _Overtaken if the file is no
-        more in the state `before`.
+        If an editor has written the file since we did, that will be reported as any edit.
         """
         written = replace_text(self.path, text, _MODE, check=partial(self._check_state, before))
         stamp = self._find_stamp()
-        if stamp is None or not stamp.is_of(written):
-            return
-        self._known = stamp
-        if not loaded.errors:
-            self._loaded = (stamp, LoadedRules(rules, ()))
+        if stamp and stamp.is_of(written):
+            self._known = stamp
 
     def _check_state(self, before: Stamp | None) -> None:
         if self._find_stamp() != before:
@@ -188,14 +172,13 @@ class RulesFile:
         return was_unsaved or is_removed
 
     def _remove_once(self, rule: Rule) -> bool:
-        before, loaded, text = self._find_stamp(), self.read(), self._get_text()
+        before, text = self._find_stamp(), self._get_text()
         mark = BYTE_ORDER_MARK if text.startswith(BYTE_ORDER_MARK) else ""
         lines = text.removeprefix(mark).split("\n")
-        kept = lines_without(rule, lines, None if loaded.errors else loaded.rules)
+        kept = [line for line in lines if self._parser.parse_line(line) != rule]
         if len(kept) == len(lines):
             return False
-        left = rules_without(rule, loaded.rules)
-        self._replace(mark + "\n".join(kept), before, loaded, left)
+        self._replace(mark + "\n".join(kept), before)
         return True
 
     def _change(self, change: Callable[[], bool]) -> bool:
@@ -245,6 +228,6 @@ class RulesFile:
 def _line_of(rule: Rule) -> str:
     """The line of a rule. Raises SnitchError if it would not be read back as the same rule, and must not be written."""
     line = format_rule(rule)
-    if not says(line, rule):
+    if parse_line(line, "", 1) != rule:
         raise SnitchError(f"no line can say this rule: {line}", "please report this as a bug of tinysnitch")
     return line

@@ -13,7 +13,7 @@ from tests.core.engine.transcript import WALL_S, flow_of, process_of, whose
 from tinysnitch.core.model.clock import Instant
 from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.verdict import Verdict
-from tinysnitch.core.policy.active_rules import LOOK_AGAIN_S, ActiveRules, FileRules
+from tinysnitch.core.policy.active_rules import LOOK_AGAIN_S, ActiveRules
 from tinysnitch.core.policy.facts import Facts
 from tinysnitch.core.rules.rule import Rule
 from tinysnitch.core.rules.text import parse_rule
@@ -82,79 +82,31 @@ def test_the_order_of_the_file_is_kept_but_is_no_change() -> None:
     assert rules.from_file() == (DENY, ALLOW)
 
 
-NUMBERED = tuple(parse_rule(f"deny n{number}.test - -") for number in range(40))
-
-
-def test_rules_that_stay_are_not_filed_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """100,000 rules take 0.2 s to file, and verdicts wait."""
-    rules = ActiveRules(Facts())
-    rules.replace_file_rules(NUMBERED)
-    monkeypatch.setattr("tinysnitch.core.policy.active_rules.Ruleset", lambda *_: pytest.fail("all filed again"))
-    filed: list[Rule] = []
-    index = rules._ruleset._index
-    add, remove = index.add, index.remove
-    monkeypatch.setattr(index, "add", lambda rule: filed.append(rule) or add(rule))
-    monkeypatch.setattr(index, "remove", lambda rule: filed.append(rule) or remove(rule))
-    edited = (*NUMBERED[:7], ALLOW, *NUMBERED[9:])
-    assert rules.replace_file_rules(edited)
-    assert filed == [ALLOW, *NUMBERED[7:9]]
-    assert (rules.from_file(), verdict(rules)) == (edited, Verdict.ALLOW)
-    assert not rules.replace_file_rules(edited)
-
-
-@given(st.lists(st.lists(st.sampled_from(range(4)), max_size=3), min_size=1, max_size=6))
-def test_an_edit_leaves_what_a_first_load_would(edits: list[list[int]]) -> None:
-    """Rules may stand in the file several times, and be temporary as well."""
-    choices = (ALLOW, until(60), NUMBERED[3], NUMBERED[20])
-    rules = active(until(60), bound(7))
-    rules.replace_file_rules(NUMBERED)
-    for edit in edits:
-        text = (*NUMBERED[:10], *(choices[number] for number in edit), *NUMBERED[12:])
-        before, generation = set(rules.from_file()), rules.generation
-        is_changed = rules.replace_file_rules(text)
-        assert set(rules.from_file()) == set(text)
-        assert len(rules.from_file()) == len(set(text)) == len(rules) - 2 == rules.count_from_file()
-        assert rules.listed == (*text, *rules.temporary())
-        assert is_changed == (before != set(text)) == (rules.generation > generation)
-        assert {rule for rule in (*choices, *NUMBERED, bound(7)) if rule in rules._ruleset} == set(rules)
-    rules.remove_temporary(rules.temporary())
-    assert {rule for rule in (*choices, *NUMBERED, bound(7)) if rule in rules._ruleset} == set(text)
-
-
-def test_half_of_an_edit_is_never_in_force(monkeypatch: pytest.MonkeyPatch) -> None:
-    rules = ActiveRules(Facts())
-    rules.replace_file_rules(NUMBERED)
-    edited = (*NUMBERED[:7], ALLOW, *NUMBERED[9:])
-    with monkeypatch.context() as starved:
-
-        def fail(*_: object) -> None:
-            raise MemoryError
-
-        starved.setattr(rules._ruleset._conclusions, "clear", fail)  # which a removal does last
-        with pytest.raises(MemoryError):
-            rules.replace_file_rules(edited)
-    assert rules.from_file() == NUMBERED
-    assert all(rule in rules._ruleset for rule in NUMBERED)
-    assert ALLOW not in rules._ruleset
-    assert rules.replace_file_rules(edited)
-    assert (rules.from_file(), verdict(rules)) == (edited, Verdict.ALLOW)
-
-
-def test_temporary_rules_that_end_do_not_search_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    rules = active(*(until(60, rule) for rule in NUMBERED))
-    rules.replace_file_rules([until(60, NUMBERED[0]), ALLOW])
-    monkeypatch.setattr(FileRules, "each_once", property(lambda _rules: pytest.fail("searched")))
-    found = rules._from_file.ending
-    assert rules.drop_expired(Instant(160.0, WALL_S + 60))
-    assert rules._from_file.ending is found  # and so is not made for each
-    assert [rule for rule in map(partial(until, 60), NUMBERED) if rule in rules._ruleset] == [until(60, NUMBERED[0])]
-
-
 def test_each_rule_that_is_added_is_a_new_generation() -> None:
     rules = active(ALLOW)
     assert (rules.generation, rules.from_file(), verdict(rules)) == (6, (ALLOW,), Verdict.ALLOW)
     rules.add(ALLOW, NOW)
     assert (rules.generation, len(rules)) == (7, 1)
+
+
+@given(st.lists(st.lists(st.sampled_from([ALLOW, DENY, until(60), until(60, DENY)]), max_size=4), max_size=4))
+def test_an_edit_leaves_what_a_first_load_would(files: list[list[Rule]]) -> None:
+    """Rules may stand in the file several times, and be temporary as well."""
+    temporary = (until(60), bound(7, DENY))
+    rules = active(*temporary)
+    rules.replace_file_rules([])
+    for file in files:
+        before, generation = set(rules.from_file()), rules.generation
+        is_changed = rules.replace_file_rules(file)
+        assert rules.from_file() == tuple(dict.fromkeys(file))
+        assert tuple(rules) == (*rules.from_file(), *temporary)
+        assert len(rules) - 2 == rules.count_from_file() == len(set(file))
+        assert is_changed == (before != set(file)) == (rules.generation > generation)
+        explanation = rules.explain(CONNECTION, NOW)
+        matching = {explanation.decision.rule, *(rule for rule, _why in explanation.losers)}
+        assert matching == {*file, *temporary}
+    rules.remove_temporary(temporary)
+    assert list(rules) == list(rules.from_file())
 
 
 def test_a_temporary_rule_that_ran_out_goes() -> None:
@@ -320,55 +272,3 @@ def test_many_rules_that_match_hold_up_nobody() -> None:
         taken_s = timeit.timeit(partial(judge, CONNECTION, NOW), timer=time.thread_time, number=1)
         assert taken_s < 0.1  # 0.01 s; 0.3 where each is compared with each
     assert len(rules.explain(CONNECTION, NOW).losers) == 999
-
-
-LISTED = tuple(parse_rule(f"allow n{number}.test - -") for number in range(20))
-NEW = parse_rule("deny - - -")
-
-
-def edit(before: FileRules, new: tuple[Rule, ...]) -> tuple[list[Rule], list[Rule], FileRules]:
-    found = before.find_edit(new, lambda rule: rule in before.listed)
-    assert found
-    return list(found.gone), list(found.came), found.after
-
-
-def test_only_what_differs_is_gone_or_came() -> None:
-    gone, came, after = edit(FileRules(LISTED), (*LISTED[:5], NEW, *LISTED[7:]))
-    assert (gone, came) == ([*LISTED[5:7]], [NEW])
-    assert after.each_once is after.listed
-    assert len(after) == 19
-
-
-def test_a_rule_that_moves_stays() -> None:
-    gone, came, after = edit(FileRules(LISTED), (*LISTED[:5], LISTED[6], LISTED[5], *LISTED[7:]))
-    assert (gone, came) == ([], [])
-    assert after.listed[5:7] == (LISTED[6], LISTED[5])
-
-
-def test_a_rule_that_is_listed_several_times_goes_with_the_last() -> None:
-    twice = (*LISTED[:5], LISTED[2], NEW, NEW, *LISTED[5:])
-    gone, came, after = edit(FileRules(LISTED), twice)
-    assert (gone, came, len(after)) == ([], [NEW], 21)
-    assert after.each_once == (*LISTED[:5], NEW, *LISTED[5:])
-    gone, came, after = edit(after, (*LISTED[:5], NEW, *LISTED[5:]))
-    assert (gone, came, len(after)) == ([], [], 21)
-    gone, came, after = edit(after, LISTED)
-    assert (gone, came, after.each_once) == ([NEW], [], LISTED)
-
-
-def test_of_three_two_may_go() -> None:
-    gone, came, after = edit(FileRules(LISTED), (*LISTED, NEW, NEW, NEW))
-    assert (came, len(after)) == ([NEW], 21)
-    gone, came, after = edit(after, (*LISTED, NEW))
-    assert (gone, came, after.each_once) == ([], [], (*LISTED, NEW))
-
-
-def test_if_most_are_other_objects_there_is_no_edit() -> None:
-    again = tuple(map(parse_rule, (f"allow n{number}.test - -" for number in range(20))))
-    assert FileRules(LISTED).find_edit(again, lambda rule: rule in LISTED) is None
-
-
-def test_a_rule_more_and_those_that_end() -> None:
-    ending = parse_rule("allow until=2099-01-01 - - -")
-    rules = FileRules(LISTED).with_one_more(ending)
-    assert (rules.listed, len(rules), rules.ending) == ((*LISTED, ending), 21, {ending})

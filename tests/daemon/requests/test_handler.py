@@ -19,7 +19,6 @@ from tinysnitch.core.engine.events import PacketQueued
 from tinysnitch.core.model.errors import NotPermitted, SnitchError
 from tinysnitch.core.model.process import UNKNOWN, Attribution
 from tinysnitch.core.model.verdict import Verdict
-from tinysnitch.core.policy.active_rules import ActiveRules
 from tinysnitch.core.prompts.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.rules.list_text import BadLine
 from tinysnitch.core.rules.rule import Rule
@@ -27,7 +26,6 @@ from tinysnitch.core.rules.text import format_rule, parse_rule
 from tinysnitch.daemon.control.permissions import Right
 from tinysnitch.daemon.requests import handler as front_desk
 from tinysnitch.daemon.requests.handler import list_entries
-from tinysnitch.daemon.requests.rule_permission import may_see_rule
 from tinysnitch.kernel.nfqueue.queue import NfVerdict
 from tinysnitch.kernel.proc.procfs import read_stat
 from tinysnitch.protocol.messages import Explain, ListEntry, ListState, Mode, RuleSource
@@ -325,25 +323,6 @@ def test_an_answer_undoes_no_denial_of_others(tmp_path: Path, choice: Choice) ->
         assert asks_of(place, ALICE) == []
 
     with_place(tmp_path, use, "deny - 443 tcp\nask 10.0.0.80 443 tcp\n")
-
-
-def test_rules_are_looked_through_once_for_a_user_until_they_change(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    looked_at: list[Rule] = []
-
-    def see(rule: Rule, right: Right, rules: ActiveRules) -> bool:
-        looked_at.append(rule)
-        return may_see_rule(rule, right, rules)
-
-    def use(place: Place) -> None:
-        monkeypatch.setattr(front_desk, "may_see_rule", see)
-        assert [place.desk.status(ALICE).rules for _ in range(3)] == [1, 1, 1]
-        assert len(looked_at) == 2
-        place.desk.add_rule("deny user=1000 - 25 tcp", ALICE)
-        assert (place.desk.status(ALICE).rules, place.desk.status(ROOT).rules) == (2, 3)
-
-    with_place(tmp_path, use, "deny - 22 tcp\ndeny user=1000 - 23 tcp\n")
 
 
 def test_each_makes_sees_and_removes_their_own_rules(tmp_path: Path) -> None:

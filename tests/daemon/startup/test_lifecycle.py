@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
-from threading import Thread
 from types import SimpleNamespace
 from typing import cast
 
@@ -24,54 +23,16 @@ from publicsuffixlist import PSLFILE
 from tests.lab.lab import Lab
 from tests.lab.patience import WAIT_S, read_until
 from tinysnitch.core.engine.events import DataLost
-from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.daemon.instance import Identity
 from tinysnitch.daemon.logs.error_log import ErrorLog
 from tinysnitch.daemon.loop.packet_socket_notes import PacketSocketNotes
 from tinysnitch.daemon.options import OnExit, Options
 from tinysnitch.daemon.scheduling.failures import Failures
 from tinysnitch.daemon.startup.assembly import Assembly
-from tinysnitch.daemon.startup.lifecycle import TURN_S, SetUp, meanwhile
+from tinysnitch.daemon.startup.lifecycle import SetUp
 from tinysnitch.daemon.startup.stop import HAND_OVER, Stop
 from tinysnitch.kernel.bpf.programs import BpfPrograms
 from tinysnitch.kernel.netfilter.firewall import Netfilter
-
-
-def test_work_in_a_thread_does_not_keep_the_interpreter_from_us_for_long() -> None:
-    usual_s = sys.getswitchinterval()
-    with meanwhile(lambda: None):
-        assert sys.getswitchinterval() == pytest.approx(TURN_S)
-    with pytest.raises(OSError, match="inside"), meanwhile(lambda: None):
-        raise OSError("inside")
-    assert sys.getswitchinterval() == usual_s
-
-
-def test_work_in_a_thread_is_done_when_the_block_ends() -> None:
-    done: list[str] = []
-
-    def fail() -> None:
-        done.append("tried")
-        raise SnitchError("not today")
-
-    with meanwhile(lambda: (time.sleep(0.02), done.append("done"))):
-        pass
-    with meanwhile(fail):
-        pass
-    with pytest.raises(OSError, match="inside"), meanwhile(lambda: done.append("done")):
-        raise OSError("inside")
-    assert done == ["done", "tried", "done"]
-
-
-def test_work_that_no_thread_can_begin_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_thread: Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
-    monkeypatch.setattr(Thread, "start", refuse)
-    done: list[str] = []
-    with meanwhile(lambda: done.append("beside")):
-        done.append("inside")
-    assert done == ["inside"]
-
 
 TELL = """
 from types import SimpleNamespace as Some

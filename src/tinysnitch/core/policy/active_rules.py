@@ -9,17 +9,10 @@ that rests on a rule with an end is made anew at least once a minute, so that th
 clock is set forward, as in a virtual machine that was stopped for days. The same holds for a decision in which an ended
 rule of the file would take part: that rule is in force again once the wall clock is set back, as NTP does where the
 hardware clock runs in local time.
-
-The rules of the file in its order, and what an edit changes of them. Some may be listed several times.
-
-To hash 100,000 rules takes 30 ms, so only what lies between the first and the last difference is looked at.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
-from functools import cached_property
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -30,70 +23,6 @@ from tinysnitch.core.policy.decision import Decision
 from tinysnitch.core.policy.facts import Facts, RemoteWords
 from tinysnitch.core.policy.ruleset import Contest, Ruleset
 from tinysnitch.core.rules.rule import Rule
-from tinysnitch.core.rules.rule_file import find_common_ends
-
-
-class Edit(NamedTuple):
-    gone: dict[Rule, None]  # those that are not listed any more; a dict for its order
-    came: dict[Rule, None]  # those that were not listed
-    after: "FileRules"
-
-
-class FileRules:
-    def __init__(self, listed: tuple[Rule, ...] = (), times: dict[Rule, int] | None = None) -> None:
-        """`times`: how often each rule is listed that is listed more than once."""
-        self.listed = listed
-        self._times = times or {}
-
-    def __len__(self) -> int:
-        return len(self.listed) - sum(self._times.values()) + len(self._times)
-
-    @cached_property
-    def each_once(self) -> tuple[Rule, ...]:
-        return tuple(dict.fromkeys(self.listed)) if self._times else self.listed
-
-    @cached_property
-    def ending(self) -> frozenset[Rule]:
-        """Those that have an end."""
-        return frozenset(rule for rule in self.listed if rule.until_s is not None)
-
-    def with_one_more(self, rule: Rule) -> "FileRules":
-        """`rule` is not listed."""
-        return FileRules((*self.listed, rule), self._times)
-
-    def find_edit(self, new: tuple[Rule, ...], is_listed: Callable[[Rule], bool]) -> Edit | None:
-        """What changes if these are the rules from now on; None if most of them are other objects.
-
-        `is_listed` tells of a rule whether it is listed now.
-        """
-        ends = find_common_ends(self.listed, new)
-        old_middle, new_middle = ends.middle_of(self.listed), ends.middle_of(new)
-        if len(old_middle) + len(new_middle) > len(new) // 2:
-            return None
-        times = dict(self._times)
-        gone = _take_away(old_middle, times)
-        came: dict[Rule, None] = {}
-        for rule in new_middle:
-            if rule in gone:
-                del gone[rule]
-            elif rule in came or is_listed(rule):
-                times[rule] = times.get(rule, 1) + 1
-            else:
-                came[rule] = None
-        return Edit(gone, came, FileRules(new, times))
-
-
-def _take_away(rules: Sequence[Rule], times: dict[Rule, int]) -> dict[Rule, None]:
-    """Take each of these away once; returns those that are not listed any more."""
-    gone: dict[Rule, None] = {}
-    for rule in rules:
-        left = times.pop(rule, 1) - 1
-        if left > 1:
-            times[rule] = left
-        elif not left:
-            gone[rule] = None
-    return gone
-
 
 LOOK_AGAIN_S = 60.0
 
@@ -103,7 +32,7 @@ class ActiveRules:
         self.generation = generation
         self.facts = facts
         self._is_loaded = False
-        self._from_file = FileRules()
+        self._from_file: dict[Rule, None] = {}  # a dict for its order
         self._temporary: dict[Rule, float] = {}  # the boot-time second when each ends
         self._awaited: dict[Rule, ProcessKey] = {}  # the process that each of these ends with
         # When the first temporary rule ends, by the wall clock and by the boot-time clock; None: to be computed.
@@ -113,52 +42,26 @@ class ActiveRules:
     def replace_file_rules(self, rules: Iterable[Rule]) -> bool:
         """Put the rules of the file in force. True if they differ from those before, or are the first.
 
-        Where most of them are the same objects as before, only the others take time. If this raises, the old rules
-        stay in force.
+        If this raises, the old rules stay in force.
         """
-        new = tuple(rules)
-        edit = self._from_file.find_edit(new, self._is_from_file) if self._is_loaded else None
-        is_changed = self._replace_some(edit) if edit else self._replace_all(new)
-        self._is_loaded = True
+        new = dict.fromkeys(rules)
+        is_changed = not self._is_loaded or new.keys() != self._from_file.keys()
+        if is_changed:
+            self._ruleset = Ruleset((*new, *self._temporary), self.facts)
+        self._from_file, self._is_loaded = new, True
         self.generation += is_changed
         return is_changed
 
-    def _replace_all(self, new: tuple[Rule, ...]) -> bool:
-        ruleset, times = Ruleset((), self.facts), dict[Rule, int]()
-        for rule in new:
-            if not ruleset.add(rule):
-                times[rule] = times.get(rule, 1) + 1
-        for rule in self._temporary:
-            ruleset.add(rule)
-        is_changed = not self._is_loaded or set(self._from_file.listed) != set(new)
-        self._from_file, self._ruleset = FileRules(new, times), ruleset  # last: all before may fail for want of memory
-        return is_changed
-
-    def _replace_some(self, edit: Edit) -> bool:
-        with ExitStack() as undo:
-            for rule in edit.came:
-                if rule not in self._ruleset:
-                    undo.callback(self._ruleset.remove, rule)
-                    self._ruleset.add(rule)
-            for rule in edit.gone:
-                if rule not in self._temporary:
-                    undo.callback(self._ruleset.add, rule)
-                    self._ruleset.remove(rule)
-            undo.pop_all()
-        self._from_file = edit.after
-        return bool(edit.gone or edit.came)
-
     def add(self, rule: Rule, now: Instant, process: ProcessKey | None = None) -> None:
         """Put one more rule in force, without loading the others again. `process`: the rule ends when it does."""
-        is_known = rule in self._ruleset
         self._ruleset.add(rule)
         if rule.is_temporary:
             self._temporary[rule] = _wall_end(rule, now)
             self._first_ends = None
             if process is not None:
                 self._awaited[rule] = process
-        elif not is_known:
-            self._from_file = self._from_file.with_one_more(rule)
+        else:
+            self._from_file[rule] = None
         self.generation += 1
 
     def remove_temporary(self, rules: Iterable[Rule]) -> bool:
@@ -230,18 +133,13 @@ class ActiveRules:
         return tuple(self._temporary)
 
     def from_file(self) -> tuple[Rule, ...]:
-        return self._from_file.each_once
-
-    @property
-    def listed(self) -> tuple[Rule, ...]:
-        """All rules. One that the file lists several times may be here as often: to leave it out would take longer."""
-        return self._from_file.listed + self.temporary()
+        return tuple(self._from_file)
 
     def count_from_file(self) -> int:
         return len(self._from_file)
 
     def __iter__(self) -> Iterator[Rule]:
-        yield from self._from_file.each_once
+        yield from self._from_file
         yield from self._temporary
 
     def __len__(self) -> int:
@@ -258,19 +156,11 @@ class ActiveRules:
         return msgspec.structs.replace(decision, until_s=now.wall_s + min(left_s, LOOK_AGAIN_S))
 
     def _drop(self, rule: Rule) -> None:
-        is_from_file = self._is_from_file(rule)
         del self._temporary[rule]
         self._awaited.pop(rule, None)
         self._first_ends = None
-        if not is_from_file:
+        if rule not in self._from_file:  # it may be both
             self._ruleset.remove(rule)
-
-    def _is_from_file(self, rule: Rule) -> bool:
-        """Whether the rule is in the file; it may be a temporary one as well. To search the file would take 8 ms for
-        100,000 rules, and temporary ones may end by the hundred."""
-        if rule not in self._temporary:
-            return rule in self._ruleset
-        return rule in self._from_file.ending
 
 
 def _wall_end(rule: Rule, now: Instant) -> float:

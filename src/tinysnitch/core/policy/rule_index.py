@@ -1,21 +1,17 @@
-"""An index of rules by their keys: finding those that match costs the same for ten rules as for a hundred thousand.
+"""An index of rules by their keys: finding those that match costs the same for ten rules as for ten thousand.
 
 It is a tree with one level for each dimension of rule_keys.py. A leaf is a list; when it outgrows LEAF_SIZE it is split
 by the next dimension, into one child for each key. A look-up follows only the keys that the connection has.
-A leaf of one rule may be the rule itself, whose keys are made when they are needed: of a hundred thousand rules nearly
-all are alone with their remote, and their keys took half of all memory.
 """
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable
 
 import msgspec
 
-from tinysnitch.core.model.tables import BoundedTable
-from tinysnitch.core.policy.rule_keys import DIMENSIONS, ConnectionKeys, RuleKeys, keys_of, remote_key
+from tinysnitch.core.policy.rule_keys import DIMENSIONS, ConnectionKeys, RuleKeys, keys_of
 from tinysnitch.core.rules.rule import Rule
 
 LEAF_SIZE = 8
-_KEPT_ENTRIES = 4096
 _WHERE = ("remote", "ports")
 
 
@@ -31,7 +27,7 @@ class _Split(msgspec.Struct, eq=False):
     children: dict[object, "_Node"]  # none of them empty
 
 
-_Node = Rule | list[Entry] | _Split
+_Node = list[Entry] | _Split
 _Wanted = tuple[frozenset[Hashable] | None, ...]  # None: any key
 
 
@@ -40,15 +36,9 @@ class RuleIndex:
 
     def __init__(self) -> None:
         self._root: _Node = []
-        self._entries: BoundedTable[int, Entry] = BoundedTable(_KEPT_ENTRIES)  # of leaves that are a rule, by its id
 
     def add(self, rule: Rule) -> bool:
         """False: the rule was there already."""
-        if isinstance(self._root, _Split):  # by remote; a rule whose remote is new needs no other keys
-            remote = remote_key(rule.remote)
-            if remote not in self._root.children:
-                self._root.children[remote] = rule
-                return True
         entry = Entry(rule, keys_of(rule))
         if self._holds(entry):
             return False
@@ -61,7 +51,6 @@ class RuleIndex:
         if not self._holds(entry):
             return False
         self._root = _removed(self._root, entry)
-        self._entries.clear()  # they keep references to rules, to removed ones too
         return True
 
     def __contains__(self, rule: Rule) -> bool:
@@ -75,8 +64,6 @@ class RuleIndex:
             node = nodes.pop()
             if isinstance(node, list):
                 _collect(node, keys, found)
-            elif isinstance(node, Rule):
-                _collect((self._entry_of(node),), keys, found)
             else:
                 children = node.children
                 nodes += [children[key] for key in keys[node.depth] if key in children]
@@ -94,8 +81,7 @@ class RuleIndex:
                     return None  # instead of making a list of them all
                 nodes += _children_among(node, wanted[node.depth])
             else:
-                entries = node if isinstance(node, list) else [self._entry_of(node)]
-                found += [entry.rule for entry in entries if _is_among(entry.keys, wanted)]
+                found += [entry.rule for entry in node if _is_among(entry.keys, wanted)]
             limit -= 1
             if len(nodes) > limit:
                 return None
@@ -105,14 +91,7 @@ class RuleIndex:
         node = self._root
         while isinstance(node, _Split):
             node = node.children.get(entry.keys[node.depth], [])
-        return entry.rule == node if isinstance(node, Rule) else any(entry.rule == each.rule for each in node)
-
-    def _entry_of(self, rule: Rule) -> Entry:
-        entry = self._entries.find(id(rule))
-        if entry is None:
-            entry = Entry(rule, keys_of(rule))
-            self._entries.put(id(rule), entry)
-        return entry
+        return any(entry.rule == each.rule for each in node)
 
 
 def _is_among(keys: RuleKeys, wanted: _Wanted) -> bool:
@@ -125,7 +104,7 @@ def _children_among(split: _Split, wanted: frozenset[Hashable] | None) -> list[_
     return [split.children[key] for key in wanted if key in split.children]
 
 
-def _collect(entries: Iterable[Entry], keys: ConnectionKeys, found: list[Rule]) -> None:
+def _collect(entries: list[Entry], keys: ConnectionKeys, found: list[Rule]) -> None:
     for entry in entries:
         for key, wanted in zip(entry.keys, keys, strict=True):
             if key not in wanted:
@@ -138,11 +117,8 @@ def _added(node: _Node, depth: int, entry: Entry) -> _Node:
     """Add the entry to the node; returns the node, or the one that takes its place."""
     if isinstance(node, _Split):
         key = entry.keys[node.depth]
-        child = node.children.get(key)
-        node.children[key] = entry.rule if child is None else _added(child, depth + 1, entry)
+        node.children[key] = _added(node.children.get(key, []), depth + 1, entry)
         return node
-    if isinstance(node, Rule):
-        return [Entry(node, keys_of(node)), entry]
     node.append(entry)
     return node if len(node) <= LEAF_SIZE or depth == len(DIMENSIONS) else _split(node, depth)
 
@@ -157,7 +133,7 @@ def _removed(node: _Node, entry: Entry) -> _Node:
         else:
             del node.children[key]
         return node if node.children else []
-    return [] if isinstance(node, Rule) else [each for each in node if each.rule != entry.rule]
+    return [each for each in node if each.rule != entry.rule]
 
 
 def _split(entries: list[Entry], depth: int) -> _Split:

@@ -5,7 +5,7 @@ formatter read these tables, and a test compares docs/rules.md with them.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -207,22 +207,28 @@ def parse_rules(text: str, source: str) -> tuple[list[Rule], list[RuleSyntaxErro
     """All rules in a file, and an error for each line that is none."""
     rules: list[Rule] = []
     errors: list[RuleSyntaxError] = []
-    for said in parse_each(_lines(text.removeprefix(BYTE_ORDER_MARK)), source):
-        if isinstance(said, RuleSyntaxError):
-            errors.append(said)
-        elif said is not None:
-            rules.append(said)
+    for number, line in enumerate(lines_of(text), 1):
+        parsed = parse_line(line, source, number)
+        if isinstance(parsed, RuleSyntaxError):
+            errors.append(parsed)
+        elif parsed is not None:
+            rules.append(parsed)
     return rules, errors
 
 
-def parse_each(lines: Iterable[str], source: str, first: int = 1) -> Iterator[Rule | RuleSyntaxError | None]:
-    """What each line of a file says; None: no rule. `first`: the number of the first line."""
-    for number, line in enumerate(lines, first):
-        yield _parse_one(line.removesuffix("\r"), source, number)
+def lines_of(text: str) -> Iterator[str]:
+    """The lines of a file one by one: as a list they would take more memory than the rules."""
+    text, start = text.removeprefix(BYTE_ORDER_MARK), 0
+    while (end := text.find("\n", start)) >= 0:
+        yield text[start:end]
+        start = end + 1
+    yield text[start:]
 
 
-def _parse_one(line: str, source: str, number: int) -> Rule | RuleSyntaxError | None:
-    if is_blank(line):
+def parse_line(line: str, source: str, number: int) -> Rule | RuleSyntaxError | None:
+    """The rule on a line of a file, or what is wrong with it; None: there is no rule, only a comment or nothing."""
+    line = line.removesuffix("\r")
+    if _is_blank(line):
         return None
     try:
         return parse_rule(line, source, number)
@@ -231,17 +237,7 @@ def _parse_one(line: str, source: str, number: int) -> Rule | RuleSyntaxError | 
         return error
 
 
-def _lines(text: str) -> Iterator[str]:
-    """The lines one by one: as a list they would take more memory than the rules."""
-    start = 0
-    while (end := text.find("\n", start)) >= 0:
-        yield text[start:end]
-        start = end + 1
-    yield text[start:]
-
-
-def is_blank(line: str) -> bool:
-    """Whether the line holds nothing, or only a comment."""
+def _is_blank(line: str) -> bool:
     content = line.lstrip(" \t")
     return not content or content[0] == "#"
 

@@ -138,7 +138,7 @@ class Reloader:
 
     def _read_rules(self) -> None:
         loader, rules = self._loader, self._driver.engine.rules
-        self._driver.feed(*loader.read_rules(rules.listed))
+        self._driver.feed(*loader.read_rules(rules))
         self._driver.doors.attributor.forget()
         if loader.errors:
             first, holds = loader.errors[0], what_holds(rules.count_from_file())
@@ -150,7 +150,7 @@ class Reloader:
             self._clients.lift_notice("the rules file loads again")
 
     def _read_facts(self) -> None:
-        self._driver.feed(*self._loader.read_facts(self._driver.engine.rules.listed))
+        self._driver.feed(*self._loader.read_facts(self._driver.engine.rules))
 
     def _follow(self, watch: Callable[[], AsyncIterator[None]], read: Callable[[], None]) -> None:
         self._tasks.append(asyncio.create_task(follow(watch, read)))

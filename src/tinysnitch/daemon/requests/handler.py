@@ -13,7 +13,6 @@ from tinysnitch.core.engine.events import AnswerGiven, ClientAttached, ClientDet
 from tinysnitch.core.engine.records import PromptAnswered
 from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.core.model.process import uid_of
-from tinysnitch.core.model.tables import BoundedTable
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.active_rules import ActiveRules
 from tinysnitch.core.policy.own_rules import find_excess
@@ -82,7 +81,6 @@ def _entry(path: str, name: str, rules: int, held: HeldList | None) -> ListEntry
     )
 
 
-_USERS = 64  # whose visible rules are kept
 _SUM_HINT = "a file's sum is read once a rule asks for it: `tinysnitch rules add` it, then let the program try again"
 _AWAITED_HINT = "try again in a moment, or write the uid instead of the user's name (`id -u`)"
 
@@ -108,8 +106,6 @@ class FrontDesk:
         self._counters = counters
         self._history = history
         self._budget = ChangeBudget()
-        # By uid: a generation, and the rules of the file that the user may see.
-        self._visible_rules: BoundedTable[int, tuple[int, tuple[Rule, ...]]] = BoundedTable(_USERS)
         self._explainer = Explainer(driver.engine)
 
     def status(self, right: Right) -> Status:
@@ -130,7 +126,7 @@ class FrontDesk:
             uptime_s=read_instant().boot_s - identity.started_s,
             is_learning=options.is_learning,
             learned_rules=str(options.state_dir / LEARNED_RULES) if options.is_learning else "",
-            rules=len(self._lasting(right)),
+            rules=len(self._visible(rules.from_file(), right)),
             temporary_rules=len(self._visible(rules.temporary(), right)),
             rule_errors=tuple(error.with_hint() for error in self._loader.errors) if right.sees_all else (),
             prompts=len(self.list_asks(right)),
@@ -149,24 +145,13 @@ class FrontDesk:
     def list_rules(self, right: Right) -> Iterator[RuleEntry]:
         """The rules in force. Each line is made as it is sent: there may be many, and verdicts must not wait."""
         rules = self._engine.rules
-        lasting, temporary = self._lasting(right), self._visible(rules.temporary(), right)
+        lasting, temporary = self._visible(rules.from_file(), right), self._visible(rules.temporary(), right)
         listed = (RuleEntry(format_rule(rule), RuleSource.FILE, rule.until_s) for rule in lasting)
         return chain(listed, map(self._temporary_entry, temporary))
 
     def _temporary_entry(self, rule: Rule) -> RuleEntry:
         source = RuleSource.TEMPORARY if rule.exec_id is None else RuleSource.QUIT
         return RuleEntry(format_rule(rule), source, rule.until_s, self._engine.rules.find_pid(rule))
-
-    def _lasting(self, right: Right) -> tuple[Rule, ...]:
-        """The visible rules of the file. There may be many rules, so what a user sees is kept until they change."""
-        rules = self._engine.rules
-        if right.sees_all:
-            return rules.from_file()
-        generation, found = self._visible_rules.find(right.uid) or (None, ())
-        if generation != rules.generation:
-            found = self._visible(rules.from_file(), right)
-            self._visible_rules.put(right.uid, (rules.generation, found))
-        return found
 
     def _visible(self, rules: tuple[Rule, ...], right: Right) -> tuple[Rule, ...]:
         if right.sees_all:
@@ -233,7 +218,7 @@ class FrontDesk:
         if right.sees_all or not find_excess(rule):
             if self._loader.is_awaited(rule):
                 raise SnitchError("the user or list that the rule names is still being looked up", _AWAITED_HINT)
-            self._driver.feed(*self._loader.read_facts((*self._engine.rules.listed, rule)))
+            self._driver.feed(*self._loader.read_facts((*self._engine.rules, rule)))
 
     def _reload(self, right: Right) -> None:
         """Load the changed file. Raises SnitchError when the change is not in force, since the file does not load."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from tinysnitch.core.engine.events import DataLost, Event, FactsChanged, RulesLoaded
 from tinysnitch.core.model.errors import RuleSyntaxError, SnitchError
 from tinysnitch.core.policy.facts import Facts
-from tinysnitch.core.policy.references import MentionCount, Mentions, mentions_of
+from tinysnitch.core.policy.references import Mentions, mentions_of
 from tinysnitch.core.rules.rule import Rule
 from tinysnitch.core.rules.rule_file import MAX_ERRORS
 from tinysnitch.daemon.rules.facts import FactSource
@@ -23,7 +23,6 @@ class RuleLoader:
         self.lists = source.lists
         self._known_problems: dict[str, int] = {}
         self._is_edited = False  # by others, and that is not told yet
-        self._mentions = MentionCount()
 
     def read_rules(self, in_force: Iterable[Rule]) -> list[Event]:
         """Read the file, and the facts for its rules. If it has errors the facts are those for the rules in force.
@@ -33,11 +32,11 @@ class RuleLoader:
         """
         self._is_edited |= self._file.take_edit()  # before: what is written after that may not be read this time
         rules, errors = self._read_file()
-        old, new = self._mentions.find(in_force), self._mentions.find(rules)
+        old, new = mentions_of(in_force), mentions_of(rules)
         is_waiting = not errors and self._source.is_awaited(new)
         # The event with the facts comes first, and has waiting packets decided by the old rules once more: so the facts
         # must cover the words of the old rules too.
-        events = self._read_facts(old if errors or is_waiting or new is old else old | new)
+        events = self._read_facts(old if errors or is_waiting else old | new)
         if not is_waiting and (not errors or errors != self.errors):
             events.append(RulesLoaded(rules, errors, is_edited=self._is_edited))
             self._is_edited = False
@@ -65,7 +64,7 @@ class RuleLoader:
 
         All rules in force must be among them: a rule whose words the facts do not know matches nothing.
         """
-        return self._read_facts(self._mentions.find(rules))
+        return self._read_facts(mentions_of(rules))
 
     def _read_facts(self, mentions: Mentions) -> list[Event]:
         facts = self._source.read(mentions)

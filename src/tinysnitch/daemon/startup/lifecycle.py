@@ -18,12 +18,11 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from functools import cached_property, partial
 from pathlib import Path
 from shlex import quote
-from threading import Thread
 from typing import BinaryIO
 
 import publicsuffixlist
@@ -74,7 +73,6 @@ def import_the_rest() -> None:
     _kept_open.append(open(publicsuffixlist.PSLFILE, "rb"))  # noqa: SIM115 - until the daemon ends
 
 
-TURN_S = 0.0001  # how long a thread keeps the GIL while two of them have work
 DROPPED = "held packets, dropped at the end while questions about them were open"
 OBSERVING = "observing: what no rule decides is allowed and recorded"
 
@@ -93,31 +91,6 @@ async def run_daemon(options: Options) -> None:
         stop.listen()  # until now there was nothing to undo
         if await stop.is_later_than(daemon.start()):
             await stop.wait()
-
-
-@contextmanager
-def meanwhile(work: Callable[[], object]) -> Iterator[None]:
-    """Do the work in a thread while the `with` block runs; not at all when there can be no thread.
-
-    Its SnitchErrors are ignored: whoever does the same work later gets them. This saves time: 100 000 rules are parsed
-    in 0.3 s while the kernel verifies our BPF programs. Each of libbpf's many calls releases the GIL, and would wait
-    5 ms to get it back (sys.setswitchinterval()), 0.15 s in all: hence TURN_S.
-    """
-
-    def attempt() -> None:
-        with suppress(SnitchError):
-            work()
-
-    thread, turn_s = Thread(target=attempt), sys.getswitchinterval()
-    sys.setswitchinterval(TURN_S)
-    try:
-        with suppress(RuntimeError):
-            thread.start()
-        yield
-    finally:
-        sys.setswitchinterval(turn_s)
-        if thread.is_alive():
-            thread.join()
 
 
 class SetUp:
@@ -149,8 +122,8 @@ class SetUp:
         self._claim(instance)
         cgroup = self._choose_cgroup(instance)
         self._prepare_rules_file()
-        with meanwhile(self._read_ahead):
-            programs, problem = self._load_programs(instance, cgroup)
+        programs, problem = self._load_programs(instance, cgroup)
+        import_the_rest()
         scope = path_in_hierarchy(cgroup) if self._options.is_scoped else None
         netfilter = Netfilter(instance.label, instance.queues, programs.program_path if programs else None, scope)
         identity = self._identify(instance, cgroup, problem)
@@ -210,10 +183,6 @@ class SetUp:
         self._is_ready = True
         if self._notice:
             self._notice.say_ready()
-
-    def _read_ahead(self) -> None:
-        self._rules_file.read()  # first: what it frees is below what stays, and 100 000 rules take 8 MB less
-        import_the_rest()
 
     def _prepare_rules_file(self) -> None:
         path = self._rules_file.path
