@@ -1,4 +1,4 @@
-""""""
+"""What one daemon leaves to the next."""
 
 import stat
 from collections.abc import Callable
@@ -10,7 +10,15 @@ from tests.store.test_text_file import leave_unfinished
 from tinysnitch.core.dns.belief import KnownName
 from tinysnitch.core.model.connection import NameSource
 from tinysnitch.core.model.errors import SnitchError
-from tinysnitch.store.handover_files import Asker, KeptFile, KeptName, KeptNames, OfBoot
+from tinysnitch.store.handover_files import (
+    Asker,
+    KeptArguments,
+    KeptFile,
+    KeptName,
+    KeptNames,
+    KeptProcess,
+    OfBoot,
+)
 
 
 class Content(OfBoot, frozen=True):
@@ -103,3 +111,20 @@ def test_what_is_no_such_file_is_taken_away(tmp_path: Path, caplog: pytest.LogCa
     assert kept.take("one") == ()
     assert not kept.path.exists()
     assert "cannot be read" in caplog.text
+
+
+NGINX = KeptProcess(12, 340_000_000, 140_000, 7, (b"nginx", b"-c", b"\xff \0"), b"/srv")
+
+
+def test_processes_are_kept_as_they_are(tmp_path: Path) -> None:
+    kept = KeptArguments(tmp_path / "arguments")
+    assert kept.read("one") == ()
+    kept.replace("one", [NGINX])
+    assert kept.read("one") == kept.read("one") == (NGINX,)
+
+
+def test_arguments_that_are_none_say_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    kept = KeptArguments(tmp_path / "arguments")
+    kept.path.write_text('{"boot_id": "one", "processes": [[1, 2]]}')
+    assert kept.read("one") == ()
+    assert "arguments cannot be read" in caplog.text

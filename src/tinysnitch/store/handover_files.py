@@ -1,13 +1,6 @@
-"""A file in the state folder that one daemon leaves to the next. Its content holds within one boot of the machine.
+"""Files in the state folder that one daemon leaves to the next: names of addresses, and arguments of programs.
 
-The file that keeps the names of addresses from a clean end of the daemon to its next start.
-
-When they expire is told by the clock of this boot. The file is read once and removed: after a kill, names from before
-the last start might have been superseded.
-
-The file that hands arguments which programs overwrote with a title from one daemon to the next.
-
-An entry holds as long as its process runs the same executable since the same exec.
+Their content holds within one boot of the machine, whose clock and pids it has. A file that cannot be read is ignored.
 """
 
 import logging
@@ -78,6 +71,9 @@ class _Names(OfBoot, frozen=True):
 
 
 class KeptNames:
+    """The names of addresses, from a clean end of the daemon to its next start. They are read once, and the file is
+    removed: after a kill, names from before the last start might have been superseded."""
+
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file = KeptFile(path, _Names, "names are learned anew")
@@ -110,6 +106,9 @@ class _Arguments(OfBoot, frozen=True):
 
 
 class KeptArguments:
+    """Arguments which programs overwrote with a title. An entry holds as long as its process runs the same executable
+    since the same exec."""
+
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file = KeptFile(path, _Arguments, "the arguments of programs that wrote a title over them are not known")

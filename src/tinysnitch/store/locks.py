@@ -1,10 +1,10 @@
-"""A lock that keeps other tinysnitch processes from changing a file between our reading and our writing.
+"""Locks against other tinysnitch processes: on a file that is changed, and on the state folder of a daemon.
 
-The lock is on a file beside it, like /etc/.pwd.lock. Any process that may open a file may lock it (flock(2)), so that
-file may be opened by its owner alone. A lock on the folder would not do: all users may open that, and could keep us
-waiting. The holder removes the lock file at the end, and a process that waited for the removed file starts over.
+`locked` keeps others from changing a file between our reading and our writing. Two daemons with one state folder would
+take each other's temporary rules and history for their own: so each holds a StateLock.
 
-Locks the state folder for one daemon: two would take each other's temporary rules and history for their own.
+Any process that may open a file may lock it (flock(2)), and all users may open a folder: they could keep us waiting. So
+each lock is on a file of its own that its owner alone may open, like /etc/.pwd.lock.
 """
 
 import errno
@@ -18,7 +18,10 @@ from pathlib import Path
 from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.store.text_file import errors_named, remove_unfinished
 
-PATIENCE_S = 2.0  # how long we wait for a lock; its holder may take half a second to write 100 000 rules
+PATIENCE_S = 2.0  # how long we wait for the lock of a file; its holder reads, writes and syncs that
+_STATE_LOCK = "lock"
+_HINT = "name another folder with --state-dir: each daemon has its own temporary rules and history"
+_NOT_WRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 class LockHeld(SnitchError):
@@ -28,7 +31,10 @@ class LockHeld(SnitchError):
 
 @contextmanager
 def locked(path: Path, patience_s: float = PATIENCE_S) -> Iterator[None]:
-    """Hold the lock of this file, and remove what a holder that was killed left unfinished. Raises LockHeld."""
+    """Hold the lock of this file, and remove what a holder that was killed left unfinished. Raises LockHeld.
+
+    The lock file is removed at the end, and a process that waited for the removed one starts over.
+    """
     target = Path(os.path.realpath(path))
     place = target.with_name(f".{target.name}.lock")
     deadline_s = time.monotonic() + patience_s
@@ -61,24 +67,15 @@ def _lock(place: Path) -> int | None:
     return None
 
 
-_NAME = "lock"
-_HINT = "name another folder with --state-dir: each daemon has its own temporary rules and history"
-_NOT_WRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
-
-
 class StateLock:
-    """Held from its making until `close`, or until the process ends.
-
-    The lock is on a file in the folder that only root may open: any process that may open a file may lock it
-    (flock(2)). The file stays there, and has the holder's pid in it.
-    """
+    """Held from its making until `close`, or until the process ends. The lock file stays, with the holder's pid."""
 
     def __init__(self, folder: Path) -> None:
         """Make the folder if it does not exist, and lock it. Raises SnitchError."""
         with errors_named(folder):
             make_state_folder(folder)
-        with errors_named(folder / _NAME):
-            self._fd = _open(folder / _NAME)
+        with errors_named(folder / _STATE_LOCK):
+            self._fd = _open(folder / _STATE_LOCK)
         if self._fd is None:  # a full disk must not keep us from starting, and nothing new is shared there
             return
         try:

@@ -4,9 +4,15 @@ from tests.core.engine.transcript import Transcript
 from tinysnitch.core.engine.commands import Report
 from tinysnitch.core.engine.records import ConnectionDecided
 from tinysnitch.core.model.verdict import Verdict
-from tinysnitch.core.policy.decision import Decision, deny_unanswered
+from tinysnitch.core.policy.decision import LEARNING, Decision, deny_unanswered, let_pass
 from tinysnitch.core.rules.rule import Rule
 from tinysnitch.core.rules.text import parse_rule
+
+
+def test_what_is_let_pass_keeps_why_it_would_be_asked() -> None:
+    asked = Decision(verdict=Verdict.ASK, reason="no rule matches", is_flow_only=True)
+    passed = Decision(verdict=Verdict.ALLOW, reason=f"{LEARNING}no rule matches", is_flow_only=True, is_learned=True)
+    assert let_pass(asked) == passed
 
 
 @pytest.mark.parametrize("rule", [None, parse_rule("ask - 443 tcp")])

@@ -1,6 +1,6 @@
-"""What the words in rules stand for on this machine now: localhost, lan, @resolvers, lists, links.
+"""What the words in rules stand for on this machine now: localhost, lan, @resolvers, lists, users, links.
 
-Which remotes the words of the remote column stand for on this machine now: localhost, lan and the lists.
+The daemon gathers the Facts. RemoteWords compares remotes with the words of the remote column.
 """
 
 from collections.abc import Mapping
@@ -11,6 +11,12 @@ import msgspec
 from tinysnitch.core.model.flow import V4_PREFIX, is_of_link
 from tinysnitch.core.rules.network import ADDRESS_BITS, Network, parse_network
 from tinysnitch.core.rules.rule import Remote, RemoteKind
+
+RESOLVERS = "resolvers"  # the list that is built in
+_LOOPBACK4 = V4_PREFIX + b"\x7f"  # RFC 1122 3.2.1.3: 127.0.0.0/8
+_LOOPBACK6 = bytes(15) + b"\x01"
+_LONGEST_WITH_BROADCAST = ADDRESS_BITS - 1  # RFC 3021: a network of two addresses has none
+WORDS = (RemoteKind.LOCALHOST, RemoteKind.LAN, RemoteKind.LIST)
 
 
 class RemoteList(Protocol):
@@ -40,13 +46,6 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     patterns: Mapping[str, str] = {}  # a rule's pattern → that without links before its first star, if another
     turnable_patterns: frozenset[str] = frozenset()  # as turnable_links
     users: Mapping[str, int] = {}  # user name as a rule has it → uid
-
-
-RESOLVERS = "resolvers"  # the list that is built in
-_LOOPBACK4 = V4_PREFIX + b"\x7f"  # RFC 1122 3.2.1.3: 127.0.0.0/8
-_LOOPBACK6 = bytes(15) + b"\x01"
-_LONGEST_WITH_BROADCAST = ADDRESS_BITS - 1  # RFC 3021: a network of two addresses has none
-WORDS = (RemoteKind.LOCALHOST, RemoteKind.LAN, RemoteKind.LIST)
 
 
 class RemoteWords:

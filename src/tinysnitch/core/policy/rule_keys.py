@@ -3,8 +3,6 @@
 For each of DIMENSIONS a rule has one key, and a connection a set of keys. A rule matches if each of its keys is in the
 connection's set; its interface and its end are checked afterwards. What depends on the facts (links, users, lists) is
 in the connection's keys, so that the index stays as it is when facts change.
-
-Patterns in use, and which of them match a value. Results are kept, so that asking again costs nothing.
 """
 
 from collections import Counter
@@ -26,40 +24,6 @@ from tinysnitch.core.rules.rule import PortRange, Program, ProgramKind, Remote, 
 
 Pattern = TypeVar("Pattern", bound=Hashable)
 Used = TypeVar("Used")
-_MATCHED_VALUES = 4096  # values, each with the patterns that match it
-
-
-def count_use(uses: Counter[Used], what: Used, step: int) -> None:
-    """Count one use more (step 1) or less (-1). What has none left is not kept."""
-    uses[what] += step
-    if not uses[what]:
-        del uses[what]
-
-
-class PatternTable(Generic[Pattern]):
-    def __init__(self, takes: Callable[[Pattern, Any], bool]) -> None:
-        self._takes = takes
-        self._uses: Counter[Pattern] = Counter()
-        self._found: BoundedTable[Hashable, tuple[Pattern, ...]] = BoundedTable(_MATCHED_VALUES)
-
-    def count(self, pattern: Pattern, step: int) -> None:
-        count_use(self._uses, pattern, step)
-        self.forget()
-
-    def forget(self) -> None:
-        """Drop the results that are kept, since other patterns may match a value now."""
-        self._found.clear()
-
-    def find(self, value: Hashable) -> tuple[Pattern, ...]:
-        """The patterns that match the value."""
-        if not self._uses:
-            return ()
-        found = self._found.find(value)
-        if found is None:
-            found = tuple(pattern for pattern in self._uses if self._takes(pattern, value))
-            self._found.put(value, found)
-        return found
-
 
 # Keys of two kinds differ in type, or say their kind: so no hostile name or path is taken for a key of another kind.
 DIMENSIONS = ("remote", "program", "ports", "service", "args", "user", "parent", "sha256", "exec_id")
@@ -68,6 +32,7 @@ ConnectionKeys = tuple[frozenset[Hashable], ...]  # for each dimension all keys 
 
 _OPEN: frozenset[Hashable] = frozenset({None})  # only rules that leave the dimension open match
 _KEPT = 1024  # attributions
+_MATCHED_VALUES = 4096  # values, each with the patterns that match it
 _LOOSE_BYTES = "".join(map(chr, range(0xDC80, 0xDD00)))  # PEP 383's characters for bytes that are not UTF-8
 _NO_PROCESS = (_OPEN,) * len(DIMENSIONS[DIMENSIONS.index("args") :])
 _WORD_KEYS = {ProgramKind.ANY: None, ProgramKind.KERNEL: b"kernel", ProgramKind.UNKNOWN: b"unknown"}
@@ -248,6 +213,40 @@ class KeyMaker:
         if process.are_args_complete:
             return frozenset((None, process.args, (process.args,)))
         return frozenset((None, *self._args.find(process.args)))
+
+
+class PatternTable(Generic[Pattern]):
+    """Patterns in use, and which of them match a value. Results are kept, so that asking again costs nothing."""
+
+    def __init__(self, takes: Callable[[Pattern, Any], bool]) -> None:
+        self._takes = takes
+        self._uses: Counter[Pattern] = Counter()
+        self._found: BoundedTable[Hashable, tuple[Pattern, ...]] = BoundedTable(_MATCHED_VALUES)
+
+    def count(self, pattern: Pattern, step: int) -> None:
+        count_use(self._uses, pattern, step)
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop the results that are kept, since other patterns may match a value now."""
+        self._found.clear()
+
+    def find(self, value: Hashable) -> tuple[Pattern, ...]:
+        """The patterns that match the value."""
+        if not self._uses:
+            return ()
+        found = self._found.find(value)
+        if found is None:
+            found = tuple(pattern for pattern in self._uses if self._takes(pattern, value))
+            self._found.put(value, found)
+        return found
+
+
+def count_use(uses: Counter[Used], what: Used, step: int) -> None:
+    """Count one use more (step 1) or less (-1). What has none left is not kept."""
+    uses[what] += step
+    if not uses[what]:
+        del uses[what]
 
 
 def _takes_path(patterns: Mapping[str, str], glob: str, path: str) -> bool:

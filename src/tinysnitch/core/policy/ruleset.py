@@ -9,12 +9,11 @@
 5. Where more than MAX_COMPARED rules match, none is dropped by (1): the strictest verdict holds. To compare a thousand
    with each other would hold up everybody for a second, and users can make rules (own_rules.py).
 
-Decisions that are the same for every remote: whatever its address, name and port.
-
-Of the rules that may match a program, some match for every remote ("everywhere"), others only for some ("somewhere").
-If all rules for somewhere have the verdict that the rules for everywhere make among themselves, they change nothing: a
-rule for everywhere that gives way to one of them gives way to the same verdict, and none of them gives way to a rule
-for everywhere, which is never narrower. Otherwise the verdict may depend on the remote.
+A decision may be the same for every remote, whatever its address, name and port (`decide_everywhere`). Of the rules
+that may match a program, some match for every remote ("everywhere"), others only for some ("somewhere"). If all rules
+for somewhere have the verdict that the rules for everywhere make among themselves, they change nothing: a rule for
+everywhere that gives way to one of them gives way to the same verdict, and none of them gives way to a rule for
+everywhere, which is never narrower. Otherwise the verdict may depend on the remote.
 """
 
 from collections.abc import Iterable, Iterator
@@ -33,17 +32,6 @@ from tinysnitch.core.policy.rule_keys import KeyMaker
 from tinysnitch.core.policy.scope import covers, covers_program, is_narrower, resolve_rule
 from tinysnitch.core.rules.rule import Program, ProgramKind, RemoteKind, Rule
 from tinysnitch.core.rules.text import format_rule
-
-
-def is_everywhere(rule: Rule) -> bool:
-    """Whether the rule, if it matches some connection of a program, matches for every remote, port and interface."""
-    return rule.remote.kind is RemoteKind.ANY and not rule.ports and rule.iface is None
-
-
-def holds_everywhere(verdict: Verdict, matching: Iterable[Rule]) -> bool:
-    """Whether no rule for somewhere can change the verdict of the rules for everywhere."""
-    return all(rule.verdict is verdict for rule in matching if not is_everywhere(rule))
-
 
 _RANKS = {Verdict.DENY: 0, Verdict.ASK: 1, Verdict.ALLOW: 2}  # the lowest wins
 _REASONS = {
@@ -132,11 +120,11 @@ class Ruleset:
         """
         found = self._index.find_wherever(self._key_maker.keys_for(connection), _MAX_STEPS) or []
         matching = _in_time(found, wall_s)
-        always = [rule for rule in matching if is_everywhere(rule)]
+        always = [rule for rule in matching if _is_everywhere(rule)]
         if not always:
             return None
         decision = self._conclude(always, connection.interface)
-        return _with_ended(decision, found, matching) if holds_everywhere(decision.verdict, matching) else None
+        return _with_ended(decision, found, matching) if _holds_everywhere(decision.verdict, matching) else None
 
     def explain(self, connection: Connection, wall_s: float) -> Contest:
         """The decision, and why the other matching rules did not make it."""
@@ -224,6 +212,16 @@ def _find_winner(rules: list[Rule]) -> Rule:
 
 def _denies_names(rule: Rule) -> bool:
     return rule.verdict is Verdict.DENY and rule.remote.kind in _BY_NAME
+
+
+def _is_everywhere(rule: Rule) -> bool:
+    """Whether the rule, if it matches some connection of a program, matches for every remote, port and interface."""
+    return rule.remote.kind is RemoteKind.ANY and not rule.ports and rule.iface is None
+
+
+def _holds_everywhere(verdict: Verdict, matching: Iterable[Rule]) -> bool:
+    """Whether no rule for somewhere can change the verdict of the rules for everywhere."""
+    return all(rule.verdict is verdict for rule in matching if not _is_everywhere(rule))
 
 
 def _in_time(rules: list[Rule], wall_s: float) -> list[Rule]:

@@ -3,7 +3,7 @@
 split_words makes the same text again of what quote_word wrote, whatever the text holds. What quote_word writes is
 printable: control, format, separator, surrogate and other invisible characters are escaped.
 
-Forms: the ways in which a column or a qualifier may be spelled, for the parser and for docs/rules.md.
+What the words of a column may look like is a table of Forms, one for each spelling. Parser and docs/rules.md read it.
 """
 
 import re
@@ -126,8 +126,6 @@ def _unescape(found: re.Match[str], column: int) -> str:
         raise BadWord(f"{quote_word(found[0])} is not an escape", r"use \n, \t, \xNN or \uNNNN inside $'..'", column)
     return chr(int(found[group], 16))
 
-
-# --- writing -----------------------------------------------------------------------------------------------
 
 _PLAIN_WORD = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")  # as shlex.quote has it
 _PRINTABLE_ASCII = re.compile(r"[ -~]*")

@@ -1,12 +1,11 @@
 """The lists of a folder. Each list stays as it was last read until its new state has been read.
 
-1. A short list is read at once. A long one is compiled into the cache by a process of its own, and mapped from there;
-   while its file is unchanged, the next daemon of the same build only maps it.
+1. A short list is read at once. A long one is compiled into the cache by a process of its own, one list at a time,
+   while the loop goes on, and mapped from there; while its file is unchanged, the next daemon of the same build only
+   maps it.
 2. When a list cannot be read, what was read before stays, and it is tried again later: if processes, descriptors or
    room are short, no change of the file would tell when that is over. When its file is removed the list is removed.
 3. Lists that no rule names are loaded too, so that a rule that names one holds at once.
-
-Compiles each long list in a process of its own, one list at a time, while the loop goes on.
 """
 
 import asyncio
@@ -31,6 +30,10 @@ from tinysnitch.store.locks import make_state_folder
 
 AGAIN_S = 60.0  # how soon lists that could not be read are tried again
 SHORT_BYTES = 256 << 10  # 10 000 names, read in 20 ms
+LIMIT_S = 300.0  # of compiling one list
+_MODULE = "tinysnitch.store.compile_list"
+
+_log = logging.getLogger(__name__)
 
 
 class Compiler(Protocol):
@@ -177,11 +180,6 @@ class ListLoader:
     def _fail(self, held: HeldList, problem: str) -> None:
         held.problem = problem
         self._failed(AGAIN_S)
-
-
-LIMIT_S = 300.0
-_MODULE = "tinysnitch.store.compile_list"
-_log = logging.getLogger(__name__)
 
 
 class ListCompiler:
