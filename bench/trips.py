@@ -24,7 +24,7 @@ import msgspec
 import tinysnitch
 from tests.core.engine.transcript import yes
 from tests.daemon.loop.driver_place import Place, datagram, ipv4, syn, until
-from tests.daemon.requests.small_desk import ROOT
+from tests.daemon.requests.small_handler import ROOT
 from tinysnitch.core.engine.events import FactsChanged
 from tinysnitch.core.model.flow import DNS_PORT, parse_address
 from tinysnitch.kernel.nfqueue.packet_events import LOCAL_IN
@@ -102,7 +102,7 @@ async def take_all(place: Place) -> list[Trip]:
         trips = [
             await take("packet that a rule decides", partial(place.queue.put, decided), log.has_come),
             await take("packet that is asked about", partial(place.queue.put, asked), log.has_come),
-            await take("answer: yes, forever", partial(place.desk.answer, number, yes(), ROOT)),
+            await take("answer: yes, forever", partial(place.handler.answer, number, yes(), ROOT)),
             await take("DNS question", partial(place.names_queue.put, question), passed.has_come),
             await take("DNS answer", partial(place.names_queue.put, answer), passed.has_come),
         ]

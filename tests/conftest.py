@@ -9,7 +9,7 @@ from time import monotonic  # by its own name: tests may set the clock of the mo
 import hypothesis
 import pytest
 
-from tests.daemon.requests.small_desk import RunningServer, running_server
+from tests.daemon.requests.small_handler import RunningServer, running_server
 from tests.lab.lab import Lab
 from tests.lab.leftovers import remove_stale
 from tests.lab.patience import WAIT_S

@@ -1,4 +1,4 @@
-"""`tinysnitch` in this process, against a server on a small desk."""
+"""`tinysnitch` in this process, against a server on a small request handler."""
 
 from pathlib import Path
 from typing import NamedTuple

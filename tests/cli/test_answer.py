@@ -2,7 +2,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.cli.running import Command
-from tests.daemon.requests.small_desk import RunningServer, make_prompt
+from tests.daemon.requests.small_handler import RunningServer, make_prompt
 from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.core.model.process import UNKNOWN
 from tinysnitch.core.model.verdict import Verdict
@@ -27,13 +27,13 @@ def test_the_choice_arrives(
     running: RunningServer, command: Command, monkeypatch: pytest.MonkeyPatch, words: str, choice: Choice
 ) -> None:
     given: list[object] = []
-    answer = running.desk.answer
+    answer = running.handler.answer
 
     def note(prompt_id: int, answered: Choice | str, by_uid: int) -> str:
         given.append(answered)
         return answer(prompt_id, answered, by_uid)
 
-    monkeypatch.setattr(running.desk, "answer", note)
+    monkeypatch.setattr(running.handler, "answer", note)
     assert command("answer", "3", *words.split()).code == 0
     assert given == [choice]
 
@@ -45,14 +45,14 @@ def test_it_is_said_when_the_rule_is_not_written(running: RunningServer, command
 
 
 def test_a_program_that_is_not_the_hosts_file_is_answered_for_once(running: RunningServer, command: Command) -> None:
-    running.desk.prompts[4] = make_prompt(4, is_host_file=False)
+    running.handler.prompts[4] = make_prompt(4, is_host_file=False)
     told = command("answer", "4", "yes").err
     assert told.startswith("tinysnitch: the answer is for this once, whatever --for says: ")
 
 
 def test_it_is_said_when_the_rule_takes_any_arguments(running: RunningServer, command: Command) -> None:
     for words, is_told in [("", True), ("--any-args", False)]:
-        running.desk.prompts[4] = make_prompt(4, are_args_complete=False)
+        running.handler.prompts[4] = make_prompt(4, are_args_complete=False)
         told = command("answer", "4", "yes", *words.split())
         assert ("the rule is for any arguments" in told.err) is is_told, told
 
@@ -61,13 +61,13 @@ def test_it_is_said_when_there_is_no_process_that_could_quit(running: RunningSer
     prompt = make_prompt(4)
     said_of_quit = "tinysnitch: the rule holds for 9 minutes: no process is known whose end could end it\n"
     for lifetime, said in [("quit", said_of_quit), ("24h", "")]:
-        running.desk.prompts[4] = replace(prompt, connection=replace(prompt.connection, attribution=UNKNOWN))
+        running.handler.prompts[4] = replace(prompt, connection=replace(prompt.connection, attribution=UNKNOWN))
         told = command("answer", "4", "yes", "--for", lifetime)
         assert (told.code, told.err) == (0, said)
 
 
 def test_the_rule_is_printed_and_of_other_questions_nothing_is_said(running: RunningServer, command: Command) -> None:
-    running.desk.prompts |= {4: make_prompt(4), 5: make_prompt(5, is_host_file=False)}
+    running.handler.prompts |= {4: make_prompt(4), 5: make_prompt(5, is_host_file=False)}
     assert command("answer", "3", "yes", "--for", "24h") == (0, "allow 24h\n", "")
     assert command("answer", "4", "yes", "--for", "quit") == (0, "allow quit\n", "")
 
@@ -79,7 +79,7 @@ def test_a_rule_that_is_not_saved_is_a_failure(
         running.clients.push_unsaved(SnitchError("/r: the file is gone", "write it again"))
         return "deny - - -"
 
-    monkeypatch.setattr(running.desk, "answer", answer)
+    monkeypatch.setattr(running.handler, "answer", answer)
     told = command("answer", "3", "no", "--for", "forever")
     assert (told.code, told.out) == (1, "deny - - -\n")
     problem = "the rule holds but could not be saved: /r: the file is gone"

@@ -3,12 +3,12 @@ import json
 from msgspec.structs import replace
 
 from tests.cli.running import Command
-from tests.daemon.requests.small_desk import HOSTILE, RunningServer, make_prompt
+from tests.daemon.requests.small_handler import HOSTILE, RunningServer, make_prompt
 from tinysnitch.core.model.process import UNKNOWN
 
 
 def test_an_ask_is_two_lines(running: RunningServer, command: Command) -> None:
-    running.desk.prompts = {3: make_prompt(3)}
+    running.handler.prompts = {3: make_prompt(3)}
     first, second = command("asks").out.splitlines()
     assert first == "3  tcp 10.0.0.2:40516 -> google.com:80  2 connections wait  52 s left"
     assert second == "   4263 /usr/bin/curl google.com"
@@ -17,23 +17,23 @@ def test_an_ask_is_two_lines(running: RunningServer, command: Command) -> None:
 def test_a_question_about_one_connection_of_no_known_process(running: RunningServer, command: Command) -> None:
     prompt = make_prompt(3)
     unknown = replace(prompt.connection, attribution=UNKNOWN)
-    running.desk.prompts = {3: replace(prompt, connection=unknown, count=1)}
+    running.handler.prompts = {3: replace(prompt, connection=unknown, count=1)}
     assert command("asks").out.splitlines() == ["3  tcp 10.0.0.2:40516 -> google.com:80  52 s left", "   unknown"]
 
 
 def test_another_file_than_the_hosts_is_marked(running: RunningServer, command: Command) -> None:
-    running.desk.prompts = {3: make_prompt(3, is_host_file=False)}
+    running.handler.prompts = {3: make_prompt(3, is_host_file=False)}
     assert command("asks").out.splitlines()[1] == "   4263 /usr/bin/curl (another file) google.com"
-    running.desk.prompts = {3: make_prompt(3, program="/usr/bin/curl (another file)", args=())}
+    running.handler.prompts = {3: make_prompt(3, program="/usr/bin/curl (another file)", args=())}
     assert command("asks").out.splitlines()[1] == "   4263 '/usr/bin/curl (another file)'"
-    running.desk.prompts = {
+    running.handler.prompts = {
         3: make_prompt(3, is_host_file=False, args=(), owners=("container:web\n 1", "unit:x.service"))
     }
     assert command("asks").out.splitlines()[1] == r"   4263 /usr/bin/curl (another file, of $'container:web\n 1')"
 
 
 def test_a_program_of_several_names_has_the_one_it_was_started_by(running: RunningServer, command: Command) -> None:
-    running.desk.prompts = {3: make_prompt(3, started_as="/usr/bin/other curl")}
+    running.handler.prompts = {3: make_prompt(3, started_as="/usr/bin/other curl")}
     assert command("asks").out.splitlines()[1] == "   4263 /usr/bin/curl google.com  # started as '/usr/bin/other curl'"
 
 
@@ -57,6 +57,6 @@ def test_hostile_arguments_stay_in_their_line(running: RunningServer, command: C
 
 
 def test_nothing_is_open(running: RunningServer, command: Command) -> None:
-    running.desk.prompts = {}
+    running.handler.prompts = {}
     assert command("asks") == (0, "", "tinysnitch: no question is open\n")
     assert command("asks", "--json") == (0, "", "")

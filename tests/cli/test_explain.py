@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.running import Command
-from tests.daemon.requests.small_desk import RunningServer
+from tests.daemon.requests.small_handler import RunningServer
 from tinysnitch.cli.explain import present_explanation
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.daemon.control.permissions import Right
@@ -92,13 +92,13 @@ def test_the_sum_of_the_file_goes_with_the_question(
     running: RunningServer, command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     asked: list[str | None] = []
-    explain = running.desk.explain
+    explain = running.handler.explain
 
     def note(question: Explain, right: Right) -> Explanation:
         asked.append(question.sha256 if question.is_sha256_told else "not told")
         return explain(question, right)
 
-    monkeypatch.setattr(running.desk, "explain", note)
+    monkeypatch.setattr(running.handler, "explain", note)
     (tmp_path / "binary").write_bytes(b"\x7fELF")
     (tmp_path / "script").write_text("#!/bin/sh\n")
     (tmp_path / "kernel").mkdir()
@@ -121,13 +121,13 @@ def test_the_blanks_of_a_path_that_is_there_are_its_own(
     running: RunningServer, command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     asked: list[str] = []
-    explain = running.desk.explain
+    explain = running.handler.explain
 
     def note(question: Explain, right: Right) -> Explanation:
         asked.append(question.program)
         return explain(question, right)
 
-    monkeypatch.setattr(running.desk, "explain", note)
+    monkeypatch.setattr(running.handler, "explain", note)
     (tmp_path / "my prog").touch()
     command("explain", f"{tmp_path}/my prog", "10.0.0.5", "80", "tcp")
     assert "there is no file /no\n" in command("explain", "/no prog", "10.0.0.5", "80", "tcp").err

@@ -4,7 +4,7 @@ from pathlib import Path
 import msgspec
 
 from tests.cli.running import Command
-from tests.daemon.requests.small_desk import ALICE, Comers, RunningServer, running_server
+from tests.daemon.requests.small_handler import ALICE, Comers, RunningServer, running_server
 from tinysnitch.cli.lists import present_lists
 from tinysnitch.core.rules.list_text import BadLine, parse_list
 from tinysnitch.protocol.messages import ListEntry, ListState
@@ -36,7 +36,7 @@ def test_the_table() -> None:
 
 def test_a_bad_line_reads_as_everywhere(running: RunningServer, command: Command) -> None:
     bad = parse_list("\x1b[2J \udcff é\u202e\n").bad_examples
-    running.desk.lists = [msgspec.structs.replace(ADS, bad_examples=bad)]
+    running.handler.lists = [msgspec.structs.replace(ADS, bad_examples=bad)]
     assert command("lists").out.splitlines()[-1] == r"  line 1 is not understood: \x1b[2J \xff é\u202e"
 
 
@@ -59,7 +59,7 @@ def test_lists_over_the_socket(running: RunningServer, command: Command) -> None
     place = "/etc/tinysnitch.d/lists, or in the folder of `tinysnitchd --lists`"
     assert command("lists") == (0, "", f"tinysnitch: there is no list: make one as a file in {place}\n")
     assert command("lists", "--json") == (0, "", "")
-    running.desk.lists = [ADS, NONE]
+    running.handler.lists = [ADS, NONE]
     assert command("lists").out.splitlines()[4].split() == ["none", "0", "0", "0", "0", "1"]
     ads, none = map(json.loads, command("lists", "--json").out.splitlines())
     assert (ads["list"], ads["names"], ads["updated"]) == ("ads", 1_000_000, "2023-11-14T22:13:20.000Z")

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.running import Command
-from tests.daemon.requests.small_desk import ALICE, ROOT, Comers, RunningServer, running_server
+from tests.daemon.requests.small_handler import ALICE, ROOT, Comers, RunningServer, running_server
 from tinysnitch.daemon.control.permissions import Right
 from tinysnitch.store.history import History
 
@@ -23,9 +23,11 @@ def test_so_many_lines_are_a_number(command: Command, number: str) -> None:
 
 
 def test_whoever_did_not_choose_how_many_hears_that_there_may_be_more(running: RunningServer, command: Command) -> None:
-    running.desk.history = [b'{"event":"lost","time":"t","what":"packets","count":%d}' % count for count in range(1500)]
+    running.handler.history = [
+        b'{"event":"lost","time":"t","what":"packets","count":%d}' % count for count in range(1500)
+    ]
     done = command("log", "--json")
-    assert done.out.splitlines()[0] == running.desk.history[500].decode()
+    assert done.out.splitlines()[0] == running.handler.history[500].decode()
     assert done.err == ("tinysnitch: these are the newest 1000 lines; `tinysnitch log --lines 200000` prints all\n")
     assert command("log", "--lines", "1000").err == ""
     assert command("log", "--lines", "200000").out.count("\n") == 1500
@@ -38,7 +40,7 @@ def test_whoever_did_not_choose_how_many_hears_that_there_may_be_more(running: R
 )
 def test_that_the_log_is_empty_is_told_beside_it(command: Command, tmp_path: Path, right: Right, note: str) -> None:
     with running_server(tmp_path / "socket", Comers(right, right, right)) as running:
-        running.desk.history = []
+        running.handler.history = []
         assert command("log") == (0, "", f"tinysnitch: {note}\n")
         assert command("log", "--json") == (0, "", "")
         assert command("log", "--lines", "0") == (0, "", "")
@@ -46,12 +48,12 @@ def test_that_the_log_is_empty_is_told_beside_it(command: Command, tmp_path: Pat
 
 def test_json_lines_are_as_they_were_written(running: RunningServer, command: Command) -> None:
     out = command("log", "--json").out
-    assert out.encode() == b"".join(line + b"\n" for line in running.desk.history)
+    assert out.encode() == b"".join(line + b"\n" for line in running.handler.history)
     assert [json.loads(line)["count"] for line in out.splitlines()] == [0, 1, 2, 3, 4]
 
 
 def test_a_line_of_another_version_is_shown_as_it_is(running: RunningServer, command: Command) -> None:
-    running.desk.history = [b'{"event":"of old"}']
+    running.handler.history = [b'{"event":"of old"}']
     assert command("log").out == '{"event":"of old"}\n'
 
 
@@ -64,7 +66,7 @@ def test_a_history_that_cannot_be_read_is_no_empty_one(
     def read_history(limit: int, _right: Right) -> list[bytes]:
         return list(History(path).read_newest(limit))
 
-    monkeypatch.setattr(running.desk, "read_history", read_history)
+    monkeypatch.setattr(running.handler, "read_history", read_history)
     done = command("log", *follow)
     assert (done.code, done.out) == (1, "")
     assert done.err.splitlines() == [

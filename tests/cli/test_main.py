@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.running import Command
-from tests.daemon.requests.small_desk import RunningServer
+from tests.daemon.requests.small_handler import RunningServer
 from tests.lab.patience import read_line
 from tinysnitch.cli.main import tinysnitch
 
@@ -146,7 +146,7 @@ def test_a_follower_without_standard_output_says_so_at_once(running: RunningServ
 
 
 def test_a_reader_that_leaves_is_no_failure_to_speak_of(running: RunningServer) -> None:
-    running.desk.history = running.desk.history * 1000
+    running.handler.history = running.handler.history * 1000
     with start(running, "log", "--lines", "5000") as reader:
         assert reader.stdout is not None
         assert read_line(reader) == "t WARNING lost 0 packets\n"
@@ -190,7 +190,7 @@ def test_an_error_that_cannot_be_told_is_no_data(tmp_path: Path) -> None:
 
 
 def test_a_poor_locale_stops_nothing(running: RunningServer) -> None:
-    running.desk.rules = ["allow - - - /usr/bin/日本"]
+    running.handler.rules = ["allow - - - /usr/bin/日本"]
     with start(running, "rules") as listing:
         out, err = listing.communicate(timeout=60)
     assert (listing.returncode, err) == (0, "")

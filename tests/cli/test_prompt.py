@@ -1,7 +1,7 @@
 import pytest
 
 from tests.cli.running import Command
-from tests.daemon.requests.small_desk import RunningServer
+from tests.daemon.requests.small_handler import RunningServer
 from tinysnitch.tui import prompt_app
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from tests.cli.running import Command
-from tests.daemon.requests.small_desk import RunningServer
+from tests.daemon.requests.small_handler import RunningServer
 from tinysnitch.cli.rule_doubts import is_missing
 from tinysnitch.protocol.messages import ListEntry, ListState
 
@@ -25,7 +25,7 @@ from tinysnitch.protocol.messages import ListEntry, ListState
 def test_what_can_match_nothing_is_added_and_told(
     running: RunningServer, command: Command, line: str, reason: str
 ) -> None:
-    running.desk.lists = [
+    running.handler.lists = [
         ListEntry(list="nolist", path="/lists/nolist", rules=1, state=ListState.MISSING),
         ListEntry(list="locked", path="/lists/locked", rules=1, state=ListState.MISSING, problem="Permission denied"),
         ListEntry(list="new", path="/lists/new", rules=0, state=ListState.LOADING),
@@ -45,7 +45,7 @@ def test_what_can_match_nothing_is_added_and_told(
     ],
 )
 def test_what_can_match_is_added_without_a_word(running: RunningServer, command: Command, line: str) -> None:
-    running.desk.lists = [
+    running.handler.lists = [
         ListEntry(list="ads", path="/lists/ads", rules=1, state=ListState.LOADING, updated=1.0),
         ListEntry(list="nolist", path="/lists/nolist", rules=1, state=ListState.MISSING),
     ]

@@ -4,7 +4,7 @@ import pytest
 
 from tests.cli.running import Command
 from tests.cli.test_rules import RULE, change
-from tests.daemon.requests.small_desk import RunningServer
+from tests.daemon.requests.small_handler import RunningServer
 from tinysnitch.cli.rule_line import join_words
 from tinysnitch.core.rules.text import parse_rule
 
@@ -19,7 +19,7 @@ def test_what_looks_like_an_option_of_ours_belongs_to_the_rule(
     for words in (line, ["--", *line]):
         assert change(running, command, "add", *words)[:2] == (0, f"{RULE} {arguments}\n")
     assert change(running, command, "remove", *line) == (0, f"{RULE} {arguments}\n", "")
-    assert running.desk.rules == [RULE]
+    assert running.handler.rules == [RULE]
 
 
 @pytest.mark.parametrize("verb", ["add", "remove"])

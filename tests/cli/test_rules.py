@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.running import Command, Told
-from tests.daemon.requests.small_desk import ALICE, ROOT, Comers, RunningServer, running_server
+from tests.daemon.requests.small_handler import ALICE, ROOT, Comers, RunningServer, running_server
 from tinysnitch.cli.rules import present_entry
 from tinysnitch.daemon.control.permissions import Right
 from tinysnitch.protocol.messages import RuleEntry, RuleSource
@@ -27,7 +27,10 @@ def test_the_list_is_a_rules_file(running: RunningServer, command: Command, word
 
 
 def test_that_the_file_says_something_else_is_told_beside_the_list(running: RunningServer, command: Command) -> None:
-    running.desk.rule_errors = ("/etc/r:3:1: not a verdict (hint: did you mean 'allow'?)", "/etc/r:4:1: not a verdict")
+    running.handler.rule_errors = (
+        "/etc/r:3:1: not a verdict (hint: did you mean 'allow'?)",
+        "/etc/r:4:1: not a verdict",
+    )
     code, out, err = command("rules")
     assert (code, out.splitlines()[0]) == (0, RULE)
     assert err == (
@@ -44,10 +47,10 @@ def test_that_there_is_no_rule_is_told_beside_an_empty_list(
     command: Command, tmp_path: Path, right: Right, note: str
 ) -> None:
     with running_server(tmp_path / "socket", Comers(right, right, right)) as running:
-        running.desk.list_rules = lambda _right: []  # type: ignore[method-assign]
+        running.handler.list_rules = lambda _right: []  # type: ignore[method-assign]
         assert command("rules") == (0, "", f"tinysnitch: {note}\n")
         assert command("rules", "--json") == (0, "", "")
-        running.desk.rule_errors = ("/etc/r:3:1: not a verdict",)
+        running.handler.rule_errors = ("/etc/r:3:1: not a verdict",)
         assert note not in command("rules").err  # the file has rules, which did not load
 
 
@@ -84,15 +87,15 @@ def test_json_is_one_object_a_line(running: RunningServer, command: Command, wor
 def test_a_rule_is_added_and_removed(running: RunningServer, command: Command) -> None:
     line = "deny *.doubleclick.net - -"
     assert command("rules", "add", line) == (0, f"{line}\n", "")
-    assert running.desk.rules == [RULE, line]
+    assert running.handler.rules == [RULE, line]
     assert change(running, command, "remove", *line.split()) == (0, f"{line}\n", "")
-    assert running.desk.rules == [RULE]
+    assert running.handler.rules == [RULE]
     assert command("rules", "remove", line).code == 1
 
 
 def test_a_change_that_waits_for_a_list_is_told(running: RunningServer, command: Command) -> None:
     """Else somebody who removed an `allow` would believe that it no longer holds."""
-    running.desk.old_rules = running.desk.rules[:]
+    running.handler.old_rules = running.handler.rules[:]
     note = (
         "tinysnitch: the change takes effect once the lists and users that the rules file names are known; "
         "`tinysnitch lists` shows the lists\n"

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from tests.cli.running import Command
-from tests.daemon.requests.small_desk import ROOT, RunningServer
+from tests.daemon.requests.small_handler import ROOT, RunningServer
 from tinysnitch import __version__
 from tinysnitch.cli.status import present_status
 from tinysnitch.protocol.messages import Mode
@@ -30,7 +30,7 @@ def test_what_a_person_reads_and_no_word_of_what_is_not_so(running: RunningServe
 
 
 def test_that_nothing_was_lost_is_one_line(running: RunningServer) -> None:
-    status = running.call(running.desk.status, ROOT)
+    status = running.call(running.handler.status, ROOT)
     told = dict(present_status(msgspec.structs.replace(status, losses={"history rows": 0, "packets": 0})))
     assert told["lost"] == "nothing (all 2 counters are 0)"
     some = list(present_status(msgspec.structs.replace(status, losses={"a": 0, "b": 2, "c": 3})))
@@ -38,13 +38,13 @@ def test_that_nothing_was_lost_is_one_line(running: RunningServer) -> None:
 
 
 def test_what_is_decided_anew_is_no_loss(running: RunningServer) -> None:
-    status = running.call(running.desk.status, ROOT)
+    status = running.call(running.handler.status, ROOT)
     told = dict(present_status(msgspec.structs.replace(status, losses={}, evicted={"flows": 2, "verdicts": 0})))
     assert (told["evicted"], told["lost"]) == ("flows 2", "nothing (all 0 counters are 0)")
 
 
 def test_many_counts_take_several_rows(running: RunningServer) -> None:
-    status = running.call(running.desk.status, ROOT)
+    status = running.call(running.handler.status, ROOT)
     tables = {name: 1 for name in ("flows", "verdicts", "listening ports", "conversations", "processes", "sockets")}
     lines = list(present_status(msgspec.structs.replace(status, tables=tables)))
     at = [label for label, _text in lines].index("in use")
@@ -55,7 +55,7 @@ def test_many_counts_take_several_rows(running: RunningServer) -> None:
 
 
 def test_with_a_broken_file_it_is_told_what_holds(running: RunningServer) -> None:
-    status = running.call(running.desk.status, ROOT)
+    status = running.call(running.handler.status, ROOT)
     broken = msgspec.structs.replace(status, rule_errors=("/etc/r:1:1: no verdict",))
     told = [dict(present_status(msgspec.structs.replace(broken, rules=rules)))["RULES NOT LOADED"] for rules in (1, 0)]
     assert told == [
@@ -71,7 +71,7 @@ def test_json_is_one_object(running: RunningServer, command: Command) -> None:
 
 
 def test_the_degraded_mode_and_bad_rules_are_not_overlooked(running: RunningServer) -> None:
-    status = running.call(running.desk.status, ROOT)
+    status = running.call(running.handler.status, ROOT)
     told = dict(
         present_status(
             msgspec.structs.replace(
@@ -90,7 +90,7 @@ def test_the_degraded_mode_and_bad_rules_are_not_overlooked(running: RunningServ
 
 
 def test_where_it_is_that_observing_learned_is_told(running: RunningServer) -> None:
-    status = running.call(running.desk.status, ROOT)
+    status = running.call(running.handler.status, ROOT)
     observing = msgspec.structs.replace(status, is_learning=True, learned_rules="/var/lib/x/learned.rules")
     lines = list(present_status(observing))
     assert ("", "as rules in /var/lib/x/learned.rules") in lines
@@ -100,7 +100,7 @@ def test_where_it_is_that_observing_learned_is_told(running: RunningServer) -> N
 
 
 def test_who_does_not_enforce_does_not_say_so(running: RunningServer) -> None:
-    status = running.call(running.desk.status, ROOT)
+    status = running.call(running.handler.status, ROOT)
     why = f"netfilter rules taken away by others, not put back: {'x' * 30} (Operation not permitted)"
     lines = list(present_status(msgspec.structs.replace(status, not_enforcing=why)))
     assert lines[0] == ("mode", "NOT enforcing: new connections may pass unasked")
@@ -108,21 +108,21 @@ def test_who_does_not_enforce_does_not_say_so(running: RunningServer) -> None:
 
 
 def test_who_could_not_start_again_says_so(running: RunningServer) -> None:
-    status = running.call(running.desk.status, ROOT)
+    status = running.call(running.handler.status, ROOT)
     why = f"the Python is gone: {'x' * 30}; `make install` sets it up"
     lines = list(present_status(msgspec.structs.replace(status, cannot_restart=why)))
     assert (lines[1][0], " ".join(text for _label, text in lines[1:3])) == ("CANNOT RESTART", why)
 
 
 def test_who_cannot_judge_all_that_comes_says_so(running: RunningServer) -> None:
-    status = running.call(running.desk.status, ROOT)
+    status = running.call(running.handler.status, ROOT)
     crowded = dict(present_status(msgspec.structs.replace(status, is_crowded=True)))
     assert crowded["CROWDED"] == "more packets come than can be judged, and the rest is dropped"
     assert "CROWDED" not in dict(present_status(status))
 
 
 def test_what_is_wrong_with_the_rules_comes_with_a_hint(running: RunningServer) -> None:
-    status = running.call(running.desk.status, ROOT)
+    status = running.call(running.handler.status, ROOT)
     lines = list(present_status(msgspec.structs.replace(status, rule_errors=("/etc/r:1:1: no verdict",))))
     place = [label for label, _text in lines].index("RULES NOT LOADED")
     assert lines[place + 1 : place + 3] == [
@@ -141,12 +141,12 @@ def test_what_is_wrong_with_the_rules_comes_with_a_hint(running: RunningServer) 
     ],
 )
 def test_what_nobody_at_the_prompt_means(running: RunningServer, clients: int, is_learning: bool, told: str) -> None:
-    status = running.call(running.desk.status, ROOT)
+    status = running.call(running.handler.status, ROOT)
     now = msgspec.structs.replace(status, prompt_clients=clients, is_learning=is_learning)
     assert dict(present_status(now))["prompts attached"] == told
 
 
 def test_who_may_not_see_all_rules_is_told_no_count_of_all(running: RunningServer) -> None:
-    status = running.call(running.desk.status, ROOT)
+    status = running.call(running.handler.status, ROOT)
     assert dict(present_status(status, 0))["rules"] == "1 in /etc/tinysnitch.rules, 0 temporary"
     assert dict(present_status(status, 1000))["rules"] == "1 that you may see in /etc/tinysnitch.rules, 0 temporary"

@@ -7,7 +7,7 @@ import pytest
 
 from tests.client.full_socket import FullSocket
 from tests.client.odd_daemon import OddDaemon
-from tests.daemon.requests.small_desk import ALICE, HOSTILE, ROOT, Comers, RunningServer, running_server
+from tests.daemon.requests.small_handler import ALICE, HOSTILE, ROOT, Comers, RunningServer, running_server
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.core.model.errors import DaemonNotRunning, NotPermitted, SnitchError
 from tinysnitch.protocol.framing import MAX_FRAME, encode_frame

@@ -6,7 +6,7 @@ import pytest
 
 from tests.client.full_socket import FullSocket
 from tests.client.odd_daemon import OddDaemon
-from tests.daemon.requests.small_desk import ALICE, ROOT, Comers, RunningServer, make_prompt, running_server
+from tests.daemon.requests.small_handler import ALICE, ROOT, Comers, RunningServer, make_prompt, running_server
 from tinysnitch.client import prompt_client
 from tinysnitch.client.prompt_client import PromptClient
 from tinysnitch.core.model.errors import Busy, DaemonNotRunning, NotPermitted, SnitchError
@@ -44,12 +44,12 @@ def test_a_prompt_is_shown_answered_and_closed(running: RunningServer) -> None:
         await client.close()
 
     asyncio.run(play())
-    running.wait_until(lambda: running.desk.attached == {})
+    running.wait_until(lambda: running.handler.attached == {})
 
 
 def test_a_long_question_is_shown_whole(running: RunningServer) -> None:
     args = ("\x1b" * 100_000,)
-    running.desk.prompts = {4: make_prompt(4, args=args)}
+    running.handler.prompts = {4: make_prompt(4, args=args)}
 
     async def play() -> None:
         client = await PromptClient.connect(running.path)
@@ -88,7 +88,7 @@ def test_the_second_answer_is_refused_and_the_client_lives(running: RunningServe
 
 def test_answers_do_not_mix(running: RunningServer) -> None:
     async def play() -> None:
-        running.desk.prompts = {number: make_prompt(number) for number in range(20)}
+        running.handler.prompts = {number: make_prompt(number) for number in range(20)}
         client = await PromptClient.connect(running.path)
         rules = [f"allow - {number} tcp" for number in range(20)]
         answers = await asyncio.gather(*(answer(client, number, rule=rule) for number, rule in enumerate(rules)))

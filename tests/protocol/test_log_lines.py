@@ -3,7 +3,7 @@ import json
 import msgspec
 import pytest
 
-from tests.daemon.requests.small_desk import HOSTILE, make_connection, make_prompt
+from tests.daemon.requests.small_handler import HOSTILE, make_connection, make_prompt
 from tinysnitch.core.engine.records import (
     ConnectionDecided,
     LossCounted,

@@ -1,7 +1,7 @@
 import msgspec
 import pytest
 
-from tests.daemon.requests.small_desk import HOSTILE, make_connection, make_prompt
+from tests.daemon.requests.small_handler import HOSTILE, make_connection, make_prompt
 from tests.protocol.test_log_lines import RULE, TIME, WALL_S, decided
 from tinysnitch.core.engine.records import (
     LossCounted,

@@ -2,7 +2,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from tests.daemon.requests.small_desk import HOSTILE, make_prompt
+from tests.daemon.requests.small_handler import HOSTILE, make_prompt
 from tinysnitch.core.model.errors import Malformed
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.prompts.choice import Choice, Lifetime, RemoteScope

@@ -14,7 +14,7 @@ from PySide6.QtTest import QTest
 
 from tests.client.full_socket import FullSocket
 from tests.client.odd_daemon import UNASKED, OddDaemon
-from tests.daemon.requests.small_desk import ALICE, Comers
+from tests.daemon.requests.small_handler import ALICE, Comers
 from tests.lab.patience import wait_until
 from tests.tui.question_daemon import QuestionDaemon, question_daemon
 from tests.view.sample_prompts import late_prompt, prompt_of

@@ -1,4 +1,4 @@
-"""A daemon with questions and without packets: the real control server over a desk that a test holds."""
+"""A daemon with questions and without packets: the real control server over a request handler that a test holds."""
 
 import asyncio
 from collections.abc import AsyncIterator

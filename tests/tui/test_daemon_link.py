@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from tests.client.odd_daemon import UNASKED, OddDaemon
-from tests.daemon.requests.small_desk import ALICE, Comers
+from tests.daemon.requests.small_handler import ALICE, Comers
 from tests.tui.question_daemon import RULE, question_daemon
 from tests.tui.waiting import until
 from tests.view.sample_prompts import late_prompt, prompt_of

@@ -13,7 +13,7 @@ import pytest
 from textual.events import AppFocus, Key, Paste
 from textual.pilot import Pilot
 
-from tests.daemon.requests.small_desk import Comers
+from tests.daemon.requests.small_handler import Comers
 from tests.tui.app_stage import play, see, until_ready
 from tests.tui.prompt_process import prompt_in_terminal, running_in_terminal
 from tests.tui.question_daemon import QuestionDaemon, question_daemon

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.daemon.requests.small_desk import Comers
+from tests.daemon.requests.small_handler import Comers
 from tests.lab.patience import WAIT_S
 from tests.lab.person import Person
 from tests.tui.prompt_process import prompt_in_terminal, running_in_terminal

@@ -4,7 +4,7 @@ import json
 import socket
 from contextlib import suppress
 
-from tests.daemon.requests.small_desk import RunningServer
+from tests.daemon.requests.small_handler import RunningServer
 from tinysnitch.protocol.framing import encode_frame
 from tinysnitch.protocol.messages import Hello, Request
 

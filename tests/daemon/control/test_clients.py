@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.daemon.control.raw_client import RawClient, kinds, talk
-from tests.daemon.requests.small_desk import ALICE, ROOT, Comers, RunningServer, make_prompt, running_server
+from tests.daemon.requests.small_handler import ALICE, ROOT, Comers, RunningServer, make_prompt, running_server
 from tinysnitch.core.engine.commands import ClosePrompt
 from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.daemon.control.clients import MAX_CLIENTS, MAX_CLIENTS_OF_USER
@@ -42,7 +42,7 @@ def test_a_follower_gets_the_past_and_then_what_happens(running: RunningServer) 
 def test_prompt_clients_are_told_of_prompts(running: RunningServer) -> None:
     with RawClient(running, Hello(), Attach()) as client:
         assert sorted(map(str, kinds(client.read(3)))) == ["done", "prompt_shown", "welcome"]
-        assert running.desk.attached == {1: os.getuid()}
+        assert running.handler.attached == {1: os.getuid()}
         running.call(running.clients.push_prompt, make_prompt(4))
         running.call(running.clients.push_notice, "rules did not load", "edit them")
         running.call(running.clients.push_closed, ClosePrompt(4, "answered", 1000))
@@ -50,7 +50,7 @@ def test_prompt_clients_are_told_of_prompts(running: RunningServer) -> None:
     assert shown["prompt"]["prompt_id"] == 4  # type: ignore[index]
     assert notice == {"type": "notice", "text": "rules did not load", "hint": "edit them"}
     assert closed == {"type": "prompt_closed", "prompt_id": 4, "reason": "answered", "by_uid": 1000}
-    running.wait_until(lambda: running.desk.attached == {})
+    running.wait_until(lambda: running.handler.attached == {})
 
 
 def test_who_attaches_is_told_what_stands(tmp_path: Path) -> None:
@@ -80,13 +80,13 @@ def test_the_end_of_what_stands_is_told_once(running: RunningServer) -> None:
 def test_that_a_rule_is_not_saved_is_the_last_that_others_read(
     running: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answer = running.desk.answer
+    answer = running.handler.answer
 
     def lose(*words: object) -> str:
         running.clients.push_unsaved(SnitchError("no room"))
         return answer(*words)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(running.desk, "answer", lose)
+    monkeypatch.setattr(running.handler, "answer", lose)
     with RawClient(running, Hello(), Attach()) as watcher:
         watcher.read(3)
         talk(running, GiveAnswer(3, rule="allow - - -"))
@@ -113,7 +113,7 @@ def test_clients_are_bounded(running: RunningServer) -> None:
 
 def test_each_is_told_what_their_right_covers(tmp_path: Path) -> None:
     with arrived(tmp_path / "socket", (ALICE, BOB, ROOT), Hello(), Attach()) as (running, clients):
-        running.wait_until(lambda: len(running.desk.attached) == len(clients))
+        running.wait_until(lambda: len(running.handler.attached) == len(clients))
         for uid in (1000, 1001):
             running.call(running.clients.push_prompt, make_prompt(uid, uid=uid))
             running.call(running.clients.push_closed, ClosePrompt(uid, "answered", 0, uid))

@@ -8,10 +8,18 @@ from pathlib import Path
 import pytest
 
 from tests.daemon.control.raw_client import RawClient, Reply, kinds, talk
-from tests.daemon.requests.small_desk import ALICE, ROOT, Comers, RunningServer, SlowNames, make_prompt, running_server
+from tests.daemon.requests.small_handler import (
+    ALICE,
+    ROOT,
+    Comers,
+    RunningServer,
+    SlowNames,
+    make_prompt,
+    running_server,
+)
 from tinysnitch.core.prompts.choice import Choice
 from tinysnitch.daemon.control import peer as control_peer
-from tinysnitch.daemon.control import server as turns
+from tinysnitch.daemon.control import peer as turns
 from tinysnitch.daemon.control.peer import MAX_INBOX, MAX_PUSHES
 from tinysnitch.daemon.control.permissions import Right
 from tinysnitch.protocol.framing import encode_frame
@@ -141,7 +149,7 @@ def test_a_client_that_does_not_read_is_cut_off(running: RunningServer) -> None:
 
 def test_however_many_long_questions_are_open_a_prompt_may_attach(running: RunningServer) -> None:
     asks = {number: make_prompt(number, args=("\x1b" * 2300,)) for number in range(1024)}
-    running.call(running.desk.prompts.update, asks)
+    running.call(running.handler.prompts.update, asks)
     with RawClient(running, Hello(), Attach()) as late, RawClient(running, Hello(), Attach()) as early:
         early.read(1026)
         for ask in asks.values():
@@ -152,7 +160,7 @@ def test_however_many_long_questions_are_open_a_prompt_may_attach(running: Runni
 
 
 def test_a_long_reply_waits_for_its_reader(running: RunningServer) -> None:
-    running.desk.rules = [f"allow - {number} tcp" for number in range(20_000)]
+    running.handler.rules = [f"allow - {number} tcp" for number in range(20_000)]
     with RawClient(running, Hello(), ListRules(), ReadLog(0, follow=True)) as client:
         client.read(1)
         running.call(running.clients.push_record, b'{"event":"lost"}', None)  # must not land inside the reply
@@ -165,7 +173,7 @@ def test_who_does_not_read_holds_up_no_end(tmp_path: Path, monkeypatch: pytest.M
     """What waits for such a client is given up."""
     monkeypatch.setattr("tinysnitch.daemon.control.server.CLOSE_S", 3600.0)
     with running_server(tmp_path / "socket") as running:
-        running.desk.rules = ["allow - - -"] * 50_000
+        running.handler.rules = ["allow - - -"] * 50_000
         client = RawClient(running, Hello(), ReadLog(0, follow=True), ListRules())
         client.read(2)  # the long reply is under way
         running.call(running.clients.push_record, b'{"event":"lost"}', None)
@@ -178,7 +186,7 @@ def test_many_requests_at_once_are_all_answered(running: RunningServer) -> None:
 
 
 def test_of_who_asks_and_does_not_read_no_more_is_read(running: RunningServer) -> None:
-    running.desk.rules = ["allow - - -"] * 50_000
+    running.handler.rules = ["allow - - -"] * 50_000
     with RawClient(running, Hello(), ListRules()) as client:
         client.read(2)  # the long reply is under way
         (peer,) = running.clients._peers.values()
@@ -197,7 +205,7 @@ def test_who_says_no_more_is_answered_all_the_same(running: RunningServer, monke
 
 def answers_of(running: RunningServer, numbers: range) -> list[GiveAnswer]:
     """Open questions, and make the requests that answer them."""
-    running.call(running.desk.prompts.update, {number: make_prompt(number) for number in numbers})
+    running.call(running.handler.prompts.update, {number: make_prompt(number) for number in numbers})
     return [GiveAnswer(number, rule=f"allow - {number} tcp") for number in numbers]
 
 
@@ -219,7 +227,7 @@ def test_no_request_is_begun_within_another(running: RunningServer, monkeypatch:
     """A push comes in the middle of the engine's commands. Also where two clients wait for their turn."""
     under_way: list[int] = []
     deepest: list[int] = []
-    answer = running.desk.answer
+    answer = running.handler.answer
 
     def answer_noted(prompt_id: int, choice: Choice | str, right: Right) -> str:
         under_way.append(prompt_id)
@@ -228,7 +236,7 @@ def test_no_request_is_begun_within_another(running: RunningServer, monkeypatch:
         under_way.pop()
         return line
 
-    monkeypatch.setattr(running.desk, "answer", answer_noted)
+    monkeypatch.setattr(running.handler, "answer", answer_noted)
     with RawClient(running, Hello(), Attach()) as one, RawClient(running, Hello(), Attach()) as other:
         for client in (one, other):
             client.read(3)
@@ -241,7 +249,7 @@ def test_no_request_is_begun_within_another(running: RunningServer, monkeypatch:
 
 def test_a_client_that_lets_too_many_wait_is_cut_off(running: RunningServer) -> None:
     """The number of pushes is limited, however short they are."""
-    running.desk.rules = ["allow - - -"] * 50_000
+    running.handler.rules = ["allow - - -"] * 50_000
     with RawClient(running, Hello(), ReadLog(0, follow=True), ListRules()) as client:
         client.read(2)  # the long reply is under way, and nobody reads on
         for _ in range(MAX_PUSHES + 1):
@@ -267,7 +275,7 @@ def test_how_much_may_wait_for_a_client_is_by_its_right(
 
 
 def test_a_client_that_is_gone_in_the_middle_of_a_reply_is_forgotten(running: RunningServer) -> None:
-    running.desk.rules = ["allow - - -"] * 50_000
+    running.handler.rules = ["allow - - -"] * 50_000
     with RawClient(running, Hello(), ListRules()) as client:
         client.read(2)
     running.wait_until(lambda: running.clients.statistics().clients == 0)
@@ -283,6 +291,6 @@ def test_nothing_is_done_before_it_is_known_who_asks(tmp_path: Path) -> None:
         assert not peer._transport.is_reading()
         running.call(peer.data_received, encode_frame(Hello()) + encode_frame(rule))
         running.call(peer.resume_writing)
-        assert rule.line not in running.desk.rules
+        assert rule.line not in running.handler.rules
         names.may_end.set()
         assert kinds(client.read(3)) == ["welcome", "rule_written", "done"]

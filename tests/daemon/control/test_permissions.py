@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from tests.daemon.requests.small_desk import RunningServer
+from tests.daemon.requests.small_handler import RunningServer
 from tests.shortage import descriptors_left
 from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.core.rules.qualifiers import LAST_UID

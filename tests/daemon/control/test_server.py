@@ -15,25 +15,25 @@ import pytest
 
 from tests.core.engine.transcript import yes
 from tests.daemon.control.raw_client import RawClient, kinds, talk
-from tests.daemon.requests.small_desk import (
+from tests.daemon.requests.small_handler import (
     ALICE,
     ROOT,
     Comers,
     RunningServer,
     SlowNames,
-    SmallDesk,
+    SmallHandler,
     running_server,
 )
 from tests.lab.patience import WAIT_S
 from tinysnitch.core.model.errors import SHORTAGE_HINT, SnitchError
 from tinysnitch.core.prompts.prompt import Prompt
-from tinysnitch.daemon.control import server as turns
+from tinysnitch.daemon.control import peer as turns
 from tinysnitch.daemon.control.clients import MAX_CLIENTS, MAX_CLIENTS_OF_USER
+from tinysnitch.daemon.control.peer import Turns
 from tinysnitch.daemon.control.permissions import Permissions, Right
 from tinysnitch.daemon.control.server import (
     ACCEPTED_AT_ONCE,
     ControlServer,
-    Turns,
 )
 from tinysnitch.protocol.framing import encode_frame
 from tinysnitch.protocol.messages import (
@@ -61,7 +61,7 @@ def test_requests_are_answered_in_order(running: RunningServer) -> None:
     ]
 
 
-def test_the_desk_says_no_with_a_hint(running: RunningServer) -> None:
+def test_the_handler_says_no_with_a_hint(running: RunningServer) -> None:
     (refused,) = talk(running, AddRule("allo"))
     assert (refused["type"], refused["hint"], refused["exit_code"]) == ("refused", "write allow or deny", 1)
     assert refused["message"] == "column 1: not a verdict"
@@ -94,7 +94,7 @@ def test_a_shortage_is_told_in_a_line(running: RunningServer, caplog: pytest.Log
 )
 def test_what_is_no_answer_is_refused(running: RunningServer, answer: GiveAnswer) -> None:
     assert kinds(talk(running, answer)) == ["refused"]
-    assert 3 in running.desk.prompts
+    assert 3 in running.handler.prompts
 
 
 def test_a_rule_line_answers_too(running: RunningServer) -> None:
@@ -114,10 +114,10 @@ def test_a_log_that_breaks_while_it_is_read_ends_in_a_refusal(
     running: RunningServer, monkeypatch: pytest.MonkeyPatch, follow: bool
 ) -> None:
     def read_history(_limit: int, _right: Right) -> Iterator[bytes]:
-        yield running.desk.history[0]
+        yield running.handler.history[0]
         raise SnitchError("the history cannot be read", "a hint")
 
-    monkeypatch.setattr(running.desk, "read_history", read_history)
+    monkeypatch.setattr(running.handler, "read_history", read_history)
     with RawClient(running, Hello(), ReadLog(2, follow)) as client:
         _welcome, line, refusal = client.read(3)
     assert (line["count"], refusal["message"], refusal["hint"]) == (0, "the history cannot be read", "a hint")
@@ -139,7 +139,7 @@ def test_who_answers_is_told_that_the_rule_is_not_saved(
         return line
 
     with running_server(tmp_path / "socket", Comers(right)) as running:
-        monkeypatch.setattr(running.desk, "answer", answer)
+        monkeypatch.setattr(running.handler, "answer", answer)
         running.call(running.clients.push_unsaved, SnitchError("what befell before is not about this answer"))
         lines = ("deny - - -", "deny - - - /usr/bin/git", "allow - - -")
         told = talk(running, *(GiveAnswer(3, rule=line) for line in lines))[::2]
@@ -165,7 +165,7 @@ def test_a_socket_that_the_loop_cannot_watch_is_not_left_behind(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     async def run() -> None:
-        server = ControlServer(desk := SmallDesk(), Permissions(), desk.clients)
+        server = ControlServer(handler := SmallHandler(), Permissions(), handler.clients)
         await server.start(path)
         path.unlink()
         monkeypatch.setattr(asyncio.get_running_loop(), "create_unix_server", refuse)
@@ -181,21 +181,21 @@ def test_a_socket_that_the_loop_cannot_watch_is_not_left_behind(
 
 
 def test_who_is_attached_is_detached_by_the_end(tmp_path: Path) -> None:
-    """The parts behind the desk end after the server. A server that was never started can be closed as well."""
+    """The parts behind the handler end after the server. A server that was never started can be closed as well."""
 
     async def session(client: socket.socket) -> None:
-        desk = SmallDesk()
-        server = ControlServer(desk, Permissions(), desk.clients)
+        handler = SmallHandler()
+        server = ControlServer(handler, Permissions(), handler.clients)
         await server.close()
-        server = ControlServer(desk, Permissions(), desk.clients)
+        server = ControlServer(handler, Permissions(), handler.clients)
         await server.start(tmp_path / "socket")
         client.connect(str(tmp_path / "socket"))
         client.sendall(encode_frame(Hello()) + encode_frame(Attach()))
         async with asyncio.timeout(60):
-            while not desk.attached:  # noqa: ASYNC110 - nothing there signals an event
+            while not handler.attached:  # noqa: ASYNC110 - nothing there signals an event
                 await asyncio.sleep(0)
         await server.close()
-        assert desk.attached == {}
+        assert handler.attached == {}
 
     with socket.socket(socket.AF_UNIX) as client:
         asyncio.run(session(client))
@@ -221,8 +221,8 @@ def test_a_client_that_comes_while_we_close_keeps_nobody(
     monkeypatch.setattr("tinysnitch.daemon.control.server.CLOSE_S", 2 * WAIT_S)
 
     async def session(client: socket.socket) -> None:
-        desk = SmallDesk()
-        server = ControlServer(desk, Permissions(), desk.clients)
+        handler = SmallHandler()
+        server = ControlServer(handler, Permissions(), handler.clients)
         await server.start(tmp_path / "socket")
         client.connect(str(tmp_path / "socket"))
         for _ in range(turns):
@@ -240,8 +240,8 @@ def test_who_comes_in_the_middle_of_our_end_is_told_of_it(tmp_path: Path, turns:
     """It gets a refusal, or at least the end of the connection: it would wait for its greeting for ever."""
 
     async def session(client: socket.socket) -> None:
-        desk = SmallDesk()
-        server = ControlServer(desk, Permissions(), desk.clients)
+        handler = SmallHandler()
+        server = ControlServer(handler, Permissions(), handler.clients)
         await server.start(tmp_path / "socket")
         end = asyncio.create_task(server.close())
         for _ in range(turns):
@@ -415,7 +415,7 @@ def test_many_clients_that_ask_at_once_leave_the_loop_its_turns(
         if len(thoughts) < MAX_CLIENTS_OF_USER * 10:
             asyncio.get_running_loop().call_soon(count)
 
-    monkeypatch.setattr(running.desk, "list_asks", think)
+    monkeypatch.setattr(running.handler, "list_asks", think)
     with ExitStack() as stack:
         clients = [stack.enter_context(RawClient(running)) for _ in range(MAX_CLIENTS_OF_USER)]
         running.call(count)
@@ -429,8 +429,8 @@ def test_many_who_knock_at_once_leave_the_loop_its_turns(tmp_path: Path) -> None
     """Any user may connect, without sending anything."""
 
     async def session(comers: list[socket.socket]) -> list[int]:
-        desk = SmallDesk()
-        server = ControlServer(desk, Permissions(), desk.clients)
+        handler = SmallHandler()
+        server = ControlServer(handler, Permissions(), handler.clients)
         await server.start(tmp_path / "socket")
         for comer in comers:
             comer.setblocking(False)
@@ -438,7 +438,7 @@ def test_many_who_knock_at_once_leave_the_loop_its_turns(tmp_path: Path) -> None
         counts = [0]  # of who is in, from turn to turn
         while counts[-1] < len(comers):
             await asyncio.sleep(0)
-            counts.append(desk.clients.statistics().clients)
+            counts.append(handler.clients.statistics().clients)
         await server.close()
         return counts
 

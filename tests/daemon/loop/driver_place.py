@@ -27,7 +27,7 @@ from tinysnitch.daemon.loop.process_watch import ProcessWatch
 from tinysnitch.daemon.loop.reloader import Reloader
 from tinysnitch.daemon.options import LogFormat, Options
 from tinysnitch.daemon.requests.counters import Counters
-from tinysnitch.daemon.requests.handler import FrontDesk
+from tinysnitch.daemon.requests.handler import RequestHandler
 from tinysnitch.daemon.rules.lists import ListCompiler, ListLoader
 from tinysnitch.daemon.rules.loader import RuleLoader
 from tinysnitch.daemon.rules.saver import RuleSaver
@@ -151,9 +151,8 @@ class Place:
         self.queue, self.names_queue, self.news = SmallQueue(), SmallQueue(), SmallNews()
         self.attributor = SmallAttributor()
         self.lists = folder / "lists"
-        self.loader = RuleLoader(
-            self.rules_file, make_fact_source(ListLoader(self.lists, folder / "cache", ListCompiler()))
-        )
+        lists = ListLoader(self.lists, folder / "cache", ListCompiler())
+        self.loader = RuleLoader(self.rules_file, make_fact_source(lists, max_threads=4))
         self.history = History(folder / "history")
         descriptor = os.open(self.log, os.O_WRONLY | os.O_CREAT)
         self._log_output = LogOutput(descriptor)
@@ -174,7 +173,7 @@ class Place:
         self.driver = Driver(self.engine, self.doors, self.failures)
         self.reloader = Reloader(self.driver, self.loader, self.news)  # type: ignore[arg-type]
         self.counters = Counters(self.driver, None, ErrorLog())
-        self.desk = FrontDesk(
+        self.handler = RequestHandler(
             identity_of(self.rules_file.path),
             self.driver,
             rules_file=self.rules_file,

@@ -11,7 +11,7 @@ import pytest
 
 from tests.core.engine.transcript import flow_of, whose, yes
 from tests.daemon.loop.driver_place import Place, Refusing, datagram, fail_with_emfile, ipv4, syn, until
-from tests.daemon.requests.small_desk import ALICE, ROOT
+from tests.daemon.requests.small_handler import ALICE, ROOT
 from tests.kernel.nfqueue.test_verdicts import FLOW, KEY, SmallPrograms
 from tests.lab.patience import WAIT_S
 from tinysnitch.core.engine.commands import Command, ForgetVerdicts, SetGeneration, SkipInspection
@@ -330,12 +330,12 @@ def test_a_question_ends_by_the_clock(tmp_path: Path) -> None:
 def test_a_question_that_nobody_was_shown_ends_with_that_reason(tmp_path: Path, right: Right, is_shown: bool) -> None:
     async def run() -> None:
         with closing(Place(tmp_path, timeout_s=0.02)) as place:
-            place.desk.attach(1, right)
+            place.handler.attach(1, right)
             for count in (1, 2):
                 place.driver.feed(PacketQueued(count, flow_of(count, port=count), whose(uid=1000)))
                 await until(lambda number=count: len(place.queue.sent) == number)  # type: ignore[misc]
-                place.desk.detach(1)
-            told = b"\n".join(place.desk.read_history(100, ROOT))
+                place.handler.detach(1)
+            told = b"\n".join(place.handler.read_history(100, ROOT))
             assert told.count(b"no prompt client attached") == (1 if is_shown else 2)
 
     asyncio.run(run())

@@ -11,7 +11,7 @@ import pytest
 
 from tests.core.engine.transcript import flow_of, whose
 from tests.daemon.loop.driver_place import Place, fail_with_emfile, until
-from tests.daemon.requests.small_desk import ROOT
+from tests.daemon.requests.small_handler import ROOT
 from tinysnitch.core.engine.events import PacketQueued
 from tinysnitch.core.model.errors import SHORTAGE_HINT, SnitchError
 from tinysnitch.core.policy.facts import Facts
@@ -362,7 +362,7 @@ def test_an_answer_by_hand_holds_while_the_file_does_not_load(tmp_path: Path, te
                 place.rules_file.path.write_text(text)
             place.reloader.reload_rules()
             place.driver.feed(PacketQueued(1, flow_of(1), whose(uid=0)))
-            place.desk.answer(1, "deny user=root 10.0.0.80 443 tcp /usr/bin/curl", ROOT)
+            place.handler.answer(1, "deny user=root 10.0.0.80 443 tcp /usr/bin/curl", ROOT)
             for packet_id, read in ((2, place.reloader.reload_rules), (3, place.reloader.refresh_facts)):
                 read()
                 place.driver.feed(PacketQueued(packet_id, flow_of(packet_id), whose(uid=0)))
@@ -385,7 +385,7 @@ def test_what_the_engine_fails_at_is_told_and_tried_again(
             with monkeypatch.context() as broken:
                 broken.setattr(place.engine.rules, what, fail_with_emfile)
                 with pytest.raises(SnitchError, match="could not be loaded, and the old rules hold"):
-                    place.desk.add_rule("deny user=root 10.0.0.80 443 tcp", ROOT)
+                    place.handler.add_rule("deny user=root 10.0.0.80 443 tcp", ROOT)
             await until(lambda: not place.reloader.is_behind)
             place.driver.feed(PacketQueued(1, flow_of(1), whose(uid=0)))
             assert len(place.queue.sent) == 1

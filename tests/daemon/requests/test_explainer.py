@@ -7,7 +7,7 @@ from threading import Event
 import pytest
 
 from tests.core.policy.test_ruleset import FIREFOX, by, connection, ruleset
-from tests.daemon.requests.small_desk import ALICE, ROOT
+from tests.daemon.requests.small_handler import ALICE, ROOT
 from tinysnitch.core.engine.engine import Engine
 from tinysnitch.core.engine.events import FactsChanged, RulesLoaded
 from tinysnitch.core.model.errors import NotPermitted, SnitchError

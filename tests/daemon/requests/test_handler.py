@@ -13,7 +13,7 @@ import pytest
 
 from tests.core.engine.transcript import BANK, flow_of, inbound, no, whose, yes
 from tests.daemon.loop.driver_place import Place, identity_of
-from tests.daemon.requests.small_desk import ALICE, ROOT
+from tests.daemon.requests.small_handler import ALICE, ROOT
 from tests.daemon.rules import test_lists as lists
 from tinysnitch.core.engine.events import PacketQueued
 from tinysnitch.core.model.errors import NotPermitted, SnitchError
@@ -24,7 +24,7 @@ from tinysnitch.core.rules.list_text import BadLine
 from tinysnitch.core.rules.rule import Rule
 from tinysnitch.core.rules.text import format_rule, parse_rule
 from tinysnitch.daemon.control.permissions import Right
-from tinysnitch.daemon.requests import handler as front_desk
+from tinysnitch.daemon.requests import handler as request_handler
 from tinysnitch.daemon.requests.handler import list_entries
 from tinysnitch.kernel.nfqueue.queue import NfVerdict
 from tinysnitch.kernel.proc.procfs import read_stat
@@ -42,7 +42,7 @@ def with_place(folder: Path, use: Callable[[Place], None], rules: str = "") -> N
 def test_status_counts_what_is_there_and_what_was_lost(tmp_path: Path) -> None:
     def use(place: Place) -> None:
         place.driver.feed(PacketQueued(1, flow_of(1), whose()))
-        status = place.desk.status(ROOT)
+        status = place.handler.status(ROOT)
         assert (status.mode, status.rules, status.prompts, status.rule_errors) == (Mode.BPF, 1, 1, ())
         assert status.queues == {"connections": 0, "names": 0}
         assert status.losses["packets dropped, queue full"] == 2
@@ -53,8 +53,8 @@ def test_status_counts_what_is_there_and_what_was_lost(tmp_path: Path) -> None:
 
 def test_status_says_what_weakens_the_firewall(tmp_path: Path) -> None:
     def use(place: Place) -> None:
-        place.desk._identity = identity_of(place.rules_file.path, "no BTF", is_learning=True)
-        status = place.desk.status(ROOT)
+        place.handler._identity = identity_of(place.rules_file.path, "no BTF", is_learning=True)
+        status = place.handler.status(ROOT)
         assert (status.mode, status.mode_reason, status.is_learning) == (Mode.DEGRADED, "no BTF", True)
         assert status.learned_rules == "/var/lib/tinysnitch/learned.rules"
         assert status.not_enforcing == "tinysnitchd is still starting"
@@ -77,8 +77,8 @@ def test_rules_are_written_out_one_after_the_other(tmp_path: Path, monkeypatch: 
         return format_rule(rule)
 
     def use(place: Place) -> None:
-        monkeypatch.setattr(front_desk, "format_rule", format_one)
-        entries = iter(place.desk.list_rules(ROOT))
+        monkeypatch.setattr(request_handler, "format_rule", format_one)
+        entries = iter(place.handler.list_rules(ROOT))
         assert (len(written), next(entries).rule, len(written)) == (0, "allow - 80 tcp", 1)
 
     with_place(tmp_path, use, "allow - 80 tcp\ndeny - 25 tcp\n")
@@ -88,9 +88,9 @@ def test_rules_are_listed_with_where_they_are_from(tmp_path: Path) -> None:
     def use(place: Place) -> None:
         for number, lifetime in enumerate((Lifetime.QUIT, Lifetime.DAY), 1):
             place.driver.feed(PacketQueued(number, flow_of(number, port=number), ourselves()))
-            place.desk.answer(number, no(lifetime), ROOT)
-        listed = [(entry.source, entry.pid) for entry in place.desk.list_rules(ROOT)]
-        assert place.desk.status(ROOT).temporary_rules == 2
+            place.handler.answer(number, no(lifetime), ROOT)
+        listed = [(entry.source, entry.pid) for entry in place.handler.list_rules(ROOT)]
+        assert place.handler.status(ROOT).temporary_rules == 2
         assert listed == [(RuleSource.FILE, None), (RuleSource.QUIT, os.getpid()), (RuleSource.TEMPORARY, None)]
 
     with_place(tmp_path, use, "allow - 80 tcp\n")
@@ -98,12 +98,12 @@ def test_rules_are_listed_with_where_they_are_from(tmp_path: Path) -> None:
 
 def test_rules_are_added_and_removed(tmp_path: Path) -> None:
     def use(place: Place) -> None:
-        assert place.desk.add_rule("deny  - 23  tcp", ROOT) == "deny - 23 tcp"
+        assert place.handler.add_rule("deny  - 23  tcp", ROOT) == "deny - 23 tcp"
         assert len(place.engine.rules) == 1
-        assert place.desk.remove_rule("deny - 23 tcp", ROOT) == "deny - 23 tcp"
+        assert place.handler.remove_rule("deny - 23 tcp", ROOT) == "deny - 23 tcp"
         assert len(place.engine.rules) == 0
         with pytest.raises(SnitchError, match="there is no rule") as missing:
-            place.desk.remove_rule("deny - 23 tcp", ROOT)
+            place.handler.remove_rule("deny - 23 tcp", ROOT)
         assert "in quotes as a whole" in missing.value.hint
 
     with_place(tmp_path, use)
@@ -113,8 +113,8 @@ def test_a_temporary_rule_is_removed_by_its_line(tmp_path: Path) -> None:
     def use(place: Place) -> None:
         for number in (1, 2):
             place.driver.feed(PacketQueued(number, flow_of(number, port=number), whose()))
-        line, other = (place.desk.answer(number, yes(Lifetime.DAY), ROOT) for number in (1, 2))
-        place.desk.remove_rule(line, ROOT)
+        line, other = (place.handler.answer(number, yes(Lifetime.DAY), ROOT) for number in (1, 2))
+        place.handler.remove_rule(line, ROOT)
         assert list(map(format_rule, place.engine.rules)) == [other]
 
     with_place(tmp_path, use)
@@ -127,16 +127,16 @@ def test_a_temporary_rule_is_removed_also_while_the_file_is_gone(tmp_path: Path)
         for packet_id in (1, 2):
             place.driver.feed(PacketQueued(packet_id, flow_of(packet_id, port=packet_id), ourselves()))
         place.rules_file.path.unlink()
-        line = place.desk.answer(1, yes(Lifetime.QUIT), ROOT)
-        assert place.desk.remove_rule(line, ROOT) == line
+        line = place.handler.answer(1, yes(Lifetime.QUIT), ROOT)
+        assert place.handler.remove_rule(line, ROOT) == line
         with pytest.raises(SnitchError, match="the file is gone"):
-            place.desk.remove_rule(line, ROOT)
+            place.handler.remove_rule(line, ROOT)
         place.rules_file.path.write_text("")
-        line = place.desk.answer(2, yes(Lifetime.QUIT), ROOT)
-        place.desk.add_rule(line, ROOT)
+        line = place.handler.answer(2, yes(Lifetime.QUIT), ROOT)
+        place.handler.add_rule(line, ROOT)
         place.rules_file.path.unlink()
         with pytest.raises(SnitchError, match="the file is gone"):
-            place.desk.remove_rule(line, ROOT)
+            place.handler.remove_rule(line, ROOT)
         assert list(map(format_rule, place.engine.rules)) == [line]
 
     with_place(tmp_path, use)
@@ -145,7 +145,7 @@ def test_a_temporary_rule_is_removed_also_while_the_file_is_gone(tmp_path: Path)
 def test_a_change_of_a_file_that_does_not_load_is_no_success(tmp_path: Path) -> None:
     def use(place: Place) -> None:
         place.rules_file.path.write_text("nonsense\ndeny - 23 tcp\n")
-        for change in (place.desk.add_rule, place.desk.remove_rule):
+        for change in (place.handler.add_rule, place.handler.remove_rule):
             with pytest.raises(SnitchError, match=r"not load, and no rule of the file holds until it is mended: .*:1:"):
                 change("deny - 23 tcp", ROOT)
 
@@ -156,11 +156,11 @@ def test_a_rule_that_is_only_in_force_is_not_said_to_be_missing(tmp_path: Path) 
     def use(place: Place) -> None:
         place.rules_file.path.write_text("nonsense\n")
         with pytest.raises(SnitchError, match=r"does not load, and the old rules hold: .*:1:"):
-            place.desk.add_rule("deny - 23 tcp", ROOT)
+            place.handler.add_rule("deny - 23 tcp", ROOT)
         with pytest.raises(SnitchError, match="'allow - 80 tcp' is in force, but not in the file as it is now"):
-            place.desk.remove_rule("allow - 80 tcp", ROOT)
+            place.handler.remove_rule("allow - 80 tcp", ROOT)
         with pytest.raises(SnitchError, match="there is no rule 'allow - 81 tcp'"):
-            place.desk.remove_rule("allow - 81 tcp", ROOT)
+            place.handler.remove_rule("allow - 81 tcp", ROOT)
 
     with_place(tmp_path, use, "allow - 80 tcp\n")
 
@@ -174,24 +174,24 @@ def test_a_change_that_could_not_be_loaded_is_no_success(
     def use(place: Place) -> None:
         monkeypatch.setattr("tinysnitch.daemon.rules.facts.read_addresses", fail)
         with pytest.raises(SnitchError, match="could not be loaded"), caplog.at_level(logging.CRITICAL):
-            place.desk.add_rule("deny - 23 tcp", ROOT)
+            place.handler.add_rule("deny - 23 tcp", ROOT)
 
     with_place(tmp_path, use)
 
 
 def test_questions_are_listed_answered_and_closed(tmp_path: Path) -> None:
     def use(place: Place) -> None:
-        place.desk.attach(1, ROOT)
+        place.handler.attach(1, ROOT)
         place.driver.feed(PacketQueued(1, flow_of(1), whose()))
-        assert [ask.prompt_id for ask in place.desk.list_asks(ROOT)] == [1]
-        assert place.desk.answer(1, yes(), Right(1000, sees_all=True)) == "allow 10.0.0.80 443 tcp /usr/bin/curl ()"
+        assert [ask.prompt_id for ask in place.handler.list_asks(ROOT)] == [1]
+        assert place.handler.answer(1, yes(), Right(1000, sees_all=True)) == "allow 10.0.0.80 443 tcp /usr/bin/curl ()"
         assert place.queue.sent == [(1, NfVerdict.REPEAT)]
-        place.desk.detach(1)
+        place.handler.detach(1)
         with pytest.raises(SnitchError, match="question 1 is not open: answered yes by uid 1000"):
-            place.desk.answer(1, yes(), ROOT)
+            place.handler.answer(1, yes(), ROOT)
         with pytest.raises(SnitchError, match=r"question 9 is not open$"):
-            place.desk.answer(9, yes(), ROOT)
-        assert list(place.desk.read_history(2, ROOT))
+            place.handler.answer(9, yes(), ROOT)
+        assert list(place.handler.read_history(2, ROOT))
 
     with_place(tmp_path, use)
 
@@ -205,11 +205,11 @@ def test_a_rule_by_hand_must_speak_of_what_waits(tmp_path: Path) -> None:
         place.driver.feed(PacketQueued(1, flow_of(1), who))
         for line in ("allow 10.0.0.9 443 tcp", "allow until=2001-01-01T00:00:00Z - - -"):
             with pytest.raises(SnitchError, match="the rule is not about this connection"):
-                place.desk.answer(1, line, ROOT)
+                place.handler.answer(1, line, ROOT)
         with pytest.raises(SnitchError) as refused:
-            place.desk.answer(1, f"allow sha256={'0' * 64} - 443 tcp {link}", ROOT)
+            place.handler.answer(1, f"allow sha256={'0' * 64} - 443 tcp {link}", ROOT)
         assert "a file's sum is read once a rule asks for it" in refused.value.hint
-        assert place.desk.answer(1, f"allow - 443 tcp {link}", ROOT) == f"allow - 443 tcp {link}"
+        assert place.handler.answer(1, f"allow - 443 tcp {link}", ROOT) == f"allow - 443 tcp {link}"
         assert place.queue.sent == [(1, NfVerdict.REPEAT)]
 
     with_place(tmp_path, use)
@@ -220,8 +220,8 @@ def test_ask_is_no_answer(tmp_path: Path, answer: Choice | str) -> None:
     def use(place: Place) -> None:
         place.driver.feed(PacketQueued(1, flow_of(1), whose()))
         with pytest.raises(SnitchError, match="`ask` is no answer"):
-            place.desk.answer(1, answer, ROOT)
-        assert len(place.desk.list_asks(ROOT)) == 1
+            place.handler.answer(1, answer, ROOT)
+        assert len(place.handler.list_asks(ROOT)) == 1
 
     with_place(tmp_path, use)
 
@@ -231,7 +231,7 @@ def test_what_the_engine_cannot_answer_is_said(tmp_path: Path, monkeypatch: pyte
         place.driver.feed(PacketQueued(1, inbound(), whose()))
         monkeypatch.setattr(place.engine, "handle", lambda *_event: 1 // 0)
         with pytest.raises(SnitchError, match="could not be answered"):
-            place.desk.answer(1, yes(), ROOT)
+            place.handler.answer(1, yes(), ROOT)
         assert place.failures.count == 1
 
     with_place(tmp_path, use)
@@ -253,12 +253,12 @@ def ask(place: Place) -> None:
 
 
 def asks_of(place: Place, right: Right) -> list[int]:
-    return [shown.prompt_id for shown in place.desk.list_asks(right)]
+    return [shown.prompt_id for shown in place.handler.list_asks(right)]
 
 
 def refusal(place: Place, prompt_id: int, right: Right) -> str:
     with pytest.raises(SnitchError) as caught:
-        place.desk.answer(prompt_id, yes(), right)
+        place.handler.answer(prompt_id, yes(), right)
     return f"{type(caught.value).__name__}: {caught.value} ({caught.value.hint})".replace(str(prompt_id), "N")
 
 
@@ -266,7 +266,7 @@ def test_each_sees_the_questions_of_their_own_processes(tmp_path: Path) -> None:
     def use(place: Place) -> None:
         ask(place)
         assert [asks_of(place, right) for right in (ROOT, ALICE, BOB)] == [[1, 2, 3], [1], [2]]
-        assert [place.desk.status(right).prompts for right in (ROOT, ALICE)] == [3, 1]
+        assert [place.handler.status(right).prompts for right in (ROOT, ALICE)] == [3, 1]
 
     with_place(tmp_path, use)
 
@@ -275,7 +275,7 @@ def test_a_question_of_another_is_like_one_that_never_was(tmp_path: Path) -> Non
     def use(place: Place) -> None:
         ask(place)
         assert refusal(place, 2, ALICE) == refusal(place, 3, ALICE) == refusal(place, 99, ALICE)
-        place.desk.answer(2, no(), ROOT)
+        place.handler.answer(2, no(), ROOT)
         assert refusal(place, 2, ALICE) == refusal(place, 99, ALICE)
         assert "answered no by uid 0" in refusal(place, 2, BOB)
         assert asks_of(place, ROOT) == [1, 3]
@@ -287,10 +287,10 @@ def test_a_question_of_another_is_like_one_that_never_was(tmp_path: Path) -> Non
 def test_an_answer_is_a_rule_for_its_user_alone(tmp_path: Path, lifetime: Lifetime) -> None:
     def use(place: Place) -> None:
         ask(place)
-        line = place.desk.answer(1, no(lifetime), ALICE)
+        line = place.handler.answer(1, no(lifetime), ALICE)
         assert line.startswith("deny user=1000 ")
         assert asks_of(place, ROOT) == [2, 3]
-        assert all("user=1000" in entry.rule for entry in place.desk.list_rules(ROOT))
+        assert all("user=1000" in entry.rule for entry in place.handler.list_rules(ROOT))
 
     with_place(tmp_path, use)
 
@@ -300,9 +300,9 @@ def test_a_line_by_hand_must_name_its_user(tmp_path: Path) -> None:
         ask(place)
         for line in ("allow - - -", "allow user=1001 - - -", "allow user=root - - -"):
             with pytest.raises(NotPermitted, match="must be for user 1000 alone"):
-                place.desk.answer(1, line, ALICE)
+                place.handler.answer(1, line, ALICE)
         assert asks_of(place, ALICE) == [1]
-        assert place.desk.answer(1, "allow user=1000 - 443 tcp", ALICE) == "allow user=1000 - 443 tcp"
+        assert place.handler.answer(1, "allow user=1000 - 443 tcp", ALICE) == "allow user=1000 - 443 tcp"
         assert asks_of(place, ROOT) == [2, 3]
 
     with_place(tmp_path, use)
@@ -315,11 +315,11 @@ def test_an_answer_undoes_no_denial_of_others(tmp_path: Path, choice: Choice) ->
     def use(place: Place) -> None:
         ask(place)
         place.driver.feed(PacketQueued(4, flow_of(4), whose(9, uid=1000, is_host_file=False)))
-        place.desk.answer(asks_of(place, ALICE)[-1], WIDE, ALICE)
+        place.handler.answer(asks_of(place, ALICE)[-1], WIDE, ALICE)
         with pytest.raises(NotPermitted, match="would overrule a rule that is not yours: deny - 443 tcp"):
-            place.desk.answer(1, WIDE, ALICE)
+            place.handler.answer(1, WIDE, ALICE)
         assert asks_of(place, ALICE) == [1]
-        place.desk.answer(1, choice, ALICE)
+        place.handler.answer(1, choice, ALICE)
         assert asks_of(place, ALICE) == []
 
     with_place(tmp_path, use, "deny - 443 tcp\nask 10.0.0.80 443 tcp\n")
@@ -329,16 +329,16 @@ def test_each_makes_sees_and_removes_their_own_rules(tmp_path: Path) -> None:
     mine, theirs, everybodys = "deny user=1000 - 23 tcp", "deny user=1001 - 23 tcp", "deny @ads - -"
 
     def use(place: Place) -> None:
-        assert place.desk.add_rule(mine, ALICE) == mine
+        assert place.handler.add_rule(mine, ALICE) == mine
         for line in (theirs, everybodys, "allow - - -"):
-            for change in (place.desk.add_rule, place.desk.remove_rule):
+            for change in (place.handler.add_rule, place.handler.remove_rule):
                 with pytest.raises(NotPermitted):
                     change(line, ALICE)
         assert place.rules_file.path.read_text() == f"{theirs}\n{everybodys}\n{mine}\n"
-        assert [entry.rule for entry in place.desk.list_rules(ALICE)] == [mine]
-        assert (place.desk.status(ALICE).rules, place.desk.status(ROOT).rules) == (1, 3)
-        assert [len(place.desk.list_lists(right)) for right in (ALICE, ROOT)] == [0, 1]
-        assert place.desk.remove_rule(mine, ALICE) == mine
+        assert [entry.rule for entry in place.handler.list_rules(ALICE)] == [mine]
+        assert (place.handler.status(ALICE).rules, place.handler.status(ROOT).rules) == (1, 3)
+        assert [len(place.handler.list_lists(right)) for right in (ALICE, ROOT)] == [0, 1]
+        assert place.handler.remove_rule(mine, ALICE) == mine
         assert place.rules_file.path.read_text() == f"{theirs}\n{everybodys}\n"
 
     with_place(tmp_path, use, f"{theirs}\n{everybodys}\n")
@@ -348,9 +348,9 @@ def test_what_is_wrong_in_the_file_is_not_everybodys_to_read(tmp_path: Path) -> 
     def use(place: Place) -> None:
         place.rules_file.path.write_text("secret\n")
         with pytest.raises(SnitchError, match=r"no rule of the file holds until it is mended$"):
-            place.desk.add_rule("deny user=1000 - 23 tcp", ALICE)
-        assert place.desk.status(ALICE).rule_errors == ()
-        (error,) = place.desk.status(ROOT).rule_errors
+            place.handler.add_rule("deny user=1000 - 23 tcp", ALICE)
+        assert place.handler.status(ALICE).rule_errors == ()
+        (error,) = place.handler.status(ROOT).rule_errors
         assert " (hint: " in error
 
     with_place(tmp_path, use)
@@ -360,13 +360,13 @@ def test_the_log_tells_each_of_their_own_processes(tmp_path: Path) -> None:
     def use(place: Place) -> None:
         ask(place)
         for prompt_id in (1, 2, 3):
-            place.desk.answer(prompt_id, no(), ROOT)
-        told = b"\n".join(place.desk.read_history(100, ALICE))
+            place.handler.answer(prompt_id, no(), ROOT)
+        told = b"\n".join(place.handler.read_history(100, ALICE))
         assert told.count(b'"uid":1000') == 2  # the question and the decision
         assert told.count(b'"event":"answer"') == 1
         assert b'"uid":1001' not in told
         assert b'"unknown"' not in told
-        assert len(list(place.desk.read_history(100, ROOT))) > 3 * len(list(place.desk.read_history(100, ALICE)))
+        assert len(list(place.handler.read_history(100, ROOT))) > 3 * len(list(place.handler.read_history(100, ALICE)))
 
     with_place(tmp_path, use)
 
@@ -375,7 +375,7 @@ def test_explain_is_for_who_asks(tmp_path: Path) -> None:
     question = Explain("/usr/bin/curl", "shop.test", 443, "tcp")
 
     def use(place: Place) -> None:
-        told = [place.desk.explain(question, right).rule for right in (ALICE, ROOT)]
+        told = [place.handler.explain(question, right).rule for right in (ALICE, ROOT)]
         assert told == ["allow user=1000 - 443 tcp", None]
 
     with_place(tmp_path, use, "allow user=1000 - 443 tcp\n")

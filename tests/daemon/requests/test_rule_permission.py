@@ -11,7 +11,7 @@ import pytest
 
 from tests.core.engine.transcript import flow_of, whose, yes
 from tests.daemon.loop.driver_place import Place
-from tests.daemon.requests.small_desk import ALICE, ROOT
+from tests.daemon.requests.small_handler import ALICE, ROOT
 from tests.lab.patience import WAIT_S
 from tinysnitch.core.engine.events import PacketQueued
 from tinysnitch.core.model.errors import NotPermitted, SnitchError
@@ -103,9 +103,9 @@ def test_an_own_rule_may_name_its_user_also_the_first_one(tmp_path: Path) -> Non
     async def use() -> None:
         with closing(Place(tmp_path)) as place:
             with pytest.raises(SnitchError, match="there is no rule"):
-                place.desk.remove_rule(line, nobody)
+                place.handler.remove_rule(line, nobody)
             place.reloader.refresh_facts()  # no rule speaks of the name
-            assert place.desk.add_rule(line, nobody) == line
+            assert place.handler.add_rule(line, nobody) == line
 
     asyncio.run(use())
 
@@ -118,7 +118,7 @@ def test_a_name_that_takes_long_to_look_up_is_no_refusal(tmp_path: Path, monkeyp
 
     async def use() -> None:
         with closing(Place(tmp_path)) as place:
-            for change in (place.desk.add_rule, place.desk.remove_rule):
+            for change in (place.handler.add_rule, place.handler.remove_rule):
                 with pytest.raises(SnitchError, match="still being looked up") as told:
                     change(line, ALICE)
                 assert (told.value.exit_code, "try again" in told.value.hint) == (1, True)
@@ -127,7 +127,7 @@ def test_a_name_that_takes_long_to_look_up_is_no_refusal(tmp_path: Path, monkeyp
                 while place.loader.is_awaited(parse_rule(line)):  # noqa: ASYNC110 - nothing there signals an event
                     await asyncio.sleep(0.001)
             place.reloader.refresh_facts()
-            assert place.desk.add_rule(line, ALICE) == line
+            assert place.handler.add_rule(line, ALICE) == line
             assert "alice" not in place.read_log()
             may_answer.release(100)
 
@@ -137,11 +137,11 @@ def test_a_name_that_takes_long_to_look_up_is_no_refusal(tmp_path: Path, monkeyp
 def test_the_log_speaks_of_no_list_of_a_rule_that_is_refused(tmp_path: Path) -> None:
     async def use() -> None:
         with closing(Place(tmp_path)) as place:
-            for change in (place.desk.add_rule, place.desk.remove_rule):
+            for change in (place.handler.add_rule, place.handler.remove_rule):
                 with pytest.raises(SnitchError):
                     change("deny user=1000 @ads - -", ALICE)
             assert "ads" not in place.read_log()
-            place.desk.add_rule("deny user=1000 @ads - -", ROOT)
+            place.handler.add_rule("deny user=1000 @ads - -", ROOT)
             assert "list ads is not there" in place.read_log()
 
     asyncio.run(use())
@@ -162,7 +162,7 @@ def test_a_link_turned_after_its_rule_was_made_undoes_no_denial(tmp_path: Path) 
 
     async def use() -> None:
         with closing(Place(tmp_path, f"deny 10.0.0.80 - - {ENV}\n")) as place:
-            place.desk.add_rule(f"allow user=1000 10.0.0.80 443 tcp {tool}", ALICE)
+            place.handler.add_rule(f"allow user=1000 10.0.0.80 443 tcp {tool}", ALICE)
             tool.unlink()
             tool.symlink_to(ENV)
             os.lchown(tool, 1000, 1000)
@@ -170,7 +170,7 @@ def test_a_link_turned_after_its_rule_was_made_undoes_no_denial(tmp_path: Path) 
             assert place.engine.rules.facts.links[str(tool)] == ENV
             assert decided_for_env(place) is Verdict.DENY
             with pytest.raises(NotPermitted, match="over a link"):
-                place.desk.add_rule(f"allow user=1000 10.0.0.80 443 tcp {tool} -i", ALICE)
+                place.handler.add_rule(f"allow user=1000 10.0.0.80 443 tcp {tool} -i", ALICE)
 
     asyncio.run(use())
 
@@ -222,19 +222,19 @@ def test_nobody_keeps_the_daemon_busy_with_changes(tmp_path: Path, monkeypatch: 
             place.driver.feed(PacketQueued(1, flow_of(), whose(uid=1000)))
             for _change in range(BURST):
                 with pytest.raises(NotPermitted):
-                    place.desk.remove_rule(others, ALICE)
-            for change in (place.desk.add_rule, place.desk.remove_rule):
+                    place.handler.remove_rule(others, ALICE)
+            for change in (place.handler.add_rule, place.handler.remove_rule):
                 for line in ("deny user=1000 - 23 tcp", "no rule"):  # to read one of 60 KB takes long, too
                     with pytest.raises(SnitchError, match="changes too much"):
                         change(line, ALICE)
             with pytest.raises(SnitchError, match="changes too much"):
-                place.desk.answer(1, yes(), ALICE)
-            place.desk.add_rule("deny user=1001 - 23 tcp", Right(1001, sees_all=False))
+                place.handler.answer(1, yes(), ALICE)
+            place.handler.add_rule("deny user=1001 - 23 tcp", Right(1001, sees_all=False))
             for _change in range(BURST + 1):
                 with pytest.raises(SnitchError, match="there is no rule"):
-                    place.desk.remove_rule(others, ROOT)
+                    place.handler.remove_rule(others, ROOT)
                 with pytest.raises(SnitchError, match="not about this connection"):
-                    place.desk.answer(1, others, ROOT)
-            place.desk.answer(1, yes(), ROOT)
+                    place.handler.answer(1, others, ROOT)
+            place.handler.answer(1, yes(), ROOT)
 
     asyncio.run(run())

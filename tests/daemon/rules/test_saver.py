@@ -10,7 +10,7 @@ import pytest
 
 from tests.core.engine.transcript import flow_of, no, whose, yes
 from tests.daemon.loop.driver_place import Place, until
-from tests.daemon.requests.small_desk import ROOT
+from tests.daemon.requests.small_handler import ROOT
 from tinysnitch.core.engine.events import AnswerGiven, PacketQueued
 from tinysnitch.core.prompts.choice import Lifetime
 from tinysnitch.core.rules.text import format_rule
@@ -117,7 +117,7 @@ def test_a_rule_that_could_not_be_written_and_was_removed_stays_away(
             told: list[str] = []
             monkeypatch.setattr(place.clients, "push_notice", told.append)
             lose_a_rule(place).rename(place.rules_file.path)
-            place.desk.remove_rule(RULE, ROOT)
+            place.handler.remove_rule(RULE, ROOT)
             await asyncio.sleep(0.01)
             assert told == []
             assert (rules_in_force(place), place.rules_file.path.read_text()) == ([], "")
@@ -166,7 +166,7 @@ def test_a_temporary_rule_that_was_removed_on_a_full_disk_does_not_come_back(
             (rule,) = place.temporary_rules.read(0.0)
             with monkeypatch.context() as full:
                 fill_disk(full)
-                place.desk.remove_rule(format_rule(rule), ROOT)
+                place.handler.remove_rule(format_rule(rule), ROOT)
                 await asyncio.sleep(0.03)
             assert place.temporary_rules.read(0.0) == (rule,)
             if not is_at_end:

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from tests.core.dns.resolver_talk import FIREFOX, SHOP, ResolverTalk
-from tests.daemon.requests.small_desk import make_prompt
+from tests.daemon.requests.small_handler import make_prompt
 from tests.shortage import descriptors_left
 from tinysnitch.daemon.startup.handover import MAX_ASKERS, find_first_number, names_handed_over
 from tinysnitch.kernel.bpf.structs import ProcessEntry

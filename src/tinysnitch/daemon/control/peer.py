@@ -1,6 +1,8 @@
 """One client of the control socket. Whatever a client does, it can harm no more than its own connection.
 
-1. Requests are answered in order, one reply object at a time, while the client reads and its turn lasts (turns.py).
+1. Requests are answered in order, one reply object at a time, while the client reads and its turn lasts (Turns): all
+   clients together have TURN_S of each turn of the loop, and packets are judged in between. A client with more work
+   than fits waits behind all others that wait; and those go before new requests.
 2. Pushes wait behind a reply that is under way; a client that lets too many wait is cut off.
 3. `push` never begins a request: the engine is in the middle of its commands then, and the reply could come before that
    of an earlier request, or replace it.
@@ -8,18 +10,17 @@
 """
 
 import asyncio
+import time
 from collections import deque
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, cast
+from collections.abc import Callable, Iterator
+from typing import Protocol, cast
 
 from tinysnitch.core.model.errors import Malformed, SnitchError
 from tinysnitch.daemon.control.permissions import Right, read_peer
 from tinysnitch.protocol.framing import FrameDecoder, FrameReader, encode_frame
 from tinysnitch.protocol.messages import PROTOCOL, VERSION_HINT, Hello, Refused, Request, Welcome
 
-if TYPE_CHECKING:
-    from tinysnitch.daemon.control.server import ControlServer
-
+TURN_S = 0.005
 MAX_PUSHES = 4096  # lines and prompts that may wait for one client
 # A client that sees everything may be sent all questions that can be open at once, each of them long.
 MAX_PUSH_BYTES, MAX_OWN_PUSH_BYTES = 16 << 20, 1 << 20
@@ -28,8 +29,57 @@ MAX_INBOX = 64  # requests read but not begun; beyond that nothing more is read
 _decoder: FrameDecoder[Request] = FrameDecoder(Request)
 
 
+class Turns:
+    def __init__(self) -> None:
+        self._waiting: dict[Callable[[], None], None] = {}  # a dict for its order
+        self._ends_s: float | None = None  # monotonic seconds: when this turn has no time left
+
+    def has_time(self) -> bool:
+        """Whether a piece of work may be begun in this turn of the loop."""
+        now_s = time.monotonic()
+        if self._ends_s is None:
+            self._ends_s = now_s + TURN_S
+            asyncio.get_running_loop().call_soon(self._begin)
+        return now_s < self._ends_s
+
+    def wait(self, work: Callable[[], None]) -> None:
+        """Call this in a later turn, once there is time."""
+        self._waiting[work] = None
+
+    def _begin(self) -> None:
+        self._ends_s = None
+        while self._waiting and self.has_time():
+            work = next(iter(self._waiting))
+            del self._waiting[work]
+            work()
+
+
+class Counts(Protocol):
+    malformed: int  # clients cut off after a frame that is no message
+    slow: int  # cut off because they did not read their pushes
+
+
+class Server(Protocol):
+    """What a client needs of the server that it belongs to."""
+
+    turns: Turns
+
+    @property
+    def clients(self) -> Counts: ...
+
+    def receive(self, peer: "ControlPeer", uid: int, gid: int) -> None:
+        """Welcome or refuse a new client, now or later."""
+        ...
+
+    def forget(self, peer: "ControlPeer") -> None: ...
+
+    def answer(self, peer: "ControlPeer", request: Request) -> Iterator[bytes]:
+        """The frames that answer a request. Raises nothing."""
+        ...
+
+
 class ControlPeer(asyncio.Protocol):
-    def __init__(self, server: "ControlServer", client_id: int) -> None:
+    def __init__(self, server: Server, client_id: int) -> None:
         self.client_id = client_id
         self.right = Right(uid=-1, sees_all=False)  # covers nothing, until `welcome`
         self._server = server

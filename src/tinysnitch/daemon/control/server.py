@@ -1,23 +1,16 @@
-"""The control socket: lets clients in, and hands their requests to the desk.
+"""The control socket: lets clients in, and makes frames of what the request handler answers.
 
 A client that was let in is added to ControlClients, which pushes to it what happens.
-
-Gives all clients together TURN_S of each turn of the loop, so that packets are judged in between.
-
-A client with more work than fits waits behind all others that wait; and those go before new requests.
-
-What the control server asks of the daemon: every request of a client passes through this interface.
 """
 
 import asyncio
 import itertools
 import logging
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Protocol, assert_never
+from typing import Protocol
 
 from tinysnitch.core.engine.records import MAX_LINES
 from tinysnitch.core.model.errors import (
@@ -28,67 +21,24 @@ from tinysnitch.core.model.errors import (
     is_shortage,
     words_of,
 )
-from tinysnitch.core.prompts.choice import Choice
 from tinysnitch.core.prompts.prompt import Prompt
-from tinysnitch.daemon.control.clients import UNSAVED, ControlClients
-from tinysnitch.daemon.control.peer import ControlPeer
+from tinysnitch.daemon.control.clients import ControlClients
+from tinysnitch.daemon.control.peer import ControlPeer, Turns
 from tinysnitch.daemon.control.permissions import GROUP, Permissions, Right, RightLookup
 from tinysnitch.daemon.control.socket import BACKLOG, ControlSocket
 from tinysnitch.protocol import messages as msg
 from tinysnitch.protocol.framing import encode_frame
-from tinysnitch.protocol.messages import Explain, Explanation, ListEntry, RuleEntry, Status
-
-TURN_S = 0.005
 
 
-class Turns:
-    def __init__(self) -> None:
-        self._waiting: dict[Callable[[], None], None] = {}  # a dict for its order
-        self._ends_s: float | None = None  # monotonic seconds: when this turn has no time left
+class RequestHandler(Protocol):
+    """What answers requests. Each method returns at once, returns only what the right covers, and raises SnitchError
+    with a hint for the user."""
 
-    def has_time(self) -> bool:
-        """Whether a piece of work may be begun in this turn of the loop."""
-        now_s = time.monotonic()
-        if self._ends_s is None:
-            self._ends_s = now_s + TURN_S
-            asyncio.get_running_loop().call_soon(self._begin)
-        return now_s < self._ends_s
-
-    def wait(self, work: Callable[[], None]) -> None:
-        """Call this in a later turn, once there is time."""
-        self._waiting[work] = None
-
-    def _begin(self) -> None:
-        self._ends_s = None
-        while self._waiting and self.has_time():
-            work = next(iter(self._waiting))
-            del self._waiting[work]
-            work()
-
-
-class Desk(Protocol):
-    """Each method returns at once, returns only what the right covers, and raises SnitchError with a hint for the
-    user."""
-
-    def status(self, right: Right) -> Status: ...
-
-    def list_rules(self, right: Right) -> Iterable[RuleEntry]: ...
-
-    def list_lists(self, right: Right) -> list[ListEntry]: ...
-
-    def add_rule(self, line: str, right: Right) -> str:
-        """Write the line to the rules file, and return it as it was written."""
+    def handle(self, request: msg.Request, right: Right) -> Iterable[msg.Reply]:
+        """Answer any request but Hello, ReadLog and Attach."""
         ...
-
-    def remove_rule(self, line: str, right: Right) -> str: ...
 
     def list_asks(self, right: Right) -> list[Prompt]: ...
-
-    def answer(self, prompt_id: int, answer: Choice | str, right: Right) -> str:
-        """Answer with a choice or with a rule line, and return the line of the rule that this made."""
-        ...
-
-    def explain(self, question: Explain, right: Right) -> Explanation: ...
 
     def read_history(self, limit: int, right: Right) -> Iterable[bytes]:
         """The newest log lines, the oldest of them first, without newlines. Rows are read while iterating."""
@@ -112,10 +62,10 @@ _TURNS_TO_ADMIT = 3  # of the loop, after accept(): asyncio's task, then connect
 
 
 class ControlServer:
-    def __init__(self, desk: Desk, permissions: Permissions, clients: ControlClients) -> None:
+    def __init__(self, handler: RequestHandler, permissions: Permissions, clients: ControlClients) -> None:
         self.clients = clients
         self.turns = Turns()
-        self._desk = desk
+        self._handler = handler
         self._rights = RightLookup(permissions)
         self._ids = itertools.count(1)
         self._newcomers: set[ControlPeer] = set()  # clients whose right is being looked up
@@ -204,7 +154,7 @@ class ControlServer:
     def forget(self, peer: ControlPeer) -> None:
         self._newcomers.discard(peer)
         if self.clients.remove(peer):
-            self._desk.detach(peer.client_id)
+            self._handler.detach(peer.client_id)
 
     def answer(self, peer: ControlPeer, request: msg.Request) -> Iterator[bytes]:
         """The frames that answer a request. An error before the first frame becomes a Refused, and is not raised."""
@@ -231,57 +181,20 @@ class ControlServer:
                 return self._log_frames(peer, request)
             case msg.Attach():
                 self.clients.add_prompt(peer)
-                self._desk.attach(peer.client_id, peer.right)
-                asks = map(msg.prompt_shown, self._desk.list_asks(peer.right))
+                self._handler.attach(peer.client_id, peer.right)
+                asks = map(msg.prompt_shown, self._handler.list_asks(peer.right))
                 notices = self.clients.find_standing(peer.right)
                 return itertools.chain(map(encode_frame, asks), map(encode_frame, notices), (_DONE,))
             case _:
-                values = self._values(request, peer.right)
+                values = self._handler.handle(request, peer.right)
                 return itertools.chain(map(encode_frame, values), (_DONE,))
 
     def _log_frames(self, peer: ControlPeer, request: msg.ReadLog) -> Iterator[bytes]:
         limit = min(max(request.limit, 0), MAX_LINES)
-        lines = self._desk.read_history(limit, peer.right) if limit else ()
+        lines = self._handler.read_history(limit, peer.right) if limit else ()
         if request.follow:
             self.clients.add_follower(peer)
         return _frames_of_log(lines, () if request.follow else (_DONE,))
-
-    def _values(self, request: msg.Request, right: Right) -> Iterable[msg.Reply]:
-        match request:
-            case msg.ReadStatus():
-                return (self._desk.status(right),)
-            case msg.ListRules():
-                return self._desk.list_rules(right)
-            case msg.ListLists():
-                return self._desk.list_lists(right)
-            case msg.ListAsks():
-                return map(msg.prompt_shown, self._desk.list_asks(right))
-            case msg.Explain():
-                return (self._desk.explain(request, right),)
-            case msg.AddRule(line):
-                return (msg.RuleWritten(self._desk.add_rule(line, right)),)
-            case msg.RemoveRule(line):
-                return (msg.RuleWritten(self._desk.remove_rule(line, right)),)
-            case msg.GiveAnswer():
-                return (self._give_answer(request, right),)
-            case msg.Hello() | msg.ReadLog() | msg.Attach():
-                raise AssertionError(f"{request} is answered elsewhere")
-            case _:
-                assert_never(request)
-
-    def _give_answer(self, request: msg.GiveAnswer, right: Right) -> msg.RuleWritten:
-        if (request.choice is None) == (request.rule is None):
-            raise SnitchError("an answer is either a choice or a rule", "send exactly one of them")
-        answer = request.rule if request.choice is None else request.choice
-        assert answer is not None
-        self.clients.take_unsaved()  # forget what an earlier answer left
-        rule = self._desk.answer(request.prompt_id, answer, right)
-        error = self.clients.take_unsaved()
-        if error is None:
-            return msg.RuleWritten(rule)
-        if not right.sees_all:
-            return msg.RuleWritten(rule, UNSAVED, "root can see why: `tinysnitch log`")
-        return msg.RuleWritten(rule, f"{UNSAVED}: {error}", error.hint)
 
     def _make_peer(self) -> ControlPeer:
         return ControlPeer(self, next(self._ids))

@@ -1,4 +1,4 @@
-"""Answers the requests of clients: the Desk of the control server, on top of engine and driver.
+"""Answers the requests of clients, on top of engine and driver: each client gets what its right covers, and no more.
 
 What clients are told about lists: those in the folder, and those that rules name but that do not exist.
 """
@@ -6,6 +6,7 @@ What clients are told about lists: those in the folder, and those that rules nam
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
+from typing import assert_never
 
 import msgspec
 
@@ -22,6 +23,7 @@ from tinysnitch.core.prompts.choice import Choice, Lifetime
 from tinysnitch.core.prompts.prompt import Prompt
 from tinysnitch.core.rules.rule import RemoteKind, Rule
 from tinysnitch.core.rules.text import format_rule, parse_rule
+from tinysnitch.daemon.control.clients import UNSAVED
 from tinysnitch.daemon.control.permissions import Right
 from tinysnitch.daemon.instance import Identity
 from tinysnitch.daemon.loop.driver import Driver
@@ -32,6 +34,7 @@ from tinysnitch.daemon.requests.rule_permission import ChangeBudget, check_new_r
 from tinysnitch.daemon.rules.lists import HeldList, ListLoader
 from tinysnitch.daemon.rules.loader import RuleLoader
 from tinysnitch.kernel.system.clock import read_instant
+from tinysnitch.protocol import messages as msg
 from tinysnitch.protocol.log_text import what_holds
 from tinysnitch.protocol.messages import (
     LEARNED_RULES,
@@ -85,7 +88,7 @@ _SUM_HINT = "a file's sum is read once a rule asks for it: `tinysnitch rules add
 _AWAITED_HINT = "try again in a moment, or write the uid instead of the user's name (`id -u`)"
 
 
-class FrontDesk:
+class RequestHandler:
     def __init__(
         self,
         identity: Identity,
@@ -100,6 +103,7 @@ class FrontDesk:
         self._identity = identity
         self._driver = driver
         self._engine = driver.engine
+        self._clients = driver.doors.clients
         self._rules_file = rules_file
         self._loader = loader
         self._reloader = reloader
@@ -108,11 +112,35 @@ class FrontDesk:
         self._budget = ChangeBudget()
         self._explainer = Explainer(driver.engine)
 
+    def handle(self, request: msg.Request, right: Right) -> Iterable[msg.Reply]:
+        """Answer a request that can be answered at once. Raises SnitchError."""
+        match request:
+            case msg.ReadStatus():
+                return (self.status(right),)
+            case msg.ListRules():
+                return self.list_rules(right)
+            case msg.ListLists():
+                return self.list_lists(right)
+            case msg.ListAsks():
+                return map(msg.prompt_shown, self.list_asks(right))
+            case msg.Explain():
+                return (self.explain(request, right),)
+            case msg.AddRule(line):
+                return (msg.RuleWritten(self.add_rule(line, right)),)
+            case msg.RemoveRule(line):
+                return (msg.RuleWritten(self.remove_rule(line, right)),)
+            case msg.GiveAnswer():
+                return (self._give_answer(request, right),)
+            case msg.Hello() | msg.ReadLog() | msg.Attach():
+                raise AssertionError(f"{request} is for the control server")
+            case _:
+                assert_never(request)
+
     def status(self, right: Right) -> Status:
         """Counts only rules and questions that the right covers. Errors quote the rules file: for who sees all."""
         identity, options, rules = self._identity, self._identity.options, self._engine.rules
         hits, misses = self._counters.hits_and_misses()
-        clients = self._driver.doors.clients.statistics()
+        clients = self._clients.statistics()
         return Status(
             pid=identity.pid,
             mode=identity.mode,
@@ -240,7 +268,21 @@ class FrontDesk:
         asks = self._engine.open_prompts(read_instant())
         return [ask for ask in asks if right.covers(uid_of(ask.connection.attribution))]
 
+    def _give_answer(self, request: msg.GiveAnswer, right: Right) -> msg.RuleWritten:
+        answer = request.rule if request.choice is None else request.choice
+        if answer is None or (request.choice and request.rule is not None):
+            raise SnitchError("an answer is either a choice or a rule", "send exactly one of them")
+        self._clients.take_unsaved()  # forget what an earlier answer left
+        rule = self.answer(request.prompt_id, answer, right)
+        error = self._clients.take_unsaved()
+        if error is None:
+            return msg.RuleWritten(rule)
+        if not right.sees_all:
+            return msg.RuleWritten(rule, UNSAVED, "root can see why: `tinysnitch log`")
+        return msg.RuleWritten(rule, f"{UNSAVED}: {error}", error.hint)
+
     def answer(self, prompt_id: int, answer: Choice | str, right: Right) -> str:
+        """Answer with a choice or with a rule line, and return the line of the rule that this made."""
         self._check_open(prompt_id, right)
         self._count_change(right)
         if isinstance(answer, Choice):

@@ -27,7 +27,7 @@ from tinysnitch.daemon.loop.process_watch import ProcessWatch
 from tinysnitch.daemon.loop.reloader import Reloader
 from tinysnitch.daemon.loop.resolved_names import ToldNames
 from tinysnitch.daemon.requests.counters import Counters
-from tinysnitch.daemon.requests.handler import FrontDesk
+from tinysnitch.daemon.requests.handler import RequestHandler
 from tinysnitch.daemon.rules.facts import FactSource
 from tinysnitch.daemon.rules.lists import ListCompiler, ListLoader
 from tinysnitch.daemon.rules.loader import RuleLoader
@@ -101,7 +101,7 @@ class Assembly:
         self.driver = Driver(self._engine, self._open_doors(*queues, news), self._failures)
         self.reloader = Reloader(self.driver, self._loader, news)
         self.counters = Counters(self.driver, programs, error_log)
-        self._server = ControlServer(self._make_desk(identity, rules_file, history), permissions, self.clients)
+        self._server = ControlServer(self._make_handler(identity, rules_file, history), permissions, self.clients)
         undo.push_async_callback(self._server.close)
 
     def _make_source(self) -> FactSource:
@@ -192,8 +192,8 @@ class Assembly:
             clients=self.clients,
         )
 
-    def _make_desk(self, identity: Identity, rules_file: RulesFile, history: History) -> FrontDesk:
-        return FrontDesk(
+    def _make_handler(self, identity: Identity, rules_file: RulesFile, history: History) -> RequestHandler:
+        return RequestHandler(
             identity,
             self.driver,
             rules_file=rules_file,

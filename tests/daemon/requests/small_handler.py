@@ -1,4 +1,4 @@
-"""A desk without an engine, and a control server that runs on it in a thread of its own."""
+"""A request handler without an engine, and a control server that runs on it in a thread of its own."""
 
 import asyncio
 import errno
@@ -20,6 +20,7 @@ from tinysnitch.core.prompts.prompt import Prompt
 from tinysnitch.daemon.control.clients import ControlClients
 from tinysnitch.daemon.control.permissions import Permissions, Right
 from tinysnitch.daemon.control.server import ControlServer
+from tinysnitch.daemon.requests.handler import RequestHandler
 from tinysnitch.protocol.messages import (
     BeatenRule,
     Explain,
@@ -99,7 +100,7 @@ class SlowNames(Permissions):
         return Right(uid, sees_all=True)
 
 
-class SmallDesk:
+class SmallHandler(RequestHandler):
     """Holds a few rules and prompts; the first answer to a prompt closes it."""
 
     def __init__(self) -> None:
@@ -110,7 +111,7 @@ class SmallDesk:
         self.history = [b'{"event":"lost","time":"t","what":"packets","count":%d}' % n for n in range(5)]
         self.lists: list[ListEntry] = []
         self.attached: dict[int, int] = {}
-        self.clients = ControlClients()
+        self.clients = self._clients = ControlClients()
 
     def status(self, right: Right) -> Status:
         return Status(
@@ -183,9 +184,9 @@ class RunningServer:
 
     def __init__(self, path: Path, permissions: Permissions | None = None) -> None:
         self.path = path
-        self.desk = SmallDesk()
-        self.clients = self.desk.clients
-        self.server = ControlServer(self.desk, permissions or Permissions(), self.clients)
+        self.handler = SmallHandler()
+        self.clients = self.handler.clients
+        self.server = ControlServer(self.handler, permissions or Permissions(), self.clients)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
