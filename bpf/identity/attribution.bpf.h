@@ -156,7 +156,7 @@ static __always_inline void attribute_outbound(struct __sk_buff *skb, const stru
 static __always_inline void forget_stale(struct owner *owner)
 {
 	__u32 pid = owner->pid; /* a key on this function's own stack, as in find_noted_verdict() */
-	struct process *process = bpf_map_lookup_elem(&processes, &pid);
+	struct process_entry *process = bpf_map_lookup_elem(&processes, &pid);
 
 	if (owner->exec_id != EXEC_ID_KERNEL && (!process || process->exec_id != owner->exec_id))
 		*owner = (struct owner){};

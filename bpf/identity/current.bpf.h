@@ -11,7 +11,7 @@
  * Of a process from before the daemon's start /proc told only in which clock tick it started, 100 of them a second
  * (proc_pid_stat(5)): the exact time is filled in here.
  */
-static __always_inline bool is_started_at(struct process *process, __u64 started_ns)
+static __always_inline bool is_started_at(struct process_entry *process, __u64 started_ns)
 {
 	if (process->exec_id >= EXEC_ID_SEEDED && process->started_ns == started_ns / CLOCK_TICK_NS * CLOCK_TICK_NS)
 		process->started_ns = started_ns;
@@ -36,7 +36,7 @@ __noinline bool read_current(struct owner *owner)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	__u32 pid = task->tgid;
-	struct process *process;
+	struct process_entry *process;
 
 	if (!owner)
 		return false;

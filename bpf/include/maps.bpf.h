@@ -48,7 +48,7 @@ struct {
 	__uint(max_entries, 65536);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 	__type(key, __u32);
-	__type(value, struct process);
+	__type(value, struct process_entry);
 } processes SEC(".maps");
 
 /* socket cookie: whose it is */
@@ -102,7 +102,7 @@ struct {
 	__uint(max_entries, 65536);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 	__type(key, struct flow_key);
-	__type(value, struct flow);
+	__type(value, struct flow_entry);
 } flows SEC(".maps");
 
 /* Entries of `flows` with a verdict whose place there another socket between the same ends has taken */
@@ -111,7 +111,7 @@ struct {
 	__uint(max_entries, 4096);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 	__type(key, struct displaced_key);
-	__type(value, struct flow);
+	__type(value, struct flow_entry);
 } displaced SEC(".maps");
 
 struct {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What BPF and Python share; src/tinysnitch/kernel/bpf/structs.py mirrors it and a test compares both with the BTF of
- * the built objects. Fixed-width types, widest first, no holes. Addresses are 16 bytes in network order; an IPv4
+ * What BPF and Python share: hatch_build.py makes src/tinysnitch/kernel/bpf/layout.py of it, with a class for each
+ * structure, and a test compares these with the BTF of the built objects. Fixed-width types, widest first, no holes:
+ * what fills one is called `pad`. Numbers are literals. Addresses are 16 bytes in network order; an IPv4
  * address is stored IPv4-mapped (::ffff:a.b.c.d). Ports are in host order. Times are CLOCK_BOOTTIME nanoseconds.
  */
 #ifndef TINYSNITCH_H
@@ -14,7 +15,7 @@
 
 #define EXEC_ID_UNKNOWN 0
 #define EXEC_ID_KERNEL 1
-#define EXEC_ID_SEEDED (1ULL << 63) /* the first of the ids that user space gives */
+#define EXEC_ID_SEEDED 0x8000000000000000ULL /* the first of the ids that user space gives */
 
 #define IMAGES_OF_ONE 4096     /* that any one user but root may have at the same time */
 #define PROCESSES_OF_ONE 16384 /* likewise */
@@ -70,7 +71,7 @@ struct own_key {
 };
 
 /* value of `processes`, whose key is the tgid in the initial pid namespace */
-struct process {
+struct process_entry {
 	__u64 exec_id;
 	__u64 started_ns; /* group leader's start_boottime */
 	__u32 user;       /* in whose share it is counted; 0: in none (root's, and what user space wrote) */
@@ -134,9 +135,9 @@ struct listener {
  * What user space tells the kernel's side: a socket has this port; a socket that had a port is closed; who uses a
  * socket; and that the caller reads the queues from now on.
  */
-enum claim_kind { CLAIM_PORT = 1, CLAIM_END = 2, CLAIM_OWNER = 3, CLAIM_READER = 4 };
+enum sync_kind { SYNC_PORT = 1, SYNC_END = 2, SYNC_OWNER = 3, SYNC_READER = 4 };
 
-struct claim {
+struct sync {
 	__u64 cookie;
 	struct owner owner;
 	struct listener_key key;
@@ -157,7 +158,7 @@ struct flow_key {
  * Whose a flow is, and what was decided for it alone. The verdict program writes it on a miss, for what a watch shows
  * and for DNS questions. User space sets the verdict, which holds only for the same socket cookie and program.
  */
-struct flow {
+struct flow_entry {
 	__u64 cookie;     /* 0: no socket */
 	__u64 expires_ns; /* 0: never */
 	struct owner owner;

@@ -17,7 +17,7 @@ char LICENSE[] SEC("license") = "GPL";
 
 static __always_inline __u64 find_exec_id(__u32 tgid)
 {
-	struct process *process = bpf_map_lookup_elem(&processes, &tgid);
+	struct process_entry *process = bpf_map_lookup_elem(&processes, &tgid);
 
 	return process ? process->exec_id : EXEC_ID_UNKNOWN;
 }
@@ -38,7 +38,7 @@ static __always_inline void retire_image(__u64 exec_id)
 }
 
 /* False: there is no room. Then the process is unknown, and an entry of an earlier process of that tgid is removed. */
-static __always_inline bool add_process(__u32 tgid, const struct process *process)
+static __always_inline bool add_process(__u32 tgid, const struct process_entry *process)
 {
 	if (count_in(process->user)) {
 		if (!bpf_map_update_elem(&processes, &tgid, process, BPF_ANY))
@@ -162,7 +162,7 @@ static __always_inline void read_image(struct image *image, struct task_struct *
 /* If there is no room for the new image the process becomes unknown: it must not go on under the old one. */
 static __always_inline void store_image(struct image *image)
 {
-	struct process process = {
+	struct process_entry process = {
 		.exec_id = image->exec_id,
 		.started_ns = image->started_ns,
 		.user = share_of(image->uid),
@@ -198,7 +198,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	__u32 zero = 0;
 	struct image *image = bpf_map_lookup_elem(&scratch, &zero);
 	struct settings *settings = find_settings();
-	struct process *known;
+	struct process_entry *known;
 	__u64 previous;
 
 	if (!image || !settings)
@@ -225,7 +225,7 @@ SEC("tp_btf/sched_process_fork")
 int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 {
 	__u32 tgid = child->tgid;
-	struct process process = {
+	struct process_entry process = {
 		.exec_id = find_exec_id(parent->tgid),
 		.started_ns = child->start_boottime,
 		.user = share_of(child->cred->uid.val), /* not of the image, which root may have started */
@@ -250,7 +250,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(on_exit, struct task_struct *task)
 {
-	struct process *known, process;
+	struct process_entry *known, process;
 	__u32 tgid = task->tgid;
 
 	if (task->signal->live.counter != 0)

@@ -27,7 +27,7 @@ static __always_inline void name_crowd(struct __sk_buff *skb, __u8 direction, __
 	struct flow_key flow_key = {.direction = direction};
 	enum packet_role role = ROLE_NONE;
 	struct transport transport = {};
-	struct flow *flow;
+	struct flow_entry *flow;
 
 	if (!parse_packet(skb, &flow_key, &transport, &role))
 		return;

@@ -16,7 +16,7 @@ char LICENSE[] SEC("license") = "GPL";
 /* Notes who asks, of an allowed question for a name: user space reads it. */
 static __always_inline void keep_message_flow(const struct question *question)
 {
-	struct flow *flow;
+	struct flow_entry *flow;
 
 	if (question->flow.direction != OUTBOUND ||
 	    !is_message_port(question->flow.protocol, question->flow.remote_port))
@@ -159,7 +159,7 @@ int in_unasked(struct __sk_buff *skb)
 /* Notes whose the packet is, for user space. Always 1. */
 static __always_inline int show(struct __sk_buff *skb, struct question *question)
 {
-	struct flow *flow = bpf_map_lookup_elem(&flows, &question->flow);
+	struct flow_entry *flow = bpf_map_lookup_elem(&flows, &question->flow);
 	__u64 cookie = bpf_get_socket_cookie(skb);
 
 	if (flow && flow->cookie == cookie)

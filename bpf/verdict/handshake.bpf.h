@@ -90,7 +90,7 @@ static __always_inline bool is_behind_extension(const struct question *question)
 /* By the flow, where the socket is not known: without early demux (a sysctl), and behind extension headers. */
 static __always_inline bool answers_held_flow(const struct settings *settings, struct question *question, __u64 cookie)
 {
-	struct flow *flow = bpf_map_lookup_elem(&flows, &question->flow);
+	struct flow_entry *flow = bpf_map_lookup_elem(&flows, &question->flow);
 	struct owned_socket *socket;
 	enum verdict verdict;
 

@@ -57,7 +57,7 @@ static __always_inline bool is_of_connection(struct __sk_buff *skb, const struct
 {
 	__u64 cookie = bpf_get_socket_cookie(skb);
 	struct owned_socket *socket = bpf_map_lookup_elem(&sockets, &cookie);
-	struct flow *known;
+	struct flow_entry *known;
 
 	if (is_in_time_wait(skb)) /* it is over: no program gets the packet */
 		return false;

@@ -61,7 +61,7 @@ static __always_inline bool goes_astray(struct __sk_buff *skb)
 	       is_own(&flow);
 }
 
-static __always_inline bool is_allowed_by(const struct flow *flow)
+static __always_inline bool is_allowed_by(const struct flow_entry *flow)
 {
 	return flow->verdict == VERDICT_ALLOW || is_provisional(flow->verdict);
 }
@@ -89,7 +89,7 @@ static __always_inline bool has_strayed(struct __sk_buff *skb)
 	struct flow_key key = {.direction = OUTBOUND};
 	enum packet_role role = ROLE_NONE;
 	struct transport transport = {};
-	struct flow *flow;
+	struct flow_entry *flow;
 
 	if ((socket && !socket->is_tied) || !parse_packet(skb, &key, &transport, &role))
 		return false;

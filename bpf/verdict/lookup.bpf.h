@@ -51,7 +51,7 @@ static __always_inline bool is_walking_again(void)
 static __always_inline void find_whose(struct __sk_buff *skb, struct question *question)
 {
 	struct owner noted;
-	struct flow *flow;
+	struct flow_entry *flow;
 
 	if (attribute(skb, &question->flow, &question->whose) &&
 	    (question->flow.direction == INBOUND || !is_walking_again()))
@@ -111,7 +111,7 @@ __noinline __u64 find_noted_verdict(const struct flow_key *asked, const struct o
 {
 	struct settings *settings = find_settings();
 	struct displaced_key key = {.cookie = cookie};
-	struct flow *flow;
+	struct flow_entry *flow;
 	__u64 noted;
 
 	if (!settings || !asked || !owner)
@@ -181,7 +181,7 @@ static __always_inline enum verdict find_verdict_for(struct __sk_buff *skb, cons
 __noinline bool keep_decision(const struct flow_key *asked, __u64 cookie)
 {
 	struct displaced_key key = {};
-	struct flow *flow;
+	struct flow_entry *flow;
 
 	if (!asked)
 		return false;
@@ -206,7 +206,7 @@ static __always_inline bool is_given_up(struct __sk_buff *skb, const struct ques
 /* Notes whose the flow is. For a packet that has strayed the entry is there, and holds for those that have not. */
 static __always_inline void write_flow(const struct question *question)
 {
-	struct flow flow = {
+	struct flow_entry flow = {
 		.cookie = question->whose.cookie,
 		.owner = question->whose.owner,
 		.interface = question->noted_interface,

@@ -5,7 +5,8 @@ import os
 import msgspec
 
 from tinysnitch.core.model.flow import Flow
-from tinysnitch.kernel.bpf.structs import EXEC_ID_UNKNOWN, IMAGE_SEEDED, FlowEntry, Image, Listener, Owner, ProcessEntry
+from tinysnitch.kernel.bpf.images import Image
+from tinysnitch.kernel.bpf.layout import EXEC_ID_UNKNOWN, IMAGE_SEEDED, FlowEntry, Listener, Owner, ProcessEntry
 from tinysnitch.kernel.files.identity import encode_device
 
 
@@ -76,7 +77,7 @@ class DictTable:
 
     def remember_owner(self, flow: Flow, owner: Owner) -> None:
         if found := self.flows.get(flow):
-            self.flows[flow] = FlowEntry(found.cookie, owner)
+            self.flows[flow] = FlowEntry(cookie=found.cookie, owner=owner)
 
 
 def make_image(executable: str = "/usr/bin/env", *args: str, **fields: object) -> Image:

@@ -9,7 +9,7 @@ from tests.bpf.bpf_place import HELD, Agent, BpfPlace
 from tests.bpf.netns_visit import visit_netns
 from tests.bpf.packet_place import PacketPlace, Wire
 from tests.lab.leftovers import NETNS_FOLDER
-from tinysnitch.kernel.bpf import structs as structs
+from tinysnitch.kernel.bpf import layout
 from tinysnitch.kernel.bpf.libbpf import Map
 from tinysnitch.kernel.bpf.programs import BpfPrograms
 from tinysnitch.kernel.nfqueue.queue import Queue
@@ -43,7 +43,7 @@ def queue(place: BpfPlace) -> Iterator[Queue]:
 @contextmanager
 def open_conversations(place: BpfPlace, name: str) -> Iterator[Map]:
     (path,) = place.bpffs.glob(f"**/maps/{name}")
-    with closing(Map(path, structs.FLOW_KEY.struct, structs.CONVERSATION.struct)) as opened:
+    with closing(Map(path, layout.FlowKey, layout.Conversation)) as opened:
         yield opened
 
 

@@ -1,15 +1,16 @@
 """Reads and changes entries of BPF's maps that the product itself does not."""
 
 from contextlib import closing
-from struct import Struct
+
+from msgspec.structs import asdict, replace
 
 from tinysnitch.core.model.flow import Flow
 from tinysnitch.core.model.verdict import VerdictKey
-from tinysnitch.kernel.bpf.libbpf import Map
+from tinysnitch.kernel.bpf.layout import FlowEntry, Listener, ListenerKey, OwnedSocket, Owner, Settings, Share
+from tinysnitch.kernel.bpf.libbpf import U32, Map
 from tinysnitch.kernel.bpf.maps import BpfMaps
 from tinysnitch.kernel.bpf.pins import PinFolder
-from tinysnitch.kernel.bpf.programs import BpfPrograms, pack_flow, pack_owner, pack_verdict_key
-from tinysnitch.kernel.bpf.structs import LISTENER, LISTENER_KEY, OWNED_SOCKET, SETTINGS, SHARE, Listener, Owner
+from tinysnitch.kernel.bpf.programs import BpfPrograms, key_of, verdict_key_of
 
 
 def _open_maps(programs: BpfPrograms) -> closing[BpfMaps]:
@@ -18,35 +19,35 @@ def _open_maps(programs: BpfPrograms) -> closing[BpfMaps]:
 
 def is_remembered(programs: BpfPrograms, key: VerdictKey) -> bool:
     with _open_maps(programs) as maps:
-        return maps.verdicts.find(*pack_verdict_key(key)) is not None
+        return maps.verdicts.find(verdict_key_of(key)) is not None
 
 
 def read_noted_protocol(programs: BpfPrograms, cookie: int) -> int:
     """The protocol that was noted when a program made the socket."""
-    return _read_socket(programs, cookie)["protocol"]
+    return _read_socket(programs, cookie).protocol
 
 
 def is_given(programs: BpfPrograms, cookie: int) -> bool:
     """Whether the owner was given the socket and has not used it yet."""
-    return bool(_read_socket(programs, cookie)["is_given"])
+    return bool(_read_socket(programs, cookie).is_given)
 
 
-def _read_socket(programs: BpfPrograms, cookie: int) -> dict[str, int]:
+def _read_socket(programs: BpfPrograms, cookie: int) -> OwnedSocket:
     with _open_maps(programs) as maps:
         found = maps.sockets.find(cookie)
     assert found
-    return dict(zip(OWNED_SOCKET.fields, found, strict=True))
+    return found
 
 
-def open_listeners(programs: BpfPrograms) -> closing[Map]:
-    return closing(Map(programs.maps_dir / "listeners", LISTENER_KEY.struct, LISTENER.struct))
+def open_listeners(programs: BpfPrograms) -> closing[Map[ListenerKey, Listener]]:
+    return closing(Map(programs.maps_dir / "listeners", ListenerKey, Listener))
 
 
 def find_listener(programs: BpfPrograms, protocol: int, port: int, address: bytes) -> Listener | None:
-    """The listener that is noted for exactly this local address."""
+    """The listener that is noted for exactly this local address, without how many sockets share it."""
     with open_listeners(programs) as listeners:
-        found = listeners.find(address, port, protocol, 0)
-    return None if found is None else Listener(found[0], Owner(*found[1:5]))
+        found = listeners.find(ListenerKey(address, port, protocol))
+    return None if found is None else Listener(found.cookie, found.owner)
 
 
 def forget_process(programs: BpfPrograms, pid: int) -> None:
@@ -63,12 +64,11 @@ def forget_image(programs: BpfPrograms, exec_id: int) -> None:
 
 def change_share(programs: BpfPrograms, uid: int, **changes: int) -> dict[str, int]:
     """Set how many `images` or `processes` count for a user; returns the numbers before."""
-    with closing(Map(programs.maps_dir / "shares", Struct("=I"), SHARE.struct)) as shares:
+    with closing(Map(programs.maps_dir / "shares", U32, Share)) as shares:
         found = shares.find(uid)
         assert found
-        had = dict(zip(SHARE.fields, found, strict=True))
-        assert shares.write((uid,), tuple((had | changes).values()))
-    return had
+        assert shares.write(uid, replace(found, **changes))
+    return asdict(found)
 
 
 def forget_socket(programs: BpfPrograms, cookie: int) -> None:
@@ -81,15 +81,15 @@ def exchange_socket(programs: BpfPrograms, cookie: int, other: int) -> None:
     """Write what is noted of the other socket in place of what is noted of this one."""
     noted = _read_socket(programs, other)
     with _open_maps(programs) as maps:
-        maps.sockets.write((cookie,), tuple(noted.values()))
+        maps.sockets.write(cookie, noted)
 
 
 def lose_listener(programs: BpfPrograms, protocol: int, port: int, address: bytes) -> None:
     """Remove a listener, as if it had found no room."""
     with open_listeners(programs) as listeners:
-        assert listeners.delete(address, port, protocol, 0)
-    with closing(Map(programs.maps_dir / "lost_ports", Struct("=I"), Struct("=I"))) as lost:
-        assert lost.write((port,), (1,))
+        assert listeners.delete(ListenerKey(address, port, protocol))
+    with closing(Map(programs.maps_dir / "lost_ports", U32, U32)) as lost:
+        assert lost.write(port, 1)
     programs.settings.set_lost_listeners(True)
 
 
@@ -101,8 +101,8 @@ def is_shared(programs: BpfPrograms, protocol: int, port: int, address: bytes) -
 def read_changes(programs: BpfPrograms, protocol: int, port: int, address: bytes) -> int:
     """A number that changes whenever the sockets that share the port do; 0: none share it."""
     with open_listeners(programs) as listeners:
-        found = listeners.find(address, port, protocol, 0)
-    return 0 if found is None else int(found[6])
+        found = listeners.find(ListenerKey(address, port, protocol))
+    return 0 if found is None else found.is_shared
 
 
 def has_lost_listeners(programs: BpfPrograms) -> bool:
@@ -111,30 +111,27 @@ def has_lost_listeners(programs: BpfPrograms) -> bool:
 
 
 def read_setting(programs: BpfPrograms, name: str) -> int:
-    with closing(Map(programs.maps_dir / "settings", Struct("=I"), SETTINGS.struct)) as settings:
-        found = settings.find(0)
-    assert found
-    return int(dict(zip(SETTINGS.fields, found, strict=True))[name])
+    with closing(Map(programs.maps_dir / "settings", U32, Settings)) as settings:
+        return int(getattr(settings.find(0), name))
 
 
 def read_boundness(programs: BpfPrograms, cookie: int) -> int:
     """enum boundness of bpf/include/tinysnitch.h"""
-    return _read_socket(programs, cookie)["boundness"]
+    return _read_socket(programs, cookie).boundness
 
 
 def change_settings(programs: BpfPrograms, **changes: int) -> None:
-    with closing(Map(programs.maps_dir / "settings", Struct("=I"), SETTINGS.struct)) as settings:
+    with closing(Map(programs.maps_dir / "settings", U32, Settings)) as settings:
         found = settings.find(0)
         assert found
-        changed = dict(zip(SETTINGS.fields, found, strict=True)) | changes
-        assert settings.write((0,), tuple(changed.values()))
+        assert settings.write(0, replace(found, **changes))
 
 
 def tie_socket(programs: BpfPrograms, cookie: int) -> None:
     """Tie a socket, as if its SYN had been let go with a verdict for one interface."""
-    noted = _read_socket(programs, cookie) | {"is_tied": 1}
+    noted = replace(_read_socket(programs, cookie), is_tied=1)
     with _open_maps(programs) as maps:
-        maps.sockets.write((cookie,), tuple(noted.values()))
+        maps.sockets.write(cookie, noted)
 
 
 def write_flow(
@@ -142,12 +139,13 @@ def write_flow(
 ) -> None:
     """Write a flow, as BPF does on a miss, and with a verdict, as user space does after it."""
     with _open_maps(programs) as maps:
-        maps.flows.write(pack_flow(flow), (cookie, 0, *pack_owner(owner), 0, verdict, interface, 0))
+        entry = FlowEntry(cookie=cookie, owner=owner, verdict=verdict, interface=interface)
+        maps.flows.write(key_of(flow), entry)
 
 
 def read_flow_verdict(programs: BpfPrograms, flow: Flow) -> int:
     """enum verdict of bpf/include/tinysnitch.h"""
     with _open_maps(programs) as maps:
-        found = maps.flows.find(*pack_flow(flow))
+        found = maps.flows.find(key_of(flow))
     assert found
-    return int(found[-3])
+    return found.verdict

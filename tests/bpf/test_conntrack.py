@@ -13,9 +13,9 @@ from tests.bpf.pinned_tables import lose_listener
 from tests.bpf.test_verdict import FAMILIES, LOCAL_PORT, PORT, entry_of, key_of, make_flow, open_bound
 from tinysnitch.core.model.flow import ICMP, ICMPV6, UDP, Direction, Flow, parse_address
 from tinysnitch.core.model.verdict import Verdict
-from tinysnitch.kernel.bpf import structs as structs
+from tinysnitch.kernel.bpf.layout import INBOUND, OUTBOUND, Conversation, FlowKey
 from tinysnitch.kernel.bpf.libbpf import Map
-from tinysnitch.kernel.bpf.programs import BpfPrograms
+from tinysnitch.kernel.bpf.programs import BpfPrograms, conversation_key_of
 
 pytestmark = pytest.mark.privileged
 
@@ -36,10 +36,6 @@ def judge(place: BpfPlace, programs: BpfPrograms, chain: str, *match: str) -> No
 def allow(programs: BpfPrograms, agent: Agent, cookie: int, flow: Flow) -> None:
     key = key_of(entry_of(programs, agent, cookie), flow)
     programs.remember_verdict(key, Verdict.ALLOW, programs.generation, 0)
-
-
-def key_of_conversation(flow: Flow) -> tuple[bytes, bytes, int, int, int, int, int]:
-    return (flow.local, flow.remote, flow.local_port, flow.remote_port, flow.protocol, 0, 0)
 
 
 @pytest.mark.parametrize(("family", "address"), FAMILIES)
@@ -92,8 +88,15 @@ def test_an_answer_is_for_any_socket_of_the_same_program_and_user(
     listening, _cookie = open_bound(server, "AF_INET", "SOCK_DGRAM", "127.0.0.1", PORT)
     handle, cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
     exec_id = entry_of(programs, agent, cookie).owner.exec_id
-    known = (cookie + 1, exec_id, time.monotonic_ns(), 0, 0, 0, uid, structs.OUTBOUND, 1, 0, 0, 0, 0)
-    assert conversations.write(key_of_conversation(make_flow(UDP, "127.0.0.1")), known)
+    known = Conversation(
+        cookie=cookie + 1,
+        exec_id=exec_id,
+        seen_ns=time.monotonic_ns(),
+        uid=uid,
+        begun_by=OUTBOUND,
+        is_answered=1,
+    )
+    assert conversations.write(conversation_key_of(make_flow(UDP, "127.0.0.1")), known)
     server.call("send_to", listening, "127.0.0.1", LOCAL_PORT)
     assert agent.hears(handle, expected=uid == 0) == (uid == 0)
 
@@ -105,10 +108,10 @@ def test_two_unknown_programs_are_not_taken_for_the_same(place: BpfPlace) -> Non
     judge(place, programs, "INPUT", "-p", "udp", "--dport", str(LOCAL_PORT))
     listening, _cookie = open_bound(server, "AF_INET", "SOCK_DGRAM", "127.0.0.1", PORT)
     handle, cookie = open_bound(unknown, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
-    known = (cookie + 1, 0, time.monotonic_ns(), 0, 0, 0, 0, structs.OUTBOUND, 1, 0, 0, 0, 0)
+    known = Conversation(cookie=cookie + 1, seen_ns=time.monotonic_ns(), is_answered=1)
     path = programs.maps_dir / "conversations"
-    with closing(Map(path, structs.FLOW_KEY.struct, structs.CONVERSATION.struct)) as conversations:
-        assert conversations.write(key_of_conversation(make_flow(UDP, "127.0.0.1")), known)
+    with closing(Map(path, FlowKey, Conversation)) as conversations:
+        assert conversations.write(conversation_key_of(make_flow(UDP, "127.0.0.1")), known)
     server.call("send_to", listening, "127.0.0.1", LOCAL_PORT)
     assert not unknown.hears(handle, expected=False)
 
@@ -135,9 +138,9 @@ def test_a_packet_that_came_to_no_program_is_not_answered_unasked_by_one_that_bi
     place: BpfPlace, programs: BpfPrograms, conversations: Map, server: Agent
 ) -> None:
     judge(place, programs, "OUTPUT", "-p", "udp", "--sport", str(LOCAL_PORT))
-    came = (0, 0, time.monotonic_ns(), 0, 0, 0, 0, structs.INBOUND, 0, 0, 0, 0, 0)
+    came = Conversation(seen_ns=time.monotonic_ns(), begun_by=INBOUND)
     flow = make_flow(UDP, "127.0.0.1")
-    assert conversations.write(key_of_conversation(flow), came)
+    assert conversations.write(conversation_key_of(flow), came)
     handle, _cookie = open_bound(server, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
     server.call("send_to", handle, "127.0.0.1", PORT)
     assert programs.find_flow(flow) is not None  # it was judged
@@ -164,9 +167,9 @@ def test_a_conversation_ends_with_its_socket_if_that_was_connected(
         agent.call("send", handle, "x")
     else:
         agent.call("send_to", handle, address, PORT)
-    assert conversations.find(*key_of_conversation(flow))
+    assert conversations.find(conversation_key_of(flow))
     agent.call("close", handle)
-    assert (conversations.find(*key_of_conversation(flow)) is None) == is_connected
+    assert (conversations.find(conversation_key_of(flow)) is None) == is_connected
 
 
 def begin_many(programs: BpfPrograms, agent: Agent, handle: int, cookie: int, crowded: Map) -> Flow:
@@ -175,7 +178,7 @@ def begin_many(programs: BpfPrograms, agent: Agent, handle: int, cookie: int, cr
     for flow in flows:
         allow(programs, agent, cookie, flow)
     agent.call("send_to_each", handle, "127.0.0.1", 2000, len(flows))
-    return next(flow for flow in flows if crowded.find(*key_of_conversation(flow)))
+    return next(flow for flow in flows if crowded.find(conversation_key_of(flow)))
 
 
 def test_conversations_of_a_user_who_begins_many_are_in_a_table_of_their_own(
@@ -184,7 +187,7 @@ def test_conversations_of_a_user_who_begins_many_are_in_a_table_of_their_own(
     judge(place, programs, "INPUT", "-p", "udp", "--dport", str(LOCAL_PORT))
     handle, cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
     aside = begin_many(programs, agent, handle, cookie, crowded)
-    assert conversations.find(*key_of_conversation(aside)) is None
+    assert conversations.find(conversation_key_of(aside)) is None
     listening, _cookie = open_bound(server, "AF_INET", "SOCK_DGRAM", "127.0.0.1", aside.remote_port)
     server.call("send_to", listening, "127.0.0.1", LOCAL_PORT)
     assert agent.hears(handle, expected=True)
@@ -203,20 +206,20 @@ def test_too_many_conversations_in_one_direction_take_no_room_of_the_other(
     allow(programs, agent, 0, make_flow(UDP, "127.0.0.1"))
     agent.call("send_to", handle, "127.0.0.1", PORT)
     assert server.hears(heard, expected=True)
-    back = (flow.local, flow.remote, PORT, LOCAL_PORT, UDP, 0, 0)
-    assert conversations.find(*back)
+    back = FlowKey(flow.local, flow.remote, PORT, LOCAL_PORT, UDP)
+    assert conversations.find(back)
 
 
-@pytest.mark.parametrize(("others_cookie", "begun_by"), [(1, structs.OUTBOUND), (0, structs.INBOUND)])
+@pytest.mark.parametrize(("others_cookie", "begun_by"), [(1, OUTBOUND), (0, INBOUND)])
 def test_a_conversation_that_is_not_the_sockets_own_stays(
     conversations: Map, agent: Agent, others_cookie: int, begun_by: int
 ) -> None:
     handle, cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
     agent.call("connect", handle, "127.0.0.1", PORT)
-    key = key_of_conversation(make_flow(UDP, "127.0.0.1"))
-    assert conversations.write(key, (cookie + others_cookie, 1, 0, 0, 0, 0, 0, begun_by, 0, 0, 0, 0, 0))
+    key = conversation_key_of(make_flow(UDP, "127.0.0.1"))
+    assert conversations.write(key, Conversation(cookie=cookie + others_cookie, exec_id=1, begun_by=begun_by))
     agent.call("close", handle)
-    assert conversations.find(*key)
+    assert conversations.find(key)
 
 
 # An age below 0: another CPU saw a packet after this one had read the clock. Some seconds are left for a busy machine.
@@ -240,13 +243,16 @@ def test_a_conversation_ends_when_nothing_was_said_for_long(
     handle, cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
     # Modulo 2**64, as the kernel computes: the machine may have booted less than that ago.
     seen_ns = (time.monotonic_ns() - age_s * S) % 2**64
-    key = key_of_conversation(make_flow(UDP, "127.0.0.1"))
-    assert conversations.write(key, (cookie, 1, seen_ns, 0, 0, 0, 0, structs.OUTBOUND, is_answered, 0, 0, 0, 0))
+    key = conversation_key_of(make_flow(UDP, "127.0.0.1"))
+    assert conversations.write(
+        key,
+        Conversation(cookie=cookie, exec_id=1, seen_ns=seen_ns, is_answered=is_answered),
+    )
     server.call("send_to", listening, "127.0.0.1", LOCAL_PORT)
     assert agent.hears(handle, expected=passes) == passes
-    found = conversations.find(*key)
+    found = conversations.find(key)
     assert found
-    assert (found[2] != seen_ns, bool(found[8])) == (passes and age_s > 0, passes or bool(is_answered))
+    assert (found.seen_ns != seen_ns, bool(found.is_answered)) == (passes and age_s > 0, passes or bool(is_answered))
 
 
 @pytest.mark.parametrize(
@@ -268,9 +274,20 @@ def test_more_packets_pass_unjudged_after_an_answer_and_for_a_second(
     judge(place, programs, "OUTPUT", "-p", "udp", "--sport", str(LOCAL_PORT))
     handle, cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
     now_ns = time.monotonic_ns()
-    key = key_of_conversation(make_flow(UDP, "127.0.0.1"))
-    judgement = (now_ns - age_s * S, programs.generation + other_rules, agent.pid + other_pid)
-    assert conversations.write(key, (cookie, 1, now_ns, *judgement, 0, structs.OUTBOUND, is_answered, 0, 0, 0, 0))
+    key = conversation_key_of(make_flow(UDP, "127.0.0.1"))
+    assert conversations.write(
+        key,
+        Conversation(
+            cookie=cookie,
+            exec_id=1,
+            seen_ns=now_ns,
+            judged_ns=now_ns - age_s * S,
+            generation=programs.generation + other_rules,
+            pid=agent.pid + other_pid,
+            begun_by=OUTBOUND,
+            is_answered=is_answered,
+        ),
+    )
     agent.call("send_to", handle, "127.0.0.1", PORT)
     assert (programs.find_flow(make_flow(UDP, "127.0.0.1")) is None) == passes
 
@@ -302,7 +319,7 @@ def test_an_echo_is_answered_by_a_reply_and_not_by_a_question(
     local = parse_address(address)
     asked = Flow(protocol, Direction.OUTBOUND, local, identifier, local, 0)
     now_ns = time.monotonic_ns()
-    assert conversations.write(key_of_conversation(asked), (0, 1, now_ns, 0, 0, 0, 0, structs.OUTBOUND, 0, 0, 0, 0, 0))
+    assert conversations.write(conversation_key_of(asked), Conversation(exec_id=1, seen_ns=now_ns))
     raw, _cookie = agent.call("open_socket", "AF_INET6" if protocol == ICMPV6 else "AF_INET", "SOCK_RAW", protocol)
     agent.call("send_raw", raw, address, list(struct.pack("!BBHHH", kind, 0, 0, 7, 1)))
     came = [Flow(protocol, Direction.INBOUND, local, number, local, 0) for number in (0, 7)]
@@ -320,8 +337,8 @@ def test_while_ports_are_lost_answers_come_only_to_a_socket_alone_on_its_port(
         agent.call("reuse_address", handle)
     agent.call("bind", handle, "127.0.0.1", LOCAL_PORT)
     lose_listener(programs, UDP, LOCAL_PORT, parse_address("127.0.0.1"))
-    known = (cookie, 1, time.monotonic_ns(), 0, 0, 0, 0, structs.OUTBOUND, 1, 0, 0, 0, 0)
-    assert conversations.write(key_of_conversation(make_flow(UDP, "127.0.0.1")), known)
+    known = Conversation(cookie=cookie, exec_id=1, seen_ns=time.monotonic_ns(), is_answered=1)
+    assert conversations.write(conversation_key_of(make_flow(UDP, "127.0.0.1")), known)
     server.call("send_to", listening, "127.0.0.1", LOCAL_PORT)
     assert agent.hears(handle, expected=not shares) != shares
 
@@ -335,8 +352,8 @@ def test_ports_tell_conversations_apart_also_where_rules_know_none(
     local = parse_address("127.0.0.1")
     allow(programs, agent, cookie, Flow(UDPLITE, Direction.OUTBOUND, local, 0, local, 0))
     agent.call("send_raw", raw, "127.0.0.1", list(struct.pack("!HHHH", 11, 22, 8, 0)))
-    assert conversations.find(local, local, 11, 22, UDPLITE, 0, 0)
-    assert not conversations.find(local, local, 0, 0, UDPLITE, 0, 0)
+    assert conversations.find(FlowKey(local, local, 11, 22, UDPLITE))
+    assert not conversations.find(FlowKey(local, local, 0, 0, UDPLITE))
 
 
 def test_what_came_in_by_a_protocol_without_hooks_is_answered_by_any_program(
@@ -348,8 +365,8 @@ def test_what_came_in_by_a_protocol_without_hooks_is_answered_by_any_program(
     for protocol, goes_on in ((UDPLITE, True), (UDP, False)):
         raw, _cookie = agent.call("open_socket", "AF_INET", "SOCK_RAW", protocol)
         taking, _cookie = server.call("open_socket", "AF_INET", "SOCK_RAW", protocol)
-        known = (1, 0, time.monotonic_ns(), 0, 0, 0, 0, structs.INBOUND, 0, 0, 0, 0, 1)
-        assert conversations.write((local, local, 11, 22, protocol, 0, 0), known)
+        known = Conversation(cookie=1, seen_ns=time.monotonic_ns(), begun_by=INBOUND, is_local=1)
+        assert conversations.write(FlowKey(local, local, 11, 22, protocol), known)
         agent.call("send_raw", raw, "127.0.0.1", list(struct.pack("!HHHH", 11, 22, 8, 0)))
         assert server.hears(taking, expected=goes_on) == goes_on
 
@@ -364,4 +381,4 @@ def test_tcp_has_no_conversations(
     flow = make_flow(socket.IPPROTO_TCP, "127.0.0.1")
     allow(programs, agent, cookie, flow)
     assert agent.call("connect", handle, "127.0.0.1", PORT) == ""
-    assert conversations.find(*key_of_conversation(flow)) is None
+    assert conversations.find(conversation_key_of(flow)) is None

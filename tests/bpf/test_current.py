@@ -4,7 +4,7 @@ import pytest
 
 from tests.bpf.bpf_place import BpfPlace
 from tests.bpf.pinned_tables import forget_process
-from tinysnitch.kernel.bpf.structs import EXEC_ID_SEEDED
+from tinysnitch.kernel.bpf.layout import EXEC_ID_SEEDED
 
 pytestmark = pytest.mark.privileged
 

@@ -3,16 +3,15 @@ tests/evasion/test_astray.py.)"""
 
 import socket
 from contextlib import closing
-from struct import Struct
 
 import pytest
 
 from tests.bpf.bpf_place import Agent, BpfPlace
 from tests.bpf.test_verdict import add_link
 from tinysnitch.core.model.flow import parse_address
-from tinysnitch.kernel.bpf.libbpf import Map
+from tinysnitch.kernel.bpf.layout import OwnKey
+from tinysnitch.kernel.bpf.libbpf import U32, Map
 from tinysnitch.kernel.bpf.programs import BpfPrograms
-from tinysnitch.kernel.bpf.structs import OWN_KEY, SETTINGS
 
 pytestmark = pytest.mark.privileged
 
@@ -53,12 +52,7 @@ def test_addresses_are_ours_until_they_are_left_out(
     programs: BpfPrograms, agent: Agent, led_out: int, epochs_ahead: int, *, is_ours: bool
 ) -> None:
     """Addresses are written with the number of the next epoch before that begins."""
-    with (
-        closing(Map(programs.maps_dir / "settings", Struct("=I"), SETTINGS.struct)) as settings,
-        closing(Map(programs.maps_dir / "own_addresses", OWN_KEY.struct, Struct("=I"))) as addresses,
-    ):
-        found = settings.find(0)
-        assert found
-        epoch = dict(zip(SETTINGS.fields, found, strict=True))["own_epoch"] + epochs_ahead
-        assert addresses.write((parse_address(OTHER),), (epoch % 2**32,))
+    epoch = programs.settings.own_epoch + epochs_ahead
+    with closing(Map(programs.maps_dir / "own_addresses", OwnKey, U32)) as addresses:
+        assert addresses.write(OwnKey(parse_address(OTHER)), epoch % 2**32)
     assert is_astray(programs, agent, led_out, OTHER) == is_ours

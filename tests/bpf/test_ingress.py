@@ -4,18 +4,17 @@ import re
 import struct
 import time
 from contextlib import closing
-from struct import Struct
 
 import msgspec
 import pytest
 
 from tests.bpf.bpf_place import Agent, BpfPlace
-from tests.bpf.test_conntrack import allow, judge, key_of_conversation
+from tests.bpf.test_conntrack import allow, judge
 from tests.bpf.test_verdict import FAMILIES, LOCAL_PORT, PORT, make_flow, open_bound
 from tinysnitch.core.model.flow import TCP, UDP, Flow
-from tinysnitch.kernel.bpf import structs as structs
-from tinysnitch.kernel.bpf.libbpf import Map
-from tinysnitch.kernel.bpf.programs import BpfPrograms, pack_flow
+from tinysnitch.kernel.bpf.layout import Conversation, FlowEntry, FlowKey, OwnedSocket
+from tinysnitch.kernel.bpf.libbpf import U64, K, Layout, Map, V
+from tinysnitch.kernel.bpf.programs import BpfPrograms, conversation_key_of, key_of
 from tinysnitch.kernel.netfilter.rules import ALLOW_BIT
 
 pytestmark = pytest.mark.privileged
@@ -54,8 +53,8 @@ def test_a_packet_of_a_conversation_goes_on_if_it_comes_its_way_and_tells_no_nam
     speaking, _cookie = open_bound(server, family, "SOCK_DGRAM", address, port)
     handle, cookie = open_bound(agent, family, "SOCK_DGRAM", address)
     flow = msgspec.structs.replace(make_flow(UDP, address), remote_port=port)
-    known = (cookie, 1, time.monotonic_ns(), 0, 0, 0, 0, structs.OUTBOUND, 0, 0, 1, 0, is_local)
-    assert conversations.write(key_of_conversation(flow), known)
+    known = Conversation(cookie=cookie, exec_id=1, seen_ns=time.monotonic_ns(), is_own=1, is_local=is_local)
+    assert conversations.write(conversation_key_of(flow), known)
     server.call("send_to", speaking, address, LOCAL_PORT)
     goes_on |= family == "AF_INET" and port == PORT  # of IPv4 the kernel itself drops forged sources
     assert agent.hears(handle, expected=goes_on) == goes_on
@@ -68,8 +67,8 @@ def test_a_packet_that_was_held_does_not_go_on_past_the_rule_that_takes_its_mark
     choose(place, programs, "in_going", "-p udp", "DROP")
     speaking, _cookie = open_bound(server, "AF_INET", "SOCK_DGRAM", "127.0.0.1", PORT)
     handle, cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
-    known = (cookie, 1, time.monotonic_ns(), 0, 0, 0, 0, structs.OUTBOUND, 0, 0, 1, 0, 1)
-    assert conversations.write(key_of_conversation(make_flow(UDP, "127.0.0.1")), known)
+    known = Conversation(cookie=cookie, exec_id=1, seen_ns=time.monotonic_ns(), is_own=1, is_local=1)
+    assert conversations.write(conversation_key_of(make_flow(UDP, "127.0.0.1")), known)
     for is_marked in (False, True):
         if is_marked:
             place.run(*mark)
@@ -103,17 +102,17 @@ def test_data_from_the_remote_of_a_connection_that_was_let_go_is_an_answer(
 ) -> None:
     handle, cookie, served = connect_to_resolver(place, programs, agent, server, family, address)
     if forgotten == "flows":
-        forget(place, "flows", structs.FLOW_KEY.struct, structs.FLOW.struct, *pack_flow(resolver_flow(address)))
+        forget(place, "flows", FlowKey, FlowEntry, key_of(resolver_flow(address)))
     if forgotten == "sockets":
-        forget(place, "sockets", Struct("=Q"), structs.OWNED_SOCKET.struct, cookie)
+        forget(place, "sockets", U64, OwnedSocket, cookie)
     server.call("send", served, "answer")
     assert not agent.hears(handle, expected=False)
 
 
-def forget(place: BpfPlace, name: str, key: Struct, value: Struct, *fields: bytes | int) -> None:
+def forget(place: BpfPlace, name: str, keys: Layout[K], values: Layout[V], key: K) -> None:
     (path,) = place.bpffs.glob(f"**/maps/{name}")
-    with closing(Map(path, key, value)) as opened:
-        assert opened.delete(*fields)
+    with closing(Map(path, keys, values)) as opened:
+        assert opened.delete(key)
 
 
 def test_data_for_a_connection_that_is_held_is_no_answer(

@@ -12,8 +12,8 @@ from tests.bpf.test_verdict import open_bound
 from tests.kernel.bpf.test_programs import LISTENERS
 from tests.lab.leftovers import NETNS_FOLDER
 from tinysnitch.core.model.flow import TCP, UDP, parse_address
+from tinysnitch.kernel.bpf.layout import EXEC_ID_KERNEL, Listener, Owner
 from tinysnitch.kernel.bpf.programs import BpfPrograms
-from tinysnitch.kernel.bpf.structs import EXEC_ID_KERNEL, Listener, Owner
 from tinysnitch.kernel.netlink.sock_diag import SocketDiag
 
 pytestmark = [pytest.mark.privileged, pytest.mark.core_lab]

@@ -17,8 +17,8 @@ from tests.bpf.test_verdict import (
 )
 from tinysnitch.core.model.flow import TCP, UDP, Direction, parse_address
 from tinysnitch.core.model.verdict import Verdict, VerdictKey
+from tinysnitch.kernel.bpf.layout import FlowEntry, Listener, Owner
 from tinysnitch.kernel.bpf.programs import BpfPrograms
-from tinysnitch.kernel.bpf.structs import FlowEntry, Listener, Owner
 from tinysnitch.kernel.nfqueue.queue import NfVerdict, Queue
 
 __all__ = ["inbound"]
@@ -39,7 +39,7 @@ def test_a_listener_whose_owner_ended_or_runs_another_program_has_no_known_owner
     inbound.remember_verdict(key, Verdict.ALLOW, inbound.generation, 0)
     handle, _cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
     agent.call("send_to", handle, "127.0.0.1", PORT)
-    assert inbound.find_flow(flow) == FlowEntry(99, Owner(0, 0, 0, 0))
+    assert inbound.find_flow(flow) == FlowEntry(cookie=99, owner=Owner(0, 0, 0, 0))
 
 
 def test_a_verdict_for_a_flow_holds_for_its_owner_alone(inbound: BpfPrograms, agent: Agent) -> None:
@@ -67,7 +67,7 @@ def test_the_entry_of_a_flow_lets_nothing_in_after_its_owner_has_ended(inbound: 
     assert inbound.seed_process(NOBODYS, owner.started_ns, owner.exec_id)
     handle, _cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
     agent.call("send_to", handle, "127.0.0.1", PORT)
-    assert inbound.find_flow(flow) == FlowEntry(99, owner)
+    assert inbound.find_flow(flow) == FlowEntry(cookie=99, owner=owner)
     key = VerdictKey(owner.exec_id, owner.uid, UDP, Direction.INBOUND, flow.remote, PORT)
     inbound.remember_verdict(key, Verdict.ALLOW, inbound.generation, 0)
     forget_process(inbound, NOBODYS)

@@ -15,9 +15,9 @@ import pytest
 from tests.bpf.bpf_place import AGENT, BpfPlace
 from tests.bpf.pinned_tables import change_share
 from tests.lab.patience import wait_until
-from tinysnitch.kernel.bpf import structs as structs
+from tinysnitch.kernel.bpf import layout
+from tinysnitch.kernel.bpf.images import Image
 from tinysnitch.kernel.bpf.programs import BpfPrograms
-from tinysnitch.kernel.bpf.structs import Image, TraceKind
 
 pytestmark = pytest.mark.privileged
 
@@ -34,7 +34,7 @@ def trace_images(programs: BpfPrograms, run: Callable[[], object]) -> list[Image
     run()
     programs.settings.set_tracing(False)
     traces = programs.read_traces()
-    found = [programs.find_image(trace.owner.exec_id) for trace in traces if trace.kind is TraceKind.EXEC]
+    found = [programs.find_image(trace.owner.exec_id) for trace in traces if trace.kind == layout.TRACE_EXEC]
     return [image for image in found if image]
 
 
@@ -97,15 +97,15 @@ def test_the_path_it_was_started_by_is_captured(programs: BpfPrograms, tmp_path:
     image = run_captured(programs, ["false"], file=link)
     assert (image.started_as, image.executable) == (str(link), os.path.realpath("/bin/true"))
     assert run_captured(programs, ["./link"], cwd=str(tmp_path)).started_as == "./link"
-    cut = run_captured(programs, [f"{tmp_path}/{'./' * structs.STARTED_AS_SIZE}link"]).started_as
-    assert len(cut) == structs.STARTED_AS_SIZE - 1
+    cut = run_captured(programs, [f"{tmp_path}/{'./' * layout.STARTED_AS_SIZE}link"]).started_as
+    assert len(cut) == layout.STARTED_AS_SIZE - 1
 
 
-@pytest.mark.parametrize(("size", "is_cut"), [(structs.ARGS_SIZE - len("true\0\0"), False), (structs.ARGS_SIZE, True)])
+@pytest.mark.parametrize(("size", "is_cut"), [(layout.ARGS_SIZE - len("true\0\0"), False), (layout.ARGS_SIZE, True)])
 def test_long_args_are_flagged(programs: BpfPrograms, size: int, is_cut: bool) -> None:
     image = run_captured(programs, ["true", "x" * size], file=Path("/bin/true"))
-    assert bool(image.flags & structs.IMAGE_ARGS_CUT) is is_cut
-    assert len(image.args[1]) == min(size, structs.ARGS_SIZE - len("true\0"))
+    assert bool(image.flags & layout.IMAGE_ARGS_CUT) is is_cut
+    assert len(image.args[1]) == min(size, layout.ARGS_SIZE - len("true\0"))
 
 
 def test_a_deep_path_is_flagged_and_equals_no_real_one(programs: BpfPrograms, tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_a_deep_path_is_flagged_and_equals_no_real_one(programs: BpfPrograms, tm
     copy = folder / "true"
     shutil.copy("/bin/true", copy)
     image = run_captured(programs, ["true"], file=copy)
-    assert image.flags & structs.IMAGE_PATH_CUT
+    assert image.flags & layout.IMAGE_PATH_CUT
     assert not image.executable.startswith("/")
     assert str(copy).endswith("/" + image.executable)
 
@@ -129,12 +129,12 @@ def test_a_file_below_a_mount_in_a_mount(programs: BpfPrograms, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("script", "flag"),
     [
-        ("unshare --user /bin/true $0", structs.IMAGE_USER_NAMESPACE),
+        ("unshare --user /bin/true $0", layout.IMAGE_USER_NAMESPACE),
         ("unshare --mount /bin/true $0", 0),  # made by root
-        ('exec 9</usr; unshare --mount sh -c "cd /proc/self/fd/9; exec /bin/true $0"', structs.IMAGE_DIRECTORY_CUT),
+        ('exec 9</usr; unshare --mount sh -c "cd /proc/self/fd/9; exec /bin/true $0"', layout.IMAGE_DIRECTORY_CUT),
         (
             'exec 9</usr; unshare --mount bash -c "exec -a /bin/true /proc/self/fd/9/bin/true $0"',
-            structs.IMAGE_USER_NAMESPACE,
+            layout.IMAGE_USER_NAMESPACE,
         ),
     ],
 )
@@ -154,14 +154,14 @@ def test_a_deleted_file_is_flagged(programs: BpfPrograms, tmp_path: Path) -> Non
         script = f"import os; os.execve({file.fileno()}, ['true'], {{}})"
         images = trace_images(programs, lambda: run_python(script, file.fileno()))
     [image] = [image for image in images if image.executable == str(copy)]
-    assert image.flags & structs.IMAGE_DELETED
+    assert image.flags & layout.IMAGE_DELETED
 
 
 def test_a_memfd_is_named_and_flagged(programs: BpfPrograms) -> None:
     fill = "fd = os.memfd_create('hidden'); os.write(fd, open('/bin/true', 'rb').read())"
     images = trace_images(programs, lambda: run_python(f"import os; {fill}; os.execve(fd, ['true'], {{}})"))
     [image] = [image for image in images if image.executable == "/memfd:hidden"]
-    assert image.flags & structs.IMAGE_DELETED
+    assert image.flags & layout.IMAGE_DELETED
 
 
 def test_the_parent_is_known(place: BpfPlace, programs: BpfPrograms) -> None:
@@ -221,13 +221,13 @@ def run_all(uids: list[int]) -> list[subprocess.Popen[bytes]]:
     [(LONER, LONER, True), (LONER, HERMIT, False), (100_000, 200_000, True)],
     ids=["one user", "two users", "containers"],  # the numbers differ by process
 )
-@pytest.mark.parametrize(("what", "most"), [("images", structs.IMAGES_OF_ONE), ("processes", structs.PROCESSES_OF_ONE)])
+@pytest.mark.parametrize(("what", "most"), [("images", layout.IMAGES_OF_ONE), ("processes", layout.PROCESSES_OF_ONE)])
 def test_one_user_does_not_fill_the_table_for_all(
     programs: BpfPrograms, uid: int, other: int, is_together: bool, what: str, most: int
 ) -> None:
     """A program without room is unknown. Root has no limit. All users of containers count as one, since anybody may
     have thousands of them."""
-    place = min(uid, structs.USERS_APART)
+    place = min(uid, layout.USERS_APART)
     change_share(programs, place, **{what: most - 1})
     change_share(programs, 0, **{what: most})
     running = run_all([uid, other, *[0] * ROOTS])
@@ -257,7 +257,7 @@ def kill_all(pids: list[int]) -> None:
 
 def test_forks_count_for_their_user(programs: BpfPrograms) -> None:
     """A process that executes another program is still one process."""
-    change_share(programs, LONER, processes=structs.PROCESSES_OF_ONE - 3)
+    change_share(programs, LONER, processes=layout.PROCESSES_OF_ONE - 3)
     script = "sleep 60 & sleep 60 & sleep 60 & echo; read line; exec sleep 60"
     with subprocess.Popen(["sh", "-c", script], user=LONER, group=0, stdin=-1, stdout=-1) as shell:
         assert shell.stdin
@@ -273,12 +273,12 @@ def test_forks_count_for_their_user(programs: BpfPrograms) -> None:
         finally:
             kill_all([*children, shell.pid])
     had = change_share(programs, LONER)
-    assert had["processes"] == structs.PROCESSES_OF_ONE - 3
+    assert had["processes"] == layout.PROCESSES_OF_ONE - 3
 
 
 def test_forks_of_a_program_that_root_started_count_for_the_user_it_became(programs: BpfPrograms) -> None:
     """A web server's workers run whatever an attacker makes of them, and need not execute anything."""
-    change_share(programs, LONER, processes=structs.PROCESSES_OF_ONE - 1)
+    change_share(programs, LONER, processes=layout.PROCESSES_OF_ONE - 1)
     script = f"""
 import os, signal
 os.setresuid({LONER}, {LONER}, {LONER})
@@ -296,7 +296,7 @@ signal.pause()
             assert [bool(programs.find_process(pid)) for pid in children] == [True, False]
         finally:
             kill_all([*children, worker.pid])
-    assert change_share(programs, LONER)["processes"] == structs.PROCESSES_OF_ONE - 1
+    assert change_share(programs, LONER)["processes"] == layout.PROCESSES_OF_ONE - 1
 
 
 @pytest.mark.slow

@@ -10,8 +10,8 @@ from tests.bpf.bpf_place import Agent, BpfPlace
 from tests.bpf.packet_place import QUEUES
 from tests.bpf.packet_run import make_udp, run_on_packet
 from tests.kernel.netfilter.test_rules import build_rules
+from tinysnitch.kernel.bpf.layout import CROWD_MOMENT_NS
 from tinysnitch.kernel.bpf.programs import BpfPrograms
-from tinysnitch.kernel.bpf.structs import CROWD_MOMENT_NS
 from tinysnitch.kernel.netfilter.rules import Family
 
 pytestmark = pytest.mark.privileged

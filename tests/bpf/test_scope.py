@@ -10,15 +10,14 @@ import pytest
 
 from tests.bpf.bpf_place import Agent, BpfPlace
 from tests.bpf.pinned_tables import find_listener
-from tests.bpf.test_conntrack import key_of_conversation
 from tests.bpf.test_verdict import LOCAL_PORT, entry_of, make_flow, open_bound
 from tests.lab.patience import wait_until
 from tinysnitch.core.model.flow import TCP, UDP, parse_address
+from tinysnitch.kernel.bpf.layout import OUTBOUND, Conversation
 from tinysnitch.kernel.bpf.libbpf import Map
 from tinysnitch.kernel.bpf.maps import BpfMaps
 from tinysnitch.kernel.bpf.pins import PinFolder
-from tinysnitch.kernel.bpf.programs import BpfPrograms
-from tinysnitch.kernel.bpf.structs import OUTBOUND
+from tinysnitch.kernel.bpf.programs import BpfPrograms, conversation_key_of
 
 pytestmark = pytest.mark.privileged
 
@@ -49,7 +48,7 @@ def test_a_port_is_noted_unless_its_socket_is_being_closed(
     maps.sockets.delete(cookie)
     programs.withdraw_listener(cookie)
     if is_closing:
-        maps.released.write((cookie,), (owner.exec_id, owner.started_ns, owner.pid, owner.uid))
+        maps.released.write(cookie, owner)
     sender, _cookie = agent.call("open_socket", family, "SOCK_DGRAM")
     agent.call("send_to", sender, local, port)
     assert not agent.hears(handle, expected=False)
@@ -68,8 +67,8 @@ def test_an_answer_is_no_first_packet_unless_another_socket_asked(
     maps.sockets.delete(cookie)
     programs.withdraw_listener(cookie)
     asker = cookie if is_its_own else cookie + 1
-    known = (asker, 1, time.monotonic_ns(), 0, 0, 0, 0, OUTBOUND, 0, 0, 0, 0, 0)
-    assert conversations.write(key_of_conversation(make_flow(UDP, LOCAL)), known)
+    known = Conversation(cookie=asker, exec_id=1, seen_ns=time.monotonic_ns(), begun_by=OUTBOUND)
+    assert conversations.write(conversation_key_of(make_flow(UDP, LOCAL)), known)
     sender, _cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", LOCAL, PORT)
     agent.call("send_to", sender, LOCAL, LOCAL_PORT)
     assert agent.hears(handle, expected=is_its_own) == is_its_own

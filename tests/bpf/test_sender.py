@@ -14,8 +14,8 @@ from tests.bpf.packet_place import wait_packets
 from tests.bpf.pinned_tables import exchange_socket, read_boundness, read_noted_protocol
 from tests.bpf.test_verdict import LOCAL_PORT, PORT, entry_of, judge, make_flow, open_bound
 from tinysnitch.core.model.flow import TCP, UDP
+from tinysnitch.kernel.bpf.layout import EXEC_ID_UNKNOWN
 from tinysnitch.kernel.bpf.programs import BpfPrograms
-from tinysnitch.kernel.bpf.structs import EXEC_ID_UNKNOWN
 from tinysnitch.kernel.nfqueue.queue import NfVerdict, Queue
 
 pytestmark = pytest.mark.privileged

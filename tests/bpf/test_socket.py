@@ -4,7 +4,6 @@ import errno
 import socket
 import time
 from contextlib import closing
-from struct import Struct
 
 import pytest
 
@@ -15,10 +14,10 @@ from tests.lab.leftovers import NETNS_FOLDER
 from tinysnitch.core.model.flow import TCP, UDP, Direction, parse_address
 from tinysnitch.core.model.verdict import Verdict, VerdictKey
 from tinysnitch.kernel.attribution.bootstrap import seed
-from tinysnitch.kernel.bpf import structs as structs
-from tinysnitch.kernel.bpf.libbpf import Map
-from tinysnitch.kernel.bpf.programs import BpfPrograms, pack_owner
-from tinysnitch.kernel.bpf.structs import Listener, Owner, ProcessEntry, TraceKind
+from tinysnitch.kernel.bpf import layout
+from tinysnitch.kernel.bpf.layout import Listener, ListenerKey, Owner, ProcessEntry
+from tinysnitch.kernel.bpf.libbpf import U64, Map
+from tinysnitch.kernel.bpf.programs import BpfPrograms
 from tinysnitch.kernel.netlink.sock_diag import SocketDiag
 from tinysnitch.kernel.nfqueue.queue import Queue
 
@@ -160,7 +159,7 @@ def test_a_listener_is_forgotten_even_if_the_entry_of_its_socket_was_evicted(
     handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
     port = agent.call("bind", handle, "127.0.0.1", 0)
     (path,) = place.bpffs.glob("**/maps/sockets")
-    with closing(Map(path, Struct("=Q"), structs.OWNED_SOCKET.struct)) as sockets:
+    with closing(Map(path, U64, layout.OwnedSocket)) as sockets:
         sockets.delete(cookie)
     agent.call("connect", handle, "127.0.0.1", 4000)
     assert programs.find_owner(cookie) == owner_of(programs, agent)
@@ -268,7 +267,7 @@ def test_a_shared_port_stays_shared_however_often_others_come_and_go(programs: B
     address = parse_address("127.0.0.1")
     with open_listeners(programs) as listeners:
         for changes in (2**32 - 1, 2**32 - 2):
-            listeners.write((address, 4000, UDP, 0), (1, *pack_owner(Owner(1, 1, 1, 1)), 1, changes))
+            listeners.write(ListenerKey(address, 4000, UDP), Listener(1, Owner(1, 1, 1, 1), 1, is_shared=changes))
             handle, _cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
             agent.call("bind", handle, "127.0.0.1", 4000)
             assert is_shared(programs, UDP, 4000, address)
@@ -283,10 +282,10 @@ def test_a_socket_that_binds_a_port_that_is_being_forgotten_is_counted_as_lost(
     nobody_left = 1 << 31  # bpf/identity/listener.bpf.h
     address, owner = parse_address("127.0.0.1"), owner_of(programs, agent)
     with open_listeners(programs) as listeners:
-        listeners.write((address, 4000, UDP, 0), (1, *pack_owner(owner), nobody_left, 0))
+        listeners.write(ListenerKey(address, 4000, UDP), Listener(1, owner, members=nobody_left))
         handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
         agent.call("bind", handle, "127.0.0.1", 4000)
-    with closing(Map(programs.maps_dir / "bindings", Struct("=Q"), structs.LISTENER_KEY.struct)) as bindings:
+    with closing(Map(programs.maps_dir / "bindings", U64, ListenerKey)) as bindings:
         assert bindings.find(cookie) is None
     assert programs.read_statistics()["lost_listeners"] == 1
 
@@ -390,8 +389,8 @@ def test_each_use_is_traced(programs: BpfPrograms, agent: Agent) -> None:
     agent.call("bind", handle, "127.0.0.1", 0)
     agent.call("send_to", handle, "127.0.0.1", 9)
     agent.call("connect", handle, "127.0.0.1", 10)
-    ours = [trace for trace in programs.read_traces() if trace.kind is not TraceKind.EXEC]
-    assert [trace.kind for trace in ours] == [TraceKind.BIND, TraceKind.SEND, TraceKind.CONNECT]
+    ours = [trace for trace in programs.read_traces() if trace.kind != layout.TRACE_EXEC]
+    assert [trace.kind for trace in ours] == [layout.TRACE_BIND, layout.TRACE_SEND, layout.TRACE_CONNECT]
     assert {trace.cookie for trace in ours} == {cookie}
     assert {trace.owner for trace in ours} == {owner_of(programs, agent)}
     assert [(trace.port, trace.protocol) for trace in ours[1:]] == [(9, UDP), (10, UDP)]

@@ -10,8 +10,8 @@ import pytest
 from tests.bpf.bpf_place import Agent, BpfPlace
 from tests.bpf.pinned_tables import find_listener, forget_socket, is_given, read_boundness
 from tinysnitch.core.model.flow import UDP, parse_address
+from tinysnitch.kernel.bpf.layout import Owner
 from tinysnitch.kernel.bpf.programs import BpfPrograms
-from tinysnitch.kernel.bpf.structs import Owner
 
 pytestmark = pytest.mark.privileged
 

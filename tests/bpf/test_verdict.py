@@ -10,8 +10,8 @@ import pytest
 from tests.bpf.bpf_place import HELD, MOMENT_S, Agent, BpfPlace
 from tinysnitch.core.model.flow import ICMP, ICMPV6, TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.model.verdict import Verdict, VerdictKey
+from tinysnitch.kernel.bpf.layout import EXEC_ID_KERNEL, FlowEntry, Listener, Owner
 from tinysnitch.kernel.bpf.programs import BpfPrograms
-from tinysnitch.kernel.bpf.structs import EXEC_ID_KERNEL, FlowEntry, Listener, Owner
 from tinysnitch.kernel.nfqueue.queue import Queue
 
 pytestmark = pytest.mark.privileged
@@ -64,7 +64,7 @@ def make_flow(protocol: int, address: str, direction: Direction = Direction.OUTB
 def entry_of(programs: BpfPrograms, agent: Agent, cookie: int) -> FlowEntry:
     process = programs.find_process(agent.pid)
     assert process
-    return FlowEntry(cookie, Owner(process.exec_id, process.started_ns, agent.pid, 0))
+    return FlowEntry(cookie=cookie, owner=Owner(process.exec_id, process.started_ns, agent.pid, 0))
 
 
 def key_of(entry: FlowEntry, flow: Flow) -> VerdictKey:
@@ -261,7 +261,7 @@ def test_a_packet_without_a_socket_is_the_kernels(place: BpfPlace, programs: Bpf
     assert agent.call("connect", handle, "127.0.0.1", PORT) == "ECONNREFUSED"
     local = parse_address("127.0.0.1")
     found = programs.find_flow(Flow(TCP, Direction.OUTBOUND, local, PORT, local, LOCAL_PORT))
-    assert found == FlowEntry(0, Owner(EXEC_ID_KERNEL, 0, 0, 0))
+    assert found == FlowEntry(cookie=0, owner=Owner(EXEC_ID_KERNEL, 0, 0, 0))
 
 
 def add_link(place: BpfPlace, address: str) -> None:
@@ -317,12 +317,14 @@ def test_an_inbound_packet_to_a_closed_port_is_unknown_and_an_echo_is_the_kernel
 ) -> None:
     handle, _cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
     agent.call("send_to", handle, "127.0.0.1", PORT)
-    assert inbound.find_flow(make_flow(UDP, "127.0.0.1", Direction.INBOUND)) == FlowEntry(0, Owner(0, 0, 0, 0))
+    assert inbound.find_flow(make_flow(UDP, "127.0.0.1", Direction.INBOUND)) == FlowEntry(
+        cookie=0, owner=Owner(0, 0, 0, 0)
+    )
     raw, _cookie = agent.call("open_socket", "AF_INET", "SOCK_RAW", ICMP)
     agent.call("send_raw", raw, "127.0.0.1", list(struct.pack("!BBHHH", 8, 0, 0xF7FF - 7, 7, 1)))
     packed = parse_address("127.0.0.1")
     found = inbound.find_flow(Flow(ICMP, Direction.INBOUND, packed, 7, packed, 0))
-    assert found == FlowEntry(0, Owner(EXEC_ID_KERNEL, 0, 0, 0))
+    assert found == FlowEntry(cookie=0, owner=Owner(EXEC_ID_KERNEL, 0, 0, 0))
 
 
 def test_a_seeded_listener_counts(inbound: BpfPrograms, agent: Agent) -> None:
@@ -332,7 +334,7 @@ def test_a_seeded_listener_counts(inbound: BpfPrograms, agent: Agent) -> None:
     handle, _cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
     agent.call("send_to", handle, "127.0.0.1", PORT)
     found = inbound.find_flow(make_flow(UDP, "127.0.0.1", Direction.INBOUND))
-    assert found == FlowEntry(99, owner)
+    assert found == FlowEntry(cookie=99, owner=owner)
 
 
 def test_a_process_that_runs_another_program_by_now_is_no_longer_the_owner(inbound: BpfPrograms, agent: Agent) -> None:
@@ -340,7 +342,7 @@ def test_a_process_that_runs_another_program_by_now_is_no_longer_the_owner(inbou
     handle, _cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
     agent.call("send_to", handle, "127.0.0.1", PORT)
     found = inbound.find_flow(make_flow(UDP, "127.0.0.1", Direction.INBOUND))
-    assert found == FlowEntry(99, Owner(0, 0, 0, 0))
+    assert found == FlowEntry(cookie=99, owner=Owner(0, 0, 0, 0))
 
 
 def test_scoped_ports_of_others_are_left_alone(place: BpfPlace) -> None:

@@ -10,8 +10,8 @@ from tests.bpf.pinned_tables import forget_socket, read_flow_verdict, write_flow
 from tests.bpf.test_verdict import LOCAL_PORT, entry_of, key_of, make_flow, open_bound
 from tinysnitch.core.model.flow import TCP, UDP, parse_address
 from tinysnitch.core.model.verdict import Inspection, Verdict
+from tinysnitch.kernel.bpf.layout import Owner
 from tinysnitch.kernel.bpf.programs import BpfPrograms
-from tinysnitch.kernel.bpf.structs import Owner
 
 pytestmark = pytest.mark.privileged
 

@@ -57,19 +57,19 @@ raw.sendto(bytes.fromhex(sys.argv[2]), (sys.argv[1], 0))
 # Deletes the flow's entries, as the kernel does once a table is full: a program fills one in some seconds. Arguments:
 # LOCAL REMOTE LOCAL_PORT REMOTE_PORT, and `sockets` for the entry of its socket, too.
 FORGET = """
-import struct, sys
+import sys
 from pathlib import Path
 from tinysnitch.core.model.flow import TCP, Direction, Flow, parse_address
-from tinysnitch.kernel.bpf.programs import pack_flow
-from tinysnitch.kernel.bpf.structs import FLOW, FLOW_KEY, OWNED_SOCKET
-from tinysnitch.kernel.bpf.libbpf import Map
+from tinysnitch.kernel.bpf.programs import key_of
+from tinysnitch.kernel.bpf.layout import FlowEntry, FlowKey, OwnedSocket
+from tinysnitch.kernel.bpf.libbpf import U64, Map
 (folder,) = Path("/sys/fs/bpf").glob("tinysnitch-*/*/maps")
-flows = Map(folder / "flows", FLOW_KEY.struct, FLOW.struct)
-sockets = Map(folder / "sockets", struct.Struct("=Q"), OWNED_SOCKET.struct)
+flows = Map(folder / "flows", FlowKey, FlowEntry)
+sockets = Map(folder / "sockets", U64, OwnedSocket)
 local, remote = map(parse_address, sys.argv[1:3])
-key = pack_flow(Flow(TCP, Direction.OUTBOUND, local, int(sys.argv[3]), remote, int(sys.argv[4])))
-cookie = flows.find(*key)[0]
-assert flows.delete(*key)
+key = key_of(Flow(TCP, Direction.OUTBOUND, local, int(sys.argv[3]), remote, int(sys.argv[4])))
+cookie = flows.find(key).cookie
+assert flows.delete(key)
 if "sockets" in sys.argv:
     assert sockets.delete(cookie)
 """

@@ -11,15 +11,15 @@ from tests.lab.patience import read_line, wait_listening, wait_until
 from tests.lab.test_tunnels import make_tunnel, make_tunnel_outside
 from tests.lab.watched_lab import PYTHON, WatchedLab
 from tests.lab.world import HOST4, PROGRAMS, WORLD4
-from tinysnitch.kernel.bpf import structs as structs
+from tinysnitch.kernel.bpf import layout
 
 pytestmark = [pytest.mark.privileged]
 
 CLIENT = str(PROGRAMS / "tcp_client.py")
 SIZES = {
-    "images": (8, structs.IMAGE.struct.size),
-    "processes": (4, structs.PROCESS.struct.size),
-    "listeners": (structs.LISTENER_KEY.struct.size, structs.LISTENER.struct.size),
+    "images": (8, layout.Image.FORMAT.size),
+    "processes": (4, layout.ProcessEntry.FORMAT.size),
+    "listeners": (layout.ListenerKey.FORMAT.size, layout.Listener.FORMAT.size),
 }
 
 
@@ -79,18 +79,18 @@ def test_the_loss_of_a_tunnels_port_is_told(named: WatchedLab) -> None:
 
 # Deletes the entries of a held datagram, as the kernel does once a table is full. Argument: its local port.
 FORGET = f"""
-import struct, sys
+import sys
 from pathlib import Path
 from tinysnitch.core.model.flow import UDP, Direction, Flow, parse_address
-from tinysnitch.kernel.bpf.programs import pack_flow
-from tinysnitch.kernel.bpf.structs import FLOW, FLOW_KEY, OWNER
-from tinysnitch.kernel.bpf.libbpf import Map
+from tinysnitch.kernel.bpf.programs import key_of
+from tinysnitch.kernel.bpf.layout import FlowEntry, FlowKey, Owner
+from tinysnitch.kernel.bpf.libbpf import U64, Map
 (folder,) = Path("/sys/fs/bpf").glob("tinysnitch-*/*/maps")
-flows = Map(folder / "flows", FLOW_KEY.struct, FLOW.struct)
+flows = Map(folder / "flows", FlowKey, FlowEntry)
 local, remote = map(parse_address, ("{HOST4}", "{WORLD4}"))
-released = Map(folder / "released", struct.Struct("=Q"), OWNER.struct)
-key = pack_flow(Flow(UDP, Direction.OUTBOUND, local, int(sys.argv[1]), remote, 7))
-assert released.delete(flows.find(*key)[0]) and flows.delete(*key)
+released = Map(folder / "released", U64, Owner)
+key = key_of(Flow(UDP, Direction.OUTBOUND, local, int(sys.argv[1]), remote, 7))
+assert released.delete(flows.find(key).cookie) and flows.delete(key)
 """
 DATAGRAM = ["bash", "-c", f"echo >/dev/udp/{WORLD4}/7"]
 

@@ -4,7 +4,7 @@ import pytest
 
 from tests.core.engine.transcript import whose
 from tinysnitch.core.model.process import CONTAINERS_FROM, KERNEL, UNKNOWN, exec_id_of, program_of, share_of
-from tinysnitch.kernel.bpf.structs import USERS_APART
+from tinysnitch.kernel.bpf.layout import USERS_APART
 
 
 def test_the_word_for_rules_and_logs() -> None:

@@ -10,7 +10,7 @@ from tests.lab.patience import WAIT_S
 from tinysnitch.daemon.loop import overload as crowding
 from tinysnitch.daemon.loop.overload import LOOK_S, MANY, PATIENCE_NS, Crowding, CrowdWatch
 from tinysnitch.daemon.scheduling.failures import Failures
-from tinysnitch.kernel.bpf.structs import CROWD_MOMENT_NS
+from tinysnitch.kernel.bpf.layout import CROWD_MOMENT_NS
 
 BATCH = 64
 STEP_NS = PATIENCE_NS // 10  # how long a batch takes

@@ -9,7 +9,8 @@ from tests.bpf.attribution_table import DictTable
 from tests.lab.patience import read_line
 from tinysnitch.daemon.startup.handover import EarlierArguments, keep_arguments
 from tinysnitch.kernel.attribution.process_image import image_of
-from tinysnitch.kernel.bpf.structs import IMAGE_ARGS_CUT, IMAGE_DIRECTORY_CUT, Image, ProcessEntry
+from tinysnitch.kernel.bpf.images import Image
+from tinysnitch.kernel.bpf.layout import IMAGE_ARGS_CUT, IMAGE_DIRECTORY_CUT, ProcessEntry
 from tinysnitch.kernel.proc import procfs
 from tinysnitch.kernel.proc.procfs import LiveProcess
 from tinysnitch.kernel.system.clock import read_boot_id

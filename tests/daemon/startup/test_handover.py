@@ -13,7 +13,7 @@ from tests.core.dns.resolver_talk import FIREFOX, SHOP, ResolverTalk
 from tests.daemon.requests.small_handler import make_prompt
 from tests.shortage import descriptors_left
 from tinysnitch.daemon.startup.handover import MAX_ASKERS, find_first_number, names_handed_over
-from tinysnitch.kernel.bpf.structs import ProcessEntry
+from tinysnitch.kernel.bpf.layout import ProcessEntry
 from tinysnitch.kernel.proc import procfs
 from tinysnitch.kernel.system.clock import read_boot_id, read_instant
 from tinysnitch.protocol.framing import encode_object

@@ -12,8 +12,8 @@ from click.testing import CliRunner
 from tinysnitch.core.model.errors import NotPermitted, SnitchError
 from tinysnitch.core.model.flow import TCP, parse_address
 from tinysnitch.daemon.startup.trace import _stop_by_signals, describe, trace
+from tinysnitch.kernel.bpf.layout import TRACE_BIND, TRACE_CONNECT, TRACE_EXEC, TRACE_SEND, Owner, TraceEvent
 from tinysnitch.kernel.bpf.programs import BpfPrograms
-from tinysnitch.kernel.bpf.structs import Owner, TraceEvent, TraceKind
 
 
 @pytest.fixture(autouse=True)
@@ -34,24 +34,24 @@ class SmallPrograms:
         return SmallImage() if exec_id == 7 else None
 
 
-def line(kind: TraceKind, address: str = "192.0.2.1", exec_id: int = 7) -> str:
+def line(kind: int, address: str = "192.0.2.1", exec_id: int = 7) -> str:
     event = TraceEvent(2_000_000_000, 5, Owner(exec_id, 1, 42, 1000), parse_address(address), 80, TCP, kind)
     return describe(cast(BpfPrograms, SmallPrograms()), event, 0.0)
 
 
 def test_a_line_says_when_what_where_and_who() -> None:
     start = "1970-01-01T00:00:02.000Z connect tcp 192.0.2.1:80 42 1000 /usr/bin/curl 'a b' "
-    assert line(TraceKind.CONNECT).startswith(start)
-    assert "\x1b" not in line(TraceKind.CONNECT)
+    assert line(TRACE_CONNECT).startswith(start)
+    assert "\x1b" not in line(TRACE_CONNECT)
 
 
 def test_an_exec_is_nowhere_and_ipv6_is_in_brackets() -> None:
-    assert " exec 42 1000 /usr/bin/curl" in line(TraceKind.EXEC)
-    assert " tcp [2001:db8::1]:80 " in line(TraceKind.SEND, "2001:db8::1")
+    assert " exec 42 1000 /usr/bin/curl" in line(TRACE_EXEC)
+    assert " tcp [2001:db8::1]:80 " in line(TRACE_SEND, "2001:db8::1")
 
 
 def test_who_was_not_seen_to_start_is_unknown() -> None:
-    assert line(TraceKind.BIND, exec_id=8).endswith(" 42 1000 unknown")
+    assert line(TRACE_BIND, exec_id=8).endswith(" 42 1000 unknown")
 
 
 @pytest.mark.parametrize("place", ["", "/", "/nope"])

@@ -8,7 +8,7 @@ from tinysnitch.core.model.flow import Flow
 from tinysnitch.core.model.process import Claim
 from tinysnitch.kernel.attribution.attribution import Attributor
 from tinysnitch.kernel.attribution.socket_holders import ScanNotDue, SocketUsers
-from tinysnitch.kernel.bpf.structs import Owner
+from tinysnitch.kernel.bpf.layout import Owner
 
 T = TypeVar("T")
 

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from tests.bpf.attribution_table import DictTable, make_image
-from tests.bpf.bpf_place import MOMENT_S, Agent, BpfPlace
+from tests.bpf.bpf_place import AGENT, MOMENT_S, Agent, BpfPlace
 from tests.bpf.netns_visit import visit_netns
 from tests.bpf.test_verdict import judge, make_flow, open_bound
 from tests.kernel.attribution.scan_patience import when_due
@@ -23,8 +23,8 @@ from tinysnitch.core.model.process import KERNEL, NOT_LISTENING, UNKNOWN, Attrib
 from tinysnitch.kernel.attribution import process_builder
 from tinysnitch.kernel.attribution.attribution import Attributor, Claim
 from tinysnitch.kernel.attribution.bootstrap import seed
+from tinysnitch.kernel.bpf.layout import IMAGE_SEEDED, FlowEntry, Listener, Owner, ProcessEntry
 from tinysnitch.kernel.bpf.programs import BpfPrograms
-from tinysnitch.kernel.bpf.structs import IMAGE_SEEDED, FlowEntry, Listener, Owner, ProcessEntry
 from tinysnitch.kernel.files import identity as file_identity
 from tinysnitch.kernel.netlink.sock_diag import ANY_V6, SocketDiag
 from tinysnitch.kernel.proc import procfs
@@ -38,7 +38,7 @@ OUT = Flow(TCP, Direction.OUTBOUND, LOCAL, 5000, REMOTE, 443)
 def table() -> DictTable:
     made = DictTable()
     made.images[100] = make_image("/usr/bin/env", "env", "x")
-    made.flows[OUT] = FlowEntry(7, Owner(100, 6, 5, 1000))
+    made.flows[OUT] = FlowEntry(cookie=7, owner=Owner(100, 6, 5, 1000))
     return made
 
 
@@ -90,7 +90,7 @@ def test_a_process_whose_file_was_not_looked_up_is_built_anew(
 
 def test_another_process_of_the_same_image(attributor: Attributor, table: DictTable) -> None:
     attributor.attribute(OUT)
-    table.flows[OUT] = FlowEntry(7, Owner(100, 99, 5, 1000))  # the pid came again
+    table.flows[OUT] = FlowEntry(cookie=7, owner=Owner(100, 99, 5, 1000))  # the pid came again
     process = attributor.attribute(OUT).attribution.process
     assert process
     assert process.started_ns == 99
@@ -103,7 +103,7 @@ def test_seeded_images_are_weaker(attributor: Attributor, table: DictTable) -> N
 
 def test_kernel_and_unknown(attributor: Attributor, table: DictTable) -> None:
     for owner, attribution in ((Owner(1, 0, 0, 0), KERNEL), (Owner(0, 0, 0, 0), UNKNOWN)):
-        table.flows[OUT] = FlowEntry(8, owner)
+        table.flows[OUT] = FlowEntry(cookie=8, owner=owner)
         assert attributor.attribute(OUT).attribution == attribution
     icmp = Flow(ICMP, Direction.INBOUND, LOCAL, 1, REMOTE, 0)
     assert attributor.attribute(icmp) == Claim(UNKNOWN, 0)
@@ -119,13 +119,13 @@ def test_a_flow_of_which_nothing_is_noted_any_more_is_told_from_an_unknown_one(
     flow = msgspec.structs.replace(OUT, protocol=protocol)
     table.flows.pop(flow, None)
     assert attributor.attribute(flow, 1) == Claim(UNKNOWN, 0, is_note_lost=True)
-    table.flows[flow] = FlowEntry(0, Owner(0, 0, 0, 0))
+    table.flows[flow] = FlowEntry(cookie=0, owner=Owner(0, 0, 0, 0))
     assert attributor.attribute(flow, 1) == Claim(UNKNOWN, 0)
     assert attributor.unknown == 1
 
 
 def test_an_owner_seeded_after_the_flow(attributor: Attributor, table: DictTable) -> None:
-    table.flows[OUT] = FlowEntry(8, Owner(0, 0, 0, 0))
+    table.flows[OUT] = FlowEntry(cookie=8, owner=Owner(0, 0, 0, 0))
     table.owners[8] = Owner(100, 6, 5, 1000)
     claim = attributor.attribute(OUT)
     assert (claim.attribution.process is not None, claim.cookie) == (True, 8)
@@ -196,7 +196,7 @@ def test_a_listener_whose_owner_is_proved_is_looked_for_nowhere_else(
     monkeypatch.setattr(procfs, "list_processes", None)
     cookie = cookie_of(server)
     table.owners[cookie] = OWN
-    table.flows[flow_to(server)] = FlowEntry(cookie, OWN)
+    table.flows[flow_to(server)] = FlowEntry(cookie=cookie, owner=OWN)
     process = attributor.attribute(flow_to(server)).attribution.process
     assert process
     assert process.pid == OWN.pid
@@ -213,7 +213,9 @@ def test_a_listener_that_its_owner_left_is_of_who_holds_it(
     table.seed_listener(TCP, server.getsockname()[1], ANY_V6, Listener(cookie, earlier))
     if not is_evicted:
         table.owners[cookie] = earlier
-    table.flows[flow_to(server)] = FlowEntry(cookie, Owner(noted_exec_id, 5, 2**22 + 1 if noted_exec_id else 0, 0))
+    table.flows[flow_to(server)] = FlowEntry(
+        cookie=cookie, owner=Owner(noted_exec_id, 5, 2**22 + 1 if noted_exec_id else 0, 0)
+    )
     claim = attributor.attribute(flow_to(server))
     assert claim.attribution.process
     assert claim.attribution.process.pid == os.getpid()
@@ -236,7 +238,7 @@ def test_a_socket_that_the_kernel_made_for_another_is_of_who_holds_the_others(
     attributor: Attributor, table: DictTable, server: socket.socket, noted: Owner
 ) -> None:
     """For MPTCP sock_diag shows the kernel's own socket, with the inode of the program's, whose binder BPF noted."""
-    table.flows[flow_to(server)] = FlowEntry(8, noted)
+    table.flows[flow_to(server)] = FlowEntry(cookie=8, owner=noted)
     process = when_due(lambda: attributor.attribute(flow_to(server))).attribution.process
     assert (process and process.pid, 8 in table.owners) == (OWN.pid, noted.pid == OWN.pid and noted != OWN)
     assert len(table.listeners) == (noted.pid != OWN.pid)  # else the packet would walk the chain for ever
@@ -257,7 +259,7 @@ def test_what_the_owner_of_a_port_does_not_take_is_for_nobody(attributor: Attrib
         opened.connect(("127.0.0.1", 9))
         flow = Flow(UDP, Direction.INBOUND, LOCAL, opened.getsockname()[1], REMOTE, 40000)
         table.owners[cookie_of(opened)] = OWN
-        table.flows[flow] = FlowEntry(cookie_of(opened), OWN)
+        table.flows[flow] = FlowEntry(cookie=cookie_of(opened), owner=OWN)
         assert attributor.attribute(flow).attribution == NOT_LISTENING
 
 
@@ -315,7 +317,7 @@ def test_the_real_maps_outbound(place: BpfPlace, programs: BpfPrograms, agent: A
     process = claim.attribution.process
     assert process
     assert (claim.cookie, claim.attribution.source) == (cookie, AttributionSource.BPF)
-    script = os.path.realpath(Path(__file__).with_name("bpf_agent.py"))
+    script = os.path.realpath(AGENT)
     assert (process.program, process.args, process.pid) == (script, (), agent.pid)
     assert process.run_by == os.path.realpath(sys.executable)
     assert process.is_host_file

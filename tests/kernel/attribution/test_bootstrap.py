@@ -15,7 +15,8 @@ from tests.lab.patience import WAIT_S, read_line, wait_until
 from tinysnitch.core.model.flow import ICMP, TCP, UDP
 from tinysnitch.kernel.attribution import bootstrap as seeding
 from tinysnitch.kernel.attribution.bootstrap import seed, seed_processes, seed_sockets
-from tinysnitch.kernel.bpf.structs import IMAGE_SEEDED, IMAGE_USER_NAMESPACE, Image, Listener, ProcessEntry
+from tinysnitch.kernel.bpf.images import Image
+from tinysnitch.kernel.bpf.layout import IMAGE_SEEDED, IMAGE_USER_NAMESPACE, Listener, ProcessEntry
 from tinysnitch.kernel.netlink.sock_diag import ALL_STATES, DiagSocket, SocketDiag
 from tinysnitch.kernel.proc import procfs
 

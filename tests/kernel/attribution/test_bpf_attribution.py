@@ -21,8 +21,8 @@ from tinysnitch.core.model.process import NOT_LISTENING, UNKNOWN, Claim
 from tinysnitch.core.model.verdict import Verdict, VerdictKey
 from tinysnitch.kernel.attribution.attribution import Attributor
 from tinysnitch.kernel.attribution.socket_holders import SocketUsers
+from tinysnitch.kernel.bpf.layout import EXEC_ID_KERNEL, EXEC_ID_UNKNOWN, FlowEntry, Owner
 from tinysnitch.kernel.bpf.programs import BpfPrograms
-from tinysnitch.kernel.bpf.structs import EXEC_ID_KERNEL, EXEC_ID_UNKNOWN, FlowEntry, Owner
 from tinysnitch.kernel.proc import procfs
 
 OWNER = Owner(100, 6, 5, 1000)
@@ -56,7 +56,7 @@ def test_a_packet_whose_program_is_forgotten_is_not_told_as_of_an_unknown_one(
 ) -> None:
     """As unknown it would pass rules that deny its program."""
     flow = make_outbound(protocol)
-    table.flows[flow] = FlowEntry(COOKIE, OWNER)
+    table.flows[flow] = FlowEntry(cookie=COOKIE, owner=OWNER)
     assert attributor.attribute(flow, 1) == Claim(UNKNOWN, COOKIE, is_note_lost=True)
     assert attributor.unknown == 0
 
@@ -64,7 +64,7 @@ def test_a_packet_whose_program_is_forgotten_is_not_told_as_of_an_unknown_one(
 def test_whoever_has_the_socket_of_a_forgotten_program_is_unknown(attributor: Attributor, table: DictTable) -> None:
     """More may be sent by it, which must not be dropped for ever without a question."""
     flow = make_outbound(UDP)
-    table.flows[flow] = FlowEntry(COOKIE, OWNER)
+    table.flows[flow] = FlowEntry(cookie=COOKIE, owner=OWNER)
     table.owners[COOKIE] = OWNER
     assert attributor.attribute(flow, 1) == Claim(UNKNOWN, COOKIE)
     assert attributor.unknown == 1
@@ -72,7 +72,7 @@ def test_whoever_has_the_socket_of_a_forgotten_program_is_unknown(attributor: At
 
 def test_a_program_that_was_looked_up_in_time_stays_known(attributor: Attributor, table: DictTable) -> None:
     flow = make_outbound(UDP)
-    table.flows[flow] = FlowEntry(COOKIE, OWNER)
+    table.flows[flow] = FlowEntry(cookie=COOKIE, owner=OWNER)
     table.images[OWNER.exec_id] = make_image()
     known = attributor.attribute(flow, 1)
     table.images.clear()
@@ -82,7 +82,7 @@ def test_a_program_that_was_looked_up_in_time_stays_known(attributor: Attributor
 def test_who_sends_by_a_socket_of_the_kernels_own_is_not_the_kernel(attributor: Attributor, table: DictTable) -> None:
     """Nor when the packet walks the chain again."""
     flow = make_outbound(TCP)
-    table.flows[flow] = FlowEntry(COOKIE, Owner(EXEC_ID_UNKNOWN, 0, 0, 0))
+    table.flows[flow] = FlowEntry(cookie=COOKIE, owner=Owner(EXEC_ID_UNKNOWN, 0, 0, 0))
     table.owners[COOKIE] = Owner(EXEC_ID_KERNEL, 0, 0, 0)
     assert [attributor.attribute(flow, 1) for _walk in range(2)] == [Claim(UNKNOWN, COOKIE)] * 2
 
@@ -95,7 +95,7 @@ def test_who_used_the_socket_since_the_packet_came_takes_it(
     monkeypatch.setattr(SocketUsers, "find_user", lambda _self, likely, *_words: likely)
     with socket.create_server(("127.0.0.1", 0)) as server:
         flow, cookie = make_inbound(server.getsockname()), cookie_of(server)
-        table.flows[flow] = FlowEntry(cookie, OWNER)
+        table.flows[flow] = FlowEntry(cookie=cookie, owner=OWNER)
         table.owners[cookie] = msgspec.structs.replace(OWNER, pid=OWNER.pid + 1)
         process = attributor.attribute(flow, 1).attribution.process
     assert process
@@ -109,7 +109,7 @@ def test_of_two_sockets_of_a_program_the_one_that_takes_the_packet_is_noted(
     monkeypatch.setattr(SocketUsers, "find_user", lambda *_words: OWNER)
     with socket.create_server(("127.0.0.1", 0)) as server:
         flow, cookie = make_inbound(server.getsockname()), cookie_of(server)
-        table.flows[flow] = FlowEntry(COOKIE, OWNER)
+        table.flows[flow] = FlowEntry(cookie=COOKIE, owner=OWNER)
         table.owners = {COOKIE: OWNER, cookie: OWNER}
         attributor.attribute(flow, 1)
     assert [listener.cookie for listener in table.listeners.values()] == [cookie]
@@ -141,7 +141,7 @@ def test_what_one_who_ends_has_left_to_another_is_the_others(
     monkeypatch.setattr(SocketUsers, "find_user", lambda *_words: heir)
     with socket.create_server(("127.0.0.1", 0)) as server:
         flow = make_inbound(server.getsockname())
-        table.flows[flow] = FlowEntry(COOKIE, OWNER)
+        table.flows[flow] = FlowEntry(cookie=COOKIE, owner=OWNER)
         process = attributor.attribute(flow, 1).attribution.process
     assert process
     assert process.pid == heir.pid

@@ -16,8 +16,9 @@ from tinysnitch.kernel.attribution import process_builder
 from tinysnitch.kernel.attribution.process_builder import AGAIN_S, MAX_PARENTS_LENGTH, UNTOLD, NoImages, ProcessBuilder
 from tinysnitch.kernel.attribution.process_image import image_of
 from tinysnitch.kernel.attribution.scan_budget import LookBudget
-from tinysnitch.kernel.bpf import structs as structs
-from tinysnitch.kernel.bpf.structs import Image, ProcessEntry
+from tinysnitch.kernel.bpf import layout
+from tinysnitch.kernel.bpf.images import Image
+from tinysnitch.kernel.bpf.layout import ProcessEntry
 from tinysnitch.kernel.files import identity as file_identity
 from tinysnitch.kernel.files.digests import FEW_BYTES, LONGEST_SUM_S, MAX_BYTES, Digests
 from tinysnitch.kernel.proc import procfs
@@ -82,7 +83,7 @@ def test_the_name_it_was_started_by_is_told_of_the_hosts_own_file_alone(builder:
 
 def test_a_script_whose_name_may_be_cut_is_not_named(builder: ProcessBuilder, tmp_path: Path) -> None:
     (tmp_path / "x.py").write_text("")
-    image = make_image(PYTHON, "python3", f"{tmp_path}/x.py", flags=structs.IMAGE_ARGS_CUT)
+    image = make_image(PYTHON, "python3", f"{tmp_path}/x.py", flags=layout.IMAGE_ARGS_CUT)
     assert build(builder, image).program == PYTHON
 
 
@@ -120,7 +121,7 @@ def test_an_interpreter_elsewhere_is_roots_and_the_hosts(
 
 
 @pytest.mark.parametrize(
-    ("cgroup", "flags"), [("/", structs.IMAGE_USER_NAMESPACE), (f"/docker-{'01' * 32}.scope", 0), (None, 0)]
+    ("cgroup", "flags"), [("/", layout.IMAGE_USER_NAMESPACE), (f"/docker-{'01' * 32}.scope", 0), (None, 0)]
 )
 def test_a_script_in_another_user_namespace_or_in_what_may_be_a_container_is_not_the_hosts(
     builder: ProcessBuilder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cgroup: str | None, flags: int
@@ -147,7 +148,7 @@ def test_a_script_that_changed_since_it_was_started_is_not_the_hosts(builder: Pr
 
 def test_a_folder_that_is_not_its_own_names_no_script(builder: ProcessBuilder, tmp_path: Path) -> None:
     (tmp_path / "x.py").write_text("")
-    image = make_image(PYTHON, "python3", "x.py", directory=str(tmp_path), flags=structs.IMAGE_DIRECTORY_CUT)
+    image = make_image(PYTHON, "python3", "x.py", directory=str(tmp_path), flags=layout.IMAGE_DIRECTORY_CUT)
     assert build(builder, image).program == PYTHON
 
 
@@ -173,7 +174,7 @@ def test_another_file_at_the_path_is_not_the_hosts(builder: ProcessBuilder, tmp_
 
 
 def test_a_deleted_program_in_tmp(builder: ProcessBuilder) -> None:
-    process = build(builder, make_image("/tmp/gone", "gone", flags=structs.IMAGE_DELETED))
+    process = build(builder, make_image("/tmp/gone", "gone", flags=layout.IMAGE_DELETED))
     assert not process.is_host_file
     assert process.warnings == ("deleted file", "runs from /tmp")
 
@@ -193,15 +194,15 @@ def test_a_script_in_tmp_and_an_interpreter_in_tmp(
 
 
 def test_a_program_in_memory_never_was_a_file(builder: ProcessBuilder) -> None:
-    process = build(builder, make_image("/memfd:x", "x", flags=structs.IMAGE_DELETED))
+    process = build(builder, make_image("/memfd:x", "x", flags=layout.IMAGE_DELETED))
     assert process.warnings == ("runs from memory, not from a file",)
 
 
 @pytest.mark.parametrize(
     ("flag", "warnings"),
     [
-        (structs.IMAGE_ARGS_CUT, ()),  # that they are not complete is warned of by the view
-        (structs.IMAGE_ARGS_UNREADABLE, ("arguments could not be read",)),
+        (layout.IMAGE_ARGS_CUT, ()),  # that they are not complete is warned of by the view
+        (layout.IMAGE_ARGS_UNREADABLE, ("arguments could not be read",)),
     ],
 )
 def test_lost_arguments(builder: ProcessBuilder, flag: int, warnings: tuple[str, ...]) -> None:
@@ -230,7 +231,7 @@ def test_a_file_without_a_path_is_called_like_the_ancestor_that_runs_it(
     unmounted = msgspec.structs.replace(
         make_image("/usr/bin/env", "env", "a", exec_id=3, parent_exec_id=2),
         executable="/",
-        flags=structs.IMAGE_USER_NAMESPACE,
+        flags=layout.IMAGE_USER_NAMESPACE,
     )
     process = build(builder, unmounted)
     assert (process.program, process.args, process.is_host_file) == ("/usr/bin/env", ("a",), True)

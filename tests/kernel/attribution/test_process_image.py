@@ -6,7 +6,7 @@ import pytest
 from tinysnitch.kernel.attribution import process_image as procfs_image
 from tinysnitch.kernel.attribution.process_image import image_of
 from tinysnitch.kernel.attribution.scan_budget import LookBudget
-from tinysnitch.kernel.bpf import structs as structs
+from tinysnitch.kernel.bpf import layout
 from tinysnitch.kernel.files import identity as file_identity
 from tinysnitch.kernel.proc import procfs
 from tinysnitch.kernel.proc.cgroups import read_cgroup_id
@@ -16,15 +16,15 @@ from tinysnitch.kernel.proc.cgroups import read_cgroup_id
     ("change", "flags"),
     [
         ({}, 0),
-        ({"is_deleted": True}, structs.IMAGE_DELETED),
-        ({"is_argv_complete": False}, structs.IMAGE_ARGS_CUT),
-        ({"is_argv_complete": False, "argv": ()}, structs.IMAGE_ARGS_UNREADABLE),
+        ({"is_deleted": True}, layout.IMAGE_DELETED),
+        ({"is_argv_complete": False}, layout.IMAGE_ARGS_CUT),
+        ({"is_argv_complete": False, "argv": ()}, layout.IMAGE_ARGS_UNREADABLE),
     ],
 )
 def test_an_image_from_proc_says_how_weak_it_is(change: dict[str, object], flags: int) -> None:
     own = procfs.read_process(os.getpid())
     assert own
-    assert image_of(msgspec.structs.replace(own, **change)).flags == structs.IMAGE_SEEDED | flags
+    assert image_of(msgspec.structs.replace(own, **change)).flags == layout.IMAGE_SEEDED | flags
 
 
 @pytest.mark.parametrize("device", [os.makedev(7, 70000), None])
@@ -44,7 +44,7 @@ def test_a_process_whose_cgroup_is_not_to_be_had_may_be_in_a_container(monkeypat
     assert own
     monkeypatch.setattr(procfs.bounded, "read", lambda _pid, _read: None)
     image = image_of(own)
-    assert (image.cgroup_id, image.flags & structs.IMAGE_USER_NAMESPACE) == (0, structs.IMAGE_USER_NAMESPACE)
+    assert (image.cgroup_id, image.flags & layout.IMAGE_USER_NAMESPACE) == (0, layout.IMAGE_USER_NAMESPACE)
 
 
 def test_the_tables_of_mounts_take_a_part_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ from tinysnitch.kernel.attribution import procfs_attribution
 from tinysnitch.kernel.attribution.attribution import Attributor
 from tinysnitch.kernel.attribution.process_builder import ProcessBuilder
 from tinysnitch.kernel.attribution.socket_holders import SocketHolders, TooManyWait
-from tinysnitch.kernel.bpf.structs import Image
+from tinysnitch.kernel.bpf.images import Image
 from tinysnitch.kernel.netlink.sock_diag import SocketDiag
 from tinysnitch.kernel.proc.procfs import read_argv, read_process
 

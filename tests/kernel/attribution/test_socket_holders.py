@@ -22,7 +22,7 @@ from tinysnitch.kernel.attribution.socket_holders import (
     SocketUsers,
     TooManyWait,
 )
-from tinysnitch.kernel.bpf.structs import Owner, ProcessEntry
+from tinysnitch.kernel.bpf.layout import Owner, ProcessEntry
 from tinysnitch.kernel.proc import procfs
 
 ROOT = 0

@@ -1,9 +1,8 @@
-"""Failures of libbpf become errors that say what is wrong; maps give and take tuples."""
+"""Failures of libbpf become errors that say what is wrong; maps give and take objects."""
 
 import errno
 import subprocess
 from pathlib import Path
-from struct import Struct
 
 import pytest
 
@@ -11,9 +10,7 @@ import hatch_build
 from tests.bpf.bpf_place import BpfPlace
 from tinysnitch.core.model.errors import SHORTAGE_HINT, NotPermitted, SnitchError
 from tinysnitch.kernel.bpf import libbpf
-from tinysnitch.kernel.bpf.libbpf import BPF_NOEXIST, Map, ObjectFile
-
-NUMBER = Struct("=I")
+from tinysnitch.kernel.bpf.libbpf import BPF_NOEXIST, U32, Map, ObjectFile
 
 
 @pytest.fixture
@@ -21,16 +18,15 @@ def numbers(place: BpfPlace) -> Map:
     path = place.bpffs / "numbers"
     shape = ["type", "hash", "key", "4", "value", "4", "entries", "2", "name", "numbers"]
     subprocess.run(["bpftool", "map", "create", path, *shape], check=True)
-    return Map(path, NUMBER, NUMBER)
+    return Map(path, U32, U32)
 
 
 @pytest.mark.privileged
 def test_a_map_keeps_what_is_written(numbers: Map) -> None:
     assert numbers.find(1) is None
-    assert numbers.write((1,), (10,))
-    assert numbers.find(1) == (10,)
-    assert not numbers.write((1,), (11,), BPF_NOEXIST)
-    assert numbers.find_bytes(1) == NUMBER.pack(10)
+    assert numbers.write(1, 10)
+    assert numbers.find(1) == 10
+    assert not numbers.write(1, 11, BPF_NOEXIST)
     assert numbers.delete(1)
     assert not numbers.delete(1)
     numbers.close()
@@ -39,9 +35,9 @@ def test_a_map_keeps_what_is_written(numbers: Map) -> None:
 @pytest.mark.privileged
 def test_its_keys_are_listed(numbers: Map) -> None:
     assert list(numbers.keys()) == []
-    numbers.write((1,), (10,))
-    numbers.write((2,), (20,))
-    assert sorted(numbers.keys()) == [(1,), (2,)]
+    numbers.write(1, 10)
+    numbers.write(2, 20)
+    assert sorted(numbers.keys()) == [1, 2]
     numbers.close()
     with pytest.raises(SnitchError):
         list(numbers.keys())
@@ -54,7 +50,7 @@ def test_what_goes_wrong_with_a_map_is_told(numbers: Map) -> None:
     for do, what in (
         (lambda: numbers.find(1), "reading"),
         (lambda: list(numbers.keys()), "reading"),
-        (lambda: numbers.write((1,), (1,)), "writing"),
+        (lambda: numbers.write(1, 1), "writing"),
         (lambda: numbers.delete(1), "deleting from"),
     ):
         with pytest.raises(SnitchError, match=f"{what} {numbers.path}: Bad file descriptor"):
@@ -63,9 +59,9 @@ def test_what_goes_wrong_with_a_map_is_told(numbers: Map) -> None:
 
 @pytest.mark.privileged
 def test_a_full_map_says_so(numbers: Map) -> None:
-    numbers.write((1,), (1,))
-    numbers.write((2,), (2,))
-    assert not numbers.write((3,), (3,))
+    numbers.write(1, 1)
+    numbers.write(2, 2)
+    assert not numbers.write(3, 3)
     assert numbers.turned_away == 1
     numbers.close()
 

@@ -8,9 +8,9 @@ import pytest
 
 from tests.bpf.bpf_place import BpfPlace
 from tinysnitch.core.model.errors import SnitchError
+from tinysnitch.kernel.bpf.layout import Settings
 from tinysnitch.kernel.bpf.maps import BpfMaps, BpfSettings
 from tinysnitch.kernel.bpf.pins import PinFolder
-from tinysnitch.kernel.bpf.structs import SETTINGS
 
 pytestmark = pytest.mark.privileged
 
@@ -49,9 +49,8 @@ def file() -> Iterator[int]:
     os.close(made)
 
 
-def read(file: int) -> dict[str, int]:
-    values = SETTINGS.struct.unpack(os.pread(file, SETTINGS.struct.size, 0))
-    return dict(zip(SETTINGS.offsets(), values, strict=False))
+def read(file: int) -> Settings:
+    return Settings.unpack_from(os.pread(file, mmap.PAGESIZE, 0))
 
 
 def test_each_field_goes_to_its_place(file: int) -> None:
@@ -66,10 +65,10 @@ def test_each_field_goes_to_its_place(file: int) -> None:
     settings.set_crowd_limit(4)
     assert (settings.generation, settings.own_epoch) == (7, 5)
     told = read(file)
-    assert (told["next_exec_id"], told["netns_cookie"], told["generation"]) == (2**40, 2**33, 7)
-    assert (told["is_scoped"], told["is_tracing"], told["is_watching"]) == (1, 1, 1)
-    assert (told["has_lost_listeners"], told["flow_generation"], told["own_epoch"]) == (1, 6, 5)
-    assert told["crowd_limit"] == 4
+    assert (told.next_exec_id, told.netns_cookie, told.generation) == (2**40, 2**33, 7)
+    assert (told.is_scoped, told.is_tracing, told.is_watching) == (1, 1, 1)
+    assert (told.has_lost_listeners, told.flow_generation, told.own_epoch) == (1, 6, 5)
+    assert told.crowd_limit == 4
     settings.close()
 
 
@@ -77,8 +76,8 @@ def test_a_change_leaves_the_fields_beside_it(file: int) -> None:
     """BPF counts `next_exec_id` on meanwhile."""
     settings = BpfSettings(file)
     settings.initialize(next_exec_id=1, netns_cookie=2, is_scoped=False)
-    os.pwrite(file, (99).to_bytes(8, "little"), SETTINGS.offsets()["next_exec_id"])
+    os.pwrite(file, (99).to_bytes(8, "little"), Settings.OFFSETS["next_exec_id"])
     settings.generation = 3
     settings.set_tracing(False)
-    assert read(file)["next_exec_id"] == 99
+    assert read(file).next_exec_id == 99
     settings.close()

@@ -4,7 +4,6 @@ import errno
 import os
 import select
 import signal
-import struct
 import subprocess
 import sys
 import time
@@ -24,15 +23,15 @@ from tests.bpf.pinned_tables import (
     read_setting,
     write_flow,
 )
-from tests.kernel.bpf.test_structs import make_image
+from tests.kernel.bpf.test_images import make_image
 from tests.lab.patience import wait_until
 from tinysnitch.core.model.flow import TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.model.verdict import Verdict, VerdictKey
-from tinysnitch.kernel.bpf import structs as structs
-from tinysnitch.kernel.bpf.libbpf import Map
+from tinysnitch.kernel.bpf import layout
+from tinysnitch.kernel.bpf.layout import IMAGE_SEEDED, Listener, Owner, OwnKey, ProcessEntry
+from tinysnitch.kernel.bpf.libbpf import U32, Map
 from tinysnitch.kernel.bpf.pins import PinFolder
-from tinysnitch.kernel.bpf.programs import BpfPrograms, pack_conversation_key
-from tinysnitch.kernel.bpf.structs import IMAGE_SEEDED, OWN_KEY, Listener, Owner, ProcessEntry
+from tinysnitch.kernel.bpf.programs import BpfPrograms, conversation_key_of
 
 pytestmark = pytest.mark.privileged
 
@@ -279,9 +278,9 @@ def test_own_addresses_are_written_with_the_generation(programs: BpfPrograms) ->
     own, linked = parse_address("192.0.2.9"), parse_address("fe80::9")
     programs.set_generation(2, frozenset({own, linked}))
     programs.set_generation(3)
-    with closing(Map(programs.maps_dir / "own_addresses", OWN_KEY.struct, struct.Struct("=I"))) as written:
-        assert written.find(own)
-        assert not written.find(linked)
+    with closing(Map(programs.maps_dir / "own_addresses", OwnKey, U32)) as written:
+        assert written.find(OwnKey(own))
+        assert not written.find(OwnKey(linked))
 
 
 def test_old_verdicts_end_even_if_the_addresses_cannot_be_written(
@@ -356,12 +355,12 @@ def test_no_descriptor_is_left_open(place: BpfPlace) -> None:
 @pytest.mark.parametrize(
     ("table", "begun_by", "is_answered", "quiet_ns", "is_welcome"),
     [
-        ("conversations", structs.OUTBOUND, 0, 0, True),
-        ("crowded", structs.OUTBOUND, 0, 0, True),
-        ("conversations", structs.OUTBOUND, 0, structs.ANSWER_NS, False),
-        ("conversations", structs.OUTBOUND, 1, structs.ANSWER_NS, True),
-        ("conversations", structs.OUTBOUND, 1, structs.LULL_NS, False),
-        ("conversations", structs.INBOUND, 0, 0, False),
+        ("conversations", layout.OUTBOUND, 0, 0, True),
+        ("crowded", layout.OUTBOUND, 0, 0, True),
+        ("conversations", layout.OUTBOUND, 0, layout.ANSWER_NS, False),
+        ("conversations", layout.OUTBOUND, 1, layout.ANSWER_NS, True),
+        ("conversations", layout.OUTBOUND, 1, layout.LULL_NS, False),
+        ("conversations", layout.INBOUND, 0, 0, False),
     ],
 )
 def test_only_to_what_was_asked_lately_an_answer_may_come_from_another_address(
@@ -379,8 +378,8 @@ def test_only_to_what_was_asked_lately_an_answer_may_come_from_another_address(
     answer = replace(asked, remote=parse_address("192.0.2.2"))
     assert not programs.translate_conversation(asked, answer)
     seen_ns = time.monotonic_ns() - quiet_ns
-    known = (8, 77, seen_ns, 0, 0, 0, 0, begun_by, is_answered, 0, 0, 0, 0)
-    assert {"conversations": conversations, "crowded": crowded}[table].write(pack_conversation_key(asked), known)
+    known = layout.Conversation(cookie=8, exec_id=77, seen_ns=seen_ns, begun_by=begun_by, is_answered=is_answered)
+    assert {"conversations": conversations, "crowded": crowded}[table].write(conversation_key_of(asked), known)
     assert programs.translate_conversation(asked, answer) is is_welcome
-    found = conversations.find(*pack_conversation_key(answer))
-    assert found == ((*known[:8], 0, *known[9:]) if is_welcome else None)
+    found = conversations.find(conversation_key_of(answer))
+    assert found == (replace(known, is_answered=0) if is_welcome else None)

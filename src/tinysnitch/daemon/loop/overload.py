@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from tinysnitch.daemon.scheduling.timers import SingleTimer
-from tinysnitch.kernel.bpf.structs import CROWD_MOMENT_NS
+from tinysnitch.kernel.bpf.layout import CROWD_MOMENT_NS
 
 MANY = 2048  # waiting packets that are too many: a quarter of the queue, some 0.1 s
 MANY_MESSAGES = 512  # the same for DNS messages; one may take 4 ms, with as many addresses as it can hold

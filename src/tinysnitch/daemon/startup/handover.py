@@ -28,7 +28,7 @@ from tinysnitch.core.model.errors import Malformed, SnitchError
 from tinysnitch.core.model.raw_text import bytes_of, text_of
 from tinysnitch.kernel.attribution.process_builder import ImageTable
 from tinysnitch.kernel.attribution.socket_holders import ProcessTable
-from tinysnitch.kernel.bpf.structs import IMAGE_ARGS_CUT, IMAGE_ARGS_UNREADABLE, IMAGE_DIRECTORY_CUT
+from tinysnitch.kernel.bpf.layout import IMAGE_ARGS_CUT, IMAGE_ARGS_UNREADABLE, IMAGE_DIRECTORY_CUT
 from tinysnitch.kernel.proc import procfs
 from tinysnitch.kernel.proc.procfs import LiveProcess
 from tinysnitch.kernel.system.clock import read_boot_id, read_instant

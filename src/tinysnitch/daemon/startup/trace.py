@@ -20,16 +20,18 @@ from tinysnitch.core.rules.words import quote_word
 from tinysnitch.daemon.logs.log_output import LogOutput
 from tinysnitch.daemon.options import CgroupPlace
 from tinysnitch.kernel.attribution.bootstrap import seed
+from tinysnitch.kernel.bpf.layout import TRACE_EXEC, TRACE_KIND_NAMES, TraceEvent
 from tinysnitch.kernel.bpf.pins import MOUNT_POINT, mount_bpffs, remove_folder, unmount_bpffs
 from tinysnitch.kernel.bpf.probe import find_missing, is_permitted
 from tinysnitch.kernel.bpf.programs import BpfPrograms
-from tinysnitch.kernel.bpf.structs import TraceEvent, TraceKind
 from tinysnitch.kernel.netlink.sock_diag import SocketDiag
 from tinysnitch.kernel.proc.cgroups import find_cgroup_mount
 from tinysnitch.kernel.proc.netns import read_netns_cookie
 from tinysnitch.kernel.system.clock import read_instant
 from tinysnitch.protocol.log_lines import format_time
 from tinysnitch.protocol.log_text import format_endpoint
+
+_KINDS = dict(enumerate((name.removeprefix("TRACE_").lower() for name in TRACE_KIND_NAMES), TRACE_EXEC))
 
 
 @click.command(
@@ -116,10 +118,10 @@ def describe(programs: BpfPrograms, event: TraceEvent, boot_wall_s: float) -> st
     image = programs.find_image(event.owner.exec_id)
     words = (image.executable, *image.args[1:]) if image else ("unknown",)
     endpoint = format_endpoint(format_address(event.address), event.port)
-    place = "" if event.kind is TraceKind.EXEC else f" {format_protocol(event.protocol)} {endpoint}"
+    place = "" if event.kind == TRACE_EXEC else f" {format_protocol(event.protocol)} {endpoint}"
     time = format_time(boot_wall_s + event.time_ns / 1e9)
     who = " ".join(map(quote_word, words))
-    return f"{time} {event.kind.value}{place} {event.owner.pid} {event.owner.uid} {who}"
+    return f"{time} {_KINDS[event.kind]}{place} {event.owner.pid} {event.owner.uid} {who}"
 
 
 def main() -> None:

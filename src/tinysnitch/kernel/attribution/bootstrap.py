@@ -18,7 +18,8 @@ import msgspec
 from tinysnitch.core.model.flow import TCP, UDP
 from tinysnitch.core.model.process import share_of
 from tinysnitch.kernel.attribution.process_image import image_of
-from tinysnitch.kernel.bpf.structs import EXEC_ID_UNKNOWN, Image, Listener, Owner, ProcessEntry
+from tinysnitch.kernel.bpf.images import Image
+from tinysnitch.kernel.bpf.layout import EXEC_ID_UNKNOWN, Listener, Owner, ProcessEntry
 from tinysnitch.kernel.netlink.sock_diag import TCP_LISTEN, DiagSocket, SocketDiag, read_raw_sockets
 from tinysnitch.kernel.proc import procfs
 from tinysnitch.kernel.proc.pidfd import read_cookie

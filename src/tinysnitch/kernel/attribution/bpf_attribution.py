@@ -11,7 +11,7 @@ from tinysnitch.core.model.process import KERNEL, NOT_LISTENING, UNKNOWN, Attrib
 from tinysnitch.core.model.tables import BoundedTable
 from tinysnitch.kernel.attribution.process_builder import ImageTable, ProcessBuilder
 from tinysnitch.kernel.attribution.socket_holders import SocketUsers
-from tinysnitch.kernel.bpf.structs import EXEC_ID_KERNEL, EXEC_ID_UNKNOWN, IMAGE_SEEDED, FlowEntry, Listener, Owner
+from tinysnitch.kernel.bpf.layout import EXEC_ID_KERNEL, EXEC_ID_UNKNOWN, IMAGE_SEEDED, FlowEntry, Listener, Owner
 from tinysnitch.kernel.netlink.sock_diag import DiagSocket, SocketDiag
 
 _CAPACITY = 8192

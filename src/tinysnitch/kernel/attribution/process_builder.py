@@ -24,8 +24,9 @@ from tinysnitch.core.programs.cgroup_owner import owners_of_cgroup
 from tinysnitch.core.programs.program import Invocation, NamedProgram, identify_program
 from tinysnitch.kernel.attribution.process_image import bare_image_of
 from tinysnitch.kernel.attribution.scan_budget import LookBudget
-from tinysnitch.kernel.bpf import structs as structs
-from tinysnitch.kernel.bpf.structs import Image, ProcessEntry
+from tinysnitch.kernel.bpf import layout
+from tinysnitch.kernel.bpf.images import Image
+from tinysnitch.kernel.bpf.layout import ProcessEntry
 from tinysnitch.kernel.files import identity as file_identity
 from tinysnitch.kernel.files import trusted_path as trusted_way
 from tinysnitch.kernel.files.digests import FEW_BYTES, LONGEST_SUM_S, MAX_BYTES, Digests
@@ -68,7 +69,7 @@ AGAIN_S = 60.0  # until that is tried again
 _SUSPECT = ("/tmp/", "/var/tmp/", "/dev/shm/")
 _UNMOUNTED = "/"  # the path of a file whose mount is gone; no other program has it
 _KEPT = 4096  # images whose names are remembered
-_ARGS_LOST = structs.IMAGE_ARGS_CUT | structs.IMAGE_ARGS_UNREADABLE
+_ARGS_LOST = layout.IMAGE_ARGS_CUT | layout.IMAGE_ARGS_UNREADABLE
 
 
 class ImageTable(Protocol):
@@ -220,7 +221,7 @@ class ProcessBuilder:
         invocation = Invocation(
             executable=image.executable,
             argv=image.args,
-            directory="" if image.flags & structs.IMAGE_DIRECTORY_CUT else image.directory,
+            directory="" if image.flags & layout.IMAGE_DIRECTORY_CUT else image.directory,
             is_argv_complete=not image.flags & _ARGS_LOST,
         )
         return identify_program(
@@ -269,7 +270,7 @@ def _mark_container(image: Image, cgroup: str | None) -> Image:
     """In a container any file may be at a path, mounted by an engine that is root in our user namespace: so what runs
     there, or may do so, is marked as if it ran in a user namespace of its own."""
     is_container = cgroup is None or any(owner.startswith(CONTAINER) for owner in owners_of_cgroup(cgroup))
-    return msgspec.structs.replace(image, flags=image.flags | structs.IMAGE_USER_NAMESPACE) if is_container else image
+    return msgspec.structs.replace(image, flags=image.flags | layout.IMAGE_USER_NAMESPACE) if is_container else image
 
 
 def _is_same_file(image: Image, other: Image) -> bool:
@@ -280,7 +281,7 @@ def _is_host_file(image: Image, program: NamedProgram, pid: int) -> bool:
     """Whether the program is the host's file: an executable by device and inode; a script, of which only the path is
     known, by what the process sees at the path."""
     device = file_identity.decode_device(image.device)
-    is_ours = not image.flags & (structs.IMAGE_USER_NAMESPACE | structs.IMAGE_DELETED)
+    is_ours = not image.flags & (layout.IMAGE_USER_NAMESPACE | layout.IMAGE_DELETED)
     if not file_identity.is_host_file(image.executable, device, image.inode, is_seen_by_all=is_ours):
         return False
     return program.run_by is None or (is_ours and file_identity.is_seen_alike(pid, program.path))
@@ -324,7 +325,7 @@ def _warn_of_environment(loaders: tuple[str, ...] | None) -> Iterator[str]:
 
 def _find_warnings(image: Image, look: _Look) -> Iterator[str]:
     """What the prompt warns of."""
-    is_deleted = bool(image.flags & structs.IMAGE_DELETED)
+    is_deleted = bool(image.flags & layout.IMAGE_DELETED)
     if is_deleted:
         yield "runs from memory, not from a file" if image.executable.startswith(MEMORY_FILE) else "deleted file"
     paths = (image.executable, look.programs[0].path)
@@ -335,5 +336,5 @@ def _find_warnings(image: Image, look: _Look) -> Iterator[str]:
         yield "changed since it was started"
     elif not look.is_host_file and not is_deleted:
         yield "not the host's file at this path"
-    if image.flags & structs.IMAGE_ARGS_UNREADABLE:
+    if image.flags & layout.IMAGE_ARGS_UNREADABLE:
         yield "arguments could not be read"

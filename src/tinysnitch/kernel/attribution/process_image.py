@@ -5,8 +5,8 @@ from functools import partial
 import msgspec
 
 from tinysnitch.kernel.attribution.scan_budget import LookBudget
-from tinysnitch.kernel.bpf import structs as structs
-from tinysnitch.kernel.bpf.structs import Image
+from tinysnitch.kernel.bpf import layout
+from tinysnitch.kernel.bpf.images import Image
 from tinysnitch.kernel.files import identity as file_identity
 from tinysnitch.kernel.proc import procfs
 from tinysnitch.kernel.proc.cgroups import read_cgroup_id
@@ -25,7 +25,7 @@ def image_of(process: LiveProcess) -> Image:
     is_ours = cgroup_id is not None and file_identity.is_in_our_user_namespace(process.pid)
     return msgspec.structs.replace(
         image,
-        flags=image.flags | (0 if is_ours else structs.IMAGE_USER_NAMESPACE),
+        flags=image.flags | (0 if is_ours else layout.IMAGE_USER_NAMESPACE),
         cgroup_id=cgroup_id or 0,
         device=file_identity.encode_device(device or process.device),
     )
@@ -38,10 +38,10 @@ def _find_cgroup(process: LiveProcess) -> int | None:
 
 def bare_image_of(process: LiveProcess) -> Image:
     """The image without a look at file system and cgroup: of a parent only the path is needed."""
-    flags = structs.IMAGE_SEEDED
-    flags |= structs.IMAGE_DELETED if process.is_deleted else 0
+    flags = layout.IMAGE_SEEDED
+    flags |= layout.IMAGE_DELETED if process.is_deleted else 0
     if not process.is_argv_complete:
-        flags |= structs.IMAGE_ARGS_CUT if process.argv else structs.IMAGE_ARGS_UNREADABLE
+        flags |= layout.IMAGE_ARGS_CUT if process.argv else layout.IMAGE_ARGS_UNREADABLE
     return Image(
         exec_id=0,
         parent_exec_id=0,

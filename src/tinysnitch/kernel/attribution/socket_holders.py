@@ -26,7 +26,7 @@ from typing import NoReturn, Protocol
 from tinysnitch.core.model.process import share_of
 from tinysnitch.core.model.tables import BoundedTable
 from tinysnitch.kernel.attribution.scan_budget import LookBudget
-from tinysnitch.kernel.bpf.structs import Owner, ProcessEntry
+from tinysnitch.kernel.bpf.layout import Owner, ProcessEntry
 from tinysnitch.kernel.proc import procfs
 
 PIECE_S = 0.05  # of a scan: most scans are over in one piece

@@ -10,14 +10,17 @@ from contextlib import closing, suppress
 from itertools import islice
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from tinysnitch.core.model.errors import SnitchError
-from tinysnitch.kernel.bpf.libbpf import BPF_NOEXIST, Fields, Map
+from tinysnitch.kernel.bpf.layout import EXEC_ID_KERNEL, Conversation, FlowKey
+from tinysnitch.kernel.bpf.libbpf import BPF_NOEXIST, Map
 from tinysnitch.kernel.bpf.maps import BpfMaps
 from tinysnitch.kernel.bpf.pins import PinFolder
-from tinysnitch.kernel.bpf.structs import CONVERSATION, EXEC_ID_KERNEL, FLOW_KEY
 
 # The name of a pin folder begins with this. A field whose meaning changes must get another name.
-LAYOUT = hashlib.sha256(repr((FLOW_KEY.fields, CONVERSATION.fields)).encode()).hexdigest()[:8]
+_LAID_OUT = [(each.FORMAT.format, each.OFFSETS) for each in (FlowKey, Conversation)]
+LAYOUT = hashlib.sha256(repr(_LAID_OUT).encode()).hexdigest()[:8]
 _TABLES = ("conversations", "crowded")
 _MOST = 65536  # max_entries of the larger one
 
@@ -33,20 +36,20 @@ def take_over(maps: BpfMaps, earlier: Iterable[Path]) -> None:
 def _copy(maps: BpfMaps, folder: PinFolder, table: str) -> None:
     with suppress(SnitchError, OSError), closing(_open(folder, table)) as known:
         for key in islice(known.keys(), _MOST):
-            if value := known.find(*key):
+            if value := known.find(key):
                 _take_over(maps, getattr(maps, table), key, value)
 
 
-def _open(folder: PinFolder, table: str) -> Map:
-    return Map(folder.map_path(table), FLOW_KEY.struct, CONVERSATION.struct)
+def _open(folder: PinFolder, table: str) -> Map[FlowKey, Conversation]:
+    return Map(folder.map_path(table), FlowKey, Conversation)
 
 
-def _take_over(maps: BpfMaps, table: Map, key: Fields, value: Fields) -> None:
+def _take_over(maps: BpfMaps, table: Map[FlowKey, Conversation], key: FlowKey, value: Conversation) -> None:
     """With generation 0, since no rule of this daemon allowed it: if not answered yet, it is judged once more."""
-    cookie, exec_id, seen_ns, _judged_ns, _generation, pid, uid, *ways = value
-    if exec_id != EXEC_ID_KERNEL:
-        owner = maps.sockets.find(cookie)
-        if owner is None:  # it was closed
+    value = replace(value, judged_ns=0, generation=0)
+    if value.exec_id != EXEC_ID_KERNEL:
+        socket = maps.sockets.find(value.cookie)
+        if socket is None:  # it was closed
             return
-        exec_id, _started_ns, pid, uid, *_ = owner
-    table.write(key, (cookie, exec_id, seen_ns, 0, 0, pid, uid, *ways), BPF_NOEXIST)
+        value = replace(value, exec_id=socket.owner.exec_id, pid=socket.owner.pid, uid=socket.owner.uid)
+    table.write(key, value, BPF_NOEXIST)

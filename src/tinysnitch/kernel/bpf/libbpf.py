@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from struct import Struct
-from typing import Any, NoReturn
+from typing import Any, Generic, NoReturn, Protocol, TypeVar
 
 from tinysnitch.core.model.errors import NotPermitted, SnitchError, hint_for
 
@@ -22,7 +22,34 @@ _LOG_SIZE = 1 << 20
 _LOG_LINES = 6  # the verifier names the reason at the end
 _ROOT_HINT = "run it as root, with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN, on a kernel that is not locked down"
 
-Fields = tuple[Any, ...]
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Layout(Protocol[V]):
+    """How objects are written as bytes: a class of layout.py, or a Scalar."""
+
+    @property
+    def FORMAT(self) -> Struct: ...
+    def pack_into(self, value: V, buffer: Any, /) -> None: ...  # noqa: ANN401
+    def unpack_from(self, buffer: Any, offset: int = 0, /) -> V: ...  # noqa: ANN401
+
+
+class Scalar:
+    """A plain number, as the key or the value of a map."""
+
+    def __init__(self, code: str) -> None:
+        self.FORMAT = Struct(f"={code}")
+
+    def pack_into(self, value: int, buffer: Any, /) -> None:  # noqa: ANN401
+        self.FORMAT.pack_into(buffer, 0, value)
+
+    def unpack_from(self, buffer: Any, offset: int = 0, /) -> int:  # noqa: ANN401
+        return int(self.FORMAT.unpack_from(buffer, offset)[0])
+
+
+U32 = Scalar("I")
+U64 = Scalar("Q")
 
 
 @cache
@@ -161,26 +188,27 @@ def count_possible_cpus() -> int:
     return _check(library.libbpf_num_possible_cpus(), "counting CPUs")
 
 
-class Map:
-    """A pinned map whose keys and values are tuples. `values` above 1: a per-CPU map with so many for each key."""
+class Map(Generic[K, V]):
+    """A pinned map. `values` above 1: a per-CPU map with so many for each key."""
 
-    def __init__(self, path: Path, key: Struct, value: Struct, values: int = 1) -> None:
+    def __init__(self, path: Path, key: Layout[K], value: Layout[V], values: int = 1) -> None:
         ffi, self._library = _open_library()
         self.path = path
         self.turned_away = 0  # writes that found no room
         self.fd = open_pinned(path)
-        self._key = ffi.new("char[]", key.size)
-        self._value = ffi.new("char[]", value.size * values)
+        self._key = ffi.new("char[]", key.FORMAT.size)
+        self._value = ffi.new("char[]", value.FORMAT.size * values)
         self._key_view, self._value_view = ffi.buffer(self._key), ffi.buffer(self._value)
-        self._pack_key, self._pack_value, self._unpack_value = key.pack_into, value.pack_into, value.unpack_from
-        self._unpack_key, self._iter_values = key.unpack, value.iter_unpack
+        self._pack_key, self._pack_value = key.pack_into, value.pack_into
+        self._unpack_key, self._unpack_value = key.unpack_from, value.unpack_from
+        self._offsets = range(0, len(self._value_view), value.FORMAT.size)
         self._lookup, self._update = self._library.bpf_map_lookup_elem, self._library.bpf_map_update_elem
 
     def close(self) -> None:
         os.close(self.fd)
 
-    def find(self, *key: Any) -> Fields | None:  # noqa: ANN401  (as the struct says)
-        self._pack_key(self._key_view, 0, *key)
+    def find(self, key: K) -> V | None:
+        self._pack_key(key, self._key_view)
         failed = self._lookup(self.fd, self._key, self._value)
         if not failed:
             return self._unpack_value(self._value_view)
@@ -188,7 +216,7 @@ class Map:
             raise_errno(f"reading {self.path}", -failed)
         return None
 
-    def keys(self) -> Iterator[Fields]:
+    def keys(self) -> Iterator[K]:
         """All keys. While others write, keys may come again without an end: take no more than the map can have."""
         ffi, library = _open_library()
         key, current = ffi.new("char[]", len(self._key_view)), ffi.NULL
@@ -198,18 +226,15 @@ class Map:
         if failed != -errno.ENOENT:
             raise_errno(f"reading {self.path}", -failed)
 
-    def find_bytes(self, *key: Any) -> bytes | None:  # noqa: ANN401  (as the struct says)
-        """The value, not unpacked."""
-        return bytes(self._value_view) if self.find(*key) is not None else None
-
-    def find_each(self, *key: Any) -> list[Fields]:  # noqa: ANN401  (as the struct says)
+    def find_each(self, key: K) -> list[V]:
         """The values of all CPUs."""
-        return list(self._iter_values(self._value_view)) if self.find(*key) is not None else []
+        found = self.find(key) is not None
+        return [self._unpack_value(self._value_view, offset) for offset in self._offsets] if found else []
 
-    def write(self, key: Fields, value: Fields, flags: int = BPF_ANY) -> bool:
+    def write(self, key: K, value: V, flags: int = BPF_ANY) -> bool:
         """False: the map is full, or with BPF_NOEXIST the key is there already."""
-        self._pack_key(self._key_view, 0, *key)
-        self._pack_value(self._value_view, 0, *value)
+        self._pack_key(key, self._key_view)
+        self._pack_value(value, self._value_view)
         failed = self._update(self.fd, self._key, self._value, flags)
         if failed == -errno.E2BIG:  # alloc_htab_elem() in kernel/bpf/hashtab.c
             self.turned_away += 1
@@ -217,31 +242,31 @@ class Map:
             raise_errno(f"writing {self.path}", -failed)
         return not failed
 
-    def delete(self, *key: Any) -> bool:  # noqa: ANN401  (as the struct says)
+    def delete(self, key: K) -> bool:
         """False: the key was not there."""
-        self._pack_key(self._key_view, 0, *key)
+        self._pack_key(key, self._key_view)
         failed = self._library.bpf_map_delete_elem(self.fd, self._key)
         if failed and failed != -errno.ENOENT:
             raise_errno(f"deleting from {self.path}", -failed)
         return not failed
 
 
-class PinnedProgram:
-    """A pinned socket filter that user space runs, on one tuple at a time (BPF_PROG_TEST_RUN)."""
+class PinnedProgram(Generic[V]):
+    """A pinned socket filter that user space runs, on one object at a time (BPF_PROG_TEST_RUN)."""
 
-    def __init__(self, path: Path, argument: Struct) -> None:
+    def __init__(self, path: Path, argument: Layout[V]) -> None:
         ffi, self._library = _open_library()
-        self._path, self._argument = path, argument
+        self._path, self._pack = path, argument.pack_into
         self._fd = open_pinned(path)
-        self._data = ffi.new("char[]", _ETHERNET_SIZE + argument.size)
-        self._view = ffi.buffer(self._data)
+        self._data = ffi.new("char[]", _ETHERNET_SIZE + argument.FORMAT.size)
+        self._view = memoryview(ffi.buffer(self._data))
         self._opts = ffi.new("struct bpf_test_run_opts *")
         self._opts.sz = ffi.sizeof("struct bpf_test_run_opts")
         self._opts.data_in, self._opts.data_size_in, self._opts.repeat = self._data, len(self._view), 1
 
-    def run(self, *argument: Any) -> int:  # noqa: ANN401  (as the struct says)
+    def run(self, argument: V) -> int:
         """Run it; returns what the program returns."""
-        self._argument.pack_into(self._view, _ETHERNET_SIZE, *argument)
+        self._pack(argument, self._view[_ETHERNET_SIZE:])
         failed = self._library.bpf_prog_test_run_opts(self._fd, self._opts)
         if failed:
             raise_errno(f"running {self._path}", -failed)

@@ -8,16 +8,11 @@ The one entry of the map `settings`, through a memory map: a change touches one 
 import mmap
 import os
 from contextlib import ExitStack
-from struct import Struct
 
-from tinysnitch.kernel.bpf import structs as structs
-from tinysnitch.kernel.bpf.libbpf import Map, PinnedProgram, count_possible_cpus, open_pinned
+from tinysnitch.kernel.bpf import layout
+from tinysnitch.kernel.bpf.libbpf import U32, U64, K, Layout, Map, PinnedProgram, V, count_possible_cpus, open_pinned
 from tinysnitch.kernel.bpf.objects import SYNC_PROGRAM
 from tinysnitch.kernel.bpf.pins import PinFolder, list_folder
-from tinysnitch.kernel.bpf.structs import SETTINGS
-
-_NUMBER = Struct("=I")
-_WIDE_NUMBER = Struct("=Q")
 
 
 class BpfMaps:
@@ -25,24 +20,24 @@ class BpfMaps:
         self._folder = folder
         with ExitStack() as opened:
             self._opened = opened
-            self.images = self._open("images", _WIDE_NUMBER, structs.IMAGE.struct)
-            self.processes = self._open("processes", _NUMBER, structs.PROCESS.struct)
-            self.sockets = self._open("sockets", _WIDE_NUMBER, structs.OWNED_SOCKET.struct)
-            self.released = self._open("released", _WIDE_NUMBER, structs.OWNER.struct)
-            self.flows = self._open("flows", structs.FLOW_KEY.struct, structs.FLOW.struct)
-            self.conversations = self._open("conversations", structs.FLOW_KEY.struct, structs.CONVERSATION.struct)
-            self.crowded = self._open("crowded", structs.FLOW_KEY.struct, structs.CONVERSATION.struct)
-            self.watched = self._open("watched", structs.WATCH_KEY.struct, structs.WATCH.struct)
-            self.verdicts = self._open("verdicts", structs.VERDICT_KEY.struct, structs.VERDICT_VALUE.struct)
-            self.own_addresses = self._open("own_addresses", structs.OWN_KEY.struct, _NUMBER)
-            self.statistics = self._open("statistics", _NUMBER, _WIDE_NUMBER, count_possible_cpus())
-            self.claims = PinnedProgram(folder.program_path(SYNC_PROGRAM), structs.CLAIM.struct)
-            opened.callback(self.claims.close)
+            self.images = self._open("images", U64, layout.Image)
+            self.processes = self._open("processes", U32, layout.ProcessEntry)
+            self.sockets = self._open("sockets", U64, layout.OwnedSocket)
+            self.released = self._open("released", U64, layout.Owner)
+            self.flows = self._open("flows", layout.FlowKey, layout.FlowEntry)
+            self.conversations = self._open("conversations", layout.FlowKey, layout.Conversation)
+            self.crowded = self._open("crowded", layout.FlowKey, layout.Conversation)
+            self.watched = self._open("watched", layout.WatchKey, layout.Watch)
+            self.verdicts = self._open("verdicts", layout.VerdictKey, layout.VerdictValue)
+            self.own_addresses = self._open("own_addresses", layout.OwnKey, U32)
+            self.statistics = self._open("statistics", U32, U64, count_possible_cpus())
+            self.sync = PinnedProgram(folder.program_path(SYNC_PROGRAM), layout.Sync)
+            opened.callback(self.sync.close)
             for link in list_folder(folder.link_path("")):
                 opened.callback(os.close, open_pinned(link))
             self._opened = opened.pop_all()
 
-    def _open(self, name: str, key: Struct, value: Struct, values: int = 1) -> Map:
+    def _open(self, name: str, key: Layout[K], value: Layout[V], values: int = 1) -> Map[K, V]:
         found = Map(self._folder.map_path(name), key, value, values)
         self._opened.callback(found.close)
         return found
@@ -51,7 +46,7 @@ class BpfMaps:
         self._opened.close()
 
 
-_OFFSETS = SETTINGS.offsets()
+_OFFSETS = layout.Settings.OFFSETS
 
 
 class BpfSettings:

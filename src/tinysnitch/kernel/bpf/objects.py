@@ -20,7 +20,7 @@ CGROUP_PROGRAMS = (
 )
 SCOPE_PROGRAMS = ("on_receive",)  # attached beside the others where one cgroup alone is judged
 ACCEPT_PROGRAMS = ("on_getpeername4", "on_getpeername6")
-SYNC_PROGRAM = "on_claim"  # user space runs it (BPF_PROG_TEST_RUN)
+SYNC_PROGRAM = "on_sync"  # user space runs it (BPF_PROG_TEST_RUN)
 VERDICT_PROGRAMS = (
     "out_allowed",
     "out_denied",

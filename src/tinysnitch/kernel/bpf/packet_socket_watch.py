@@ -11,10 +11,10 @@ from pathlib import Path
 
 from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.core.model.tables import BoundedTable
+from tinysnitch.kernel.bpf.layout import Owner
 from tinysnitch.kernel.bpf.libbpf import ObjectFile, Ring
 from tinysnitch.kernel.bpf.objects import PACKET_PROGRAMS, object_path
 from tinysnitch.kernel.bpf.programs import BpfPrograms
-from tinysnitch.kernel.bpf.structs import Owner, decode_owner
 from tinysnitch.kernel.proc import procfs
 from tinysnitch.kernel.proc.packet_sockets import PacketSocketHolder, read_inodes
 
@@ -41,7 +41,7 @@ class PacketSocketWatch:
 
     def read_events(self) -> list[PacketSocketHolder]:
         """The holders that the BPF program has reported, without those that were reported before."""
-        owners = map(decode_owner, self._ring.consume() if self._ring else ())
+        owners = map(Owner.unpack_from, self._ring.consume() if self._ring else ())
         return [holder for holder in map(self._describe, owners) if self._is_new(holder)]
 
     def find_unknown(self) -> set[int]:

@@ -12,29 +12,36 @@ from functools import partial
 from itertools import filterfalse
 from pathlib import Path
 
-import msgspec
+from msgspec.structs import replace
 
 from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.core.model.flow import Direction, Flow, is_of_link
 from tinysnitch.core.model.verdict import Inspection, Verdict, VerdictKey
 from tinysnitch.kernel.bpf import handover as earlier_conversations
-from tinysnitch.kernel.bpf import structs as structs
-from tinysnitch.kernel.bpf.libbpf import BPF_NOEXIST, Fields, ObjectFile, Ring, opened_pin
+from tinysnitch.kernel.bpf import layout
+from tinysnitch.kernel.bpf.images import Image, decode_image, encode_image
+from tinysnitch.kernel.bpf.layout import (
+    FlowEntry,
+    FlowKey,
+    Listener,
+    ListenerKey,
+    Owner,
+    ProcessEntry,
+    Sync,
+    TraceEvent,
+)
+from tinysnitch.kernel.bpf.libbpf import BPF_NOEXIST, ObjectFile, Ring, opened_pin
 from tinysnitch.kernel.bpf.maps import BpfMaps, BpfSettings
 from tinysnitch.kernel.bpf.objects import LIST_OBJECT, LIST_PROGRAMS, object_path, read_digest
 from tinysnitch.kernel.bpf.pins import PinFolder, list_folder, load_pins, opened_cgroup, remove_folder, take_folder
-from tinysnitch.kernel.bpf.structs import FlowEntry, Image, Listener, Owner, ProcessEntry, TraceEvent
 from tinysnitch.kernel.netlink.addresses import read_addresses
 from tinysnitch.kernel.system.clock import read_boot_ns
 
-_DIRECTIONS = {Direction.OUTBOUND: structs.OUTBOUND, Direction.INBOUND: structs.INBOUND}
-_VERDICTS = {Verdict.ALLOW: structs.VERDICT_ALLOW, Verdict.DENY: structs.VERDICT_DENY}
-_PROVISIONAL = {Inspection.NOTED: structs.VERDICT_ALLOW_NOTED, Inspection.GUARDED: structs.VERDICT_ALLOW_GUARDED}
-_WATCH_STATES = {Verdict.ALLOW: structs.WATCH_OVER, Verdict.DENY: structs.WATCH_CUT}
-_IS_GIVEN = list(structs.OWNED_SOCKET.fields).index("is_given")
-_USERS = list(structs.IMAGE.fields).index("users")
-_NOBODY = (0, 0, 0, 0)  # as an owner
-_NOWHERE = (bytes(16), 0, 0, 0)  # as a listener's key
+_DIRECTIONS = {Direction.OUTBOUND: layout.OUTBOUND, Direction.INBOUND: layout.INBOUND}
+_VERDICTS = {Verdict.ALLOW: layout.VERDICT_ALLOW, Verdict.DENY: layout.VERDICT_DENY}
+_PROVISIONAL = {Inspection.NOTED: layout.VERDICT_ALLOW_NOTED, Inspection.GUARDED: layout.VERDICT_ALLOW_GUARDED}
+STATISTICS = tuple(map(str.lower, layout.STATISTIC_NAMES[:-1]))  # the last is their number
+_WATCH_STATES = {Verdict.ALLOW: layout.WATCH_OVER, Verdict.DENY: layout.WATCH_CUT}
 
 
 class BpfPrograms:
@@ -46,7 +53,7 @@ class BpfPrograms:
         self._folder = folder
         self._maps = BpfMaps(folder)
         self.settings = open_settings(folder)
-        self._next_seeded = structs.EXEC_ID_SEEDED + read_boot_ns()
+        self._next_seeded = layout.EXEC_ID_SEEDED + read_boot_ns()
         self._ring: Ring | None = None
         self._own: frozenset[bytes] | None = None  # addresses of this machine as the kernel's side has them
 
@@ -126,15 +133,14 @@ class BpfPrograms:
             return
         epoch = (self.settings.own_epoch + 1) & 0xFFFFFFFF
         for address in own:
-            self._maps.own_addresses.write((address,), (epoch,))
+            self._maps.own_addresses.write(layout.OwnKey(address=address), epoch)
         self.settings.own_epoch = epoch
         self._own = own
 
     # Flows and verdicts
 
     def find_flow(self, flow: Flow) -> FlowEntry | None:
-        found = self._maps.flows.find(*pack_flow(flow))
-        return None if found is None else FlowEntry(found[0], Owner(*found[2:6]))
+        return self._maps.flows.find(key_of(flow))
 
     def remember_flow(
         self,
@@ -143,44 +149,39 @@ class BpfPrograms:
         generation: int,
         expires_ns: int,
         *,
-        exec_id: int = structs.EXEC_ID_UNKNOWN,
+        exec_id: int = layout.EXEC_ID_UNKNOWN,
         watch: Inspection = Inspection.NONE,
         tied_to: int = 0,
     ) -> bool:
         """Remember a verdict for one flow, with the socket that it was seen with. `tied_to`: for that interface alone.
         False: the kernel has no entry for it (any more), or as another program's. Then its packet is a miss again."""
-        key = pack_flow(flow)
-        found = self._maps.flows.find(*key)
-        if found is None:
+        key = key_of(flow)
+        found = self._maps.flows.find(key)
+        if found is None or exec_id not in (layout.EXEC_ID_UNKNOWN, found.owner.exec_id):
             return False
-        cookie, _expires_ns, noted_id, started_ns, pid, uid, *_judgement = found
-        if exec_id not in (structs.EXEC_ID_UNKNOWN, noted_id):
-            return False
-        if exec_id != structs.EXEC_ID_UNKNOWN:  # an unknown program has no verdicts that this one would precede
+        if exec_id != layout.EXEC_ID_UNKNOWN:  # an unknown program has no verdicts that this one would precede
             self.settings.set_flow_generation(generation)
         if tied_to:
             self.settings.set_ties()
-        judgement = generation, self._number_of(verdict, watch), tied_to, 0
-        return self._maps.flows.write(key, (cookie, expires_ns, noted_id, started_ns, pid, uid, *judgement))
+        number = self._number_of(verdict, watch)
+        judged = replace(found, expires_ns=expires_ns, generation=generation, verdict=number, interface=tied_to)
+        return self._maps.flows.write(key, judged)
 
     def remember_owner(self, flow: Flow, owner: Owner) -> None:
         """Note the owner of a flow where BPF found none: its packet walks the chain again."""
-        key = pack_flow(flow)
-        found = self._maps.flows.find(*key)
+        key = key_of(flow)
+        found = self._maps.flows.find(key)
         if found is not None:
-            cookie, expires_ns, _exec_id, _started_ns, _pid, _uid, *judgement = found
-            self._maps.flows.write(key, (cookie, expires_ns, *pack_owner(owner), *judgement))
+            self._maps.flows.write(key, replace(found, owner=owner))
 
     def translate_conversation(self, asked: Flow, answer: Flow) -> bool:
         """Let answers to `asked` come in as `answer`. False: nothing was asked, or it was too long ago."""
-        key = pack_conversation_key(asked)
-        each = (table.find(*key) for table in (self._maps.conversations, self._maps.crowded))
-        found = next(filter(_waits_for_answer, each), None)
+        key = conversation_key_of(asked)
+        each = (table.find(key) for table in (self._maps.conversations, self._maps.crowded))
+        found = next((known for known in each if known and _waits_for_answer(known)), None)
         if found is None:
             return False
-        cookie, exec_id, seen_ns, judged_ns, generation, pid, uid, begun_by, _is_answered, *ways = found
-        value = (cookie, exec_id, seen_ns, judged_ns, generation, pid, uid, begun_by, 0, *ways)
-        return self._maps.conversations.write(pack_conversation_key(answer), value)
+        return self._maps.conversations.write(conversation_key_of(answer), replace(found, is_answered=0))
 
     def remember_verdict(
         self,
@@ -192,7 +193,9 @@ class BpfPrograms:
         watch: Inspection = Inspection.NONE,
     ) -> None:
         """`expires_ns` on the boot-time clock, 0: never."""
-        self._maps.verdicts.write(pack_verdict_key(key), (expires_ns, generation, self._number_of(verdict, watch)))
+        number = self._number_of(verdict, watch)
+        value = layout.VerdictValue(expires_ns=expires_ns, generation=generation, verdict=number)
+        self._maps.verdicts.write(verdict_key_of(key), value)
 
     def _number_of(self, verdict: Verdict, watch: Inspection) -> int:
         if watch is Inspection.NONE:
@@ -202,42 +205,44 @@ class BpfPrograms:
 
     def end_watch(self, flow: Flow, cookie: int, verdict: Verdict) -> None:
         """What the flow sends goes on unread, or is refused, also what it has sent already. A denial is final."""
-        key = cookie, flow.remote, flow.local_port, flow.remote_port, 0
-        if verdict is Verdict.DENY or self._maps.watched.find(*key) != (structs.WATCH_CUT,):
-            self._maps.watched.write(key, (_WATCH_STATES[verdict],))
+        key = layout.WatchKey(
+            cookie=cookie, remote=flow.remote, local_port=flow.local_port, remote_port=flow.remote_port
+        )
+        if verdict is Verdict.DENY or self._maps.watched.find(key) != layout.Watch(state=layout.WATCH_CUT):
+            self._maps.watched.write(key, layout.Watch(state=_WATCH_STATES[verdict]))
 
     def forget_verdicts(self, keys: Iterable[VerdictKey]) -> None:
         for key in keys:
-            self._maps.verdicts.delete(*pack_verdict_key(key))
+            self._maps.verdicts.delete(verdict_key_of(key))
 
     # Who
 
     def find_image(self, exec_id: int) -> Image | None:
-        raw = self._maps.images.find_bytes(exec_id)
-        return None if raw is None else structs.decode_image(raw)
+        image = self._maps.images.find(exec_id)
+        return None if image is None else decode_image(image)
 
     def has_ended(self, exec_id: int) -> bool:
         """Whether no process runs the image any more."""
         found = self._maps.images.find(exec_id)
-        return found is None or not found[_USERS]
+        return found is None or not found.users
 
     def find_process(self, pid: int) -> ProcessEntry | None:
-        found = self._maps.processes.find(pid)
-        return None if found is None else ProcessEntry(*found[:2])
+        return self._maps.processes.find(pid)
 
     def is_socket_open(self, cookie: int) -> bool:
         return self._maps.sockets.find(cookie) is not None
 
     def find_owner(self, cookie: int) -> Owner | None:
         """The owner of a socket, for a while after its release too."""
-        found = self._maps.sockets.find(cookie) or self._maps.released.find(cookie)
-        return None if found is None else Owner(*found[:4])
+        found = self._maps.sockets.find(cookie)
+        return found.owner if found else self._maps.released.find(cookie)
 
     def find_sender(self, cookie: int) -> Owner | None:
         """Like `find_owner`, but None for an owner that was given the socket and has not used it yet."""
         found = self._maps.sockets.find(cookie)
-        is_given = found is not None and found[_IS_GIVEN]
-        return None if is_given else self.find_owner(cookie)
+        if found is None:
+            return self._maps.released.find(cookie)
+        return None if found.is_given else found.owner
 
     # What was there before
 
@@ -245,21 +250,24 @@ class BpfPrograms:
         """Returns its new exec id, EXEC_ID_UNKNOWN where the table is full."""
         exec_id = self._next_seeded
         self._next_seeded += 1
-        seeded = msgspec.structs.replace(image, exec_id=exec_id, flags=image.flags | structs.IMAGE_SEEDED, users=1)
-        is_written = self._maps.images.write((exec_id,), structs.encode_image(seeded), BPF_NOEXIST)
-        return exec_id if is_written else structs.EXEC_ID_UNKNOWN
+        seeded = replace(image, exec_id=exec_id, flags=image.flags | layout.IMAGE_SEEDED, users=1)
+        is_written = self._maps.images.write(exec_id, encode_image(seeded), BPF_NOEXIST)
+        return exec_id if is_written else layout.EXEC_ID_UNKNOWN
 
     def seed_process(self, pid: int, started_ns: int, exec_id: int) -> bool:
         """Note which image a process runs. False: BPF knows the process already, and the image is dropped again."""
-        is_new = self._maps.processes.write((pid,), (exec_id, started_ns, 0, 0), BPF_NOEXIST)
+        entry = ProcessEntry(exec_id=exec_id, started_ns=started_ns)
+        is_new = self._maps.processes.write(pid, entry, BPF_NOEXIST)
         if not is_new:
             self._maps.images.delete(exec_id)
         return is_new
 
     def seed_owner(self, cookie: int, owner: Owner, remote: bytes, remote_port: int) -> bool:
         """Note the owner of an older socket. A SYN that it sent was not judged, so what answers that one passes."""
-        value = (*pack_owner(owner), 0, remote_port, 1, 1, 0, 0, 0, 0, remote)
-        return self._maps.sockets.write((cookie,), value, BPF_NOEXIST)
+        socket = layout.OwnedSocket(
+            owner=owner, syn=layout.SYN_LET_GO, let_go_to=remote, let_go_port=remote_port, boundness=layout.BOUND
+        )
+        return self._maps.sockets.write(cookie, socket, BPF_NOEXIST)
 
     def take_conversations_over(self) -> None:
         """Copy another build's: its programs judge until netfilter's rules refer to ours. Sockets must be seeded."""
@@ -270,7 +278,7 @@ class BpfPrograms:
     def withdraw_process(self, pid: int, exec_id: int) -> None:
         """Undo `seed_process` for a process that had ended before it: no hook will."""
         found = self._maps.processes.find(pid)
-        if found is not None and found[0] == exec_id:
+        if found is not None and found.exec_id == exec_id:
             self._maps.processes.delete(pid)
             self._maps.images.delete(exec_id)
 
@@ -285,8 +293,9 @@ class BpfPrograms:
 
         True: check that the socket is still open, and if not, call `withdraw_listener`.
         """
-        key = (address, port, protocol, 0)
-        return bool(self._maps.claims.run(listener.cookie, *pack_owner(listener.owner), *key, structs.CLAIM_PORT))
+        key = ListenerKey(address=address, port=port, protocol=protocol)
+        taken = Sync(kind=layout.SYNC_PORT, cookie=listener.cookie, owner=listener.owner, key=key)
+        return bool(self._maps.sync.run(taken))
 
     def seed_kernel_listeners(self) -> None:
         """Note the ports of the kernel's own sockets. Where the iterators cannot run, these stay unknown."""
@@ -297,15 +306,15 @@ class BpfPrograms:
 
     def withdraw_listener(self, cookie: int) -> None:
         """Undo `seed_listener` for a socket that was closed before it: no hook will."""
-        self._maps.claims.run(cookie, *_NOBODY, *_NOWHERE, structs.CLAIM_END)
+        self._maps.sync.run(Sync(kind=layout.SYNC_END, cookie=cookie))
 
     def replace_owner(self, cookie: int, owner: Owner) -> None:
         """Note that another process uses the socket now."""
-        self._maps.claims.run(cookie, *pack_owner(owner), *_NOWHERE, structs.CLAIM_OWNER)
+        self._maps.sync.run(Sync(kind=layout.SYNC_OWNER, cookie=cookie, owner=owner))
 
     def note_reader(self) -> None:
         """This process reads the queues: packets that leave in its context were only held, and not sent, by it."""
-        self._maps.claims.run(0, *_NOBODY, *_NOWHERE, structs.CLAIM_READER)
+        self._maps.sync.run(Sync(kind=layout.SYNC_READER))
 
     # Counts and traces
 
@@ -316,10 +325,7 @@ class BpfPrograms:
             "lost_images": maps.images.turned_away,
             "lost_processes": maps.processes.turned_away,
         }
-        return {
-            name: own.get(name, 0) + sum(value for (value,) in maps.statistics.find_each(index))
-            for index, name in enumerate(structs.STATISTICS)
-        }
+        return {name: own.get(name, 0) + sum(maps.statistics.find_each(index)) for index, name in enumerate(STATISTICS)}
 
     @property
     def traces_fd(self) -> int:
@@ -328,7 +334,7 @@ class BpfPrograms:
 
     def read_traces(self) -> list[TraceEvent]:
         """All that are there; never waits."""
-        return list(map(structs.decode_trace, self._traces().consume()))
+        return list(map(TraceEvent.unpack_from, self._traces().consume()))
 
     def _traces(self) -> Ring:
         if self._ring is None:
@@ -361,30 +367,36 @@ def initialize_settings(folder: PinFolder, netns_cookie: int, is_scoped: bool) -
         settings.close()
 
 
-def pack_flow(flow: Flow) -> tuple[bytes, bytes, int, int, int, int, int]:
-    direction = _DIRECTIONS[flow.direction]
-    return flow.local, flow.remote, flow.local_port, flow.remote_port, flow.protocol, direction, 0
+def key_of(flow: Flow) -> FlowKey:
+    return FlowKey(
+        local=flow.local,
+        remote=flow.remote,
+        local_port=flow.local_port,
+        remote_port=flow.remote_port,
+        protocol=flow.protocol,
+        direction=_DIRECTIONS[flow.direction],
+    )
 
 
-def pack_conversation_key(flow: Flow) -> tuple[bytes, bytes, int, int, int, int, int]:
-    return (flow.local, flow.remote, flow.local_port, flow.remote_port, flow.protocol, 0, 0)
+def conversation_key_of(flow: Flow) -> FlowKey:
+    """Without a direction: it is the same for what is sent and for what answers."""
+    return replace(key_of(flow), direction=0)
 
 
-def _waits_for_answer(conversation: Fields | None) -> bool:
+def verdict_key_of(key: VerdictKey) -> layout.VerdictKey:
+    is_any = key.remote is None
+    return layout.VerdictKey(
+        exec_id=key.exec_id,
+        remote=key.remote or b"",
+        uid=key.uid,
+        port=0 if is_any else key.port,
+        protocol=key.protocol,
+        direction=_DIRECTIONS[key.direction] | (layout.ANY_REMOTE if is_any else 0),
+    )
+
+
+def _waits_for_answer(conversation: layout.Conversation) -> bool:
     """Whether a program of this machine asked, so recently that an answer may still come."""
-    if conversation is None:
-        return False
-    _cookie, _exec_id, seen_ns, _judged_ns, _generation, _pid, _uid, begun_by, is_answered, *_ways = conversation
-    patience_ns = structs.LULL_NS if is_answered else structs.ANSWER_NS
-    return bool(begun_by == structs.OUTBOUND and time.monotonic_ns() - seen_ns < patience_ns)
-
-
-def pack_verdict_key(key: VerdictKey) -> tuple[int, bytes, int, int, int, int]:
-    direction = _DIRECTIONS[key.direction]
-    if key.remote is None:
-        return key.exec_id, bytes(16), key.uid, 0, key.protocol, direction | structs.ANY_REMOTE
-    return key.exec_id, key.remote, key.uid, key.port, key.protocol, direction
-
-
-def pack_owner(owner: Owner) -> tuple[int, int, int, int]:
-    return owner.exec_id, owner.started_ns, owner.pid, owner.uid
+    patience_ns = layout.LULL_NS if conversation.is_answered else layout.ANSWER_NS
+    is_recent = time.monotonic_ns() - conversation.seen_ns < patience_ns
+    return conversation.begun_by == layout.OUTBOUND and is_recent
