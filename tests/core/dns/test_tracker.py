@@ -61,16 +61,16 @@ class Talk:
     def __init__(self) -> None:
         self.dns = DnsTracker(Settings(), FACTS)
 
-    def ask(self, flow: Flow, payload: Payload, now_s: float = 10.0) -> DnsUpdate:
+    def ask(self, flow: Flow, payload: Payload, now_s: float = 10.0) -> tuple[str, ...]:
         return self.dns.ask(flow, payload, CURL_ID, now_s)
 
     def ask_rogue(self, rogue: str = ROGUE, now_s: float = 10.0) -> tuple[str, ...]:
         """Ask a server that is not trusted, and connect to what it answered."""
-        assert self.ask(udp(rogue), question().to_wire(), now_s) == DnsUpdate()
+        assert self.ask(udp(rogue), question().to_wire(), now_s) == ()
         return self.use(now_s=now_s)
 
     def use(self, flow: Flow | None = None, who: Attribution = CURL, now_s: float = 10.0) -> tuple[str, ...]:
-        return self.dns.note_connection(Connection(flow=flow or flow_of(), attribution=who), now_s).told
+        return self.dns.note_connection(Connection(flow=flow or flow_of(), attribution=who), now_s)
 
     def hear(self, flow: Flow, payload: Payload, now_s: float = 10.0) -> DnsUpdate:
         return self.dns.learn(flow, payload, now_s)
@@ -92,7 +92,7 @@ def talk() -> Talk:
 
 
 def test_an_answer_over_udp(talk: Talk) -> None:
-    assert talk.ask(udp(), question().to_wire()) == DnsUpdate()
+    assert talk.ask(udp(), question().to_wire()) == ()
     assert talk.hear(udp(), answer()) == DnsUpdate((parse_address(SHOP),))
     assert talk.name_of(SHOP) == "shop.test"
 
@@ -123,8 +123,8 @@ def test_a_question_over_udp_is_not_answered_over_tcp(talk: Talk) -> None:
 
 def test_what_should_not_happen_is_told_once_for_each_machine(talk: Talk) -> None:
     told = f"DNS answer of {RESOLVER} not learned: no question was asked"
-    assert talk.hear(udp(), answer()).told == (told,)
-    assert talk.hear(udp(), answer()).told == ()
+    assert talk.hear(udp(), answer()).losses == (told,)
+    assert talk.hear(udp(), answer()).losses == ()
     told = f"DNS question to {ROGUE} not learned: resolver not trusted"
     assert (talk.ask_rogue(), talk.ask_rogue()) == ((told,), ())
     assert talk.refusals() == {Refusal.UNSOLICITED: 2, Refusal.NOT_TRUSTED: 2}
@@ -154,7 +154,7 @@ def header() -> dns.message.Message:
 def test_what_is_no_lookup_is_no_offence(talk: Talk, make: Callable[[], dns.message.Message]) -> None:
     """A program may register its own name (nsupdate, SSSD), or ask a server for its version."""
     message = make()
-    assert talk.ask(udp(), message.to_wire()) == DnsUpdate()
+    assert talk.ask(udp(), message.to_wire()) == ()
     assert talk.hear(udp(), dns.message.make_response(message).to_wire()) == DnsUpdate()
     assert talk.refusals() == {Refusal.NO_LOOKUP: 2}
 
@@ -164,14 +164,14 @@ def test_what_no_protocol_knows_is_malformed(talk: Talk, place: int, value: int)
     """An operation that does not exist, and a class that does not."""
     wire = bytearray(question().to_wire())
     wire[place] = value
-    assert talk.ask(udp(), bytes(wire)).told == (f"DNS question to {RESOLVER} not learned: malformed",)
+    assert talk.ask(udp(), bytes(wire)) == (f"DNS question to {RESOLVER} not learned: malformed",)
 
 
 def test_how_much_is_told_is_bounded(talk: Talk) -> None:
     told = [talk.ask_rogue(f"198.51.{number // 256}.{number % 256}") for number in range(MAX_TOLD + 9)]
     assert sum(map(len, told)) == MAX_TOLD
     assert talk.refusals() == {Refusal.NOT_TRUSTED: MAX_TOLD + 9}
-    assert talk.hear(udp(), answer()).told  # other kinds are still told
+    assert talk.hear(udp(), answer()).losses  # other kinds are still told
 
 
 def test_on_another_day_it_is_told_again(talk: Talk) -> None:
@@ -204,7 +204,7 @@ def test_what_a_resolver_of_this_machine_asks_is_no_offence(talk: Talk, protocol
     if not is_asked_first:
         talk.ask(udp(ROGUE), question().to_wire())
     talk.use(asked_here(protocol))
-    assert talk.ask_rogue() == talk.ask(tcp(ROGUE), Segment(100, 200, ACK, framed(question().to_wire()))).told == ()
+    assert talk.ask_rogue() == talk.ask(tcp(ROGUE), Segment(100, 200, ACK, framed(question().to_wire()))) == ()
     assert talk.refusals() == {}
 
 
@@ -232,7 +232,7 @@ def test_each_server_that_a_program_asked_is_told_once_and_each_question_counted
 
 
 def test_the_question_of_an_unknown_program_is_told_at_once(talk: Talk) -> None:
-    assert len(talk.dns.ask(udp(ROGUE), question().to_wire(), UNKNOWN_EXEC_ID, 10.0).told) == 1
+    assert len(talk.dns.ask(udp(ROGUE), question().to_wire(), UNKNOWN_EXEC_ID, 10.0)) == 1
 
 
 def test_a_resolver_of_the_network_that_was_left_may_answer_what_it_was_asked(talk: Talk) -> None:
@@ -253,7 +253,9 @@ def test_it_may_answer_over_tcp_too(talk: Talk) -> None:
 
 def test_garbage_in_a_stream_is_told(talk: Talk) -> None:
     talk.connect(tcp())
-    assert talk.hear(tcp(), Segment(200, 0, ACK, b"\0\0")).told == (f"DNS answer of {RESOLVER} not learned: malformed",)
+    assert talk.hear(tcp(), Segment(200, 0, ACK, b"\0\0")).losses == (
+        f"DNS answer of {RESOLVER} not learned: malformed",
+    )
 
 
 def test_what_is_counted_has_names(talk: Talk) -> None:
@@ -284,7 +286,7 @@ def test_a_name_of_the_link(talk: Talk) -> None:
     assert talk.hear(of_this_machine, link_answer("printer.local", PRINTER)) == DnsUpdate()
     assert talk.hear(udp(PRINTER, 5353), link_answer("printer.local", PRINTER)).addresses
     assert talk.dns.names.find(parse_address(PRINTER), 10.0).source is NameSource.MDNS
-    told = talk.hear(udp(PRINTER, 5353), link_answer("printer.local", "203.0.113.9")).told
+    told = talk.hear(udp(PRINTER, 5353), link_answer("printer.local", "203.0.113.9")).losses
     assert told == (f"DNS answer of {PRINTER} not learned: address not on the link",)
 
 

@@ -3,24 +3,27 @@
 import msgspec
 import pytest
 
-from tests.core.engine.transcript import CURL, FACTS, SHOP, Transcript, flow_of, whose, yes
+from tests.core.engine.transcript import CURL, FACTS, SHOP, Transcript, flow_of, inbound, whose, yes
 from tests.core.tls.hello_maker import CIPHER, crypto, handshake, initial, records, segments
 from tinysnitch.core.dns.names import ASKERS_PER_NAME, NAMES_PER_ADDRESS
 from tinysnitch.core.engine import commands as cmd
 from tinysnitch.core.engine import events as ev
 from tinysnitch.core.engine.engine import Engine
 from tinysnitch.core.engine.records import ConnectionDecided, ServerNameRead
-from tinysnitch.core.model.flow import UDP, parse_address
+from tinysnitch.core.engine.server_name_check import can_say_name
+from tinysnitch.core.model.connection import Connection
+from tinysnitch.core.model.flow import ICMP, TCP, UDP, Flow, parse_address
 from tinysnitch.core.model.process import UNKNOWN, Attribution
 from tinysnitch.core.model.settings import Settings
 from tinysnitch.core.model.verdict import Inspection, Verdict
 from tinysnitch.core.policy.decision import Decision
-from tinysnitch.core.policy.facts import Facts
+from tinysnitch.core.policy.facts import Facts, RemoteWords
 from tinysnitch.core.rules.network import Network
 from tinysnitch.core.rules.text import format_rule
 
 HELLO = segments(records(handshake("ads.test")), 1400)[0]
 ALLOW, DENY = f"allow {SHOP} 443 -", "deny *.ads.test - -"
+WORDS = RemoteWords(Facts(own_addresses=frozenset({parse_address("10.0.0.2")})))
 
 
 class Ads:
@@ -386,3 +389,20 @@ def test_the_record_of_a_said_name_has_the_rule_that_allowed() -> None:
     assert isinstance(report.record, ServerNameRead)
     assert report.record.decision.rule
     assert format_rule(report.record.decision.rule) == ALLOW
+
+
+@pytest.mark.parametrize(
+    ("flow", "can"),
+    [
+        (flow_of(), True),
+        (flow_of(protocol=UDP), True),
+        (flow_of(port=8443, protocol=TCP), True),
+        (flow_of(port=53, protocol=UDP), False),
+        (flow_of(protocol=ICMP), False),
+        (flow_of(remote="127.0.0.1"), False),
+        (flow_of(remote="10.0.0.2"), False),
+        (inbound(), False),
+    ],
+)
+def test_what_may_say_a_name(flow: Flow, can: bool) -> None:
+    assert can_say_name(Connection(flow=flow, attribution=whose()), WORDS) is can

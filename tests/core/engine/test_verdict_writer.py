@@ -29,7 +29,7 @@ DENY = Decision(verdict=Verdict.DENY, reason="denied by a rule")
 PLAIN = Connection(flow=flow_of(), attribution=whose())
 
 
-def settle(
+def write(
     connection: Connection = PLAIN,
     decision: Decision = ALLOW,
     *,
@@ -38,12 +38,12 @@ def settle(
     cached: Remembered | None = None,
 ) -> list[Command]:
     verdict_writer = VerdictWriter(Settings(), ActiveRules(Facts(), 3))
-    waiter = HeldFlow(connection, cookie, [1])
-    return list(verdict_writer.settle(waiter, decision, NOW, basis=basis, cached=cached))
+    held = HeldFlow(connection, cookie, [1])
+    return list(verdict_writer.write(held, decision, NOW, basis=basis, cached=cached))
 
 
 def expiry_of(connection: Connection = PLAIN, decision: Decision = ALLOW, **how: object) -> float | None:
-    first = settle(connection, decision, **how)[0]  # type: ignore[arg-type]
+    first = write(connection, decision, **how)[0]  # type: ignore[arg-type]
     assert isinstance(first, RememberVerdict | RememberFlow)
     assert first.generation == 3
     return first.expires_s
@@ -54,7 +54,7 @@ def named(expires_s: float, *others: str) -> Connection:
 
 
 def test_the_verdict_is_written_before_the_packets_go() -> None:
-    assert [tell(command) for command in settle()] == ["remember allow", "allow 1", "decided: allowed by a rule"]
+    assert [tell(command) for command in write()] == ["remember allow", "allow 1", "decided: allowed by a rule"]
 
 
 @pytest.mark.parametrize(
@@ -68,8 +68,8 @@ def test_the_verdict_is_written_before_the_packets_go() -> None:
     ],
 )
 def test_what_the_kernel_lets_go_on_after_the_first_is_told(flow: Flow, decision: Decision, follow: list[bool]) -> None:
-    waiter = HeldFlow(Connection(flow=flow, attribution=whose()), 5, [1, 2])
-    commands = VerdictWriter(Settings(), ActiveRules(Facts(), 3)).settle(waiter, decision, NOW)
+    held = HeldFlow(Connection(flow=flow, attribution=whose()), 5, [1, 2])
+    commands = VerdictWriter(Settings(), ActiveRules(Facts(), 3)).write(held, decision, NOW)
     assert [each.follows for each in commands if isinstance(each, IssueVerdict)] == follow
 
 
@@ -85,13 +85,13 @@ def test_what_the_kernel_lets_go_on_after_the_first_is_told(flow: Flow, decision
 def test_what_rests_on_more_than_the_key_holds_for_the_flow(
     connection: Connection, decision: Decision, basis: Basis
 ) -> None:
-    first = settle(connection, decision, basis=basis)[0]
+    first = write(connection, decision, basis=basis)[0]
     assert isinstance(first, RememberFlow)
     assert (first.flow, first.exec_id) == (connection.flow, exec_id_of(connection.attribution))
 
 
 @pytest.mark.parametrize(
-    ("flow", "is_flow_only", "is_waiter_tied", "tied_to"),
+    ("flow", "is_flow_only", "is_held_tied", "tied_to"),
     [
         (flow_of(), True, False, 2),
         (flow_of(), False, True, 2),
@@ -100,11 +100,11 @@ def test_what_rests_on_more_than_the_key_holds_for_the_flow(
     ],
 )
 def test_what_an_interface_may_decide_is_tied_to_it(
-    flow: Flow, is_flow_only: bool, is_waiter_tied: bool, tied_to: int
+    flow: Flow, is_flow_only: bool, is_held_tied: bool, tied_to: int
 ) -> None:
-    waiter = HeldFlow(Connection(flow=flow, attribution=whose()), 5, [1], interface_index=2, is_tied=is_waiter_tied)
+    held = HeldFlow(Connection(flow=flow, attribution=whose()), 5, [1], interface_index=2, is_tied=is_held_tied)
     decision = msgspec.structs.replace(ALLOW, is_flow_only=is_flow_only)
-    first = next(VerdictWriter(Settings(), ActiveRules(Facts(), 3)).settle(waiter, decision, NOW, basis=Basis.MOMENT))
+    first = next(VerdictWriter(Settings(), ActiveRules(Facts(), 3)).write(held, decision, NOW, basis=Basis.MOMENT))
     assert isinstance(first, RememberFlow)
     assert first.tied_to == tied_to
 
@@ -203,21 +203,21 @@ def test_a_closed_port_is_soon_looked_at_again() -> None:
 
 def test_a_settled_flow_is_repeated_and_a_like_connection_is_cached() -> None:
     verdict_writer = VerdictWriter(Settings(), ActiveRules(Facts(), 3))
-    list(verdict_writer.settle(HeldFlow(PLAIN, 5, [1]), ALLOW, NOW))
+    list(verdict_writer.write(HeldFlow(PLAIN, 5, [1]), ALLOW, NOW))
     event = PacketQueued(2, PLAIN.flow, PLAIN.attribution, cookie=5)
     settled = verdict_writer.find_flow(event, NOW)
     assert settled is not None
     assert [tell(one) for one in verdict_writer.repeat(event, settled)] == ["remember flow allow", "allow 2"]
-    assert verdict_writer.find_cached(PLAIN, NOW) == Remembered(ALLOW, None)
-    assert verdict_writer.find_cached(Connection(flow=PLAIN.flow, attribution=UNKNOWN), NOW) is None
+    assert verdict_writer.find_remembered(verdict_key_of(PLAIN), NOW) == Remembered(ALLOW, None)
+    assert verdict_writer.find_remembered(None, NOW) is None
     verdict_writer.clear()
-    assert verdict_writer.find_cached(PLAIN, NOW) is None
+    assert verdict_writer.find_remembered(verdict_key_of(PLAIN), NOW) is None
 
 
 def test_what_is_repeated_is_remembered_for_the_program_that_the_kernel_knows() -> None:
     """Otherwise the kernel would not use it, and the packet would come back for ever."""
     verdict_writer = VerdictWriter(Settings(), ActiveRules(Facts(), 3))
-    list(verdict_writer.settle(HeldFlow(PLAIN, 5, [1]), ALLOW, NOW))
+    list(verdict_writer.write(HeldFlow(PLAIN, 5, [1]), ALLOW, NOW))
     event = PacketQueued(1, PLAIN.flow, UNKNOWN, cookie=5)
     settled = verdict_writer.find_flow(event, NOW)
     assert settled is not None
@@ -228,18 +228,18 @@ def test_what_is_repeated_is_remembered_for_the_program_that_the_kernel_knows() 
 
 def test_an_address_is_forgotten_once() -> None:
     verdict_writer = VerdictWriter(Settings(), ActiveRules(Facts(), 3))
-    list(verdict_writer.settle(HeldFlow(PLAIN, 5, [1]), ALLOW, NOW))
+    list(verdict_writer.write(HeldFlow(PLAIN, 5, [1]), ALLOW, NOW))
     key = verdict_key_of(PLAIN)
     assert key is not None
-    assert list(verdict_writer.forget_address(key.remote)) == [ForgetVerdicts((key,))]
-    assert list(verdict_writer.forget_address(key.remote)) == []
+    assert list(verdict_writer.forget_addresses([key.remote])) == [ForgetVerdicts((key,))]
+    assert list(verdict_writer.forget_addresses([key.remote])) == []
 
 
 def test_what_falls_out_of_the_mirror_falls_out_of_the_kernel() -> None:
     verdict_writer = VerdictWriter(Settings(max_verdicts=1), ActiveRules(Facts(), 3))
-    list(verdict_writer.settle(HeldFlow(PLAIN, 5, [1]), ALLOW, NOW))
+    list(verdict_writer.write(HeldFlow(PLAIN, 5, [1]), ALLOW, NOW))
     other = Connection(flow=flow_of(port=80), attribution=whose())
-    told = list(verdict_writer.settle(HeldFlow(other, 6, [2]), ALLOW, NOW))
+    told = list(verdict_writer.write(HeldFlow(other, 6, [2]), ALLOW, NOW))
     assert [tell(one) for one in told[:3]] == ["remember allow", "allow 2", "forget 1"]
     assert {name: one.evicted for name, one in verdict_writer.tables().items()} == {"verdicts": 1, "flows": 0}
 

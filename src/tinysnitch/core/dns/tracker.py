@@ -7,6 +7,7 @@ so are questions to servers that are not trusted, where it matters (untrusted.py
 
 from collections.abc import Callable
 from functools import partial
+from itertools import chain
 
 import msgspec
 
@@ -34,13 +35,10 @@ _UNREADABLE = b""  # in place of a message that cannot be read; parsing it raise
 
 
 class DnsUpdate(msgspec.Struct, frozen=True):
-    """What was learned from a packet."""
+    """What follows from an answer."""
 
     addresses: tuple[bytes, ...] = ()  # packed; the name that decides for these has changed
-    told: tuple[str, ...] = ()  # reports for people, each once a day
-
-
-NOTHING = DnsUpdate()
+    losses: tuple[str, ...] = ()  # to be reported, each once a day
 
 
 class DnsTracker:
@@ -61,18 +59,22 @@ class DnsTracker:
         is_question = flow.remote_port in RESOLVER_PORTS and self.names.is_trusted(flow.remote)
         return NO_NAME if is_question else self.names.find(flow.remote, now_s, exec_id)
 
-    def note_connection(self, connection: Connection, now_s: float) -> DnsUpdate:
-        """Note a new connection to a resolver of this machine; report one that an untrusted resolver led to."""
-        flow, exec_id = connection.flow, exec_id_of(connection.attribution)
-        if flow.direction is Direction.INBOUND and flow.local_port == DNS_PORT and exec_id != UNKNOWN_EXEC_ID:
-            self._untrusted.note_server(exec_id)
-        untold = self._untrusted.find(connection)
-        if untold is None or self.names.is_own(flow.remote):
-            return NOTHING
-        self._untrusted.forget(exec_id)
-        self.names.refuse(Refusal.NOT_TRUSTED, untold.count)
-        each = (self._tell(asked, "question to", [Refusal.NOT_TRUSTED], now_s) for asked in untold.flows.values())
-        return DnsUpdate(told=tuple(told for told_of_one in each for told in told_of_one))
+    def note_connection(self, connection: Connection, now_s: float) -> tuple[str, ...]:
+        """Note a new connection to a resolver of this machine. What is to be reported, if an untrusted resolver may
+        have led to it."""
+        flow = connection.flow
+        if flow.direction is Direction.INBOUND:
+            exec_id = exec_id_of(connection.attribution)
+            if flow.local_port == DNS_PORT and exec_id != UNKNOWN_EXEC_ID:
+                self._untrusted.note_server(exec_id)
+            return ()
+        queries = self._untrusted.find(connection)
+        if queries is None or self.names.is_own(flow.remote):
+            return ()
+        self._untrusted.forget(exec_id_of(connection.attribution))
+        self.names.refuse(Refusal.NOT_TRUSTED, queries.count)
+        each = (self._report(asked, "question to", [Refusal.NOT_TRUSTED], now_s) for asked in queries.flows.values())
+        return tuple(chain.from_iterable(each))
 
     def is_early(self, flow: Flow, exec_id: int, now_s: float) -> bool:
         """Whether more may be known of the remote in a moment.
@@ -91,21 +93,22 @@ class DnsTracker:
         """Whether the program may mean another name of the remote, and connect again before a resolver tells which."""
         return self.is_told and bool(connection.other_names) and not connection.is_name_sure
 
-    def ask(self, flow: Flow, payload: Payload, exec_id: int, now_s: float, *, user: int = 0) -> DnsUpdate:
-        """Note the questions in a packet. `user`: the uid that asks."""
+    def ask(self, flow: Flow, payload: Payload, exec_id: int, now_s: float, *, user: int = 0) -> tuple[str, ...]:
+        """Note the questions in a packet; returns what is to be reported. `user`: the uid that asks."""
         messages = self._messages(partial(self.streams.read_questions, user=user), flow, payload, now_s)
         refusals = [self._ask(flow, message, exec_id, now_s, user=user) for message in messages]
-        return DnsUpdate(told=self._tell(flow, "question to", refusals, now_s))
+        return self._report(flow, "question to", refusals, now_s)
 
     def learn(self, flow: Flow, payload: Payload, now_s: float) -> DnsUpdate:
         """Learn from the answers in a packet. `flow`: that of the questions."""
         messages = self._messages(self.streams.read_answers, flow, payload, now_s)
         learned = [one for message in messages for one in self._learn(flow, message, now_s)]
         addresses = tuple(address for one in learned for address in one.addresses)
-        return DnsUpdate(addresses, self._tell(flow, "answer of", [one.refusal for one in learned], now_s))
+        return DnsUpdate(addresses, self._report(flow, "answer of", [one.refusal for one in learned], now_s))
 
-    def believe(self, message: bytes, now_s: float) -> DnsUpdate:
-        """Learn from a message with which a trusted resolver answered some program, perhaps from its cache.
+    def believe(self, message: bytes, now_s: float) -> tuple[bytes, ...]:
+        """Learn from a message with which a trusted resolver answered some program, perhaps from its cache; returns the
+        addresses (packed) for which another name decides now.
 
         Names of the link are skipped: the resolver may have asked there, and link_names.py reads those answers. A label
         that a search domain completed only renews a name that is known: a machine of the link may have answered it.
@@ -114,15 +117,15 @@ class DnsTracker:
             answer = parse_answer(message, may_be_completed=True)
         except Malformed as error:
             self._refuse(error)
-            return NOTHING
+            return ()
         name, addresses = answer.name, answer.addresses
         if "." not in name.strip(".") or is_within(name, "local"):
-            return NOTHING
+            return ()
         if answer.is_completed:
             addresses = tuple(one for one in addresses if self.names.knows(name, one[0], now_s))
         number = self.names.questions.next_number()
         asked = Asked(name, answer.type, UNKNOWN_EXEC_ID, number, now_s, user=user_of(UNKNOWN))
-        return DnsUpdate(self.names.believe(asked, addresses, now_s, answer.cnames).addresses)
+        return self.names.believe(asked, addresses, now_s, answer.cnames).addresses
 
     def tables(self) -> dict[str, TableStatistics]:
         names = self.names.statistics()
@@ -185,9 +188,9 @@ class DnsTracker:
     def _refuse(self, error: Malformed) -> Learned:
         return self.names.refuse(Refusal.NO_LOOKUP if isinstance(error, NoLookup) else Refusal.MALFORMED)
 
-    def _tell(self, flow: Flow, what: str, refusals: list[Refusal | None], now_s: float) -> tuple[str, ...]:
+    def _report(self, flow: Flow, what: str, refusals: list[Refusal | None], now_s: float) -> tuple[str, ...]:
         """Reports of refusals that should not happen: of each one a day for each of at most MAX_TOLD machines."""
-        told = []
+        told: list[str] = []
         for refusal in refusals:
             machines = self._told.get(refusal) if refusal else None
             if refusal is None or machines is None:

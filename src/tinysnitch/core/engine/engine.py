@@ -17,13 +17,13 @@ from tinysnitch.core.engine.commands import (
     Command,
     DropPacket,
     KeepTemporaryRules,
+    PassMessage,
     Report,
     SetGeneration,
     ShowPrompt,
     SkipInspection,
     WatchProcess,
 )
-from tinysnitch.core.engine.dns_reader import DnsReader
 from tinysnitch.core.engine.open_prompts import HeldFlow, OpenPrompt, Prompts
 from tinysnitch.core.engine.records import LossCounted, PromptOpened, RulesReplaced
 from tinysnitch.core.engine.server_name_check import ServerNameCheck
@@ -32,7 +32,7 @@ from tinysnitch.core.engine.verdict_writer import Basis, VerdictWriter
 from tinysnitch.core.model.clock import Instant
 from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.flow import Direction, Flow
-from tinysnitch.core.model.process import Attribution, ProcessKey, exec_id_of
+from tinysnitch.core.model.process import Attribution, ProcessKey, exec_id_of, user_of
 from tinysnitch.core.model.settings import Settings
 from tinysnitch.core.model.verdict import Inspection, Verdict, VerdictKey
 from tinysnitch.core.policy.active_rules import ActiveRules
@@ -46,6 +46,7 @@ from tinysnitch.core.policy.decision import (
 )
 from tinysnitch.core.policy.facts import Facts
 from tinysnitch.core.prompts.answer import can_be_remembered, ends_with, refusal_to_remember, rule_for_choice
+from tinysnitch.core.prompts.asking import with_asking
 from tinysnitch.core.prompts.choice import Lifetime
 from tinysnitch.core.prompts.prompt import Prompt
 from tinysnitch.core.rules.rule import Rule
@@ -74,7 +75,6 @@ class Engine:
         self.server_names = ServerNameCheck(
             self.rules, self.verdict_writer, ServerNameReader(settings.max_inspections, cipher)
         )
-        self._dns_reader = DnsReader(self.dns, self.verdict_writer)
         self._clients: dict[int, int | None] = {}  # prompt client → the uid whose questions it is shown; None: all
         self._is_file_broken = False
 
@@ -84,11 +84,11 @@ class Engine:
             case ev.PacketQueued():
                 return self._packet_queued(event, now)
             case ev.QuestionSent():
-                return self._dns_reader.read_question(event, now)
+                return self._question_sent(event, now)
             case ev.AnswerReceived():
-                return self._dns_reader.read_answer(event, now)
+                return self._answer_received(event, now)
             case ev.LookUpsTold():
-                return self._dns_reader.read_told(event, now)
+                return self._look_ups_told(event, now)
             case ev.DataSent():
                 connection = self.connection_of(event.flow, event.attribution, event.interface, now)
                 return self.server_names.read(event, connection, now)
@@ -119,14 +119,18 @@ class Engine:
 
     def next_deadline(self, now: Instant) -> float | None:
         """Boot-time seconds when DeadlineReached is due; None: nothing is."""
-        moments = (self.prompts.next_deadline(), self.rules.next_deadline(now))
-        return min((moment for moment in moments if moment is not None), default=None)
+        prompt_s, rule_s = self.prompts.next_deadline(), self.rules.next_deadline(now)
+        if prompt_s is None or rule_s is None:
+            return rule_s if prompt_s is None else prompt_s
+        return min(prompt_s, rule_s)
 
     def open_prompts(self, now: Instant) -> list[Prompt]:
         return [prompt.value(now) for prompt in self.prompts]
 
-    def connection_of(self, flow: Flow, attribution: Attribution, interface: str, now: Instant) -> Connection:
-        """A flow with what is known of it at this moment."""
+    def connection_of(
+        self, flow: Flow, attribution: Attribution, interface: str, now: Instant, asked_name: str | None = None
+    ) -> Connection:
+        """A flow with what is known of it at this moment. `asked_name`: what its DNS question asks for."""
         facts = self.dns.names_of(flow, exec_id_of(attribution), now.boot_s)
         return Connection(
             flow=flow,
@@ -138,6 +142,7 @@ class Engine:
             name_expires_s=facts.expires_s,
             name_source=facts.source,
             aliases=facts.aliases,
+            asked_name=asked_name,
         )
 
     def decide(self, connection: Connection, now: Instant, remembered: Decision | None = None) -> Decision:
@@ -171,9 +176,9 @@ class Engine:
     # Packets
 
     def _packet_queued(self, event: ev.PacketQueued, now: Instant) -> Iterator[Command]:
-        settled = self.verdict_writer.find_flow(event, now)
-        if settled is not None:
-            yield from self.verdict_writer.repeat(event, settled)
+        decided = self.verdict_writer.find_flow(event, now)
+        if decided is not None:
+            yield from self.verdict_writer.repeat(event, decided)
             return
         held = self.prompts.find_held(event.flow)
         if held is not None and held.is_sender_of(event.cookie, exec_id_of(event.attribution)):
@@ -186,29 +191,29 @@ class Engine:
         yield from self._judge(event, now)
 
     def _judge(self, event: ev.PacketQueued, now: Instant) -> Iterator[Command]:
-        connection = self.connection_of(event.flow, event.attribution, event.interface, now)
-        yield from self._dns_reader.note_connection(connection, now)
-        if event.asked_name is not None:
-            connection = msgspec.structs.replace(connection, asked_name=event.asked_name)
+        connection = self.connection_of(event.flow, event.attribution, event.interface, now, event.asked_name)
+        for loss in self.dns.note_connection(connection, now.boot_s):
+            yield Report(LossCounted(loss, 1, now.wall_s))
         held = HeldFlow(connection, event.cookie, [event.packet_id], event.says_nothing, event.interface_index)
-        cached = self.verdict_writer.find_cached(connection, now)
+        cached = self.verdict_writer.find_remembered(held.key, now)
         decision = self.decide(connection, now, cached.decision if cached else None)
         if decision.verdict is Verdict.ASK:
             yield from self._ask(held, decision, now)
             return
         if decision.is_learned:  # noted as the rule that a prompt would propose
-            held.connection = self.verdict_writer.note_asking(connection, decision)
-        is_cached = cached is not None and decision is cached.decision
-        yield from self._settle(held, decision, now, cached=cached if is_cached else None)
-        everywhere = self.verdict_writer.any_remote.count(connection)
-        if everywhere is not None:
-            yield from self._widen(everywhere, connection, now)
+            held.connection = self._as_asked(connection, decision)
+        if cached is not None and decision is not cached.decision:
+            cached = None
+        yield from self._settle(held, decision, now, cached=cached)
+        any_remote = self.verdict_writer.any_remote.count(connection)
+        if any_remote is not None:
+            yield from self._widen(any_remote, connection, now)
 
-    def _widen(self, everywhere: VerdictKey, connection: Connection, now: Instant) -> Iterator[Command]:
+    def _widen(self, key: VerdictKey, connection: Connection, now: Instant) -> Iterator[Command]:
         """Put one verdict for all remotes into the cache, if the rules treat all of them alike."""
         decision = self.rules.decide_everywhere(connection, now)
         if decision is not None and decision.verdict is not Verdict.ASK:
-            yield from self.verdict_writer.write_for_any_remote(everywhere, decision, now)
+            yield from self.verdict_writer.write_for_any_remote(key, decision, now)
 
     def _settle(
         self,
@@ -219,14 +224,15 @@ class Engine:
         basis: Basis = Basis.RULES,
         cached: Remembered | None = None,
     ) -> Iterator[Command]:
-        if basis is Basis.RULES and (decision.is_unanswered or self.dns.is_guess(held.connection)):
+        connection = held.connection
+        if basis is Basis.RULES and (decision.is_unanswered or self.dns.is_guess(connection)):
             basis = Basis.MOMENT
-        inspection = self.server_names.inspection_for(held.connection, decision, now, says_nothing=held.says_nothing)
+        inspection = self.server_names.inspection_for(connection, decision, now, says_nothing=held.says_nothing)
         if inspection is Inspection.GUARDED and held.says_nothing and held.cookie:
-            yield SkipInspection(held.connection.flow, held.cookie)
-        yield from self.verdict_writer.settle(held, decision, now, basis=basis, cached=cached, inspection=inspection)
-        if decision.verdict is Verdict.ALLOW and self.prompts:
-            yield from self._let_reply_pass(held.connection.flow, now)
+            yield SkipInspection(connection.flow, held.cookie)
+        yield from self.verdict_writer.write(held, decision, now, basis=basis, cached=cached, inspection=inspection)
+        if decision.verdict is Verdict.ALLOW and held.is_talk and self.prompts:
+            yield from self._let_reply_pass(connection.flow, now)
 
     def _let_reply_pass(self, allowed: Flow, now: Instant) -> Iterator[Command]:
         """Let a held inbound packet pass that answers what was just allowed; the kernel knows the next ones as replies.
@@ -242,7 +248,7 @@ class Engine:
 
     def _ask(self, held: HeldFlow, decision: Decision, now: Instant) -> Iterator[Command]:
         held.is_tied = decision.is_flow_only
-        held.connection = self.verdict_writer.note_asking(held.connection, decision)
+        held.connection = self._as_asked(held.connection, decision)
         prompt = self.prompts.hold(held, decision, now)
         if prompt is None:
             yield from self._deny(held, decision, "too many open questions", now, is_turned_away=True)
@@ -250,6 +256,12 @@ class Engine:
         if len(prompt.held) == 1:
             yield Report(PromptOpened(prompt.prompt_id, held.connection, prompt.decision, now.wall_s))
         yield ShowPrompt(prompt.value(now))
+
+    def _as_asked(self, connection: Connection, decision: Decision) -> Connection:
+        """The connection as people are asked about it."""
+        # A rule that asks may be for this port, and the answer has to be narrower.
+        is_negotiated = not decision.asking and self.verdict_writer.negotiated_ports.has(connection)
+        return with_asking(connection, decision, self.rules.remote_words, is_port_negotiated=is_negotiated)
 
     def _deny(
         self, held: HeldFlow, asked: Decision, reason: str, now: Instant, *, is_turned_away: bool = False
@@ -330,6 +342,29 @@ class Engine:
 
     def _keep_temporary(self) -> Command:
         return KeepTemporaryRules(tuple(r for r in self.rules.temporary() if r.until_s is not None))
+
+    # DNS messages, which are held on their way: what is learned from them is in force before they go on
+
+    def _question_sent(self, event: ev.QuestionSent, now: Instant) -> Iterator[Command]:
+        exec_id, user = exec_id_of(event.attribution), user_of(event.attribution)
+        losses = self.dns.ask(event.flow, event.payload, exec_id, now.boot_s, user=user)
+        yield PassMessage(event.packet_id)
+        for loss in losses:
+            yield Report(LossCounted(loss, 1, now.wall_s))
+
+    def _answer_received(self, event: ev.AnswerReceived, now: Instant) -> Iterator[Command]:
+        """Learn the names, take back the kernel's verdicts for their addresses, then deliver the answer."""
+        update = self.dns.learn(event.flow, event.payload, now.boot_s)
+        yield from self.verdict_writer.forget_addresses(update.addresses)
+        yield PassMessage(event.packet_id)
+        for loss in update.losses:
+            yield Report(LossCounted(loss, 1, now.wall_s))
+
+    def _look_ups_told(self, event: ev.LookUpsTold, now: Instant) -> Iterator[Command]:
+        """Learn from what a resolver of this machine tells that it answered."""
+        self.dns.is_told = not event.is_last
+        for message in event.messages:
+            yield from self.verdict_writer.forget_addresses(self.dns.believe(message, now.boot_s))
 
     # Rules
 

@@ -22,11 +22,11 @@ from tinysnitch.core.engine.commands import ClosePrompt, Command, DropPacket, Re
 from tinysnitch.core.engine.records import ConnectionDecided, PromptAnswered
 from tinysnitch.core.model.clock import Instant
 from tinysnitch.core.model.connection import Connection
-from tinysnitch.core.model.flow import Direction, Flow, is_v4
+from tinysnitch.core.model.flow import TCP, Direction, Flow, is_v4
 from tinysnitch.core.model.process import UNKNOWN_EXEC_ID, AttributionSource, share_of
 from tinysnitch.core.model.settings import Settings
 from tinysnitch.core.model.tables import BoundedTable
-from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.model.verdict import Verdict, VerdictKey, verdict_key_of
 from tinysnitch.core.policy.decision import Decision
 from tinysnitch.core.prompts.prompt import Prompt, PromptKey, prompt_key_of
 from tinysnitch.core.rules.rule import Rule
@@ -119,6 +119,13 @@ class HeldFlow:
     says_nothing: bool = False  # its first datagram cannot say a name
     interface_index: int = 0
     is_tied: bool = False  # a rule with iface= took part: on another interface it might not have been asked about
+    key: VerdictKey | None = field(init=False)  # of connections like it; None if its program is unknown
+    is_talk: bool = field(init=False)  # its first packet begins what further ones pass in; of TCP each SYN is judged
+
+    def __post_init__(self) -> None:
+        flow = self.connection.flow
+        self.key = verdict_key_of(self.connection)
+        self.is_talk = flow.protocol != TCP and flow.direction is Direction.OUTBOUND
 
     def is_sender_of(self, cookie: int, exec_id: int) -> bool:
         """Whether a further packet of the flow is from the same socket, and the same program as far as is known."""

@@ -14,12 +14,14 @@ from tinysnitch.core.engine.records import ConnectionDecided, ServerNameRead
 from tinysnitch.core.engine.verdict_writer import VerdictWriter
 from tinysnitch.core.model.clock import Instant
 from tinysnitch.core.model.connection import Connection, NameSource
+from tinysnitch.core.model.flow import DNS_PORT, TCP, UDP, Direction
 from tinysnitch.core.model.process import user_of
 from tinysnitch.core.model.tables import TableStatistics
 from tinysnitch.core.model.verdict import Inspection, Verdict
 from tinysnitch.core.policy.active_rules import ActiveRules
 from tinysnitch.core.policy.decision import Decision
-from tinysnitch.core.tls.inspection import can_say_name
+from tinysnitch.core.policy.facts import RemoteWords
+from tinysnitch.core.rules.rule import LOCALHOST
 from tinysnitch.core.tls.server_names import ServerNameReader
 
 _SAID = "by the name that the program itself says"
@@ -35,7 +37,11 @@ class ServerNameCheck:
         self, connection: Connection, decision: Decision, now: Instant, *, says_nothing: bool = False
     ) -> Inspection:
         """How closely the connection is watched. `says_nothing`: its first datagram cannot say a name."""
-        if decision.verdict is not Verdict.ALLOW or not can_say_name(connection, self._rules.remote_words):
+        if decision.verdict is not Verdict.ALLOW:
+            return Inspection.NONE
+        if connection.name is not None and not connection.other_names:
+            return Inspection.NONE  # it can mean no other
+        if not can_say_name(connection, self._rules.remote_words):
             return Inspection.NONE
         if self._may_be_denied(connection, now):
             return Inspection.GUARDED
@@ -96,3 +102,14 @@ class ServerNameCheck:
             said = Decision(verdict=Verdict.ALLOW, reason=_SAID, rule=before.rule)
             yield EndInspection(event.packet_id, event.flow, event.cookie, Verdict.ALLOW)
             yield Report(ServerNameRead(connection, said, now.wall_s))
+
+
+def can_say_name(connection: Connection, words: RemoteWords) -> bool:
+    """Whether the connection may say a name that is read here. To port 53 it is read as DNS."""
+    flow = connection.flow
+    return (
+        flow.direction is Direction.OUTBOUND
+        and flow.protocol in (TCP, UDP)
+        and flow.remote_port != DNS_PORT
+        and not words.takes(LOCALHOST, flow.remote, None)
+    )

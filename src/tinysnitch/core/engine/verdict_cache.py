@@ -34,7 +34,11 @@ class VerdictCache:
 
     def put(self, key: VerdictKey, remembered: Remembered) -> VerdictKey | None:
         """Store; returns the key that had to make room, which the kernel must forget too."""
-        self._add_to_index(key)
+        indexed = self._by_address.setdefault(key.remote, key)
+        if isinstance(indexed, set):
+            indexed.add(key)
+        elif indexed != key:
+            self._by_address[key.remote] = {indexed, key}
         evicted = self._entries.put(key, remembered)
         if evicted is None:
             return None
@@ -65,13 +69,6 @@ class VerdictCache:
 
     def statistics(self) -> TableStatistics:
         return self._entries.statistics()
-
-    def _add_to_index(self, key: VerdictKey) -> None:
-        found = self._by_address.setdefault(key.remote, key)
-        if isinstance(found, set):
-            found.add(key)
-        elif found != key:
-            self._by_address[key.remote] = {found, key}
 
     def _drop_from_index(self, key: VerdictKey) -> None:
         found = self._by_address[key.remote]

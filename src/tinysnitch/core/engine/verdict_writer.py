@@ -1,22 +1,16 @@
 """How a decision reaches the kernel: the verdict is remembered, for a program or a flow; then the packets are released.
 
 Rules: (1) the verdict is written before the packet is released, since the packet then walks the chain again; (2) a
-decision that depends on more than the kernel's key (a person's answer for one connection, a question that nobody
+decision that depends on more than the kernel's key (a person's answer for one connection, a prompt that nobody
 answered, an interface, a flow of an unknown program) is remembered for that flow alone, and of these only a person's
 answer outlives a change of the rules; (3) nothing is remembered longer than the rule or the name that it rests on: once
-a name is gone other rules may match, and the connection is read for the name that it says itself.
-
-Programs with many remotes: when it is worth checking whether the rules treat all remotes alike.
-
-A port scan or a peer-to-peer client would fill the cache with verdicts that all say the same. The first decisions are
-made, and written into the history, one by one; the check is due after FIRST_LOOK of them, and whenever their number has
-doubled.
+a name is gone other rules may match, and the connection is read for the name that it says itself; (4) a program that
+has many remotes gets one verdict for any remote, where the rules treat all alike (AnyRemoteCounts).
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import Enum
-from functools import partial
 
 from msgspec.structs import replace
 
@@ -34,15 +28,194 @@ from tinysnitch.core.model.tables import BoundedTable, TableStatistics
 from tinysnitch.core.model.verdict import Inspection, Verdict, VerdictKey, verdict_key_of
 from tinysnitch.core.policy.active_rules import ActiveRules
 from tinysnitch.core.policy.decision import Decision
-from tinysnitch.core.prompts.asking import with_asking
-from tinysnitch.core.prompts.negotiated_ports import NegotiatedPorts
+from tinysnitch.core.prompts.negotiated_ports import NEGOTIATING_PORTS, NegotiatedPorts
 
-FIRST_LOOK = 32  # decisions
-_Program = tuple[int, int, int, object]  # exec id, uid, protocol, direction
+FIRST_LOOK = 32  # decisions of a program
+# For a flow without a socket of its own that would tell its end, and for an answer that is meant for one SYN: longer
+# than a SYN is sent again (tcp_syn_retries, 63 s and the wait for the last).
+FLOW_LASTS_S = 120.0
+NOT_LISTENING_S = 10.0  # for a denial since no program listens: one may start to
+REPLIED_S = 10.0  # how long a reply may be held before it is judged, if the kernel's side did not recognise it
+REFUSED_ANSWER_S = 60.0  # for a denial of one flow: after that people may be asked again
+
+
+class Basis(Enum):
+    """What a decision rests on, and so for which connections and how long it holds."""
+
+    RULES = "rules"  # for all connections like this one
+    # Nobody answered, or the name that decides has changed or may in a moment: for this flow, until the rules change.
+    MOMENT = "moment"
+    PERSON = "person"  # for this flow, whatever the rules say later
+
+
+def _flow_limit(held: HeldFlow, decision: Decision, now: Instant, basis: Basis) -> float:
+    """Boot-time seconds when the decision for a flow ends at the latest; infinite: with its socket."""
+    connection = held.connection
+    if not connection.attribution.is_listening:
+        return now.boot_s + NOT_LISTENING_S
+    if basis is not Basis.RULES and decision.verdict is Verdict.DENY:
+        return now.boot_s + REFUSED_ANSWER_S
+    # Inbound the cookie is the listening socket's, which outlives the connection.
+    is_socket_of_flow = held.cookie and connection.flow.direction is Direction.OUTBOUND
+    # A TCP socket may connect again between the same ends (AF_UNSPEC): an answer for once must not allow that.
+    is_for_syn = basis is Basis.PERSON and connection.flow.protocol == TCP
+    return math.inf if is_socket_of_flow and not is_for_syn else now.boot_s + FLOW_LASTS_S
+
+
+def _end_of(decision: Decision, now: Instant) -> float:
+    """Boot-time seconds when the first rule ends that took part; infinite: none ends."""
+    return math.inf if decision.until_s is None else now.boot_s + decision.until_s - now.wall_s
+
+
+def _or_never(moment_s: float) -> float | None:
+    return None if moment_s == math.inf else moment_s
+
+
+class VerdictWriter:
+    def __init__(self, settings: Settings, rules: ActiveRules) -> None:
+        self._rules = rules  # for their generation
+        self._verdicts = VerdictCache(settings.max_verdicts)
+        self._flows: BoundedTable[Flow, FlowVerdict] = BoundedTable(settings.max_flows)
+        self.any_remote = AnyRemoteCounts(settings.max_flows)
+        self.negotiated_ports = NegotiatedPorts()
+
+    def find_flow(self, event: PacketQueued, now: Instant) -> FlowVerdict | None:
+        """The decision that this flow got a moment ago, if it holds for this packet."""
+        known = self._flows.find(event.flow)
+        return known if known and known.holds_for(event, self._rules.generation, now.boot_s) else None
+
+    def is_reply(self, connection: Connection, now: Instant) -> bool:
+        """Whether it answers a packet that was allowed a moment ago. A reply of TCP is never asked about."""
+        flow = connection.flow
+        if flow.protocol == TCP or flow.direction is Direction.OUTBOUND:
+            return False
+        asked = self._flows.find(replace(flow, direction=Direction.OUTBOUND))
+        return (
+            asked is not None
+            and asked.decision.verdict is Verdict.ALLOW
+            and asked.exec_id == exec_id_of(connection.attribution)
+            and now.boot_s - asked.decided_s < REPLIED_S
+        )
+
+    def find_remembered(self, key: VerdictKey | None, now: Instant) -> Remembered | None:
+        """The decision for connections with this key, if there was one in this generation of the rules."""
+        return self._verdicts.find(key, now.boot_s) if key else None
+
+    def write(
+        self,
+        held: HeldFlow,
+        decision: Decision,
+        now: Instant,
+        *,
+        basis: Basis = Basis.RULES,
+        cached: Remembered | None = None,
+        inspection: Inspection = Inspection.NONE,
+    ) -> Iterator[Command]:
+        """Remember a decision, release its packets, report it. `cached`: where it comes from; it ends no later."""
+        connection, verdict = held.connection, decision.verdict
+        ends_s = _end_of(decision, now)
+        if basis is Basis.RULES:
+            ends_s = min(ends_s, connection.name_expires_s)  # infinite for a name of /etc/hosts, and without a name
+        if cached is not None and cached.expires_s is not None:
+            ends_s = min(ends_s, cached.expires_s)
+        key = held.key if basis is Basis.RULES and not decision.is_flow_only else None
+        flow_ends_s = min(ends_s, _flow_limit(held, decision, now, basis))
+        evicted = None
+        if key is None:
+            flow_verdict = self._put_flow(held, decision, now, basis, flow_ends_s, inspection)
+            yield self._remember_flow(connection.flow, flow_verdict, flow_verdict.exec_id)
+        else:
+            expires_s = _or_never(ends_s)
+            evicted = self._verdicts.put(key, Remembered(decision, expires_s))
+            yield RememberVerdict(key, verdict, self._rules.generation, expires_s, inspection)
+        for number, packet_id in enumerate(held.packet_ids):
+            yield IssueVerdict(packet_id, verdict, follows=number > 0 and verdict is Verdict.ALLOW and held.is_talk)
+        if key is not None:  # after the packets, which do not need it: their program waits
+            self._put_flow(held, decision, now, basis, flow_ends_s, inspection)
+        if evicted is not None:
+            yield ForgetVerdicts((evicted,))
+        yield Report(ConnectionDecided(connection, decision, cached is not None, now.wall_s))
+
+    def _put_flow(
+        self,
+        held: HeldFlow,
+        decision: Decision,
+        now: Instant,
+        basis: Basis,
+        ends_s: float,
+        inspection: Inspection,
+    ) -> FlowVerdict:
+        connection = held.connection
+        flow = connection.flow
+        # Rules may differ for another interface. Not so inbound, since a remote cannot choose one.
+        is_tied = (decision.is_flow_only or held.is_tied) and flow.direction is Direction.OUTBOUND
+        flow_verdict = FlowVerdict(
+            decision=decision,
+            cookie=held.cookie,
+            exec_id=exec_id_of(connection.attribution),
+            decided_s=now.boot_s,
+            generation=self._rules.generation,
+            expires_s=_or_never(ends_s),
+            is_answer=basis is Basis.PERSON,
+            tied_to=held.interface_index if is_tied else 0,
+            inspection=inspection,
+        )
+        self._flows.put(flow, flow_verdict)
+        if decision.verdict is Verdict.ALLOW and flow.port in NEGOTIATING_PORTS:
+            self.negotiated_ports.note(connection)
+        return flow_verdict
+
+    def write_for_any_remote(self, key: VerdictKey, decision: Decision, now: Instant) -> Iterator[Command]:
+        """Remember one verdict for all remotes, names and ports; so no new name takes it back."""
+        self.any_remote.forget(key)
+        expires_s = _or_never(_end_of(decision, now))
+        evicted = self._verdicts.put(key, Remembered(decision, expires_s))
+        yield RememberVerdict(key, decision.verdict, self._rules.generation, expires_s)
+        if evicted is not None:
+            yield ForgetVerdicts((evicted,))
+
+    def repeat(self, event: PacketQueued, flow_verdict: FlowVerdict) -> Iterator[Command]:
+        """Give a further packet of the flow the same verdict, which the kernel did not remember any more."""
+        yield self._remember_flow(event.flow, flow_verdict, exec_id_of(event.attribution))
+        yield IssueVerdict(event.packet_id, flow_verdict.decision.verdict)
+
+    def end_inspection(self, connection: Connection, now: Instant) -> Iterator[Command]:
+        """The name was read: remember the verdict without an inspection, so that connections like this one are not."""
+        key = verdict_key_of(connection)
+        remembered = self._verdicts.find(key, now.boot_s) if key else None
+        if key and remembered and remembered.decision.verdict is Verdict.ALLOW:
+            yield RememberVerdict(key, Verdict.ALLOW, self._rules.generation, remembered.expires_s)
+
+    def forget_addresses(self, addresses: Iterable[bytes]) -> Iterator[Command]:
+        """Take back the verdicts for these remote addresses, since other names decide for them."""
+        for address in addresses:
+            keys = self._verdicts.pop_address(address)
+            if keys:
+                yield ForgetVerdicts(keys)
+
+    def clear(self) -> None:
+        """Forget all verdicts, which are stale in the kernel since the rules have another generation."""
+        self._verdicts.clear()
+        self.any_remote.clear()
+
+    def tables(self) -> dict[str, TableStatistics]:
+        return {"verdicts": self._verdicts.statistics(), "flows": self._flows.statistics()}
+
+    def _remember_flow(self, flow: Flow, known: FlowVerdict, exec_id: int) -> RememberFlow:
+        verdict, generation = known.decision.verdict, self._rules.generation
+        return RememberFlow(flow, verdict, generation, known.expires_s, known.inspection, exec_id, known.tied_to)
+
+
+_Program = tuple[int, int, int, Direction]  # exec id, uid, protocol, direction
 
 
 class AnyRemoteCounts:
-    """Counts each program's decisions within one generation of the rules."""
+    """Counts each program's decisions within one generation of the rules: when to see whether all remotes are alike.
+
+    A port scan or a peer-to-peer client would fill the cache with verdicts that all say the same. The first decisions
+    are made, and written into the history, one by one; the check is due after FIRST_LOOK of them, and whenever their
+    number has doubled.
+    """
 
     def __init__(self, capacity: int) -> None:
         self._counts: BoundedTable[_Program, int] = BoundedTable(capacity)
@@ -65,201 +238,3 @@ class AnyRemoteCounts:
 
     def clear(self) -> None:
         self._counts.clear()
-
-
-# For a flow without a socket of its own that would tell its end, and for an answer that is meant for one SYN: longer
-# than a SYN is sent again (tcp_syn_retries, 63 s and the wait for the last).
-FLOW_LASTS_S = 120.0
-NOT_LISTENING_S = 10.0  # for a denial since no program listens: one may start to
-REPLIED_S = 10.0  # how long a reply may be held before it is judged, if the kernel's side did not recognise it
-REFUSED_ANSWER_S = 60.0  # for a denial of one flow: after that people may be asked again
-
-
-class Basis(Enum):
-    """What a decision rests on, and so for which connections and how long it holds."""
-
-    RULES = "rules"  # for all connections like this one
-    # Nobody answered, or the name that decides has changed or may in a moment: for this flow, until the rules change.
-    MOMENT = "moment"
-    PERSON = "person"  # for this flow, whatever the rules say later
-
-
-def _earliest(one: float | None, other: float | None) -> float | None:
-    if one is None or other is None:
-        return one if other is None else other
-    return min(one, other)
-
-
-def _rule_end(decision: Decision, now: Instant) -> float | None:
-    """Boot-time seconds when the first rule ends that took part; None: none ends."""
-    return None if decision.until_s is None else now.boot_s + decision.until_s - now.wall_s
-
-
-def _name_end(connection: Connection) -> float | None:
-    """Boot-time seconds when the name ends; None: it is of /etc/hosts, or there is none."""
-    return None if connection.name_expires_s == math.inf else connection.name_expires_s
-
-
-def _flow_limit(held: HeldFlow, decision: Decision, now: Instant, basis: Basis) -> float | None:
-    """Boot-time seconds when the decision for a flow ends at the latest; None: with its socket."""
-    connection = held.connection
-    if not connection.attribution.is_listening:
-        return now.boot_s + NOT_LISTENING_S
-    if basis is not Basis.RULES and decision.verdict is Verdict.DENY:
-        return now.boot_s + REFUSED_ANSWER_S
-    # Inbound the cookie is the listening socket's, which outlives the connection.
-    is_socket_of_flow = held.cookie and connection.flow.direction is Direction.OUTBOUND
-    # A TCP socket may connect again between the same ends (AF_UNSPEC): an answer for once must not allow that.
-    is_for_syn = basis is Basis.PERSON and connection.flow.protocol == TCP
-    return None if is_socket_of_flow and not is_for_syn else now.boot_s + FLOW_LASTS_S
-
-
-def _find_tie(held: HeldFlow, decision: Decision) -> int:
-    """The interface that the decision is tied to, if rules may differ for another one; 0: any, as for all inbound ones,
-    since a remote cannot choose."""
-    is_tied = (decision.is_flow_only or held.is_tied) and held.connection.flow.direction is Direction.OUTBOUND
-    return held.interface_index if is_tied else 0
-
-
-def _is_conversation(flow: Flow) -> bool:
-    """Whether the first packet begins a conversation, in which further packets pass. For TCP each SYN is judged."""
-    return flow.protocol != TCP and flow.direction is Direction.OUTBOUND
-
-
-class VerdictWriter:
-    def __init__(self, settings: Settings, rules: ActiveRules) -> None:
-        self._rules = rules  # for their generation
-        self._verdicts = VerdictCache(settings.max_verdicts)
-        self._flows: BoundedTable[Flow, FlowVerdict] = BoundedTable(settings.max_flows)
-        self.any_remote = AnyRemoteCounts(settings.max_flows)
-        self._negotiated_ports = NegotiatedPorts()
-
-    def note_asking(self, connection: Connection, decision: Decision) -> Connection:
-        """The connection as people are asked about it."""
-        asked = with_asking(connection, decision, self._rules.remote_words)
-        # A rule that asks may be for this port, and the answer has to be narrower.
-        return replace(asked, is_port_negotiated=not decision.asking and self._negotiated_ports.has(connection))
-
-    def find_flow(self, event: PacketQueued, now: Instant) -> FlowVerdict | None:
-        """The decision that this flow got a moment ago, if it holds for this packet."""
-        settled = self._flows.find(event.flow)
-        return settled if settled and settled.holds_for(event, self._rules.generation, now.boot_s) else None
-
-    def is_reply(self, connection: Connection, now: Instant) -> bool:
-        """Whether it answers a packet that was allowed a moment ago. A reply of TCP is never asked about."""
-        flow = connection.flow
-        if flow.protocol == TCP or flow.direction is Direction.OUTBOUND:
-            return False
-        asked = self._flows.find(replace(flow, direction=Direction.OUTBOUND))
-        return (
-            asked is not None
-            and asked.decision.verdict is Verdict.ALLOW
-            and asked.exec_id == exec_id_of(connection.attribution)
-            and now.boot_s - asked.decided_s < REPLIED_S
-        )
-
-    def find_cached(self, connection: Connection, now: Instant) -> Remembered | None:
-        """The decision for connections like this one, if there was one in this generation of the rules."""
-        key = verdict_key_of(connection)
-        return self._verdicts.find(key, now.boot_s) if key else None
-
-    def settle(
-        self,
-        held: HeldFlow,
-        decision: Decision,
-        now: Instant,
-        *,
-        basis: Basis = Basis.RULES,
-        cached: Remembered | None = None,
-        inspection: Inspection = Inspection.NONE,
-    ) -> Iterator[Command]:
-        """Remember a decision, release its packets, report it. `cached`: where it comes from; it ends no later."""
-        connection, is_by_rules = held.connection, basis is Basis.RULES
-        name_ends_s = _name_end(connection) if is_by_rules else None
-        expires_s = _earliest(_rule_end(decision, now), _earliest(name_ends_s, cached.expires_s if cached else None))
-        settle_flow = partial(
-            self._settle_flow, held, decision, now, basis=basis, expires_s=expires_s, inspection=inspection
-        )
-        key = verdict_key_of(connection) if is_by_rules and not decision.is_flow_only else None
-        evicted = None
-        if key is None:
-            yield self._remember_flow(connection.flow, settle_flow())
-        else:
-            evicted = self._verdicts.put(key, Remembered(decision, expires_s))
-            yield RememberVerdict(key, decision.verdict, self._rules.generation, expires_s, inspection)
-        follows = decision.verdict is Verdict.ALLOW and _is_conversation(connection.flow)
-        for number, packet_id in enumerate(held.packet_ids):
-            yield IssueVerdict(packet_id, decision.verdict, follows=follows and number > 0)
-        if key is not None:  # after the packets, which do not need it: their program waits
-            settle_flow()
-        if evicted is not None:
-            yield ForgetVerdicts((evicted,))
-        yield Report(ConnectionDecided(connection, decision, cached is not None, now.wall_s))
-
-    def _settle_flow(
-        self,
-        held: HeldFlow,
-        decision: Decision,
-        now: Instant,
-        *,
-        basis: Basis,
-        expires_s: float | None,
-        inspection: Inspection,
-    ) -> FlowVerdict:
-        connection = held.connection
-        settled = FlowVerdict(
-            decision=decision,
-            cookie=held.cookie,
-            exec_id=exec_id_of(connection.attribution),
-            decided_s=now.boot_s,
-            generation=self._rules.generation,
-            expires_s=_earliest(expires_s, _flow_limit(held, decision, now, basis)),
-            is_answer=basis is Basis.PERSON,
-            tied_to=_find_tie(held, decision),
-            inspection=inspection,
-        )
-        self._flows.put(connection.flow, settled)
-        if decision.verdict is Verdict.ALLOW:
-            self._negotiated_ports.note(connection)
-        return settled
-
-    def write_for_any_remote(self, key: VerdictKey, decision: Decision, now: Instant) -> Iterator[Command]:
-        """Remember one verdict for all remotes, names and ports; so no new name takes it back."""
-        self.any_remote.forget(key)
-        expires_s = _rule_end(decision, now)
-        evicted = self._verdicts.put(key, Remembered(decision, expires_s))
-        yield RememberVerdict(key, decision.verdict, self._rules.generation, expires_s)
-        if evicted is not None:
-            yield ForgetVerdicts((evicted,))
-
-    def repeat(self, event: PacketQueued, settled: FlowVerdict) -> Iterator[Command]:
-        """Give a further packet of the flow the same verdict, which the kernel did not remember any more."""
-        yield self._remember_flow(event.flow, replace(settled, exec_id=exec_id_of(event.attribution)))
-        yield IssueVerdict(event.packet_id, settled.decision.verdict)
-
-    def end_inspection(self, connection: Connection, now: Instant) -> Iterator[Command]:
-        """The name was read: remember the verdict without an inspection, so that connections like this one are not."""
-        key = verdict_key_of(connection)
-        remembered = self._verdicts.find(key, now.boot_s) if key else None
-        if key and remembered and remembered.decision.verdict is Verdict.ALLOW:
-            yield RememberVerdict(key, Verdict.ALLOW, self._rules.generation, remembered.expires_s)
-
-    def forget_address(self, address: bytes) -> Iterator[Command]:
-        """Take back the verdicts for a remote address, since another name decides for it."""
-        keys = self._verdicts.pop_address(address)
-        if keys:
-            yield ForgetVerdicts(keys)
-
-    def clear(self) -> None:
-        """Forget all verdicts, which are stale in the kernel since the rules have another generation."""
-        self._verdicts.clear()
-        self.any_remote.clear()
-
-    def tables(self) -> dict[str, TableStatistics]:
-        return {"verdicts": self._verdicts.statistics(), "flows": self._flows.statistics()}
-
-    def _remember_flow(self, flow: Flow, settled: FlowVerdict) -> RememberFlow:
-        verdict, generation = settled.decision.verdict, self._rules.generation
-        return RememberFlow(
-            flow, verdict, generation, settled.expires_s, settled.inspection, settled.exec_id, settled.tied_to
-        )

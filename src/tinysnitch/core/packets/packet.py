@@ -71,10 +71,23 @@ def parse_packet(payload: bytes | memoryview) -> Packet:
         raise Malformed("empty packet")
     version = payload[0] >> 4
     if version == 4:
-        return _parse_transport(payload, _parse_v4(payload))
-    if version == 6:
-        return _parse_transport(payload, _parse_v6(payload))
-    raise Malformed(f"IP version {version}")
+        found = _parse_v4(payload)
+    elif version == 6:
+        found = _parse_v6(payload)
+    else:
+        raise Malformed(f"IP version {version}")
+    protocol = found.protocol
+    if found.offset > found.end:
+        raise Malformed("IPv6 extension header is cut short")
+    if not found.has_transport:
+        return _without_ports(found)
+    if protocol == TCP:
+        return _parse_tcp(payload, found)
+    if protocol == UDP:
+        return _parse_udp(payload, found)
+    if protocol in (ICMP, ICMPV6):
+        return _parse_icmp(payload, found)
+    return _without_ports(found)
 
 
 def flow_of(packet: Packet, direction: Direction) -> Flow:
@@ -178,21 +191,6 @@ def _skip_extension(payload: bytes | memoryview, found: _Internet) -> None:
     found.offset += (length + 2) * 4 if found.protocol == _AUTHENTICATION else (length + 1) * 8
     found.is_routed |= found.protocol == _ROUTING
     found.protocol = following
-
-
-def _parse_transport(payload: bytes | memoryview, found: _Internet) -> Packet:
-    protocol = found.protocol
-    if found.offset > found.end:
-        raise Malformed("IPv6 extension header is cut short")
-    if not found.has_transport:
-        return _without_ports(found)
-    if protocol == TCP:
-        return _parse_tcp(payload, found)
-    if protocol == UDP:
-        return _parse_udp(payload, found)
-    if protocol in (ICMP, ICMPV6):
-        return _parse_icmp(payload, found)
-    return _without_ports(found)
 
 
 def _without_ports(found: _Internet) -> Packet:

@@ -24,16 +24,17 @@ from tinysnitch.core.rules.protocol_text import general_protocol
 from tinysnitch.core.rules.rule import ProgramKind, Remote, RemoteKind, Rule
 
 
-def with_asking(connection: Connection, decision: Decision, words: RemoteWords) -> Connection:
+def with_asking(
+    connection: Connection, decision: Decision, words: RemoteWords, *, is_port_negotiated: bool = False
+) -> Connection:
     """The connection as people are asked about it: with what the rule of an answer has to test."""
     asking = asking_of(decision.asking, connection.name, words, _find_lasting_address(connection))
-    asked = msgspec.structs.replace(connection, asking=asking)
-    if decision.asking:
-        return asked
     return msgspec.structs.replace(
-        asked,
-        is_lan_traffic=is_lan_traffic(asked, words),
-        is_from_lan=is_from_lan(asked, words),
+        connection,
+        asking=asking,
+        is_lan_traffic=not decision.asking and is_lan_traffic(connection, words),
+        is_from_lan=not decision.asking and is_from_lan(connection, words, is_by_address=asking.is_by_address),
+        is_port_negotiated=is_port_negotiated,
     )
 
 

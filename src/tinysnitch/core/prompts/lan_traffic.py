@@ -42,12 +42,12 @@ def is_lan_traffic(connection: Connection, words: RemoteWords) -> bool:
     return is_said and not is_named and not is_here
 
 
-def is_from_lan(connection: Connection, words: RemoteWords) -> bool:
+def is_from_lan(connection: Connection, words: RemoteWords, *, is_by_address: bool = False) -> bool:
     """Whether it came in from another machine of a network that this machine is on, without a lasting name: from a
     container or virtual machine on a bridge, say, whose address the next one will not have."""
     flow = connection.flow
     is_other = words.takes(LAN, flow.remote, None) and not words.takes(LOCALHOST, flow.remote, None)
-    has_name = connection.name is not None and not connection.asking.is_by_address
+    has_name = connection.name is not None and not is_by_address
     return flow.direction is Direction.INBOUND and is_other and not has_name
 
 

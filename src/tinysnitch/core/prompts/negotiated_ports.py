@@ -33,6 +33,7 @@ _NEGOTIATED_AT = {  # protocol and port → protocols of the ports that are told
     (TCP, 12865): (TCP, UDP),  # netperf
     (TCP, 24007): (TCP,),  # GlusterFS: each brick has a port of its own since version 10
 }
+NEGOTIATING_PORTS = frozenset(port for _protocol, port in _NEGOTIATED_AT)
 
 
 class NegotiatedPorts:

@@ -9,7 +9,6 @@ import pytest
 from tests.core.dns.test_tracker import CURL_ID, FACTS, ROGUE, Talk, answer, question, udp
 from tests.core.engine.transcript import CURL, SHOP, Transcript, flow_of, inbound, told_of, yes
 from tinysnitch.core.dns.questions import Refusal
-from tinysnitch.core.dns.tracker import DnsUpdate
 from tinysnitch.core.engine import events as ev
 from tinysnitch.core.model.flow import UDP, Flow, parse_address
 from tinysnitch.core.model.process import KERNEL_EXEC_ID
@@ -59,14 +58,14 @@ def test_that_a_server_is_not_trusted_is_told_once_the_program_connects() -> Non
 
 def test_what_a_resolver_tells_that_it_answered_is_the_newest_question(talk: Talk) -> None:
     for name in ("ads.test", "shop.test", "ads.test"):
-        assert talk.dns.believe(told_of(name), 10.0) == DnsUpdate((parse_address(SHOP),))
+        assert talk.dns.believe(told_of(name), 10.0) == (parse_address(SHOP),)
         assert talk.name_of(SHOP) == name
-    assert talk.dns.believe(told_of("ads.test"), 10.0) == DnsUpdate()
+    assert talk.dns.believe(told_of("ads.test"), 10.0) == ()
 
 
 @pytest.mark.parametrize("name", ["printer.local", "nas", "_gateway"])
 def test_what_it_tells_of_names_of_the_link_teaches_nothing(talk: Talk, name: str) -> None:
-    assert talk.dns.believe(told_of(name), 10.0) == DnsUpdate()
+    assert talk.dns.believe(told_of(name), 10.0) == ()
     assert talk.name_of(SHOP) is None
 
 
@@ -74,14 +73,14 @@ def test_a_label_that_a_search_domain_completed_renews_the_name_that_came_of_it(
     """Programs ask systemd-resolved for `nas`, and it tells that this was answered by what `nas.test` has."""
     for name in ("nas.test", "ads.test"):
         talk.dns.believe(told_of(name), 10.0)
-    assert talk.dns.believe(told_of("nas.test", "nas"), 10.0) == DnsUpdate((parse_address(SHOP),))
+    assert talk.dns.believe(told_of("nas.test", "nas"), 10.0) == (parse_address(SHOP),)
     assert talk.name_of(SHOP) == "nas.test"
 
 
 def test_a_search_domain_completes_labels_alone(talk: Talk) -> None:
     for name in ("nas.home.test", "ads.test"):
         talk.dns.believe(told_of(name), 10.0)
-    assert talk.dns.believe(told_of("nas.home.test", "nas.home"), 10.0) == DnsUpdate()
+    assert talk.dns.believe(told_of("nas.home.test", "nas.home"), 10.0) == ()
     assert talk.name_of(SHOP) == "ads.test"
 
 
@@ -91,12 +90,12 @@ def test_a_search_domain_completes_labels_alone(talk: Talk) -> None:
 def test_no_name_is_new_that_a_label_was_completed_to(talk: Talk, name: str, asked: str) -> None:
     """A machine of the link may answer a label (LLMNR), with records for any name: systemd-resolved tells them."""
     talk.dns.believe(told_of("ads.test"), 10.0)
-    assert talk.dns.believe(told_of(name, asked), 10.0) == DnsUpdate()
+    assert talk.dns.believe(told_of(name, asked), 10.0) == ()
     assert talk.name_of(SHOP) == "ads.test"
 
 
 def test_what_it_tells_may_be_anything(talk: Talk) -> None:
-    assert talk.dns.believe(b"no answer", 10.0) == DnsUpdate()
+    assert talk.dns.believe(b"no answer", 10.0) == ()
     assert talk.refusals() == {Refusal.MALFORMED: 1}
 
 
