@@ -19,7 +19,8 @@ from unittest.mock import patch
 
 from tests.lab.leftovers import own_name
 from tests.lab.patience import PATIENCE
-from tinysnitch.kernel.bpf import pins, structs
+from tinysnitch.kernel.bpf import pins
+from tinysnitch.kernel.bpf.layout import Settings
 from tinysnitch.kernel.bpf.libbpf import ObjectFile, Ring, count_possible_cpus, open_pinned
 from tinysnitch.kernel.bpf.objects import MAPS, PROGRAMS, object_path
 
@@ -82,7 +83,7 @@ class LoadedPrograms:
         return True
 
     def _read_settings(self) -> bytes:
-        settings = ctypes.create_string_buffer(structs.SETTINGS.struct.size)
+        settings = ctypes.create_string_buffer(Settings.FORMAT.size)
         _check(_LIBBPF.bpf_map_lookup_elem(self._maps["settings"], bytes(4), settings))
         return settings.raw
 
