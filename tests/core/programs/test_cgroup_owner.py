@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinysnitch.core.programs.cgroup_owner import owners_of_cgroup
+from tinysnitch.core.programs.cgroup_owner import complete_owner, find_snap_owner, is_id, owners_of_cgroup
 
 ID = "0123456789abcdef" * 4
 SHORT = "container:0123456789ab"
@@ -84,3 +84,47 @@ def test_a_user_of_a_container_is_no_user_of_this_machine(outside: str, owner: s
 @given(st.text(alphabet="/\\x2d.@-:ab1\udcff\n"))
 def test_any_path_is_taken(path: str) -> None:
     assert isinstance(owners_of_cgroup(path), tuple)
+
+
+@pytest.mark.parametrize(
+    ("path", "snap"),
+    [
+        ("/snap/hello/42/bin/hello", "snap:hello"),
+        ("/var/lib/snapd/snap/hello/42/bin/hello", "snap:hello"),
+        ("/snap/hello", None),
+        ("/home/a/snap/hello/42/bin/hello", None),
+    ],
+)
+def test_the_snap_that_has_a_path(path: str, snap: str | None) -> None:
+    assert find_snap_owner(path) == snap
+
+
+@pytest.mark.parametrize(
+    ("kind", "written", "word"),
+    [
+        ("unit", "ssh", "unit:ssh.service"),
+        ("unit", "boot.mount", "unit:boot.mount"),
+        ("unit", "user@1000/sync", "unit:user@1000.service/sync.service"),
+        ("container", "0123456789ab" + "c" * 52, "container:0123456789ab"),
+        ("container", "user@1000.service/0123456789ab" + "c" * 52, "container:user@1000.service/0123456789ab"),
+        ("container", "web", "container:web"),
+        ("flatpak", "org.mozilla.firefox", "flatpak:org.mozilla.firefox"),
+    ],
+)
+def test_what_a_person_wrote_is_completed_to_the_word(kind: str, written: str, word: str) -> None:
+    assert complete_owner(kind, written) == word
+
+
+@pytest.mark.parametrize(
+    ("name", "is_given"),
+    [
+        ("0123456789ab", True),
+        ("user@1000.service/0123456789ab", True),
+        ("a" * 25, True),
+        ("buildah1", True),
+        ("web", False),
+        ("0123456789abc", False),
+    ],
+)
+def test_an_id_is_told_from_a_name_that_a_person_chose(name: str, is_given: bool) -> None:
+    assert is_id(name) is is_given

@@ -16,6 +16,8 @@ from tinysnitch.core.policy.ruleset import Ruleset
 from tinysnitch.core.policy.scope import covers, resolve_rule
 from tinysnitch.core.prompts.answer import (
     can_be_remembered,
+    ends_with,
+    ends_with_container,
     is_by_address,
     is_by_link,
     refusal_to_remember,
@@ -291,3 +293,19 @@ def test_the_rule_decides_the_connection_that_was_asked_about(asked: Connection,
     rule = rule_for_choice(asked, choice, 1000.0)
     assert Ruleset([rule], FACTS).decide(asked, 1000.0).verdict is choice.verdict
     assert parse_rule(format_rule(rule)) == replace(rule, exec_id=None)
+
+
+def test_a_rule_until_quit_ends_with_the_process_that_asked() -> None:
+    process = WWW.attribution.process
+    assert process is not None
+    assert ends_with(WWW, rule_for_choice(WWW, replace(ALLOW, lifetime=Lifetime.QUIT), 0.0)) == process.key
+    assert ends_with(WWW, rule_for_choice(WWW, ALLOW, 0.0)) is None
+
+
+@pytest.mark.parametrize(
+    ("owner", "ends"), [("container:0123456789ab", True), ("container:web", False), ("unit:web.service", False)]
+)
+def test_a_rule_for_a_containers_id_ends_with_the_container(owner: str, ends: bool) -> None:
+    inside = replace(CURL, is_host_file=False, owners=(owner,))
+    assert ends_with_container(connection(program=by(inside))) is ends
+    assert not ends_with_container(connection(program=by(replace(inside, is_host_file=True))))

@@ -1,4 +1,4 @@
-""""""
+"""What an answer's rule rests on, so that nobody is asked again about what was answered."""
 
 import pytest
 from msgspec.structs import replace
@@ -13,8 +13,9 @@ from tinysnitch.core.model.connection import NOBODY_ASKS, Asking, Connection, Na
 from tinysnitch.core.model.flow import ICMP, ICMPV6, UDP, parse_address
 from tinysnitch.core.model.process import Attribution, AttributionSource
 from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.policy.decision import Decision
 from tinysnitch.core.policy.facts import RemoteWords
-from tinysnitch.core.prompts.asking import asking_of, is_address_given
+from tinysnitch.core.prompts.asking import asking_of, is_address_given, with_asking
 from tinysnitch.core.prompts.choice import Choice, Lifetime
 from tinysnitch.core.rules.text import parse_rule
 
@@ -268,3 +269,12 @@ def test_what_was_given_the_name_too_means_that(arg: str) -> None:
 
 def test_what_has_no_process_has_no_arguments() -> None:
     assert not is_address_given(Connection(flow=flow_of(), attribution=Attribution(AttributionSource.KERNEL)))
+
+
+def test_what_comes_in_from_the_lan_is_so_only_where_no_rule_asks() -> None:
+    """An answer for `lan` might not be narrower than the rule that asks."""
+    comes_in = Connection(flow=inbound(remote="192.168.1.9", port=5432), attribution=SSHD)
+    words, nobody = RemoteWords(FACTS), Decision(verdict=Verdict.ASK, reason="no rule matches")
+    assert with_asking(comes_in, nobody, words).is_from_lan
+    asked = with_asking(comes_in, replace(nobody, asking=(parse_rule("ask user=alice - - -"),)), words)
+    assert (asked.is_from_lan, asked.asking) == (False, Asking(user="alice"))

@@ -1,6 +1,5 @@
 import pytest
 
-from tinysnitch.core.programs.cgroup_owner import find_snap_owner
 from tinysnitch.core.prompts.ephemeral_paths import find_lasting_pattern
 from tinysnitch.core.rules.path_pattern import compile_pattern
 
@@ -55,16 +54,3 @@ def test_the_pattern_is_for_each_start(path: str, next_path: str, pattern: str) 
 )
 def test_other_paths_have_none(path: str) -> None:
     assert find_lasting_pattern(path) is None
-
-
-@pytest.mark.parametrize(
-    ("path", "snap"),
-    [
-        ("/snap/hello/42/bin/hello", "snap:hello"),
-        ("/var/lib/snapd/snap/hello/42/bin/hello", "snap:hello"),
-        ("/snap/hello", None),
-        ("/home/a/snap/hello/42/bin/hello", None),
-    ],
-)
-def test_the_snap_that_has_a_path(path: str, snap: str | None) -> None:
-    assert find_snap_owner(path) == snap

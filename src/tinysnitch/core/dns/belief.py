@@ -1,8 +1,7 @@
 """What is believed of one address: each of its names, and which of them a process means.
 
-names.py has the rules, and decides which names are kept here. Times are boot-time seconds, handed in.
-
-A name that an address is believed to have, as one daemon hands it on to the next (names.py).
+names.py has the rules, and decides which names are kept here. A KnownName is such a name as one daemon hands it on to
+the next. Times are boot-time seconds, handed in.
 """
 
 from collections.abc import Mapping
@@ -15,6 +14,8 @@ from tinysnitch.core.model.process import KERNEL_EXEC_ID, UNKNOWN_EXEC_ID
 
 
 class KnownName(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """A name as it is handed on."""
+
     address: bytes  # packed
     name: str
     number: int  # of the newest question for it; a higher one is newer

@@ -1,13 +1,13 @@
-"""A mirror of the verdicts that the kernel remembers, so that a new name for an address can take them back.
+"""What the engine remembers of decisions: a mirror of the kernel's cache, and the flows that were decided lately.
 
-Rules: (1) an entry holds for one generation of the rules and until its expiry; (2) what falls out of here is
-taken out of the kernel as well, so that no verdict lives there that a new name could not reach.
+The mirror (VerdictCache) is there so that a new name for an address can take verdicts back. Rules: (1) an entry holds
+for one generation of the rules and until its expiry; (2) what falls out of here is taken out of the kernel as well, so
+that no verdict lives there that a new name could not reach.
 
-A flow that was decided a moment ago: its retransmissions and datagrams get the same verdict, reported once.
-
-The decision holds only while the flow has the same socket (cookie) and its process runs the same image. Outbound, the
+A flow that was decided a moment ago (FlowVerdict) gets the same verdict for its retransmissions and datagrams, reported
+once. It holds only while the flow has the same socket (cookie) and its process runs the same image. Outbound, the
 socket is enough where the program is not known any more: a packet may have been held so long that its program ended,
-and that the kernel's note of it made room for others. A person's answer for one connection outlives a change of the
+and that the kernel's entry for it made room for others. A person's answer for one connection outlives a change of the
 rules; any other decision does not.
 """
 

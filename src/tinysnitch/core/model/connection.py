@@ -1,7 +1,4 @@
-"""A connection: a flow with what is known of it, which is all that a rule can test.
-
-From where it is known that an address has a name.
-"""
+"""A connection: a flow with what is known of it, which is all that a rule can test."""
 
 from enum import Enum
 
@@ -12,6 +9,8 @@ from tinysnitch.core.model.process import Attribution
 
 
 class NameSource(Enum):
+    """From where it is known that an address has a name."""
+
     DNS = "dns"  # a trusted resolver
     HOSTS = "hosts"  # /etc/hosts
     MDNS = "mDNS"  # a machine of the link says it of itself

@@ -1,12 +1,7 @@
 """A process as it was captured at exec, and an attribution: the claim that a flow belongs to it.
 
-Texts may hold any character; bytes that are not UTF-8 are surrogate escapes (PEP 383).
-
-Shares of bounded tables, one for each user, as on the kernel's side (bpf/include/quota.bpf.h).
-
-What people are told of a program's file. No rule tests the package: whoever may write the file may fake it.
-
-What attribution tells of a packet.
+Texts may hold any character; bytes that are not UTF-8 are surrogate escapes (PEP 383). What is kept for users is shared
+among them by uid (`share_of`), as on the kernel's side (bpf/include/quota.bpf.h).
 """
 
 from enum import Enum
@@ -14,13 +9,6 @@ from enum import Enum
 import msgspec
 
 CONTAINERS_FROM = 1 << 16  # uids from here on are of containers: USERS_APART in bpf/include/tinysnitch.h
-
-
-def share_of(uid: int) -> int:
-    """The share of a user. All uids of containers share one, since any user may have any number of them (subuid(5))."""
-    return min(uid, CONTAINERS_FROM)
-
-
 UNKNOWN_EXEC_ID, KERNEL_EXEC_ID = 0, 1  # EXEC_ID_UNKNOWN and EXEC_ID_KERNEL of bpf/include/tinysnitch.h
 MEMORY_FILE = "/memfd:"  # how the path of a memfd_create(2) file begins; only root can make a file of that name
 FLATPAK, CONTAINER = "flatpak:", "container:"  # how the owner words of these begin
@@ -93,6 +81,11 @@ def exec_id_of(attribution: Attribution) -> int:
     return KERNEL_EXEC_ID if attribution.source is AttributionSource.KERNEL else UNKNOWN_EXEC_ID
 
 
+def share_of(uid: int) -> int:
+    """The share of a user. All uids of containers share one, since any user may have any number of them (subuid(5))."""
+    return min(uid, CONTAINERS_FROM)
+
+
 def user_of(attribution: Attribution) -> int:
     """The uid whose share of a table it takes. What is unknown shares with containers, not with services."""
     if attribution.process:
@@ -115,11 +108,15 @@ def uid_of(attribution: Attribution) -> int | None:
 
 
 class ProgramFile(msgspec.Struct, frozen=True):
+    """What people are told of a program's file. No rule tests the package: whoever may write the file may fake it."""
+
     package: str | None = None  # that owns the file; "": none does; None: not known
     sha256: str | None = None  # hex, of the executable: what `sha256=` in a rule demands
 
 
 class Claim(msgspec.Struct, frozen=True):
+    """What attribution tells of a packet."""
+
     attribution: Attribution
     cookie: int  # of the socket, 0 when none is known
     is_note_lost: bool = False  # it was noted whose packet this is, but the note made room for newer ones

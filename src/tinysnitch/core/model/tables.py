@@ -1,7 +1,6 @@
-"""A table with a bound: the least recently used entry goes first, and what goes is counted.
+"""Tables with a bound: the least recently used entry goes first, and what goes is counted.
 
-A bounded table whose entries users claim: who claims most makes room, and an entry goes when nobody claims it.
-
+The entries of a ClaimedTable are claimed by users: who claims most makes room, and an entry goes when nobody claims it.
 So no user can push out what another claims, as long as that is less; and who is alone may have the whole table.
 """
 
@@ -13,6 +12,7 @@ import msgspec
 
 from tinysnitch.core.model.process import share_of
 
+MAX_CLAIMS = 8  # to one entry; then the first one ends
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -68,9 +68,6 @@ class BoundedTable(Generic[K, V]):
 
     def statistics(self) -> TableStatistics:
         return TableStatistics(len(self._entries), self._evicted)
-
-
-MAX_CLAIMS = 8  # to one entry; then the first one ends
 
 
 class ClaimedTable(Generic[K, V]):

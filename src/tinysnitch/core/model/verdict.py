@@ -1,7 +1,4 @@
-"""The three words that rules, decisions and the history share.
-
-The key of the kernel's cache of verdicts.
-"""
+"""Verdicts, and the key by which the kernel caches them."""
 
 from enum import Enum
 

@@ -3,7 +3,7 @@
 What is not valid raises Malformed, and nothing else is raised. A queue may hand over only the first bytes of a packet,
 so no length field counts beyond the bytes that are there; bytes behind the length in the IP header are left out.
 
-A TCP segment (RFC 9293 3.1): where in its stream its bytes belong, and whether it opens or ends the stream.
+A segment of TCP (RFC 9293 3.1) also says where in its stream its bytes belong, and whether it opens or ends the stream.
 """
 
 from struct import Struct
@@ -22,6 +22,9 @@ _UDP = Struct("!HHH")  # ports, length
 _ICMP = Struct("!B3xH")  # type, identifier
 _EXTENSION = Struct("!BBxB")  # next header, length, segments left (routing)
 _FRAGMENT = Struct("!BxH")  # next header, offset and more-fragments bit
+
+_SEGMENT = Struct("!4xIIxB")  # ports; sequence and acknowledgement number; data offset; flags
+_FIN, _SYN, _RST, _ACK = 0x01, 0x02, 0x04, 0x10
 
 _V4_HEADER, _V6_HEADER, _TCP_HEADER, _UDP_HEADER, _ICMP_HEADER = 20, 40, 20, 8, 8
 _END_OF_OPTIONS, _NO_OPERATION = 0, 1  # the options without a length (RFC 791 3.1)
@@ -249,10 +252,6 @@ def _parse_icmp(payload: bytes | memoryview, found: _Internet) -> Packet:
     )
 
 
-_NUMBERS = Struct("!4xIIxB")  # ports; sequence and acknowledgement number; data offset; flags
-_FIN, _SYN, _RST, _ACK = 0x01, 0x02, 0x04, 0x10
-
-
 class Segment(msgspec.Struct, frozen=True):
     sequence: int  # of the first byte; of the SYN where there is one
     acknowledgement: int
@@ -285,5 +284,5 @@ def parse_segment(packet: Packet, payload: bytes | memoryview) -> Segment:
     """The segment in the bytes that the packet was parsed from. Raises Malformed."""
     if packet.protocol != TCP or packet.is_fragment:
         raise Malformed("not a whole TCP segment")
-    sequence, acknowledgement, flags = _NUMBERS.unpack_from(payload, packet.transport_offset)
+    sequence, acknowledgement, flags = _SEGMENT.unpack_from(payload, packet.transport_offset)
     return Segment(sequence, acknowledgement, flags, payload_of(packet, payload))

@@ -1,11 +1,10 @@
 """What the rules that ask about a connection test. An answer's rule has to test the same, so that it is narrower than
-they are: otherwise they would ask again, whatever the person said.
+they are: otherwise they would ask again, whatever the person answered.
 
-Addresses that a program was started for: `ssh root@192.0.2.7`.
-
-Such a program asks for no name. A name that the address has from another program's question says nothing of this one,
-and is another in five minutes. Whoever starts the program chooses its arguments, and so whether the rule is by address;
-but that only makes it a rule for the address of this connection, never a wider one.
+A program may have been started for an address (`ssh root@192.0.2.7`), and then asks for no name. A name that the
+address has from another program's question says nothing of this one, and is another in five minutes. Whoever starts the
+program chooses its arguments, and so whether the rule is by address; but that only makes it a rule for the address of
+this connection, never a wider one.
 """
 
 import re
