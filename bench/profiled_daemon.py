@@ -20,11 +20,11 @@ from tinysnitch.daemon.logs.recorder import Recorder
 from tinysnitch.daemon.loop.driver import Driver
 from tinysnitch.daemon.startup.main import tinysnitchd
 from tinysnitch.kernel.attribution.attribution import Attributor
+from tinysnitch.kernel.bpf.programs import BpfPrograms
 from tinysnitch.kernel.nfqueue import packet_events
 from tinysnitch.kernel.nfqueue import queue as nfqueue
 from tinysnitch.kernel.nfqueue.packet_events import PacketEvents
 from tinysnitch.kernel.nfqueue.queue import Queue
-from tinysnitch.kernel.nfqueue.verdicts import Enforcement
 from tinysnitch.store.history import History
 
 BEGIN_ANEW, WRITE_RESULT = signal.SIGRTMIN, signal.SIGRTMIN + 1  # the daemon itself uses neither
@@ -41,8 +41,8 @@ STAGES = [
     (Attributor, "attribute", "attribution"),
     (Names, "find", "names"),
     (ActiveRules, "decide", "rules"),
-    (Enforcement, "remember_verdict", "write the cache"),
-    (Enforcement, "remember_flow", "write the cache"),
+    (BpfPrograms, "remember_verdict", "write the cache"),
+    (BpfPrograms, "remember_flow", "write the cache"),
     (Queue, "flush", "send: the packet goes on inside"),
     (Recorder, "record", "make the line"),
     (LogOutput, "flush", "write the log"),

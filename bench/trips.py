@@ -84,7 +84,7 @@ async def small_daemon(folder: Path) -> AsyncIterator[Place]:
     """A daemon with stand-ins; the resolver that datagram() asks is trusted."""
     place = Place(folder, RULES)
     try:
-        place.driver.start(lambda _now_s: iter(()), lambda: None)
+        place.driver.start(lambda _now_s: iter(()))
         resolvers = frozenset({parse_address("10.0.0.80")})
         place.driver.feed(FactsChanged(msgspec.structs.replace(place.loader.facts, resolvers=resolvers)))
         yield place

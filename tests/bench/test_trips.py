@@ -10,7 +10,7 @@ from tinysnitch.core.model.flow import format_address, is_v4, parse_address
 
 # What a trip must have passed, by its name: else it is a short one for a bad reason.
 ENDS = {
-    "packet that a rule decides": "Enforcement.remember_verdict",
+    "packet that a rule decides": "VerdictSink.carry_out",
     "packet that is asked about": "ControlClients.push_prompt",
     "answer: yes, forever": "RulesFile.save",
     "DNS question": "Names.ask",

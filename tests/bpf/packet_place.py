@@ -17,7 +17,7 @@ from tinysnitch.core.model.flow import Direction
 from tinysnitch.core.packets.packet import flow_of, parse_packet
 from tinysnitch.kernel.netfilter.firewall import Netfilter
 from tinysnitch.kernel.nfqueue.queue import Queue, QueuedPacket
-from tinysnitch.kernel.nfqueue.verdicts import Enforcement
+from tinysnitch.kernel.nfqueue.verdicts import VerdictSink
 
 LABEL = "TS-TEST"
 QUEUES = (29000, 29001)
@@ -97,13 +97,13 @@ class Wire(PacketPlace):
         with entered(self.here):
             self.netfilter.add()
         self.connections, self.names = (self.queue(number) for number in QUEUES)
-        self.enforcement = Enforcement(self.connections, self.names, None)
+        self.verdicts = VerdictSink(self.connections, self.names, None)
 
     def wait_packet(self) -> QueuedPacket:
         """The one packet that waits in the queue of connections."""
         (packet,) = wait_packets(self.connections, 1)
         flow = flow_of(parse_packet(packet.payload), Direction.OUTBOUND)
-        self.enforcement.note_mark(packet.packet_id, flow, packet.mark)
+        self.verdicts.note_mark(packet.packet_id, flow, packet.mark)
         return packet
 
     def has_packet(self) -> bool:

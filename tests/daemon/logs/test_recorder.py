@@ -18,6 +18,7 @@ from tinysnitch.core.engine.records import (
     Record,
     RulesReplaced,
     ServerNameRead,
+    uid_told_of,
 )
 from tinysnitch.core.model.clock import Instant
 from tinysnitch.core.model.connection import Connection
@@ -53,7 +54,7 @@ class Place:
         self.recorder.begin(READY)
 
     def record(self, *records: Record) -> list[bytes]:
-        lines = [self.recorder.record(record, NOW) for record in records]
+        lines = [self.recorder.record(record, uid_told_of(record), NOW) for record in records]
         self.recorder.flush(NOW)
         return lines
 
@@ -159,8 +160,8 @@ def test_the_history_is_written_though_nothing_more_happens(tmp_path: Path, monk
     async def run() -> None:
         with closing(driver_place.Place(tmp_path, "allow - - -\n")) as place:
             place.driver.feed(PacketQueued(1, flow_of(1), whose()))
-            assert place.doors.recorder.next_deadline() is not None
-            await driver_place.until(lambda: place.doors.recorder.next_deadline() is None)
+            assert place.ports.recorder.next_deadline() is not None
+            await driver_place.until(lambda: place.ports.recorder.next_deadline() is None)
 
     asyncio.run(run())
 

@@ -14,6 +14,7 @@ from tests.core.engine.transcript import CURL
 from tests.daemon.rules.small_facts import make_fact_source
 from tinysnitch.core.engine.commands import RememberFlow, RememberVerdict
 from tinysnitch.core.engine.engine import Engine
+from tinysnitch.core.engine.events import DataLost
 from tinysnitch.core.model.flow import Flow
 from tinysnitch.core.model.process import Attribution, Claim
 from tinysnitch.core.model.settings import Settings
@@ -22,9 +23,10 @@ from tinysnitch.daemon.instance import Identity, name_instance
 from tinysnitch.daemon.logs.error_log import ErrorLog
 from tinysnitch.daemon.logs.log_output import LogOutput
 from tinysnitch.daemon.logs.recorder import Recorder
-from tinysnitch.daemon.loop.driver import Doors, Driver
+from tinysnitch.daemon.loop.driver import Driver, Ports
 from tinysnitch.daemon.loop.process_watch import ProcessWatch
 from tinysnitch.daemon.loop.reloader import Reloader
+from tinysnitch.daemon.loop.resolved_names import ResolvedNames
 from tinysnitch.daemon.options import LogFormat, Options
 from tinysnitch.daemon.requests.counters import Counters
 from tinysnitch.daemon.requests.handler import RequestHandler
@@ -32,10 +34,11 @@ from tinysnitch.daemon.rules.lists import ListCompiler, ListLoader
 from tinysnitch.daemon.rules.loader import RuleLoader
 from tinysnitch.daemon.rules.saver import RuleSaver
 from tinysnitch.daemon.scheduling.failures import Failures
-from tinysnitch.kernel.nfqueue.nat_replies import TranslatedAnswers
+from tinysnitch.kernel.nfqueue.intake import Intake
+from tinysnitch.kernel.nfqueue.nat_replies import NatReplies
 from tinysnitch.kernel.nfqueue.packet_events import LOCAL_OUT, POST_ROUTING, PacketEvents
 from tinysnitch.kernel.nfqueue.queue import NfVerdict, QueuedPacket, QueueStatistics
-from tinysnitch.kernel.nfqueue.verdicts import Enforcement
+from tinysnitch.kernel.nfqueue.verdicts import VerdictSink
 from tinysnitch.protocol.log_lines import ReadyLine
 from tinysnitch.protocol.messages import Mode
 from tinysnitch.store.history import History
@@ -96,6 +99,9 @@ class SmallQueue:
 
     def statistics(self) -> QueueStatistics:
         return QueueStatistics(len(self._waiting), 2, 3)
+
+    def count_unread(self) -> int:
+        return len(self._waiting)
 
     def close(self) -> None:
         self._ours.close()
@@ -169,8 +175,8 @@ class Place:
             report=lambda loss: self.driver.feed(loss),
         )
         self.processes = ProcessWatch(lambda process: self.driver.process_exited(process))
-        self.doors = self._make_doors(programs)
-        self.driver = Driver(self.engine, self.doors, self.failures)
+        self.ports = self._make_ports(programs)
+        self.driver = Driver(self.engine, self.ports, self.failures)
         self.reloader = Reloader(self.driver, self.loader, self.news)  # type: ignore[arg-type]
         self.counters = Counters(self.driver, None, ErrorLog())
         self.handler = RequestHandler(
@@ -182,17 +188,19 @@ class Place:
             counters=self.counters,
             history=self.history,
         )
-        self.doors.recorder.begin(ReadyLine(time="", pid=1, mode=Mode.BPF, netns=2, rules=0, socket="", cgroup=""))
+        self.ports.recorder.begin(ReadyLine(time="", pid=1, mode=Mode.BPF, netns=2, rules=0, socket="", cgroup=""))
         self.reloader.reload_rules()
 
-    def _make_doors(self, programs: object) -> Doors:
-        return Doors(
+    def _make_ports(self, programs: object) -> Ports:
+        events = PacketEvents(self.attributor, lambda _index: "eth0")
+        verdicts = VerdictSink(self.queue, self.names_queue, programs)  # type: ignore[arg-type]
+        return Ports(
             queue=self.queue,  # type: ignore[arg-type]
             names_queue=self.names_queue,  # type: ignore[arg-type]
             attributor=self.attributor,  # type: ignore[arg-type]
-            packet_events=PacketEvents(self.attributor, lambda _index: "eth0"),
-            translated_answers=TranslatedAnswers(None),
-            enforcement=Enforcement(self.queue, self.names_queue, programs),  # type: ignore[arg-type]
+            intake=Intake(events, NatReplies(None), verdicts, self.engine.dns.is_early),
+            verdicts=verdicts,
+            resolved_names=ResolvedNames(lambda told: self.driver.feed(told)),
             processes=self.processes,
             rule_saver=self.rule_saver,
             recorder=Recorder(self._log_output, LogFormat.TEXT, self.history),
@@ -210,6 +218,11 @@ class Place:
         self._log_output.close()
         for queue in (self.queue, self.names_queue, self.news):
             queue.close()
+
+
+def start(place: Place, *losses: DataLost) -> Place:
+    place.driver.start(lambda _now_s: iter(losses))
+    return place
 
 
 def identity_of(rules: Path, degraded_because: str = "", *, is_learning: bool = False) -> Identity:

@@ -10,29 +10,22 @@ import msgspec
 import pytest
 
 from tests.core.engine.transcript import flow_of, whose, yes
-from tests.daemon.loop.driver_place import Place, Refusing, datagram, fail_with_emfile, ipv4, syn, until
+from tests.daemon.loop.driver_place import Place, Refusing, datagram, fail_with_emfile, ipv4, start, syn, until
 from tests.daemon.requests.small_handler import ALICE, ROOT
-from tests.kernel.nfqueue.test_verdicts import FLOW, KEY, SmallPrograms
 from tests.lab.patience import WAIT_S
-from tinysnitch.core.engine.commands import Command, ForgetVerdicts, SetGeneration, SkipInspection
+from tinysnitch.core.engine.commands import Command
 from tinysnitch.core.engine.events import AnswerGiven, DataLost, Event, PacketQueued
 from tinysnitch.core.engine.records import LossCounted
 from tinysnitch.core.model.clock import Instant
-from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.daemon.control.permissions import Right
 from tinysnitch.daemon.loop import driver
 from tinysnitch.kernel.attribution.socket_holders import ScanNotDue
 from tinysnitch.kernel.netfilter.rules import ALLOW_BIT, DENY_MARK
-from tinysnitch.kernel.nfqueue.nat_replies import TranslatedAnswers
+from tinysnitch.kernel.nfqueue.nat_replies import NatReplies
 from tinysnitch.kernel.nfqueue.packet_events import LOCAL_OUT, POST_ROUTING
 from tinysnitch.kernel.nfqueue.queue import NfVerdict
 from tinysnitch.kernel.system.clock import read_instant
 from tinysnitch.protocol.messages import PromptClosed, PromptShown, Push
-
-
-def start(place: Place, *losses: DataLost) -> Place:
-    place.driver.start(lambda _now_s: iter(losses), lambda: None)
-    return place
 
 
 def test_packets_come_in_and_verdicts_leave(tmp_path: Path) -> None:
@@ -76,12 +69,11 @@ def test_nothing_is_read_after_its_stop(tmp_path: Path) -> None:
     """The queues are closed then, and other files may get the same descriptors."""
 
     async def run() -> None:
-        with closing(start(Place(tmp_path))) as place:
+        with closing(start(Place(tmp_path, timeout_s=0.02))) as place:
             place.driver.feed(PacketQueued(1, flow_of(1), whose()))
-            timer = place.driver._timer
-            assert timer
             place.driver.stop()
-            assert timer.cancelled()
+            await asyncio.sleep(0.05)
+            assert len(place.engine.prompts) == 1  # its timer rings no more
             loop = asyncio.get_running_loop()
             assert not any(loop.remove_reader(queue.fileno()) for queue in (place.queue, place.names_queue))
 
@@ -95,10 +87,12 @@ def test_a_flood_has_a_turn_and_no_more(tmp_path: Path, monkeypatch: pytest.Monk
     async def run() -> None:
         with closing(start(Place(tmp_path, "allow - 443 tcp\n"))) as place:
             monkeypatch.setattr(place.queue, "read_packets", lambda: [syn(1, port=443)])
-            place.driver._read_connections()
+            place.queue.put()
+            await until(lambda: place.queue.sent)
             assert place.queue.sent == [(1, NfVerdict.REPEAT)]
             monkeypatch.setattr(place.names_queue, "read_packets", lambda limit: [datagram(2)] * limit)
-            place.driver._read_messages()
+            place.names_queue.put()
+            await until(lambda: place.names_queue.sent)
             assert place.names_queue.sent == [(2, NfVerdict.ACCEPT)] * driver.MESSAGES
 
     asyncio.run(run())
@@ -106,9 +100,9 @@ def test_a_flood_has_a_turn_and_no_more(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_messages_that_take_no_time_are_read_at_once(tmp_path: Path) -> None:
     async def run() -> None:
-        with closing(Place(tmp_path)) as place:
+        with closing(start(Place(tmp_path))) as place:
             place.names_queue.put(*(datagram(number) for number in range(1, 4 * driver.MESSAGES)))
-            place.driver._read_messages()
+            await until(lambda: place.names_queue.sent)
             assert len(place.names_queue.sent) == 4 * driver.MESSAGES - 1
 
     asyncio.run(run())
@@ -120,10 +114,11 @@ def test_packets_that_come_while_others_are_judged_are_judged_too(
     monkeypatch.setattr(driver, "TURN_NS", 10**12)  # however slow the machine is
 
     async def run() -> None:
-        with closing(Place(tmp_path, "allow - - -\n")) as place:
+        with closing(start(Place(tmp_path, "allow - - -\n"))) as place:
             batches = iter([[syn(packet_id)] for packet_id in range(1, 2 * driver.BATCHES)])
             monkeypatch.setattr(place.queue, "read_packets", lambda: next(batches, []))
-            place.driver._read_connections()  # then others have their turn
+            place.queue.put()
+            await until(lambda: place.queue.sent)  # then others have their turn
             assert [packet_id for packet_id, _verdict in place.queue.sent] == list(range(1, driver.BATCHES + 2))
 
     asyncio.run(run())
@@ -135,8 +130,7 @@ def test_losses_are_not_looked_for_with_each_batch(tmp_path: Path, monkeypatch: 
 
     async def run() -> None:
         with closing(Place(tmp_path, "allow - - -\n")) as place:
-            place.driver._next_loss_check_s = 0.0
-            place.driver.start(lambda _now_s: looks.append(None) or (), lambda: None)
+            place.driver.start(lambda _now_s: looks.append(None) or ())
             for packet_id in (1, 2, 3):
                 place.queue.put(syn(packet_id))
                 await until(lambda count=packet_id: len(place.queue.sent) == count)  # type: ignore[misc]
@@ -167,8 +161,8 @@ def test_what_is_no_packet_is_dropped_and_what_is_no_message_goes_on(tmp_path: P
             await until(lambda: place.queue.sent and place.names_queue.sent)
             assert place.queue.sent == [(1, NfVerdict.DROP)]
             assert place.names_queue.sent == [(packet_id, NfVerdict.ACCEPT) for packet_id in (2, 3, 4)]
-            assert place.driver.malformed == 2
-            assert place.doors.enforcement._shown_marks == {}  # DNS messages need no mark
+            assert place.ports.intake.malformed == 2
+            assert set(place.names_queue.marks.values()) == {None}  # DNS messages need no mark
 
     asyncio.run(run())
 
@@ -176,7 +170,7 @@ def test_what_is_no_packet_is_dropped_and_what_is_no_message_goes_on(tmp_path: P
 def test_what_answers_a_translated_question_passes_without_a_rule(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(TranslatedAnswers, "let_pass", lambda _answers, flow, _interface: flow.local_port == 1)
+    monkeypatch.setattr(NatReplies, "let_pass", lambda _answers, flow, _interface: flow.local_port == 1)
 
     async def run() -> None:
         with closing(start(Place(tmp_path))) as place:
@@ -186,19 +180,6 @@ def test_what_answers_a_translated_question_passes_without_a_rule(
             assert [waiting.prompt_id for waiting in place.engine.open_prompts(read_instant())] == [1]
 
     asyncio.run(run())
-
-
-def test_what_the_kernel_is_to_remember_and_to_forget_comes_to_it(tmp_path: Path) -> None:
-    programs = SmallPrograms()
-
-    async def run() -> None:
-        with closing(Place(tmp_path, programs=programs)) as place:
-            programs.told.clear()
-            for command in (ForgetVerdicts((KEY,)), SkipInspection(FLOW, 7), SetGeneration(4, frozenset())):
-                place.driver._carry_out(command)
-
-    asyncio.run(run())
-    assert programs.told == [((KEY,),), (FLOW, 7, Verdict.ALLOW), (4, frozenset())]
 
 
 def test_questions_come_to_the_prompts_and_go(tmp_path: Path) -> None:
@@ -249,13 +230,9 @@ def test_what_waits_for_a_scan_is_held_and_judged_with_all_that_came_meanwhile(t
             place.attributor.claim = ScanNotDue(0.01)
             place.queue.put(syn(1), syn(2))
             place.names_queue.put(datagram(3))
-            await until(lambda: len(place.driver._deferred) == 3)
+            await until(lambda: place.attributor.asked >= 3 + 2)  # once each; then of all the first one again and again
             assert not place.queue.sent
             assert not place.names_queue.sent
-            asked = place.attributor.asked
-            place.driver._work_off_deferred()  # too early
-            assert [queued.packet_id for _work, queued in place.driver._deferred] == [1, 2, 3]
-            assert place.attributor.asked == asked + 1
             place.attributor.claim = whose()
             await until(lambda: place.queue.sent and place.names_queue.sent)
             assert place.queue.sent == [(1, NfVerdict.REPEAT), (2, NfVerdict.REPEAT)]
@@ -293,7 +270,6 @@ def test_what_was_read_to_the_end_is_dropped_where_that_cannot_be_noted(
             place.names_queue.put(msgspec.structs.replace(syn(1), payload=said, mark=0x1234))
             await until(lambda: place.names_queue.sent)
             assert place.names_queue.sent == [(1, NfVerdict.DROP)]
-            assert place.doors.enforcement._shown_marks == {}
 
     with caplog.at_level(logging.CRITICAL):
         asyncio.run(run())
@@ -310,7 +286,6 @@ def test_verdicts_that_the_kernel_did_not_take_are_sent_again(
                 full.setattr(place.queue, "flush", fail_with_emfile)
                 place.queue.put(syn(1))
                 await until(lambda: place.failures.count)
-            place.driver._timer.cancel()  # type: ignore[union-attr]  # of the history: it would send them too
             await until(lambda: place.queue.sent)
 
     asyncio.run(run())
@@ -344,7 +319,6 @@ def test_a_question_that_nobody_was_shown_ends_with_that_reason(tmp_path: Path, 
 def test_losses_are_told_with_the_batch_that_finds_them(tmp_path: Path) -> None:
     async def run() -> None:
         with closing(start(Place(tmp_path), DataLost("flows not stored", 3))) as place:
-            place.driver._next_loss_check_s = 0.0
             place.queue.put(syn(1))
             await until(lambda: "flows not stored" in place.read_log())
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.lab.patience import WAIT_S
 from tinysnitch.daemon.loop import overload as crowding
-from tinysnitch.daemon.loop.overload import LOOK_S, MANY, PATIENCE_NS, Crowding, CrowdWatch
+from tinysnitch.daemon.loop.overload import LOOK_S, MANY, PATIENCE_NS, Overload, OverloadWatch
 from tinysnitch.daemon.scheduling.failures import Failures
 from tinysnitch.kernel.bpf.layout import CROWD_MOMENT_NS
 
@@ -33,7 +33,7 @@ class Flood:
         self.packet_ns = STEP_NS // BATCH  # how long a packet takes
         self.looks = 0
         self.limits: list[int] = []
-        self.crowding = Crowding(self._count, self.limits.append, lambda: self.dropped, lambda: self.now_ns)
+        self.crowding = Overload(self._count, self.limits.append, lambda: self.dropped, lambda: self.now_ns)
 
     def _count(self) -> int:
         self.looks += 1
@@ -210,7 +210,7 @@ def test_a_limit_ends_without_a_further_packet(monkeypatch: pytest.MonkeyPatch) 
             if not most:
                 is_over.set()
 
-        watch = CrowdWatch(Crowding(lambda: MANY, limit, dropped.__next__), Failures().attempt)
+        watch = OverloadWatch(Overload(lambda: MANY, limit, dropped.__next__), Failures().attempt)
         while not watch.is_limited:
             watch.note_batch(BATCH, BATCH, time.monotonic_ns())
         async with asyncio.timeout(WAIT_S):
@@ -221,7 +221,7 @@ def test_a_limit_ends_without_a_further_packet(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_of_a_batch_that_was_not_full_nothing_is_noted() -> None:
-    watch = CrowdWatch(Crowding(lambda: MANY, lambda _limit: None, lambda: 0), Failures().attempt)
+    watch = OverloadWatch(Overload(lambda: MANY, lambda _limit: None, lambda: 0), Failures().attempt)
     end_ns = time.monotonic_ns() + 2 * PATIENCE_NS
     while time.monotonic_ns() < end_ns:
         watch.note_batch(BATCH - 1, BATCH, time.monotonic_ns())
@@ -230,7 +230,7 @@ def test_of_a_batch_that_was_not_full_nothing_is_noted() -> None:
 
 def test_a_batch_that_was_not_full_ends_a_row_of_full_ones() -> None:
     flood = Flood(MANY)
-    watch = CrowdWatch(flood.crowding, Failures().attempt)
+    watch = OverloadWatch(flood.crowding, Failures().attempt)
     for size in (BATCH, BATCH - 1, BATCH):
         watch.note_batch(size, BATCH, time.monotonic_ns())
         flood.now_ns += PATIENCE_NS

@@ -12,14 +12,12 @@ from pathlib import Path
 import pytest
 
 from tests.core.engine.transcript import SHOP, told_of
-from tests.daemon.loop.driver_place import Place, fail_with_emfile, syn, until
-from tests.daemon.loop.test_driver import start
+from tests.daemon.loop.driver_place import Place, fail_with_emfile, start, syn, until
 from tinysnitch.core.engine.events import LookUpsTold
 from tinysnitch.core.model.flow import parse_address
-from tinysnitch.daemon.loop import driver
-from tinysnitch.daemon.loop import resolved_names as told_names
-from tinysnitch.daemon.loop.resolved_names import ToldNames
+from tinysnitch.daemon.loop import resolved_names as resolved_names
 from tinysnitch.kernel.netfilter.rules import ALLOW_BIT
+from tinysnitch.kernel.nfqueue import intake
 from tinysnitch.kernel.nfqueue.queue import NfVerdict
 from tinysnitch.kernel.resolver import name_services
 from tinysnitch.kernel.system.clock import read_instant
@@ -63,9 +61,9 @@ def resolved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Resolv
     made = Resolved(tmp_path)
     made.path.parent.mkdir()
     (tmp_path / "nsswitch").write_text("hosts: resolve files dns\n")
-    monkeypatch.setattr(told_names, "RESOLVED_MONITOR", made.path)
+    monkeypatch.setattr(resolved_names, "RESOLVED_MONITOR", made.path)
     monkeypatch.setattr(name_services, "RESOLVED_SOCKET", made.path.parent)
-    for module in (told_names, name_services):
+    for module in (resolved_names, name_services):
         monkeypatch.setattr(module, "NSSWITCH", tmp_path / "nsswitch")
     yield made
     made.stop()
@@ -78,7 +76,7 @@ def name_of_shop(place: Place) -> Callable[[], str | None]:
 def test_what_each_systemd_resolved_tells_is_learned(tmp_path: Path, resolved: Resolved) -> None:
     async def run() -> None:
         with closing(Place(tmp_path)) as place:
-            names = ToldNames(place.driver)
+            names = place.ports.resolved_names
             names.start()
             for name in ("shop.test", "ads.test"):
                 await asyncio.sleep(0)
@@ -87,7 +85,7 @@ def test_what_each_systemd_resolved_tells_is_learned(tmp_path: Path, resolved: R
                     end.send(tell(name))
                     await until(lambda name=name: name_of_shop(place)() == name)  # type: ignore[misc]
                 resolved.stop()
-                await until(lambda: names._monitor is None)
+                await until(lambda: not names.is_connected)
             names.stop()
             assert place.failures.count == 0
 
@@ -101,10 +99,10 @@ def test_it_is_asked_once_programs_ask_it(tmp_path: Path, resolved: Resolved) ->
     async def run() -> None:
         with closing(Place(tmp_path)) as place:
             resolved.start()
-            names = ToldNames(place.driver)
+            names = place.ports.resolved_names
             names.start()
             await asyncio.sleep(0.1)
-            assert (names._monitor, place.engine.dns.is_told) == (None, False)
+            assert (names.is_connected, place.engine.dns.is_told) == (False, False)
             nsswitch.write_text("hosts: resolve files dns\n")
             with await resolved.accept():
                 await until(lambda: place.engine.dns.is_told)
@@ -116,12 +114,12 @@ def test_it_is_asked_once_programs_ask_it(tmp_path: Path, resolved: Resolved) ->
 def test_once_it_is_gone_for_long_nobody_waits_for_what_it_tells(
     tmp_path: Path, resolved: Resolved, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(told_names, "GONE_S", 0.0)
+    monkeypatch.setattr(resolved_names, "GONE_S", 0.0)
 
     async def run() -> None:
         with closing(Place(tmp_path)) as place:
             resolved.start()
-            names = ToldNames(place.driver)
+            names = place.ports.resolved_names
             names.start()
             with await resolved.accept():
                 await until(lambda: place.engine.dns.is_told)
@@ -135,19 +133,17 @@ def test_once_it_is_gone_for_long_nobody_waits_for_what_it_tells(
 def test_while_it_starts_again_what_it_tells_is_waited_for(tmp_path: Path, resolved: Resolved) -> None:
     async def run() -> None:
         with closing(Place(tmp_path)) as place:
-            names = ToldNames(place.driver)
+            names = place.ports.resolved_names
             names.start()
             for _ in range(2):
                 await asyncio.sleep(0)
                 resolved.start()
                 with await resolved.accept():
-                    await until(lambda: names._monitor)
-                    assert names._gone_timer._handle is None
+                    await until(lambda: names.is_connected)
                 resolved.stop()
-                await until(lambda: names._monitor is None)
+                await until(lambda: not names.is_connected)
                 assert place.engine.dns.is_told
             names.stop()
-            assert names._gone_timer._handle is None
 
     asyncio.run(run())
 
@@ -158,7 +154,7 @@ def test_what_is_not_understood_ends_it_and_is_told(
     async def run() -> None:
         with closing(Place(tmp_path)) as place:
             resolved.start()
-            names = ToldNames(place.driver)
+            names = place.ports.resolved_names
             names.start()
             with await resolved.accept() as end:
                 end.send(b'{"error":"org.varlink.service.PermissionDenied"}\0')
@@ -177,17 +173,17 @@ def test_what_came_before_a_packet_is_heard_before_it_is_judged(tmp_path: Path, 
     async def run() -> None:
         with closing(Place(tmp_path)) as place:
             resolved.start()
-            names = ToldNames(place.driver)
-            place.driver.start(lambda _now_s: (), names.hear)
+            names = place.ports.resolved_names
+            place.driver.start(lambda _now_s: ())
             names.start()
             with await resolved.accept() as end:
-                await until(lambda: names._monitor)
+                await until(lambda: names.is_connected)
                 end.send(tell("shop.test"))
                 place.queue.put(syn(1))
-                place.driver._read_connections()
-                assert name_of_shop(place)() == "shop.test"
+                await until(lambda: len(place.engine.prompts))
+                (prompt,) = place.engine.open_prompts(read_instant())
+                assert prompt.connection.name == "shop.test"
                 names.stop()
-                names.hear()
 
     asyncio.run(run())
 
@@ -200,35 +196,40 @@ def test_where_a_resolver_tells_what_it_answered_it_is_waited_for_a_moment(tmp_p
         with closing(start(Place(tmp_path, "allow shop.test 443 tcp\ndeny - - -\n"))) as place:
             place.driver.feed(LookUpsTold())
             place.queue.put(syn(1))
-            await until(lambda: place.driver._early)
+            await until(lambda: place.attributor.asked)
             assert not place.queue.sent
             place.driver.feed(LookUpsTold((told_of("shop.test"),)))
             await until(lambda: place.queue.sent)
             assert place.queue.marks == {1: ALLOW_BIT}
-            assert (list(place.driver._early), place.failures.count) == ([], 0)
+            assert place.failures.count == 0
 
     asyncio.run(run())
 
 
-def test_what_waits_for_a_name_is_judged_in_its_turn_and_dropped_where_that_fails(
+def test_what_waits_for_a_name_is_judged_in_its_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> None:
+        with closing(start(Place(tmp_path, "allow - - -\n"))) as place:
+            place.driver.feed(LookUpsTold())
+            for packet_id, early_s in ((1, 60.0), (2, 0.02)):
+                monkeypatch.setattr(intake, "EARLY_S", early_s)
+                place.queue.put(syn(packet_id, local_port=packet_id))
+                await until(lambda count=packet_id: place.attributor.asked == count)  # type: ignore[misc]
+            await until(lambda: place.queue.sent)
+            assert place.queue.sent == [(2, NfVerdict.REPEAT)]
+
+    asyncio.run(run())
+
+
+def test_what_waited_for_a_name_is_dropped_where_judging_it_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def run() -> None:
         with closing(start(Place(tmp_path, "allow - - -\n"))) as place, caplog.at_level(logging.CRITICAL):
             place.driver.feed(LookUpsTold())
-            monkeypatch.setattr(driver, "EARLY_S", 60.0)
             place.queue.put(syn(1))
-            await until(lambda: place.driver._early)
-            later = place.driver._early[0]
-            place.driver._early.appendleft((0.0, later[1]))
-            place.driver._judge_early()
-            assert list(place.driver._early) == [later]
-            await until(lambda: place.queue.sent)
-            assert place.queue.sent == [(1, NfVerdict.REPEAT)]
+            await until(lambda: place.attributor.asked)
             monkeypatch.setattr(place.engine, "handle", fail_with_emfile)
-            place.driver._early[0] = (0.0, later[1])
-            place.driver._judge_early()
-            await until(lambda: len(place.queue.sent) == 2)
-            assert place.queue.sent[1] == (1, NfVerdict.DROP)
+            await until(lambda: place.queue.sent)
+            assert place.queue.sent == [(1, NfVerdict.DROP)]
 
     asyncio.run(run())

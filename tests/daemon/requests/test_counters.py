@@ -7,7 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
-from tests.daemon.loop.driver_place import Place, datagram, syn
+from tests.daemon.loop.driver_place import Place, datagram, start, syn, until
 from tinysnitch.core.dns.questions import SUSPICIOUS, Refusal
 from tinysnitch.core.model.process import UNKNOWN
 from tinysnitch.core.model.verdict import Verdict
@@ -19,7 +19,6 @@ from tinysnitch.daemon.requests.counters import Counters
 from tinysnitch.daemon.rules.saver import NOT_SAVED
 from tinysnitch.kernel.bpf.programs import BpfPrograms
 from tinysnitch.kernel.nfqueue.queue import NfVerdict
-from tinysnitch.kernel.system.clock import read_instant
 
 
 class SmallPrograms:
@@ -32,14 +31,15 @@ class SmallPrograms:
 
 def test_counts_have_names_and_begin_with_the_daemon(tmp_path: Path) -> None:
     async def run() -> None:
-        with closing(Place(tmp_path, "allow - - -\n")) as place:
+        with closing(start(Place(tmp_path, "allow - - -\n"))) as place:
             programs = SmallPrograms()
             counters = Counters(place.driver, cast(BpfPrograms, programs), ErrorLog())
             programs.counted += Counter(hits_allowed=5, hits_denied=1, hits_denied_early=3, misses=2, lost_flows=3)
-            place.driver._read_connection(syn(1), read_instant())
+            place.queue.put(syn(1))
+            await until(lambda: place.queue.sent)
             place.clients.malformed += 1
             assert counters.hits_and_misses() == (8, 2)  # one of the hits is our own verdict, walking again
-            counters._doors.enforcement.issue(2, Verdict.ALLOW, follows=True)  # which the kernel will not count
+            place.ports.verdicts.issue(2, Verdict.ALLOW, follows=True)  # which the kernel will not count
             assert counters.hits_and_misses() == (8, 2)
             losses = counters.losses()
             assert losses["flows not stored"] == 3
@@ -70,17 +70,17 @@ def test_counts_have_names_and_begin_with_the_daemon(tmp_path: Path) -> None:
 def test_each_loss_is_told_by_its_own_name(tmp_path: Path) -> None:
     async def run() -> None:
         with closing(Place(tmp_path)) as place:
-            doors, prompts = place.counters._doors, place.driver.engine.prompts
+            ports, prompts = place.ports, place.driver.engine.prompts
             sources = {
-                "packets not parsed": (place.driver, "malformed"),
-                "connections whose program is unknown": (doors.attributor, "unknown"),
+                "packets not parsed": (ports.intake, "malformed"),
+                "connections whose program is unknown": (ports.attributor, "unknown"),
                 "failures, see the log": (place.driver.failures, "count"),
-                "rules until a program quits that ended at once, too many of them": (doors.processes, "turned_away"),
+                "rules until a program quits that ended at once, too many of them": (ports.processes, "turned_away"),
                 "questions turned away": (prompts, "turned_away"),
                 "further packets of held flows dropped": (prompts, "dropped"),
                 "DNS connections given up": (place.driver.engine.dns.streams, "given_up"),
-                "log lines": (doors.recorder._log, "lost"),
-                "history rows": (doors.recorder._history, "lost"),
+                "log lines": (ports.recorder._log, "lost"),
+                "history rows": (ports.recorder._history, "lost"),
             }
             before = place.counters.losses()
             for number, (owner, name) in enumerate(sources.values(), 1):
@@ -105,11 +105,11 @@ def test_that_the_daemon_could_not_start_again_is_told_while_it_is_so(tmp_path: 
 
 def test_a_packet_of_which_nobody_knows_any_more_whose_it_is_is_dropped_and_counted(tmp_path: Path) -> None:
     async def run() -> None:
-        with closing(Place(tmp_path)) as place:
+        with closing(start(Place(tmp_path))) as place:
             place.attributor.is_note_lost = True
             counters = Counters(place.driver, None, ErrorLog())
-            place.driver._read_connection(syn(1), read_instant())
-            place.queue.flush()
+            place.queue.put(syn(1))
+            await until(lambda: place.queue.sent)
             assert place.queue.sent == [(1, NfVerdict.DROP)]
             assert len(place.engine.prompts) == 0
             assert counters.losses()["packets dropped, waited too long"] == 1
@@ -119,12 +119,11 @@ def test_a_packet_of_which_nobody_knows_any_more_whose_it_is_is_dropped_and_coun
 
 def test_what_nobody_knows_the_sender_of_any_more_is_not_read_or_has_no_asker_and_is_counted(tmp_path: Path) -> None:
     async def run() -> None:
-        with closing(Place(tmp_path)) as place:
+        with closing(start(Place(tmp_path))) as place:
             place.attributor.claim, place.attributor.is_note_lost = UNKNOWN, True
             counters = Counters(place.driver, None, ErrorLog())
-            for packet in (syn(1), datagram(2)):
-                place.driver._read_message(packet, read_instant())
-            place.names_queue.flush()
+            place.names_queue.put(syn(1), datagram(2))
+            await until(lambda: place.names_queue.sent)
             assert place.names_queue.sent == [(1, NfVerdict.DROP), (2, NfVerdict.ACCEPT)]
             assert counters.losses()["packets dropped, waited too long"] == 1
             assert counters.losses()["DNS questions from unknown programs"] == 1
@@ -134,9 +133,10 @@ def test_what_nobody_knows_the_sender_of_any_more_is_not_read_or_has_no_asker_an
 
 def test_without_bpf_all_is_decided_here(tmp_path: Path) -> None:
     async def run() -> None:
-        with closing(Place(tmp_path, "allow - - -\n")) as place:
+        with closing(start(Place(tmp_path, "allow - - -\n"))) as place:
             counters = Counters(place.driver, None, ErrorLog())
-            place.driver._read_connection(syn(1), read_instant())
+            place.queue.put(syn(1))
+            await until(lambda: place.queue.sent)
             assert counters.hits_and_misses() == (0, 1)
 
     asyncio.run(run())
@@ -144,7 +144,7 @@ def test_without_bpf_all_is_decided_here(tmp_path: Path) -> None:
 
 def test_what_is_not_learned_is_counted(tmp_path: Path) -> None:
     async def run() -> None:
-        with closing(Place(tmp_path, "allow - - -\n")) as place:
+        with closing(start(Place(tmp_path, "allow - - -\n"))) as place:
             counters = Counters(place.driver, None, ErrorLog())
             watch = LossWatch(counters.untold_losses)
             place.driver.engine.dns.names.refuse(Refusal.NOT_TRUSTED)
@@ -163,7 +163,7 @@ def test_of_all_losses_only_these_need_no_watch(tmp_path: Path) -> None:
             left_out = place.counters.losses().keys() - place.counters.untold_losses().keys()
             tables = {"names", *place.counters.tables()} - place.counters.evicted().keys()
             refused = {f"DNS messages not learned, {refusal.value}" for refusal in SUSPICIOUS}
-            not_kept = place.counters._doors.recorder.not_kept()
+            not_kept = place.ports.recorder.not_kept()
             assert left_out == {PUT_BACK, NOT_SAVED, *not_kept, *refused, *(f"{table} evicted" for table in tables)}
 
     asyncio.run(run())

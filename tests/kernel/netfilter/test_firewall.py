@@ -253,8 +253,8 @@ def test_what_cannot_be_renewed_stays(packet_place: PacketPlace, monkeypatch: py
 
 
 def issue(wire: Wire, verdict: Verdict) -> None:
-    wire.enforcement.issue(wire.wait_packet().packet_id, verdict)
-    wire.enforcement.flush()
+    wire.verdicts.issue(wire.wait_packet().packet_id, verdict)
+    wire.verdicts.flush()
 
 
 def start_connect(wire: Wire, source: str, server: socket.socket) -> socket.socket:
@@ -320,8 +320,8 @@ def ask(wire: Wire, family: int) -> tuple[socket.socket, socket.socket]:
 def pass_name(wire: Wire, hook: int) -> None:
     (packet,) = wait_packets(wire.names, 1)
     assert packet.hook == hook
-    wire.enforcement.pass_message(packet.packet_id)
-    wire.enforcement.flush()
+    wire.verdicts.pass_message(packet.packet_id)
+    wire.verdicts.flush()
 
 
 def answer(server: socket.socket) -> None:

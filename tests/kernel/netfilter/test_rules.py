@@ -61,8 +61,8 @@ def test_a_new_socket_on_the_ports_of_a_vanished_one_is_held(wire: Wire) -> None
     """To conntrack its SYN belongs to the ESTABLISHED connection before it."""
     server = wire.listener(wire.there, V4)
     client = connect(wire, server)
-    wire.enforcement.issue(wire.wait_packet().packet_id, Verdict.ALLOW)
-    wire.enforcement.flush()
+    wire.verdicts.issue(wire.wait_packet().packet_id, Verdict.ALLOW)
+    wire.verdicts.flush()
     served, address = server.accept()
     client.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, 1)
     client.close()
@@ -106,8 +106,8 @@ def test_what_a_remote_forges_as_the_answer_to_a_held_syn_is_dropped(wire: Wire,
     wire.wait_packet()  # what came after it
     assert not is_writable(client, 0)
     assert not is_ready(wire.names, 0)
-    wire.enforcement.issue(syn.packet_id, Verdict.ALLOW)
-    wire.enforcement.flush()
+    wire.verdicts.issue(syn.packet_id, Verdict.ALLOW)
+    wire.verdicts.flush()
     if service == 53:
         assert [pass_name(wire) for _syn_and_its_answer in range(2)] == [POST_ROUTING, LOCAL_IN]
     assert is_writable(client, WAIT_S)
@@ -189,8 +189,8 @@ def test_a_dhcp_server_is_asked_about(wire: Wire, family: int, client: int, serv
 def assert_nothing_was_held_before(wire: Wire, netns: str) -> None:
     """A datagram that must be held is sent behind it: that is the first one in the queue."""
     send_udp(wire, netns, V4, (0, 5000))
-    wire.enforcement.drop(wire.wait_packet().packet_id)
-    wire.enforcement.flush()
+    wire.verdicts.drop(wire.wait_packet().packet_id)
+    wire.verdicts.flush()
 
 
 @pytest.mark.privileged
@@ -355,8 +355,8 @@ def test_a_talk_over_tcp_is_looked_at_piece_by_piece(wire: Wire, family: int) ->
     client = wire.open_socket(wire.here, family, socket.SOCK_STREAM)
     client.setblocking(False)
     client.connect_ex(server.getsockname())
-    wire.enforcement.issue(wire.wait_packet().packet_id, Verdict.ALLOW)
-    wire.enforcement.flush()
+    wire.verdicts.issue(wire.wait_packet().packet_id, Verdict.ALLOW)
+    wire.verdicts.flush()
     hooks = [pass_name(wire) for _syn_and_its_answer in range(3)]
     assert hooks == [POST_ROUTING, LOCAL_IN, POST_ROUTING]
     with server.accept()[0] as served:
@@ -371,8 +371,8 @@ def pass_name(wire: Wire) -> int:
     """Let the next message go on, and what may have been sent again meanwhile; returns the hook."""
     packets = wait_packets(wire.names, 1)
     for packet in packets:
-        wire.enforcement.pass_message(packet.packet_id)
-    wire.enforcement.flush()
+        wire.verdicts.pass_message(packet.packet_id)
+    wire.verdicts.flush()
     return packets[0].hook
 
 
@@ -396,6 +396,6 @@ def test_a_syn_from_the_port_of_resolvers_is_judged(wire: Wire) -> None:
 @pytest.mark.parametrize("port", [5353, 5355])
 def test_questions_to_the_link_are_looked_at(wire: Wire, port: int) -> None:
     send_udp(wire, wire.here, V4, (4001, port))
-    wire.enforcement.issue(wire.wait_packet().packet_id, Verdict.ALLOW)
-    wire.enforcement.flush()
+    wire.verdicts.issue(wire.wait_packet().packet_id, Verdict.ALLOW)
+    wire.verdicts.flush()
     assert pass_name(wire) == POST_ROUTING

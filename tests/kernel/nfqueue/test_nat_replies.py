@@ -1,7 +1,7 @@
 """Which answers are let in, and how often. (With real packets: tests/lab/test_translated.py.)"""
 
 from tinysnitch.core.model.flow import TCP, UDP, Direction, Flow, parse_address
-from tinysnitch.kernel.nfqueue.nat_replies import ANEW_S, MAX_FLOWS, MAX_TRIES, TranslatedAnswers
+from tinysnitch.kernel.nfqueue.nat_replies import ANEW_S, MAX_FLOWS, MAX_TRIES, NatReplies
 
 HERE, THERE, MADE_UP, ELSEWHERE = map(parse_address, ("10.0.0.1", "10.0.0.2", "192.0.2.53", "10.0.1.1"))
 LINK, OTHER_LINK = 2, 3
@@ -55,8 +55,8 @@ class Clock:
         return self.now_s
 
 
-def make(conntrack: type[SmallConntrack] = SmallConntrack, clock: Clock | None = None) -> TranslatedAnswers:
-    return TranslatedAnswers(SmallPrograms(), conntrack, SmallSources, clock or Clock())  # type: ignore[arg-type]
+def make(conntrack: type[SmallConntrack] = SmallConntrack, clock: Clock | None = None) -> NatReplies:
+    return NatReplies(SmallPrograms(), conntrack, SmallSources, clock or Clock())  # type: ignore[arg-type]
 
 
 def test_an_answer_to_what_was_asked_passes() -> None:
@@ -93,6 +93,6 @@ def test_what_comes_again_a_while_later_is_not_held_against_it() -> None:
 
 
 def test_without_bpf_the_rules_ask_themselves() -> None:
-    answers = TranslatedAnswers(None)
+    answers = NatReplies(None)
     assert not answers.let_pass(answer_to(4000), LINK)
     answers.close()

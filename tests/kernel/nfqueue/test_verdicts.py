@@ -16,6 +16,7 @@ from tests.lab.patience import WAIT_S
 from tinysnitch.core.engine.commands import (
     EndInspection,
     ForgetVerdicts,
+    InspectMore,
     RememberFlow,
     RememberVerdict,
     SetGeneration,
@@ -25,7 +26,7 @@ from tinysnitch.core.model.flow import TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.model.verdict import Inspection, Verdict, VerdictKey
 from tinysnitch.kernel.netfilter.rules import ALLOW_BIT, DENY_MARK, SCOPED_ALLOW_BIT
 from tinysnitch.kernel.nfqueue.queue import NfVerdict
-from tinysnitch.kernel.nfqueue.verdicts import MAX_ROUNDS, ROUNDS_S, Enforcement
+from tinysnitch.kernel.nfqueue.verdicts import MAX_ROUNDS, ROUNDS_S, VerdictSink
 
 SO_MARK = 36  # asm-generic/socket.h
 DCCP, SCTP = 33, 132  # IANA
@@ -104,8 +105,8 @@ def test_a_packet_is_held_then_decided(
     packet = shared.wait_packet()
     assert bool(packet.in_interface) is is_inbound
     assert bool(packet.out_interface) is not is_inbound
-    shared.enforcement.issue(packet.packet_id, verdict)
-    shared.enforcement.flush()
+    shared.verdicts.issue(packet.packet_id, verdict)
+    shared.verdicts.flush()
     assert outcome() == expected
     assert not shared.has_packet()
 
@@ -119,8 +120,8 @@ def test_what_is_denied_hears_what_ends_it(wire: Wire, protocol: int, code: int)
     with hearing, sending:
         hearing.settimeout(WAIT_S)
         sending.sendto(bytes(16), (wire.address(wire.here, V4), 0))
-        wire.enforcement.issue(wire.wait_packet().packet_id, Verdict.DENY)
-        wire.enforcement.flush()
+        wire.verdicts.issue(wire.wait_packet().packet_id, Verdict.DENY)
+        wire.verdicts.flush()
         assert tuple(hearing.recv(100)[20:22]) == (ICMP_DEST_UNREACH, code)
 
 
@@ -128,10 +129,10 @@ def test_a_dropped_packet_is_gone_without_a_word(wire: Wire) -> None:
     server = wire.open_socket(wire.there, V4, socket.SOCK_DGRAM, (wire.address(wire.there, V4), 0))
     client = wire.open_socket(wire.here, V4, socket.SOCK_DGRAM)
     client.connect(server.getsockname())
-    for verdict_of in (wire.enforcement.drop, lambda packet_id: wire.enforcement.issue(packet_id, Verdict.ALLOW)):
-        client.send(b"dropped" if verdict_of == wire.enforcement.drop else b"allowed")
+    for verdict_of in (wire.verdicts.drop, lambda packet_id: wire.verdicts.issue(packet_id, Verdict.ALLOW)):
+        client.send(b"dropped" if verdict_of == wire.verdicts.drop else b"allowed")
         verdict_of(wire.wait_packet().packet_id)
-        wire.enforcement.flush()
+        wire.verdicts.flush()
     assert server.recv(10) == b"allowed"
     assert not is_ready(client, 0)
 
@@ -148,8 +149,8 @@ def test_the_mark_of_a_packet_survives_an_allow_and_ours_does_not(wire: Wire, ch
     client.connect_ex(server.getsockname())
     packet = wire.wait_packet()
     assert packet.mark == mark
-    wire.enforcement.issue(packet.packet_id, Verdict.ALLOW)
-    wire.enforcement.flush()
+    wire.verdicts.issue(packet.packet_id, Verdict.ALLOW)
+    wire.verdicts.flush()
     server.accept()[0].close()
 
 
@@ -163,9 +164,9 @@ def test_a_packet_that_was_read_has_its_own_mark_and_ours(wire: Wire) -> None:
     client.setsockopt(socket.SOL_SOCKET, SO_MARK, 0x1234)
     client.sendto(b"read", server.getsockname())
     (packet,) = wait_packets(wire.names, 1)
-    wire.enforcement.note_shown_mark(packet.packet_id, packet.mark)
-    wire.enforcement.show_more(packet.packet_id)
-    wire.enforcement.flush()
+    wire.verdicts.note_inspected_mark(packet.packet_id, packet.mark)
+    wire.verdicts.carry_out(InspectMore(packet.packet_id))
+    wire.verdicts.flush()
     assert server.recv(10) == b"read"
 
 
@@ -178,8 +179,8 @@ def test_over_loopback_a_connection_is_asked_about_on_both_sides(wire: Wire) -> 
     for _way in range(2):
         packet = wire.wait_packet()
         hooks.append(packet.hook)
-        wire.enforcement.issue(packet.packet_id, Verdict.ALLOW)
-        wire.enforcement.flush()
+        wire.verdicts.issue(packet.packet_id, Verdict.ALLOW)
+        wire.verdicts.flush()
     server.accept()[0].close()
     assert hooks == [3, 1]  # NF_INET_LOCAL_OUT, NF_INET_LOCAL_IN
 
@@ -213,12 +214,12 @@ KEY = VerdictKey(7, 0, TCP, Direction.OUTBOUND, FLOW.remote, 443)
 def test_what_the_kernel_is_told() -> None:
     with closing(SmallQueue()) as queue, closing(SmallQueue()) as names:
         programs = SmallPrograms()
-        enforcement = Enforcement(queue, names, programs)  # type: ignore[arg-type]
-        enforcement.remember_verdict(RememberVerdict(KEY, Verdict.ALLOW, 3, 1.5, Inspection.NOTED))
-        enforcement.remember_flow(RememberFlow(FLOW, Verdict.DENY, 3, None, exec_id=7, tied_to=2))
-        enforcement.forget(ForgetVerdicts((KEY,)))
-        enforcement.skip_watch(SkipInspection(FLOW, 7))
-        enforcement.set_generation(SetGeneration(4, frozenset({FLOW.local})))
+        verdicts = VerdictSink(queue, names, programs)  # type: ignore[arg-type]
+        verdicts.carry_out(RememberVerdict(KEY, Verdict.ALLOW, 3, 1.5, Inspection.NOTED))
+        verdicts.carry_out(RememberFlow(FLOW, Verdict.DENY, 3, None, exec_id=7, tied_to=2))
+        verdicts.carry_out(ForgetVerdicts((KEY,)))
+        verdicts.carry_out(SkipInspection(FLOW, 7))
+        verdicts.carry_out(SetGeneration(4, frozenset({FLOW.local})))
     assert programs.told == [
         (KEY, Verdict.ALLOW, 3, 1_500_000_000, Inspection.NOTED),
         (FLOW, Verdict.DENY, 3, 0, 7, Inspection.NONE, 2),
@@ -231,23 +232,23 @@ def test_what_the_kernel_is_told() -> None:
 def test_who_can_is_told_of_connections_that_are_denied_while_they_are_read() -> None:
     told: list[tuple[Flow, int]] = []
     with closing(SmallQueue()) as queue, closing(SmallQueue()) as names:
-        enforcement = Enforcement(queue, names, None, lambda *words: told.append(words))  # type: ignore[arg-type]
+        verdicts = VerdictSink(queue, names, None, lambda *words: told.append(words))  # type: ignore[arg-type]
         for number, verdict in enumerate((Verdict.ALLOW, Verdict.DENY)):
             for flow in (FLOW, msgspec.structs.replace(FLOW, protocol=UDP)):
-                enforcement.end_watch(EndInspection(number, flow, 7, verdict))
+                verdicts.carry_out(EndInspection(number, flow, 7, verdict))
     assert told == [(FLOW, 7)]
 
 
 def test_a_watch_ends_behind_what_was_read_before_it() -> None:
     with closing(SmallQueue()) as queue, closing(SmallQueue()) as names:
         programs = SmallPrograms()
-        enforcement = Enforcement(queue, names, programs)  # type: ignore[arg-type]
+        verdicts = VerdictSink(queue, names, programs)  # type: ignore[arg-type]
         for packet_id in (1, 2):
-            enforcement.note_shown_mark(packet_id, 0x1234)
-        enforcement.show_more(1)
-        enforcement.end_watch(EndInspection(2, FLOW, 7, Verdict.DENY))
+            verdicts.note_inspected_mark(packet_id, 0x1234)
+        verdicts.carry_out(InspectMore(1))
+        verdicts.carry_out(EndInspection(2, FLOW, 7, Verdict.DENY))
         assert names.sent == [(1, NfVerdict.REPEAT)]
-        enforcement.flush()
+        verdicts.flush()
         assert names.sent == [(1, NfVerdict.REPEAT), (2, NfVerdict.REPEAT)]
     assert programs.told == [(FLOW, 7, Verdict.DENY)]
 
@@ -255,10 +256,10 @@ def test_a_watch_ends_behind_what_was_read_before_it() -> None:
 def test_without_bpf_a_denial_is_a_whole_mark_and_what_is_allowed_keeps_its_own() -> None:
     """The rules that refuse match exactly this mark."""
     with closing(SmallQueue()) as queue, closing(SmallQueue()) as names:
-        enforcement = Enforcement(queue, names, None)  # type: ignore[arg-type]
+        verdicts = VerdictSink(queue, names, None)  # type: ignore[arg-type]
         for packet_id, verdict in enumerate((Verdict.DENY, Verdict.ALLOW), 1):
-            enforcement.note_mark(packet_id, FLOW, 0x1234)
-            enforcement.issue(packet_id, verdict)
+            verdicts.note_mark(packet_id, FLOW, 0x1234)
+            verdicts.issue(packet_id, verdict)
     assert queue.marks == {1: DENY_MARK, 2: 0x1234 | ALLOW_BIT}
 
 
@@ -267,37 +268,37 @@ def test_a_datagram_that_comes_in_is_marked_as_seen(is_scoped: bool, bit: int) -
     """It may come to a shared port, where a remembered verdict does not hold for the next one."""
     datagram = msgspec.structs.replace(FLOW, protocol=UDP, direction=Direction.INBOUND)
     with closing(SmallQueue()) as queue, closing(SmallQueue()) as names:
-        enforcement = Enforcement(queue, names, SmallPrograms(), is_scoped=is_scoped)  # type: ignore[arg-type]
+        verdicts = VerdictSink(queue, names, SmallPrograms(), is_scoped=is_scoped)  # type: ignore[arg-type]
         for packet_id, flow in enumerate((datagram, FLOW), 1):
-            enforcement.note_mark(packet_id, flow, 0x1234)
-            enforcement.issue(packet_id, Verdict.ALLOW)
+            verdicts.note_mark(packet_id, flow, 0x1234)
+            verdicts.issue(packet_id, Verdict.ALLOW)
     assert queue.marks == {1: 0x1234 | bit, 2: None}
 
 
 def test_a_flow_whose_packets_come_back_again_and_again_goes_round() -> None:
     other = msgspec.structs.replace(FLOW, local_port=1)
     with closing(SmallQueue()) as queue, closing(SmallQueue()) as names:
-        enforcement = Enforcement(queue, names, SmallPrograms())  # type: ignore[arg-type]
-        assert not any(enforcement.goes_round(FLOW, 0, 7.0) for _time in range(2 * MAX_ROUNDS))
-        rounds = [enforcement.goes_round(FLOW, 0x1234 | ALLOW_BIT, 7.0) for _time in range(MAX_ROUNDS + 1)]
+        verdicts = VerdictSink(queue, names, SmallPrograms())  # type: ignore[arg-type]
+        assert not any(verdicts.goes_round(FLOW, 0, 7.0) for _time in range(2 * MAX_ROUNDS))
+        rounds = [verdicts.goes_round(FLOW, 0x1234 | ALLOW_BIT, 7.0) for _time in range(MAX_ROUNDS + 1)]
         assert rounds == [False] * MAX_ROUNDS + [True]
-        assert not enforcement.goes_round(other, ALLOW_BIT, 7.0)
-        assert enforcement.goes_round(FLOW, ALLOW_BIT, 7.0 + ROUNDS_S / 2)
-        assert not enforcement.goes_round(FLOW, ALLOW_BIT, 7.0 + ROUNDS_S)
+        assert not verdicts.goes_round(other, ALLOW_BIT, 7.0)
+        assert verdicts.goes_round(FLOW, ALLOW_BIT, 7.0 + ROUNDS_S / 2)
+        assert not verdicts.goes_round(FLOW, ALLOW_BIT, 7.0 + ROUNDS_S)
 
 
 @pytest.mark.parametrize("programs", [None, SmallPrograms()])
 def test_no_mark_of_a_packet_is_kept_that_went(programs: SmallPrograms | None) -> None:
     with closing(SmallQueue()) as queue, closing(SmallQueue()) as names:
-        enforcement = Enforcement(queue, names, programs)  # type: ignore[arg-type]
+        verdicts = VerdictSink(queue, names, programs)  # type: ignore[arg-type]
         for packet_id in range(1, 6):
-            enforcement.note_mark(packet_id, FLOW, 0x1234)
-            enforcement.note_shown_mark(packet_id, 0x1234)
-        enforcement.issue(1, Verdict.ALLOW)
+            verdicts.note_mark(packet_id, FLOW, 0x1234)
+            verdicts.note_inspected_mark(packet_id, 0x1234)
+        verdicts.issue(1, Verdict.ALLOW)
         for packet_id in range(2, 6):
-            enforcement.drop(packet_id)
-        for packet_id, let_go in enumerate((enforcement.show_more, enforcement.drop_shown), 1):
-            let_go(packet_id)
+            verdicts.drop(packet_id)
+        verdicts.carry_out(InspectMore(1))
+        verdicts.drop_inspected(2)
         for packet_id in (3, 4, 5):
-            enforcement.end_watch(EndInspection(packet_id, FLOW, 7, Verdict.ALLOW))
-    assert (enforcement._marks, enforcement._shown_marks) == ({}, {})
+            verdicts.carry_out(EndInspection(packet_id, FLOW, 7, Verdict.ALLOW))
+    assert (verdicts._marks, verdicts._inspected_marks) == ({}, {})

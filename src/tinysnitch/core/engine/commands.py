@@ -124,21 +124,17 @@ class Report(msgspec.Struct, frozen=True):
     record: Record
 
 
-Command = (
-    IssueVerdict
-    | DropPacket
+# What becomes of held packets and flows, in the kernel.
+VerdictCommand = (
+    RememberVerdict
+    | IssueVerdict
+    | RememberFlow
     | PassMessage
     | InspectMore
     | EndInspection
     | SkipInspection
-    | RememberVerdict
-    | RememberFlow
+    | DropPacket
     | ForgetVerdicts
     | SetGeneration
-    | ShowPrompt
-    | ClosePrompt
-    | AppendRule
-    | KeepTemporaryRules
-    | WatchProcess
-    | Report
 )
+Command = VerdictCommand | Report | ShowPrompt | ClosePrompt | WatchProcess | AppendRule | KeepTemporaryRules

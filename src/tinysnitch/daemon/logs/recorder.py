@@ -102,8 +102,8 @@ class Recorder:
         self._early: list[LogLine] | None = []  # lines from before the ready line; None: that is written
         self._history_budget = HistoryBudget()
 
-    def record(self, record: Record, now: Instant) -> bytes:
-        """Write a record to the log and the history; return its line as JSON."""
+    def record(self, record: Record, uid: int | None, now: Instant) -> bytes:
+        """Write a record about a process of `uid` to the log and the history; return its line as JSON."""
         line = log_line_of(record)
         encoded = encode_object(line)
         if self._early is None:
@@ -111,7 +111,7 @@ class Recorder:
         else:
             self._early.append(line)
         if self._history_budget.has_room(record, now.boot_s):
-            self._history.append(encoded, uid_told_of(record))
+            self._history.append(encoded, uid)
         if self._learned_rules is not None and isinstance(record, ConnectionDecided):
             self._learn(record, self._learned_rules)
         return encoded

@@ -19,7 +19,7 @@ PROGRAMS_SHARE = 4  # one program gets a quarter of its user's share (bpf/progra
 ENOUGH = 0.75  # of what we can judge: less than that is no flood, and the shares take no more of our time
 
 
-class Crowding:
+class Overload:
     def __init__(
         self,
         count_waiting: Callable[[], int],
@@ -114,10 +114,10 @@ class Crowding:
         self._limit(max(USERS_SHARE, int(self._share)))
 
 
-class CrowdWatch:
+class OverloadWatch:
     """Notes the batches of one queue, and looks again by a timer as long as it is limited."""
 
-    def __init__(self, crowding: Crowding, attempt: Callable[..., bool]) -> None:
+    def __init__(self, crowding: Overload, attempt: Callable[..., bool]) -> None:
         """`attempt` calls a function that may fail, and returns whether it succeeded."""
         self._crowding = crowding
         self._attempt = attempt

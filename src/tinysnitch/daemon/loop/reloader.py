@@ -44,7 +44,7 @@ class Reloader:
         self.is_behind = False  # rules or facts could not be read again, and the old ones hold
         self._driver = driver
         self._loader = loader
-        self._clients = driver.doors.clients
+        self._clients = driver.ports.clients
         self._news = news
         # Done once the rules file was read and all that it names is known; an exception when that failed.
         self._has_rules: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -139,7 +139,7 @@ class Reloader:
     def _read_rules(self) -> None:
         loader, rules = self._loader, self._driver.engine.rules
         self._driver.feed(*loader.read_rules(rules))
-        self._driver.doors.attributor.forget()
+        self._driver.ports.attributor.forget()
         if loader.errors:
             first, holds = loader.errors[0], what_holds(rules.count_from_file())
             self._clients.hold_notice(f"the rules file did not load, {holds}: {first}", first.hint)

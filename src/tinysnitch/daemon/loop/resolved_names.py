@@ -5,11 +5,11 @@ The program gets the answer a moment before we are told: the driver holds its pa
 
 import asyncio
 import logging
+from collections.abc import Callable
 from functools import partial
 
 from tinysnitch.core.engine.events import LookUpsTold
 from tinysnitch.core.model.errors import Malformed
-from tinysnitch.daemon.loop.driver import Driver
 from tinysnitch.daemon.scheduling.follow import follow
 from tinysnitch.daemon.scheduling.timers import SingleTimer
 from tinysnitch.kernel.resolver.name_services import NSSWITCH, is_resolved_asked
@@ -21,12 +21,13 @@ GONE_S = 60.0  # a restart of systemd-resolved takes less; until then guessed na
 _log = logging.getLogger(__name__)
 
 
-class ToldNames:
-    def __init__(self, driver: Driver) -> None:
-        self._driver = driver
+class ResolvedNames:
+    def __init__(self, feed: Callable[[LookUpsTold], object]) -> None:
+        self.is_connected = False  # there may be something to `read`
+        self._feed = feed
         self._offload = Offload()
         self._monitor: ResolvedMonitor | None = None
-        self._gone_timer = SingleTimer(lambda: driver.feed(LookUpsTold(is_last=True)))
+        self._gone_timer = SingleTimer(lambda: feed(LookUpsTold(is_last=True)))
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -48,11 +49,12 @@ class ToldNames:
             self._monitor = self._offload.look(_open_monitor)
         except OSError:
             return
-        asyncio.get_running_loop().add_reader(self._monitor.fileno(), self.hear)
+        asyncio.get_running_loop().add_reader(self._monitor.fileno(), self.read)
+        self.is_connected = True
         self._gone_timer.cancel()
-        self._driver.feed(LookUpsTold())
+        self._feed(LookUpsTold())
 
-    def hear(self) -> None:
+    def read(self) -> None:
         """Feed the engine what systemd-resolved has told by now."""
         if not self._monitor:
             return
@@ -65,13 +67,14 @@ class ToldNames:
             self._end()
         else:
             if messages:
-                self._driver.feed(LookUpsTold(tuple(messages)))
+                self._feed(LookUpsTold(tuple(messages)))
 
     def _end(self) -> None:
         if self._monitor:
             asyncio.get_running_loop().remove_reader(self._monitor.fileno())
             self._monitor.close()
             self._monitor = None
+            self.is_connected = False
             self._gone_timer.start(GONE_S)
 
 

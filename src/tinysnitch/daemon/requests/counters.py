@@ -38,7 +38,7 @@ class Counters:
         self.guard: NetfilterGuard | None = None  # once the netfilter rules stand
         self.interpreter: InterpreterWatch | None = None  # once it is watched
         self._driver = driver
-        self._doors = driver.doors
+        self._ports = driver.ports
         self._engine = driver.engine
         self._programs = programs
         self._at_start = self._read_kernel()
@@ -57,26 +57,26 @@ class Counters:
 
     def untold_losses(self) -> dict[str, int]:
         """Losses that are only counted where they happen. LossWatch tells people when one of them rises."""
-        connections, names = self._doors.queue.statistics(), self._doors.names_queue.statistics()
-        clients = self._doors.clients.statistics()
+        connections, names = self._ports.queue.statistics(), self._ports.names_queue.statistics()
+        clients = self._ports.clients.statistics()
         return {
             "packets dropped, queue full": connections.dropped_full,
             "packets dropped, not read in time": connections.dropped_unread,
             "DNS messages dropped": names.dropped_full + names.dropped_unread,
-            "packets dropped, waited too long": self._driver.outwaited,
-            "packets gone before their verdict": self._doors.queue.gone + self._doors.names_queue.gone,
-            "DNS questions from unknown programs": self._doors.packet_events.lost_askers,
-            "packets not parsed": self._driver.malformed,
-            "connections whose program is unknown": self._doors.attributor.unknown,
+            "packets dropped, waited too long": self._ports.intake.too_late,
+            "packets gone before their verdict": self._ports.queue.gone + self._ports.names_queue.gone,
+            "DNS questions from unknown programs": self._ports.intake.events.lost_askers,
+            "packets not parsed": self._ports.intake.malformed,
+            "connections whose program is unknown": self._ports.attributor.unknown,
             "failures, see the log": self._driver.failures.count,
-            "rules until a program quits that ended at once, too many of them": self._doors.processes.turned_away,
+            "rules until a program quits that ended at once, too many of them": self._ports.processes.turned_away,
             "questions turned away": self._engine.prompts.turned_away,
             "further packets of held flows dropped": self._engine.prompts.dropped,
             "clients cut off, too slow": clients.slow,
             "clients turned away, too many": clients.crowded_out,
             "clients turned away, not permitted": clients.refused,
             "clients cut off, not understood": clients.malformed,
-            **self._doors.recorder.losses(),
+            **self._ports.recorder.losses(),
             "lines on standard error": self._error_log.lost,
             **self._kernel_losses(),
             "DNS connections given up": self._engine.dns.streams.given_up,
@@ -88,8 +88,8 @@ class Counters:
         evictions = self._engine.dns.evictions() | {table: each.evicted for table, each in watched.items()}
         return {
             PUT_BACK: self.guard.put_back if self.guard else 0,
-            NOT_SAVED: self._doors.rule_saver.unsaved,
-            **self._doors.recorder.not_kept(),
+            NOT_SAVED: self._ports.rule_saver.unsaved,
+            **self._ports.recorder.not_kept(),
             **self._engine.dns.refusals(),
             **{f"{table} evicted": count for table, count in evictions.items()},
         }
@@ -100,16 +100,16 @@ class Counters:
         A packet that the daemon decided walks the chain again and hits there: that hit is not counted.
         """
         if self._programs is None:  # without BPF the kernel has no cache
-            return 0, self._doors.enforcement.issued
+            return 0, self._ports.verdicts.issued
         counted = self._read_kernel() - self._at_start
         hits = counted["hits_allowed"] + counted["hits_denied"] + counted["hits_denied_early"]
-        enforcement = self._doors.enforcement
-        return max(0, hits - (enforcement.issued - enforcement.followed)), counted["misses"]
+        verdicts = self._ports.verdicts
+        return max(0, hits - (verdicts.issued - verdicts.followed)), counted["misses"]
 
     def waiting(self) -> dict[str, int]:
         return {
-            "connections": self._doors.queue.statistics().waiting,
-            "names": self._doors.names_queue.statistics().waiting,
+            "connections": self._ports.queue.statistics().waiting,
+            "names": self._ports.names_queue.statistics().waiting,
         }
 
     def tables(self) -> dict[str, int]:

@@ -103,7 +103,7 @@ class RequestHandler:
         self._identity = identity
         self._driver = driver
         self._engine = driver.engine
-        self._clients = driver.doors.clients
+        self._clients = driver.ports.clients
         self._rules_file = rules_file
         self._loader = loader
         self._reloader = reloader
@@ -147,7 +147,7 @@ class RequestHandler:
             mode_reason=identity.degraded_because,
             not_enforcing=self._counters.not_enforcing,
             cannot_restart=self._counters.cannot_restart,
-            is_crowded=self._driver.is_crowded,
+            is_crowded=self._driver.is_overloaded,
             netns=identity.netns,
             cgroup=identity.cgroup,
             rules_file=str(self._rules_file.path),

@@ -21,11 +21,11 @@ from tinysnitch.daemon.logs.error_log import ErrorLog
 from tinysnitch.daemon.logs.log_output import LogOutput
 from tinysnitch.daemon.logs.loss_watch import LossWatch
 from tinysnitch.daemon.logs.recorder import Recorder
-from tinysnitch.daemon.loop.driver import Doors, Driver
+from tinysnitch.daemon.loop.driver import Driver, Ports
 from tinysnitch.daemon.loop.file_guard import SocketWatch
 from tinysnitch.daemon.loop.process_watch import ProcessWatch
 from tinysnitch.daemon.loop.reloader import Reloader
-from tinysnitch.daemon.loop.resolved_names import ToldNames
+from tinysnitch.daemon.loop.resolved_names import ResolvedNames
 from tinysnitch.daemon.requests.counters import Counters
 from tinysnitch.daemon.requests.handler import RequestHandler
 from tinysnitch.daemon.rules.facts import FactSource
@@ -42,10 +42,11 @@ from tinysnitch.kernel.attribution.attribution import Attributor
 from tinysnitch.kernel.bpf.programs import BpfPrograms
 from tinysnitch.kernel.netlink.addresses import AddressNews
 from tinysnitch.kernel.netlink.sock_diag import SocketDiag
-from tinysnitch.kernel.nfqueue.nat_replies import TranslatedAnswers
+from tinysnitch.kernel.nfqueue.intake import Intake
+from tinysnitch.kernel.nfqueue.nat_replies import NatReplies
 from tinysnitch.kernel.nfqueue.packet_events import PacketEvents
 from tinysnitch.kernel.nfqueue.queue import Queue
-from tinysnitch.kernel.nfqueue.verdicts import Enforcement
+from tinysnitch.kernel.nfqueue.verdicts import VerdictSink
 from tinysnitch.kernel.system.clock import read_instant
 from tinysnitch.kernel.system.libcrypto import Libcrypto
 from tinysnitch.kernel.system.offload import Offload
@@ -98,7 +99,7 @@ class Assembly:
         self._rule_saver = self._make_saver(rules_file, temporary_rules)
         queues, news = self._open_queues(identity.instance), AddressNews()
         undo.callback(news.close)
-        self.driver = Driver(self._engine, self._open_doors(*queues, news), self._failures)
+        self.driver = Driver(self._engine, self._open_ports(*queues, news), self._failures)
         self.reloader = Reloader(self.driver, self._loader, news)
         self.counters = Counters(self.driver, programs, error_log)
         self._server = ControlServer(self._make_handler(identity, rules_file, history), permissions, self.clients)
@@ -170,22 +171,25 @@ class Assembly:
         self._undo.callback(names_queue.close)
         return queue, names_queue
 
-    def _open_doors(self, queue: Queue, names_queue: Queue, news: AddressNews) -> Doors:
+    def _open_ports(self, queue: Queue, names_queue: Queue, news: AddressNews) -> Ports:
         programs, needs_sha256 = self._programs, self._engine.rules.needs_sha256
         extra_interpreters = read_extra_interpreters(os.environ)
         attributor = Attributor(programs, extra_interpreters=extra_interpreters, needs_sha256=needs_sha256)
         self._undo.callback(attributor.close)
-        translated_answers = TranslatedAnswers(programs)
-        self._undo.callback(translated_answers.close)
+        nat_replies = NatReplies(programs)
+        self._undo.callback(nat_replies.close)
         processes = ProcessWatch(lambda process: self.driver.process_exited(process))
         self._undo.callback(processes.close)
-        return Doors(
+        verdicts = VerdictSink(queue, names_queue, programs, self._make_end(), is_scoped=self._options.is_scoped)
+        return Ports(
             queue=queue,
             names_queue=names_queue,
             attributor=attributor,
-            packet_events=PacketEvents(attributor, news.find_interface),
-            translated_answers=translated_answers,
-            enforcement=Enforcement(queue, names_queue, programs, self._make_end(), is_scoped=self._options.is_scoped),
+            intake=Intake(
+                PacketEvents(attributor, news.find_interface), nat_replies, verdicts, self._engine.dns.is_early
+            ),
+            verdicts=verdicts,
+            resolved_names=ResolvedNames(lambda told: self.driver.feed(told)),
             processes=processes,
             rule_saver=self._rule_saver,
             recorder=self.recorder,
@@ -217,15 +221,15 @@ class Assembly:
         watch = SocketWatch(self._options.socket, self._server.listen_anew)
         self._undo.callback(watch.stop)
         watch.start()
-        told_names = ToldNames(self.driver)
-        for part in (self._rule_saver, self.driver, self.reloader, told_names):
+        resolved_names = self.driver.ports.resolved_names
+        for part in (self._rule_saver, self.driver, self.reloader, resolved_names):
             self._undo.callback(part.stop)
         await self.reloader.start(self._options.rules, self._options.lists)
         self._check_rules()
         # Last: where an earlier daemon left its netfilter rules, packets wait already, and no rule was known before.
         losses = LossWatch(self.counters.untold_losses)
-        self.driver.start(losses.new_losses, told_names.hear)
-        told_names.start()
+        self.driver.start(losses.new_losses)
+        resolved_names.start()
         self._undo.callback(self._failures.attempt, self._tell_last_losses, losses)
 
     def _tell_last_losses(self, losses: LossWatch) -> None:

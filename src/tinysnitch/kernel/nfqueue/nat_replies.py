@@ -113,7 +113,7 @@ MAX_TRIES = 16  # of one flow: a packet that BPF refuses all the same must not c
 ANEW_S = 0.1  # then tries are counted anew: a packet that comes around uses them up within a few ms
 
 
-class TranslatedAnswers:
+class NatReplies:
     """`programs` None: without BPF the netfilter rules ask conntrack themselves, and nothing is done here."""
 
     def __init__(

@@ -88,6 +88,7 @@ class Queue:
         """`tells_sender`: packets have their `sender_uid`, at the price of two more attributes to parse."""
         self.number = number
         self.gone = 0  # packets that the kernel did not have any more when their verdict came
+        self._held = 0  # packets that were read, and have no verdict yet
         self._flags = _FLAG_GSO | (_FLAG_UID_GID if tells_sender else 0)
         self._buffer = bytearray(_DATAGRAM)
         self._view = memoryview(self._buffer)
@@ -121,6 +122,7 @@ class Queue:
         for message in early:
             if message.kind == _PACKET:
                 header = parse_attributes(message.payload[NETFILTER_HEADER.size :])[_HEADER_ATTRIBUTE]
+                self._held += 1
                 self.queue_verdict(_U32.unpack_from(header)[0], NfVerdict.REPEAT)
         self.flush()
 
@@ -157,10 +159,12 @@ class Queue:
                 packets.append(packet)
             else:
                 self.gone += _is_of_gone_packet(view[:size])
+        self._held += len(packets)
         return packets
 
     def queue_verdict(self, packet_id: int, verdict: NfVerdict, mark: int | None = None) -> None:
         """Collect a verdict; `flush` sends it."""
+        self._held -= 1
         if mark is None:
             self._verdicts.append(self._prefixes[verdict] + packet_id.to_bytes(4, "big"))
             return
@@ -184,6 +188,10 @@ class Queue:
 
     def statistics(self) -> QueueStatistics:
         return read_statistics().get(self.number, QueueStatistics(0, 0, 0))
+
+    def count_unread(self) -> int:
+        """Packets that wait to be read. The others in the queue were read, and are held on purpose."""
+        return self.statistics().waiting - self._held
 
     def close(self) -> None:
         self._netlink.close()

@@ -7,14 +7,20 @@ the verdict. DNS messages that were read go on from where they are.
 
 from collections import Counter
 from collections.abc import Callable
+from typing import assert_never
 
 from tinysnitch.core.engine.commands import (
+    DropPacket,
     EndInspection,
     ForgetVerdicts,
+    InspectMore,
+    IssueVerdict,
+    PassMessage,
     RememberFlow,
     RememberVerdict,
     SetGeneration,
     SkipInspection,
+    VerdictCommand,
 )
 from tinysnitch.core.model.flow import TCP, UDP, Direction, Flow
 from tinysnitch.core.model.verdict import Verdict
@@ -30,7 +36,7 @@ def _to_ns(boot_s: float | None) -> int:
     return 0 if boot_s is None else int(boot_s * 1e9)
 
 
-class Enforcement:
+class VerdictSink:
     def __init__(
         self,
         queue: Queue,
@@ -48,10 +54,72 @@ class Enforcement:
         self._allow_bit = allow_bit(is_scoped=is_scoped)
         self.issued = 0  # verdicts on held packets
         self.followed = 0  # of these, those that will be no hit when they walk the chain again
+        self.sends_each = False  # each verdict leaves at once: its packet came alone
         self._marks: dict[int, int] = {}  # by packet id: marks that held packets had already, where ours is added
         self._rounds: Counter[Flow] = Counter()  # no more than are judged in ROUNDS_S
         self._rounds_end_s = 0.0
-        self._shown_marks: dict[int, int] = {}  # by packet id: the same of packets that are read for a name
+        self._inspected_marks: dict[int, int] = {}  # by packet id: the same of packets that are read for a name
+
+    def carry_out(self, command: VerdictCommand) -> None:
+        """Carry out one command. Those of every miss come first: each case that does not match costs time."""
+        match command:
+            case RememberVerdict():
+                if self._programs is not None:
+                    self._programs.remember_verdict(
+                        command.key,
+                        command.verdict,
+                        command.generation,
+                        _to_ns(command.expires_s),
+                        watch=command.inspection,
+                    )
+            case IssueVerdict(packet_id, verdict, follows):
+                self.issue(packet_id, verdict, follows=follows)
+                if self.sends_each:
+                    self.flush()
+            case RememberFlow():
+                self._remember_flow(command)
+            case PassMessage(packet_id):
+                self.pass_message(packet_id)
+            case InspectMore(packet_id):
+                mark = self._inspected_marks.pop(packet_id, 0) | self._allow_bit
+                self._names_queue.queue_verdict(packet_id, NfVerdict.REPEAT, mark)
+            case EndInspection():
+                self._end_inspection(command)
+            case SkipInspection(flow, cookie):
+                if self._programs is not None:
+                    self._programs.end_watch(flow, cookie, Verdict.ALLOW)
+            case DropPacket(packet_id):
+                self.drop(packet_id)
+            case ForgetVerdicts(keys):
+                if self._programs is not None:
+                    self._programs.forget_verdicts(keys)
+            case SetGeneration(generation, own_addresses):
+                if self._programs is not None:
+                    self._programs.set_generation(generation, own_addresses)
+            case _:
+                assert_never(command)
+
+    def _remember_flow(self, command: RememberFlow) -> None:
+        if self._programs is not None:
+            self._programs.remember_flow(
+                command.flow,
+                command.verdict,
+                command.generation,
+                _to_ns(command.expires_s),
+                exec_id=command.exec_id,
+                watch=command.inspection,
+                tied_to=command.tied_to,
+            )
+
+    def _end_inspection(self, command: EndInspection) -> None:
+        """Packets that were marked before must go first: once the inspection is over, no rule takes the mark away."""
+        self._names_queue.flush()
+        self._inspected_marks.pop(command.packet_id, None)
+        if self._programs is not None:
+            self._programs.end_watch(command.flow, command.cookie, command.verdict)
+        self._names_queue.queue_verdict(command.packet_id, NfVerdict.REPEAT)
+        if self._end_connection and command.verdict is Verdict.DENY and command.flow.protocol == TCP:
+            self._end_connection(command.flow, command.cookie)
 
     def note_mark(self, packet_id: int, flow: Flow, mark: int) -> None:
         """Note the mark that a packet has already, if ours is to be added: without BPF; and to a datagram that comes
@@ -92,61 +160,16 @@ class Enforcement:
     def pass_message(self, packet_id: int) -> None:
         self._names_queue.queue_verdict(packet_id, NfVerdict.ACCEPT)
 
-    def note_shown_mark(self, packet_id: int, mark: int) -> None:
+    def note_inspected_mark(self, packet_id: int, mark: int) -> None:
         """Note the mark that a packet has already: ours is added to it."""
         if mark:
-            self._shown_marks[packet_id] = mark
+            self._inspected_marks[packet_id] = mark
 
-    def show_more(self, packet_id: int) -> None:
-        mark = self._shown_marks.pop(packet_id, 0) | self._allow_bit
-        self._names_queue.queue_verdict(packet_id, NfVerdict.REPEAT, mark)
-
-    def end_watch(self, command: EndInspection) -> None:
-        """Packets that were marked before must go first: once the watch is over, no rule takes the mark away."""
-        self._names_queue.flush()
-        self._shown_marks.pop(command.packet_id, None)
-        if self._programs is not None:
-            self._programs.end_watch(command.flow, command.cookie, command.verdict)
-        self._names_queue.queue_verdict(command.packet_id, NfVerdict.REPEAT)
-        if self._end_connection and command.verdict is Verdict.DENY and command.flow.protocol == TCP:
-            self._end_connection(command.flow, command.cookie)
-
-    def skip_watch(self, command: SkipInspection) -> None:
-        if self._programs is not None:
-            self._programs.end_watch(command.flow, command.cookie, Verdict.ALLOW)
-
-    def drop_shown(self, packet_id: int) -> None:
-        self._shown_marks.pop(packet_id, None)
+    def drop_inspected(self, packet_id: int) -> None:
+        self._inspected_marks.pop(packet_id, None)
         self._names_queue.queue_verdict(packet_id, NfVerdict.DROP)
 
-    def remember_verdict(self, command: RememberVerdict) -> None:
-        if self._programs is not None:
-            expires_ns = _to_ns(command.expires_s)
-            self._programs.remember_verdict(
-                command.key, command.verdict, command.generation, expires_ns, watch=command.inspection
-            )
-
-    def remember_flow(self, command: RememberFlow) -> None:
-        if self._programs is not None:
-            self._programs.remember_flow(
-                command.flow,
-                command.verdict,
-                command.generation,
-                _to_ns(command.expires_s),
-                exec_id=command.exec_id,
-                watch=command.inspection,
-                tied_to=command.tied_to,
-            )
-
-    def forget(self, command: ForgetVerdicts) -> None:
-        if self._programs is not None:
-            self._programs.forget_verdicts(command.keys)
-
-    def set_generation(self, command: SetGeneration) -> None:
-        if self._programs is not None:
-            self._programs.set_generation(command.generation, command.own_addresses)
-
-    def limit_crowds(self, limit: int) -> None:
+    def limit_packets(self, limit: int) -> None:
         if self._programs is not None:
             self._programs.settings.set_crowd_limit(limit)
 
@@ -154,11 +177,11 @@ class Enforcement:
         if self._programs is not None:
             self._programs.settings.set_message_limit(limit)
 
-    def count_crowded(self) -> int:
-        """Packets dropped by `limit_crowds` so far."""
+    def count_limited(self) -> int:
+        """Packets dropped by `limit_packets` so far."""
         return self._count("lost_crowd")
 
-    def count_unread(self) -> int:
+    def count_limited_messages(self) -> int:
         """Messages dropped by `limit_messages` so far."""
         return self._count("lost_messages")
 
