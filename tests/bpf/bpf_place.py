@@ -12,6 +12,7 @@ from tests.lab import cgroup
 from tests.lab.leftovers import NETNS_FOLDER, own_name, remove_netns
 from tests.lab.loaded_programs import borrow, give_back
 from tests.lab.patience import WAIT_S, read_line
+from tinysnitch.core.model.scope import Scope
 from tinysnitch.kernel.bpf.programs import BpfPrograms
 
 HELD = 7  # the queue of what is held there
@@ -96,10 +97,10 @@ class BpfPlace:
         (path,) = self.bpffs.glob("**/maps/sockets")
         return len(json.loads(self.run("bpftool", "-j", "map", "dump", "pinned", str(path))))
 
-    def load(self, *, is_scoped: bool = False) -> BpfPrograms:
+    def load(self, scope: Scope = Scope.MACHINE) -> BpfPrograms:
         loaded = borrow()
         self._undo.callback(give_back, loaded)
         with loaded.lent():
-            programs = BpfPrograms.load(self.pin_dir, self.cgroup, self.read_netns_cookie(), is_scoped)
+            programs = BpfPrograms.load(self.pin_dir, self.cgroup, self.read_netns_cookie(), scope)
         self._undo.callback(programs.remove)
         return programs

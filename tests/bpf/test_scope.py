@@ -13,6 +13,7 @@ from tests.bpf.pinned_tables import find_listener
 from tests.bpf.test_verdict import LOCAL_PORT, entry_of, make_flow, open_bound
 from tests.lab.patience import wait_until
 from tinysnitch.core.model.flow import TCP, UDP, parse_address
+from tinysnitch.core.model.scope import Scope
 from tinysnitch.kernel.bpf.layout import OUTBOUND, Conversation
 from tinysnitch.kernel.bpf.libbpf import Map
 from tinysnitch.kernel.bpf.maps import BpfMaps
@@ -26,7 +27,7 @@ LOCAL, PORT = "127.0.0.1", 4000
 
 @pytest.fixture
 def programs(place: BpfPlace) -> BpfPrograms:
-    return place.load(is_scoped=True)
+    return place.load(Scope.COMMAND)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from tests.bpf.netns_visit import visit_netns
 from tests.bpf.pinned_tables import find_listener, is_shared, open_listeners, read_changes, read_noted_protocol
 from tests.lab.leftovers import NETNS_FOLDER
 from tinysnitch.core.model.flow import TCP, UDP, Direction, parse_address
+from tinysnitch.core.model.scope import Scope
 from tinysnitch.core.model.verdict import Verdict, VerdictKey
 from tinysnitch.kernel.attribution.bootstrap import seed
 from tinysnitch.kernel.bpf import layout
@@ -122,7 +123,7 @@ def test_a_process_from_before_the_start_is_noted_as_unknown_with_its_pid(place:
 
 
 def test_another_network_namespace_is_left_alone(place: BpfPlace) -> None:
-    programs = BpfPrograms.load(place.pin_dir, place.cgroup, place.read_netns_cookie() + 10**6, False)
+    programs = BpfPrograms.load(place.pin_dir, place.cgroup, place.read_netns_cookie() + 10**6, Scope.MACHINE)
     try:
         _handle, cookie = place.start_agent().call("open_socket", "AF_INET", "SOCK_STREAM")
         assert programs.find_owner(cookie) is None

@@ -9,6 +9,7 @@ import pytest
 
 from tests.bpf.bpf_place import HELD, MOMENT_S, Agent, BpfPlace
 from tinysnitch.core.model.flow import ICMP, ICMPV6, TCP, UDP, Direction, Flow, parse_address
+from tinysnitch.core.model.scope import Scope
 from tinysnitch.core.model.verdict import Verdict, VerdictKey
 from tinysnitch.kernel.bpf.layout import EXEC_ID_KERNEL, FlowEntry, Listener, Owner
 from tinysnitch.kernel.bpf.programs import BpfPrograms
@@ -346,7 +347,7 @@ def test_a_process_that_runs_another_program_by_now_is_no_longer_the_owner(inbou
 
 
 def test_scoped_ports_of_others_are_left_alone(place: BpfPlace) -> None:
-    programs = place.load(is_scoped=True)
+    programs = place.load(Scope.COMMAND)
     judge(place, programs, "INPUT")
     agent = place.start_agent()
     handle, _cookie = open_bound(agent, "AF_INET", "SOCK_STREAM", "127.0.0.1")

@@ -17,6 +17,7 @@ from tests.lab.loaded_programs import LoadedPrograms, borrow, give_back
 from tests.lab.namespaces import Namespaces
 from tests.lab.patience import PATIENCE, WAIT_S
 from tests.lab.world import WORLD4, World
+from tinysnitch.core.model.scope import Scope
 from tinysnitch.daemon.instance import name_instance
 from tinysnitch.kernel.bpf.programs import BpfPrograms
 from tinysnitch.kernel.proc.netns import read_netns_cookie
@@ -115,13 +116,13 @@ class Lab:
         """Pin BPF programs for the daemon to adopt, unless others are pinned: loading them is half of a start."""
         with visit_netns(NETNS_FOLDER / self.namespaces.host):
             netns_cookie = read_netns_cookie()
-            pin_dir = self.namespaces.host_path(name_instance(netns_cookie, is_scoped=False).pins)
+            pin_dir = self.namespaces.host_path(name_instance(netns_cookie, Scope.MACHINE).pins)
             if not pin_dir.parent.is_mount() or pin_dir.exists():
                 return
             if self._loaded is None:
                 self._loaded = borrow()
             with self._loaded.lent():
-                BpfPrograms.load(pin_dir, self.cgroup, netns_cookie, is_scoped=False).close()
+                BpfPrograms.load(pin_dir, self.cgroup, netns_cookie, Scope.MACHINE).close()
 
     def _give_programs_back(self) -> None:
         if self._loaded is not None:

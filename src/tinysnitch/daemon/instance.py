@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from tinysnitch.core.model.errors import SnitchError
+from tinysnitch.core.model.scope import Scope
 from tinysnitch.daemon.options import Options
 from tinysnitch.kernel.bpf.pins import MOUNT_POINT
 from tinysnitch.kernel.nfqueue.queue import Queue, QueueTaken
@@ -26,9 +27,9 @@ class Instance(msgspec.Struct, frozen=True):
     claim: int  # the number of a queue that no netfilter rule uses: see `claim`
 
 
-def name_instance(netns_cookie: int, is_scoped: bool) -> Instance:
-    """One daemon judges the whole namespace; beside it, any number may judge one command each (`is_scoped`)."""
-    if not is_scoped:
+def name_instance(netns_cookie: int, scope: Scope) -> Instance:
+    """One daemon judges the whole namespace; beside it, any number may judge one command each."""
+    if scope is Scope.MACHINE:
         return _name("TINYSNITCH", f"tinysnitch-{netns_cookie:x}", QUEUE)
     return name_run(netns_cookie, os.getpid())
 

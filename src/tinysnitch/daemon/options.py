@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from tinysnitch.core.model.scope import Scope
 from tinysnitch.core.rules.remote_text import LISTS_FOLDER
 from tinysnitch.kernel.proc.cgroups import HIDDEN_HINT, is_cgroup2
 from tinysnitch.protocol.framing import DEFAULT_SOCKET
@@ -36,7 +37,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     is_learning: bool = False
     on_exit: OnExit = OnExit.REMOVE
     resolvers: tuple[str, ...] = ()  # addresses to trust besides those that the machine is set up with
-    is_scoped: bool = False  # judge a cgroup of our own making and nothing else (tinysnitch run)
+    scope: Scope = Scope.MACHINE
     is_bpf_wanted: bool = True
     has_prompt: bool = False  # start the prompt's window, for the user who called sudo
     users: tuple[str, ...] = ()  # may answer for their own processes, besides the group: names, uids, %GROUP

@@ -17,6 +17,7 @@ from tinysnitch.core.engine.engine import Engine
 from tinysnitch.core.engine.events import DataLost
 from tinysnitch.core.model.flow import Flow
 from tinysnitch.core.model.process import Attribution, Claim
+from tinysnitch.core.model.scope import Scope
 from tinysnitch.core.model.settings import Settings
 from tinysnitch.daemon.control.clients import ControlClients
 from tinysnitch.daemon.instance import Identity, name_instance
@@ -228,7 +229,7 @@ def start(place: Place, *losses: DataLost) -> Place:
 def identity_of(rules: Path, degraded_because: str = "", *, is_learning: bool = False) -> Identity:
     return Identity(
         options=Options(rules=rules, is_learning=is_learning),
-        instance=name_instance(1, is_scoped=False),
+        instance=name_instance(1, Scope.MACHINE),
         pid=1,
         netns=2,
         cgroup="/",

@@ -23,6 +23,7 @@ from publicsuffixlist import PSLFILE
 from tests.lab.lab import Lab
 from tests.lab.patience import WAIT_S, read_until
 from tinysnitch.core.engine.events import DataLost
+from tinysnitch.core.model.scope import Scope
 from tinysnitch.daemon.instance import Identity
 from tinysnitch.daemon.logs.error_log import ErrorLog
 from tinysnitch.daemon.loop.packet_socket_notes import PacketSocketNotes
@@ -86,7 +87,7 @@ class Left:
 
 
 Flags = Mapping[str, object]
-KEEP, SCOPED = {"on_exit": OnExit.KEEP}, {"is_scoped": True}
+KEEP, SCOPED = {"on_exit": OnExit.KEEP}, {"scope": Scope.COMMAND}
 
 
 def stopped(flags: Flags, number: signal.Signals | None, *, is_ready: bool, was_there: bool = False) -> SetUp:

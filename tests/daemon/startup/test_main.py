@@ -13,6 +13,7 @@ from tests.shortage import no_thread_left
 from tinysnitch import __version__
 from tinysnitch.commandline.command_runner import run_command
 from tinysnitch.core.model.errors import NotPermitted, SnitchError
+from tinysnitch.core.model.scope import Scope
 from tinysnitch.daemon.options import Options
 from tinysnitch.daemon.startup import lifecycle
 from tinysnitch.daemon.startup import main as daemon_main
@@ -124,7 +125,7 @@ def test_the_daemon_of_one_command_does_not_start_on_wrong_rules(
     tinysnitchd.main(words, standalone_mode=False)
     rules.write_text("deny - - -\n")
     tinysnitchd.main(["--scoped", *words], standalone_mode=False)
-    assert [options.is_scoped for options in started] == [False, True]
+    assert [options.scope for options in started] == [Scope.MACHINE, Scope.COMMAND]
 
 
 @pytest.mark.usefixtures("started")

@@ -10,6 +10,7 @@ import pytest
 from tests.bpf.bpf_place import BpfPlace
 from tests.kernel.bpf.test_programs import wait_detached
 from tinysnitch.core.model.errors import SnitchError
+from tinysnitch.core.model.scope import Scope
 from tinysnitch.kernel.bpf import pins as bpf_pins
 from tinysnitch.kernel.bpf import pins as bpffs
 from tinysnitch.kernel.bpf import programs as bpf_programs
@@ -21,14 +22,14 @@ from tinysnitch.kernel.proc.mounts import parse_mounts
 pytestmark = pytest.mark.privileged
 
 
-@pytest.mark.parametrize(("is_scoped", "last"), [(False, "on_connect4"), (True, "on_receive")])
-def test_a_set_is_complete_until_one_pin_is_gone(place: BpfPlace, is_scoped: bool, last: str) -> None:
-    place.load(is_scoped=is_scoped)
+@pytest.mark.parametrize(("scope", "last"), [(Scope.MACHINE, "on_connect4"), (Scope.COMMAND, "on_receive")])
+def test_a_set_is_complete_until_one_pin_is_gone(place: BpfPlace, scope: Scope, last: str) -> None:
+    place.load(scope)
     (path,) = place.pin_dir.iterdir()
     folder = PinFolder(path)
-    assert folder.is_complete(is_scoped=is_scoped)
+    assert folder.is_complete(scope)
     folder.link_path(last).unlink()
-    assert not folder.is_complete(is_scoped=is_scoped)
+    assert not folder.is_complete(scope)
     folder.remove()
     folder.remove()
     assert list_folder(place.pin_dir) == []
@@ -44,7 +45,7 @@ def test_a_failure_half_way_leaves_nothing(place: BpfPlace, monkeypatch: pytest.
     """The last cgroup program does not exist: by then all else is loaded, pinned and attached."""
     monkeypatch.setitem(bpf_pins.PROGRAMS, "accept", ("on_getpeername4", "on_nothing"))
     with pytest.raises(SnitchError, match="on_nothing"):
-        BpfPrograms.load(place.pin_dir, place.cgroup, place.read_netns_cookie(), False)
+        BpfPrograms.load(place.pin_dir, place.cgroup, place.read_netns_cookie(), Scope.MACHINE)
     wait_detached(place.cgroup)
     assert not place.pin_dir.exists()
 
@@ -56,7 +57,7 @@ def test_what_another_user_made_in_its_place_is_put_aside(place: BpfPlace, tmp_p
     (place.pin_dir / "x" / "links").symlink_to(tmp_path)
     os.chown(place.pin_dir, 65534, 65534)
     bpf_pins.remove_all_pins(place.pin_dir)
-    programs = BpfPrograms.load(place.pin_dir, place.cgroup, place.read_netns_cookie(), False)
+    programs = BpfPrograms.load(place.pin_dir, place.cgroup, place.read_netns_cookie(), Scope.MACHINE)
     programs.remove()
     assert not place.pin_dir.exists()
     assert (tmp_path / "precious").exists()
@@ -79,19 +80,19 @@ def test_a_set_that_cannot_be_opened_does_not_stay(place: BpfPlace, monkeypatch:
 
     monkeypatch.setattr(bpf_programs, "BpfMaps", refuse)
     with pytest.raises(SnitchError, match="opening the maps"):
-        BpfPrograms.load(place.pin_dir, place.cgroup, place.read_netns_cookie(), False)
+        BpfPrograms.load(place.pin_dir, place.cgroup, place.read_netns_cookie(), Scope.MACHINE)
     wait_detached(place.cgroup)
     assert not place.pin_dir.exists()
 
 
 def test_a_cgroup_that_is_none_is_named(place: BpfPlace) -> None:
     with pytest.raises(SnitchError, match="nothing-here"):
-        BpfPrograms.load(place.pin_dir, place.cgroup / "nothing-here", 1, False)
+        BpfPrograms.load(place.pin_dir, place.cgroup / "nothing-here", 1, Scope.MACHINE)
 
 
 def test_a_folder_outside_of_a_bpffs_is_refused(place: BpfPlace, tmp_path: Path) -> None:
     with pytest.raises(SnitchError) as caught:
-        BpfPrograms.load(tmp_path / "pins", place.cgroup, place.read_netns_cookie(), False)
+        BpfPrograms.load(tmp_path / "pins", place.cgroup, place.read_netns_cookie(), Scope.MACHINE)
     assert caught.value.hint
     assert not (tmp_path / "pins").exists()
 

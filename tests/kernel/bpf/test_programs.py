@@ -26,6 +26,7 @@ from tests.bpf.pinned_tables import (
 from tests.kernel.bpf.test_images import make_image
 from tests.lab.patience import wait_until
 from tinysnitch.core.model.flow import TCP, UDP, Direction, Flow, parse_address
+from tinysnitch.core.model.scope import Scope
 from tinysnitch.core.model.verdict import Verdict, VerdictKey
 from tinysnitch.kernel.bpf import layout
 from tinysnitch.kernel.bpf.layout import IMAGE_SEEDED, Listener, Owner, OwnKey, ProcessEntry
@@ -56,15 +57,17 @@ def test_a_killed_daemons_programs_are_adopted(place: BpfPlace) -> None:
     cookie = place.read_netns_cookie()
     script = (
         f"import os, sys, signal; sys.path.insert(0, {str(SOURCE)!r}); from pathlib import Path;"
+        "from tinysnitch.core.model.scope import Scope;"
         "from tinysnitch.kernel.bpf.programs import BpfPrograms;"
-        f"loaded = BpfPrograms.load(Path({str(place.pin_dir)!r}), Path({str(place.cgroup)!r}), {cookie}, False);"
+        f"pins, cgroup = Path({str(place.pin_dir)!r}), Path({str(place.cgroup)!r});"
+        f"loaded = BpfPrograms.load(pins, cgroup, {cookie}, Scope.MACHINE);"
         "loaded.set_generation(9); loaded.settings.set_crowd_limit(4); loaded.settings.set_message_limit(4);"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
     killed = subprocess.run([sys.executable, "-c", script], check=False)
     assert killed.returncode == -signal.SIGKILL
     agent = place.start_agent()  # nobody runs that loaded it
-    adopted = BpfPrograms.load(place.pin_dir, place.cgroup, cookie, False)
+    adopted = BpfPrograms.load(place.pin_dir, place.cgroup, cookie, Scope.MACHINE)
     try:
         assert adopted.was_adopted
         assert adopted.generation == 9
@@ -76,7 +79,7 @@ def test_a_killed_daemons_programs_are_adopted(place: BpfPlace) -> None:
 
 
 def test_remove_leaves_nothing(place: BpfPlace) -> None:
-    programs = BpfPrograms.load(place.pin_dir, place.cgroup, place.read_netns_cookie(), False)
+    programs = BpfPrograms.load(place.pin_dir, place.cgroup, place.read_netns_cookie(), Scope.MACHINE)
     assert "connect4" in attached(place.cgroup)
     assert programs.program_path("out_allowed").exists()
     programs.remove()
@@ -86,8 +89,8 @@ def test_remove_leaves_nothing(place: BpfPlace) -> None:
 
 def test_a_set_for_another_purpose_is_loaded_beside_and_the_old_one_removed(place: BpfPlace) -> None:
     cookie = place.read_netns_cookie()
-    old = BpfPrograms.load(place.pin_dir, place.cgroup, cookie, False)
-    new = BpfPrograms.load(place.pin_dir, place.cgroup, cookie, True)
+    old = BpfPrograms.load(place.pin_dir, place.cgroup, cookie, Scope.MACHINE)
+    new = BpfPrograms.load(place.pin_dir, place.cgroup, cookie, Scope.COMMAND)
     assert not new.was_adopted
     assert old.program_path("out_allowed") != new.program_path("out_allowed")
     new.remove_stale()
@@ -247,29 +250,29 @@ def test_a_listener_that_finds_no_room_is_remembered(programs: BpfPrograms) -> N
 def test_where_it_cannot_be_told_what_is_there_nothing_is_left(
     place: BpfPlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_folder: PinFolder, *, is_scoped: bool) -> bool:
+    def fail(_folder: PinFolder, _scope: Scope) -> bool:
         raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
 
     monkeypatch.setattr(PinFolder, "is_complete", fail)
     with pytest.raises(OSError, match="Cannot allocate memory"):
-        BpfPrograms.load(place.pin_dir, place.cgroup, place.read_netns_cookie(), False)
+        BpfPrograms.load(place.pin_dir, place.cgroup, place.read_netns_cookie(), Scope.MACHINE)
     assert not place.pin_dir.exists()
 
 
 def test_to_withdraw_leaves_what_was_there(place: BpfPlace) -> None:
     cookie, other = place.read_netns_cookie(), place.cgroup / "other"
     other.mkdir()
-    BpfPrograms.load(place.pin_dir, place.cgroup, cookie, False).close()
-    beside = BpfPrograms.load(place.pin_dir, other, cookie, False)
+    BpfPrograms.load(place.pin_dir, place.cgroup, cookie, Scope.MACHINE).close()
+    beside = BpfPrograms.load(place.pin_dir, other, cookie, Scope.MACHINE)
     assert "connect4" in attached(other)
     beside.withdraw()
     wait_detached(other)
-    adopted = BpfPrograms.load(place.pin_dir, place.cgroup, cookie, False)
+    adopted = BpfPrograms.load(place.pin_dir, place.cgroup, cookie, Scope.MACHINE)
     assert adopted.was_adopted
     adopted.withdraw()
     assert "connect4" in attached(place.cgroup)
     adopted.remove()
-    BpfPrograms.load(place.pin_dir, place.cgroup, cookie, False).withdraw()
+    BpfPrograms.load(place.pin_dir, place.cgroup, cookie, Scope.MACHINE).withdraw()
     assert not place.pin_dir.exists()
 
 

@@ -63,9 +63,9 @@ COMMIT
 class Loaded:
     """Our rules in a place; each step happens in its namespace."""
 
-    def __init__(self, place: PacketPlace, label: str = LABEL, scope: str | None = None) -> None:
+    def __init__(self, place: PacketPlace, label: str = LABEL, cgroup: str | None = None) -> None:
         self._place = place
-        self.netfilter = Netfilter(label, QUEUES, None, scope)
+        self.netfilter = Netfilter(label, QUEUES, None, cgroup)
 
     def add(self) -> str:
         with entered(self._place.here):
@@ -168,7 +168,7 @@ def test_two_instances_do_not_meet_and_the_last_leaves_nothing(packet_place: Pac
 def test_a_scope_is_a_cgroup(packet_place: PacketPlace) -> None:
     path = make_cgroup(packet_place.here)
     try:
-        before, ours = packet_place.save(), Loaded(packet_place, scope=path_in_hierarchy(path))
+        before, ours = packet_place.save(), Loaded(packet_place, cgroup=path_in_hierarchy(path))
         added = ours.add()
         assert f"-m cgroup --path {packet_place.here} " in added
         assert ours.add() == added

@@ -271,10 +271,10 @@ def test_without_bpf_a_scope_leaves_what_comes_in_alone(packet_place: PacketPlac
 
 
 def build_rules(
-    family: Family, *, program_path: Callable[[str], Path] | None, scope: str | None, has_security: bool
+    family: Family, *, program_path: Callable[[str], Path] | None, cgroup: str | None, has_security: bool
 ) -> RuleSet:
     writer = RuleWriter(
-        family=family, label=LABEL, queues=QUEUES, program_path=program_path, scope=scope, has_security=has_security
+        family=family, label=LABEL, queues=QUEUES, program_path=program_path, cgroup=cgroup, has_security=has_security
     )
     return writer.build("")
 
@@ -284,7 +284,7 @@ def build_rules(
 def test_a_packet_without_a_socket_is_in_no_scope(family: Family, program_path: object) -> None:
     """xt_cgroup never matches a packet without a socket, negated or not (net/netfilter/xt_cgroup.c)."""
     path = program_path if callable(program_path) else None
-    rules = build_rules(family, program_path=path, scope="x", has_security=True)
+    rules = build_rules(family, program_path=path, cgroup="x", has_security=True)
     for part in ("OUT", "LINKOUT"):
         judging = rules.chains["mangle"][f"{LABEL}-{part}"]
         assert not any("NFQUEUE" in rule for rule in judging)
@@ -293,30 +293,30 @@ def test_a_packet_without_a_socket_is_in_no_scope(family: Family, program_path: 
 
 @pytest.mark.parametrize("family", list(Family))
 @pytest.mark.parametrize("program_path", [None, Path("/pins").joinpath])
-@pytest.mark.parametrize(("scope", "has_security"), [(None, True), ("x", False), ("x", True)])
+@pytest.mark.parametrize(("cgroup", "has_security"), [(None, True), ("x", False), ("x", True)])
 def test_a_scope_reads_names_behind_a_daemon_of_the_machine(
-    family: Family, program_path: object, scope: str | None, has_security: bool
+    family: Family, program_path: object, cgroup: str | None, has_security: bool
 ) -> None:
     """Reading a packet ends its way through the table: of two readers in one table the second would learn no names."""
     path = program_path if callable(program_path) else None
-    rules = build_rules(family, program_path=path, scope=scope, has_security=has_security)
+    rules = build_rules(family, program_path=path, cgroup=cgroup, has_security=has_security)
     lines = [(table, line) for table, chains in rules.chains.items() for body in chains.values() for line in body]
     lines += [(jump.table, jump.rule) for jump in rules.jumps]
     answered = {table for table, line in lines if "--sport 53 " in line and READ.search(line)}
     asked = {table for table, line in lines if "--dport 53 " in line and line.endswith(f"{LABEL}-ASKED")}
-    assert answered == asked == {"security" if scope and has_security else "mangle"}
+    assert answered == asked == {"security" if cgroup and has_security else "mangle"}
 
 
 @pytest.mark.parametrize("family", list(Family))
-@pytest.mark.parametrize("scope", [None, "x"])
+@pytest.mark.parametrize("cgroup", [None, "x"])
 @pytest.mark.parametrize(("match", "is_for_bpf"), [("-m conntrack", False), ("-m socket", False), ("-m bpf", True)])
 def test_what_is_asked_with_bpf_or_without_it_alone(
-    family: Family, scope: str | None, match: str, is_for_bpf: bool
+    family: Family, cgroup: str | None, match: str, is_for_bpf: bool
 ) -> None:
     """One rule has conntrack follow all packets; another one has the kernel reassemble fragments; and a kernel without
     BPF may lack the match, and would take none of our rules."""
     for program_path in (None, Path("/pins").joinpath):
-        rules = build_rules(family, program_path=program_path, scope=scope, has_security=True)
+        rules = build_rules(family, program_path=program_path, cgroup=cgroup, has_security=True)
         lines = [rule for table in rules.chains.values() for chain in table.values() for rule in chain]
         lines += [jump.rule for jump in rules.jumps]
         assert any(match in line for line in lines) == (bool(program_path) == is_for_bpf)
@@ -324,7 +324,7 @@ def test_what_is_asked_with_bpf_or_without_it_alone(
 
 @pytest.mark.parametrize("family", list(Family))
 def test_the_cache_is_asked_before_the_queue(family: Family) -> None:
-    rules = build_rules(family, program_path=Path("/pins").joinpath, scope=None, has_security=False)
+    rules = build_rules(family, program_path=Path("/pins").joinpath, cgroup=None, has_security=False)
     watched = [f"-m bpf --object-pinned /pins/out_watched -g {LABEL}-WATCH"]
     for part, way, passed, read in (("OUT", "out", "-j RETURN", watched), ("IN", "in", f"-g {LABEL}-PASSIN", [])):
         judging = [rule for rule in rules.chains["mangle"][f"{LABEL}-JUDGE{part}"] if "DROP" not in rule]
@@ -338,7 +338,7 @@ def test_the_cache_is_asked_before_the_queue(family: Family) -> None:
 
 @pytest.mark.parametrize("family", list(Family))
 def test_what_has_to_wait_until_it_is_read_waits_also_while_nobody_reads(family: Family) -> None:
-    rules = build_rules(family, program_path=Path("/pins").joinpath, scope=None, has_security=False).chains["mangle"]
+    rules = build_rules(family, program_path=Path("/pins").joinpath, cgroup=None, has_security=False).chains["mangle"]
     *_before, guarded, noted = rules[f"{LABEL}-WATCH"]
     assert guarded == f"-m bpf --object-pinned /pins/out_guarded -j NFQUEUE --queue-num {QUEUES[1]}"
     assert noted == f"-j NFQUEUE --queue-num {QUEUES[1]} --queue-bypass"

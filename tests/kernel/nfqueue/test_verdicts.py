@@ -23,6 +23,7 @@ from tinysnitch.core.engine.commands import (
     SkipInspection,
 )
 from tinysnitch.core.model.flow import TCP, UDP, Direction, Flow, parse_address
+from tinysnitch.core.model.scope import Scope
 from tinysnitch.core.model.verdict import Inspection, Verdict, VerdictKey
 from tinysnitch.kernel.netfilter.rules import ALLOW_BIT, DENY_MARK, SCOPED_ALLOW_BIT
 from tinysnitch.kernel.nfqueue.queue import NfVerdict
@@ -263,12 +264,12 @@ def test_without_bpf_a_denial_is_a_whole_mark_and_what_is_allowed_keeps_its_own(
     assert queue.marks == {1: DENY_MARK, 2: 0x1234 | ALLOW_BIT}
 
 
-@pytest.mark.parametrize(("is_scoped", "bit"), [(False, ALLOW_BIT), (True, SCOPED_ALLOW_BIT)])
-def test_a_datagram_that_comes_in_is_marked_as_seen(is_scoped: bool, bit: int) -> None:
+@pytest.mark.parametrize(("scope", "bit"), [(Scope.MACHINE, ALLOW_BIT), (Scope.COMMAND, SCOPED_ALLOW_BIT)])
+def test_a_datagram_that_comes_in_is_marked_as_seen(scope: Scope, bit: int) -> None:
     """It may come to a shared port, where a remembered verdict does not hold for the next one."""
     datagram = msgspec.structs.replace(FLOW, protocol=UDP, direction=Direction.INBOUND)
     with closing(SmallQueue()) as queue, closing(SmallQueue()) as names:
-        verdicts = VerdictSink(queue, names, SmallPrograms(), is_scoped=is_scoped)  # type: ignore[arg-type]
+        verdicts = VerdictSink(queue, names, SmallPrograms(), scope=scope)  # type: ignore[arg-type]
         for packet_id, flow in enumerate((datagram, FLOW), 1):
             verdicts.note_mark(packet_id, flow, 0x1234)
             verdicts.issue(packet_id, Verdict.ALLOW)

@@ -180,7 +180,7 @@ class Assembly:
         self._undo.callback(nat_replies.close)
         processes = ProcessWatch(lambda process: self.driver.process_exited(process))
         self._undo.callback(processes.close)
-        verdicts = VerdictSink(queue, names_queue, programs, self._make_end(), is_scoped=self._options.is_scoped)
+        verdicts = VerdictSink(queue, names_queue, programs, self._make_end(), scope=self._options.scope)
         return Ports(
             queue=queue,
             names_queue=names_queue,

@@ -15,6 +15,7 @@ from tinysnitch.commandline.command_runner import run_command
 from tinysnitch.commandline.notes import print_note
 from tinysnitch.commandline.standard_streams import open_standard_streams
 from tinysnitch.core.model.errors import NotPermitted, SnitchError
+from tinysnitch.core.model.scope import Scope
 from tinysnitch.daemon.instance import Instance, claim, name_instance
 from tinysnitch.kernel.bpf.pins import remove_all_pins, unmount_bpffs
 from tinysnitch.kernel.netfilter.firewall import Netfilter
@@ -24,7 +25,7 @@ from tinysnitch.kernel.proc.netns import read_netns_cookie
 def _find_instance() -> Instance:
     if os.geteuid() != 0:
         raise NotPermitted("netfilter rules need root", "try it with sudo")
-    return name_instance(read_netns_cookie(), is_scoped=False)
+    return name_instance(read_netns_cookie(), Scope.MACHINE)
 
 
 def _netfilter_of(instance: Instance) -> Netfilter:

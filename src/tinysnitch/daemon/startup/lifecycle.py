@@ -111,24 +111,24 @@ class SetUp:
         self._arguments_file = KeptArguments(options.state_dir / "arguments")
         self._permissions = Permissions(options.users, options.admins)
         # A service may use `tinysnitch run`; then it is the service itself that tells systemd when it is ready.
-        self._notice = None if options.is_scoped else ServiceNotice(os.environ)
+        self._notice = ServiceNotice(os.environ) if options.scope.is_service else None
         if self._notice:
             undo.callback(self._notice.close)
         if self._prompt:
             self._permissions.invite(self._prompt.user.pw_uid)
 
     async def start(self) -> None:
-        instance = name_instance(read_netns_cookie(), self._options.is_scoped)
+        instance = name_instance(read_netns_cookie(), self._options.scope)
         self._claim(instance)
         cgroup = self._choose_cgroup(instance)
         self._prepare_rules_file()
         programs, problem = self._load_programs(instance, cgroup)
         import_the_rest()
-        scope = path_in_hierarchy(cgroup) if self._options.is_scoped else None
-        netfilter = Netfilter(instance.label, instance.queues, programs.program_path if programs else None, scope)
+        own_cgroup = path_in_hierarchy(cgroup) if self._options.scope.makes_cgroup else None
+        netfilter = Netfilter(instance.label, instance.queues, programs.program_path if programs else None, own_cgroup)
         identity = self._identify(instance, cgroup, problem)
         await self._start_parts(identity, programs)
-        notes = None if self._options.is_scoped else self._watch_packet_sockets(programs)
+        notes = self._watch_packet_sockets(programs) if self._options.scope.is_service else None
         await self._start_prompt()  # may fail, so before the steps that change what an earlier daemon left
         self._stop.end_start()
         self._enforce(netfilter)
@@ -156,7 +156,9 @@ class SetUp:
             permissions=self._permissions,
             error_log=self._error_log,
         )
-        if programs and not self._options.is_scoped:  # done while the queues are open, so that packets wait meanwhile
+        if (
+            programs and self._options.scope.has_successor
+        ):  # done while the queues are open, so that packets wait meanwhile
             self._undo.callback(keep_arguments, programs, self._arguments_file)
         await self.parts.start()
         # Until now entry.py has it ignored.
@@ -164,12 +166,12 @@ class SetUp:
 
     def _enforce(self, netfilter: Netfilter) -> None:
         self._add_rules(netfilter)
-        if not self._options.is_scoped:  # with one command's firewall all its processes are ended
+        if self._options.scope.programs_outlive_it:
             self._undo.callback(self._end_waiting)
         self._guard(netfilter)
 
     def _watch_machine(self, *, is_bpf: bool) -> None:
-        if not self._options.is_scoped:  # a daemon for one command is not started at boot
+        if self._options.scope.is_service:
             self._watch_interpreter()
             self._tell_of_hidden(is_bpf=is_bpf)
         self._tell_of_name_services()
@@ -186,7 +188,7 @@ class SetUp:
 
     def _prepare_rules_file(self) -> None:
         path = self._rules_file.path
-        if self._options.is_scoped:  # for one command no file of the machine is made
+        if not self._options.scope.makes_rules_file:
             self._rules_file.hold_starter()
         elif self._rules_file.ensure_exists():
             _log.warning("%s was not there: made with a starter set of rules", path)
@@ -217,7 +219,7 @@ class SetUp:
         )
 
     def _choose_cgroup(self, instance: Instance) -> Path:
-        if not self._options.is_scoped:
+        if not self._options.scope.makes_cgroup:
             return self._options.cgroup or find_cgroup_mount()
         cgroup = find_cgroup_mount() / instance.label.lower()
         self._undo.callback(remove_cgroup, cgroup)
@@ -237,7 +239,7 @@ class SetUp:
         Cached, since each step of the end asks: another signal in the middle must not change the answer. A daemon that
         ends without a signal has failed, and leaves enforcement in place as a killed one does.
         """
-        is_followed = self._stop.is_hand_over and not self._options.is_scoped  # one command's daemon has no successor
+        is_followed = self._stop.is_hand_over and self._options.scope.has_successor
         has_failed = self._is_ready and not self._stop.has_come
         return self._options.on_exit is OnExit.KEEP or is_followed or has_failed
 
@@ -281,7 +283,7 @@ class SetUp:
             check_match("bpf")
             self._undo.callback(self._remove_unless_kept, unmount_bpffs)
             mount_bpffs()
-            programs = BpfPrograms.load(instance.pins, cgroup, read_netns_cookie(), self._options.is_scoped)
+            programs = BpfPrograms.load(instance.pins, cgroup, read_netns_cookie(), self._options.scope)
         except SnitchError as error:
             because = "; ".join(dict.fromkeys((str(error), *find_missing())))
             _log.warning("DEGRADED: enforcing without BPF, attribution is weaker: %s", because)
@@ -289,11 +291,10 @@ class SetUp:
         self._undo.callback(programs.close)
         self._undo.callback(self._take_programs_away, programs)
         with SocketDiag() as sockets:
-            # The command has no sockets yet: those of this moment belong to other processes.
-            if self._options.is_scoped:
-                seed(programs, None)
-            else:
+            if self._options.scope.finds_sockets:
                 seed(programs, sockets, EarlierArguments.of(self._arguments_file).complete)
+            else:
+                seed(programs, None)
         programs.take_conversations_over()
         return programs, ""
 
@@ -322,7 +323,7 @@ class SetUp:
             netfilter.remove()
         except SnitchError as error:
             # If they are one command's, `tinysnitch run` removes them.
-            later = "" if self._options.is_scoped else "; `tinysnitch-iptables-remove` takes them away"
+            later = "; `tinysnitch-iptables-remove` takes them away" if self._options.scope.has_successor else ""
             raise SnitchError(f"the netfilter rules stay: {error}", error.hint + later) from None
 
     def _guard(self, netfilter: Netfilter) -> None:

@@ -16,6 +16,7 @@ from tinysnitch.commandline.notes import print_snitch_error
 from tinysnitch.commandline.standard_streams import open_standard_streams
 from tinysnitch.core.model.errors import Malformed, NotPermitted, SnitchError
 from tinysnitch.core.model.flow import parse_address
+from tinysnitch.core.model.scope import Scope
 from tinysnitch.daemon.instance import name_run
 from tinysnitch.daemon.options import CgroupPlace, LogFormat, OnExit, Options, Place
 from tinysnitch.kernel.bpf.pins import remove_all_pins, unmount_bpffs
@@ -146,7 +147,14 @@ Examples:
 @click.option("--remove-run", type=int, metavar="PID", hidden=True, help="Take away what a killed --scoped left.")
 @click.option("--no-bpf", is_flag=True, hidden=True, help="Run in the degraded mode.")
 def tinysnitchd(
-    *, log: str, on_exit: str, no_bpf: bool, run_folder: Path | None, remove_run: int | None, **options: object
+    *,
+    log: str,
+    on_exit: str,
+    is_scoped: bool,
+    no_bpf: bool,
+    run_folder: Path | None,
+    remove_run: int | None,
+    **options: object,
 ) -> None:
     """Hold every connection that no rule covers until a person answers.
 
@@ -159,7 +167,8 @@ def tinysnitchd(
         from tinysnitch.daemon.startup.main import remove_leftovers
 
         return remove_leftovers(remove_run)
-    settings = Options(log=LogFormat(log), on_exit=OnExit(on_exit), is_bpf_wanted=not no_bpf, **options)  # type: ignore[arg-type]
+    scope = Scope.COMMAND if is_scoped else Scope.MACHINE
+    settings = Options(scope=scope, log=LogFormat(log), on_exit=OnExit(on_exit), is_bpf_wanted=not no_bpf, **options)  # type: ignore[arg-type]
     try:
         _run(settings)
     finally:
@@ -173,7 +182,7 @@ def _run(options: Options) -> None:
     from tinysnitch.daemon.startup.lifecycle import run_daemon
 
     log_to_standard_error()
-    if options.is_scoped and options.rules.exists():
+    if not options.scope.accepts_wrong_rules and options.rules.exists():
         _check_rules(options.rules)
     run_in_loop(run_daemon(options))
 

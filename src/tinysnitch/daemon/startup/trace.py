@@ -16,6 +16,7 @@ from tinysnitch.commandline.event_loop import run_in_loop
 from tinysnitch.commandline.standard_streams import error_of_output, open_standard_streams
 from tinysnitch.core.model.errors import NotPermitted, SnitchError
 from tinysnitch.core.model.flow import format_address, format_protocol
+from tinysnitch.core.model.scope import Scope
 from tinysnitch.core.rules.words import quote_word
 from tinysnitch.daemon.logs.log_output import LogOutput
 from tinysnitch.daemon.options import CgroupPlace
@@ -76,7 +77,7 @@ def _load(undo: ExitStack, cgroup: Path) -> BpfPrograms:
         undo.callback(unmount_bpffs)
         mount_bpffs()
         undo.callback(remove_folder, pins)  # its content goes before: with the programs, or when loading fails
-        programs = BpfPrograms.load(pins, cgroup, read_netns_cookie(), is_scoped=False)
+        programs = BpfPrograms.load(pins, cgroup, read_netns_cookie(), Scope.MACHINE)
     except SnitchError as error:
         kind = SnitchError if is_permitted() else NotPermitted
         raise kind(f"BPF does not work here: {error}", "; ".join(find_missing()) or error.hint) from None

@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 
 from tinysnitch.core.model.errors import SnitchError
+from tinysnitch.core.model.scope import Scope
 
 FOLDER = Path(__file__).parent / "compiled"
 
@@ -18,7 +19,7 @@ CGROUP_PROGRAMS = (
     "on_sendmsg4",
     "on_sendmsg6",
 )
-SCOPE_PROGRAMS = ("on_receive",)  # attached beside the others where one cgroup alone is judged
+SCOPE_PROGRAMS = ("on_receive",)
 ACCEPT_PROGRAMS = ("on_getpeername4", "on_getpeername6")
 SYNC_PROGRAM = "on_sync"  # user space runs it (BPF_PROG_TEST_RUN)
 VERDICT_PROGRAMS = (
@@ -54,6 +55,8 @@ PROGRAMS = {
     "rate_limit": RATE_LIMIT_PROGRAMS,
     "sync": (SYNC_PROGRAM,),
 }
+PINNED_OBJECTS = ("verdict", "rate_limit", "sync")  # netfilter's rules, or we, run their programs by the pin
+CGROUP_OBJECTS = ("socket", "accept", "scope")  # attached to the cgroup
 # Each in an object of its own. The daemon uses the first that the kernel can run, and does not pin it.
 PACKET_PROGRAMS = {"packet_open": "on_packet_open", "packet_send": "on_packet_send"}
 LIST_OBJECT, LIST_PROGRAMS = "kernel_socket", ("on_list_udp", "on_list_tcp")  # run once, when a daemon starts
@@ -80,6 +83,11 @@ MAPS = (
     "traces",
     "scratch",
 )
+
+
+def objects_of(scope: Scope) -> list[str]:
+    """Those that are loaded. A packet for one command is told from others' by a hook that the machine does not need."""
+    return [name for name in PROGRAMS if name != "scope" or scope.makes_cgroup]
 
 
 def object_path(name: str) -> Path:

@@ -13,22 +13,20 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 from tinysnitch.core.model.errors import NotPermitted, SnitchError
+from tinysnitch.core.model.scope import Scope
 from tinysnitch.kernel.bpf.libbpf import Link, ObjectFile
 from tinysnitch.kernel.bpf.objects import (
-    ACCEPT_PROGRAMS,
-    CGROUP_PROGRAMS,
+    CGROUP_OBJECTS,
     MAPS,
-    NETFILTER_PROGRAMS,
+    PINNED_OBJECTS,
     PROGRAMS,
-    SCOPE_PROGRAMS,
-    SYNC_PROGRAM,
     TRACING_PROGRAMS,
     object_path,
+    objects_of,
 )
 from tinysnitch.kernel.proc.mounts import Mount, read_mounts
 
 _ATTEMPTS = 4
-LINKS = (*TRACING_PROGRAMS, *CGROUP_PROGRAMS, *ACCEPT_PROGRAMS)
 
 
 class PinFolder:
@@ -46,11 +44,13 @@ class PinFolder:
     def link_path(self, name: str) -> Path:
         return self.path / "links" / name
 
-    def is_complete(self, *, is_scoped: bool) -> bool:
-        links = (*LINKS, *(SCOPE_PROGRAMS if is_scoped else ()))
-        programs = (*NETFILTER_PROGRAMS, SYNC_PROGRAM)
-        wanted = [*map(self.map_path, MAPS), *map(self.program_path, programs), *map(self.link_path, links)]
-        return all(path.exists() for path in wanted)
+    def is_complete(self, scope: Scope) -> bool:
+        pins = [
+            self.program_path(program) if name in PINNED_OBJECTS else self.link_path(program)
+            for name in objects_of(scope)
+            for program in PROGRAMS[name]
+        ]
+        return all(path.exists() for path in [*map(self.map_path, MAPS), *pins])
 
     def create(self) -> None:
         """Raises SnitchError."""
@@ -119,7 +119,7 @@ def remove_folder(path: Path) -> None:
             raise
 
 
-def load_pins(folder: PinFolder, cgroup: Path, prepare: Callable[[], None], *, is_scoped: bool) -> None:
+def load_pins(folder: PinFolder, cgroup: Path, prepare: Callable[[], None], scope: Scope) -> None:
     """Load and pin everything, or nothing. `prepare` is called when the maps are there and no program runs yet."""
     with ExitStack() as undo:
         undo.callback(folder.remove)
@@ -127,17 +127,16 @@ def load_pins(folder: PinFolder, cgroup: Path, prepare: Callable[[], None], *, i
         with ExitStack() as loaded:
             objects = {
                 name: loaded.enter_context(closing(ObjectFile(object_path(name), folder.map_path(""))))
-                for name in PROGRAMS
-                if name != "scope" or is_scoped
+                for name in objects_of(scope)
             }
-            for name in ("verdict", "rate_limit", "sync"):
+            for name in PINNED_OBJECTS:
                 for program in PROGRAMS[name]:
                     objects[name].pin_program(program, folder.program_path(program))
             prepare()
             for program in TRACING_PROGRAMS:
                 pin_link(objects["process"].attach(program), folder.link_path(program))
             cgroup_fd = loaded.enter_context(opened_cgroup(cgroup))
-            for name in ("socket", "accept", *(["scope"] if is_scoped else [])):
+            for name in filter(objects.__contains__, CGROUP_OBJECTS):
                 for program in PROGRAMS[name]:
                     pin_link(objects[name].attach_cgroup(program, cgroup_fd), folder.link_path(program))
         undo.pop_all()

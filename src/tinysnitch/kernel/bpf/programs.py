@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.core.model.flow import Direction, Flow, is_of_link
+from tinysnitch.core.model.scope import Scope
 from tinysnitch.core.model.verdict import Inspection, Verdict, VerdictKey
 from tinysnitch.kernel.bpf import handover as earlier_conversations
 from tinysnitch.kernel.bpf import layout
@@ -58,18 +59,18 @@ class BpfPrograms:
         self._own: frozenset[bytes] | None = None  # addresses of this machine as the kernel's side has them
 
     @classmethod
-    def load(cls, pin_dir: Path, cgroup: Path, netns_cookie: int, is_scoped: bool) -> "BpfPrograms":
+    def load(cls, pin_dir: Path, cgroup: Path, netns_cookie: int, scope: Scope) -> "BpfPrograms":
         """Adopts what an earlier daemon pinned for the same purpose from the same objects; nothing of it is flushed."""
-        folder = PinFolder(pin_dir / name_purpose(cgroup, netns_cookie, is_scoped))
+        folder = PinFolder(pin_dir / name_purpose(cgroup, netns_cookie, scope))
         with ExitStack() as undo:
             undo.callback(remove_folder, pin_dir)  # only if it is empty
             take_folder(pin_dir)
-            was_adopted = folder.is_complete(is_scoped=is_scoped)
+            was_adopted = folder.is_complete(scope)
             if not was_adopted:
                 undo.callback(folder.remove)
                 folder.remove()  # half a set, of a daemon that was killed while it loaded
-                prepare = partial(initialize_settings, folder, netns_cookie, is_scoped)
-                load_pins(folder, cgroup, prepare, is_scoped=is_scoped)
+                prepare = partial(initialize_settings, folder, netns_cookie, scope)
+                load_pins(folder, cgroup, prepare, scope)
             programs = cls(folder, was_adopted=was_adopted)
             programs._note_own_addresses(read_addresses().own)
             programs.note_reader()
@@ -342,11 +343,11 @@ class BpfPrograms:
         return self._ring
 
 
-def name_purpose(cgroup: Path, netns_cookie: int, is_scoped: bool) -> str:
+def name_purpose(cgroup: Path, netns_cookie: int, scope: Scope) -> str:
     """The folder's name. So a set is adopted only if it is of these objects, for this cgroup and network namespace."""
     with opened_cgroup(cgroup) as cgroup_fd:
         cgroup_id = os.fstat(cgroup_fd).st_ino
-    purpose = f"{read_digest()} {cgroup_id} {netns_cookie} {is_scoped}"
+    purpose = f"{read_digest()} {cgroup_id} {netns_cookie} {scope.value}"
     return f"{earlier_conversations.LAYOUT}-{hashlib.sha256(purpose.encode()).hexdigest()[:16]}"
 
 
@@ -358,11 +359,11 @@ def open_settings(folder: PinFolder) -> BpfSettings:
             raise SnitchError(f"mapping the settings: {error.strerror}", "is the kernel older than 5.5?") from error
 
 
-def initialize_settings(folder: PinFolder, netns_cookie: int, is_scoped: bool) -> None:
+def initialize_settings(folder: PinFolder, netns_cookie: int, scope: Scope) -> None:
     settings = open_settings(folder)
     try:
         # Exec ids start at the boot-time clock, and grow more slowly than it: so none comes twice before a reboot.
-        settings.initialize(next_exec_id=read_boot_ns(), netns_cookie=netns_cookie, is_scoped=is_scoped)
+        settings.initialize(next_exec_id=read_boot_ns(), netns_cookie=netns_cookie, is_scoped=scope.makes_cgroup)
     finally:
         settings.close()
 

@@ -58,13 +58,13 @@ class Netfilter:
         label: str,
         queues: tuple[int, int],
         program_path: Callable[[str], Path] | None,
-        scope: str | None = None,
+        cgroup: str | None = None,
     ) -> None:
-        """`label` names our chains; `program_path` None: the degraded mode; `scope`: cgroup path below the mount."""
+        """`label` names our chains; `program_path` None: the degraded mode; `cgroup`: as in RuleWriter."""
         self._label = label
         self._queues = queues
         self._program_path = program_path
-        self._scope = scope
+        self._cgroup = cgroup
         self._before: dict[Family, str] = {}  # the tables before us, until a remark in our chains says so
         self._has_security: dict[Family, bool] = {}  # whether that table took our rules
 
@@ -154,7 +154,7 @@ class Netfilter:
             label=self._label,
             queues=self._queues,
             program_path=self._program_path,
-            scope=self._scope,
+            cgroup=self._cgroup,
             has_security=has_security,
         )
         return writer.build(f"tables before: {before}")

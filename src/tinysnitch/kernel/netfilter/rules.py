@@ -22,6 +22,8 @@ from pathlib import Path
 
 import msgspec
 
+from tinysnitch.core.model.scope import Scope
+
 # On a packet that walks the chain again: allowed (without BPF, or lookup.bpf.h), or read (watch.bpf.h).
 # One command's daemon has a bit of its own: if each of two daemons took the other's mark away, a packet that both hold
 # would go to and fro for ever.
@@ -128,8 +130,8 @@ _UNREACHABLE = {Family.V4: "icmp-port-unreachable", Family.V6: "icmp6-port-unrea
 _REFUSE_SCTP = {Family.V4: ["-p sctp -j REJECT --reject-with icmp-proto-unreachable"], Family.V6: []}
 
 
-def allow_bit(*, is_scoped: bool) -> int:
-    return SCOPED_ALLOW_BIT if is_scoped else ALLOW_BIT
+def allow_bit(scope: Scope) -> int:
+    return {Scope.MACHINE: ALLOW_BIT, Scope.COMMAND: SCOPED_ALLOW_BIT}[scope]
 
 
 def chain_name(label: str, part: str) -> str:
@@ -143,8 +145,12 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
     label: str
     queues: tuple[int, int]
     program_path: Callable[[str], Path] | None  # of a pinned verdict program; None: the degraded mode
-    scope: str | None  # cgroup path below the mount: what is judged; None: all
+    cgroup: str | None  # path below the mount of the only one that is judged; None: all are
     has_security: bool
+
+    @property
+    def scope(self) -> Scope:
+        return Scope.MACHINE if self.cgroup is None else Scope.COMMAND
 
     def build(self, remark: str) -> RuleSet:
         """All chains, in the order that they are committed: what a denial needs stands before anything is judged."""
@@ -182,11 +188,11 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
     def reads_later(self) -> bool:
         """Whether DNS messages are read in the security table. Reading a packet ends its way through the table, and the
         machine's daemon reads in mangle: so `tinysnitch run` reads behind it. (security has no POSTROUTING.)"""
-        return self.scope is not None and self.has_security
+        return self.scope.reads_behind_others and self.has_security
 
     @property
     def _seen(self) -> str:
-        bit = allow_bit(is_scoped=self.scope is not None)
+        bit = allow_bit(self.scope)
         return f"-m mark --mark {bit:#x}/{bit:#x}"
 
     def _jump(self, part: str) -> str:
@@ -241,7 +247,7 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
 
     def _judgement(self) -> dict[str, list[str]]:
         """The chains that decide what is held, by part."""
-        unmarked = f"-j MARK --set-xmark 0x0/{allow_bit(is_scoped=self.scope is not None):#x}"
+        unmarked = f"-j MARK --set-xmark 0x0/{allow_bit(self.scope):#x}"
         told = f"{self._asks('in_told')} " if self.program_path else ""
         link_names = [f"-p udp -m udp --sport {port} {told}{self._look()}" for port in _LINK_NAMES]
         passed = {"PASS": [unmarked], "PASSIN": [unmarked, _NO_LINK_NAME, *link_names]}
@@ -268,7 +274,7 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
 
     def _outbound(self) -> dict[str, list[str]]:
         # Must not be negated: the match never holds for packets without a socket, which tunnels send.
-        scoped = "" if self.scope is None else f'-m cgroup --path "{self.scope}" '
+        scoped = "" if self.cgroup is None else f'-m cgroup --path "{self.cgroup}" '
         no_syn = f"{_IS_NO_SYN} {self._go('STREAM')}" if self.program_path else _NO_SYN
         return {
             "OUT": [
@@ -286,7 +292,7 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
         look = "-j RETURN" if self.reads_later else self._read("in")
         forged_group = _FORGED_GROUP if self.family is Family.V6 and self.program_path else []
         # Without BPF nothing tells listeners of the scope from others: then inbound packets are not judged.
-        is_judged = self.program_path is not None or self.scope is None
+        is_judged = self.program_path is not None or self.cgroup is None
         return {
             "NAMESIN": [self._unasked(), look],
             "IN": [
@@ -354,7 +360,7 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
 
     def _questions(self) -> dict[str, list[str]]:
         """DNS questions that leave: they were allowed before."""
-        scoped = "" if self.scope is None else f' -m cgroup --path "{self.scope}"'
+        scoped = "" if self.cgroup is None else f' -m cgroup --path "{self.cgroup}"'
         ours = [_OURS, *([self._asks("out_ours")] if self.program_path else [])]
         return {"ASKED": [f"{match}{scoped} {self._read('out')}" for match in ours]}
 

@@ -23,6 +23,7 @@ from tinysnitch.core.engine.commands import (
     VerdictCommand,
 )
 from tinysnitch.core.model.flow import TCP, UDP, Direction, Flow
+from tinysnitch.core.model.scope import Scope
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.kernel.bpf.programs import BpfPrograms
 from tinysnitch.kernel.netfilter.rules import DENY_MARK, allow_bit
@@ -44,14 +45,14 @@ class VerdictSink:
         programs: BpfPrograms | None,
         end_connection: Callable[[Flow, int], object] | None = None,
         *,
-        is_scoped: bool = False,
+        scope: Scope = Scope.MACHINE,
     ) -> None:
         """`end_connection` is called before a TCP connection is reset, since its program may not hear of the reset."""
         self._queue = queue
         self._names_queue = names_queue
         self._programs = programs
         self._end_connection = end_connection
-        self._allow_bit = allow_bit(is_scoped=is_scoped)
+        self._allow_bit = allow_bit(scope)
         self.issued = 0  # verdicts on held packets
         self.followed = 0  # of these, those that will be no hit when they walk the chain again
         self.sends_each = False  # each verdict leaves at once: its packet came alone
