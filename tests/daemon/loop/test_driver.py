@@ -125,7 +125,7 @@ def test_packets_that_come_while_others_are_judged_are_judged_too(
 
 
 def test_losses_are_not_looked_for_with_each_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(driver, "LOSS_CHECK_S", WAIT_S)
+    monkeypatch.setattr(driver, "LOOK_EACH_S", WAIT_S)
     looks: list[None] = []
 
     async def run() -> None:

@@ -10,9 +10,10 @@ import pytest
 
 from tinysnitch.core.engine.records import PacketSocketSeen
 from tinysnitch.daemon.loop import packet_socket_notes
-from tinysnitch.daemon.loop.packet_socket_notes import PacketSocketNotes
+from tinysnitch.daemon.loop.packet_socket_notes import LOOK_EACH_S, PacketSocketNotes
 from tinysnitch.kernel.bpf.packet_socket_watch import PacketSocketWatch
 from tinysnitch.kernel.proc.packet_sockets import PacketSocketHolder
+from tinysnitch.kernel.system.clock import read_instant
 
 OLD, NEW = (PacketSocketHolder(pid, 0, f"/usr/bin/{pid}", 0) for pid in (1, 2))
 
@@ -81,6 +82,29 @@ def refuse(*_arguments: object) -> None:
     raise OSError(errno.ENOSPC, "no room in epoll")
 
 
+def test_no_timer_runs_and_the_table_is_looked_at_when_something_else_wakes_us(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[float] = []
+    monkeypatch.setattr(SmallWatch, "find_unknown", lambda _watch: looks.append(read_instant().boot_s) or set())
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        monkeypatch.setattr(loop, "call_later", refuse)
+        monkeypatch.setattr(loop, "call_at", refuse)
+        notes = PacketSocketNotes(cast(PacketSocketWatch, SmallWatch()), lambda _record: None)
+        notes.look(read_instant().boot_s)
+        assert looks == []  # not before its start
+        notes.start()
+        notes.look(looks[0] + LOOK_EACH_S / 2)
+        assert len(looks) == 1
+        notes.look(looks[0] + LOOK_EACH_S + 1)
+        assert len(looks) == 2
+        notes.stop()
+        notes.look(looks[0] + 9 * LOOK_EACH_S)
+        assert len(looks) == 2
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize("is_stopped", [False, True])
 def test_nothing_waits_while_processes_are_looked_through(monkeypatch: pytest.MonkeyPatch, is_stopped: bool) -> None:
     """Any user may have tens of thousands of descriptors."""
@@ -92,13 +116,14 @@ def test_nothing_waits_while_processes_are_looked_through(monkeypatch: pytest.Mo
         return [OLD]
 
     monkeypatch.setattr(packet_socket_notes, "find_holders", find_holders)
-    monkeypatch.setattr(packet_socket_notes, "LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(packet_socket_notes, "LOOK_EACH_S", 0.0)
 
     async def run() -> None:
         told: asyncio.Queue[int] = asyncio.Queue()
         notes = PacketSocketNotes(cast(PacketSocketWatch, SmallWatch()), lambda record: told.put_nowait(record.pid))
         notes.start()
-        await asyncio.sleep(0.1)  # several looks are due meanwhile, and none is begun beside another
+        for later_s in range(3):  # several looks are due meanwhile, and none is begun beside another
+            notes.look(read_instant().boot_s + later_s)
         assert looks.acquire(timeout=60)
         assert (looks.acquire(blocking=False), told.empty()) == (False, True)
         if is_stopped:

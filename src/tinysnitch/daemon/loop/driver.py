@@ -38,7 +38,7 @@ BATCHES = 16  # in one turn of the loop
 MESSAGES = 4  # DNS messages in a batch: one may take 4 ms, with as many addresses as it can hold
 TURN_NS = 20_000_000  # after that no further batch is begun in this turn
 LINGER_NS = 50_000
-LOSS_CHECK_S = 1.0  # how often losses are looked at while there is traffic
+LOOK_EACH_S = 1.0  # how often losses are looked at while there is traffic
 FLUSH_AGAIN_S = 0.1  # how soon verdicts that the kernel did not take are sent again
 STILL_DUE_S = 0.1  # how soon due work that failed is tried again
 
@@ -132,15 +132,21 @@ class Driver:
         self._held_timer = SingleTimer(self._work_off_held)
         self._flush_timer = SingleTimer(lambda: self._finish(read_instant()))
         self._connections, self._messages = _connections_of(ports, failures), _messages_of(ports, failures)
-        self._next_loss_check_s = 0.0
+        self._next_look_s = 0.0
         self._find_losses: Callable[[float], Iterable[DataLost]] | None = None  # once packets are read
+        self._looks: list[Callable[[float], object]] = []
 
     def start(self, find_losses: Callable[[float], Iterable[DataLost]]) -> None:
         """Read packets from now on. `find_losses(boot-time seconds)`: losses that are to be told now."""
         self._find_losses = find_losses
+        self._next_look_s = 0.0
         loop = asyncio.get_running_loop()
         loop.add_reader(self.ports.queue.fileno(), self._read_connections)
         loop.add_reader(self.ports.names_queue.fileno(), self._read_messages)
+
+    def look_when_awake(self, look: Callable[[float], object]) -> None:
+        """Call `look(boot-time seconds)` from now on once in a while, when something has woken us: no timer does."""
+        self._looks.append(look)
 
     def stop(self) -> None:
         loop = asyncio.get_running_loop()
@@ -303,9 +309,9 @@ class Driver:
         """After a batch: send the verdicts first, then write records, and set the timer for the next deadline."""
         if not self.failures.attempt(self.ports.verdicts.flush):
             self._flush_timer.start(FLUSH_AGAIN_S)  # perhaps no further packet comes whose batch would send them
-        if self._find_losses and now.boot_s >= self._next_loss_check_s:
-            self._next_loss_check_s = now.boot_s + LOSS_CHECK_S
-            self.failures.attempt(self._report_losses, self._find_losses, now)
+        if now.boot_s >= self._next_look_s:
+            self._next_look_s = now.boot_s + LOOK_EACH_S
+            self._look(now)
         if self._records:
             records, self._records = self._records, []
             for record in records:
@@ -316,6 +322,12 @@ class Driver:
     def _write(self, record: Record, now: Instant) -> None:
         uid = uid_told_of(record)
         self.ports.clients.push_record(self.ports.recorder.record(record, uid, now), uid)
+
+    def _look(self, now: Instant) -> None:
+        if self._find_losses:
+            self.failures.attempt(self._report_losses, self._find_losses, now)
+        for look in self._looks:
+            self.failures.attempt(look, now.boot_s)
 
     def _report_losses(self, find_losses: Callable[[float], Iterable[DataLost]], now: Instant) -> None:
         for loss in find_losses(now.boot_s):

@@ -2,9 +2,12 @@
 
 The holders of a socket are looked for among the descriptors of all processes, in a thread: 200,000 descriptors would
 hold up all verdicts for 1.5 s.
+
+An idle daemon does not wake up for this: the driver has the table looked at when something else woke it.
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
@@ -15,7 +18,7 @@ from tinysnitch.kernel.proc.packet_sockets import PacketSocketHolder, find_holde
 from tinysnitch.kernel.system.clock import read_instant
 from tinysnitch.kernel.system.offload import NoThread, Offload
 
-LOOK_EVERY_S = 30.0  # at the table of open sockets: events tell only of those that are opened or send
+LOOK_EACH_S = 30.0  # at most, at the table of open sockets: events tell only of those that are opened or send
 
 
 class PacketSocketNotes:
@@ -23,33 +26,34 @@ class PacketSocketNotes:
         self._watch = watch
         self._report = report
         self._offload = Offload()
-        self._timer: asyncio.TimerHandle | None = None
+        self._next_look_s = math.inf  # boot-time seconds; none before the start and after the end
         self._is_looking = False
         self._is_stopped = False
 
     def start(self) -> None:
         """Report the processes that have one now, and those of later. If it raises, looks at the table go on."""
-        self._look()
+        self._next_look_s = 0.0
+        self.look(read_instant().boot_s)
         descriptor = self._watch.fileno()
         if descriptor is not None:
             asyncio.get_running_loop().add_reader(descriptor, self._read)
 
     def stop(self) -> None:
+        self._next_look_s = math.inf
         self._is_stopped = True
         descriptor = self._watch.fileno()
         if descriptor is not None:
             asyncio.get_running_loop().remove_reader(descriptor)
-        if self._timer:
-            self._timer.cancel()
         self._watch.close()
 
     def _read(self) -> None:
         self._tell(self._watch.read_events())
 
-    def _look(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(LOOK_EVERY_S, self._look)
-        if self._is_looking:
+    def look(self, now_s: float) -> None:
+        """Look at the table, if that is due at `now_s` (boot-time seconds)."""
+        if now_s < self._next_look_s or self._is_looking:
             return
+        self._next_look_s = now_s + LOOK_EACH_S
         unknown = self._watch.find_unknown()
         if unknown:
             with suppress(NoThread):  # the next look finds them

@@ -347,6 +347,7 @@ class SetUp:
     def _watch_packet_sockets(self, programs: BpfPrograms | None) -> PacketSocketNotes:
         notes = PacketSocketNotes(PacketSocketWatch(programs), self.parts.driver.report)
         self._undo.callback(notes.stop)
+        self.parts.driver.look_when_awake(notes.look)
         return notes
 
     # For people
