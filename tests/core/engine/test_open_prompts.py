@@ -217,7 +217,7 @@ def fill(quota: Quota, *questions: PromptKey) -> int:
     taken = 0
     for one in questions:
         if quota.has_room(one):
-            quota.take(one)
+            quota.change(one, 1)
             taken += 1
     return taken
 
@@ -244,7 +244,7 @@ def test_all_users_of_containers_take_no_more_than_one_user() -> None:
     """Any user may have any number of these uids."""
     quota = Quota(4)
     assert fill(quota, *(key_of(uid=100_000 + number) for number in range(4))) == 3
-    quota.give_back(key_of(uid=100_000))
+    quota.change(key_of(uid=100_000), -1)
     assert fill(quota, *(key_of(uid=200_000 + number) for number in range(4))) == 1
     assert quota.has_room(key_of(uid=65_535))
 
@@ -271,7 +271,7 @@ def test_who_comes_to_one_port_takes_no_more_than_that_and_other_ports_are_free(
     assert fill(quota, *visits) == 0
     others = [key_of(inbound(port=443)), key_of(inbound(), program="/usr/bin/wget"), key_of()]
     assert fill(quota, key_of(inbound(protocol=UDP)), *others) == 4
-    quota.give_back(visits[0])
+    quota.change(visits[0], -1)
     assert fill(quota, *visits) == 1
 
 
@@ -287,9 +287,9 @@ def test_of_one_user_no_more_programs_have_places_than_a_person_comes_to_the_end
     copies = [key_of(program=f"/tmp/copy{number}") for number in range(4)]
     assert fill(quota, *copies[:3], key_of(flow_of(port=1), program="/tmp/copy0")) == 3
     assert fill(quota, *(key_of(program=f"/bin/{number}", uid=uid) for number in range(3) for uid in (0, 7))) == 5
-    quota.give_back(copies[0])
+    quota.change(copies[0], -1)
     assert not quota.has_room(copies[2])  # another question is about that one
-    quota.give_back(key_of(flow_of(port=1), program="/tmp/copy0"))
+    quota.change(key_of(flow_of(port=1), program="/tmp/copy0"), -1)
     assert fill(quota, *copies[2:]) == 1
 
 
@@ -305,14 +305,14 @@ def test_of_what_is_unknown_each_question_counts_as_a_program() -> None:
 def test_what_is_given_back_is_there_for_others_and_the_rest_still_counts() -> None:
     quota = Quota(6)
     assert fill(quota, *(key_of(flow_of(port=port)) for port in range(4))) == 3
-    quota.give_back(key_of())
+    quota.change(key_of(), -1)
     assert quota.used == 2
     assert fill(quota, *(key_of(flow_of(port=port)) for port in range(4))) == 1
 
 
 def test_who_waits_no_more_takes_up_no_memory() -> None:
     quota = Quota(6)
-    quota.take(key_of(inbound()), 2)
-    quota.give_back(key_of(inbound()), 2)
+    quota.change(key_of(inbound()), 2)
+    quota.change(key_of(inbound()), -2)
     assert quota.used == 0
     assert not list(quota._used_by)  # to compare Counters would take a zero for nothing

@@ -208,10 +208,11 @@ def test_a_settled_flow_is_repeated_and_a_like_connection_is_cached() -> None:
     settled = verdict_writer.find_flow(event, NOW)
     assert settled is not None
     assert [tell(one) for one in verdict_writer.repeat(event, settled)] == ["remember flow allow", "allow 2"]
-    assert verdict_writer.find_remembered(verdict_key_of(PLAIN), NOW) == Remembered(ALLOW, None)
-    assert verdict_writer.find_remembered(None, NOW) is None
+    key = verdict_key_of(PLAIN)
+    assert key is not None
+    assert verdict_writer.cache.find(key, NOW.boot_s) == Remembered(ALLOW, None)
     verdict_writer.clear()
-    assert verdict_writer.find_remembered(verdict_key_of(PLAIN), NOW) is None
+    assert verdict_writer.cache.find(key, NOW.boot_s) is None
 
 
 def test_what_is_repeated_is_remembered_for_the_program_that_the_kernel_knows() -> None:

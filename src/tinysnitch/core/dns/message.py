@@ -87,7 +87,7 @@ def parse_answer(payload: bytes, *, may_be_completed: bool = False) -> DnsAnswer
         is_completed=name != asked,
         type=kind,
         addresses=addresses,
-        cnames=_last_of(tuple(ttls)[1:]),
+        cnames=_last_of(tuple(ttls)[1:]) if len(ttls) > 1 else (),
         rcode=header.rcode,
         is_truncated=header.is_truncated,
     )

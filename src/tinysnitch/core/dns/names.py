@@ -19,6 +19,7 @@ Times are boot-time seconds, handed in.
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
+from operator import itemgetter
 
 import msgspec
 
@@ -101,7 +102,7 @@ class Names:
 
     def heeds(self, flow: Flow, message_id: int) -> bool:
         """Whether an answer with this id is read: the resolver is trusted, or was when it was asked."""
-        return self.is_trusted(flow.remote) or self.questions.waits(flow, message_id)
+        return flow.remote in self._resolvers or self.questions.waits(flow, message_id)
 
     def ask(self, flow: Flow, question: DnsQuestion, exec_id: int, now_s: float, *, user: int = 0) -> None:
         """Note a question on its way out. `user`: the uid that asks."""
@@ -120,7 +121,7 @@ class Names:
     ) -> Learned:
         """Believe that these addresses (packed, each with its TTL in seconds) have the name that was asked for."""
         has_ended = cache(self._has_ended)  # 8 µs a look-up: one for each exec id, however many addresses there are
-        longest = dict(sorted(addresses, key=lambda pair: pair[1]))
+        longest = dict(sorted(addresses, key=itemgetter(1)))
         changed = [
             address
             for address, ttl_s in longest.items()
@@ -189,7 +190,7 @@ class Names:
         self._forget_over(now_s)
         beliefs, is_own = self._beliefs_of(address, asked.user), self.is_own(address)
         used, is_for_all = len(beliefs), not is_own and address not in self._hosts
-        for name in find_over(beliefs, now_s):
+        for name in find_over(beliefs, now_s) if beliefs else ():
             del beliefs[name]
         expires_s = now_s + max(min(ttl_s, MAX_NAME_TTL_S), self._min_ttl_s)
         name = host_of(asked.name, asked.type)
@@ -198,12 +199,15 @@ class Names:
         if belief is None:
             belief = beliefs[name] = Belief(name, 0, 0.0, {}, asked.source)
         belief.strengthen(asked, expires_s, now_s + (0 if is_own else KEPT_S), aliases=aliases)
-        _evict_asker(belief, has_ended)
-        # Which processes meant a name that has to go is not known here, so that counts as a change.
-        is_changed = self._evict_name(beliefs, now_s) or not is_settled
+        if len(belief.askers) > ASKERS_PER_NAME:
+            _evict_asker(belief, has_ended)
+        if len(beliefs) > NAMES_PER_ADDRESS:
+            self._evict_name(beliefs, now_s)
+            is_settled = False  # which processes meant the name that had to go is not known here
         self._used_names += len(beliefs) - used
-        self._evict_addresses()
-        return is_changed
+        if self._used_names > self._max_names:
+            self._evict_addresses()
+        return not is_settled
 
     def _facts(self, address: bytes, beliefs: Beliefs, now_s: float, exec_id: int) -> NameFacts:
         if self.is_own(address):
@@ -218,19 +222,16 @@ class Names:
             self._used_names -= len(evicted[1]) if evicted else 0
         return beliefs
 
-    def _evict_name(self, beliefs: Beliefs, now_s: float) -> bool:
-        """Remove a name if there are too many; returns whether there were.
+    def _evict_name(self, beliefs: Beliefs, now_s: float) -> None:
+        """Remove one name.
 
         First goes one whose askers all asked for another name since: so no program can push out, with names of its own,
         what another program asked for. Then one that has ended, which is no loss; then the one asked for longest ago.
         """
-        if len(beliefs) <= NAMES_PER_ADDRESS:
-            return False
         newest = newest_questions(beliefs, now_s)
         gone = min(beliefs.values(), key=lambda one: (not one.is_left(newest), one.expires_s > now_s, one.number))
         del beliefs[gone.name]
         self._evicted_names += gone.expires_s > now_s
-        return True
 
     def _forget_over(self, now_s: float) -> None:
         """Remove the oldest addresses as long as all their names have ended for everybody; that is no loss."""
@@ -247,11 +248,10 @@ class Names:
 
 
 def _evict_asker(belief: Belief, has_ended: HasEnded) -> None:
-    """Remove an asker if there are too many: one that ended, else the oldest.
+    """Remove one asker: one that ended, else the oldest.
 
     Otherwise short-lived programs would push out one that asked once and keeps the address.
     """
-    if len(belief.askers) > ASKERS_PER_NAME:
-        ended = next(filter(has_ended, belief.askers), None)
-        belief.is_askers_lost |= ended is None
-        del belief.askers[next(iter(belief.askers)) if ended is None else ended]
+    ended = next(filter(has_ended, belief.askers), None)
+    belief.is_askers_lost |= ended is None
+    del belief.askers[next(iter(belief.askers)) if ended is None else ended]

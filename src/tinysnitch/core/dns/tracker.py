@@ -89,22 +89,20 @@ class DnsTracker:
         is_meant = self.is_told and exec_id != KERNEL_EXEC_ID
         return is_meant and self.names.may_ask_unseen(flow.remote, now_s, exec_id)
 
-    def is_guess(self, connection: Connection) -> bool:
-        """Whether the program may mean another name of the remote, and connect again before a resolver tells which."""
-        return self.is_told and bool(connection.other_names) and not connection.is_name_sure
-
     def ask(self, flow: Flow, payload: Payload, exec_id: int, now_s: float, *, user: int = 0) -> tuple[str, ...]:
         """Note the questions in a packet; returns what is to be reported. `user`: the uid that asks."""
         messages = self._messages(partial(self.streams.read_questions, user=user), flow, payload, now_s)
-        refusals = [self._ask(flow, message, exec_id, now_s, user=user) for message in messages]
-        return self._report(flow, "question to", refusals, now_s)
+        asked = [self._ask(flow, message, exec_id, now_s, user=user) for message in messages]
+        refusals = [refusal for refusal in asked if refusal]
+        return self._report(flow, "question to", refusals, now_s) if refusals else ()
 
     def learn(self, flow: Flow, payload: Payload, now_s: float) -> DnsUpdate:
         """Learn from the answers in a packet. `flow`: that of the questions."""
         messages = self._messages(self.streams.read_answers, flow, payload, now_s)
         learned = [one for message in messages for one in self._learn(flow, message, now_s)]
-        addresses = tuple(address for one in learned for address in one.addresses)
-        return DnsUpdate(addresses, self._report(flow, "answer of", [one.refusal for one in learned], now_s))
+        addresses = [address for one in learned for address in one.addresses]
+        refusals = [one.refusal for one in learned if one.refusal]
+        return DnsUpdate(tuple(addresses), self._report(flow, "answer of", refusals, now_s) if refusals else ())
 
     def believe(self, message: bytes, now_s: float) -> tuple[bytes, ...]:
         """Learn from a message with which a trusted resolver answered some program, perhaps from its cache; returns the
@@ -188,19 +186,19 @@ class DnsTracker:
     def _refuse(self, error: Malformed) -> Learned:
         return self.names.refuse(Refusal.NO_LOOKUP if isinstance(error, NoLookup) else Refusal.MALFORMED)
 
-    def _report(self, flow: Flow, what: str, refusals: list[Refusal | None], now_s: float) -> tuple[str, ...]:
+    def _report(self, flow: Flow, what: str, refusals: list[Refusal], now_s: float) -> tuple[str, ...]:
         """Reports of refusals that should not happen: of each one a day for each of at most MAX_TOLD machines."""
-        told: list[str] = []
+        reports: list[str] = []
         for refusal in refusals:
-            machines = self._told.get(refusal) if refusal else None
-            if refusal is None or machines is None:
+            machines = self._told.get(refusal)
+            if machines is None:
                 continue
             _forget_old(machines, now_s)
             if flow.remote in machines or len(machines) >= MAX_TOLD:
                 continue
             machines[flow.remote] = now_s
-            told.append(f"DNS {what} {format_address(flow.remote)} not learned: {refusal.value}")
-        return tuple(told)
+            reports.append(f"DNS {what} {format_address(flow.remote)} not learned: {refusal.value}")
+        return tuple(reports)
 
 
 def _forget_old(told: dict[bytes, float], now_s: float) -> None:

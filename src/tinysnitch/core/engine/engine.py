@@ -195,7 +195,7 @@ class Engine:
         for loss in self.dns.note_connection(connection, now.boot_s):
             yield Report(LossCounted(loss, 1, now.wall_s))
         held = HeldFlow(connection, event.cookie, [event.packet_id], event.says_nothing, event.interface_index)
-        cached = self.verdict_writer.find_remembered(held.key, now)
+        cached = self.verdict_writer.cache.find(held.key, now.boot_s) if held.key else None
         decision = self.decide(connection, now, cached.decision if cached else None)
         if decision.verdict is Verdict.ASK:
             yield from self._ask(held, decision, now)
@@ -225,7 +225,9 @@ class Engine:
         cached: Remembered | None = None,
     ) -> Iterator[Command]:
         connection = held.connection
-        if basis is Basis.RULES and (decision.is_unanswered or self.dns.is_guess(connection)):
+        # The program may mean another name, and connect again before a resolver of this machine tells which.
+        is_guess = self.dns.is_told and connection.other_names and not connection.is_name_sure
+        if basis is Basis.RULES and (decision.is_unanswered or is_guess):
             basis = Basis.MOMENT
         inspection = self.server_names.inspection_for(connection, decision, now, says_nothing=held.says_nothing)
         if inspection is Inspection.GUARDED and held.says_nothing and held.cookie:

@@ -32,10 +32,9 @@ from tinysnitch.core.prompts.prompt import Prompt, PromptKey, prompt_key_of
 from tinysnitch.core.rules.rule import Rule
 from tinysnitch.core.rules.text import format_rule
 
-_HALF, _THREE_QUARTERS = 2, 3  # quarters
 _Program = tuple[AttributionSource, str, int | None]
 _Service = tuple[_Program, str, int]
-_ProgramsOf = tuple[str, int]
+_ProgramsOf = tuple[str, int]  # "programs", and the share of a user
 _Share = Direction | int | _Program | _Service | _ProgramsOf
 
 
@@ -44,6 +43,7 @@ class Quota:
         """`per_port`: how much the remotes that connect to one port may take. `programs`: how many programs of any one
         user but root may take anything."""
         self._limit = limit
+        self._half, self._three_quarters = (limit * 2 + 3) // 4, (limit * 3 + 3) // 4
         self._per_port = limit if per_port is None else per_port
         self._programs = limit if programs is None else programs
         self.used = 0
@@ -52,52 +52,37 @@ class Quota:
     def has_room(self, key: PromptKey) -> bool:
         """Whether one more connection with this key fits in."""
         shares = self._shares_of(key)
-        if key.uid and _program_of(key) not in self._used_by:
-            shares[_programs_of(key.uid)] = self._programs
+        if key.uid and (key.source, key.program, key.uid) not in self._used_by:
+            shares["programs", share_of(key.uid)] = self._programs
         return self.used < self._limit and all(self._used_by[share] < most for share, most in shares.items())
 
-    def take(self, key: PromptKey, count: int = 1) -> None:
+    def change(self, key: PromptKey, count: int) -> None:
+        """Take as much for connections with this key, or give it back (negative)."""
         self.used += count
-        was_in = _program_of(key) in self._used_by
-        for share in self._shares_of(key):
-            self._add(share, count)
-        if key.uid:
-            self._add(_programs_of(key.uid), (_program_of(key) in self._used_by) - was_in)
-
-    def give_back(self, key: PromptKey, count: int = 1) -> None:
-        self.take(key, -count)
-
-    def _add(self, share: _Share, count: int) -> None:
-        self._used_by[share] += count
-        if not self._used_by[share]:  # a share of which nothing is used takes no memory
-            del self._used_by[share]
-
-    def _part(self, quarters: int) -> int:
-        return (self._limit * quarters + 3) // 4
+        program = key.source, key.program, key.uid
+        was_in = program in self._used_by
+        changes = dict.fromkeys(self._shares_of(key), count)
+        if key.uid and was_in != (self._used_by[program] + count > 0):
+            changes["programs", share_of(key.uid)] = -1 if was_in else 1  # in this one each program counts once
+        for share, change in changes.items():
+            self._used_by[share] += change
+            if not self._used_by[share]:  # a share of which nothing is used takes no memory
+                del self._used_by[share]
 
     def _shares_of(self, key: PromptKey) -> dict[_Share, int]:
         """The shares that a connection with this key counts in, each with the most that may be used of it."""
-        program = _program_of(key)
+        program = key.source, key.program, key.uid
         # Each prompt about `unknown` may be about another program, so it counts as one.
         most = self._programs if key.source is AttributionSource.UNKNOWN else self._limit
-        shares: dict[_Share, int] = {program: min(self._part(_HALF), most)}
+        shares: dict[_Share, int] = {program: min(self._half, most)}
         if key.uid:  # not for root, whose services all others need, nor where the user is not known
-            shares[share_of(key.uid)] = self._part(_THREE_QUARTERS)
+            shares[share_of(key.uid)] = self._three_quarters
         if key.direction is Direction.INBOUND:
-            shares[Direction.INBOUND] = self._part(_HALF)
+            shares[Direction.INBOUND] = self._half
             # A remote may send any of the protocols without ports, so these share one limit.
             protocol = key.protocol if key.port else ""
             shares[program, protocol, key.port] = self._per_port
         return shares
-
-
-def _program_of(key: PromptKey) -> _Program:
-    return key.source, key.program, key.uid
-
-
-def _programs_of(uid: int) -> _ProgramsOf:
-    """The share in which each program of a user counts once, however much it takes."""
-    return "programs", share_of(uid)
 
 
 _CLOSED_KEPT = 256
@@ -206,7 +191,7 @@ class Prompts:
         prompt = prompt or self._open_prompt(key, decision, now)
         prompt.held[held.connection.flow] = held
         self._by_flow[held.connection.flow] = prompt
-        self.packet_quota.take(key, len(held.packet_ids))
+        self.packet_quota.change(key, len(held.packet_ids))
         return prompt
 
     def hold_further(self, held: HeldFlow, packet_id: int) -> bool:
@@ -217,7 +202,7 @@ class Prompts:
             self.dropped += 1
             return False
         held.packet_ids.append(packet_id)
-        self.packet_quota.take(prompt.key)
+        self.packet_quota.change(prompt.key, 1)
         return True
 
     def find_held(self, flow: Flow) -> HeldFlow | None:
@@ -228,7 +213,7 @@ class Prompts:
         """Take a flow out of its prompt; call `close_or_update` afterwards. KeyError if the flow does not wait."""
         prompt = self._by_flow.pop(flow)
         held = prompt.held.pop(flow)
-        self.packet_quota.give_back(prompt.key, len(held.packet_ids))
+        self.packet_quota.change(prompt.key, -len(held.packet_ids))
         return prompt, held
 
     def abandon(self, flow: Flow, now: Instant) -> Iterator[Command]:
@@ -250,7 +235,7 @@ class Prompts:
             return ShowPrompt(prompt.value(now))
         del self._open[prompt.prompt_id]
         del self._by_key[prompt.key]
-        self.prompt_quota.give_back(prompt.key)
+        self.prompt_quota.change(prompt.key, -1)
         self._closed.put(prompt.prompt_id, ClosedPrompt(reason, prompt.key.uid))
         return ClosePrompt(prompt.prompt_id, reason, by_uid, prompt.key.uid)
 
@@ -274,7 +259,7 @@ class Prompts:
         prompt = OpenPrompt(self._last_id, key, decision, now, now.boot_s + self._settings.timeout_s)
         self._open[prompt.prompt_id] = prompt
         self._by_key[key] = prompt
-        self.prompt_quota.take(key)
+        self.prompt_quota.change(key, 1)
         return prompt
 
     def __iter__(self) -> Iterator[OpenPrompt]:

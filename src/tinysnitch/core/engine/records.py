@@ -6,7 +6,6 @@ import msgspec
 
 from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.errors import RuleSyntaxError
-from tinysnitch.core.model.process import uid_of
 from tinysnitch.core.policy.decision import Decision
 
 MAX_LINES = 200_000  # of the history; older ones are dropped
@@ -74,7 +73,8 @@ def uid_told_of(record: Record) -> int | None:
     """The uid of the process that a record is about; None: it is about none."""
     match record:
         case ConnectionDecided(connection) | ServerNameRead(connection) | PromptOpened(connection=connection):
-            return uid_of(connection.attribution)
+            process = connection.attribution.process
+            return process.uid if process else None
         case PromptAnswered(uid=uid) | PacketSocketSeen(uid=uid):
             return uid
         case RulesReplaced() | LossCounted():

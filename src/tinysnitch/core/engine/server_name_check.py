@@ -43,9 +43,11 @@ class ServerNameCheck:
             return Inspection.NONE  # it can mean no other
         if not can_say_name(connection, self._rules.remote_words):
             return Inspection.NONE
-        if self._may_be_denied(connection, now):
+        if connection.name is not None:
+            return Inspection.GUARDED if self._may_mean_denied(connection, now) else Inspection.NONE
+        if self._rules.denies_names:
             return Inspection.GUARDED
-        return Inspection.NONE if says_nothing or connection.name else Inspection.NOTED
+        return Inspection.NONE if says_nothing else Inspection.NOTED
 
     def read(self, event: DataSent, connection: Connection, now: Instant) -> Iterator[Command]:
         """Read a packet. `connection`: what is known without it; its name, if it has one by now, is a guess."""
@@ -63,10 +65,8 @@ class ServerNameCheck:
     def tables(self) -> dict[str, TableStatistics]:
         return self._reader.tables()
 
-    def _may_be_denied(self, connection: Connection, now: Instant) -> bool:
-        """Whether a rule may deny a name that the connection may say."""
-        if connection.name is None:
-            return self._rules.denies_names
+    def _may_mean_denied(self, connection: Connection, now: Instant) -> bool:
+        """Whether a rule denies another name of the remote, which the program may mean."""
         if len(connection.other_names) >= NAMES_PER_ADDRESS - 1 and self._rules.denies_names:
             return True  # no more are kept: the name that the program means may have been forgotten
         others = () if connection.is_name_sure else connection.other_names

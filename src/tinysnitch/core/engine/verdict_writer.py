@@ -74,7 +74,7 @@ def _or_never(moment_s: float) -> float | None:
 class VerdictWriter:
     def __init__(self, settings: Settings, rules: ActiveRules) -> None:
         self._rules = rules  # for their generation
-        self._verdicts = VerdictCache(settings.max_verdicts)
+        self.cache = VerdictCache(settings.max_verdicts)
         self._flows: BoundedTable[Flow, FlowVerdict] = BoundedTable(settings.max_flows)
         self.any_remote = AnyRemoteCounts(settings.max_flows)
         self.negotiated_ports = NegotiatedPorts()
@@ -96,10 +96,6 @@ class VerdictWriter:
             and asked.exec_id == exec_id_of(connection.attribution)
             and now.boot_s - asked.decided_s < REPLIED_S
         )
-
-    def find_remembered(self, key: VerdictKey | None, now: Instant) -> Remembered | None:
-        """The decision for connections with this key, if there was one in this generation of the rules."""
-        return self._verdicts.find(key, now.boot_s) if key else None
 
     def write(
         self,
@@ -126,7 +122,7 @@ class VerdictWriter:
             yield self._remember_flow(connection.flow, flow_verdict, flow_verdict.exec_id)
         else:
             expires_s = _or_never(ends_s)
-            evicted = self._verdicts.put(key, Remembered(decision, expires_s))
+            evicted = self.cache.put(key, Remembered(decision, expires_s))
             yield RememberVerdict(key, verdict, self._rules.generation, expires_s, inspection)
         for number, packet_id in enumerate(held.packet_ids):
             yield IssueVerdict(packet_id, verdict, follows=number > 0 and verdict is Verdict.ALLOW and held.is_talk)
@@ -169,7 +165,7 @@ class VerdictWriter:
         """Remember one verdict for all remotes, names and ports; so no new name takes it back."""
         self.any_remote.forget(key)
         expires_s = _or_never(_end_of(decision, now))
-        evicted = self._verdicts.put(key, Remembered(decision, expires_s))
+        evicted = self.cache.put(key, Remembered(decision, expires_s))
         yield RememberVerdict(key, decision.verdict, self._rules.generation, expires_s)
         if evicted is not None:
             yield ForgetVerdicts((evicted,))
@@ -182,24 +178,24 @@ class VerdictWriter:
     def end_inspection(self, connection: Connection, now: Instant) -> Iterator[Command]:
         """The name was read: remember the verdict without an inspection, so that connections like this one are not."""
         key = verdict_key_of(connection)
-        remembered = self._verdicts.find(key, now.boot_s) if key else None
+        remembered = self.cache.find(key, now.boot_s) if key else None
         if key and remembered and remembered.decision.verdict is Verdict.ALLOW:
             yield RememberVerdict(key, Verdict.ALLOW, self._rules.generation, remembered.expires_s)
 
     def forget_addresses(self, addresses: Iterable[bytes]) -> Iterator[Command]:
         """Take back the verdicts for these remote addresses, since other names decide for them."""
         for address in addresses:
-            keys = self._verdicts.pop_address(address)
+            keys = self.cache.pop_address(address)
             if keys:
                 yield ForgetVerdicts(keys)
 
     def clear(self) -> None:
         """Forget all verdicts, which are stale in the kernel since the rules have another generation."""
-        self._verdicts.clear()
+        self.cache.clear()
         self.any_remote.clear()
 
     def tables(self) -> dict[str, TableStatistics]:
-        return {"verdicts": self._verdicts.statistics(), "flows": self._flows.statistics()}
+        return {"verdicts": self.cache.statistics(), "flows": self._flows.statistics()}
 
     def _remember_flow(self, flow: Flow, known: FlowVerdict, exec_id: int) -> RememberFlow:
         verdict, generation = known.decision.verdict, self._rules.generation

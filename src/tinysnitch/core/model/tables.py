@@ -80,10 +80,11 @@ class ClaimedTable(Generic[K, V]):
     def put(self, key: K, value: V, user: int) -> tuple[K, V] | None:
         """Store, as claimed by the user too; return the entry that had to make room for it."""
         gone = None
-        if key not in self._entries and len(self._entries) >= self._capacity:
+        entry = self._entries.get(key)
+        if entry is None and len(self._entries) >= self._capacity:
             gone = self.make_room()
             self._evicted += 1
-        self._entries[key] = value, self._claim(key, share_of(user))
+        self._entries[key] = value, self._claim(key, share_of(user), entry[1] if entry else ())
         self.find(key)
         return gone
 
@@ -108,14 +109,18 @@ class ClaimedTable(Generic[K, V]):
 
     def find_oldest(self) -> tuple[K, V] | None:
         """The least recently used entry, left as it is."""
-        return next(self.items(), None)
+        for key, (value, _shares) in self._entries.items():
+            return key, value
+        return None
 
     def pop(self, key: K) -> V | None:
         """Take an entry out; this is no eviction."""
-        for share in self.claims_of(key):
-            self._leave(share, key)
         entry = self._entries.pop(key, None)
-        return entry[0] if entry else None
+        if entry is None:
+            return None
+        for share in entry[1]:
+            self._leave(share, key)
+        return entry[0]
 
     def make_room(self) -> tuple[K, V] | None:
         """Take claims from the share that has most, the least recently used first, until an entry has none, and take
@@ -139,10 +144,9 @@ class ClaimedTable(Generic[K, V]):
     def statistics(self) -> TableStatistics:
         return TableStatistics(len(self._entries), self._evicted)
 
-    def _claim(self, key: K, share: int) -> tuple[int, ...]:
-        """Note one more claim to an entry; returns all of them."""
+    def _claim(self, key: K, share: int, shares: tuple[int, ...]) -> tuple[int, ...]:
+        """Add a claim to those that an entry has; returns all of them."""
         self._of_share.setdefault(share, OrderedDict())[key] = None
-        shares = self.claims_of(key)
         if share in shares:
             return shares
         if len(shares) == MAX_CLAIMS:

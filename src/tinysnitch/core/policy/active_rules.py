@@ -31,6 +31,7 @@ class ActiveRules:
     def __init__(self, facts: Facts, generation: int = 1) -> None:
         self.generation = generation
         self.facts = facts
+        self.remote_words = RemoteWords(facts)
         self._is_loaded = False
         self._from_file: dict[Rule, None] = {}  # a dict for its order
         self._temporary: dict[Rule, float] = {}  # the boot-time second when each ends
@@ -89,6 +90,7 @@ class ActiveRules:
 
     def set_facts(self, facts: Facts) -> None:
         self.facts = facts
+        self.remote_words = RemoteWords(facts)
         self._ruleset.set_facts(facts)
         self.generation += 1
 
@@ -115,10 +117,6 @@ class ActiveRules:
 
     def explain(self, connection: Connection, now: Instant) -> Contest:
         return self._ruleset.explain(connection, now.wall_s)
-
-    @property
-    def remote_words(self) -> RemoteWords:
-        return self._ruleset.remote_words
 
     @property
     def denies_names(self) -> bool:

@@ -25,7 +25,7 @@ from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.tables import BoundedTable
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.decision import DENIED_BY_RULE, Decision
-from tinysnitch.core.policy.facts import Facts, RemoteWords
+from tinysnitch.core.policy.facts import Facts
 from tinysnitch.core.policy.own_rules import has_turnable_path
 from tinysnitch.core.policy.rule_index import RuleIndex
 from tinysnitch.core.policy.rule_keys import KeyMaker
@@ -63,6 +63,7 @@ class Ruleset:
         self._summed: list[Rule] = []  # rules with sha256=
         self._key_maker = KeyMaker(self._facts)
         self._name_denials = 0
+        self.denies_names = False  # whether a name could make some rule deny what is allowed without one
         # Decisions, by the interface and the ids of the rules that match.
         self._conclusions: BoundedTable[tuple[object, ...], Decision] = BoundedTable(_KEPT)
         for rule in rules:
@@ -87,15 +88,6 @@ class Ruleset:
         self._facts = facts
         self._key_maker.set_facts(facts)
         self._conclusions.clear()
-
-    @property
-    def remote_words(self) -> RemoteWords:
-        return self._key_maker.remote_words
-
-    @property
-    def denies_names(self) -> bool:
-        """Whether a name could make some rule deny what is allowed without one."""
-        return bool(self._name_denials)
 
     def needs_sha256(self, path: str) -> bool:
         """Whether a rule with sha256= may be about the program at the path."""
@@ -140,6 +132,7 @@ class Ruleset:
     def _note(self, rule: Rule, step: int) -> None:
         self._key_maker.count(rule, step)
         self._name_denials += step * _denies_names(rule)
+        self.denies_names = self._name_denials > 0
         if rule.sha256:
             change = self._summed.append if step > 0 else self._summed.remove
             change(rule)

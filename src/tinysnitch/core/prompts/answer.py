@@ -20,7 +20,7 @@ from tinysnitch.core.prompts.ephemeral_paths import find_lasting_pattern
 from tinysnitch.core.prompts.workers import find_starter
 from tinysnitch.core.rules.port_text import ANY_PORT
 from tinysnitch.core.rules.protocol_text import general_protocol
-from tinysnitch.core.rules.rule import ANY_REMOTE, LAN, PortRange, Program, ProgramKind, Remote, RemoteKind, Rule
+from tinysnitch.core.rules.rule import ANY_REMOTE, LAN, Program, ProgramKind, Remote, RemoteKind, Rule
 
 _PROGRAM_KINDS = {
     AttributionSource.BPF: ProgramKind.PATH,
@@ -43,7 +43,7 @@ def rule_for_choice(connection: Connection, choice: Choice, wall_s: float) -> Ru
     return Rule(
         verdict=choice.verdict,
         remote=_remote_of(connection, choice.remote),
-        ports=ANY_PORT if choice.any_port else _ports_of(flow.port),
+        ports=ANY_PORT if choice.any_port or not flow.port else ((flow.port, flow.port),),
         protocol=general_protocol(flow.protocol),
         direction=flow.direction,
         program=program,
@@ -90,10 +90,6 @@ def parent_of(connection: Connection, choice: Choice) -> str | None:
     if connection.asking.parent or process is None:
         return connection.asking.parent
     return find_starter(process) if _is_for_any_args(process, choice) else None
-
-
-def _ports_of(port: int) -> tuple[PortRange, ...]:
-    return ((port, port),) if port else ANY_PORT
 
 
 def _program_of(connection: Connection, choice: Choice) -> Program:
