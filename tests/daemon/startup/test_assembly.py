@@ -13,11 +13,12 @@ from tests.daemon.loop.driver_place import fail_with_emfile, until
 from tests.lab.lab import Lab
 from tests.lab.patience import WAIT_S
 from tests.lab.world import WORLD4
+from tinysnitch.core.engine.events import DataLost
 from tinysnitch.daemon.logs import log_output
 from tinysnitch.daemon.logs.log_output import LogOutput
 from tinysnitch.daemon.options import Options
 from tinysnitch.daemon.rules import lists as list_loader
-from tinysnitch.daemon.startup.assembly import Assembly, _close_log, read_extra_interpreters
+from tinysnitch.daemon.startup.assembly import Assembly, close_log, make_source, read_extra_interpreters
 
 
 @pytest.mark.parametrize(
@@ -48,7 +49,7 @@ def test_what_nobody_takes_of_the_end_of_the_log_is_told(
         log = LogOutput(writer)
         log.write(bytes(size))
         log.write(b"the end")
-        _close_log(log)
+        close_log(log)
     assert caplog.messages == ["2 lines at the end of the log were lost: nobody took them from standard output"]
     os.close(reader)
     os.close(writer)
@@ -60,17 +61,22 @@ def test_a_list_that_could_not_be_read_is_tried_again(tmp_path: Path, monkeypatc
 
     async def run() -> None:
         async with AsyncExitStack() as undo:
-            parts = SimpleNamespace(
-                _options=Options(lists=tmp_path / "lists", state_dir=tmp_path / "state"),
-                _undo=undo,
-                _facts_changed=lambda: told.append(None),
-            )
-            lists = Assembly._make_source(parts).lists  # type: ignore[arg-type]
+            options = Options(lists=tmp_path / "lists", state_dir=tmp_path / "state")
+            lists = make_source(options, undo, lambda: told.append(None)).lists
             monkeypatch.setattr(lists, "_find_names", fail_with_emfile)
             lists.refresh()
             await until(lambda: told)
 
     asyncio.run(run())
+
+
+def test_what_becomes_of_the_netfilter_rules_is_told_to_prompts_too() -> None:
+    told: list[object] = []
+    parts: dict[str, object] = dict.fromkeys(Assembly.__slots__)
+    parts["driver"] = SimpleNamespace(feed=told.append)
+    parts["clients"] = SimpleNamespace(push_notice=lambda *words: told.append(words))
+    Assembly(**parts).tell_of_netfilter("put back", "look")  # type: ignore[arg-type]
+    assert told == [DataLost("put back", 1), ("put back", "look")]
 
 
 @pytest.mark.privileged
