@@ -19,8 +19,8 @@ BATCH_BYTES = 1 << 20
 MAX_PENDING = 4096  # lines in memory; further ones are lost
 MAX_BYTES = 256 << 20  # of the file: a program's arguments can make a line as long as 54 KB
 FLUSH_AFTER_S = 1.0  # how long a line waits for its batch
-_LOOKED_THROUGH = 20_000  # rows that `find_newest` looks at: 10 MB, 20 ms
-_PAGE = 64  # rows that are read at once: 3.5 MB at worst
+LOOKED_THROUGH = 20_000  # rows that `find_newest` looks at: 10 MB, 20 ms
+PAGE = 64  # rows that are read at once: 3.5 MB at worst
 
 _BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _log = logging.getLogger(__name__)
@@ -110,10 +110,10 @@ class History:
         return chain(self._read_rows(after, self._last, uid), waiting)
 
     def find_newest(self, beginning: bytes) -> bytes | None:
-        """The newest line with this beginning, if it is among the last _LOOKED_THROUGH rows."""
+        """The newest line with this beginning, if it is among the last LOOKED_THROUGH rows."""
         query = "select line from history where id > ? and substr(line, 1, ?) = ? order by id desc limit 1"
         try:
-            values = (self._last - _LOOKED_THROUGH, len(beginning), beginning)
+            values = (self._last - LOOKED_THROUGH, len(beginning), beginning)
             found = self._connect().execute(query, values).fetchone()
         except (sqlite3.Error, OSError) as error:
             self._fail(error)
@@ -205,7 +205,7 @@ class History:
         """The next rows after that id; none at the end."""
         query, whose = (_PAGE_OF_ALL, ()) if uid is None else (_PAGE_OF_USER, (uid,))
         try:
-            return self._connect().execute(query, (*whose, after, last, _PAGE)).fetchall()
+            return self._connect().execute(query, (*whose, after, last, PAGE)).fetchall()
         except (sqlite3.Error, OSError) as error:
             raise self._fail_to_read(error) from error
 

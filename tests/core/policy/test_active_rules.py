@@ -202,12 +202,14 @@ def test_of_several_the_first_one_ends_whatever_the_clock_does() -> None:
     assert rules.next_deadline(Instant(110.0, WALL_S - SET_BACK)) == 130.0
 
 
-def test_the_deadline_costs_the_same_of_many_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_deadline_costs_the_same_of_many_rules() -> None:
     """The deadline is computed after each batch of packets."""
-    rules = active(until(30))
-    rules.next_deadline(NOW)
-    monkeypatch.setattr(rules, "_temporary", None)
-    assert rules.next_deadline(Instant(110.0, WALL_S + 15.0)) == 125.0
+    rules = active(*(until(30 + number) for number in range(5000)))
+    assert rules.next_deadline(NOW) == 130.0
+    later = Instant(110.0, WALL_S + 15.0)
+    assert rules.next_deadline(later) == 125.0
+    taken_s = timeit.timeit(lambda: rules.next_deadline(later), timer=time.thread_time, number=100)
+    assert taken_s < 0.02  # 0.2 ms; 0.1 s where all are looked at
 
 
 def test_without_an_end_there_is_no_deadline() -> None:

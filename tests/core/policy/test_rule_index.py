@@ -72,7 +72,10 @@ def test_an_emptied_index_is_as_new() -> None:
     for rule in rules:
         assert index.remove(rule)
         assert not index.remove(rule)
-    assert index._root == []
+    assert all_of(index) == []
+    assert index.find(wanted("r1.test", "/p1")) == []
+    assert index.add(rules[1])
+    assert index.find(wanted("r1.test", "/p1")) == [rules[1]]
 
 
 def test_a_search_wherever_that_takes_too_long_ends_without_an_answer() -> None:

@@ -9,24 +9,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tests.core.policy import rule_oracle as oracle
-from tests.core.rules.rule_strategies import (
-    ARGS,
-    FACTS,
-    GLOBS,
-    LINKS,
-    NAMES,
-    NETWORKS,
-    OWNERS,
-    PATHS,
-    PORT_SETS,
-    glob_of,
-    meeting_rules,
-)
-from tinysnitch.core.model.flow import Direction
+from tests.core.rules.rule_strategies import COLUMNS, FACTS, PORT_SETS, PROGRAMS, REMOTES, meeting_rules
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.facts import Facts, RemoteWords
 from tinysnitch.core.policy.scope import covers, is_narrower, resolve_rule
-from tinysnitch.core.rules.rule import ANY_PROGRAM, ANY_REMOTE, Program, ProgramKind, Remote, RemoteKind, Rule
+from tinysnitch.core.rules.rule import Rule
 from tinysnitch.core.rules.text import parse_rule
 
 WORDS = RemoteWords(FACTS)
@@ -143,26 +130,6 @@ def test_narrower_is_a_strict_partial_order(first: Rule, second: Rule, third: Ru
         assert is_narrower(first, third, WORDS)
 
 
-REMOTES = [ANY_REMOTE, *(Remote(RemoteKind.NETWORK, network) for network in NETWORKS)]
-REMOTES += [Remote(kind, name) for kind in (RemoteKind.NAME, RemoteKind.DOMAIN) for name in (*NAMES, "com")]
-LISTS = [Remote(RemoteKind.LIST, name) for name in ("ads", "resolvers", "none")]
-PROGRAMS = [ANY_PROGRAM, Program(ProgramKind.KERNEL), Program(ProgramKind.UNKNOWN), *(glob_of(*glob) for glob in GLOBS)]
-PROGRAMS += [Program(ProgramKind.PATH, path) for path in PATHS if path not in LINKS]
-PROGRAMS += [Program(ProgramKind.OWNER, owner) for owner in OWNERS]
-COLUMNS: dict[str, list[object]] = {
-    "direction": list(Direction),
-    "remote": [*REMOTES, Remote(RemoteKind.LOCALHOST), Remote(RemoteKind.LAN), *LISTS],
-    "ports": list(PORT_SETS),
-    "protocol": [None, 6, 17],
-    "program": [*PROGRAMS, *(Program(ProgramKind.PATH, path) for path in LINKS)],
-    "args": [None, *ARGS],
-    "user": [None, "alice", "1000", "0", "nobody"],
-    "parent": [None, "/usr/bin/curl", *LINKS],
-    "sha256": [None, "ab" * 32, "cd" * 32],
-    "iface": [None, "eth0", "wg0"],
-    "until_s": [None, 50, 100],
-    "exec_id": [None, 7, 8],
-}
 NO_COLUMNS = Rule(verdict=Verdict.ALLOW)
 
 

@@ -116,40 +116,44 @@ FACTS = Facts(
     users={"alice": 1000},
 )
 
-meeting_remotes = st.one_of(
-    st.sampled_from([ANY_REMOTE, Remote(RemoteKind.LOCALHOST), Remote(RemoteKind.LAN)]),
-    st.builds(Remote, st.just(RemoteKind.LIST), st.sampled_from(["ads", "resolvers", "none"])),
-    st.builds(Remote, st.sampled_from([RemoteKind.NAME, RemoteKind.DOMAIN]), st.sampled_from([*NAMES, "com"])),
-    st.builds(Remote, st.just(RemoteKind.NETWORK), st.sampled_from(NETWORKS)),
-)
-meeting_programs = st.one_of(
-    st.sampled_from([ANY_PROGRAM, Program(ProgramKind.KERNEL), Program(ProgramKind.UNKNOWN)]),
-    st.builds(Program, st.just(ProgramKind.PATH), st.sampled_from(PATHS)),
-    st.sampled_from([glob_of(*parts) for parts in (*GLOBS, *LINKED_GLOBS)]),
-    st.builds(Program, st.just(ProgramKind.OWNER), st.sampled_from(OWNERS)),
-)
+WORDS = [Remote(RemoteKind.LOCALHOST), Remote(RemoteKind.LAN)]
+WORDS += [Remote(RemoteKind.LIST, name) for name in ("ads", "resolvers", "none")]
+REMOTES = [ANY_REMOTE, *(Remote(RemoteKind.NETWORK, network) for network in NETWORKS)]
+REMOTES += [Remote(kind, name) for kind in (RemoteKind.NAME, RemoteKind.DOMAIN) for name in (*NAMES, "com")]
+PROGRAMS = [ANY_PROGRAM, Program(ProgramKind.KERNEL), Program(ProgramKind.UNKNOWN), *(glob_of(*glob) for glob in GLOBS)]
+PROGRAMS += [Program(ProgramKind.PATH, path) for path in PATHS if path not in LINKS]
+PROGRAMS += [Program(ProgramKind.OWNER, owner) for owner in OWNERS]
+LINKED_PROGRAMS = [Program(ProgramKind.PATH, path) for path in LINKS] + [glob_of(*parts) for parts in LINKED_GLOBS]
+COLUMNS: dict[str, list[Any]] = {  # of each the value that leaves it open comes first, if there is one
+    "direction": list(Direction),
+    "remote": [*REMOTES, *WORDS],
+    "ports": PORT_SETS,
+    "protocol": [None, 6, 17, 1],
+    "program": [*PROGRAMS, *LINKED_PROGRAMS],
+    "args": [None, *ARGS],
+    "user": [None, "alice", "1000", "0", "nobody"],
+    "parent": [None, "/usr/bin/bash", "/usr/bin/curl", *LINKS],
+    "sha256": [None, "ab" * 32, "cd" * 32],
+    "iface": [None, "eth0", "wg0"],
+    "until_s": [None, 50, 100, 200],
+    "exec_id": [None, 7, 8],
+}
+MOSTLY_OPEN = list(COLUMNS)[list(COLUMNS).index("args") :]
 
 
-def mostly_open(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    return st.none() | st.none() | st.none() | strategy
+def mostly_open(values: list[Any]) -> st.SearchStrategy[Any]:
+    return st.none() | st.none() | st.none() | st.sampled_from(values[1:])
 
 
 meeting_rules = st.builds(
     Rule,
     verdict=st.sampled_from(Verdict),
-    remote=meeting_remotes,
-    ports=st.sampled_from(PORT_SETS),
-    protocol=st.sampled_from([None, 6, 17, 1]),
-    direction=st.sampled_from(Direction),
-    program=meeting_programs,
-    args=mostly_open(st.sampled_from(ARGS)),
-    user=mostly_open(st.sampled_from(["alice", "1000", "0", "nobody"])),
-    parent=mostly_open(st.sampled_from(["/usr/bin/bash", "/usr/bin/curl", *LINKS])),
-    sha256=mostly_open(st.sampled_from(["ab" * 32, "cd" * 32])),
-    iface=mostly_open(st.sampled_from(["eth0", "wg0"])),
-    until_s=mostly_open(st.sampled_from([50, 100, 200])),
-    exec_id=mostly_open(st.sampled_from([7, 8])),
+    **{
+        name: mostly_open(values) if name in MOSTLY_OPEN else st.sampled_from(values)
+        for name, values in COLUMNS.items()
+    },
 )
+mostly_true = st.sampled_from([True, True, True, False])
 processes = st.builds(
     Process,
     exec_id=st.sampled_from([7, 8]),
@@ -161,13 +165,14 @@ processes = st.builds(
     inode=st.just(1),
     program=st.sampled_from(PATHS),
     args=st.sampled_from(ARGS),
-    are_args_complete=st.booleans(),
+    are_args_complete=mostly_true,
     parents=st.sampled_from([(), ("/usr/bin/bash",), ("/usr/bin/python3.13", "/usr/bin/bash"), ("/usr/bin/curl",)]),
     owners=st.sampled_from([(), ("unit:a.service",), ("unit:a.service", "snap:b")]),
-    is_host_file=st.booleans(),
+    is_host_file=mostly_true,
     sha256=st.sampled_from([None, "ab" * 32]),
-    is_sha256_told=st.booleans(),
+    is_sha256_told=mostly_true,
 )
+by_processes = st.builds(Attribution, st.just(AttributionSource.BPF), processes)
 connections = st.builds(
     Connection,
     flow=st.builds(
@@ -179,7 +184,7 @@ connections = st.builds(
         st.sampled_from(ADDRESSES).map(parse_address),
         st.sampled_from(PORTS),
     ),
-    attribution=st.sampled_from([KERNEL, UNKNOWN]) | st.builds(Attribution, st.just(AttributionSource.BPF), processes),
+    attribution=st.one_of(st.sampled_from([KERNEL, UNKNOWN]), by_processes, by_processes, by_processes),
     name=st.none() | st.sampled_from(NAMES),
     interface=st.sampled_from(["", "eth0"]),
 )

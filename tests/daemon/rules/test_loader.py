@@ -17,7 +17,7 @@ from tinysnitch.daemon.rules.lists import ListLoader
 from tinysnitch.daemon.rules.loader import RuleLoader
 from tinysnitch.protocol.framing import MAX_REPLY, encode_object
 from tinysnitch.protocol.log_lines import log_line_of
-from tinysnitch.store.rules_file import RulesFile
+from tinysnitch.store.rules_file import LoadedRules, RulesFile
 
 
 def loader_of(folder: Path, text: str) -> RuleLoader:
@@ -38,14 +38,14 @@ def test_an_edit_is_told_of_once_its_text_was_read(tmp_path: Path, monkeypatch: 
     loader = loader_of(tmp_path, "deny - 23 tcp\n")
     loader.read_rules(())
     with monkeypatch.context() as meanwhile:
-        read = loader._read_file
+        read = RulesFile.read
 
-        def read_and_edit() -> object:
-            before = read()
+        def read_and_edit(file: RulesFile) -> LoadedRules:
+            before = read(file)
             (tmp_path / "rules").write_text("deny - 23 tcp # telnet\n")
             return before
 
-        meanwhile.setattr(loader, "_read_file", read_and_edit)
+        meanwhile.setattr(RulesFile, "read", read_and_edit)
         assert loader.read_rules(()) == [RulesLoaded((parse_rule("deny - 23 tcp"),))]
     assert loader.read_rules(()) == [RulesLoaded((parse_rule("deny - 23 tcp"),), is_edited=True)]
 
