@@ -92,9 +92,7 @@ class Walk:
     def _waiting(self) -> set[tuple[Flow, int]]:
         """The connections that wait for an answer, each by its flow and its first packet."""
         return {
-            (flow, waiter.packet_ids[0])
-            for prompt in self.engine.engine.prompts
-            for flow, waiter in prompt.held.items()
+            (flow, held.packet_ids[0]) for prompt in self.engine.engine.prompts for flow, held in prompt.held.items()
         }
 
     def _check_deadlines(self) -> None:
@@ -185,8 +183,8 @@ class Walk:
     def _answered(self, number: int, rule: Rule | None) -> list[Packet]:
         """The packets that wait for this answer, and that it is about."""
         prompt = self.engine.engine.prompts.find(number)
-        waiters = list(prompt.held.values()) if prompt else []
-        meant = [one for one in waiters if rule is None or matches(rule, one.connection, self.engine.now.wall_s)]
+        held = list(prompt.held.values()) if prompt else []
+        meant = [one for one in held if rule is None or matches(rule, one.connection, self.engine.now.wall_s)]
         return [Packet(one.connection.flow, one.cookie, one.connection.attribution) for one in meant]
 
     def _wait(self, seconds: float) -> list[cmd.Command]:

@@ -29,7 +29,7 @@ def hold(prompts: Prompts, flow: Flow, who: Attribution | None = None, now: Inst
     return prompts.hold(HeldFlow(connection(flow, who), 1, [1]), DECISION, now)
 
 
-def test_a_prompt_shows_its_first_waiter_and_what_is_left_of_its_time() -> None:
+def test_a_prompt_shows_its_first_flow_and_what_is_left_of_its_time() -> None:
     prompts = Prompts(Settings(timeout_s=60.0))
     hold(prompts, flow_of(1))
     prompt = hold(prompts, flow_of(2))
@@ -66,14 +66,14 @@ def test_who_has_no_process_makes_one_attempt_with_each_connection() -> None:
     assert len(prompt.find_attempt()) == 1
 
 
-def test_a_waiter_is_found_until_it_is_released() -> None:
+def test_a_held_flow_is_found_until_it_is_released() -> None:
     prompts = Prompts(Settings())
     prompt = hold(prompts, flow_of(1))
-    waiter = prompts.find_held(flow_of(1))
-    assert waiter is not None
+    held = prompts.find_held(flow_of(1))
+    assert held is not None
     assert prompts.find_held(flow_of(2)) is None
-    assert prompts.hold_further(waiter, 5)
-    assert prompts.release(flow_of(1)) == (prompt, waiter)
+    assert prompts.hold_further(held, 5)
+    assert prompts.release(flow_of(1)) == (prompt, held)
     with pytest.raises(KeyError):
         prompts.release(flow_of(1))
 
@@ -153,9 +153,9 @@ def test_packets_to_one_port_leave_room_for_those_to_others() -> None:
 def test_packets_of_one_flow_are_bounded() -> None:
     prompts = Prompts(Settings(max_held_per_flow=2))
     hold(prompts, flow_of(1))
-    waiter = prompts.find_held(flow_of(1))
-    assert waiter is not None
-    assert [prompts.hold_further(waiter, number) for number in (2, 3)] == [True, False]
+    held = prompts.find_held(flow_of(1))
+    assert held is not None
+    assert [prompts.hold_further(held, number) for number in (2, 3)] == [True, False]
     assert prompts.dropped == 1
 
 
@@ -168,9 +168,9 @@ def test_all_packets_are_bounded() -> None:
 def test_further_packets_count_as_long_as_they_are_held() -> None:
     prompts = Prompts(Settings(max_held_packets=3, max_held_per_flow=5))
     hold(prompts, flow_of(1), whose(uid=0))
-    waiter = prompts.find_held(flow_of(1))
-    assert waiter is not None
-    assert [prompts.hold_further(waiter, number) for number in (2, 3)] == [True, False]  # its half, rounded up
+    held = prompts.find_held(flow_of(1))
+    assert held is not None
+    assert [prompts.hold_further(held, number) for number in (2, 3)] == [True, False]  # its half, rounded up
     assert prompts.packet_quota.used == 2
     prompts.release(flow_of(1))
     assert prompts.packet_quota.used == 0
@@ -180,9 +180,9 @@ def test_one_question_takes_half_of_the_room_at_most() -> None:
     prompts = Prompts(Settings(max_held_packets=4))
     held = [hold(prompts, flow_of(port)) for port in (1, 2, 3)]
     assert [prompt is not None for prompt in held] == [True, True, False]
-    waiter = prompts.find_held(flow_of(1))
-    assert waiter is not None
-    assert not prompts.hold_further(waiter, 9)
+    held = prompts.find_held(flow_of(1))
+    assert held is not None
+    assert not prompts.hold_further(held, 9)
     assert hold(prompts, flow_of(1, BANK), whose(uid=0))
 
 
@@ -192,7 +192,7 @@ def test_one_program_of_one_user_takes_half_of_the_room_at_most(limits: dict[str
     held = [hold(prompts, flow_of(1, port=port)) for port in (1, 2, 3)]
     assert [prompt is not None for prompt in held] == [True, True, False]
     assert hold(prompts, flow_of(2, port=4), whose(program="/usr/bin/wget"))
-    prompt, _waiter = prompts.release(flow_of(1, port=1))
+    prompt, _held = prompts.release(flow_of(1, port=1))
     prompts.close_or_update(prompt, "answered", NOW)
     assert hold(prompts, flow_of(1, port=3))
 

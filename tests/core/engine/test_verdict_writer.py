@@ -285,20 +285,20 @@ EVERYWHERE = VerdictKey(7, 1000, TCP, Direction.OUTBOUND, None, 0)
 
 
 def test_the_check_is_due_at_the_32nd_and_whenever_their_number_doubled() -> None:
-    crowds = AnyRemoteCounts(8)
-    looked = [number for number in range(1, 300) if crowds.count(PLAIN)]
+    counts = AnyRemoteCounts(8)
+    looked = [number for number in range(1, 300) if counts.count(PLAIN)]
     assert looked == [FIRST_LOOK, 64, 128, 256]
-    crowds.clear()
-    assert [crowds.count(PLAIN) for _ in range(FIRST_LOOK)][-2:] == [None, EVERYWHERE]
+    counts.clear()
+    assert [counts.count(PLAIN) for _ in range(FIRST_LOOK)][-2:] == [None, EVERYWHERE]
 
 
 def test_each_program_has_a_crowd_of_its_own_and_an_unknown_one_has_none() -> None:
-    crowds = AnyRemoteCounts(8)
+    counts = AnyRemoteCounts(8)
     others = [Connection(flow=flow_of(), attribution=whose(8)), Connection(flow=flow_of(), attribution=KERNEL)]
     for _ in range(FIRST_LOOK - 1):
-        assert not any(crowds.count(one) for one in (PLAIN, *others))
-    assert crowds.count(others[1]) is None
-    assert crowds.count(PLAIN) == EVERYWHERE
+        assert not any(counts.count(one) for one in (PLAIN, *others))
+    assert counts.count(others[1]) is None
+    assert counts.count(PLAIN) == EVERYWHERE
 
 
 def remembered_everywhere(engine: Transcript, number: int) -> list[cmd.RememberVerdict]:
