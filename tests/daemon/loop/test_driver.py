@@ -22,7 +22,7 @@ from tinysnitch.daemon.loop import driver
 from tinysnitch.kernel.attribution.socket_holders import ScanNotDue
 from tinysnitch.kernel.netfilter.rules import ALLOW_BIT, DENY_MARK
 from tinysnitch.kernel.nfqueue.nat_replies import NatReplies
-from tinysnitch.kernel.nfqueue.packet_events import LOCAL_OUT, POST_ROUTING
+from tinysnitch.kernel.nfqueue.packet_events import LOCAL_IN, LOCAL_OUT, POST_ROUTING
 from tinysnitch.kernel.nfqueue.queue import NfVerdict
 from tinysnitch.kernel.system.clock import read_instant
 from tinysnitch.protocol.messages import PromptClosed, PromptShown, Push
@@ -174,7 +174,8 @@ def test_what_answers_a_translated_question_passes_without_a_rule(
 
     async def run() -> None:
         with closing(start(Place(tmp_path))) as place:
-            place.queue.put(syn(1, local_port=1), syn(2, local_port=2))
+            come = (syn(1, port=1), syn(2, port=2))
+            place.queue.put(*(msgspec.structs.replace(queued, hook=LOCAL_IN) for queued in come))
             await until(lambda: place.queue.sent)
             assert place.queue.sent == [(1, NfVerdict.REPEAT)]
             assert [waiting.prompt_id for waiting in place.engine.open_prompts(read_instant())] == [1]

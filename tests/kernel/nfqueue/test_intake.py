@@ -13,14 +13,14 @@ from tinysnitch.core.model.flow import Flow
 from tinysnitch.kernel.attribution.socket_holders import ScanNotDue
 from tinysnitch.kernel.nfqueue.intake import EARLY_S, NO_PACKET, PASS, TOO_LATE, Hold, Intake, Judge, unread
 from tinysnitch.kernel.nfqueue.nat_replies import NatReplies
-from tinysnitch.kernel.nfqueue.packet_events import LOCAL_OUT, POST_ROUTING, PacketEvents
+from tinysnitch.kernel.nfqueue.packet_events import LOCAL_IN, LOCAL_OUT, POST_ROUTING, PacketEvents
 from tinysnitch.kernel.nfqueue.verdicts import VerdictSink
 
 NOW = Instant(7.0, 1_700_000_000.0)
 
 
 class KnownReplies(NatReplies):
-    """Every packet from local port 1 answers something."""
+    """Every packet to local port 1 answers something."""
 
     def __init__(self) -> None:
         super().__init__(None)
@@ -44,7 +44,8 @@ def intake(attributor: SmallAttributor) -> Iterator[Intake]:
 
 
 def test_a_packet_is_judged_passes_or_is_held_for_a_name(intake: Intake) -> None:
-    judged, passed, held = (intake.take_connection(syn(packet_id, packet_id), NOW) for packet_id in (3, 1, 2))
+    answer = msgspec.structs.replace(syn(1, port=1), hook=LOCAL_IN)
+    judged, passed, held = (intake.take_connection(queued, NOW) for queued in (syn(3, 3), answer, syn(2, 2)))
     assert isinstance(judged, Judge)
     assert isinstance(judged.event, PacketQueued)
     assert passed == PASS

@@ -47,8 +47,10 @@ class LogOutput:
         """Send what the reader takes now; the rest is sent when it takes more."""
         if not self._pending:
             return
-        self._continue()  # even if the loop watches already: in a flood there are many batches to one turn of the loop
-        if self._pending and not self._is_waiting:
+        self._send()  # even if the loop watches already: in a flood there are many batches to one turn of the loop
+        if not self._pending:
+            self._stop_waiting()
+        elif not self._is_waiting:
             # epoll_ctl(2): EPERM for a regular file (on a full disk), or no room. The next flush tries again.
             with suppress(OSError):
                 asyncio.get_running_loop().add_writer(self._fd, self._continue)

@@ -3,9 +3,8 @@
 The log begins with the ready line (docs/commands.md). What is recorded before that is written after it, with the time
 of the ready line, so that times in the log never go back.
 
-Limits how many records of a kind the history keeps: the first ones, then one in a while. The log has all of them.
-
-A remote can send any number of packets, from as many forged addresses as it likes, to open or closed ports. A program
+The history keeps a limited number of records of a kind: the first ones, then one in a while. The log has all of them. A
+remote can send any number of packets, from as many forged addresses as it likes, to open or closed ports. A program
 can try any number of connections when there is no room for more questions, or where it is allowed to: 127.0.0.0/8 has
 millions of addresses. If the history kept them all, they would push out everything else, such as what the program did
 before.
@@ -16,7 +15,7 @@ from enum import Enum
 
 import msgspec
 
-from tinysnitch.core.engine.records import ConnectionDecided, Record, ServerNameRead, uid_told_of
+from tinysnitch.core.engine.records import ConnectionDecided, PromptAnswered, Record, ServerNameRead, uid_told_of
 from tinysnitch.core.model.clock import Instant
 from tinysnitch.core.model.flow import Direction
 from tinysnitch.core.model.process import share_of
@@ -107,7 +106,8 @@ class Recorder:
         line = log_line_of(record)
         encoded = encode_object(line)
         if self._early is None:
-            self._log.write(self._format(line, encoded, remarks_on(record)))
+            remarks = remarks_on(record) if isinstance(record, PromptAnswered) else ()
+            self._log.write(self._format(line, encoded, remarks))
         else:
             self._early.append(line)
         if self._history_budget.has_room(record, now.boot_s):

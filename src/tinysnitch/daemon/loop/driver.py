@@ -307,21 +307,28 @@ class Driver:
 
     def _finish(self, now: Instant) -> None:
         """After a batch: send the verdicts first, then write records, and set the timer for the next deadline."""
-        if not self.failures.attempt(self.ports.verdicts.flush):
+        try:
+            self.ports.verdicts.flush()
+        except Exception:
+            self.failures.note("flush")
             self._flush_timer.start(FLUSH_AGAIN_S)  # perhaps no further packet comes whose batch would send them
         if now.boot_s >= self._next_look_s:
             self._next_look_s = now.boot_s + LOOK_EACH_S
             self._look(now)
         if self._records:
-            records, self._records = self._records, []
-            for record in records:
-                self.failures.attempt(self._write, record, now)
-        self.failures.attempt(self.ports.recorder.flush, now)
+            self._write(now)
         self._schedule(now)
 
-    def _write(self, record: Record, now: Instant) -> None:
-        uid = uid_told_of(record)
-        self.ports.clients.push_record(self.ports.recorder.record(record, uid, now), uid)
+    def _write(self, now: Instant) -> None:
+        """Write the records of this batch. One that cannot be written costs no other one."""
+        records, self._records = self._records, []
+        for record in records:
+            try:
+                uid = uid_told_of(record)
+                self.ports.clients.push_record(self.ports.recorder.record(record, uid, now), uid)
+            except Exception:
+                self.failures.note("recording")
+        self.failures.attempt(self.ports.recorder.flush, now)
 
     def _look(self, now: Instant) -> None:
         if self._find_losses:
@@ -334,8 +341,9 @@ class Driver:
             self._handle(loss, now)
 
     def _schedule(self, now: Instant) -> None:
-        moments = (self.engine.next_deadline(now), self.ports.recorder.next_deadline())
-        due_s = min((moment for moment in moments if moment is not None), default=None)
+        due_s, write_s = self.engine.next_deadline(now), self.ports.recorder.next_deadline()
+        if due_s is None or (write_s is not None and write_s < due_s):
+            due_s = write_s
         # The loop's clock stands still while the machine sleeps: what fell due meanwhile is done now.
         is_late = due_s is not None and due_s <= now.boot_s
         if due_s == self._due_s and not is_late:
@@ -357,4 +365,5 @@ class Driver:
         now = read_instant()
         self._worked_off_s = now.boot_s
         self.failures.attempt(self._handle, DeadlineReached(), now)
+        self.failures.attempt(self.ports.recorder.flush, now)
         self._finish(now)

@@ -1,9 +1,8 @@
-"""Tells when the Python that runs the daemon is gone, as after an upgrade of the distribution.
+"""Watches two files that the daemon needs, and that others may take away.
 
-The running daemon works on, but it could not start again: the next boot would have no firewall, unless
-packaging/tinysnitch-closed closes it.
-
-Has the control socket made anew when its file is removed: no command would reach the daemon until a restart.
+`InterpreterWatch`: the Python that runs the daemon, as after an upgrade of the distribution. The running daemon works
+on, but it could not start again: the next boot would have no firewall, unless packaging/tinysnitch-closed closes it.
+`SocketWatch`: the control socket, which is made anew. Without it no command would reach the daemon until a restart.
 """
 
 import asyncio
@@ -21,6 +20,9 @@ from tinysnitch.store.file_watch import watch_ways
 
 GONE = "the Python that tinysnitchd runs by is gone: it could not start again"
 HINT = "run `make install` and restart tinysnitchd before the next boot, which has no firewall otherwise"
+AGAIN_S = 5.0  # how soon we try again when the socket cannot be made or watched
+
+_log = logging.getLogger(__name__)
 
 
 class InterpreterWatch:
@@ -47,11 +49,6 @@ class InterpreterWatch:
         self.is_gone = os.path.realpath(self._executable) != self._file or not os.path.exists(self._file)
         if self.is_gone and not was_gone:
             self._tell()
-
-
-AGAIN_S = 5.0  # how soon we try again when the socket cannot be made or watched
-
-_log = logging.getLogger(__name__)
 
 
 class SocketWatch:

@@ -51,9 +51,9 @@ class Pace:
 
     def may_go(self, now_s: float) -> bool:
         """Whether it may be done now; if so, note that it is."""
-        if self.wait_s(now_s) > 0:
+        if self._due_s - now_s > self._ahead_s:
             return False
-        self.note(now_s)
+        self._due_s = max(self._due_s, now_s) + self._each_s
         return True
 
 

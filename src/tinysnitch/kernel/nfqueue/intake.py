@@ -15,7 +15,7 @@ from tinysnitch.core.model.flow import Flow
 from tinysnitch.core.model.process import exec_id_of
 from tinysnitch.kernel.attribution.socket_holders import ScanNotDue
 from tinysnitch.kernel.nfqueue.nat_replies import NatReplies
-from tinysnitch.kernel.nfqueue.packet_events import LOCAL_OUT, NoteLost, PacketEvents
+from tinysnitch.kernel.nfqueue.packet_events import LOCAL_IN, LOCAL_OUT, NoteLost, PacketEvents
 from tinysnitch.kernel.nfqueue.queue import QueuedPacket
 from tinysnitch.kernel.nfqueue.verdicts import VerdictSink
 
@@ -79,10 +79,10 @@ class Intake:
         except ScanNotDue as early:
             return Hold(early.wait_s)
         self._verdicts.note_mark(queued.packet_id, event.flow, queued.mark)
-        if self._verdicts.goes_round(event.flow, queued.mark, now.boot_s):
+        if queued.mark and self._verdicts.goes_round(event.flow, queued.mark, now.boot_s):
             self.too_late += 1
             return GOES_ROUND
-        if self._nat_replies.let_pass(event.flow, queued.in_interface):
+        if queued.hook == LOCAL_IN and self._nat_replies.let_pass(event.flow, queued.in_interface):
             return PASS
         if self._is_early(event.flow, exec_id_of(event.attribution), now.boot_s):
             return Hold(EARLY_S, event)

@@ -7,7 +7,7 @@ answer has.
 If the source was translated too (masqueraded, since the new destination is behind another interface), the answer has
 the program's address already at that place, but conntrack knows it by the address that it came to.
 
-Asks conntrack which flow a translated answer belongs to (include/uapi/linux/netfilter/nfnetlink_conntrack.h).
+Conntrack is asked over netlink (include/uapi/linux/netfilter/nfnetlink_conntrack.h).
 """
 
 import errno
@@ -37,6 +37,10 @@ _V4, _V6 = (1, 2), (3, 4)  # CTA_IP_V4_SRC and DST, CTA_IP_V6_SRC and DST
 _NUMBER, _SOURCE_PORT, _DESTINATION_PORT = 1, 2, 3  # CTA_PROTO_*
 _ECHO = {ICMP: (4, 5, 6, 0), ICMPV6: (7, 8, 9, 129)}  # CTA_PROTO_ICMP_ID, TYPE, CODE; the type of an echo reply
 _DST_NAT = 1 << 5  # IPS_DST_NAT, nf_conntrack_common.h
+
+MAX_FLOWS = 1024
+MAX_TRIES = 16  # of one flow: a packet that BPF refuses all the same must not come around for ever
+ANEW_S = 0.1  # then tries are counted anew: a packet that comes around uses them up within a few ms
 
 
 class Conntrack:
@@ -106,11 +110,6 @@ def _parse_original(answer: Flow, tuple_: bytes) -> Flow:
         remote=prefix + addresses[destination],
         remote_port=remote_port,
     )
-
-
-MAX_FLOWS = 1024
-MAX_TRIES = 16  # of one flow: a packet that BPF refuses all the same must not come around for ever
-ANEW_S = 0.1  # then tries are counted anew: a packet that comes around uses them up within a few ms
 
 
 class NatReplies:
