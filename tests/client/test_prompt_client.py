@@ -1,169 +1,170 @@
-import asyncio
-from contextlib import suppress
-from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
-from tests.client.full_socket import FullSocket
-from tests.client.odd_daemon import OddDaemon
-from tests.daemon.requests.small_handler import ALICE, ROOT, Comers, RunningServer, make_prompt, running_server
-from tinysnitch.client import prompt_client
+from tests.client.odd_daemon import UNASKED
+from tests.view.sample_prompts import CURL, connection_of, prompt_of
+from tinysnitch.client.knock import AGAIN_S, TIMEOUT_S
 from tinysnitch.client.prompt_client import PromptClient
 from tinysnitch.core.model.errors import Busy, DaemonNotRunning, NotPermitted, SnitchError
 from tinysnitch.core.model.verdict import Verdict
-from tinysnitch.core.prompts.choice import Choice, Lifetime
-from tinysnitch.protocol.framing import encode_frame
+from tinysnitch.core.prompts.choice import Choice
+from tinysnitch.protocol.framing import FrameDecoder, encode_frame
 from tinysnitch.protocol.messages import (
+    Attach,
+    Done,
     GiveAnswer,
+    Hello,
+    Notice,
     PromptClosed,
     PromptShown,
-    ReadStatus,
     Refused,
+    Request,
     RuleWritten,
-    Status,
     Welcome,
+    prompt_shown,
+)
+from tinysnitch.view.line_edit import MAX_LENGTH
+from tinysnitch.view.prompt_events import (
+    Answer,
+    AnswerRefused,
+    Answers,
+    ConnectionLost,
+    DaemonGreeted,
+    Event,
+    NoticeGiven,
+    QuestionClosed,
+    QuestionOpened,
 )
 
-
-async def answer(client: PromptClient, prompt_id: int, choice: Choice | None = None, rule: str | None = None) -> str:
-    """The rule line that the answer made."""
-    (reply,) = await client.request(GiveAnswer(prompt_id, choice, rule))
-    assert isinstance(reply, RuleWritten)
-    return reply.rule
-
-
-def test_a_prompt_is_shown_answered_and_closed(running: RunningServer) -> None:
-    async def play() -> None:
-        client = await PromptClient.connect(running.path)
-        pushes = client.attach()
-        shown = await anext(pushes)
-        assert isinstance(shown, PromptShown)
-        choice = Choice(verdict=Verdict.ALLOW, lifetime=Lifetime.FOREVER)
-        assert await answer(client, shown.prompt.prompt_id, choice) == "allow forever"
-        assert await anext(pushes) == PromptClosed(3, "answered", 0)
-        await client.close()
-
-    asyncio.run(play())
-    running.wait_until(lambda: running.handler.attached == {})
+PATH = "/run/tinysnitch/socket"
+DENY = Choice(verdict=Verdict.DENY)
+BOTH = Answers((Answer(1, DENY, holds="once"), Answer(2, DENY, holds="once")))
+GONE = f"the daemon on {PATH} ended the connection"
+_decoder: FrameDecoder[Request] = FrameDecoder(Request)
 
 
-def test_a_long_question_is_shown_whole(running: RunningServer) -> None:
-    args = ("\x1b" * 100_000,)
-    running.handler.prompts = {4: make_prompt(4, args=args)}
+class Talk:
+    """A client, and the daemon's side of the connection."""
 
-    async def play() -> None:
-        client = await PromptClient.connect(running.path)
-        shown = await anext(client.attach())
-        assert isinstance(shown, PromptShown)
-        process = shown.prompt.connection.attribution.process
-        assert process is not None
-        assert process.args == args
-        await client.close()
+    def __init__(self) -> None:
+        self.client = PromptClient(PATH, {0: "root"}.get)
 
-    asyncio.run(play())
+    def hear(self, *messages: Any) -> list[Event]:  # noqa: ANN401 - any message
+        return list(self.client.receive(b"".join(map(encode_frame, messages)), 9.0))
 
+    def answer(self, given: Answers) -> list[Event]:
+        return list(self.client.answer(given))
 
-def test_the_daemon_says_how_far_our_right_goes(tmp_path: Path) -> None:
-    async def connect() -> bool:
-        client = await PromptClient.connect(tmp_path / "socket")
-        await client.close()
-        return client.sees_all
-
-    with running_server(tmp_path / "socket", Comers(ROOT, ALICE)):
-        assert [asyncio.run(connect()) for _right in range(2)] == [True, False]
+    def sent(self) -> list[Request]:
+        frames, self.client.unsent = bytes(self.client.unsent).splitlines(), bytearray()
+        return [_decoder.decode(frame) for frame in frames]
 
 
-def test_the_second_answer_is_refused_and_the_client_lives(running: RunningServer) -> None:
-    async def play() -> None:
-        client = await PromptClient.connect(running.path)
-        assert await answer(client, 3, rule="allow - - -") == "allow - - -"
-        with pytest.raises(SnitchError, match="not open"):
-            await answer(client, 3, rule="deny - - -")
-        (status,) = await client.request(ReadStatus())
-        assert isinstance(status, Status)
-        await client.close()
-
-    asyncio.run(play())
+def attached() -> Talk:
+    talk = Talk()
+    talk.hear(Welcome(), Done())
+    talk.sent()
+    return talk
 
 
-def test_answers_do_not_mix(running: RunningServer) -> None:
-    async def play() -> None:
-        running.handler.prompts = {number: make_prompt(number) for number in range(20)}
-        client = await PromptClient.connect(running.path)
-        rules = [f"allow - {number} tcp" for number in range(20)]
-        answers = await asyncio.gather(*(answer(client, number, rule=rule) for number, rule in enumerate(rules)))
-        assert answers == rules
-        await client.close()
+def test_from_the_welcome_to_the_end_and_the_next_welcome() -> None:
+    talk = Talk()
+    assert talk.answer(BOTH) == talk.sent() == []  # the daemon speaks first
+    assert talk.hear(Welcome(sees_all=False)) == [DaemonGreeted(is_for_user=True)]
+    assert talk.sent() == [Hello(), Attach()]
+    one, two = (prompt_shown(prompt_of(number)).prompt for number in (1, 2))
+    assert talk.hear(PromptShown(one), Done(), PromptShown(two)) == [QuestionOpened(one), QuestionOpened(two)]
+    assert talk.hear(Notice("rules not loaded", "see line 3")) == [NoticeGiven("rules not loaded (see line 3)")]
 
-    asyncio.run(play())
+    assert talk.answer(BOTH) == []
+    assert talk.sent() == [GiveAnswer(1, DENY), GiveAnswer(2, DENY)]
+    assert talk.client.is_answering
+    assert talk.hear(PromptClosed(1, "denied", 0), RuleWritten("deny"), Done()) == [QuestionClosed(1, "denied by root")]
+    assert talk.hear(Refused("too late")) == [
+        NoticeGiven("answered 2 questions together: deny, once"),
+        AnswerRefused(2, "too late"),
+    ]
+    assert not talk.client.is_answering
 
-
-def test_when_the_daemon_ends_everyone_is_told(tmp_path: Path) -> None:
-    async def play() -> None:
-        with running_server(tmp_path / "socket") as running:
-            client = await PromptClient.connect(running.path)
-            pushes = client.attach()
-            await anext(pushes)
-        with pytest.raises(DaemonNotRunning, match="ended"):
-            await anext(pushes)
-        with pytest.raises(DaemonNotRunning, match="ended"):
-            await answer(client, 3, rule="allow - - -")
-        await client.close()
-
-    asyncio.run(play())
-
-
-def test_nobody_listens(tmp_path: Path) -> None:
-    with pytest.raises(DaemonNotRunning):
-        asyncio.run(PromptClient.connect(tmp_path / "none"))
+    talk.answer(Answers((Answer(2, DENY),)))
+    with pytest.raises(DaemonNotRunning) as closed:
+        talk.hear()
+    assert list(talk.client.end(closed.value)) == [AnswerRefused(2, GONE), ConnectionLost(GONE)]
+    assert talk.sent() == []
+    assert talk.answer(BOTH) == talk.sent() == []  # their questions are gone
+    assert talk.hear(Welcome()) == [DaemonGreeted()]
+    assert talk.sent() == [Hello(), Attach()]
 
 
-async def wait_push(path: Path) -> None:
-    client = await PromptClient.connect(path)
-    try:
-        await anext(client.attach())
-    finally:
-        await client.close()
+def test_answers_do_not_mix_and_those_that_were_refused_are_not_called_taken() -> None:
+    talk = attached()
+    for number in range(3):
+        talk.answer(Answers((Answer(number, None, f"deny - {number} tcp"),)))
+    assert [each.rule for each in talk.sent() if isinstance(each, GiveAnswer)] == [f"deny - {n} tcp" for n in range(3)]
+    refused = Refused("not yours", exit_code=4)
+    assert talk.hear(RuleWritten("first"), Done(), refused) == [
+        NoticeGiven("answered: first"),
+        AnswerRefused(1, "not yours"),
+    ]
+    unsaved = RuleWritten("third", "not saved", "make room")
+    assert talk.hear(unsaved, Done()) == [NoticeGiven("not saved (make room)")]
+
+
+def test_a_line_that_the_daemon_would_not_read_is_refused_and_the_connection_goes_on() -> None:
+    """As long as the editor lets it be: each of its letters takes 6 bytes."""
+    talk = attached()
+    (refused,) = talk.answer(Answers((Answer(1, None, f"deny - - - {'é' * MAX_LENGTH}"),)))
+    assert isinstance(refused, AnswerRefused)
+    assert refused.reason.startswith("the request is too long: ")
+    assert talk.answer(Answers((Answer(1, DENY),))) == []
+    assert talk.sent() == [GiveAnswer(1, DENY)]
+
+
+def test_a_long_question_comes_in_pieces_and_one_heard_of_late_has_no_more_time() -> None:
+    talk = attached()
+    process = msgspec.structs.replace(CURL, args=("\x1b" * 100_000,))
+    sent = msgspec.structs.replace(prompt_of(4, connection_of(process)), deadline_s=1020.0, remaining_s=60.0)
+    frame = encode_frame(prompt_shown(sent))
+    assert list(talk.client.receive(frame[:70_000], 1000.0)) == []
+    (heard,) = talk.client.receive(frame[70_000:], 1000.0)
+    assert isinstance(heard, QuestionOpened)
+    assert heard.prompt.connection.attribution.process == process
+    assert heard.prompt.remaining_s == 20.0
 
 
 @pytest.mark.parametrize(
-    ("says", "message"),
+    ("says", "kind", "message"),
     [
-        (encode_frame(Welcome(99, "9.9")), "9.9"),
-        (encode_frame(Refused("go away", "ask root", 4)), "go away"),
-        (b"garbage\n", "does not understand"),
-        (b"x" * 3_000_000 + b"\n", "does not understand"),
-        (b'{"type":"done"}\n', "does not speak like tinysnitchd"),
-        (b"", "ended"),
-        (encode_frame(Welcome()), "ended"),
+        (encode_frame(Welcome(99, "9.9")), SnitchError, "9.9"),
+        (encode_frame(Refused("go away", "ask root", 4)), NotPermitted, "go away"),
+        (encode_frame(Refused("64 are there", "close one")), Busy, "64 are there"),
+        (UNASKED, SnitchError, "go away"),
+        (b"garbage\n", SnitchError, "does not understand"),
+        (b"x" * 3_000_000, SnitchError, "does not understand"),
+        (b'{"type":"done"}\n', SnitchError, "does not speak like tinysnitchd"),
+        (b"", DaemonNotRunning, "ended"),
     ],
-    ids=["version", "refused", "garbage", "much", "done", "end", "late end"],
+    ids=["version", "refused", "busy", "unasked", "garbage", "much", "done", "end"],
 )
-def test_an_odd_daemon_is_an_error_for_people(tmp_path: Path, says: bytes, message: str) -> None:
-    async def play() -> None:
-        with pytest.raises(SnitchError, match=message) as error:
-            await wait_push(tmp_path / "socket")
-        assert isinstance(error.value, NotPermitted) == (message == "go away")
-        assert error.value.hint
+def test_only_where_it_may_help_the_daemon_is_tried_again(says: bytes, kind: type[SnitchError], message: str) -> None:
+    client = Talk().client
+    with pytest.raises(SnitchError, match=message) as error:
+        list(client.receive(says, 9.0))
+    assert type(error.value) is kind
+    assert error.value.hint
+    if kind in (Busy, DaemonNotRunning):
+        assert [type(event) for event in client.end(error.value)] == [ConnectionLost]
+    else:
+        with pytest.raises(kind, match=message):
+            list(client.end(error.value))
 
-    with OddDaemon(tmp_path / "socket", says):
-        asyncio.run(play())
 
-
-def test_whoever_finds_no_place_knocks_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def play(full: FullSocket) -> None:
-        comes = asyncio.create_task(PromptClient.connect(tmp_path / "s"))
-        await asyncio.sleep(0.1)
-        full.make_room()
-        while not comes.done():
-            await asyncio.sleep(0.02)
-            full.server.setblocking(False)
-            with suppress(BlockingIOError), full.server.accept()[0] as peer:
-                peer.send(encode_frame(Welcome()))
-        await (await comes).close()
-
-    with FullSocket(tmp_path / "s") as full:
-        asyncio.run(play(full))
-    monkeypatch.setattr(prompt_client, "TIMEOUT_S", 0.1)
-    with FullSocket(tmp_path / "t"), pytest.raises(Busy, match="does not answer"):
-        asyncio.run(PromptClient.connect(tmp_path / "t"))
+def test_a_full_queue_is_tried_again_soon_until_it_is_called_busy() -> None:
+    client = Talk().client
+    assert [client.wait_for_room(now) for now in (5.0, 4.0 + TIMEOUT_S)] == [AGAIN_S, AGAIN_S]
+    with pytest.raises(Busy, match="does not answer") as silence:
+        client.wait_for_room(5.0 + TIMEOUT_S)
+    list(client.end(silence.value))
+    assert client.wait_for_room(6.0 + TIMEOUT_S) == AGAIN_S

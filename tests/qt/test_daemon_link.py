@@ -1,4 +1,4 @@
-"""The link against the real control server, which runs in a loop of its own."""
+"""The link in Qt's loop, against the real control server, which runs in a loop of its own."""
 
 import asyncio
 import select
@@ -14,22 +14,21 @@ from PySide6.QtTest import QTest
 
 from tests.client.full_socket import FullSocket
 from tests.client.odd_daemon import UNASKED, OddDaemon
-from tests.daemon.requests.small_handler import ALICE, Comers
 from tests.lab.patience import wait_until
 from tests.tui.question_daemon import QuestionDaemon, question_daemon
-from tests.view.sample_prompts import late_prompt, prompt_of
+from tests.view.sample_prompts import prompt_of
+from tinysnitch.client import prompt_client
 from tinysnitch.client.connection_error import error_of_silence
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.prompts.choice import Choice
 from tinysnitch.daemon.control import clients as control_clients
-from tinysnitch.daemon.control.permissions import Permissions, Right
+from tinysnitch.daemon.control.permissions import Permissions
 from tinysnitch.protocol.framing import encode_frame
 from tinysnitch.protocol.messages import Welcome, prompt_shown
 from tinysnitch.qt import daemon_link
 from tinysnitch.qt.daemon_link import QtDaemonLink
-from tinysnitch.view.line_edit import MAX_LENGTH
 from tinysnitch.view.prompt_events import (
     Answer,
     AnswerRefused,
@@ -97,24 +96,6 @@ class Listener:
         wait_until(lambda: QTest.qWait(5) or event in self.told, f"{event} is not in {self.told}")
 
 
-def test_how_far_our_right_goes_is_told(application: QGuiApplication, tmp_path: Path) -> None:
-    with serve(tmp_path / "s", Comers(ALICE)):
-        listener = Listener(tmp_path / "s")
-        listener.wait(DaemonGreeted(is_for_user=True))
-        listener.link.close()
-
-
-def test_a_question_that_is_heard_of_late_has_no_more_time(application: QGuiApplication, tmp_path: Path) -> None:
-    with serve(tmp_path / "s") as served:
-        served.call(served.daemon.open, late_prompt())
-        listener = Listener(tmp_path / "s")
-        wait_until(lambda: QTest.qWait(5) or len(listener.told) > 1)
-        heard = listener.told[1]
-        assert isinstance(heard, QuestionOpened)
-        assert heard.prompt.remaining_s <= 20.0
-        listener.link.close()
-
-
 def test_questions_come_and_go_and_are_answered(application: QGuiApplication, tmp_path: Path) -> None:
     with serve(tmp_path / "s") as served:
         listener = Listener(tmp_path / "s")
@@ -129,24 +110,6 @@ def test_questions_come_and_go_and_are_answered(application: QGuiApplication, tm
         served.daemon.refusal = "too late"
         listener.link.answer(ANSWER)
         listener.wait(AnswerRefused(1, "too late"))
-        listener.link.close()
-
-
-def test_a_line_that_the_daemon_would_not_take_is_refused_and_the_connection_goes_on(
-    application: QGuiApplication, tmp_path: Path
-) -> None:
-    """As long as the editor lets it be: each of its letters takes 6 bytes."""
-    with serve(tmp_path / "s") as served:
-        listener = Listener(tmp_path / "s")
-        listener.wait(DaemonGreeted())
-        served.call(served.daemon.open, prompt_of(1))
-        listener.wait(QuestionOpened(prompt_shown(prompt_of(1)).prompt))
-        listener.link.answer(Answers((Answer(1, None, f"deny - - - {'é' * MAX_LENGTH}"),)))
-        listener.link.answer(ANSWER)
-        listener.wait(QuestionClosed(1, "answered by root"))
-        (refused,) = (event for event in listener.told if isinstance(event, AnswerRefused))
-        assert refused.reason.startswith("the request is too long: ")
-        assert not any(isinstance(event, ConnectionLost) for event in listener.told)
         listener.link.close()
 
 
@@ -169,55 +132,11 @@ def test_more_answers_at_once_than_the_socket_holds_reach_a_busy_daemon(
         listener.link.close()
 
 
-def test_why_one_of_many_was_refused_is_the_last_word(
-    application: QGuiApplication, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with serve(tmp_path / "s") as served:
-        take = served.daemon.answer
-
-        def refuse_first(prompt_id: int, answer: Choice | str, right: Right) -> str:
-            if prompt_id == 1:
-                raise SnitchError("not yours")
-            return take(prompt_id, answer, right)
-
-        monkeypatch.setattr(served.daemon, "answer", refuse_first)
-        listener = Listener(tmp_path / "s")
-        listener.wait(DaemonGreeted())
-        for number in (1, 2):
-            served.call(served.daemon.open, prompt_of(number))
-        listener.wait(QuestionOpened(prompt_shown(prompt_of(2)).prompt))
-        listener.link.answer(BOTH)
-        listener.wait(QuestionClosed(2, "answered by root"))
-        listener.wait(AnswerRefused(1, "not yours"))
-        served.call(served.daemon.clients.push_notice, "the end")
-        listener.wait(NoticeGiven("the end"))
-        told = [event for event in listener.told if isinstance(event, NoticeGiven | AnswerRefused)]
-        told_taken = NoticeGiven("answered 2 questions together: allow, once")
-        assert told[:-1] == [told_taken, AnswerRefused(1, "not yours")]
-        listener.link.close()
-
-
-def test_that_a_rule_is_not_saved_is_the_last_word(application: QGuiApplication, tmp_path: Path) -> None:
-    with serve(tmp_path / "s") as served:
-        listener = Listener(tmp_path / "s")
-        served.daemon.unsaved = "no room"
-        served.call(served.daemon.open, prompt_of(1))
-        listener.wait(QuestionOpened(prompt_shown(prompt_of(1)).prompt))
-        listener.link.answer(ANSWER)
-        listener.wait(QuestionClosed(1, "answered by root"))
-        served.call(served.daemon.clients.push_notice, "the end")
-        listener.wait(NoticeGiven("the end"))
-        told = [event for event in listener.told if isinstance(event, NoticeGiven)]
-        assert set(told[:-1]) == {NoticeGiven("the rule holds but could not be saved: no room")}
-        assert len(told) == 3  # to all who are attached, and to the one who answered
-        listener.link.close()
-
-
 def test_who_finds_no_place_comes_again(
     application: QGuiApplication, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(control_clients, "MAX_CLIENTS", 1)
-    monkeypatch.setattr(daemon_link, "RETRY_MS", 10)
+    monkeypatch.setattr(daemon_link, "RETRY_S", 0.01)
     with serve(tmp_path / "s"):
         with ControlClient(tmp_path / "s"):
             listener = Listener(tmp_path / "s")
@@ -238,7 +157,7 @@ def test_who_is_refused_without_having_asked_comes_no_more(application: QGuiAppl
 def test_a_daemon_that_comes_back_is_followed_again(
     application: QGuiApplication, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(daemon_link, "RETRY_MS", 10)
+    monkeypatch.setattr(daemon_link, "RETRY_S", 0.01)
     listener = Listener(tmp_path / "s")
     assert isinstance(listener.told[0], ConnectionLost)
     for _ in range(2):
@@ -263,7 +182,7 @@ def let_in(full: FullSocket, listener: Listener) -> None:
 def test_whoever_finds_no_place_knocks_again_at_once(
     application: QGuiApplication, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(daemon_link, "RETRY_MS", 1_000_000)
+    monkeypatch.setattr(daemon_link, "RETRY_S", 1000.0)
     with FullSocket(tmp_path / "s") as full:
         listener = Listener(tmp_path / "s")
         QTest.qWait(50)
@@ -275,8 +194,8 @@ def test_whoever_finds_no_place_for_long_is_told_and_goes_on(
     application: QGuiApplication, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """As the prompt in a terminal does."""
-    monkeypatch.setattr(daemon_link, "TIMEOUT_S", 0.05)
-    monkeypatch.setattr(daemon_link, "RETRY_MS", 10)
+    monkeypatch.setattr(prompt_client, "TIMEOUT_S", 0.05)
+    monkeypatch.setattr(daemon_link, "RETRY_S", 0.01)
     with FullSocket(tmp_path / "s") as full:
         listener = Listener(tmp_path / "s")
         wait_until(lambda: QTest.qWait(5) or len(listener.told) > 1)

@@ -25,7 +25,7 @@ from tinysnitch.tui.paint_report import REQUEST
 from tinysnitch.tui.plain_prompt import PlainPrompt, run_plain_prompt
 from tinysnitch.tui.terminal import Terminal
 from tinysnitch.view.key_guard import TEXT_S, KeyGuard
-from tinysnitch.view.prompt_events import Answers, ConnectionLost, NoticeGiven, QuestionOpened
+from tinysnitch.view.prompt_events import ConnectionLost, NoticeGiven, QuestionOpened
 from tinysnitch.view.prompt_view import PromptView
 
 
@@ -306,7 +306,7 @@ def test_a_daemon_that_says_nothing_keeps_no_one_and_is_not_called_lost(
     async def script(daemon: QuestionDaemon, person: Person) -> None:
         people.append(person)
         await ask(daemon, person)
-        monkeypatch.setattr(PromptClient, "_resolve", lambda _client: None)
+        monkeypatch.setattr(PromptClient, "receive", lambda *_: iter(()))
         person.type("yq")
 
     assert play(tmp_path, script, delay_s=0.05) == 0
@@ -314,7 +314,7 @@ def test_a_daemon_that_says_nothing_keeps_no_one_and_is_not_called_lost(
 
 
 class LateLink(DaemonLink):
-    """A daemon link that tells many events when it is given an answer."""
+    """A daemon link that tells many events at the end."""
 
     async def run(self) -> None:
         # nothing is looked up of a file that is not the host's: no other news come
@@ -322,8 +322,7 @@ class LateLink(DaemonLink):
         self._tell(QuestionOpened(prompt_of(1, connection_of(process))))
         await asyncio.Event().wait()
 
-    async def answer(self, _given: Answers) -> None:
-        await asyncio.sleep(0.05)
+    async def finish(self) -> None:
         self._tell(QuestionOpened(prompt_of(2, connection_of(name="b.test"))))
         self._tell(ConnectionLost("the daemon is gone"))
         self._tell(NoticeGiven("answered"))

@@ -1,4 +1,3 @@
-import asyncio
 import re
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from tests.tui.test_prompt_screen import FULL, rows_of, view_of
 from tests.tui.waiting import until
 from tests.view.sample_prompts import CURL, prompt_of
 from tinysnitch.core.model.process import Process
-from tinysnitch.tui import daemon_link, prompt_app
+from tinysnitch.tui import prompt_app
 from tinysnitch.tui.prompt_app import PromptApp
 from tinysnitch.tui.prompt_screen import render_prompt
 from tinysnitch.view.lookup import Lookup
@@ -97,26 +96,20 @@ def test_the_help_of_a_small_terminal_is_read_page_by_page(tmp_path: Path, monke
     play(tmp_path / "s", script)
 
 
-@pytest.mark.parametrize(("takes_s", "is_taken"), [(2.0, True), (600.0, False)])
-def test_who_answers_and_leaves_waits_till_it_is_taken_but_for_no_daemon_that_hangs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, takes_s: float, is_taken: bool
-) -> None:
-    """Waits longer for a machine that got no processor for some seconds."""
-    if not is_taken:
-        monkeypatch.setattr(daemon_link, "ANSWER_S", 1.0)
-    taken: list[object] = []
-
-    async def answer(effect: object) -> None:
-        await asyncio.sleep(takes_s)
-        taken.append(effect)
-
+def test_who_answers_and_leaves_waits_till_it_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
-        monkeypatch.setattr(app._link, "answer", answer)
+        finish, was_running = app._link.finish, []
+
+        async def finish_then_look() -> None:
+            await finish()
+            was_running.append(app.is_running)
+
+        monkeypatch.setattr(app._link, "finish", finish_then_look)
         daemon.open(prompt_of(1))
         await until_ready(app)
         await pilot.press("y", "q")
         await until(lambda: not app.is_running)
-        assert bool(taken) is is_taken
+        assert was_running == [True]
 
     play(tmp_path / "s", script)
 

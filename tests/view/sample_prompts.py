@@ -1,9 +1,5 @@
 """Prompts as the daemon sends them, for the tests of everything that shows them."""
 
-import time
-
-import msgspec
-
 from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.flow import TCP, Direction, Flow, parse_address
 from tinysnitch.core.model.process import Attribution, AttributionSource, Process
@@ -40,9 +36,3 @@ def prompt_of(prompt_id: int = 1, connection: Connection | None = None, remainin
         deadline_s=0.0,
         remaining_s=remaining_s,
     )
-
-
-def late_prompt() -> Prompt:
-    """A prompt that had 60 s left when it was sent, and at most 20 s when it is received."""
-    boot_s = time.clock_gettime(time.CLOCK_BOOTTIME)
-    return msgspec.structs.replace(prompt_of(1), deadline_s=boot_s + 20.0, remaining_s=60.0)

@@ -1,9 +1,8 @@
-"""Connects to the daemon's socket, whose queue of waiting connections (listen(2)) any user may fill.
+"""What a client does before the daemon hears it: connects to its socket, and encodes requests that it will read.
 
-A connect() to a full queue fails at once, so clients call `knock` again every AGAIN_S. After TIMEOUT_S in vain a
-command ends with an error; a prompt says so, and goes on trying.
-
-Encodes requests; refuses those that the daemon would not read, but end the connection for.
+Any user may fill the queue of waiting connections (listen(2)). A connect() to a full queue fails at once, so clients
+call `knock` again every AGAIN_S. After TIMEOUT_S in vain a command ends with an error; a prompt says so, and goes on
+trying.
 """
 
 import os
@@ -43,6 +42,18 @@ def knock(sock: socket.socket, path: str | Path) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def connect_at_once(path: str | Path) -> socket.socket | None:
+    """A connected socket, which does not block; None if the queue is full. Raises SnitchError.
+
+    Does not wait: a Unix socket connects or fails at once (unix(7)).
+    """
+    with connecting(path, socket.SOCK_NONBLOCK) as connection:
+        if knock(connection, path):
+            return connection
+    connection.close()
+    return None
 
 
 def encode_request(request: Request) -> bytes:

@@ -1,12 +1,14 @@
-"""The asyncio client of a prompt: receives pushes as they happen, and sends answers on the same connection.
+"""The client of a prompt, without a socket or a clock: bytes in, events out. A loop connects, reads, writes and waits.
 
-A client is for one connection. To connect again after the daemon went away, the front end makes a new one.
+1. The daemon speaks first (protocol/messages.py). We greet it and attach, and send nothing but answers from then on.
+2. Replies come in the order of the requests. What became of the answers of one key is an event once all have a reply.
+3. A connection that ends is made anew after RETRY_S, unless that cannot help: not permitted, say, or another version.
 """
 
-import asyncio
-import socket
+import math
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import assert_never
 
@@ -16,159 +18,154 @@ from tinysnitch.client.connection_error import (
     error_of_greeting,
     error_of_malformed,
     error_of_refusal,
+    error_of_silence,
 )
-from tinysnitch.client.knock import AGAIN_S, TIMEOUT_S, connecting, encode_request, knock
-from tinysnitch.core.model.errors import SnitchError
-from tinysnitch.protocol.framing import MAX_REPLY, FrameDecoder
+from tinysnitch.client.knock import AGAIN_S, TIMEOUT_S, encode_request
+from tinysnitch.core.model.errors import Busy, DaemonNotRunning, Malformed, SnitchError
+from tinysnitch.protocol.framing import MAX_REPLY, FrameDecoder, FrameReader
 from tinysnitch.protocol.messages import (
     Attach,
     Done,
     Explanation,
     FromDaemon,
+    GiveAnswer,
     Hello,
     ListEntry,
     Notice,
     PromptClosed,
     PromptShown,
-    Push,
     Refused,
-    Request,
     RuleEntry,
     RuleWritten,
     Status,
     Welcome,
 )
+from tinysnitch.view.lookup import FindUser
+from tinysnitch.view.prompt_events import Answer, Answers, DaemonGreeted, Event
+from tinysnitch.view.push_event import event_of_end, event_of_push, events_of_replies
 
+RETRY_S = 1.0  # between the end of a connection and the next attempt
 _decoder: FrameDecoder[FromDaemon] = FrameDecoder(FromDaemon)
 
 
+@dataclass(slots=True)
+class _Sent:
+    """The answers that one key gave, and the replies to them so far."""
+
+    given: Answers
+    waiting: int  # answers without a reply
+    taken: RuleWritten | None = None  # the last reply to an answer that was taken
+    refused: list[tuple[Answer, SnitchError]] = field(default_factory=list)
+
+
 class PromptClient:
-    """Made by `connect`. Iterate `attach()` in one task; `request` may be awaited in any."""
+    """The loop connects, calls `receive` with what it reads, and sends `unsent`. What fails is handed to `end`."""
 
-    def __init__(self, path: str | Path, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.sees_all = True  # as the daemon said when it greeted us
+    def __init__(self, path: str | Path, find_user: FindUser) -> None:
         self._path = path
-        self._reader = reader
-        self._writer = writer
-        self._pushes: asyncio.Queue[Push | SnitchError] = asyncio.Queue()
-        self._waiting: deque[asyncio.Future[list[FromDaemon]]] = deque()  # requests, in the order of their replies
-        self._replies: list[FromDaemon] = []  # to the oldest of them, so far
-        self._end: SnitchError | None = None
-        self._task = asyncio.create_task(self._receive())
+        self._find_user = find_user
+        self._give_up_s = math.inf  # when we say that the daemon's queue of connections stays full
+        self._begin()
 
-    @classmethod
-    async def connect(cls, path: str | Path) -> "PromptClient":
-        """Raises DaemonNotRunning, Busy, NotPermitted or another SnitchError."""
-        reader, writer = await asyncio.open_unix_connection(sock=await _connect(path), limit=MAX_REPLY)
-        try:
-            welcome = await _read_welcome(path, reader)
-            check_welcome(welcome)
-        except BaseException:
-            writer.close()
-            raise
-        client = cls(path, reader, writer)
-        client.sees_all = welcome.sees_all
-        client._send(Hello())
-        return client
+    def _begin(self) -> None:
+        self.unsent = bytearray()  # the loop sends it, and removes what it has sent
+        self._is_welcome = False
+        self._reader = FrameReader(MAX_REPLY)
+        self._asked: deque[tuple[Answer, _Sent]] = deque()  # answers without a reply, in order
+        self._is_attaching = False  # Attach, the first request, has no reply yet
 
-    async def attach(self) -> AsyncIterator[Push]:
-        """Every push from now on. Raises SnitchError with the reason once the connection has ended."""
-        await self.request(Attach())
-        while True:
-            push = await self._pushes.get()
-            if isinstance(push, SnitchError):
-                raise push
-            yield push
+    @property
+    def is_answering(self) -> bool:
+        """Whether a reply to an answer is still to come."""
+        return bool(self._asked)
 
-    async def request(self, request: Request) -> list[FromDaemon]:
-        """All replies to one request. Not for ListAsks: its replies are PromptShown, which here count as pushes.
+    def wait_for_room(self, now: float) -> float:
+        """The daemon's queue of connections is full: seconds until the next attempt. Raises Busy after TIMEOUT_S."""
+        self._give_up_s = min(self._give_up_s, now + TIMEOUT_S)
+        if now >= self._give_up_s:
+            raise error_of_silence(self._path)
+        return AGAIN_S
 
-        Raises SnitchError: why the request was refused or cannot be sent, or why the connection ended.
+    def receive(self, data: bytes, boot_s: float) -> Iterator[Event]:
+        """What the daemon says, at `boot_s` of the boot-time clock. No data: it has closed the connection.
+
+        Raises SnitchError when the connection is over.
         """
-        if self._end is not None:
-            raise self._end
-        self._send(request)
-        future: asyncio.Future[list[FromDaemon]] = asyncio.get_running_loop().create_future()
-        self._waiting.append(future)
-        return await future
-
-    async def close(self) -> None:
-        self._task.cancel()
-        self._writer.close()
-        self._finish(error_of_end(self._path))
-        await asyncio.gather(self._task, self._writer.wait_closed(), return_exceptions=True)
-
-    def _send(self, request: Request) -> None:
-        self._writer.write(encode_request(request))
-
-    async def _receive(self) -> None:
+        if not data:
+            raise error_of_end(self._path)
         try:
-            while True:
-                self._take(await _read_message(self._path, self._reader))
-        except SnitchError as error:
-            self._finish(error)
+            for frame in self._reader.feed(data):
+                yield from self._take(_decoder.decode(frame), boot_s)
+        except Malformed as error:
+            raise error_of_malformed(error) from error
 
-    def _take(self, message: FromDaemon) -> None:
+    def answer(self, given: Answers) -> Iterator[Event]:
+        """Send the answers, or refuse those that the daemon would not read. Without a daemon the questions are gone."""
+        if not self._is_welcome:
+            return
+        sent = _Sent(given, len(given.answers))
+        for answer in given.answers:
+            try:
+                self._send(GiveAnswer(answer.prompt_id, answer.choice, answer.rule))
+                self._asked.append((answer, sent))
+            except SnitchError as error:
+                yield from _outcome(answer, sent, error)
+
+    def end(self, error: SnitchError) -> Iterator[Event]:
+        """The connection has ended, or none was made. Raises the error if connecting again cannot help."""
+        asked = self._asked
+        self._begin()
+        self._give_up_s = math.inf
+        for answer, sent in asked:
+            yield from _outcome(answer, sent, error)
+        if not isinstance(error, Busy | DaemonNotRunning):
+            raise error
+        yield event_of_end(error)
+
+    def _send(self, request: Hello | Attach | GiveAnswer) -> None:
+        self.unsent += encode_request(request)
+
+    def _take(self, message: FromDaemon, boot_s: float) -> Iterator[Event]:
+        if not self._is_welcome:
+            yield self._greet(message)
+            return
         match message:
             case PromptShown() | PromptClosed() | Notice():
-                self._pushes.put_nowait(message)
-            case Refused() if self._waiting:
-                self._refuse(message)
+                yield event_of_push(message, self._find_user, boot_s)
+            case RuleWritten() if self._asked:
+                self._asked[0][1].taken = message
+            case Done() if self._is_attaching:
+                self._is_attaching = False
+            case Done() if self._asked:
+                yield from _outcome(*self._asked.popleft(), None)
+            case Refused() if self._asked and not self._is_attaching:
+                yield from _outcome(*self._asked.popleft(), error_of_refusal(message))
             case Refused():
                 raise error_of_refusal(message)
-            case Done():
-                self._resolve()
-            case Welcome() | Status() | RuleEntry() | ListEntry() | RuleWritten() | Explanation():
-                self._replies.append(message)
+            case Welcome() | Done() | RuleWritten() | Status() | RuleEntry() | ListEntry() | Explanation():
+                pass  # no reply to what we send
             case _:
                 assert_never(message)
 
-    def _resolve(self) -> None:
-        replies, self._replies = self._replies, []
-        if self._waiting and not (future := self._waiting.popleft()).done():
-            future.set_result(replies)
-
-    def _refuse(self, refusal: Refused) -> None:
-        self._replies = []
-        if not (future := self._waiting.popleft()).done():
-            future.set_exception(error_of_refusal(refusal))
-
-    def _finish(self, error: SnitchError) -> None:
-        """The connection is over: give the reason to every waiting request, and to `attach`."""
-        if self._end is not None:
-            return
-        self._end = error
-        self._pushes.put_nowait(error)
-        while self._waiting:
-            if not (future := self._waiting.popleft()).done():
-                future.set_exception(error)
+    def _greet(self, message: FromDaemon) -> Event:
+        """The first message is the daemon's welcome, or says why it takes us not."""
+        if isinstance(message, Refused):
+            raise error_of_greeting(message)
+        if not isinstance(message, Welcome):
+            problem = f"what listens on {self._path} does not speak like tinysnitchd"
+            raise SnitchError(problem, "is it another program's socket?")
+        check_welcome(message)
+        self._is_welcome = self._is_attaching = True
+        self._give_up_s = math.inf
+        self._send(Hello())
+        self._send(Attach())
+        return DaemonGreeted(is_for_user=not message.sees_all)
 
 
-async def _connect(path: str | Path) -> socket.socket:
-    with connecting(path, socket.SOCK_NONBLOCK) as sock:
-        async with asyncio.timeout(TIMEOUT_S):
-            while not knock(sock, path):  # noqa: ASYNC110 - nothing there signals an event
-                await asyncio.sleep(AGAIN_S)
-    return sock
-
-
-async def _read_message(path: str | Path, reader: asyncio.StreamReader) -> FromDaemon:
-    """The next message from the daemon. Raises only SnitchError."""
-    try:
-        frame = await reader.readline()
-        if frame.endswith(b"\n"):
-            return _decoder.decode(frame)
-    except OSError as error:
-        raise error_of_end(path) from error
-    except ValueError as error:  # Malformed, or readline() met a line longer than MAX_REPLY
-        raise error_of_malformed(error) from error
-    raise error_of_end(path)
-
-
-async def _read_welcome(path: str | Path, reader: asyncio.StreamReader) -> Welcome:
-    message = await _read_message(path, reader)
-    if isinstance(message, Refused):
-        raise error_of_greeting(message)
-    if not isinstance(message, Welcome):
-        raise SnitchError(f"what listens on {path} does not speak like tinysnitchd", "is it another program's socket?")
-    return message
+def _outcome(answer: Answer, sent: _Sent, refusal: SnitchError | None) -> Iterator[Event]:
+    """One answer was taken, or refused: events once that is known of all that the key gave."""
+    sent.waiting -= 1
+    if refusal:
+        sent.refused.append((answer, refusal))
+    if not sent.waiting:
+        yield from events_of_replies(sent.given, sent.taken, sent.refused)

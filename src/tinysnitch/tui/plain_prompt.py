@@ -209,7 +209,7 @@ class PlainPrompt:
         self._look_at_clocks()
         effect = self._state.handle(event, now)
         if isinstance(effect, Answers):
-            self._link.send(effect)
+            self._link.answer(effect)
         elif isinstance(effect, Leave):
             self.leave()
 

@@ -162,7 +162,7 @@ class PromptApp(App[None], inherit_bindings=False):
         self._look_at_clocks()
         effect = self.state.handle(event, now)
         if isinstance(effect, Answers):
-            self._link.send(effect)
+            self._link.answer(effect)
         elif isinstance(effect, Leave):
             self.run_worker(self._leave())
         self._draw_soon()
