@@ -12,14 +12,15 @@ from tinysnitch.core.prompts.prompt import Prompt
 from tinysnitch.daemon.control.clients import ControlClients
 from tinysnitch.daemon.control.permissions import Permissions, Right
 from tinysnitch.daemon.control.server import ControlServer
-from tinysnitch.protocol.messages import Explain, Explanation, Mode, RuleEntry, Status
+from tinysnitch.daemon.requests.handler import RequestHandler
+from tinysnitch.protocol.messages import Mode, Status
 
 RULE = "allow shop.test 443 tcp /usr/bin/curl"
 
 
-class QuestionDaemon:
+class QuestionDaemon(RequestHandler):
     def __init__(self, permissions: Permissions | None = None) -> None:
-        self.clients = ControlClients()
+        self.clients = self._clients = ControlClients()
         self.server = ControlServer(self, permissions or Permissions(), self.clients)
         self.prompts: dict[int, Prompt] = {}
         self.answers: asyncio.Queue[tuple[int, Choice]] = asyncio.Queue()
@@ -65,20 +66,8 @@ class QuestionDaemon:
         self.close(prompt_id, "answered", right.uid)
         return RULE
 
-    def list_rules(self, right: Right) -> list[RuleEntry]:
-        return []
-
-    def add_rule(self, line: str, right: Right) -> str:
-        raise SnitchError("not here")
-
-    def remove_rule(self, line: str, right: Right) -> str:
-        raise SnitchError("not here")
-
     def list_asks(self, right: Right) -> list[Prompt]:
         return list(self.prompts.values())
-
-    def explain(self, question: Explain, right: Right) -> Explanation:
-        raise SnitchError("not here")
 
     def read_history(self, limit: int, right: Right) -> list[bytes]:
         return []
