@@ -1,6 +1,6 @@
 """All rules: which of them match a connection, and which one wins.
 
-1. A matching rule is dropped if a narrower one (scope.py) matches too.
+1. A matching rule is dropped if a narrower one (narrower.py) matches too.
 2. If any of the rest denies, deny; else if any asks, ask; else allow. If no rule matches, ask.
 3. Nothing else counts, least of all the order of lines. Where several rules make the decision,
    the one whose line sorts first is named.
@@ -26,10 +26,10 @@ from tinysnitch.core.model.tables import BoundedTable
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.decision import DENIED_BY_RULE, Decision
 from tinysnitch.core.policy.facts import Facts
+from tinysnitch.core.policy.narrower import covers, covers_program, is_narrower, resolve_rule
 from tinysnitch.core.policy.own_rules import has_turnable_path
 from tinysnitch.core.policy.rule_index import RuleIndex
 from tinysnitch.core.policy.rule_keys import KeyMaker
-from tinysnitch.core.policy.scope import covers, covers_program, is_narrower, resolve_rule
 from tinysnitch.core.rules.rule import Program, ProgramKind, RemoteKind, Rule
 from tinysnitch.core.rules.text import format_rule
 

@@ -1,4 +1,4 @@
-"""Scope: the set of connections that a rule's columns match, and which of two rules is the narrower one.
+"""Which of two rules is the narrower one, by scope: the set of connections that the columns of a rule match.
 
 1. A scope covers another if each of its columns covers the other's: it is the same set, or contains it.
 2. localhost, lan and a list cover the names, domains, addresses and networks that lie wholly in them now.
