@@ -1,4 +1,4 @@
-""""""
+"""What tells one daemon from another."""
 
 import os
 from contextlib import closing

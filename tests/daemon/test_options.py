@@ -1,3 +1,5 @@
+"""Options that name a place: what is no path or cgroup is refused with a hint."""
+
 import os
 from pathlib import Path
 

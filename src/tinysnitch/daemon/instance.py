@@ -1,6 +1,5 @@
-"""Names the chains, pins, queues and cgroup of a daemon: other namespaces and `tinysnitch run` have other ones.
-
-What does not change about a daemon while it runs: for `status` and for the ready line.
+"""What tells one daemon from another: the names of its chains, pins, queues and cgroup, and what does not change while
+it runs. Other network namespaces and `tinysnitch run` have other names.
 """
 
 import os

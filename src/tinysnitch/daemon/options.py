@@ -1,7 +1,4 @@
-"""The options of tinysnitchd (docs/commands.md).
-
-Types of options that name a place: a path that is not empty, and a cgroup of version 2.
-"""
+"""The options of tinysnitchd (docs/commands.md), and the click types of those that are a path or a cgroup."""
 
 import os
 from enum import Enum

@@ -1,4 +1,4 @@
-""""""
+"""Who gets which right, and how it is looked up without delay for others."""
 
 import asyncio
 import grp

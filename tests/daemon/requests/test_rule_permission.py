@@ -1,4 +1,4 @@
-""""""
+"""Which rules users may add and remove themselves, and how many at once."""
 
 import asyncio
 import os

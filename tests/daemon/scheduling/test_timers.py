@@ -1,4 +1,4 @@
-""""""
+"""Timers ring once, and limits hold whatever is wanted."""
 
 import asyncio
 

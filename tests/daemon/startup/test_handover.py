@@ -1,4 +1,4 @@
-""""""
+"""What one daemon hands to the next. tests/lab restarts real daemons."""
 
 import os
 import subprocess
@@ -8,17 +8,29 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
+from tests.bpf.attribution_table import DictTable
 from tests.core.dns.resolver_talk import FIREFOX, SHOP, ResolverTalk
 from tests.daemon.requests.small_handler import make_prompt
+from tests.lab.patience import read_line
 from tests.shortage import descriptors_left
-from tinysnitch.daemon.startup.handover import MAX_ASKERS, find_first_number, names_handed_over
-from tinysnitch.kernel.bpf.layout import ProcessEntry
+from tinysnitch.daemon.startup.handover import (
+    MAX_ASKERS,
+    EarlierArguments,
+    find_first_number,
+    keep_arguments,
+    names_handed_over,
+)
+from tinysnitch.kernel.attribution.process_image import image_of
+from tinysnitch.kernel.bpf.images import Image
+from tinysnitch.kernel.bpf.layout import IMAGE_ARGS_CUT, IMAGE_DIRECTORY_CUT, ProcessEntry
 from tinysnitch.kernel.proc import procfs
+from tinysnitch.kernel.proc.procfs import LiveProcess
 from tinysnitch.kernel.system.clock import read_boot_id, read_instant
 from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.log_lines import ask_line_of
-from tinysnitch.store.handover_files import KeptNames
+from tinysnitch.store.handover_files import KeptArguments, KeptNames, KeptProcess
 from tinysnitch.store.history import BATCH, History
 
 
@@ -190,3 +202,87 @@ def test_a_broken_history_hinders_no_start_and_a_new_one_is_begun(history: Histo
     (tmp_path / "history.db").write_bytes(b"x" * 9000)
     assert find_first_number(history, 100.5) == 100
     assert (tmp_path / "history.db.broken").exists()
+
+
+# Arguments
+
+
+TITLED = "$0 = 'a title of its own'; $| = 1; print \"ready\\n\"; sleep 60"
+ARGV = ("perl", "-e", TITLED)
+
+
+@pytest.fixture
+def titled() -> Iterator[LiveProcess]:
+    """A program that wrote a title over its arguments: perlvar(1), $0."""
+    with subprocess.Popen(ARGV, stdout=subprocess.PIPE, text=True) as started:
+        assert read_line(started) == "ready\n"
+        found = procfs.read_process(started.pid)
+        assert found is not None
+        yield found
+        started.kill()
+
+
+@pytest.fixture
+def arguments_file(tmp_path: Path) -> KeptArguments:
+    return KeptArguments(tmp_path / "arguments")
+
+
+def image_at_exec(process: LiveProcess) -> Image:
+    return replace(image_of(process), exec_id=7, args=ARGV, directory="/srv", flags=0)
+
+
+def keep(arguments_file: KeptArguments, process: LiveProcess, image: Image) -> None:
+    table = DictTable()
+    table.processes[process.pid] = ProcessEntry(7, process.started_ns + 1)
+    table.images[7] = image
+    keep_arguments(table, arguments_file)
+
+
+def test_what_a_title_hides_is_known_to_the_next_daemon(arguments_file: KeptArguments, titled: LiveProcess) -> None:
+    assert (titled.argv, titled.is_argv_complete) == ((), False)
+    keep(arguments_file, titled, image_at_exec(titled))
+    known = EarlierArguments.of(arguments_file).complete(titled)
+    assert (known.argv, known.directory, known.is_argv_complete) == (ARGV, "/srv", True)
+
+
+def test_a_folder_that_was_cut_off_is_the_one_of_now(arguments_file: KeptArguments, titled: LiveProcess) -> None:
+    keep(arguments_file, titled, replace(image_at_exec(titled), directory="rv", flags=IMAGE_DIRECTORY_CUT))
+    known = EarlierArguments.of(arguments_file).complete(titled)
+    assert (known.argv, known.directory) == (ARGV, titled.directory)
+
+
+def test_what_was_not_captured_whole_is_not_kept(arguments_file: KeptArguments, titled: LiveProcess) -> None:
+    keep(arguments_file, titled, replace(image_at_exec(titled), flags=IMAGE_ARGS_CUT))
+    assert arguments_file.read(read_boot_id()) == ()
+
+
+def test_what_says_its_arguments_itself_is_not_kept(arguments_file: KeptArguments) -> None:
+    # Popen() may return before the exec has put the arguments into memory: the line comes after that.
+    with subprocess.Popen(
+        ["sh", "-c", "echo ready; read -r _"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as started:
+        assert read_line(started) == "ready\n"
+        process = procfs.read_process(started.pid)
+        assert process is not None
+        keep(arguments_file, process, image_at_exec(process))
+        started.kill()
+    assert arguments_file.read(read_boot_id()) == ()
+
+
+@pytest.mark.parametrize("field", ["pid", "started_ns", "stack", "inode"])
+def test_another_process_or_another_exec_has_none_of_it(
+    arguments_file: KeptArguments, titled: LiveProcess, field: str
+) -> None:
+    keep(arguments_file, titled, image_at_exec(titled))
+    (kept,) = arguments_file.read(read_boot_id())
+    other = replace(kept, **{field: getattr(kept, field) + 1})
+    assert isinstance(other, KeptProcess)
+    assert EarlierArguments([other]).complete(titled) == titled
+
+
+def test_where_nothing_can_be_kept_the_end_goes_on(
+    arguments_file: KeptArguments, titled: LiveProcess, caplog: pytest.LogCaptureFixture
+) -> None:
+    arguments_file.path.mkdir()
+    keep(arguments_file, titled, image_at_exec(titled))
+    assert "rules with arguments may not match" in caplog.text

@@ -4,8 +4,7 @@
 2. Members of the group `tinysnitch` and users named by `--user`: what concerns their own processes.
 3. Nobody else gets in. A client keeps the right that it had at connect() until it leaves.
 
-Looks up the right of a new client in a thread: user and group databases may need the network, and so our verdicts.
-
+The right of a new client is looked up in a thread: user and group databases may need the network, and so our verdicts.
 There is one look-up a user (uid and gid) at a time. Root, and others whose right is known, never wait for one.
 """
 

@@ -1,7 +1,4 @@
-"""Answers the requests of clients, on top of engine and driver: each client gets what its right covers, and no more.
-
-What clients are told about lists: those in the folder, and those that rules name but that do not exist.
-"""
+"""Answers the requests of clients, on top of engine and driver: each client gets what its right covers, and no more."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -53,6 +50,7 @@ _NS = 1_000_000_000
 
 
 def list_entries(lists: ListLoader, rules: Iterable[Rule]) -> list[ListEntry]:
+    """The lists in the folder, and those that rules name but that do not exist."""
     uses = Counter(rule.remote.text for rule in rules if rule.remote.kind is RemoteKind.LIST)
     held = lists.held()
     return [

@@ -1,20 +1,11 @@
-"""A timer that does some work once, however often it is started before it rings.
-
-Limits how often something is done: `burst` times at once, and once more each `each_s` seconds.
-
-Time is an argument: seconds of any clock, as long as it is always the same one.
-
-Does some work at a limited pace, however often it is wanted: wishes that come too soon are done by one call later.
-
-After each wish the work is done at least once.
-"""
+"""Timers of the running loop, and limits on how often something is done. Nothing ticks while none is started."""
 
 import asyncio
 from collections.abc import Callable
 
 
 class SingleTimer:
-    """Uses the running loop. Nothing ticks while it isn't started."""
+    """Does some work once, however often it is started before it rings."""
 
     def __init__(self, work: Callable[[], object]) -> None:
         self._work = work
@@ -36,6 +27,8 @@ class SingleTimer:
 
 
 class Pace:
+    """`burst` times at once, and once more each `each_s` seconds. Time is an argument: seconds of one clock."""
+
     def __init__(self, *, burst: int, each_s: float) -> None:
         self._ahead_s = (burst - 1) * each_s  # how far ahead of its time something may be done
         self._each_s = each_s
@@ -58,7 +51,8 @@ class Pace:
 
 
 class Throttle:
-    """Uses the running loop. `burst` and `each_s` are those of Pace."""
+    """Does some work at a limited pace (Pace), and at least once after each `want`: what comes too soon is done by one
+    call later."""
 
     def __init__(self, work: Callable[[], object], *, burst: int, each_s: float) -> None:
         self._work = work

@@ -1,16 +1,15 @@
-"""Hands the known names from one daemon to the next: what a program resolved before a restart keeps its name.
+"""What one daemon hands to the next: names, arguments of servers, and the number of the next prompt.
 
-Every daemon assigns new exec ids, so the programs that asked for a name are handed on as processes: all that run the
-image now, up to MAX_ASKERS, since a program may fork any number of times. If there are more, the next daemon takes any
-process for one that may have asked.
+What a program resolved before a restart keeps its name. Every daemon assigns new exec ids, so the programs that asked
+for a name are handed on as processes: all that run the image now, up to MAX_ASKERS, since a program may fork any number
+of times. If there are more, the next daemon takes any process for one that may have asked.
 
-Hands the arguments of servers that wrote a title over them (nginx, sshd) from one daemon to the next.
+Some servers write a title over their arguments (nginx, sshd). The BPF programs noted these arguments at the exec, and
+/proc no longer has them. The note is lost when a daemon that is stopped removes its BPF programs, or when an upgrade
+brings different ones. Without the handover a rule with arguments would stop matching a server that goes on running,
+such as the sshd through which the administrator is logged in.
 
-The BPF programs noted these arguments at the exec, and /proc no longer has them. The note is lost when a daemon that is
-stopped removes its BPF programs, or when an upgrade brings different ones. Without the handover a rule with arguments
-would stop matching a server that goes on running, such as the sshd through which the administrator is logged in.
-
-Finds the number of a daemon's first question. It must be new: a late answer could otherwise hit another question.
+The number of a daemon's first prompt must be new: a late answer could otherwise hit another prompt.
 """
 
 import logging

@@ -1,7 +1,4 @@
-"""tinysnitchd: reads the command line, then runs in the foreground until SIGTERM or SIGINT.
-
-Removes what the daemon of a `tinysnitch run` leaves when it is killed: no later daemon would adopt it.
-"""
+"""tinysnitchd: reads the command line, then runs in the foreground until SIGTERM or SIGINT."""
 
 import os
 import shutil
@@ -23,16 +20,6 @@ from tinysnitch.kernel.bpf.pins import remove_all_pins, unmount_bpffs
 from tinysnitch.kernel.netfilter.firewall import Netfilter
 from tinysnitch.kernel.proc.cgroups import find_cgroup_mount, remove_cgroup
 from tinysnitch.kernel.proc.netns import read_netns_cookie
-
-
-def remove_leftovers(pid: int) -> None:
-    """End the command's processes first, so that none of them runs unjudged. Does nothing when nothing is left."""
-    instance = name_run(read_netns_cookie(), pid)
-    remove_cgroup(find_cgroup_mount() / instance.label.lower())
-    Netfilter(instance.label, instance.queues, program_path=None).remove()
-    remove_all_pins(instance.pins)
-    unmount_bpffs()
-
 
 DEFAULTS = Options()
 
@@ -164,8 +151,6 @@ def tinysnitchd(
     if os.geteuid() != 0:
         raise NotPermitted("tinysnitchd must be root", "try it with sudo")
     if remove_run is not None:
-        from tinysnitch.daemon.startup.main import remove_leftovers
-
         return remove_leftovers(remove_run)
     scope = Scope.COMMAND if is_scoped else Scope.MACHINE
     settings = Options(scope=scope, log=LogFormat(log), on_exit=OnExit(on_exit), is_bpf_wanted=not no_bpf, **options)  # type: ignore[arg-type]
@@ -174,6 +159,17 @@ def tinysnitchd(
     finally:
         if run_folder is not None:  # `tinysnitch run` may have been killed, and then nobody else removes it
             shutil.rmtree(run_folder, ignore_errors=True)
+
+
+def remove_leftovers(pid: int) -> None:
+    """Remove what the daemon of a `tinysnitch run` leaves when it is killed: no later daemon would adopt it.
+
+    The command's processes are ended first, so that none of them runs unjudged. Does nothing when nothing is left."""
+    instance = name_run(read_netns_cookie(), pid)
+    remove_cgroup(find_cgroup_mount() / instance.label.lower())
+    Netfilter(instance.label, instance.queues, program_path=None).remove()
+    remove_all_pins(instance.pins)
+    unmount_bpffs()
 
 
 def _run(options: Options) -> None:

@@ -1,8 +1,7 @@
 """`tinysnitchd --prompt`: runs the prompt's window as the user who called sudo. It ends with us; no shell is used.
 
-Finds the environment of a user's session for the prompt's window: in ours (`sudo -E`), or in one of their processes.
-
-Only variables that name the session are taken from it, and from ours the prompt's settings.
+The environment of the user's session is ours (`sudo -E`), or that of one of their processes. Only variables that name
+the session are taken from it, and from ours the prompt's settings.
 """
 
 import asyncio
