@@ -7,7 +7,7 @@ from itertools import chain, repeat
 import pytest
 
 from tests.lab.patience import WAIT_S
-from tinysnitch.daemon.loop import overload as crowding
+from tinysnitch.daemon.loop import overload
 from tinysnitch.daemon.loop.overload import LOOK_S, MANY, PATIENCE_NS, Overload, OverloadWatch
 from tinysnitch.daemon.scheduling.failures import Failures
 from tinysnitch.kernel.bpf.layout import CROWD_MOMENT_NS
@@ -33,7 +33,7 @@ class Flood:
         self.packet_ns = STEP_NS // BATCH  # how long a packet takes
         self.looks = 0
         self.limits: list[int] = []
-        self.crowding = Overload(self._count, self.limits.append, lambda: self.dropped, lambda: self.now_ns)
+        self.overload = Overload(self._count, self.limits.append, lambda: self.dropped, lambda: self.now_ns)
 
     def _count(self) -> int:
         self.looks += 1
@@ -42,20 +42,20 @@ class Flood:
     def judge(self, batches: int, size: int = BATCH) -> None:
         for _ in range(batches):
             self.now_ns += STEP_NS
-            self.crowding.note_batch(size, BATCH, self.packet_ns * size)
+            self.overload.note_batch(size, BATCH, self.packet_ns * size)
 
     def pass_look(self, size: int, dropped: int) -> None:
         """Pass the time until the next look, with so many packets in each batch."""
         self.judge(STEPS, size)
         self.dropped += dropped
-        self.crowding.look_again()
+        self.overload.look_again()
 
 
 def test_a_quarter_of_what_is_judged_is_for_each() -> None:
     flood = Flood(MANY)
     flood.judge(11)
     assert flood.limits == [LIMIT]
-    assert flood.crowding.is_limited
+    assert flood.overload.is_limited
 
 
 def test_a_slow_machine_lets_each_have_some() -> None:
@@ -96,7 +96,7 @@ def test_it_lasts_while_there_is_too_much() -> None:
     assert flood.limits == [LIMIT] * 4
     flood.pass_look(BATCH // 4, 0)
     assert flood.limits == [LIMIT] * 4 + [0]
-    assert not flood.crowding.is_limited
+    assert not flood.overload.is_limited
 
 
 def test_what_comes_hardly_faster_than_it_is_judged_has_nearly_all_of_the_time() -> None:
@@ -146,7 +146,7 @@ def test_what_was_slow_once_may_be_quick_again() -> None:
     flood.pass_look(BATCH // 32, 2 * ALL)
     assert flood.limits[1:] == [LIMIT]
     flood.pass_look(BATCH // 4, ALL // 3)
-    assert not flood.crowding.is_limited
+    assert not flood.overload.is_limited
 
 
 def test_what_comes_steadily_is_let_in_once_it_can_be_judged() -> None:
@@ -161,7 +161,7 @@ def test_where_nothing_is_judged_it_is_not_measured_how_quickly() -> None:
     flood.pass_look(0, ALL)
     assert flood.limits[1:] == [4]
     flood.pass_look(0, 0)
-    assert not flood.crowding.is_limited
+    assert not flood.overload.is_limited
 
 
 def test_shares_that_are_too_large_become_smaller() -> None:
@@ -178,10 +178,10 @@ def test_a_program_that_wants_more_than_its_share_and_less_than_all_gets_it(drop
     """Packets that were dropped in earlier looks do not count again."""
     flood = limit()
     flood.dropped += 10**9
-    flood.crowding.look_again()
+    flood.overload.look_again()
     flood.pass_look(BATCH // 4, ALL)
     flood.pass_look(BATCH // 4, dropped)
-    assert flood.crowding.is_limited is not is_over
+    assert flood.overload.is_limited is not is_over
 
 
 def test_the_next_one_is_limited_anew() -> None:
@@ -194,13 +194,13 @@ def test_the_next_one_is_limited_anew() -> None:
 
 def test_nothing_is_looked_at_again_that_is_not_limited() -> None:
     flood = Flood(MANY)
-    flood.crowding.look_again()
+    flood.overload.look_again()
     assert flood.limits == []
 
 
 def test_a_limit_ends_without_a_further_packet(monkeypatch: pytest.MonkeyPatch) -> None:
     """At the second look, since by the first one much was dropped."""
-    monkeypatch.setattr(crowding, "LOOK_S", 0.01)
+    monkeypatch.setattr(overload, "LOOK_S", 0.01)
     dropped = chain((0,), repeat(10**9))
 
     async def flood() -> None:
@@ -230,7 +230,7 @@ def test_of_a_batch_that_was_not_full_nothing_is_noted() -> None:
 
 def test_a_batch_that_was_not_full_ends_a_row_of_full_ones() -> None:
     flood = Flood(MANY)
-    watch = OverloadWatch(flood.crowding, Failures().attempt)
+    watch = OverloadWatch(flood.overload, Failures().attempt)
     for size in (BATCH, BATCH - 1, BATCH):
         watch.note_batch(size, BATCH, time.monotonic_ns())
         flood.now_ns += PATIENCE_NS

@@ -117,27 +117,27 @@ class Overload:
 class OverloadWatch:
     """Notes the batches of one queue, and looks again by a timer as long as it is limited."""
 
-    def __init__(self, crowding: Overload, attempt: Callable[..., bool]) -> None:
+    def __init__(self, overload: Overload, attempt: Callable[..., bool]) -> None:
         """`attempt` calls a function that may fail, and returns whether it succeeded."""
-        self._crowding = crowding
+        self._overload = overload
         self._attempt = attempt
         self._timer = SingleTimer(self._look_again)
 
     @property
     def is_limited(self) -> bool:
-        return self._crowding.is_limited
+        return self._overload.is_limited
 
     def note_batch(self, size: int, room: int, began_ns: int) -> None:
         """Note a batch that was just judged. `began_ns`: when that began, by the monotonic clock."""
-        if size == room or self._crowding.is_watching:
-            self._attempt(self._crowding.note_batch, size, room, time.monotonic_ns() - began_ns)
+        if size == room or self._overload.is_watching:
+            self._attempt(self._overload.note_batch, size, room, time.monotonic_ns() - began_ns)
             self._wait()
 
     def cancel(self) -> None:
         self._timer.cancel()
 
     def _look_again(self) -> None:
-        self._attempt(self._crowding.look_again)
+        self._attempt(self._overload.look_again)
         self._wait()
 
     def _wait(self) -> None:
