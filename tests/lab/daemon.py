@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.lab import forked
+from tests.lab.forked import Forked
 from tests.lab.namespaces import Namespaces
 from tests.lab.patience import WAIT_S
 
@@ -39,14 +41,7 @@ class Daemon:
         self._is_over = False
         command = [str(BIN / "tinysnitchd"), *file_flags(folder), "--log", "json", *flags]
         with self._stderr.open("a") as stderr:
-            self.process = subprocess.Popen(
-                namespaces.enter_host_outside() + command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                text=True,
-                start_new_session=True,
-            )
+            self.process = Forked(command, namespaces.place_outside(), subprocess.PIPE, stderr, is_leader=True)
         namespaces.track(self.process)
         assert self.process.stdout
         self._log_fd = os.dup(self.process.stdout.fileno())
@@ -129,6 +124,8 @@ class Daemon:
     def cli(self, *words: str, user: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run `tinysnitch SUBCOMMAND --socket ... REST`, as root or as another user."""
         command = [str(BIN / "tinysnitch"), words[0], "--socket", str(self.socket), *words[1:]]
+        if user is None:
+            return forked.run(command, self._namespaces.place_outside())
         return subprocess.run(
             self._namespaces.enter_host_outside(user) + command,
             stdin=subprocess.DEVNULL,

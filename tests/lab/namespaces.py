@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Self
 
 from tests.lab import cgroup
+from tests.lab.forked import Forked
 from tests.lab.leftovers import NETNS_FOLDER, own_name, remove_netns
 from tests.lab.patience import WAIT_S, read_until
 
@@ -41,7 +42,7 @@ class Namespaces:
         self.folder = Path(tempfile.mkdtemp(prefix=f"{name}-"))
         undo.callback(shutil.rmtree, self.folder)
         self.folder.chmod(0o755)
-        self._children: list[subprocess.Popen[str]] = []
+        self._children: list[subprocess.Popen[str] | Forked] = []
         self._make_cgroups(undo)
         self._make_networks(undo)
         self._mounts_pid = self._make_mounts(name_servers)
@@ -53,6 +54,11 @@ class Namespaces:
     def enter_host_outside(self, user: str | None = None) -> list[str]:
         """Like `enter_host()`, but outside the cgroup that the firewall judges: for the daemon and its commands."""
         return [*_enter(self.host, self.servers_cgroup), *self._enter_mounts(), *_become(user)]
+
+    def place_outside(self) -> dict[str, str]:
+        """The same for a process that enters by itself (tests/lab/forked.py)."""
+        mounts = f"/proc/{self._mounts_pid}/ns/mnt"
+        return {"cgroup": str(self.servers_cgroup), "netns": str(NETNS_FOLDER / self.host), "mounts": mounts}
 
     def enter_world(self) -> list[str]:
         return _enter(self.world, self.servers_cgroup)
@@ -96,7 +102,7 @@ class Namespaces:
         read_until(server, lambda said: ready in said[-1])
         return server
 
-    def track(self, child: subprocess.Popen[str]) -> None:
+    def track(self, child: subprocess.Popen[str] | Forked) -> None:
         """Reap the child when the lab ends, so that it leaves no zombie. It is killed with the lab's cgroups."""
         self._children.append(child)
 
@@ -113,7 +119,7 @@ class Namespaces:
             child.wait(timeout=WAIT_S)
 
 
-def _has_own_cgroup(child: subprocess.Popen[str]) -> bool:
+def _has_own_cgroup(child: subprocess.Popen[str] | Forked) -> bool:
     """Whether the child is `tinysnitch run`, whose cgroup lies beside ours: it has to remove that itself."""
     assert isinstance(child.args, list)
     return any(str(word).endswith("/tinysnitch") and rest == "run" for word, rest in pairwise(child.args))

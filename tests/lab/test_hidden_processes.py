@@ -19,7 +19,7 @@ def warnings_of(lab: Lab, *flags: str, front: tuple[str, ...] = ()) -> str:
     """Start a daemon; what it says on standard error until it is ready."""
     folder = lab.folder / "daemon"
     folder.mkdir()
-    (folder / "rules").touch()
+    (folder / "rules").touch(0o600)
     words = [*file_flags(folder), "--cgroup", str(lab.cgroup), "--log", "json", *flags]
     command = [*lab.namespaces.enter_host_outside(), *front, str(BIN / "tinysnitchd"), *words]
     with (folder / "stderr").open("w") as stderr:
