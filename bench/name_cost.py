@@ -1,6 +1,6 @@
 """What names and rules cost in one process, as JSON.
 
-`talk`; `list COMPILED COUNT` to load, look up and weigh a list; `rules COUNT` to load, edit and add to a rules file.
+`talk COUNT`; `list COMPILED COUNT` to load, look up and weigh a list; `rules COUNT` to load, edit and add to rules.
 """
 
 import gc
@@ -29,7 +29,6 @@ from tinysnitch.daemon.rules.lists import ListCompiler, ListLoader
 from tinysnitch.daemon.rules.loader import RuleLoader
 from tinysnitch.store.rules_file import RulesFile
 
-MESSAGES = 20_000
 LOOKUPS = 200_000
 SAMPLE = 10_000  # names that are looked up
 ROUNDS = 5
@@ -48,9 +47,9 @@ def _best_s(work: Callable[[], object]) -> float:
     return min(times)
 
 
-def measure_talk() -> dict[str, float]:
+def measure_talk(messages: int) -> dict[str, float]:
     """Questions and answers about different names, each parsed, checked and learned."""
-    exchanges = [_exchange(number, name) for number, name in enumerate(generate_names(MESSAGES // 2))]
+    exchanges = [_exchange(number, name) for number, name in enumerate(generate_names(messages // 2))]
 
     def talk() -> None:
         tracker = DnsTracker(Settings(), Facts(resolvers=frozenset({_RESOLVER})))
@@ -58,7 +57,7 @@ def measure_talk() -> dict[str, float]:
             tracker.ask(flow, question, 7, now_s / 1000)
             assert tracker.learn(flow, answer, now_s / 1000).addresses
 
-    return {"messages_a_second": MESSAGES / _best_s(talk)}
+    return {"messages_a_second": messages / _best_s(talk)}
 
 
 def _exchange(number: int, name: str) -> tuple[Flow, bytes, bytes]:
@@ -154,8 +153,10 @@ def main() -> None:
             measured = measure_list(Path(compiled), int(count))
         case ["rules", count]:
             measured = measure_rules(int(count))
+        case ["talk", count]:
+            measured = measure_talk(int(count))
         case _:
-            measured = measure_talk()
+            raise SystemExit(__doc__)
     print(json.dumps(measured))
 
 
