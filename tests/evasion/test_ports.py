@@ -11,7 +11,7 @@ import pytest
 
 from tests.evasion.stage import PYTHON, Stage
 from tests.lab.daemon import Record
-from tests.lab.patience import WAIT_S, read_line, read_rest, wait_listening, write_line
+from tests.lab.patience import WAIT_S, read_line, read_rest, read_until, wait_listening, write_line
 from tests.lab.world import HOST4, WORLD4
 
 pytestmark = [pytest.mark.privileged]
@@ -44,14 +44,17 @@ def visit(stage: Stage, kind: str, port: str) -> Record:
     return stage.daemon.wait_connection(direction="inbound", remote_port=local)
 
 
-def visit_many(stage: Stage, kind: str, port: str) -> set[tuple[str, str]]:
-    """Which programs got a visit, with the verdicts. The kernel chooses by the visitor's port: many may go to one."""
-    met: set[tuple[str, str]] = set()
-    for number in range(64):
-        if number < 16 or len(met) < 2:
-            record = visit(stage, kind, port)
-            met.add((record["program"], record["verdict"]))
-    return met
+def visit_both(stage: Stage, kind: str, port: str, honest: subprocess.Popen[str], evil: subprocess.Popen[str]) -> None:
+    """Visit until both have been chosen: the kernel does so by the visitor's port, so many may go to one. What the
+    honest program was named for it got, and the other got nothing."""
+    met: list[tuple[str, int, str]] = []
+    while len(met) < 16 or (len(set(met)) < 2 and len(met) < 64):
+        record = visit(stage, kind, port)
+        met.append((record["program"], record["pid"], record["verdict"]))
+    honest_one, evil_one = (str(stage.receiver), honest.pid, "allow"), (str(stage.evil_receiver), evil.pid, "deny")
+    assert set(met) == {honest_one, evil_one}
+    read_until(honest, lambda said: said == ["got\n"] * met.count(honest_one))
+    assert_got_nothing(evil)
 
 
 @KINDS
@@ -139,19 +142,19 @@ def test_a_member_of_the_honest_programs_group(stage: Stage, kind: str) -> None:
     """SO_REUSEPORT: both belong to one user. What the kernel gives to the attacker's socket is denied."""
     words = (kind, "0.0.0.0", "7302", "reuse_port")
     honest, evil = stage.receiver, stage.evil_receiver
-    with receiver(stage, honest, *words), receiver(stage, evil, *words):
-        assert visit_many(stage, kind, "7302") == {(str(honest), "allow"), (str(evil), "deny")}
+    with receiver(stage, honest, *words) as first, receiver(stage, evil, *words) as second:
+        visit_both(stage, kind, "7302", first, second)
 
 
 @KINDS
 def test_a_member_of_its_group_while_the_honest_program_starts_anew(stage: Stage, kind: str) -> None:
     words = (kind, "0.0.0.0", "7303", "reuse_port")
     honest, evil = stage.receiver, stage.evil_receiver
-    with receiver(stage, evil, *words):
+    with receiver(stage, evil, *words) as stays:
         with receiver(stage, honest, *words):
             pass
-        with receiver(stage, honest, *words):
-            assert visit_many(stage, kind, "7303") == {(str(honest), "allow"), (str(evil), "deny")}
+        with receiver(stage, honest, *words) as anew:
+            visit_both(stage, kind, "7303", anew, stays)
 
 
 @KINDS

@@ -13,7 +13,7 @@ import pytest
 
 from tests.lab.daemon import Record
 from tests.lab.lab import Lab
-from tests.lab.patience import WAIT_S, read_line, read_until, wait_listening
+from tests.lab.patience import WAIT_S, read_line, wait_listening
 from tests.lab.wakeups import stand_still
 from tests.lab.watched_lab import PYTHON, WatchedLab
 from tests.lab.world import ECHO_PORT, HOST4, HOST6, MORE_WORLD4, PROGRAMS, WORLD4
@@ -112,13 +112,6 @@ def test_a_socket_that_only_an_io_uring_holds_is_of_an_unknown_program(watched: 
 
 
 @KINDS
-def test_a_port_that_another_process_takes_over_is_attributed_to_that(watched: WatchedLab, kind: str) -> None:
-    for _ in range(2):
-        with receiver(watched.lab, kind, "0.0.0.0", "7101") as server:
-            assert visit(watched, kind, HOST4, 7101)["pid"] == server.pid
-
-
-@KINDS
 def test_a_socket_bound_to_the_address_goes_before_one_for_all(watched: WatchedLab, kind: str) -> None:
     words = (kind, "0.0.0.0", "7102", "reuse_port")
     with receiver(watched.lab, *words) as wide:
@@ -145,31 +138,6 @@ def test_what_comes_from_this_machine_goes_to_the_listener_on_the_interface_of_t
         record = watched.daemon.wait_connection(direction="inbound", local_port=7123, remote_port=local)
         assert (record["program"], record["pid"]) == (RECEIVER, server.pid)
         assert got(server)
-
-
-@KINDS
-def test_in_a_group_each_connection_is_attributed_to_the_member_that_takes_it(watched: WatchedLab, kind: str) -> None:
-    """SO_REUSEPORT: the kernel chooses by a hash of the addresses, so that among many connections both get some."""
-    words = (kind, "0.0.0.0", "7103", "reuse_port")
-    other = watched.lab.folder / "receiver.py"
-    other.write_bytes((PROGRAMS / "receiver.py").read_bytes())
-    with receiver(watched.lab, *words) as first, receiver(watched.lab, *words, program=str(other)) as second:
-        servers = {server.pid: server for server in (first, second)}
-        takers = set[int]()
-        for _ in range(16):
-            pid = visit(watched, kind, HOST4, 7103)["pid"]
-            assert read_until(servers[pid], len) == ["got\n"]  # UDP: maybe after the client has ended
-            takers.add(pid)
-    assert takers == servers.keys()
-
-
-@KINDS
-def test_when_the_newer_of_a_group_ends_the_older_has_the_port(watched: WatchedLab, kind: str) -> None:
-    words = (kind, "0.0.0.0", "7104", "reuse_port")
-    with receiver(watched.lab, *words) as first:
-        with receiver(watched.lab, *words):
-            pass
-        assert visit(watched, kind, HOST4, 7104)["pid"] == first.pid
 
 
 def test_a_client_that_sent_first_takes_what_comes_later(watched: WatchedLab) -> None:
