@@ -59,31 +59,36 @@ def test_a_family_that_one_who_was_killed_did_not_come_to_is_added(lab: Lab, fam
     assert lab.run_outside(add).stderr == "tinysnitch: the netfilter rules are there already\n"
 
 
+DEEDS = (
+    "iptables -t mangle -F",
+    "ip6tables -t mangle -F INPUT",
+    "iptables -t mangle -F TINYSNITCH-JUDGEOUT",
+    "ip6tables -t security -F INPUT",
+    "iptables -F; iptables -t security -F",
+)
+
+
 @pytest.mark.privileged
 @pytest.mark.parametrize("flags", [["--no-bpf"], []], ids=["degraded", "bpf"])
-@pytest.mark.parametrize(
-    "deed",
-    [
-        "iptables -t mangle -F",
-        "ip6tables -t mangle -F INPUT",
-        "iptables -t mangle -F TINYSNITCH-JUDGEOUT",
-        "ip6tables -t security -F INPUT",
-        "iptables -F; iptables -t security -F",
-    ],
-)
-def test_what_others_emptied_while_no_daemon_lived_is_added_again(lab: Lab, deed: str, flags: list[str]) -> None:
+def test_what_others_emptied_while_no_daemon_lived_is_added_again(lab: Lab, flags: list[str]) -> None:
     """If a chain of ours is still there but empty, everything passes."""
-    daemon = lab.start_daemon("", *flags)
-    daemon.kill()
-    closed, add = [str(CLOSED), "check"], [str(BIN / "tinysnitch-iptables-add")]
+    lab.start_daemon("", *flags).kill()
+    add, left = [str(BIN / "tinysnitch-iptables-add")], str(lab.folder / "left")
     assert lab.run_outside(add).stderr == "tinysnitch: the netfilter rules are there already\n"
-    assert lab.run_outside(closed).returncode == 0
-    lab.run_outside(["sh", "-ec", deed])
-    assert lab.run_outside(closed).returncode == 1
-    assert lab.run_outside(add).stderr.startswith("tinysnitch: netfilter rules added: ")
-    assert lab.run_outside(closed).returncode == 0
-    assert lab.run(["timeout", "1", "curl", "-s", f"http://{WORLD4}/"]).returncode == TIMED_OUT
-    assert lab.run(["timeout", "1", "curl", "-s", f"http://[{WORLD6}]/"]).returncode == TIMED_OUT
+    lab.run_outside(["sh", "-ec", f"iptables-save >{left}4; ip6tables-save >{left}6"])
+    for deed in DEEDS:
+        lab.run_outside(["sh", "-ec", f"iptables-restore <{left}4; ip6tables-restore <{left}6"])
+        assert is_closed(lab)
+        lab.run_outside(["sh", "-ec", deed])
+        assert not is_closed(lab), deed
+        assert lab.run_outside(add).stderr.startswith("tinysnitch: netfilter rules added: ")
+        assert is_closed(lab), deed
+    for place in (WORLD4, f"[{WORLD6}]"):
+        assert lab.run(["timeout", "1", "curl", "-s", f"http://{place}/"]).returncode == TIMED_OUT
+
+
+def is_closed(lab: Lab) -> bool:
+    return lab.run_outside([str(CLOSED), "check"]).returncode == 0
 
 
 @pytest.mark.privileged
