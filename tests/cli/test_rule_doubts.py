@@ -2,7 +2,8 @@ import pytest
 
 from tests.cli.running import Command
 from tests.daemon.requests.small_handler import RunningServer
-from tinysnitch.cli.rule_doubts import is_missing
+from tinysnitch.cli.rule_doubts import find_doubts, is_missing
+from tinysnitch.client.control_client import ControlClient
 from tinysnitch.protocol.messages import ListEntry, ListState
 
 
@@ -50,6 +51,15 @@ def test_what_can_match_is_added_without_a_word(running: RunningServer, command:
         ListEntry(list="nolist", path="/lists/nolist", rules=1, state=ListState.MISSING),
     ]
     assert command("rules", "add", line) == (0, f"{line}\n", "")
+
+
+def test_every_reason_is_told(running: RunningServer) -> None:
+    with ControlClient(running.path) as client:
+        assert list(find_doubts("deny user=nobody-of-this-name parent=/no/parent - - - /no/file", client)) == [
+            "there is no user nobody-of-this-name",
+            "there is no file /no/file",
+            "there is no file /no/parent",
+        ]
 
 
 def test_a_path_that_nobody_may_look_at_is_not_missing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,3 @@
-""""""
-
 import errno
 import socket
 from pathlib import Path
@@ -7,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.client.full_socket import FullSocket
-from tinysnitch.client.knock import connecting, encode_request, knock
+from tinysnitch.client.knock import connect_at_once, connecting, encode_request, knock
 from tinysnitch.core.model.errors import Busy, DaemonNotRunning, SnitchError
 from tinysnitch.protocol.framing import MAX_FRAME, encode_frame
 from tinysnitch.protocol.messages import AddRule
@@ -19,6 +17,18 @@ def test_who_finds_no_place_may_knock_again(tmp_path: Path) -> None:
         assert not knock(sock, tmp_path / "s")
         full.make_room()
         assert knock(sock, tmp_path / "s")
+
+
+def test_a_prompt_never_waits_for_a_connection(tmp_path: Path) -> None:
+    with FullSocket(tmp_path / "s") as full:
+        assert connect_at_once(tmp_path / "s") is None
+        full.make_room()
+        connection = connect_at_once(tmp_path / "s")
+        assert connection
+        with connection:
+            assert not connection.getblocking()
+    with pytest.raises(DaemonNotRunning):
+        connect_at_once(tmp_path / "none")
 
 
 def test_where_nobody_listens_is_another_matter(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 from tests.lab.patience import read_line
 from tests.repo.tree import ROOT
+from tinysnitch.commandline import entry
 
 SCRIPTS: dict[str, str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
 SLOW = """
@@ -108,3 +110,22 @@ def test_how_a_child_ends_is_known_also_where_the_caller_did_not_care(tmp_path: 
         preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN),
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "1\n", "")
+
+
+@pytest.mark.parametrize(
+    ("command", "begun"),
+    [
+        (entry.tinysnitch, ("tinysnitch.cli.main",)),
+        (entry.tinysnitch_prompt, ("tinysnitch.qt.main",)),
+        (entry.tinysnitch_trace, ("tinysnitch.daemon.startup.trace",)),
+        (entry.tinysnitch_iptables_add, ("tinysnitch.daemon.startup.iptables", "add")),
+        (entry.tinysnitch_iptables_remove, ("tinysnitch.daemon.startup.iptables", "remove")),
+    ],
+)
+def test_each_command_begins_its_own_module(
+    command: Callable[[], None], begun: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called: list[tuple[str, ...]] = []
+    monkeypatch.setattr(entry, "begin", lambda *words: called.append(words))
+    command()
+    assert called == [begun]

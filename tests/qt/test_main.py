@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from tests.lab.daemon import BIN
 from tests.lab.patience import wait_until
 from tests.qt.desktop import WAIT_S, Desktop
 from tests.repo.tree import ROOT
+from tinysnitch.qt.main import main
 
 COMMAND = str(BIN / "tinysnitch-prompt")
 
@@ -20,14 +22,32 @@ def run(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([COMMAND, *words], env=environment, capture_output=True, text=True, timeout=60)
 
 
-def test_errors_are_a_line_and_a_hint() -> None:
-    no_screen = run()
-    assert (no_screen.returncode, no_screen.stderr.count("\n")) == (1, 2)
-    assert "DISPLAY is not set" in no_screen.stderr
-    assert run("--nonsense").returncode == 2
-    nowhere = run("--socket", "", DISPLAY=":0")
-    assert (nowhere.returncode, "the path is empty" in nowhere.stderr) == (2, True)
-    assert "TINYSNITCH_FONTSIZE is not a number" in run(TINYSNITCH_FONTSIZE="big", DISPLAY=":0").stderr
+@pytest.mark.parametrize(
+    ("words", "variables", "exit_code", "said"),
+    [
+        ([], {}, 1, "DISPLAY is not set"),
+        (["--nonsense"], {}, 2, "no such option '--nonsense'"),
+        (["--socket", ""], {"DISPLAY": ":0"}, 2, "the path is empty"),
+        ([], {"DISPLAY": ":0", "TINYSNITCH_FONTSIZE": "big"}, 1, "TINYSNITCH_FONTSIZE is not a number"),
+    ],
+)
+def test_errors_are_a_line_and_a_hint(
+    words: list[str],
+    variables: dict[str, str],
+    exit_code: int,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "argv", ["tinysnitch-prompt", *words])
+    with pytest.raises(SystemExit) as end:
+        main()
+    problem, hint = capsys.readouterr().err.splitlines()
+    assert (end.value.code, said in problem, hint.partition("hint: ")[0]) == (exit_code, True, "tinysnitch: ")
 
 
 def test_a_qt_that_does_not_load_is_an_error_as_any(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from tests.repo.tree import ROOT
 PYTEST = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
 NEEDS_SIGINT = "tests/cli/test_main.py::test_a_follower_is_told_at_once_and_ctrl_c_ends_it_quietly"
 NEEDS_NO_PROXY = "tests/cli/test_lists_update.py::test_a_list_is_fetched"
-NEEDS_WIDTH = "tests/cli/test_rule_line.py::test_options_of_ours_stand_before_the_rule"
+NEEDS_WIDTH = "tests/cli/test_rules.py::test_options_of_ours_stand_before_the_rule"
 HANGS = """
 import asyncio, os, threading
 import pytest

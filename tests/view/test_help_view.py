@@ -5,9 +5,10 @@ from tinysnitch.core.model.process import ProgramFile
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.prompts.choice import Choice
 from tinysnitch.view.connection_view import present_connection
-from tinysnitch.view.help_view import present_help, present_legend
+from tinysnitch.view.help_view import help_pages, present_help, present_legend
 from tinysnitch.view.keys import KEYS, OWN_HELP, OWN_KEYS, WINDOW_KEYS, Group
 from tinysnitch.view.lookup import Lookup
+from tinysnitch.view.prompt_state import Page
 from tinysnitch.view.text import cell_width
 
 
@@ -44,6 +45,15 @@ def test_the_legend_knows_the_words_that_a_question_may_show() -> None:
 def test_lines_alone_have_neither_colour_nor_bar() -> None:
     left_out = [row.word for row in present_legend() if row not in present_legend(is_plain=True)]
     assert left_out == ["yellow", "!", "the bar"]
+
+
+def test_each_page_of_help_has_its_title_and_rows() -> None:
+    plain = help_pages(OWN_HELP, is_plain=True)
+    assert plain == {
+        Page.HELP: ("keys", present_help(OWN_HELP)),
+        Page.LEGEND: ("what the words mean", present_legend(is_plain=True)),
+    }
+    assert help_pages()[Page.LEGEND][1] == present_legend()
 
 
 def test_the_legend_does_not_call_a_line_without_a_time_forever_whatever_was_chosen() -> None:

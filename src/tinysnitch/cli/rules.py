@@ -1,5 +1,9 @@
-"""`tinysnitch rules`: lists, adds and removes rules through the daemon; checks a file without it."""
+"""`tinysnitch rules`: lists, adds and removes rules through the daemon; checks a file without it.
 
+LINE, the argument of `rules add` and `rules remove`, is a rule quoted as one word, or as the several words it has.
+"""
+
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -13,13 +17,13 @@ from tinysnitch.cli.command_group import CommandGroup
 from tinysnitch.cli.options import examples, json_option, socket_option
 from tinysnitch.cli.output import print_entry, print_line, print_lines
 from tinysnitch.cli.rule_doubts import find_doubts
-from tinysnitch.cli.rule_line import LineCommand, join_words, line_argument
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.commandline.named_path import NamedPath
 from tinysnitch.commandline.notes import print_note
 from tinysnitch.core.model.errors import NotPermitted, SnitchError
 from tinysnitch.core.model.raw_text import MAX_BYTES, text_of
 from tinysnitch.core.rules.text import parse_rules
+from tinysnitch.core.rules.words import BadWord, quote_word, split_words
 from tinysnitch.protocol.log_text import what_holds
 from tinysnitch.protocol.messages import (
     AddRule,
@@ -32,6 +36,7 @@ from tinysnitch.protocol.messages import (
     Status,
 )
 
+_QUALIFIER_NAME = re.compile("[A-Za-z0-9_-]+=")
 _NOT_YET = (
     "the change takes effect once the lists and users that the rules file names are known; "
     "`tinysnitch lists` shows the lists"
@@ -57,7 +62,7 @@ def rules_group(ctx: click.Context, socket_path: str, as_json: bool) -> None:
     """List the rules; add, remove or check some."""
     given = {"socket_path": socket_path, "as_json": as_json}
     if ctx.invoked_subcommand is None:
-        ctx.invoke(list_command, **given)
+        ctx.invoke(_list_command, **given)
     else:
         ctx.default_map = dict.fromkeys(rules_group.commands, given)
 
@@ -65,7 +70,7 @@ def rules_group(ctx: click.Context, socket_path: str, as_json: bool) -> None:
 @rules_group.command("list", epilog=examples("tinysnitch rules list", "tinysnitch rules list --json"))
 @socket_option
 @json_option
-def list_command(socket_path: str, as_json: bool) -> None:
+def _list_command(socket_path: str, as_json: bool) -> None:
     """List every rule in force.
 
     Those of the file come first, then the temporary ones.
@@ -105,17 +110,30 @@ def _present_source(entry: RuleEntry) -> Iterator[str]:
             assert_never(entry.source)
 
 
+class _LineCommand(click.Command):
+    """A command whose options come before LINE: all after its first word belongs to the rule, even what looks like an
+    option. If that first word is the whole rule, quoted, options may follow it.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.allow_interspersed_args = _begins_with_whole_line(args)
+        return super().parse_args(ctx, args)
+
+
+_line_argument = click.argument("line", nargs=-1, required=True, type=click.UNPROCESSED)
+
+
 @rules_group.command(
     "add",
-    cls=LineCommand,
+    cls=_LineCommand,
     epilog=examples(
         "tinysnitch rules add 'allow github.com 443 tcp /usr/bin/git'",
         "tinysnitch rules add deny '*.doubleclick.net' - -",
     ),
 )
 @socket_option
-@line_argument
-def add_command(line: tuple[str, ...], socket_path: str) -> None:
+@_line_argument
+def _add_command(line: tuple[str, ...], socket_path: str) -> None:
     """Add the rule LINE to the rules file. LINE may be quoted as one word, or not.
 
     Options go before LINE: all after its first word belongs to the rule.
@@ -139,12 +157,12 @@ def _lasting_rules(client: ControlClient) -> set[str]:
 
 @rules_group.command(
     "remove",
-    cls=LineCommand,
+    cls=_LineCommand,
     epilog=examples("tinysnitch rules remove 'allow github.com 443 tcp /usr/bin/git'"),
 )
 @socket_option
-@line_argument
-def remove_command(line: tuple[str, ...], socket_path: str) -> None:
+@_line_argument
+def _remove_command(line: tuple[str, ...], socket_path: str) -> None:
     """Remove the rule LINE, from the file or the temporary rules. LINE may be quoted as one word, or not.
 
     Options go before LINE: all after its first word belongs to the rule.
@@ -161,7 +179,7 @@ def remove_command(line: tuple[str, ...], socket_path: str) -> None:
 )
 @socket_option
 @click.argument("file", type=NamedPath())
-def check_command(file: str, socket_path: str) -> int:
+def _check_command(file: str, socket_path: str) -> int:
     """Say what is wrong with each bad line of FILE.
 
     FILE may be - for standard input. No daemon is needed.
@@ -191,3 +209,40 @@ def _read(file: str) -> str:
             f"{file} has more than {MAX_BYTES >> 20} MB, which is all that tinysnitchd takes", "is it the right file?"
         )
     return text_of(data)
+
+
+def _begins_with_whole_line(args: list[str]) -> bool:
+    """Whether the first word of LINE is a whole rule: it holds a blank, which a verdict does not."""
+    words = iter(args)
+    for word in words:
+        if not word.startswith("-"):
+            return len(word.split()) > 1
+        if word == "--socket":
+            next(words, None)
+    return False
+
+
+def join_words(words: tuple[str, ...]) -> str:
+    """The rule as one line. A single word is that line; of several, those that need quotes get back what the shell took
+    away."""
+    if len(words) == 1:
+        return words[0]
+    return " ".join(map(_quote_again, words))
+
+
+def _quote_again(word: str) -> str:
+    """Quote the word if the rule's parser would not read it as it is. A word that it does read stays bare, since `*` in
+    quotes is no pattern; of a qualifier only the value is quoted, since its name may not be."""
+    if _is_itself(word):
+        return word
+    name = _QUALIFIER_NAME.match(word)
+    key = name[0] if name else ""
+    return key + quote_word(word.removeprefix(key))
+
+
+def _is_itself(word: str) -> bool:
+    """Whether the rule's parser reads it as one word with this very text."""
+    try:
+        return [each.text for each in split_words(word)] == [word]
+    except BadWord:
+        return False

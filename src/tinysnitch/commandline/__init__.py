@@ -1,1 +1,9 @@
-"""What all commands share: standard streams, notes and errors, exit codes, the event loop."""
+"""What all commands share, those that run as root too: streams, notes, errors and exit codes, the event loop.
+
+Each installed command begins in entry.py, which imports its module late, so that Ctrl-C during the imports leaves no
+traceback. `run_command` calls the click command and turns every error into its line, its hint and its exit code.
+
+`print_note` and `print_error` write to standard error; `open_standard_streams` makes streams that were closed harmless.
+
+Begin with entry.py, then command_runner.py.
+"""
