@@ -1,6 +1,6 @@
 """The command that `tinysnitch run` judges: looked up before anything starts, then executed in its cgroup.
 
-Sends a signal to a child of ours that may already have ended without our loop knowing yet.
+While it runs, signals sent to us are for it; it may already have ended without our loop knowing yet.
 """
 
 import asyncio
@@ -16,14 +16,6 @@ from pathlib import Path
 
 from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.core.rules.words import quote_word
-
-
-def send_signal(child: asyncio.subprocess.Process, number: signal.Signals) -> None:
-    """As Process.send_signal(), which before Python 3.13 may reap the child, so that `wait` returns 255 as status."""
-    if child.returncode is None:
-        with suppress(ProcessLookupError):
-            os.kill(child.pid, number)
-
 
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126  # the exit codes of a shell for the same
 _FROM_TERMINAL = (signal.SIGINT, signal.SIGQUIT)  # sent to the whole foreground process group (termios(3), ISIG)
@@ -105,6 +97,13 @@ class JudgedCommand:
         else:
             send_signal(self._child, number)
             self.pause(False)  # a frozen command would get the signal only once the question is answered
+
+
+def send_signal(child: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    """As Process.send_signal(), which before Python 3.13 may reap the child, so that `wait` returns 255 as status."""
+    if child.returncode is None:
+        with suppress(ProcessLookupError):
+            os.kill(child.pid, number)
 
 
 def _error_of_exec(name: str, error: OSError) -> CommandNotRun:

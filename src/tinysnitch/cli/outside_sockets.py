@@ -1,9 +1,9 @@
-"""Network sockets that a judged command would inherit from outside its cgroup: their traffic cannot be judged.
+"""What a judged command may use that is outside its cgroup, and so cannot be judged: it is closed, or people are told.
 
 To the kernel a socket belongs for ever to the cgroup that it was made in (cgroup_sk_alloc(), net/core/sock.c). So no
 hook of the command's cgroup sees what is sent through it, and netfilter rules cannot tell its packets from others.
 
-Container engines: the containers they start are in cgroups of their own, not in that of the judged command.
+A container engine starts its containers in cgroups of their own, not in that of the judged command.
 """
 
 import os
@@ -15,6 +15,7 @@ from tinysnitch.commandline.notes import print_note
 
 _NO_NETWORK = (socket.AF_UNIX, socket.AF_NETLINK, socket.AF_ALG)
 _STANDARD = ("input", "output", "error")  # descriptors 0 to 2
+_ENGINES = frozenset({"docker", "podman", "buildah", "nerdctl", "lxc", "incus", "machinectl", "systemd-nspawn"})
 
 
 def keep_back_sockets() -> None:
@@ -39,9 +40,6 @@ def _keep_back(descriptor: int) -> None:
         return
     print_note(f"descriptor {descriptor} is a network socket made outside, which cannot be judged: it was closed")
     os.close(descriptor)
-
-
-_ENGINES = frozenset({"docker", "podman", "buildah", "nerdctl", "lxc", "incus", "machinectl", "systemd-nspawn"})
 
 
 def tell_of_engine(command: str) -> None:

@@ -7,8 +7,6 @@
    then on the daemon also sends PromptShown, PromptClosed and Notice as they come up.
 4. After a ReadLog with `follow` the daemon also sends log lines. These are sent as they are: their tag is "event", not
    "type".
-
-How much the kernel helps the daemon.
 """
 
 from enum import Enum
@@ -21,12 +19,6 @@ from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.prompts.choice import Choice
 from tinysnitch.core.prompts.prompt import Prompt
 from tinysnitch.core.rules.list_text import BadLine
-
-
-class Mode(Enum):
-    BPF = "bpf"
-    DEGRADED = "degraded"  # without BPF: attribution is weaker
-
 
 PROTOCOL = 1  # goes up when a client of one version cannot speak with a daemon of another
 VERSION_HINT = "after an upgrade restart tinysnitchd, and prompts that ran before; or use the commands of its version"
@@ -125,6 +117,13 @@ class Refused(Message, frozen=True):
     message: str
     hint: str = ""
     exit_code: int = 1
+
+
+class Mode(Enum):
+    """How much the kernel helps the daemon."""
+
+    BPF = "bpf"
+    DEGRADED = "degraded"  # without BPF: attribution is weaker
 
 
 class Status(Message, frozen=True, kw_only=True):

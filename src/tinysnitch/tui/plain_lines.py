@@ -1,6 +1,6 @@
 r"""Renders a prompt's view as plain lines, in the order in which they are best read aloud.
 
-Shows a line that is edited in place on any terminal, even a dumb one: by its text, blanks and `\r` alone.
+A line that is edited is shown in place on any terminal, even a dumb one: by its text, blanks and `\r` alone.
 """
 
 from tinysnitch.view.edit_view import EditView, fit_around_cursor

@@ -1,8 +1,7 @@
 """The questions of one prompt, in the order they opened and in the order in which one walks through them.
 
-An open question, with what one prompt knows of it: the choice so far, and whether it was put aside or answered.
-
-Groups the questions of one program, which stand next to each other and can be answered together.
+Each is kept with what this prompt knows of it: the choice so far, and whether it was put aside or answered. Questions
+of one program stand next to each other, and can be answered together.
 """
 
 from collections import Counter

@@ -1,16 +1,19 @@
 """A line is made of spans: texts that are safe to show, each with whether the answer's rule covers it.
 
-Makes spans fit a width: long spans are shortened in their middle, then spans in the middle are left out.
+Spans are made to fit a width: long ones are shortened in their middle, then those in the middle are left out. A rule
+ends with the arguments of its program, of which there may be any number: they must not push the program and the remote
+out of sight.
 
-A rule ends with the arguments of its program, of which there may be any number: they must not push the program and the
-remote out of sight.
-
-Writes a length of time for people.
+Lengths of time are written here, too.
 """
 
 import msgspec
 
 from tinysnitch.view.text import ELLIPSIS, cell_width, escape_text, shorten_middle
+
+READABLE = 9  # columns that a span keeps: enough for the end of a name or path to tell something
+HEAD = 14  # spans that always stay: a rule's words up to its program, with a qualifier or two, and their blanks
+_COUNTED_S = 120  # the longest time that is shown in seconds alone
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -35,10 +38,6 @@ def text_of(spans: tuple[Span, ...]) -> str:
 def span_of(text: str, is_covered: bool = False) -> Span:
     """A span of hostile text, which is escaped."""
     return Span(escape_text(text), is_covered)
-
-
-READABLE = 9  # columns that a span keeps: enough for the end of a name or path to tell something
-HEAD = 14  # spans that always stay: a rule's words up to its program, with a qualifier or two, and their blanks
 
 
 def fit_spans(spans: tuple[Span, ...], width: int) -> tuple[Span, ...]:
@@ -79,9 +78,6 @@ def _shorten(spans: list[Span], width: int, least: int) -> list[Span]:
 
 def _width_of(spans: list[Span]) -> int:
     return sum(cell_width(span.text) for span in spans)
-
-
-_COUNTED_S = 120  # the longest time that is shown in seconds alone
 
 
 def format_duration(seconds: float) -> str:
