@@ -47,5 +47,6 @@ def _make_rule(asked: Connection, seed: int) -> Rule:
 def rules_about(draw: st.DrawFn, asked: Sequence[Connection], most: int) -> list[Rule]:
     """Rules for one or the other of these connections. Hypothesis draws a number for each, which takes a tenth of the
     time that drawing each column does."""
-    numbers = draw(st.lists(_seeds, max_size=most))
+    count = draw(st.integers(0, most))  # Hypothesis itself would seldom make more than five
+    numbers = draw(st.lists(_seeds, min_size=count, max_size=count))
     return [_make_rule(asked[number % len(asked)], number) for number in numbers]
