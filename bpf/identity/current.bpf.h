@@ -13,7 +13,8 @@
  */
 static __always_inline bool is_started_at(struct process_entry *process, __u64 started_ns)
 {
-	if (process->exec_id >= EXEC_ID_SEEDED && process->started_ns == started_ns / CLOCK_TICK_NS * CLOCK_TICK_NS)
+	if (process->exec_id >= EXEC_ID_BOOTSTRAPPED &&
+	    process->started_ns == started_ns / CLOCK_TICK_NS * CLOCK_TICK_NS)
 		process->started_ns = started_ns;
 	return process->started_ns == started_ns;
 }

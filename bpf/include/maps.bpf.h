@@ -162,9 +162,9 @@ struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 4096);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
-	__type(key, struct crowd_key);
-	__type(value, struct crowd);
-} crowds SEC(".maps");
+	__type(key, struct quota_key);
+	__type(value, struct quota_use);
+} quotas SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -22,20 +22,20 @@ static __always_inline __u32 share_of(__u32 uid)
  * Counts one more in this moment. False: there have been `most` already. If two CPUs begin a moment at the same time,
  * one more than that may be let go on.
  */
-static __always_inline bool has_place(const struct crowd_key *key, __u32 most)
+static __always_inline bool has_place(const struct quota_key *key, __u32 most)
 {
-	struct crowd first = {.moment = bpf_ktime_get_coarse_ns() / CROWD_MOMENT_NS, .count = 1};
-	struct crowd *crowd = bpf_map_lookup_elem(&crowds, key);
+	struct quota_use first = {.moment = bpf_ktime_get_coarse_ns() / QUOTA_MOMENT_NS, .count = 1};
+	struct quota_use *use = bpf_map_lookup_elem(&quotas, key);
 
-	if (!crowd) {
-		bpf_map_update_elem(&crowds, key, &first, BPF_ANY);
+	if (!use) {
+		bpf_map_update_elem(&quotas, key, &first, BPF_ANY);
 		return true;
 	}
-	if (crowd->moment != first.moment) {
-		*crowd = first;
+	if (use->moment != first.moment) {
+		*use = first;
 		return true;
 	}
-	return crowd->count < most && __sync_fetch_and_add(&crowd->count, 1) < most;
+	return use->count < most && __sync_fetch_and_add(&use->count, 1) < most;
 }
 
 static __always_inline struct share *find_share(__u32 uid)

@@ -15,7 +15,7 @@
 
 #define EXEC_ID_UNKNOWN 0
 #define EXEC_ID_KERNEL 1
-#define EXEC_ID_SEEDED 0x8000000000000000ULL /* the first of the ids that user space gives */
+#define EXEC_ID_BOOTSTRAPPED 0x8000000000000000ULL /* the first of the ids that user space gives */
 
 #define IMAGES_OF_ONE 4096     /* that any one user but root may have at the same time */
 #define PROCESSES_OF_ONE 16384 /* likewise */
@@ -36,7 +36,7 @@ enum image_flags {
 	IMAGE_ARGS_CUT = 1,       /* argv was longer than ARGS_SIZE */
 	IMAGE_PATH_CUT = 2,       /* deeper or longer than we keep */
 	IMAGE_DELETED = 4,        /* the file had no link left at exec */
-	IMAGE_SEEDED = 8,         /* read from /proc at the daemon's start */
+	IMAGE_BOOTSTRAPPED = 8,   /* read from /proc at the daemon's start */
 	IMAGE_DIRECTORY_CUT = 16, /* longer than we keep, or another process can change it */
 	IMAGE_ARGS_UNREADABLE = 32,
 	IMAGE_USER_NAMESPACE = 64, /* in another than the daemon's, or from its mounts: at any path is any file */
@@ -49,7 +49,7 @@ struct image {
 	__u64 inode;
 	__u64 cgroup_id;
 	__u64 started_ns;  /* start of the process that executed it */
-	__u64 executed_ns; /* 0: not known (seeded) */
+	__u64 executed_ns; /* 0: not known (read from /proc) */
 	__u32 device;      /* superblock's s_dev: major << 20 | minor */
 	__u32 users;       /* processes that run it */
 	__u32 pid;         /* of the process that executed it */
@@ -227,16 +227,16 @@ struct watch {
 	__u32 state; /* enum watch_state */
 };
 
-#define CROWD_MOMENT_NS 67108864ULL /* the length of a moment, by CLOCK_MONOTONIC_COARSE */
+#define QUOTA_MOMENT_NS 67108864ULL /* the length of a moment, by CLOCK_MONOTONIC_COARSE */
 
 /* Whose packets are counted: those of one program, or of all programs of a user (quota.bpf.h). */
-struct crowd_key {
+struct quota_key {
 	__u64 exec_id;
 	__u32 uid;
 	__u32 direction; /* enum direction, apart for packets that are judged and messages that are read */
 };
 
-struct crowd {
+struct quota_use {
 	__u32 moment; /* the last in which there was any: a number */
 	__u32 count;  /* in that moment */
 };
@@ -255,7 +255,7 @@ struct settings {
 	__u32 own_epoch;          /* an address in `own_addresses` with an earlier epoch is no longer this machine's */
 	__u32 has_ties;           /* a verdict was given that holds for one interface alone */
 	__u32 is_reset_lost;      /* a reset that refuses a SYN does not reach its socket (BPF alone) */
-	__u32 crowd_limit;        /* packets of any one user that may be held in a moment; 0: any number */
+	__u32 packet_limit;       /* packets of any one user that may be held in a moment; 0: any number */
 	__u32 message_limit;      /* messages of any one user that may be read in a moment; 0: any number */
 	struct owner reader;      /* of the queues (BPF alone): in its context held packets of others walk again */
 };
@@ -279,7 +279,7 @@ enum statistic {
 	LOST_ANSWERS,       /* a SYN+ACK to a SYN that was not let go */
 	LOST_FIRST_PACKETS, /* scoped: to a port that no hook had told of */
 	LOST_ASTRAY,        /* to an address of this machine, yet on its way to another one */
-	LOST_CROWD,         /* beyond what a program or a user may have held */
+	LOST_OVER_QUOTA,    /* beyond what a program or a user may have held */
 	LOST_MESSAGES,      /* beyond what a program or a user may have read; or several in one packet */
 	STATISTICS
 };

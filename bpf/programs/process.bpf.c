@@ -57,7 +57,7 @@ static __always_inline void release_image(__u64 exec_id)
 
 	if (!image || __sync_fetch_and_sub(&image->users, 1) != 1)
 		return;
-	if (exec_id < EXEC_ID_SEEDED)
+	if (exec_id < EXEC_ID_BOOTSTRAPPED)
 		leave_share(image);
 	retire_image(exec_id);
 }
@@ -235,7 +235,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	if (child->pid != child->tgid) /* a thread */
 		return 0;
 	if (process.exec_id == EXEC_ID_UNKNOWN) {
-		bpf_map_delete_elem(&processes, &tgid); /* seeded for a process that had just ended */
+		bpf_map_delete_elem(&processes, &tgid); /* written at our start for a process that had just ended */
 		return 0;
 	}
 	image = bpf_map_lookup_elem(&images, &process.exec_id);

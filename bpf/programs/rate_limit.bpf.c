@@ -21,8 +21,8 @@ char LICENSE[] SEC("license") = "GPL";
  * conversation began: an answer counts for the program that asked. `key` is left as it is if the packet is malformed,
  * or nothing is noted.
  */
-static __always_inline void name_crowd(struct __sk_buff *skb, __u8 direction, __u8 noted_direction,
-				       struct crowd_key *key)
+static __always_inline void name_quota(struct __sk_buff *skb, __u8 direction, __u8 noted_direction,
+				       struct quota_key *key)
 {
 	struct flow_key flow_key = {.direction = direction};
 	enum packet_role role = ROLE_NONE;
@@ -40,7 +40,7 @@ static __always_inline void name_crowd(struct __sk_buff *skb, __u8 direction, __
 }
 
 /* The program is asked first: its packets beyond its own share take nothing from its user's. */
-static __always_inline bool has_room(struct crowd_key *key, __u32 most)
+static __always_inline bool has_room(struct quota_key *key, __u32 most)
 {
 	if (!has_place(key, (most + PROGRAMS_TO_A_USER - 1) / PROGRAMS_TO_A_USER))
 		return false;
@@ -48,17 +48,17 @@ static __always_inline bool has_room(struct crowd_key *key, __u32 most)
 	return has_place(key, most);
 }
 
-static __always_inline int is_crowded(struct __sk_buff *skb, __u8 direction)
+static __always_inline int is_over_quota(struct __sk_buff *skb, __u8 direction)
 {
-	struct crowd_key key = {.direction = direction};
+	struct quota_key key = {.direction = direction};
 	struct settings *settings = find_settings();
 
-	if (!settings || !settings->crowd_limit)
+	if (!settings || !settings->packet_limit)
 		return 0;
-	name_crowd(skb, direction, direction, &key);
-	if (has_room(&key, settings->crowd_limit))
+	name_quota(skb, direction, direction, &key);
+	if (has_room(&key, settings->packet_limit))
 		return 0;
-	count(LOST_CROWD);
+	count(LOST_OVER_QUOTA);
 	return 1;
 }
 
@@ -66,7 +66,7 @@ static __always_inline int is_crowded(struct __sk_buff *skb, __u8 direction)
  * A resolver on this machine asks for all programs: a service may have twice as many messages read as any other user,
  * and all of them by one program. An unknown program is taken for no service.
  */
-static __always_inline bool has_room_to_be_read(struct crowd_key *key, __u32 most)
+static __always_inline bool has_room_to_be_read(struct quota_key *key, __u32 most)
 {
 	if (key->exec_id == EXEC_ID_UNKNOWN)
 		key->uid = USERS_APART;
@@ -94,7 +94,7 @@ static __always_inline bool is_several(struct __sk_buff *skb, __u8 direction)
 /* Whether a DNS message is to be dropped. None goes on unread: the address in it would have no name. */
 static __always_inline int is_unread(struct __sk_buff *skb, __u8 direction)
 {
-	struct crowd_key key = {.direction = IS_MESSAGE + direction};
+	struct quota_key key = {.direction = IS_MESSAGE + direction};
 	struct settings *settings = find_settings();
 
 	if (is_several(skb, direction)) {
@@ -103,7 +103,7 @@ static __always_inline int is_unread(struct __sk_buff *skb, __u8 direction)
 	}
 	if (!settings || !settings->message_limit)
 		return 0;
-	name_crowd(skb, direction, OUTBOUND, &key);
+	name_quota(skb, direction, OUTBOUND, &key);
 	if (has_room_to_be_read(&key, settings->message_limit))
 		return 0;
 	count(LOST_MESSAGES);
@@ -111,15 +111,15 @@ static __always_inline int is_unread(struct __sk_buff *skb, __u8 direction)
 }
 
 SEC("socket")
-int out_crowded(struct __sk_buff *skb)
+int out_over_quota(struct __sk_buff *skb)
 {
-	return is_crowded(skb, OUTBOUND);
+	return is_over_quota(skb, OUTBOUND);
 }
 
 SEC("socket")
-int in_crowded(struct __sk_buff *skb)
+int in_over_quota(struct __sk_buff *skb)
 {
-	return is_crowded(skb, INBOUND);
+	return is_over_quota(skb, INBOUND);
 }
 
 SEC("socket")
@@ -141,7 +141,7 @@ int in_unread(struct __sk_buff *skb)
 SEC("socket")
 int in_told(struct __sk_buff *skb)
 {
-	struct crowd_key key = {.exec_id = ANY_PROGRAM, .direction = ANY_REMOTE}; /* a direction that no packet has */
+	struct quota_key key = {.exec_id = ANY_PROGRAM, .direction = ANY_REMOTE}; /* a direction that no packet has */
 
 	return has_place(&key, LINK_NAMES);
 }

@@ -198,7 +198,7 @@ static __always_inline bool is_from_its_port(const struct question *question, co
  */
 __noinline bool is_one_of_many(const struct owner *owner, __u32 direction)
 {
-	struct crowd_key key = {.direction = direction};
+	struct quota_key key = {.direction = direction};
 
 	if (!owner)
 		return false;

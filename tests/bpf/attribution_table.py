@@ -6,7 +6,7 @@ import msgspec
 
 from tinysnitch.core.model.flow import Flow
 from tinysnitch.kernel.bpf.images import Image
-from tinysnitch.kernel.bpf.layout import EXEC_ID_UNKNOWN, IMAGE_SEEDED, FlowEntry, Listener, Owner, ProcessEntry
+from tinysnitch.kernel.bpf.layout import EXEC_ID_UNKNOWN, IMAGE_BOOTSTRAPPED, FlowEntry, Listener, Owner, ProcessEntry
 from tinysnitch.kernel.files.identity import encode_device
 
 
@@ -41,28 +41,28 @@ class DictTable:
     def is_socket_open(self, cookie: int) -> bool:
         return cookie in self.owners
 
-    def seed_image(self, image: Image) -> int:
+    def add_image(self, image: Image) -> int:
         if self.is_full:
             return EXEC_ID_UNKNOWN
         exec_id = (1 << 63) + len(self.images)
-        self.images[exec_id] = msgspec.structs.replace(image, exec_id=exec_id, flags=image.flags | IMAGE_SEEDED)
+        self.images[exec_id] = msgspec.structs.replace(image, exec_id=exec_id, flags=image.flags | IMAGE_BOOTSTRAPPED)
         return exec_id
 
-    def seed_process(self, pid: int, started_ns: int, exec_id: int) -> bool:
+    def add_process(self, pid: int, started_ns: int, exec_id: int) -> bool:
         is_new = pid not in self.processes
         self.processes.setdefault(pid, ProcessEntry(exec_id, started_ns))
         return is_new
 
-    def seed_owner(self, cookie: int, owner: Owner, remote: bytes, remote_port: int) -> bool:
+    def add_owner(self, cookie: int, owner: Owner, remote: bytes, remote_port: int) -> bool:
         return self.owners.setdefault(cookie, owner) is owner
 
     def expect_all_listeners(self) -> None:
         self.are_listeners_lost = False
 
-    def seed_listener(self, protocol: int, port: int, address: bytes, listener: Listener) -> bool:
+    def add_listener(self, protocol: int, port: int, address: bytes, listener: Listener) -> bool:
         return self.listeners.setdefault((protocol, port, address), listener) is listener
 
-    def seed_kernel_listeners(self) -> None:
+    def add_kernel_listeners(self) -> None:
         """None are there in a test."""
         self.has_looked_at_the_kernels = True
 

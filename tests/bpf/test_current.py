@@ -4,7 +4,7 @@ import pytest
 
 from tests.bpf.bpf_place import BpfPlace
 from tests.bpf.pinned_tables import forget_process
-from tinysnitch.kernel.bpf.layout import EXEC_ID_SEEDED
+from tinysnitch.kernel.bpf.layout import EXEC_ID_BOOTSTRAPPED
 
 pytestmark = pytest.mark.privileged
 
@@ -19,8 +19,8 @@ def test_a_seeded_process_is_known_by_the_tick_in_which_it_started(place: BpfPla
     unknown = programs.find_owner(cookie)
     assert unknown
     tick_ns = unknown.started_ns // TICK_NS * TICK_NS
-    for started_ns, exec_id in ((tick_ns - TICK_NS, 0), (tick_ns, EXEC_ID_SEEDED)):
-        assert programs.seed_process(agent.pid, started_ns, EXEC_ID_SEEDED)
+    for started_ns, exec_id in ((tick_ns - TICK_NS, 0), (tick_ns, EXEC_ID_BOOTSTRAPPED)):
+        assert programs.add_process(agent.pid, started_ns, EXEC_ID_BOOTSTRAPPED)
         _handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
         owner = programs.find_owner(cookie)
         assert owner

@@ -32,7 +32,7 @@ def load_and_list(place: BpfPlace) -> BpfPrograms:
 
 def list_in(place: BpfPlace, programs: BpfPrograms) -> None:
     with visit_netns(NETNS_FOLDER / place.name):
-        programs.seed_kernel_listeners()
+        programs.add_kernel_listeners()
 
 
 def make_tunnel(place: BpfPlace, local: str = LOCAL) -> None:
@@ -68,7 +68,7 @@ def test_an_owner_that_is_known_already_stays(place: BpfPlace) -> None:
     make_tunnel(place)
     programs = place.load()
     known = Listener(5, Owner(1 << 63, 2, 3, 4))
-    programs.seed_listener(UDP, PORT, ANY, known)
+    programs.add_listener(UDP, PORT, ANY, known)
     list_in(place, programs)
     assert find_listener(programs, UDP, PORT, ANY) == known
 
@@ -89,7 +89,7 @@ def test_that_a_port_finds_no_room_is_remembered(place: BpfPlace) -> None:
     make_tunnel(place)
     programs = place.load()
     for port in range(LISTENERS):
-        programs.seed_listener(TCP, port, ANY, Listener(port + 1, Owner(9, 9, 9, 9)))
+        programs.add_listener(TCP, port, ANY, Listener(port + 1, Owner(9, 9, 9, 9)))
     assert not has_lost_listeners(programs)
     list_in(place, programs)
     assert has_lost_listeners(programs)

@@ -26,7 +26,7 @@ ADDRESSES = {"AF_INET": "127.0.0.1", "AF_INET6": "::1"}
 
 def passed_types(family: Family) -> set[int]:
     """The types of ICMP that the product's rules pass unasked."""
-    writer = RuleWriter(family=family, label="TS", queues=(1, 2), program_path=Path, scope=None, has_security=True)
+    writer = RuleWriter(family=family, label="TS", queues=(1, 2), program_path=Path, cgroup=None, has_security=True)
     rules = writer.build(remark="")
     return {int(kind) for kind in re.findall(r"-type (\d+) -j RETURN", "\n".join(rules.chains["mangle"]["TS-LINKOUT"]))}
 

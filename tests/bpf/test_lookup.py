@@ -32,9 +32,9 @@ def test_a_listener_whose_owner_ended_or_runs_another_program_has_no_known_owner
     """So no verdict for the earlier owner lets a packet in."""
     owner = Owner(1 << 63, 5, NOBODYS, 7)
     flow = make_flow(UDP, "127.0.0.1", Direction.INBOUND)
-    assert inbound.seed_listener(UDP, PORT, parse_address("0.0.0.0"), Listener(99, owner))
+    assert inbound.add_listener(UDP, PORT, parse_address("0.0.0.0"), Listener(99, owner))
     if runs:
-        assert inbound.seed_process(NOBODYS, owner.started_ns, runs)
+        assert inbound.add_process(NOBODYS, owner.started_ns, runs)
     key = VerdictKey(owner.exec_id, owner.uid, UDP, Direction.INBOUND, flow.remote, PORT)
     inbound.remember_verdict(key, Verdict.ALLOW, inbound.generation, 0)
     handle, _cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
@@ -45,16 +45,16 @@ def test_a_listener_whose_owner_ended_or_runs_another_program_has_no_known_owner
 def test_a_verdict_for_a_flow_holds_for_its_owner_alone(inbound: BpfPrograms, agent: Agent) -> None:
     first, second = Owner(1 << 63, 5, NOBODYS, 7), Owner(1 << 63 | 1, 5, NOBODYS + 1, 7)
     flow = make_flow(UDP, "127.0.0.1", Direction.INBOUND)
-    assert inbound.seed_listener(UDP, PORT, parse_address("0.0.0.0"), Listener(99, first))
+    assert inbound.add_listener(UDP, PORT, parse_address("0.0.0.0"), Listener(99, first))
     for owner in (first, second):
-        assert inbound.seed_process(owner.pid, owner.started_ns, owner.exec_id)
+        assert inbound.add_process(owner.pid, owner.started_ns, owner.exec_id)
     handle, _cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
     agent.call("send_to", handle, "127.0.0.1", PORT)
     assert inbound.remember_flow(flow, Verdict.ALLOW, inbound.generation, 0)
     misses = inbound.read_statistics()["misses"]
     agent.call("send_to", handle, "127.0.0.1", PORT)
     assert inbound.read_statistics()["misses"] == misses
-    assert inbound.seed_owner(99, second, bytes(16), 0)
+    assert inbound.add_owner(99, second, bytes(16), 0)
     agent.call("send_to", handle, "127.0.0.1", PORT)
     assert inbound.read_statistics()["misses"] == misses + 1
 
@@ -63,8 +63,8 @@ def test_the_entry_of_a_flow_lets_nothing_in_after_its_owner_has_ended(inbound: 
     """The entry still says whose the flow was."""
     owner = Owner(1 << 63, 5, NOBODYS, 7)
     flow = make_flow(UDP, "127.0.0.1", Direction.INBOUND)
-    assert inbound.seed_listener(UDP, PORT, parse_address("0.0.0.0"), Listener(99, owner))
-    assert inbound.seed_process(NOBODYS, owner.started_ns, owner.exec_id)
+    assert inbound.add_listener(UDP, PORT, parse_address("0.0.0.0"), Listener(99, owner))
+    assert inbound.add_process(NOBODYS, owner.started_ns, owner.exec_id)
     handle, _cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
     agent.call("send_to", handle, "127.0.0.1", PORT)
     assert inbound.find_flow(flow) == FlowEntry(cookie=99, owner=owner)

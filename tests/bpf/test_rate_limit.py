@@ -10,7 +10,7 @@ from tests.bpf.bpf_place import Agent, BpfPlace
 from tests.bpf.packet_place import QUEUES
 from tests.bpf.packet_run import make_udp, run_on_packet
 from tests.kernel.netfilter.test_rules import build_rules
-from tinysnitch.kernel.bpf.layout import CROWD_MOMENT_NS
+from tinysnitch.kernel.bpf.layout import QUOTA_MOMENT_NS
 from tinysnitch.kernel.bpf.programs import BpfPrograms
 from tinysnitch.kernel.netfilter.rules import Family
 
@@ -21,7 +21,7 @@ MANY = 100
 
 @pytest.fixture
 def asked(place: BpfPlace, programs: BpfPrograms) -> BpfPrograms:
-    for name, target in (("out_allowed", "ACCEPT"), ("out_crowded", "DROP"), ("out_unread", "DROP")):
+    for name, target in (("out_allowed", "ACCEPT"), ("out_over_quota", "DROP"), ("out_unread", "DROP")):
         path = str(programs.program_path(name))
         place.run("iptables", "-A", "OUTPUT", "-p", "udp", "-m", "bpf", "--object-pinned", path, "-j", target)
     return programs
@@ -33,7 +33,7 @@ def send(agent: Agent, count: int, first_port: int = 4000) -> None:
 
 
 def count_lost(programs: BpfPrograms) -> int:
-    return programs.read_statistics()["lost_crowd"]
+    return programs.read_statistics()["lost_over_quota"]
 
 
 def count_unread(programs: BpfPrograms) -> int:
@@ -42,15 +42,15 @@ def count_unread(programs: BpfPrograms) -> int:
 
 def count_moments(began_ns: int) -> int:
     """How many moments may have begun since; the clock of the kernel's side is coarse."""
-    return time.monotonic_ns() // CROWD_MOMENT_NS - began_ns // CROWD_MOMENT_NS + 2
+    return time.monotonic_ns() // QUOTA_MOMENT_NS - began_ns // QUOTA_MOMENT_NS + 2
 
 
 @pytest.mark.parametrize("family", list(Family))
-@pytest.mark.parametrize("scope", [None, "x"])
-def test_no_rule_has_more_queued_than_its_senders_share(family: Family, scope: str | None) -> None:
+@pytest.mark.parametrize("cgroup", [None, "x"])
+def test_no_rule_has_more_queued_than_its_senders_share(family: Family, cgroup: str | None) -> None:
     """Data of watched connections, too, which are read beside DNS messages."""
-    rules = build_rules(family, program_path=Path("/pins").joinpath, scope=scope, has_security=True)
-    limits = {QUEUES[0]: "_crowded -j DROP", QUEUES[1]: "_unread -j DROP"}
+    rules = build_rules(family, program_path=Path("/pins").joinpath, cgroup=cgroup, has_security=True)
+    limits = {QUEUES[0]: "_over_quota -j DROP", QUEUES[1]: "_unread -j DROP"}
     for chain in (chain for table in rules.chains.values() for chain in table.values()):
         for place, rule in enumerate(chain):
             queue = re.search(r"--queue-num (\d+)", rule)
@@ -64,7 +64,7 @@ def test_while_user_space_keeps_up_nothing_is_dropped(asked: BpfPrograms, agent:
 
 
 def test_a_program_has_a_quarter_of_its_users_share(asked: BpfPrograms, agent: Agent) -> None:
-    asked.settings.set_crowd_limit(8)
+    asked.settings.set_packet_limit(8)
     began_ns = time.monotonic_ns()
     send(agent, MANY)
     moments = count_moments(began_ns)
@@ -74,7 +74,7 @@ def test_a_program_has_a_quarter_of_its_users_share(asked: BpfPrograms, agent: A
 def test_a_program_that_sends_too_much_keeps_no_other_from_the_queue(
     place: BpfPlace, asked: BpfPrograms, agent: Agent
 ) -> None:
-    asked.settings.set_crowd_limit(8)
+    asked.settings.set_packet_limit(8)
     other = place.start_agent()
     send(agent, MANY)
     before = count_lost(asked)
@@ -84,7 +84,7 @@ def test_a_program_that_sends_too_much_keeps_no_other_from_the_queue(
 
 
 def test_any_number_of_programs_have_no_more_than_their_user(place: BpfPlace, asked: BpfPrograms, agent: Agent) -> None:
-    asked.settings.set_crowd_limit(1)
+    asked.settings.set_packet_limit(1)
     others = [agent, *(place.start_agent() for _ in range(3))]
     began_ns = time.monotonic_ns()
     for round_ in range(10):
@@ -99,7 +99,7 @@ def test_all_users_of_containers_have_no_more_than_one_user(
     asked: BpfPrograms, agent: Agent, first_uid: int, is_together: bool
 ) -> None:
     """One person may have any number of these."""
-    asked.settings.set_crowd_limit(1)
+    asked.settings.set_packet_limit(1)
     handle, _cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
     began_ns = time.monotonic_ns()
     for number in range(MANY):

@@ -14,7 +14,7 @@ from tests.lab.leftovers import NETNS_FOLDER
 from tinysnitch.core.model.flow import TCP, UDP, Direction, parse_address
 from tinysnitch.core.model.scope import Scope
 from tinysnitch.core.model.verdict import Verdict, VerdictKey
-from tinysnitch.kernel.attribution.bootstrap import seed
+from tinysnitch.kernel.attribution.bootstrap import bootstrap
 from tinysnitch.kernel.bpf import layout
 from tinysnitch.kernel.bpf.layout import Listener, ListenerKey, Owner, ProcessEntry
 from tinysnitch.kernel.bpf.libbpf import U64, Map
@@ -173,8 +173,8 @@ def test_a_listener_that_was_seeded_is_forgotten_at_close(programs: BpfPrograms,
     handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_STREAM")
     agent.call("listen", handle)
     port, address, owner = agent.call("local_port", handle), parse_address("0.0.0.0"), owner_of(programs, agent)
-    assert not programs.seed_owner(cookie, owner, bytes(16), 0)
-    assert programs.seed_listener(TCP, port, address, Listener(cookie, owner))
+    assert not programs.add_owner(cookie, owner, bytes(16), 0)
+    assert programs.add_listener(TCP, port, address, Listener(cookie, owner))
     assert programs.find_owner(cookie) == owner
     agent.call("close", handle)
     assert find_listener(programs, TCP, port, address) is None
@@ -206,7 +206,7 @@ def test_a_listener_of_multipath_tcp_that_was_seeded_is_forgotten_too(
     port = agent.call("bind", handle, "127.0.0.1", 0)
     agent.call("listen", handle)
     with visit_netns(NETNS_FOLDER / place.name), SocketDiag() as sockets:
-        seed(programs, sockets)
+        bootstrap(programs, sockets)
     agent.call("close", handle)
     assert find_listener(programs, TCP, port, parse_address("127.0.0.1")) is None
 

@@ -330,8 +330,8 @@ def test_an_inbound_packet_to_a_closed_port_is_unknown_and_an_echo_is_the_kernel
 
 def test_a_seeded_listener_counts(inbound: BpfPrograms, agent: Agent) -> None:
     owner = Owner(1 << 63, 5, NOBODYS, 7)
-    assert inbound.seed_listener(UDP, PORT, parse_address("0.0.0.0"), Listener(99, owner))
-    assert inbound.seed_process(owner.pid, owner.started_ns, owner.exec_id)
+    assert inbound.add_listener(UDP, PORT, parse_address("0.0.0.0"), Listener(99, owner))
+    assert inbound.add_process(owner.pid, owner.started_ns, owner.exec_id)
     handle, _cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
     agent.call("send_to", handle, "127.0.0.1", PORT)
     found = inbound.find_flow(make_flow(UDP, "127.0.0.1", Direction.INBOUND))
@@ -339,7 +339,7 @@ def test_a_seeded_listener_counts(inbound: BpfPrograms, agent: Agent) -> None:
 
 
 def test_a_process_that_runs_another_program_by_now_is_no_longer_the_owner(inbound: BpfPrograms, agent: Agent) -> None:
-    assert inbound.seed_listener(UDP, PORT, parse_address("0.0.0.0"), Listener(99, Owner(1 << 63, 5, agent.pid, 0)))
+    assert inbound.add_listener(UDP, PORT, parse_address("0.0.0.0"), Listener(99, Owner(1 << 63, 5, agent.pid, 0)))
     handle, _cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
     agent.call("send_to", handle, "127.0.0.1", PORT)
     found = inbound.find_flow(make_flow(UDP, "127.0.0.1", Direction.INBOUND))

@@ -131,7 +131,7 @@ def assert_that_others_are_heard(lab: Lab, daemon: Daemon, flood: "subprocess.Po
     assert flood.stdin
     flood.stdin.close()
     assert [(each.returncode, each.stderr) for each in visits] == [(0, "")] * 5, daemon.cli("status").stdout
-    assert count_losses(daemon)[KERNEL_LOSSES["lost_crowd"]]
+    assert count_losses(daemon)[KERNEL_LOSSES["lost_over_quota"]]
     flood.wait(timeout=WAIT_S)
 
 
@@ -160,18 +160,18 @@ def test_once_a_flood_is_over_a_program_may_send_any_number_again(lab: Lab) -> N
     """The limits end by themselves: no further packet has to come first."""
     daemon = lab.start_daemon(f"allow {WORLD4} - udp\n")
     flood = lab.spawn([PYTHON, "-c", FLOOD_OUT, WORLD4], user=ATTACKER, stdin=subprocess.PIPE)
-    wait_until(lambda: count_losses(daemon)[KERNEL_LOSSES["lost_crowd"]])
+    wait_until(lambda: count_losses(daemon)[KERNEL_LOSSES["lost_over_quota"]])
     wait_until(lambda: is_crowded(daemon))
     assert flood.stdin
     flood.stdin.close()
     flood.wait(timeout=WAIT_S)
     wait_until(lambda: are_at_rest(daemon.process.pid))  # all that came until now has been judged or is held
     wait_until(lambda: not is_crowded(daemon))
-    before = count_losses(daemon)[KERNEL_LOSSES["lost_crowd"]]
+    before = count_losses(daemon)[KERNEL_LOSSES["lost_over_quota"]]
     burst = lab.run([PYTHON, "-c", BURST, WORLD4])
     assert (burst.returncode, burst.stdout) == (0, "")
     wait_until(lambda: daemon.cli("log", "--json", "--lines", "2000").stdout.count('"protocol":"udp"') == 1000)
-    assert count_losses(daemon)[KERNEL_LOSSES["lost_crowd"]] == before
+    assert count_losses(daemon)[KERNEL_LOSSES["lost_over_quota"]] == before
     assert not is_crowded(daemon)
 
 

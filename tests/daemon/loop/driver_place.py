@@ -16,7 +16,7 @@ from tinysnitch.core.engine.commands import RememberFlow, RememberVerdict
 from tinysnitch.core.engine.engine import Engine
 from tinysnitch.core.engine.events import DataLost
 from tinysnitch.core.model.flow import Flow
-from tinysnitch.core.model.process import Attribution, Claim
+from tinysnitch.core.model.process import AttributedPacket, Attribution
 from tinysnitch.core.model.scope import Scope
 from tinysnitch.core.model.settings import Settings
 from tinysnitch.daemon.control.clients import ControlClients
@@ -122,11 +122,11 @@ class SmallAttributor:
     def __init__(self) -> None:
         self.asked = self.forgotten = 0
 
-    def attribute(self, flow: Flow, interface: int = 0, sender_uid: int | None = None) -> Claim:
+    def attribute(self, flow: Flow, interface: int = 0, sender_uid: int | None = None) -> AttributedPacket:
         self.asked += 1
         if isinstance(self.claim, Exception):
             raise self.claim
-        return Claim(self.claim, flow.local_port, self.is_note_lost)
+        return AttributedPacket(self.claim, flow.local_port, self.is_note_lost)
 
     def forget(self) -> None:
         self.forgotten += 1

@@ -10,7 +10,7 @@ from tests.lab.patience import WAIT_S
 from tinysnitch.daemon.loop import overload
 from tinysnitch.daemon.loop.overload import LOOK_S, MANY, PATIENCE_NS, Overload, OverloadWatch
 from tinysnitch.daemon.scheduling.failures import Failures
-from tinysnitch.kernel.bpf.layout import CROWD_MOMENT_NS
+from tinysnitch.kernel.bpf.layout import QUOTA_MOMENT_NS
 
 BATCH = 64
 STEP_NS = PATIENCE_NS // 10  # how long a batch takes
@@ -19,7 +19,7 @@ ALL = STEPS * BATCH  # packets that can be judged between two looks
 
 
 def share(times: int) -> int:
-    return times * BATCH * CROWD_MOMENT_NS // STEP_NS // 4
+    return times * BATCH * QUOTA_MOMENT_NS // STEP_NS // 4
 
 
 LIMIT = share(1)

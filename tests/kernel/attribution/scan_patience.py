@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from tinysnitch.core.model.flow import Flow
-from tinysnitch.core.model.process import Claim
+from tinysnitch.core.model.process import AttributedPacket
 from tinysnitch.kernel.attribution.attribution import Attributor
 from tinysnitch.kernel.attribution.socket_holders import ScanNotDue, SocketUsers
 from tinysnitch.kernel.bpf.layout import Owner
@@ -22,7 +22,7 @@ def when_due(ask: Callable[[], T]) -> T:
 
 
 class PatientAttributor(Attributor):
-    def attribute(self, flow: Flow, interface: int = 0, sender_uid: int | None = None) -> Claim:
+    def attribute(self, flow: Flow, interface: int = 0, sender_uid: int | None = None) -> AttributedPacket:
         ask = super().attribute
         return when_due(lambda: ask(flow, interface, sender_uid))
 

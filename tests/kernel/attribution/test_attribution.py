@@ -21,9 +21,9 @@ from tests.lab.leftovers import NETNS_FOLDER
 from tinysnitch.core.model.flow import ICMP, TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.model.process import KERNEL, NOT_LISTENING, UNKNOWN, AttributionSource
 from tinysnitch.kernel.attribution import process_builder
-from tinysnitch.kernel.attribution.attribution import Attributor, Claim
-from tinysnitch.kernel.attribution.bootstrap import seed
-from tinysnitch.kernel.bpf.layout import IMAGE_SEEDED, FlowEntry, Listener, Owner, ProcessEntry
+from tinysnitch.kernel.attribution.attribution import AttributedPacket, Attributor
+from tinysnitch.kernel.attribution.bootstrap import bootstrap
+from tinysnitch.kernel.bpf.layout import IMAGE_BOOTSTRAPPED, FlowEntry, Listener, Owner, ProcessEntry
 from tinysnitch.kernel.bpf.programs import BpfPrograms
 from tinysnitch.kernel.files import identity as file_identity
 from tinysnitch.kernel.netlink.sock_diag import ANY_V6, SocketDiag
@@ -53,10 +53,10 @@ def cookie_of(opened: socket.socket) -> int:
 
 
 def test_a_known_flow(attributor: Attributor) -> None:
-    claim = attributor.attribute(OUT)
-    process = claim.attribution.process
+    attributed = attributor.attribute(OUT)
+    process = attributed.attribution.process
     assert process
-    assert (claim.cookie, claim.attribution.source) == (7, AttributionSource.BPF)
+    assert (attributed.cookie, attributed.attribution.source) == (7, AttributionSource.BPF)
     assert (process.program, process.args) == ("/usr/bin/env", ("x",))
     assert (process.exec_id, process.pid, process.started_ns, process.uid) == (100, 5, 6, 1000)
 
@@ -97,7 +97,7 @@ def test_another_process_of_the_same_image(attributor: Attributor, table: DictTa
 
 
 def test_seeded_images_are_weaker(attributor: Attributor, table: DictTable) -> None:
-    table.images[100] = make_image("/usr/bin/env", "env", flags=IMAGE_SEEDED)
+    table.images[100] = make_image("/usr/bin/env", "env", flags=IMAGE_BOOTSTRAPPED)
     assert attributor.attribute(OUT).attribution.source is AttributionSource.PROCFS
 
 
@@ -106,7 +106,7 @@ def test_kernel_and_unknown(attributor: Attributor, table: DictTable) -> None:
         table.flows[OUT] = FlowEntry(cookie=8, owner=owner)
         assert attributor.attribute(OUT).attribution == attribution
     icmp = Flow(ICMP, Direction.INBOUND, LOCAL, 1, REMOTE, 0)
-    assert attributor.attribute(icmp) == Claim(UNKNOWN, 0)
+    assert attributor.attribute(icmp) == AttributedPacket(UNKNOWN, 0)
     assert attributor.unknown == 2
 
 
@@ -118,17 +118,17 @@ def test_a_flow_of_which_nothing_is_noted_any_more_is_told_from_an_unknown_one(
     monkeypatch.delattr(SocketDiag, "list_sockets")  # nor are all gone through for it
     flow = msgspec.structs.replace(OUT, protocol=protocol)
     table.flows.pop(flow, None)
-    assert attributor.attribute(flow, 1) == Claim(UNKNOWN, 0, is_note_lost=True)
+    assert attributor.attribute(flow, 1) == AttributedPacket(UNKNOWN, 0, is_note_lost=True)
     table.flows[flow] = FlowEntry(cookie=0, owner=Owner(0, 0, 0, 0))
-    assert attributor.attribute(flow, 1) == Claim(UNKNOWN, 0)
+    assert attributor.attribute(flow, 1) == AttributedPacket(UNKNOWN, 0)
     assert attributor.unknown == 1
 
 
 def test_an_owner_seeded_after_the_flow(attributor: Attributor, table: DictTable) -> None:
     table.flows[OUT] = FlowEntry(cookie=8, owner=Owner(0, 0, 0, 0))
     table.owners[8] = Owner(100, 6, 5, 1000)
-    claim = attributor.attribute(OUT)
-    assert (claim.attribution.process is not None, claim.cookie) == (True, 8)
+    attributed = attributor.attribute(OUT)
+    assert (attributed.attribution.process is not None, attributed.cookie) == (True, 8)
     assert table.flows[OUT].owner == table.owners[8]  # for the packet that comes around again
 
 
@@ -157,10 +157,10 @@ def test_a_listener_from_before_the_start(attributor: Attributor, table: DictTab
     """Like an sshd: found with sock_diag once, from then on by BPF alone."""
     cookie = cookie_of(server)
     table.owners[cookie] = OWN
-    claim = attributor.attribute(flow_to(server))
-    assert claim.attribution.process
-    assert claim.attribution.process.program == "/usr/bin/env"
-    assert claim.cookie == cookie
+    attributed = attributor.attribute(flow_to(server))
+    assert attributed.attribution.process
+    assert attributed.attribution.process.program == "/usr/bin/env"
+    assert attributed.cookie == cookie
     assert table.listeners == {(TCP, server.getsockname()[1], ANY_V6): Listener(cookie, OWN)}
 
 
@@ -173,7 +173,7 @@ def test_a_listener_that_is_closed_meanwhile_is_not_left(
     is_port_taken: bool,
 ) -> None:
     address = server.getsockname()
-    cookie, flow, seed_listener = cookie_of(server), flow_to(server), table.seed_listener
+    cookie, flow, add_listener = cookie_of(server), flow_to(server), table.add_listener
     table.owners[cookie] = OWN
 
     with socket.socket(socket.AF_INET6) as another:
@@ -183,9 +183,9 @@ def test_a_listener_that_is_closed_meanwhile_is_not_left(
             if is_port_taken:
                 another.bind(address)
                 another.listen()
-            return seed_listener(*arguments)
+            return add_listener(*arguments)
 
-        monkeypatch.setattr(table, "seed_listener", close_first)
+        monkeypatch.setattr(table, "add_listener", close_first)
         assert attributor.attribute(flow).cookie == cookie
         assert table.listeners == {}
 
@@ -210,15 +210,15 @@ def test_a_listener_that_its_owner_left_is_of_who_holds_it(
 ) -> None:
     """From then on BPF knows it, also for the packet that walks the chain again."""
     cookie, earlier = cookie_of(server), Owner(99, 5, 2**22 + 1, 0)
-    table.seed_listener(TCP, server.getsockname()[1], ANY_V6, Listener(cookie, earlier))
+    table.add_listener(TCP, server.getsockname()[1], ANY_V6, Listener(cookie, earlier))
     if not is_evicted:
         table.owners[cookie] = earlier
     table.flows[flow_to(server)] = FlowEntry(
         cookie=cookie, owner=Owner(noted_exec_id, 5, 2**22 + 1 if noted_exec_id else 0, 0)
     )
-    claim = attributor.attribute(flow_to(server))
-    assert claim.attribution.process
-    assert claim.attribution.process.pid == os.getpid()
+    attributed = attributor.attribute(flow_to(server))
+    assert attributed.attribution.process
+    assert attributed.attribution.process.pid == os.getpid()
     assert table.owners[cookie] == OWN
     assert table.flows[flow_to(server)].owner == OWN
 
@@ -228,8 +228,8 @@ def test_a_listener_that_is_held_by_none_that_was_seen_is_unknown(
 ) -> None:
     table.processes.clear()
     table.owners[cookie_of(server)] = OWN
-    claim = when_due(lambda: attributor.attribute(flow_to(server)))
-    assert (claim.attribution, claim.cookie) == (UNKNOWN, cookie_of(server))
+    attributed = when_due(lambda: attributor.attribute(flow_to(server)))
+    assert (attributed.attribution, attributed.cookie) == (UNKNOWN, cookie_of(server))
     assert table.owners == {cookie_of(server): OWN}
 
 
@@ -274,8 +274,8 @@ def test_who_ends_listens_no_more(
 
 def test_a_listener_without_an_owner_listens(attributor: Attributor) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        claim = when_due(lambda: attributor.attribute(flow_to(server)))
-        assert (claim.attribution, claim.cookie) == (UNKNOWN, cookie_of(server))
+        attributed = when_due(lambda: attributor.attribute(flow_to(server)))
+        assert (attributed.attribution, attributed.cookie) == (UNKNOWN, cookie_of(server))
 
 
 def test_an_outbound_connection_whose_entry_was_lost(attributor: Attributor, table: DictTable) -> None:
@@ -313,10 +313,10 @@ def test_the_real_maps_outbound(place: BpfPlace, programs: BpfPrograms, agent: A
     handle, cookie = open_bound(agent, "AF_INET", "SOCK_STREAM", "127.0.0.1")
     assert agent.is_swallowed(handle, "127.0.0.1", 4000)
     with closing(Attributor(programs)) as attributor:
-        claim = attributor.attribute(make_flow(TCP, "127.0.0.1"))
-    process = claim.attribution.process
+        attributed = attributor.attribute(make_flow(TCP, "127.0.0.1"))
+    process = attributed.attribution.process
     assert process
-    assert (claim.cookie, claim.attribution.source) == (cookie, AttributionSource.BPF)
+    assert (attributed.cookie, attributed.attribution.source) == (cookie, AttributionSource.BPF)
     script = os.path.realpath(AGENT)
     assert (process.program, process.args, process.pid) == (script, (), agent.pid)
     assert process.run_by == os.path.realpath(sys.executable)
@@ -334,16 +334,16 @@ def test_the_real_maps_with_a_server_from_before(place: BpfPlace, protocol: int,
         agent.call("listen", handle)
     programs = place.load()
     with SocketDiag() as sockets:
-        seed(programs, sockets)
+        bootstrap(programs, sockets)
     assert programs.find_owner(cookie)
     judge(place, programs, "INPUT")
     with closing(Attributor(programs)) as attributor:
         flow = make_flow(protocol, "127.0.0.1", Direction.INBOUND)
         send(place.start_agent(), protocol, kind)
-        claim = attributor.attribute(flow)
-    assert (claim.cookie, claim.attribution.source) == (cookie, AttributionSource.PROCFS)
-    assert claim.attribution.process
-    assert claim.attribution.process.pid == agent.pid
+        attributed = attributor.attribute(flow)
+    assert (attributed.cookie, attributed.attribution.source) == (cookie, AttributionSource.PROCFS)
+    assert attributed.attribution.process
+    assert attributed.attribution.process.pid == agent.pid
 
 
 def send(client: Agent, protocol: int, kind: str) -> None:
@@ -358,7 +358,7 @@ def test_a_seeded_process_owns_what_it_opens_later(place: BpfPlace) -> None:
     agent = place.start_agent()
     programs = place.load()
     with SocketDiag() as sockets:
-        seed(programs, sockets)
+        bootstrap(programs, sockets)
     seeded = programs.find_process(agent.pid)
     assert seeded
     _handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_STREAM")
@@ -373,10 +373,10 @@ def test_a_seeded_process_owns_what_it_opens_later(place: BpfPlace) -> None:
 @pytest.mark.usefixtures("_alone")
 def test_the_degraded_mode_needs_no_maps() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server, closing(Attributor(None)) as attributor:
-        claim = attributor.attribute(Flow(TCP, Direction.INBOUND, LOCAL, server.getsockname()[1], REMOTE, 4))
-        assert claim.attribution.source is AttributionSource.PROCFS
-        assert claim.attribution.process
-        assert (claim.attribution.process.pid, claim.cookie) == (os.getpid(), cookie_of(server))
+        attributed = attributor.attribute(Flow(TCP, Direction.INBOUND, LOCAL, server.getsockname()[1], REMOTE, 4))
+        assert attributed.attribution.source is AttributionSource.PROCFS
+        assert attributed.attribution.process
+        assert (attributed.attribution.process.pid, attributed.cookie) == (os.getpid(), cookie_of(server))
 
 
 def test_further_interpreters_are_named_by_their_scripts(table: DictTable, tmp_path: Path) -> None:

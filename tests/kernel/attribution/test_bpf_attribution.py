@@ -17,7 +17,7 @@ from tests.kernel.attribution.test_attribution import cookie_of
 from tests.lab.leftovers import NETNS_FOLDER
 from tests.lab.patience import wait_until
 from tinysnitch.core.model.flow import TCP, UDP, Direction, Flow, parse_address
-from tinysnitch.core.model.process import NOT_LISTENING, UNKNOWN, Claim
+from tinysnitch.core.model.process import NOT_LISTENING, UNKNOWN, AttributedPacket
 from tinysnitch.core.model.verdict import Verdict, VerdictKey
 from tinysnitch.kernel.attribution.attribution import Attributor
 from tinysnitch.kernel.attribution.socket_holders import SocketUsers
@@ -57,7 +57,7 @@ def test_a_packet_whose_program_is_forgotten_is_not_told_as_of_an_unknown_one(
     """As unknown it would pass rules that deny its program."""
     flow = make_outbound(protocol)
     table.flows[flow] = FlowEntry(cookie=COOKIE, owner=OWNER)
-    assert attributor.attribute(flow, 1) == Claim(UNKNOWN, COOKIE, is_note_lost=True)
+    assert attributor.attribute(flow, 1) == AttributedPacket(UNKNOWN, COOKIE, is_note_lost=True)
     assert attributor.unknown == 0
 
 
@@ -66,7 +66,7 @@ def test_whoever_has_the_socket_of_a_forgotten_program_is_unknown(attributor: At
     flow = make_outbound(UDP)
     table.flows[flow] = FlowEntry(cookie=COOKIE, owner=OWNER)
     table.owners[COOKIE] = OWNER
-    assert attributor.attribute(flow, 1) == Claim(UNKNOWN, COOKIE)
+    assert attributor.attribute(flow, 1) == AttributedPacket(UNKNOWN, COOKIE)
     assert attributor.unknown == 1
 
 
@@ -84,7 +84,7 @@ def test_who_sends_by_a_socket_of_the_kernels_own_is_not_the_kernel(attributor: 
     flow = make_outbound(TCP)
     table.flows[flow] = FlowEntry(cookie=COOKIE, owner=Owner(EXEC_ID_UNKNOWN, 0, 0, 0))
     table.owners[COOKIE] = Owner(EXEC_ID_KERNEL, 0, 0, 0)
-    assert [attributor.attribute(flow, 1) for _walk in range(2)] == [Claim(UNKNOWN, COOKIE)] * 2
+    assert [attributor.attribute(flow, 1) for _walk in range(2)] == [AttributedPacket(UNKNOWN, COOKIE)] * 2
 
 
 def test_who_used_the_socket_since_the_packet_came_takes_it(
@@ -118,18 +118,18 @@ def test_of_two_sockets_of_a_program_the_one_that_takes_the_packet_is_noted(
 def test_a_listener_that_meanwhile_is_one_of_two_stays_noted(
     attributor: Attributor, table: DictTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seed_listener = table.seed_listener
+    add_listener = table.add_listener
     with socket.create_server(("", 0), reuse_port=True) as server, ExitStack() as opened:
         address = ("127.0.0.1", server.getsockname()[1])
 
         def join_first(*words: Any) -> bool:  # noqa: ANN401
             opened.enter_context(socket.create_server(address, reuse_port=True))
-            return seed_listener(*words)
+            return add_listener(*words)
 
-        monkeypatch.setattr(table, "seed_listener", join_first)
+        monkeypatch.setattr(table, "add_listener", join_first)
         monkeypatch.setattr(SocketUsers, "find_user", lambda *_words: OWNER)
-        claim = attributor.attribute(make_inbound(address), 1)
-        assert [listener.cookie for listener in table.listeners.values()] == [claim.cookie]
+        attributed = attributor.attribute(make_inbound(address), 1)
+        assert [listener.cookie for listener in table.listeners.values()] == [attributed.cookie]
 
 
 def test_what_one_who_ends_has_left_to_another_is_the_others(
@@ -194,5 +194,5 @@ def test_the_real_maps_tell_a_closed_socket(
         wait_until(lambda: not programs.is_socket_open(cookie))
     forget_image(programs, process.exec_id)
     with visit_netns(NETNS_FOLDER / place.name), closing(Attributor(programs)) as attributor:
-        claim = attributor.attribute(make_flow(UDP, "127.0.0.1"), 1)
-    assert claim == Claim(UNKNOWN, cookie, is_note_lost=is_closed)
+        attributed = attributor.attribute(make_flow(UDP, "127.0.0.1"), 1)
+    assert attributed == AttributedPacket(UNKNOWN, cookie, is_note_lost=is_closed)

@@ -15,7 +15,7 @@ from tinysnitch.core.model.process import Process
 from tinysnitch.kernel.attribution import process_builder
 from tinysnitch.kernel.attribution.process_builder import AGAIN_S, MAX_PARENTS_LENGTH, UNTOLD, NoImages, ProcessBuilder
 from tinysnitch.kernel.attribution.process_image import image_of
-from tinysnitch.kernel.attribution.scan_budget import LookBudget
+from tinysnitch.kernel.attribution.scan_budget import ScanBudget
 from tinysnitch.kernel.bpf import layout
 from tinysnitch.kernel.bpf.images import Image
 from tinysnitch.kernel.bpf.layout import ProcessEntry
@@ -303,7 +303,7 @@ def test_large_files_of_others_than_root_are_summed_a_part_of_the_time(
     monkeypatch.setattr(Digests, "read_sha256", read_slowly)
     monkeypatch.setattr(file_identity, "is_roots_alone", lambda _path: is_roots)
     with closing(ProcessBuilder(NoImages(), needs_sha256=lambda path: path == "/usr/bin/env")) as demanding:
-        monkeypatch.setattr(demanding, "_sum_time", LookBudget(lambda: now_s, LONGEST_SUM_S))
+        monkeypatch.setattr(demanding, "_sum_time", ScanBudget(lambda: now_s, LONGEST_SUM_S))
         built = [build(demanding, make_image("/usr/bin/env", exec_id=100 + number)) for number in range(3)]
         now_s += 10.0
         built.append(build(demanding, make_image("/usr/bin/env", exec_id=99)))

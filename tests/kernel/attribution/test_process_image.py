@@ -5,7 +5,7 @@ import pytest
 
 from tinysnitch.kernel.attribution import process_image as procfs_image
 from tinysnitch.kernel.attribution.process_image import image_of
-from tinysnitch.kernel.attribution.scan_budget import LookBudget
+from tinysnitch.kernel.attribution.scan_budget import ScanBudget
 from tinysnitch.kernel.bpf import layout
 from tinysnitch.kernel.files import identity as file_identity
 from tinysnitch.kernel.proc import procfs
@@ -24,7 +24,7 @@ from tinysnitch.kernel.proc.cgroups import read_cgroup_id
 def test_an_image_from_proc_says_how_weak_it_is(change: dict[str, object], flags: int) -> None:
     own = procfs.read_process(os.getpid())
     assert own
-    assert image_of(msgspec.structs.replace(own, **change)).flags == layout.IMAGE_SEEDED | flags
+    assert image_of(msgspec.structs.replace(own, **change)).flags == layout.IMAGE_BOOTSTRAPPED | flags
 
 
 @pytest.mark.parametrize("device", [os.makedev(7, 70000), None])
@@ -58,7 +58,7 @@ def test_the_tables_of_mounts_take_a_part_of_the_time(monkeypatch: pytest.Monkey
 
     own = procfs.read_process(os.getpid())
     assert own
-    monkeypatch.setattr(procfs_image, "_table_looks", LookBudget(lambda: now_s))
+    monkeypatch.setattr(procfs_image, "_table_looks", ScanBudget(lambda: now_s))
     monkeypatch.setattr(file_identity, "read_executable_device", read_slowly)
     devices = {file_identity.decode_device(image_of(own).device) for _ in range(1000)}
     assert devices == {os.makedev(7, 7), own.device}

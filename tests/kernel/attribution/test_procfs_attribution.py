@@ -18,7 +18,7 @@ from tests.kernel.attribution.scan_patience import PatientAttributor
 from tests.lab.leftovers import NETNS_FOLDER
 from tests.lab.patience import WAIT_S
 from tinysnitch.core.model.flow import ICMP, TCP, UDP, Direction, Flow, parse_address
-from tinysnitch.core.model.process import KERNEL, NOT_LISTENING, UNKNOWN, AttributionSource, Claim, Process
+from tinysnitch.core.model.process import KERNEL, NOT_LISTENING, UNKNOWN, AttributedPacket, AttributionSource, Process
 from tinysnitch.kernel.attribution import procfs_attribution
 from tinysnitch.kernel.attribution.attribution import Attributor
 from tinysnitch.kernel.attribution.process_builder import ProcessBuilder
@@ -48,7 +48,7 @@ def outbound(protocol: int, local_port: int, remote_port: int = 9) -> Flow:
     return Flow(protocol, Direction.OUTBOUND, parse_address(OWN), local_port, parse_address(FAR), remote_port)
 
 
-def attribute_sent(attributor: Attributor, flow: Flow) -> Claim:
+def attribute_sent(attributor: Attributor, flow: Flow) -> AttributedPacket:
     """Attribute with the uid that the queue would tell, ours."""
     return attributor.attribute(flow, sender_uid=os.getuid())
 
@@ -64,17 +64,17 @@ def test_tcp_outbound(attributor: Attributor) -> None:
     with socket.socket() as opened:
         opened.setblocking(False)
         opened.connect_ex((FAR, 443))
-        claim = attributor.attribute(outbound(TCP, opened.getsockname()[1], 443))
-        assert claim.attribution.source is AttributionSource.PROCFS
-        check_own(claim.attribution.process)
+        attributed = attributor.attribute(outbound(TCP, opened.getsockname()[1], 443))
+        assert attributed.attribution.source is AttributionSource.PROCFS
+        check_own(attributed.attribution.process)
         other = attributor.attribute(outbound(TCP, opened.getsockname()[1], 444))
         assert other.attribution == UNKNOWN
 
 
 def test_what_leaves_from_a_port_without_a_connection_is_not_of_who_listens_there(attributor: Attributor) -> None:
     with socket.create_server((OWN, 0)) as server:
-        claim = attributor.attribute(outbound(TCP, server.getsockname()[1], 443))
-    assert claim.attribution == UNKNOWN
+        attributed = attributor.attribute(outbound(TCP, server.getsockname()[1], 443))
+    assert attributed.attribution == UNKNOWN
 
 
 def test_who_has_closed_is_not_looked_for_among_all_sockets(
@@ -290,5 +290,5 @@ def test_what_is_not_to_be_held_for_a_scan_is_lost(attributor: Attributor, monke
     monkeypatch.setattr(SocketHolders, "find_holders", refuse)
     with socket.create_server((OWN, 0)) as server:
         flow = Flow(TCP, Direction.INBOUND, parse_address(OWN), server.getsockname()[1], parse_address(FAR), 9)
-        assert attributor.attribute(flow) == Claim(UNKNOWN, 0, is_note_lost=True)
+        assert attributor.attribute(flow) == AttributedPacket(UNKNOWN, 0, is_note_lost=True)
     assert attributor.unknown == 0

@@ -1,8 +1,8 @@
-"""look_budget.py: the time of long looks is bounded for each user, and for all."""
+"""scan_budget.py: the time of long looks is bounded for each user, and for all."""
 
 import pytest
 
-from tinysnitch.kernel.attribution.scan_budget import LookBudget
+from tinysnitch.kernel.attribution.scan_budget import ScanBudget
 from tinysnitch.kernel.proc import procfs
 
 ALICE, BOB = 100, 200  # each has the processes of their hundred
@@ -11,7 +11,7 @@ ALICE, BOB = 100, 200  # each has the processes of their hundred
 class Place:
     def __init__(self) -> None:
         self.now_s = 0.0
-        self.budget = LookBudget(lambda: self.now_s)
+        self.budget = ScanBudget(lambda: self.now_s)
 
     def look(self, pid: int, takes_s: float = 0.02) -> bool:
         """A look that takes long if it may; whether it may."""

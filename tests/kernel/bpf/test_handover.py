@@ -58,7 +58,7 @@ def load_after(place: BpfPlace, value: Conversation, layout: str = LAYOUT, table
 @pytest.mark.parametrize("table", ["conversations", "crowded"])
 def test_it_is_of_the_socket_s_owner_by_the_new_numbers(place: BpfPlace, table: str) -> None:
     programs = load_after(place, conversation(), table=table)
-    programs.seed_owner(COOKIE, OWNER, bytes(16), 0)
+    programs.add_owner(COOKIE, OWNER, bytes(16), 0)
     programs.take_conversations_over()
     assert find(programs, table) == replace(
         conversation(OWNER.exec_id), judged_ns=0, generation=0, pid=OWNER.pid, uid=OWNER.uid

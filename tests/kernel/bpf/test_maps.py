@@ -62,13 +62,13 @@ def test_each_field_goes_to_its_place(file: int) -> None:
     settings.set_lost_listeners(True)
     settings.set_flow_generation(6)
     settings.own_epoch = 5
-    settings.set_crowd_limit(4)
+    settings.set_packet_limit(4)
     assert (settings.generation, settings.own_epoch) == (7, 5)
     told = read(file)
     assert (told.next_exec_id, told.netns_cookie, told.generation) == (2**40, 2**33, 7)
     assert (told.is_scoped, told.is_tracing, told.is_watching) == (1, 1, 1)
     assert (told.has_lost_listeners, told.flow_generation, told.own_epoch) == (1, 6, 5)
-    assert told.crowd_limit == 4
+    assert told.packet_limit == 4
     settings.close()
 
 

@@ -29,7 +29,7 @@ from tinysnitch.core.model.flow import TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.model.scope import Scope
 from tinysnitch.core.model.verdict import Verdict, VerdictKey
 from tinysnitch.kernel.bpf import layout
-from tinysnitch.kernel.bpf.layout import IMAGE_SEEDED, Listener, Owner, OwnKey, ProcessEntry
+from tinysnitch.kernel.bpf.layout import IMAGE_BOOTSTRAPPED, Listener, Owner, OwnKey, ProcessEntry
 from tinysnitch.kernel.bpf.libbpf import U32, Map
 from tinysnitch.kernel.bpf.pins import PinFolder
 from tinysnitch.kernel.bpf.programs import BpfPrograms, conversation_key_of
@@ -61,7 +61,7 @@ def test_a_killed_daemons_programs_are_adopted(place: BpfPlace) -> None:
         "from tinysnitch.kernel.bpf.programs import BpfPrograms;"
         f"pins, cgroup = Path({str(place.pin_dir)!r}), Path({str(place.cgroup)!r});"
         f"loaded = BpfPrograms.load(pins, cgroup, {cookie}, Scope.MACHINE);"
-        "loaded.set_generation(9); loaded.settings.set_crowd_limit(4); loaded.settings.set_message_limit(4);"
+        "loaded.set_generation(9); loaded.settings.set_packet_limit(4); loaded.settings.set_message_limit(4);"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
     killed = subprocess.run([sys.executable, "-c", script], check=False)
@@ -71,7 +71,7 @@ def test_a_killed_daemons_programs_are_adopted(place: BpfPlace) -> None:
     try:
         assert adopted.was_adopted
         assert adopted.generation == 9
-        limits = [read_setting(adopted, name) for name in ("crowd_limit", "message_limit")]
+        limits = [read_setting(adopted, name) for name in ("packet_limit", "message_limit")]
         assert limits == [0, 0]  # it judges and reads again
         assert adopted.find_process(agent.pid)
     finally:
@@ -121,12 +121,12 @@ def test_an_image_has_ended_once_nobody_runs_it(place: BpfPlace, programs: BpfPr
 def test_seeding_never_overwrites(programs: BpfPrograms, agent: Agent) -> None:
     known = programs.find_process(agent.pid)
     assert known
-    exec_id = programs.seed_image(make_image(executable="/bin/old", args=("old", "x")))
+    exec_id = programs.add_image(make_image(executable="/bin/old", args=("old", "x")))
     seeded = programs.find_image(exec_id)
     assert seeded
     assert (seeded.executable, seeded.args, seeded.users) == ("/bin/old", ("old", "x"), 1)
-    assert seeded.flags & IMAGE_SEEDED
-    assert not programs.seed_process(agent.pid, 1, exec_id)
+    assert seeded.flags & IMAGE_BOOTSTRAPPED
+    assert not programs.add_process(agent.pid, 1, exec_id)
     assert programs.find_process(agent.pid) == known
     assert programs.find_image(exec_id) is None
 
@@ -135,8 +135,8 @@ def test_a_seeded_process_hands_its_image_on(place: BpfPlace) -> None:
     agent = place.start_agent()
     programs = place.load()
     started_ns = read_started_ns(agent, programs)
-    exec_id = programs.seed_image(make_image(pid=agent.pid))
-    assert programs.seed_process(agent.pid, started_ns, exec_id)
+    exec_id = programs.add_image(make_image(pid=agent.pid))
+    assert programs.add_process(agent.pid, started_ns, exec_id)
     child = agent.call("fork")
     found = programs.find_process(child)
     assert found
@@ -155,13 +155,13 @@ def read_started_ns(agent: Agent, programs: BpfPrograms) -> int:
 
 def test_seeded_sockets_and_listeners_are_found(programs: BpfPrograms) -> None:
     owner = Owner(1 << 63, 2, 3, 4)
-    assert programs.seed_owner(5, owner, LOCAL, 80)
-    assert not programs.seed_owner(5, Owner(9, 9, 9, 9), LOCAL, 80)
+    assert programs.add_owner(5, owner, LOCAL, 80)
+    assert not programs.add_owner(5, Owner(9, 9, 9, 9), LOCAL, 80)
     assert programs.find_owner(5) == owner
-    assert programs.seed_listener(UDP, 53, LOCAL, Listener(5, owner))
-    assert programs.seed_listener(UDP, 53, LOCAL, Listener(6, owner))
+    assert programs.add_listener(UDP, 53, LOCAL, Listener(5, owner))
+    assert programs.add_listener(UDP, 53, LOCAL, Listener(6, owner))
     assert find_listener(programs, UDP, 53, LOCAL) == Listener(5, owner)
-    assert not programs.seed_listener(UDP, 53, LOCAL, Listener(6, owner))
+    assert not programs.add_listener(UDP, 53, LOCAL, Listener(6, owner))
 
 
 def test_a_port_that_no_hook_saw_bound_goes_with_its_socket(programs: BpfPrograms, agent: Agent) -> None:
@@ -170,30 +170,30 @@ def test_a_port_that_no_hook_saw_bound_goes_with_its_socket(programs: BpfProgram
     agent.call("listen", handle)
     port, owner = agent.call("local_port", handle), programs.find_owner(cookie)
     assert owner
-    assert programs.seed_listener(TCP, port, LOCAL, Listener(cookie, owner))
+    assert programs.add_listener(TCP, port, LOCAL, Listener(cookie, owner))
     assert programs.find_owner(cookie) == owner
     agent.call("close", handle)
     assert find_listener(programs, TCP, port, LOCAL) is None
-    assert programs.seed_listener(TCP, port, LOCAL, Listener(cookie, owner))  # nothing of it was left
+    assert programs.add_listener(TCP, port, LOCAL, Listener(cookie, owner))  # nothing of it was left
 
 
 def test_what_was_closed_before_it_was_seeded_is_taken_out(programs: BpfPrograms) -> None:
     owner, other = Owner(1 << 63, 2, 3, 4), Owner(1 << 63 | 1, 5, 6, 7)
-    programs.seed_listener(UDP, 53, LOCAL, Listener(5, owner))
-    programs.seed_listener(UDP, 53, LOCAL, Listener(6, other))
+    programs.add_listener(UDP, 53, LOCAL, Listener(5, owner))
+    programs.add_listener(UDP, 53, LOCAL, Listener(6, other))
     for _ in range(2):  # also what is taken out already
         programs.withdraw_listener(5)
     assert is_shared(programs, UDP, 53, LOCAL)  # until the last one is gone
     programs.withdraw_listener(6)
     assert find_listener(programs, UDP, 53, LOCAL) is None
-    programs.seed_listener(UDP, 54, LOCAL, Listener(5, owner))
+    programs.add_listener(UDP, 54, LOCAL, Listener(5, owner))
     programs.withdraw_listener(5)
     assert find_listener(programs, UDP, 54, LOCAL) is None
 
 
 def test_a_process_that_ended_before_it_was_seeded_is_taken_out(programs: BpfPrograms) -> None:
-    exec_id, other = programs.seed_image(make_image()), programs.seed_image(make_image())
-    assert programs.seed_process(2**22 + 1, 5, exec_id)
+    exec_id, other = programs.add_image(make_image()), programs.add_image(make_image())
+    assert programs.add_process(2**22 + 1, 5, exec_id)
     programs.withdraw_process(2**22 + 1, other)  # the pid is another's now
     assert programs.find_process(2**22 + 1) == ProcessEntry(exec_id, 5)
     programs.withdraw_process(2**22 + 1, exec_id)
@@ -209,8 +209,8 @@ def test_a_start_ends_the_doubt_about_ports_that_found_no_room(programs: BpfProg
 
 def test_a_socket_goes_to_another_and_its_port_with_it(programs: BpfPrograms) -> None:
     owner, other = Owner(1 << 63, 2, 3, 4), Owner(1 << 63 | 1, 5, 6, 7)
-    programs.seed_owner(5, owner, LOCAL, 80)
-    programs.seed_listener(UDP, 53, LOCAL, Listener(5, owner))
+    programs.add_owner(5, owner, LOCAL, 80)
+    programs.add_listener(UDP, 53, LOCAL, Listener(5, owner))
     programs.replace_owner(5, other)
     assert programs.find_owner(5) == other
     assert find_listener(programs, UDP, 53, LOCAL) == Listener(5, other)
@@ -219,7 +219,7 @@ def test_a_socket_goes_to_another_and_its_port_with_it(programs: BpfPrograms) ->
 
 def test_a_socket_without_a_port_goes_to_another(programs: BpfPrograms) -> None:
     other = Owner(1 << 63 | 1, 5, 6, 7)
-    programs.seed_owner(5, Owner(1 << 63, 2, 3, 4), LOCAL, 80)
+    programs.add_owner(5, Owner(1 << 63, 2, 3, 4), LOCAL, 80)
     programs.replace_owner(5, other)
     assert programs.find_owner(5) == other
 
@@ -227,7 +227,7 @@ def test_a_socket_without_a_port_goes_to_another(programs: BpfPrograms) -> None:
 def test_a_group_of_which_one_goes_to_another_is_shared(programs: BpfPrograms) -> None:
     owner, other = Owner(1 << 63, 2, 3, 4), Owner(1 << 63 | 1, 5, 6, 7)
     for cookie in (5, 6):
-        programs.seed_listener(UDP, 53, LOCAL, Listener(cookie, owner))
+        programs.add_listener(UDP, 53, LOCAL, Listener(cookie, owner))
     programs.replace_owner(6, owner)
     assert not is_shared(programs, UDP, 53, LOCAL)
     programs.replace_owner(6, other)  # of which nothing is noted any more
@@ -241,9 +241,9 @@ def test_a_group_of_which_one_goes_to_another_is_shared(programs: BpfPrograms) -
 def test_a_listener_that_finds_no_room_is_remembered(programs: BpfPrograms) -> None:
     """Otherwise a port that it has would seem to be another socket's alone."""
     for port in range(LISTENERS):
-        programs.seed_listener(UDP, port, LOCAL, Listener(port, Owner(9, 9, 9, 9)))
+        programs.add_listener(UDP, port, LOCAL, Listener(port, Owner(9, 9, 9, 9)))
     assert not has_lost_listeners(programs)
-    programs.seed_listener(TCP, 1, LOCAL, Listener(LISTENERS, Owner(9, 9, 9, 9)))
+    programs.add_listener(TCP, 1, LOCAL, Listener(LISTENERS, Owner(9, 9, 9, 9)))
     assert has_lost_listeners(programs)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tinysnitch.kernel.files import trusted_path as trusted_way
+from tinysnitch.kernel.files import trusted_path
 from tinysnitch.kernel.files.trusted_path import may_climb, resolve_file
 from tinysnitch.kernel.system.clock import read_boot_ns
 
@@ -83,7 +83,7 @@ def test_a_way_over_a_link_of_ones_own_leads_to_no_file_of_roots_whatever_links_
 
 
 def test_a_way_of_as_many_parts_as_are_followed(tmp_path: Path) -> None:
-    folder = tmp_path.joinpath(*["x"] * (trusted_way._MAX_PARTS - len(tmp_path.parts)))
+    folder = tmp_path.joinpath(*["x"] * (trusted_path._MAX_PARTS - len(tmp_path.parts)))
     script, too_far = folder / "script", folder / "x" / "script"
     too_far.parent.mkdir(parents=True)
     for each in (script, too_far):

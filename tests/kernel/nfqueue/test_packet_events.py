@@ -12,7 +12,7 @@ from tinysnitch.core.dns.wire import MAX_MESSAGE_BYTES
 from tinysnitch.core.engine.events import AnswerReceived, DataSent, QuestionSent
 from tinysnitch.core.model.errors import Malformed
 from tinysnitch.core.model.flow import TCP, UDP, Direction, Flow, parse_address
-from tinysnitch.core.model.process import UNKNOWN, Claim
+from tinysnitch.core.model.process import UNKNOWN, AttributedPacket
 from tinysnitch.core.packets.packet import Segment
 from tinysnitch.kernel.nfqueue.packet_events import LOCAL_IN, LOCAL_OUT, POST_ROUTING, PacketEvents
 from tinysnitch.kernel.nfqueue.queue import QueuedPacket
@@ -26,9 +26,9 @@ class Attributor:
     def __init__(self) -> None:
         self.interfaces: list[int] = []
 
-    def attribute(self, flow: Flow, interface: int = 0, sender_uid: int | None = None) -> Claim:
+    def attribute(self, flow: Flow, interface: int = 0, sender_uid: int | None = None) -> AttributedPacket:
         self.interfaces.append(interface)
-        return Claim(UNKNOWN, flow.local_port)
+        return AttributedPacket(UNKNOWN, flow.local_port)
 
 
 def make_packet(protocol: int, ports: tuple[int, int], source: bytes, destination: bytes, body: bytes = b"") -> bytes:

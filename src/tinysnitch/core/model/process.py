@@ -114,7 +114,7 @@ class ProgramFile(msgspec.Struct, frozen=True):
     sha256: str | None = None  # hex, of the executable: what `sha256=` in a rule demands
 
 
-class Claim(msgspec.Struct, frozen=True):
+class AttributedPacket(msgspec.Struct, frozen=True):
     """What attribution tells of a packet."""
 
     attribution: Attribution

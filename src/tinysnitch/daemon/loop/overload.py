@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from tinysnitch.daemon.scheduling.timers import SingleTimer
-from tinysnitch.kernel.bpf.layout import CROWD_MOMENT_NS
+from tinysnitch.kernel.bpf.layout import QUOTA_MOMENT_NS
 
 MANY = 2048  # waiting packets that are too many: a quarter of the queue, some 0.1 s
 MANY_MESSAGES = 512  # the same for DNS messages; one may take 4 ms, with as many addresses as it can hold
@@ -42,7 +42,7 @@ class Overload:
         self._judged = self._busy_ns = 0  # packets judged since then, and how long that took
         self._dropped = 0  # packets dropped by the limit until then
         self._speed = 0.0  # packets that we can judge in a nanosecond
-        self._share = 0.0  # packets of one user in CROWD_MOMENT_NS
+        self._share = 0.0  # packets of one user in QUOTA_MOMENT_NS
 
     @property
     def is_watching(self) -> bool:
@@ -109,7 +109,7 @@ class Overload:
     def _share_out(self, more: float) -> None:
         """Multiply the shares by `more`. A user gets at least a quarter of what we can judge, and at most so much
         that a single program may have all of it."""
-        least = self._speed * CROWD_MOMENT_NS / USERS_SHARE
+        least = self._speed * QUOTA_MOMENT_NS / USERS_SHARE
         self._share = min(max(least, more * self._share), least * USERS_SHARE * PROGRAMS_SHARE)
         self._limit(max(USERS_SHARE, int(self._share)))
 

@@ -15,7 +15,7 @@ from tinysnitch.daemon.options import Options
 from tinysnitch.daemon.startup.ending import Ending
 from tinysnitch.daemon.startup.handover import EarlierArguments
 from tinysnitch.daemon.startup.stop import Stop
-from tinysnitch.kernel.attribution.bootstrap import seed
+from tinysnitch.kernel.attribution.bootstrap import bootstrap
 from tinysnitch.kernel.bpf.pins import mount_bpffs, unmount_bpffs
 from tinysnitch.kernel.bpf.probe import find_missing
 from tinysnitch.kernel.bpf.programs import BpfPrograms
@@ -70,9 +70,9 @@ def load_programs(
     undo.callback(ending.take_programs_away, programs)
     with SocketDiag() as sockets:
         if options.scope.finds_sockets:
-            seed(programs, sockets, EarlierArguments.of(arguments_file(options)).complete)
+            bootstrap(programs, sockets, EarlierArguments.of(arguments_file(options)).complete)
         else:
-            seed(programs, None)
+            bootstrap(programs, None)
     programs.take_conversations_over()
     return programs, ""
 

@@ -20,7 +20,7 @@ from tinysnitch.core.model.scope import Scope
 from tinysnitch.core.rules.words import quote_word
 from tinysnitch.daemon.logs.log_output import LogOutput
 from tinysnitch.daemon.options import CgroupPlace
-from tinysnitch.kernel.attribution.bootstrap import seed
+from tinysnitch.kernel.attribution.bootstrap import bootstrap
 from tinysnitch.kernel.bpf.layout import TRACE_EXEC, TRACE_KIND_NAMES, TraceEvent
 from tinysnitch.kernel.bpf.pins import MOUNT_POINT, mount_bpffs, remove_folder, unmount_bpffs
 from tinysnitch.kernel.bpf.probe import find_missing, is_permitted
@@ -83,7 +83,7 @@ def _load(undo: ExitStack, cgroup: Path) -> BpfPrograms:
         raise kind(f"BPF does not work here: {error}", "; ".join(find_missing()) or error.hint) from None
     undo.callback(programs.remove)
     with SocketDiag() as sockets:
-        seed(programs, sockets)
+        bootstrap(programs, sockets)
     return programs
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from tinysnitch.core.model.flow import Flow
-from tinysnitch.core.model.process import UNKNOWN, Claim
+from tinysnitch.core.model.process import UNKNOWN, AttributedPacket
 from tinysnitch.kernel.attribution.bpf_attribution import BpfAttributor, FlowTable
 from tinysnitch.kernel.attribution.process_builder import NoImages, ProcessBuilder
 from tinysnitch.kernel.attribution.procfs_attribution import ProcfsAttributor
@@ -13,7 +13,7 @@ from tinysnitch.kernel.netlink.sock_diag import SocketDiag
 
 
 class _Source(Protocol):
-    def attribute(self, flow: Flow, interface: int, sender_uid: int | None, /) -> Claim: ...
+    def attribute(self, flow: Flow, interface: int, sender_uid: int | None, /) -> AttributedPacket: ...
     def forget(self) -> None: ...
 
 
@@ -45,15 +45,15 @@ class Attributor:
         """Build every Process anew: the rules may need other facts about it now (sha256)."""
         self._source.forget()
 
-    def attribute(self, flow: Flow, interface: int = 0, sender_uid: int | None = None) -> Claim:
-        """The claim for a packet that is held right now. Raises ScanNotDue.
+    def attribute(self, flow: Flow, interface: int = 0, sender_uid: int | None = None) -> AttributedPacket:
+        """For a packet that is held right now. Raises ScanNotDue.
 
         `interface`: index of the interface that the packet came by or leaves by. `sender_uid`: the user who made the
         socket that sends it, None when the socket is closed.
         """
         try:
-            claim = self._source.attribute(flow, interface, sender_uid)
+            attributed = self._source.attribute(flow, interface, sender_uid)
         except TooManyWait:
-            return Claim(UNKNOWN, 0, is_note_lost=True)
-        self.unknown += claim.attribution is UNKNOWN and not claim.is_note_lost
-        return claim
+            return AttributedPacket(UNKNOWN, 0, is_note_lost=True)
+        self.unknown += attributed.attribution is UNKNOWN and not attributed.is_note_lost
+        return attributed

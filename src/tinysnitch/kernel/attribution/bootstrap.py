@@ -1,9 +1,9 @@
 """Writes processes and sockets that are older than the daemon into BPF's maps, once, at its start.
 
 (1) The BPF programs are attached already: what they saw is newer, and no write here overwrites it. (2) Processes are
-read twice: one that was forked during the first pass, by a parent not yet written, is found by the second. (3) Seeded
-images carry IMAGE_SEEDED: they were read from /proc, so the attribution is weaker (AttributionSource.PROCFS). (4) For
-what ended after it was read and before it was written, no hook runs any more: so it is looked for once more, and
+read twice: one that was forked during the first pass, by a parent not yet written, is found by the second. (3) Their
+images carry IMAGE_BOOTSTRAPPED: they were read from /proc, so the attribution is weaker (AttributionSource.PROCFS). (4)
+For what ended after it was read and before it was written, no hook runs any more: so it is looked for once more, and
 withdrawn. (5) Any user may have descriptors by the million, and the start waits until they were read: once those of a
 user other than root took ENOUGH_S, only the FEW lowest of each further process of theirs are.
 """
@@ -30,17 +30,17 @@ FEW = 64  # descriptors
 MOST = 200_000  # of one process; takes 2 s, or 10 if its files are far below (procfs.py)
 
 
-class SeedTable(Protocol):
-    """What is seeded: BpfPrograms, or a fake in tests."""
+class BootstrapTable(Protocol):
+    """What is written to: BpfPrograms, or a fake in tests."""
 
     def find_process(self, pid: int) -> ProcessEntry | None: ...
-    def seed_image(self, image: Image) -> int: ...
-    def seed_process(self, pid: int, started_ns: int, exec_id: int) -> bool: ...
+    def add_image(self, image: Image) -> int: ...
+    def add_process(self, pid: int, started_ns: int, exec_id: int) -> bool: ...
     def withdraw_process(self, pid: int, exec_id: int) -> None: ...
-    def seed_owner(self, cookie: int, owner: Owner, remote: bytes, remote_port: int) -> bool: ...
+    def add_owner(self, cookie: int, owner: Owner, remote: bytes, remote_port: int) -> bool: ...
     def expect_all_listeners(self) -> None: ...
-    def seed_listener(self, protocol: int, port: int, address: bytes, listener: Listener) -> bool: ...
-    def seed_kernel_listeners(self) -> None: ...
+    def add_listener(self, protocol: int, port: int, address: bytes, listener: Listener) -> bool: ...
+    def add_kernel_listeners(self) -> None: ...
     def withdraw_listener(self, cookie: int) -> None: ...
 
 
@@ -51,46 +51,46 @@ def as_read(process: LiveProcess) -> LiveProcess:
     return process
 
 
-def seed(table: SeedTable, sockets: SocketDiag | None, complete: Complete = as_read) -> None:
+def bootstrap(table: BootstrapTable, sockets: SocketDiag | None, complete: Complete = as_read) -> None:
     """Write down all processes, and the sockets in the network namespace of `sockets`; if that is None, only processes.
     `complete` adds to a process what is known of it besides what /proc says now."""
     for _pass in range(2):
-        seed_processes(table, complete)
+        add_processes(table, complete)
     if sockets:
-        seed_sockets(table, sockets)
+        add_sockets(table, sockets)
 
 
-def seed_processes(table: SeedTable, complete: Complete = as_read) -> None:
+def add_processes(table: BootstrapTable, complete: Complete = as_read) -> None:
     """One pass, parents first."""
     unknown = [procfs.read_process(pid) for pid in procfs.list_processes() if table.find_process(pid) is None]
     found = sorted(filter(None, unknown), key=lambda process: process.started_ns)
     for process in found:
-        _seed_process(table, complete(process))
+        _add_process(table, complete(process))
 
 
-def _seed_process(table: SeedTable, process: LiveProcess) -> None:
+def _add_process(table: BootstrapTable, process: LiveProcess) -> None:
     parent = table.find_process(process.parent_pid)
     image = msgspec.structs.replace(image_of(process), parent_exec_id=parent.exec_id if parent else 0)
-    exec_id = table.seed_image(image)
+    exec_id = table.add_image(image)
     if exec_id == EXEC_ID_UNKNOWN:  # no room: the process stays unknown, as one that the BPF programs have no room for
         return
-    if table.seed_process(process.pid, process.started_ns, exec_id) and procfs.has_ended(process.pid):
+    if table.add_process(process.pid, process.started_ns, exec_id) and procfs.has_ended(process.pid):
         table.withdraw_process(process.pid, exec_id)
 
 
-def seed_sockets(table: SeedTable, sockets: SocketDiag) -> None:
+def add_sockets(table: BootstrapTable, sockets: SocketDiag) -> None:
     """Give each socket to the newest process that holds it, and the ports to those that listen."""
     table.expect_all_listeners()  # before the look: one that finds no room meanwhile is noted anew
     holders = _find_holders(table)
     found = [*sockets.list_sockets(TCP), *sockets.list_sockets(UDP), *read_raw_sockets()]
     uids: dict[int, int | None] = {}
-    new = [each for each in found if each.inode in holders and _seed_socket(table, each, holders[each.inode], uids)]
+    new = [each for each in found if each.inode in holders and _add_socket(table, each, holders[each.inode], uids)]
     _withdraw_closed(table, sockets, new)
     if any(each.inode and each.inode not in holders for each in found):  # else each is a program's, and 17 ms are saved
-        table.seed_kernel_listeners()
+        table.add_kernel_listeners()
 
 
-def _withdraw_closed(table: SeedTable, sockets: SocketDiag, listening: list[DiagSocket]) -> None:
+def _withdraw_closed(table: BootstrapTable, sockets: SocketDiag, listening: list[DiagSocket]) -> None:
     """Withdraw the listeners that are closed. A long list comes in parts, and may lack an open socket: so each that is
     missing is asked for by itself."""
     there = {each.cookie for protocol in (TCP, UDP) for each in sockets.list_sockets(protocol)} if listening else set()
@@ -107,7 +107,7 @@ class _Holder(msgspec.Struct, frozen=True, order=True):
     descriptor: int
 
 
-class _Look:
+class _DescriptorReader:
     """Reads the descriptors of one process after the other, by rule (5)."""
 
     def __init__(self) -> None:
@@ -122,21 +122,21 @@ class _Look:
         return found
 
 
-def _find_holders(table: SeedTable) -> dict[int, _Holder]:
+def _find_holders(table: BootstrapTable) -> dict[int, _Holder]:
     """By inode of each held socket, its newest holder."""
     found: dict[int, _Holder] = {}
-    look = _Look()
+    reader = _DescriptorReader()
     for pid in procfs.list_processes():
         entry = table.find_process(pid)
         if entry is None:
             continue
-        for descriptor, inode in look.list_sockets(pid):
+        for descriptor, inode in reader.list_sockets(pid):
             holder = _Holder(pid != procfs.INIT, entry.started_ns, pid, entry.exec_id, descriptor)
             found[inode] = max(holder, found.get(inode, holder))
     return found
 
 
-def _seed_socket(table: SeedTable, found: DiagSocket, holder: _Holder, uids: dict[int, int | None]) -> bool:
+def _add_socket(table: BootstrapTable, found: DiagSocket, holder: _Holder, uids: dict[int, int | None]) -> bool:
     """True: the socket takes a port that was not noted. `uids`: by pid, the holders' uids that were read so far."""
     # A process in the middle of an exec blocks pidfd_getfd(2), for as long as it likes.
     cookie = found.cookie or procfs.bounded.read(holder.pid, lambda: read_cookie(holder.pid, holder.descriptor))
@@ -146,11 +146,11 @@ def _seed_socket(table: SeedTable, found: DiagSocket, holder: _Holder, uids: dic
     if not cookie or uid is None:
         return False
     owner = Owner(holder.exec_id, holder.started_ns, holder.pid, uid)
-    table.seed_owner(cookie, owner, found.remote, found.remote_port)
+    table.add_owner(cookie, owner, found.remote, found.remote_port)
     if not _is_listening(found):
         return False
     # Also for a known socket: it may have found no room for its port.
-    return table.seed_listener(found.protocol, found.local_port, found.local, Listener(cookie, owner))
+    return table.add_listener(found.protocol, found.local_port, found.local, Listener(cookie, owner))
 
 
 def _read_uid(holder: _Holder) -> int | None:

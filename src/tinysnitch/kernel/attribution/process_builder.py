@@ -1,7 +1,6 @@
 """Builds a Process from the image captured at exec: program, cgroup, parents, and what prompts warn of.
 
-Finds the name that a program was started by, if its file has several, by links that lead to it.
-
+A program whose file has several names is shown by the one that it was started by, if links lead from it to the file.
 Such a program does what its first argument says (busybox, redis-server), and whoever starts it chooses that argument,
 the links, and the root folder that these are looked up in. So a name is shown only if it is the path that the kernel
 was given at the exec, if root alone can have made it a name of this file on the host, and if the first argument agrees.
@@ -23,12 +22,12 @@ from tinysnitch.core.model.tables import BoundedTable
 from tinysnitch.core.programs.cgroup_owner import owners_of_cgroup
 from tinysnitch.core.programs.program import Invocation, NamedProgram, identify_program
 from tinysnitch.kernel.attribution.process_image import bare_image_of
-from tinysnitch.kernel.attribution.scan_budget import LookBudget
+from tinysnitch.kernel.attribution.scan_budget import ScanBudget
 from tinysnitch.kernel.bpf import layout
 from tinysnitch.kernel.bpf.images import Image
 from tinysnitch.kernel.bpf.layout import ProcessEntry
 from tinysnitch.kernel.files import identity as file_identity
-from tinysnitch.kernel.files import trusted_path as trusted_way
+from tinysnitch.kernel.files import trusted_path
 from tinysnitch.kernel.files.digests import FEW_BYTES, LONGEST_SUM_S, MAX_BYTES, Digests
 from tinysnitch.kernel.files.trusted_path import resolve_file
 from tinysnitch.kernel.proc import procfs
@@ -89,7 +88,7 @@ class NoImages:
         return None
 
 
-class _Look(msgspec.Struct, frozen=True, kw_only=True):
+class _DiskFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What is on the disk at the paths of an image and of its ancestors."""
 
     programs: tuple[NamedProgram, ...]  # of the image, and of the ancestors in their order
@@ -125,7 +124,7 @@ class ProcessBuilder:
         self._needs_sha256 = needs_sha256
         self._digests = Digests()
         self._reader = Offload()  # for sums alone, which take long: files are looked up meanwhile
-        self._sum_time = LookBudget(longest_s=LONGEST_SUM_S)
+        self._sum_time = ScanBudget(longest_s=LONGEST_SUM_S)
         self._cgroups = CgroupPaths()
         self._programs: BoundedTable[int, NamedProgram] = BoundedTable(_KEPT)
         self._due_s: BoundedTable[int, float] = BoundedTable(_KEPT)  # by exec id: when to look at its file again
@@ -166,7 +165,7 @@ class ProcessBuilder:
             ),
         )
 
-    def _look_beside(self, images: Sequence[Image], pid: int, uid: int) -> _Look:
+    def _look_beside(self, images: Sequence[Image], pid: int, uid: int) -> _DiskFacts:
         """Look in a thread, since any user can block look-ups in their folders; the programs found are remembered."""
         known = tuple(self._programs.find(image.exec_id) if image.exec_id else None for image in images)
         exec_id = images[0].exec_id
@@ -179,19 +178,19 @@ class ProcessBuilder:
                 program or NamedProgram(image.executable, image.args[1:])
                 for image, program in zip(images, known, strict=True)
             )
-            return _Look(programs=tuple(named), is_known=False)
+            return _DiskFacts(programs=tuple(named), is_known=False)
         for image, program in zip(images, look.programs, strict=True):
             if image.exec_id:
                 self._programs.put(image.exec_id, program)
         return look
 
-    def _look(self, images: Sequence[Image], known: Sequence[NamedProgram | None], pid: int) -> _Look:
+    def _look(self, images: Sequence[Image], known: Sequence[NamedProgram | None], pid: int) -> _DiskFacts:
         """`known`: the program of each image, if it was found before."""
         image, device = images[0], file_identity.decode_device(images[0].device)
         programs = tuple(program or self._name(each) for each, program in zip(images, known, strict=True))
         is_changed = _is_changed(image, programs[0])
         is_host_file = not is_changed and _is_host_file(image, programs[0], pid)
-        return _Look(
+        return _DiskFacts(
             programs=programs,
             is_changed=is_changed,
             is_host_file=is_host_file,
@@ -203,7 +202,7 @@ class ProcessBuilder:
         """A large file may take its time, also on a slow disk; a read that does not come on is given up.
 
         But any user may have any number of large files, and change them: only root's are read at any time, others only
-        within the time that look_budget.py allows."""
+        within the time that scan_budget.py allows."""
         with self._sum_time.look(pid) as may_be_long:
             work = partial(self._read_sum, image, may_be_long)
             found = self._reader.read_of(uid, work, lambda: self._digests.read_bytes)
@@ -226,10 +225,10 @@ class ProcessBuilder:
         )
         return identify_program(
             invocation,
-            partial(trusted_way.resolve_file, uid=image.uid, boot_ns=image.executed_ns),
+            partial(trusted_path.resolve_file, uid=image.uid, boot_ns=image.executed_ns),
             self._extra,
             partial(_is_roots, image),
-            may_climb=partial(trusted_way.may_climb, image.uid),
+            may_climb=partial(trusted_path.may_climb, image.uid),
         )
 
     def _ancestors(self, image: Image) -> Iterator[Image]:
@@ -323,18 +322,18 @@ def _warn_of_environment(loaders: tuple[str, ...] | None) -> Iterator[str]:
     yield from (f"started with {name}" for name in loaders)
 
 
-def _find_warnings(image: Image, look: _Look) -> Iterator[str]:
+def _find_warnings(image: Image, facts: _DiskFacts) -> Iterator[str]:
     """What the prompt warns of."""
     is_deleted = bool(image.flags & layout.IMAGE_DELETED)
     if is_deleted:
         yield "runs from memory, not from a file" if image.executable.startswith(MEMORY_FILE) else "deleted file"
-    paths = (image.executable, look.programs[0].path)
+    paths = (image.executable, facts.programs[0].path)
     yield from (f"runs from {folder[:-1]}" for folder in _SUSPECT if any(path.startswith(folder) for path in paths))
-    if not look.is_known:
+    if not facts.is_known:
         yield UNTOLD
-    elif look.is_changed:
+    elif facts.is_changed:
         yield "changed since it was started"
-    elif not look.is_host_file and not is_deleted:
+    elif not facts.is_host_file and not is_deleted:
         yield "not the host's file at this path"
     if image.flags & layout.IMAGE_ARGS_UNREADABLE:
         yield "arguments could not be read"

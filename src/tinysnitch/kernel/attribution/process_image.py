@@ -1,10 +1,10 @@
-"""Makes an image by /proc for a process whose exec was not captured. It is marked as seeded; its exec id is 0."""
+"""Makes an image by /proc for a process whose exec was not captured. It is marked as bootstrapped; its exec id is 0."""
 
 from functools import partial
 
 import msgspec
 
-from tinysnitch.kernel.attribution.scan_budget import LookBudget
+from tinysnitch.kernel.attribution.scan_budget import ScanBudget
 from tinysnitch.kernel.bpf import layout
 from tinysnitch.kernel.bpf.images import Image
 from tinysnitch.kernel.files import identity as file_identity
@@ -12,7 +12,7 @@ from tinysnitch.kernel.proc import procfs
 from tinysnitch.kernel.proc.cgroups import read_cgroup_id
 from tinysnitch.kernel.proc.procfs import LiveProcess
 
-_table_looks = LookBudget()  # at tables of mounts: see read_superblock_device()
+_table_looks = ScanBudget()  # at tables of mounts: see read_superblock_device()
 
 
 def image_of(process: LiveProcess) -> Image:
@@ -38,7 +38,7 @@ def _find_cgroup(process: LiveProcess) -> int | None:
 
 def bare_image_of(process: LiveProcess) -> Image:
     """The image without a look at file system and cgroup: of a parent only the path is needed."""
-    flags = layout.IMAGE_SEEDED
+    flags = layout.IMAGE_BOOTSTRAPPED
     flags |= layout.IMAGE_DELETED if process.is_deleted else 0
     if not process.is_argv_complete:
         flags |= layout.IMAGE_ARGS_CUT if process.argv else layout.IMAGE_ARGS_UNREADABLE

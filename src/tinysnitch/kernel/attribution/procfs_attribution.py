@@ -11,7 +11,15 @@ import hashlib
 import msgspec
 
 from tinysnitch.core.model.flow import ICMP, ICMPV6, TCP, UDP, Direction, Flow
-from tinysnitch.core.model.process import KERNEL, NOT_LISTENING, UNKNOWN, Attribution, AttributionSource, Claim, Process
+from tinysnitch.core.model.process import (
+    KERNEL,
+    NOT_LISTENING,
+    UNKNOWN,
+    AttributedPacket,
+    Attribution,
+    AttributionSource,
+    Process,
+)
 from tinysnitch.core.model.raw_text import bytes_of
 from tinysnitch.core.model.tables import BoundedTable
 from tinysnitch.kernel.attribution.process_builder import ProcessBuilder
@@ -36,24 +44,24 @@ class ProcfsAttributor:
         """Build every Process anew."""
         self._known.clear()
 
-    def attribute(self, flow: Flow, interface: int, sender_uid: int | None) -> Claim:
+    def attribute(self, flow: Flow, interface: int, sender_uid: int | None) -> AttributedPacket:
         """Raises ScanNotDue, TooManyWait. `sender_uid`: see kernel/nfqueue/queue.py."""
         is_inbound = flow.direction is Direction.INBOUND
         if is_inbound and flow.protocol not in (TCP, UDP):  # the kernel answers an echo itself, even if programs listen
-            return Claim(UNKNOWN if flow.protocol in _OTHER_PORTS else KERNEL, 0)
+            return AttributedPacket(UNKNOWN if flow.protocol in _OTHER_PORTS else KERNEL, 0)
         found = self._find_socket(flow, interface, sender_uid)
         if found is None:
-            return Claim(NOT_LISTENING if is_inbound else UNKNOWN, 0)
+            return AttributedPacket(NOT_LISTENING if is_inbound else UNKNOWN, 0)
         live = self._find_holder(found)
         if live is None:
-            return Claim(UNKNOWN, found.cookie)
+            return AttributedPacket(UNKNOWN, found.cookie)
         process = self._find_process(live)
         is_same = _is_same_socket(self._find_socket(flow, interface, sender_uid), found)
         if not is_same or read_process(live.pid) != live:
-            return Claim(UNKNOWN, found.cookie)
+            return AttributedPacket(UNKNOWN, found.cookie)
         if process.is_file_told:
             self._known.put(process.exec_id, process)  # only now: had it ended, another process may have its pid
-        return Claim(Attribution(AttributionSource.PROCFS, process), found.cookie)
+        return AttributedPacket(Attribution(AttributionSource.PROCFS, process), found.cookie)
 
     def _find_process(self, live: LiveProcess) -> Process:
         """The known Process, if it still runs the same, or one built anew."""

@@ -20,7 +20,7 @@ _CAPACITY = 256
 _ALL = -1  # no uid
 
 
-class LookBudget:
+class ScanBudget:
     def __init__(self, clock: Callable[[], float] = time.monotonic, longest_s: float = LONGEST_S) -> None:
         """`longest_s`: what takes longer counts as this long."""
         self._clock = clock

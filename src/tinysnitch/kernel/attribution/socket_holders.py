@@ -6,12 +6,11 @@ user may have processes and descriptors by the thousand. (2) What is asked befor
 only by "nobody": no packet waits for two scans. If one holder is enough, it is returned once it is found; the newest
 processes are looked at first, since a socket is mostly handed to a new one. (4) Nobody waits for descriptors of a
 process beyond the _DESCRIPTORS lowest. (5) Long looks at single processes take a tenth of the time for each user
-(look_budget.py): beyond that only the lowest descriptors are looked at, and a scan finds the rest. (6) For the sockets
+(scan_budget.py): beyond that only the lowest descriptors are looked at, and a scan finds the rest. (6) For the sockets
 of one user no more than MOST_WAITING packets are held, since a scan may take minutes: else the queue would have no room
 for what others send.
 
-Finds the process that uses a socket for inbound packets: its noted owner, or the one that got the socket since.
-
+`SocketUsers` finds the process that uses a socket for inbound packets: its noted owner, or the one that got it since.
 No hook sees a descriptor that is passed on (unix(7), SCM_RIGHTS), nor a process that changes its user. So on a miss one
 look at /proc/PID proves the owner, and only when that fails are all processes looked through. A process that is ending
 keeps its descriptors until its memory is freed, but takes no packets any more. A socket that is passed on has no holder
@@ -25,7 +24,7 @@ from typing import NoReturn, Protocol
 
 from tinysnitch.core.model.process import share_of
 from tinysnitch.core.model.tables import BoundedTable
-from tinysnitch.kernel.attribution.scan_budget import LookBudget
+from tinysnitch.kernel.attribution.scan_budget import ScanBudget
 from tinysnitch.kernel.bpf.layout import Owner, ProcessEntry
 from tinysnitch.kernel.proc import procfs
 
@@ -37,6 +36,8 @@ _DESCRIPTORS = 4096  # the lowest of a process: more than servers have; takes 20
 _FEW = 256  # of these, when a long look is not allowed; takes 1 ms
 MOST_WAITING = 512  # a sixteenth of the queue
 MOST_KEPT = 100_000  # pairs of socket and holder: 30 MB; besides those of sockets that were asked for
+ON_ITS_WAY_S = 0.02  # how long a socket may take from one process to another; mostly a hundredth of that
+_MOST_UNFOUND = 256
 
 
 class ScanNotDue(Exception):
@@ -56,7 +57,7 @@ class SocketHolders:
         self, clock: Callable[[], float] = time.monotonic, look_clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._clock = clock
-        self._looks = LookBudget(look_clock)
+        self._looks = ScanBudget(look_clock)
         # By inode, the pids of the holders with their descriptors.
         self._holders: dict[int, dict[int, int]] = {}
         self._places: BoundedTable[tuple[int, int], str] = BoundedTable(_CAPACITY)
@@ -162,10 +163,6 @@ class SocketHolders:
     def _end_scan(self) -> None:
         self._seen, self._is_scanning = {}, False
         self._held.clear()
-
-
-ON_ITS_WAY_S = 0.02  # how long a socket may take from one process to another; mostly a hundredth of that
-_MOST_UNFOUND = 256
 
 
 class ProcessTable(Protocol):

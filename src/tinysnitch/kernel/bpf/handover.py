@@ -1,7 +1,7 @@
 """Copies the conversations that the BPF programs of another build know, if both lay them out alike.
 
-Exec ids differ between builds. So the owner of a conversation is taken from its socket, which was seeded before. What
-the old programs note after the copy is lost, and noted anew when the program sends next.
+Exec ids differ between builds. So the owner of a conversation is taken from its socket, which bootstrap.py wrote
+before. What the old programs note after the copy is lost, and noted anew when the program sends next.
 """
 
 import hashlib

@@ -1,8 +1,8 @@
 """The pinned maps that user space reads and writes, and the program that changes those of ports, opened together.
 
 The links are opened beside them: should others remove the pins (`rm -r /sys/fs/bpf/*`), the hooks stay as long as we.
-
-The one entry of the map `settings`, through a memory map: a change touches one field and costs no system call.
+The one entry of the map `settings` is written through a memory map: a change touches one field, by one store, and costs
+no system call.
 """
 
 import mmap
@@ -100,9 +100,9 @@ class BpfSettings:
     def set_lost_listeners(self, has_lost: bool) -> None:
         self._narrow[_OFFSETS["has_lost_listeners"] // 4] = has_lost
 
-    def set_crowd_limit(self, limit: int) -> None:
-        """How many packets of each user are held within a moment (CROWD_MOMENT_NS) at most. 0: no limit."""
-        self._narrow[_OFFSETS["crowd_limit"] // 4] = limit
+    def set_packet_limit(self, limit: int) -> None:
+        """How many packets of each user are held within a moment (QUOTA_MOMENT_NS) at most. 0: no limit."""
+        self._narrow[_OFFSETS["packet_limit"] // 4] = limit
 
     def set_message_limit(self, limit: int) -> None:
         """How many messages of each user are read within a moment at most. 0: no limit."""

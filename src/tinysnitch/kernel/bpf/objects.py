@@ -43,7 +43,7 @@ VERDICT_PROGRAMS = (
     "in_unasked",
 )
 
-RATE_LIMIT_PROGRAMS = ("out_crowded", "in_crowded", "out_unread", "in_unread", "in_told")
+RATE_LIMIT_PROGRAMS = ("out_over_quota", "in_over_quota", "out_unread", "in_unread", "in_told")
 NETFILTER_PROGRAMS = (*VERDICT_PROGRAMS, *RATE_LIMIT_PROGRAMS)  # that netfilter's rules refer to
 
 PROGRAMS = {
@@ -76,7 +76,7 @@ MAPS = (
     "crowded",
     "verdicts",
     "own_addresses",
-    "crowds",
+    "quotas",
     "watched",
     "settings",
     "statistics",

@@ -1,6 +1,6 @@
 """One pinned set: a folder of the bpffs with maps, verdict programs and links. Links are pinned last.
 
-The file system that pins live in (bpf(2), BPF_OBJ_PIN).
+The bpffs (bpf(2), BPF_OBJ_PIN) is mounted if it is not, and unmounted again at a clean end if it was ours.
 """
 
 import ctypes
@@ -27,6 +27,9 @@ from tinysnitch.kernel.bpf.objects import (
 from tinysnitch.kernel.proc.mounts import Mount, read_mounts
 
 _ATTEMPTS = 4
+MOUNT_POINT = Path("/sys/fs/bpf")
+_OURS = "tinysnitch"  # as the source of a mount it tells later daemons whose it is
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class PinFolder:
@@ -161,11 +164,6 @@ def pin_link(link: Link, path: Path) -> None:
         link.pin(path)
     finally:
         link.close()
-
-
-MOUNT_POINT = Path("/sys/fs/bpf")
-_OURS = "tinysnitch"  # as the source of a mount it tells later daemons whose it is
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def is_mounted() -> bool:

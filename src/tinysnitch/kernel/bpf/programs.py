@@ -54,7 +54,7 @@ class BpfPrograms:
         self._folder = folder
         self._maps = BpfMaps(folder)
         self.settings = open_settings(folder)
-        self._next_seeded = layout.EXEC_ID_SEEDED + read_boot_ns()
+        self._next_bootstrapped = layout.EXEC_ID_BOOTSTRAPPED + read_boot_ns()
         self._ring: Ring | None = None
         self._own: frozenset[bytes] | None = None  # addresses of this machine as the kernel's side has them
 
@@ -74,7 +74,7 @@ class BpfPrograms:
             programs = cls(folder, was_adopted=was_adopted)
             programs._note_own_addresses(read_addresses().own)
             programs.note_reader()
-            programs.settings.set_crowd_limit(0)  # a killed daemon may have left a limit
+            programs.settings.set_packet_limit(0)  # a killed daemon may have left a limit
             programs.settings.set_message_limit(0)
             undo.pop_all()
         return programs
@@ -247,15 +247,15 @@ class BpfPrograms:
 
     # What was there before
 
-    def seed_image(self, image: Image) -> int:
+    def add_image(self, image: Image) -> int:
         """Returns its new exec id, EXEC_ID_UNKNOWN where the table is full."""
-        exec_id = self._next_seeded
-        self._next_seeded += 1
-        seeded = replace(image, exec_id=exec_id, flags=image.flags | layout.IMAGE_SEEDED, users=1)
-        is_written = self._maps.images.write(exec_id, encode_image(seeded), BPF_NOEXIST)
+        exec_id = self._next_bootstrapped
+        self._next_bootstrapped += 1
+        added = replace(image, exec_id=exec_id, flags=image.flags | layout.IMAGE_BOOTSTRAPPED, users=1)
+        is_written = self._maps.images.write(exec_id, encode_image(added), BPF_NOEXIST)
         return exec_id if is_written else layout.EXEC_ID_UNKNOWN
 
-    def seed_process(self, pid: int, started_ns: int, exec_id: int) -> bool:
+    def add_process(self, pid: int, started_ns: int, exec_id: int) -> bool:
         """Note which image a process runs. False: BPF knows the process already, and the image is dropped again."""
         entry = ProcessEntry(exec_id=exec_id, started_ns=started_ns)
         is_new = self._maps.processes.write(pid, entry, BPF_NOEXIST)
@@ -263,7 +263,7 @@ class BpfPrograms:
             self._maps.images.delete(exec_id)
         return is_new
 
-    def seed_owner(self, cookie: int, owner: Owner, remote: bytes, remote_port: int) -> bool:
+    def add_owner(self, cookie: int, owner: Owner, remote: bytes, remote_port: int) -> bool:
         """Note the owner of an older socket. A SYN that it sent was not judged, so what answers that one passes."""
         socket = layout.OwnedSocket(
             owner=owner, syn=layout.SYN_LET_GO, let_go_to=remote, let_go_port=remote_port, boundness=layout.BOUND
@@ -271,13 +271,13 @@ class BpfPrograms:
         return self._maps.sockets.write(cookie, socket, BPF_NOEXIST)
 
     def take_conversations_over(self) -> None:
-        """Copy another build's: its programs judge until netfilter's rules refer to ours. Sockets must be seeded."""
+        """Copy another build's: its programs judge until netfilter's rules refer to ours. Sockets are added before."""
         if not self.was_adopted:
             beside = (path for path in list_folder(self._folder.path.parent) if path != self._folder.path)
             earlier_conversations.take_over(self._maps, beside)
 
     def withdraw_process(self, pid: int, exec_id: int) -> None:
-        """Undo `seed_process` for a process that had ended before it: no hook will."""
+        """Undo `add_process` for a process that had ended before it: no hook will."""
         found = self._maps.processes.find(pid)
         if found is not None and found.exec_id == exec_id:
             self._maps.processes.delete(pid)
@@ -286,10 +286,10 @@ class BpfPrograms:
     # Ports
 
     def expect_all_listeners(self) -> None:
-        """Before all listeners are seeded: forget that an earlier daemon had no room for some."""
+        """Before all listeners are added: forget that an earlier daemon had no room for some."""
         self.settings.set_lost_listeners(False)
 
-    def seed_listener(self, protocol: int, port: int, address: bytes, listener: Listener) -> bool:
+    def add_listener(self, protocol: int, port: int, address: bytes, listener: Listener) -> bool:
         """Note that a socket takes a port, perhaps beside others. False: it was noted already.
 
         True: check that the socket is still open, and if not, call `withdraw_listener`.
@@ -298,7 +298,7 @@ class BpfPrograms:
         taken = Sync(kind=layout.SYNC_PORT, cookie=listener.cookie, owner=listener.owner, key=key)
         return bool(self._maps.sync.run(taken))
 
-    def seed_kernel_listeners(self) -> None:
+    def add_kernel_listeners(self) -> None:
         """Note the ports of the kernel's own sockets. Where the iterators cannot run, these stay unknown."""
         with suppress(SnitchError, OSError), closing(ObjectFile(object_path(LIST_OBJECT), self.maps_dir)) as listing:
             for name in LIST_PROGRAMS:
@@ -306,7 +306,7 @@ class BpfPrograms:
                     link.run_iterator()
 
     def withdraw_listener(self, cookie: int) -> None:
-        """Undo `seed_listener` for a socket that was closed before it: no hook will."""
+        """Undo `add_listener` for a socket that was closed before it: no hook will."""
         self._maps.sync.run(Sync(kind=layout.SYNC_END, cookie=cookie))
 
     def replace_owner(self, cookie: int, owner: Owner) -> None:

@@ -3,9 +3,7 @@
 BPF captures a file as the s_dev of its superblock and its inode. On btrfs and overlayfs stat(2) makes up another
 st_dev; there s_dev is found by the mount: mnt_id of an O_PATH descriptor, looked up in proc_pid_mountinfo(5). But btrfs
 counts inodes anew in each subvolume, and anyone can make one. So there a file counts only if root alone can have
-mounted it.
-
-Reads the type of a file system: statfs(2), of which os.statvfs() does not tell the type.
+mounted it. The type of a file system comes from statfs(2): os.statvfs() does not tell it.
 """
 
 import ctypes
@@ -23,6 +21,7 @@ from tinysnitch.kernel.system.proc_place import PROC
 
 PROC_TYPE, TMPFS_TYPE = 0x9FA0, 0x01021994  # include/uapi/linux/magic.h
 _ROOM = 512  # bytes, more than any struct statfs has
+_MINOR_BITS = 20  # include/linux/kdev_t.h
 # The type comes first: a long, but on s390x an int (__fsword_t).
 _TYPE_BYTES = 4 if os.uname().machine == "s390x" else ctypes.sizeof(ctypes.c_long)
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -37,7 +36,6 @@ def read_file_system_type(path: bytes) -> int:
     return int.from_bytes(room.raw[:_TYPE_BYTES], sys.byteorder)
 
 
-_MINOR_BITS = 20  # include/linux/kdev_t.h
 _TABLE_S, _TABLE_PART = 0.1, 1024  # of the processor's time, for a table of mounts; bytes read at once
 
 

@@ -1,12 +1,9 @@
 """Adds and removes our netfilter rules: one transaction for each family, in chains of our own; others' rules stay.
 
 To add them again replaces the content of our chains and puts the jumps to them first: so a daemon takes over from a
-killed one.
-
-Readable whenever anybody has changed the nf_tables rule set of our network namespace.
-
-The kernel tells of each transaction (nf_tables_commit_notify() in net/netfilter/nf_tables_api.c). Of what
-iptables-legacy changes it tells nothing.
+killed one. `NetfilterNews` is readable whenever anybody has changed the nf_tables rule set of our network namespace.
+The kernel tells of each transaction (nf_tables_commit_notify() in net/netfilter/nf_tables_api.c), but not of what
+iptables-legacy changes.
 """
 
 import re
@@ -49,6 +46,7 @@ _UNREADABLE = re.compile(r"^# Table `(\w+)' is incompatible", re.MULTILINE)
 # How we write that a rule in such a table is to be deleted: iptables-restore knows no handles.
 _BY_HANDLE = re.compile(r"^-D (\S+) handle (\w+) (\d+) -j .*\n", re.MULTILINE)
 _TRIES = 20  # each about 10 ms
+_GROUPS = 1 << 7 - 1  # NFNLGRP_NFTABLES, include/uapi/linux/netfilter/nfnetlink.h
 _IF_INET6 = Path(PROC, "thread-self/net/if_inet6")
 
 
@@ -265,9 +263,6 @@ def _parse_before(remark: str) -> dict[str, list[str] | None]:
 def _families() -> list[Family]:
     """Without IPv6 in the kernel (ipv6.disable=1) ip6tables fails, and no packet needs it."""
     return [Family.V4, *([Family.V6] if _IF_INET6.exists() else [])]
-
-
-_GROUPS = 1 << 7 - 1  # NFNLGRP_NFTABLES, include/uapi/linux/netfilter/nfnetlink.h
 
 
 class NetfilterNews(NetlinkSocket):

@@ -331,7 +331,7 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
             rules += [f"{self._asks(f'{way}_allowed')} {passed}", f"{self._asks(f'{way}_denied')} {self._go('DENY')}"]
             if way == "out":
                 rules += [f"{self._asks('out_watched')} {self._go('WATCH')}", f"{self._asks('out_astray')} -j DROP"]
-            rules.append(f"{self._asks(f'{way}_crowded')} -j DROP")
+            rules.append(f"{self._asks(f'{way}_over_quota')} -j DROP")
         return [*rules, f"-j NFQUEUE --queue-num {self.queues[0]}"]
 
     def _marked(self, passed_to: str) -> list[str]:

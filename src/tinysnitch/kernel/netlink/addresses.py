@@ -1,6 +1,6 @@
 """Our own addresses, the networks on our links and the names of interfaces, over rtnetlink(7), with news of changes.
 
-Finds which of our addresses the kernel would send from, over rtnetlink(7). Masquerading takes the same.
+`SourceAddresses` finds which of our addresses the kernel would send from; masquerading takes the same.
 """
 
 import errno

@@ -1,11 +1,9 @@
 """Finds and lists sockets: TCP and UDP by sock_diag(7), ping and raw ones by /proc/net (RAW_DIAG may be missing).
 
-Tells whether an interface is a VRF (ip-vrf(8)): a packet from one came by one of its interfaces before.
-
-Finds the interface that has an address of ours, over rtnetlink(7).
-
-What this machine sends to itself comes in by lo, but the kernel looks for its socket as if it came by the interface
-that has the address (orig_oif in ip_route_output_key_hash_rcu(), IP6CB(skb)->iif in ip6_rcv_core()).
+A socket is looked for as the kernel does it, so with the interface by which it takes a packet to have come. What this
+machine sends to itself comes in by lo, but counts as if it came by the interface that has the address (orig_oif in
+ip_route_output_key_hash_rcu(), IP6CB(skb)->iif in ip6_rcv_core()): `find_home`. A packet from a VRF (ip-vrf(8)) came by
+one of its interfaces before: `is_vrf`.
 """
 
 import errno

@@ -9,7 +9,7 @@ from tinysnitch.core.dns.wire import MAX_MESSAGE_BYTES, mark_truncated
 from tinysnitch.core.engine.events import AnswerReceived, DataSent, PacketQueued, QuestionSent
 from tinysnitch.core.model.errors import Malformed
 from tinysnitch.core.model.flow import DNS_PORT, TCP, UDP, Direction, Flow
-from tinysnitch.core.model.process import Claim
+from tinysnitch.core.model.process import AttributedPacket
 from tinysnitch.core.packets.packet import Packet, Payload, flow_of, parse_packet, parse_segment, payload_of, whole_size
 from tinysnitch.core.tls.quic_initial import may_be_initial
 from tinysnitch.kernel.nfqueue.queue import QueuedPacket
@@ -29,7 +29,7 @@ class NoteLost(Exception):
 class ClaimSource(Protocol):
     """What is asked of kernel/attribution/attribution.py."""
 
-    def attribute(self, flow: Flow, interface: int = 0, sender_uid: int | None = None) -> Claim: ...
+    def attribute(self, flow: Flow, interface: int = 0, sender_uid: int | None = None) -> AttributedPacket: ...
 
 
 class PacketEvents:

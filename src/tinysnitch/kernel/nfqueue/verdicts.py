@@ -172,7 +172,7 @@ class VerdictSink:
 
     def limit_packets(self, limit: int) -> None:
         if self._programs is not None:
-            self._programs.settings.set_crowd_limit(limit)
+            self._programs.settings.set_packet_limit(limit)
 
     def limit_messages(self, limit: int) -> None:
         if self._programs is not None:
@@ -180,7 +180,7 @@ class VerdictSink:
 
     def count_limited(self) -> int:
         """Packets dropped by `limit_packets` so far."""
-        return self._count("lost_crowd")
+        return self._count("lost_over_quota")
 
     def count_limited_messages(self) -> int:
         """Messages dropped by `limit_messages` so far."""

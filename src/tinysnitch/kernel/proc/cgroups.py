@@ -1,7 +1,6 @@
-"""The cgroup2 hierarchy: where it is mounted, and a cgroup of our own in it (cgroups(7), cgroup-v2.rst).
+"""The cgroup2 hierarchy (cgroups(7), cgroup-v2.rst): where it is mounted, a cgroup of our own in it, and paths by id.
 
-Finds a cgroup's path by its id, without a walk through the tree: the id is the file handle (kernfs_fh_to_dentry()).
-
+A cgroup's path is found by its id without a walk through the tree: the id is the file handle (kernfs_fh_to_dentry()).
 A user to whom a folder of the tree was delegated (Delegate= of systemd, pam_cgfs, chown) can give any name to the
 folders in it, also that of a container or of a unit of the machine. So a path is cut behind the first such folder,
 unless it is a session manager's: cgroups below that are told as its user's (core/programs/cgroup_owner.py).
@@ -28,6 +27,12 @@ from tinysnitch.kernel.system.proc_place import PROC
 # ip-netns(8): it mounts a /sys of its own.
 HIDDEN_HINT = "`ip netns exec NAME` hides it, `nsenter --net=/run/netns/NAME` does not"
 _LOOKS, _KILL_EACH_MS = 50, 100
+_FILEID_KERNFS = 0xFE  # include/linux/exportfs.h; systemd opens cgroups by id in the same way
+_HANDLE = struct.Struct("=IiQ")  # struct file_handle: size, type, the 64-bit kernfs id
+_KEPT = 4096  # paths
+_CLIMB = "../" * 8  # a path that is too long (PATH_MAX) has more than 15 names: NAME_MAX
+_MOST_CLIMBS = 64
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def find_cgroup_mount() -> Path:
@@ -124,14 +129,6 @@ def _read_pids(listed: Path) -> list[int]:
 def path_in_hierarchy(path: Path) -> str:
     """The path from the root of the hierarchy, as xt_cgroup wants it. Raises SnitchError."""
     return os.path.relpath(path, find_cgroup_mount())
-
-
-_FILEID_KERNFS = 0xFE  # include/linux/exportfs.h; systemd opens cgroups by id in the same way
-_HANDLE = struct.Struct("=IiQ")  # struct file_handle: size, type, the 64-bit kernfs id
-_KEPT = 4096  # paths
-_CLIMB = "../" * 8  # a path that is too long (PATH_MAX) has more than 15 names: NAME_MAX
-_MOST_CLIMBS = 64
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class CgroupPaths:

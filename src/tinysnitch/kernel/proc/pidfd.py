@@ -1,8 +1,7 @@
-"""Notice of a process's end: pidfd_open(2). The descriptor becomes readable when the process is gone.
+"""What only a pidfd gives: notice of a process's end, and the cookie of a socket that another process holds.
 
-Reads the cookie of a socket that another process holds: pidfd_getfd(2), then SO_COOKIE (socket(7)).
-
-sock_diag tells the cookies of TCP and UDP sockets; those of ping and raw sockets only the socket itself tells.
+A descriptor of pidfd_open(2) becomes readable when the process is gone. pidfd_getfd(2) duplicates a socket, which then
+tells its SO_COOKIE (socket(7)): sock_diag has the cookies of TCP and UDP sockets, but not those of ping and raw ones.
 """
 
 import ctypes

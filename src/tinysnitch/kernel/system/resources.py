@@ -1,8 +1,6 @@
-"""How many descriptors may be open (getrlimit(2), RLIMIT_NOFILE).
+"""How many descriptors may be open (getrlimit(2), RLIMIT_NOFILE), and memory that is given back to the kernel.
 
-The daemon has one for each client, and a pidfd for each process until whose end an answer holds.
-
-The heap of this process, as the C library keeps it.
+The daemon has a descriptor for each client, and a pidfd for each process until whose end an answer holds.
 """
 
 import ctypes

@@ -1,6 +1,7 @@
-"""Finds the uid of a user: getpwnam_r(3). Python's pwd cannot tell a failed look-up from a user that does not exist.
+"""The uid of a user, and the groups: getpwnam_r(3), getgrouplist(3).
 
-Reads the groups of a user: getgrouplist(3). Python's os.getgrouplist() stops all threads meanwhile.
+Python's pwd cannot tell a failed look-up from a user that does not exist, and its os.getgrouplist() stops all threads
+meanwhile.
 """
 
 import ctypes
