@@ -62,3 +62,11 @@ def test_what_keeps_others_processes_from_being_seen_is_named(effective: str, la
 def test_only_the_first_pid_namespace_has_the_kernel_s_numbers() -> None:
     assert probe.describe_pid_namespace(4026531836) == ""
     assert "PID namespace" in probe.describe_pid_namespace(4026532590)
+
+
+def test_hidden_is_what_the_pid_namespace_hides_with_bpf_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "_PID_NAMESPACE", tmp_path)  # its inode is no namespace's
+    (tmp_path / "status").write_text("CapEff:\tffffffffffffffff\n")
+    monkeypatch.setattr(probe, "_STATUS", tmp_path / "status")
+    assert len(probe.find_hidden(is_bpf=True)) == 1
+    assert probe.find_hidden(is_bpf=False) == ()

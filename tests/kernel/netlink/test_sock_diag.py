@@ -23,6 +23,7 @@ from tinysnitch.kernel.netlink.sock_diag import (
     TCP_TIME_WAIT,
     DiagSocket,
     SocketDiag,
+    check_lists,
     find_home,
     is_vrf,
     parse_socket,
@@ -301,3 +302,14 @@ def test_the_interface_that_has_the_address_though_the_way_there_is_by_lo(
 def test_lo_has_its_own_and_what_nobody_has(packet_place: PacketPlace, address: str) -> None:
     with entered(packet_place.here), NetlinkSocket(socket.NETLINK_ROUTE) as netlink:
         assert find_home(netlink, parse_address(address)) == LOOPBACK
+
+
+def test_a_kernel_that_lists_no_sockets_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    check_lists()
+
+    def fail(*_args: object, **_kinds: object) -> None:
+        raise SnitchError("no module")
+
+    monkeypatch.setattr(SocketDiag, "list_sockets", fail)
+    with pytest.raises(SnitchError, match="no module"):
+        check_lists()

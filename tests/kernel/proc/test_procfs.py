@@ -267,3 +267,16 @@ def test_who_lives_on_without_the_first_thread() -> None:
         wait_until(lambda: ") Z" in Path(f"/proc/{started.pid}/stat").read_text())
         assert not procfs.has_ended(started.pid)
         started.kill()
+
+
+def test_a_start_is_printed_by_the_tick() -> None:
+    ticked_ns = procfs.to_tick(7 * procfs.TICK_NS + 1)
+    assert ticked_ns == 7 * procfs.TICK_NS
+    assert procfs.is_same_start(7 * procfs.TICK_NS + 1, ticked_ns)
+
+
+def test_a_descriptor_is_this_very_socket_or_not() -> None:
+    with socket.socket() as one, socket.socket() as other:
+        inodes = [os.fstat(each.fileno()).st_ino for each in (one, other)]
+        place = f"fd/{one.fileno()}"
+        assert [procfs.is_socket(os.getpid(), place, inode) for inode in inodes] == [True, False]
