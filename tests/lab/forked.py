@@ -35,7 +35,13 @@ class Forked:
             self.stdout = os.fdopen(reading, errors="surrogateescape")
             outputs.append(writing)
         self._report, told = os.pipe()
-        request = {"argv": argv, **place, "is_leader": is_leader, "folder": os.getcwd()}
+        request = {
+            "argv": argv,
+            **place,
+            "is_leader": is_leader,
+            "folder": os.getcwd(),
+            "environment": dict(os.environ),
+        }
         with open(os.devnull) as nothing:
             streams = [nothing, *(outputs or [stdout]), stderr, told]
             descriptors = [one if isinstance(one, int) else one.fileno() for one in streams]

@@ -85,6 +85,8 @@ def enter(request: dict[str, Any]) -> None:
             raise OSError(ctypes.get_errno(), f"entering {path}")
         os.close(descriptor)
     os.chdir(request["folder"])
+    os.environ.clear()
+    os.environ.update(request["environment"])
     if request["is_leader"]:
         os.setsid()
 
