@@ -149,6 +149,22 @@ def test_a_rule_reads_back_from_its_line(rule: Rule) -> None:
     assert format_rule(parse_rule(line)) == line
 
 
+BARE_WORDS = st.sampled_from(["-", "()", "*", "a.test", "443", "tcp", "/bin/x", "/opt/*", "-m", "user=bob", "kernel"])
+
+
+@given(st.lists(BARE_WORDS, min_size=3, max_size=8).map(lambda words: " ".join(("allow", *words))))
+def test_a_line_of_plain_words_is_read_as_a_long_one_is(line: str) -> None:
+    """Blanks at its end make a line too long for the quick way."""
+
+    def read(text: str) -> Rule | str:
+        try:
+            return parse_rule(text)
+        except RuleSyntaxError as error:
+            return error.problem
+
+    assert read(line) == read(line + " " * 512)
+
+
 @given(rules())
 def test_a_line_is_printable(rule: Rule) -> None:
     assert format_rule(rule).isprintable()

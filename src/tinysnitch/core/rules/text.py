@@ -72,17 +72,18 @@ def parse_rule(line: str, source: str = ARGUMENT, line_number: int = 1) -> Rule:
 
 
 def _parse_bare(line: str) -> Rule | None:
-    """The quick way for most lines, those without quotes, qualifiers and arguments: 3 µs instead of 9.
+    """The quick way for most lines, those without quotes and qualifiers: 3 to 5 µs instead of 9 to 16.
 
     What many lines have in common is parsed once. None: _parse_line has to look closer.
     """
     words = split_bare(line) if len(line) <= _LONGEST_BARE else None
-    if words is None or len(words) not in (_REQUIRED + 1, len(COLUMNS) + 1) or "=" in words[1]:
+    if words is None or len(words) <= _REQUIRED or "=" in words[1]:
         return None
     try:
         remote = parse_remote(_bare(words[1]))
         ports, service = _parse_service(*words[2:4])
         program = _parse_program(words[4]) if len(words) > _REQUIRED + 1 else ANY_PROGRAM
+        args = [_bare(word) for word in words[len(COLUMNS) + 1 :]]
     except BadWord:
         return None
     verdict = _VERDICTS.get(words[0])
@@ -95,6 +96,7 @@ def _parse_bare(line: str) -> Rule | None:
         protocol=service.protocol,
         direction=service.direction,
         program=program,
+        args=parse_args(args) if args else None,
     )
 
 
