@@ -67,7 +67,7 @@ class RulesFile:
         self._do = do
         self._parser = RuleFileParser(str(path))
         self._known: Stamp | None = None  # of the file as we wrote it, or as take_edit() last saw it
-        self._unsaved: dict[Rule, None] = {}  # rules in force that could not be written; a dict for its order
+        self._unsaved: dict[Rule, str] = {}  # rules in force that could not be written, and their lines
         self._is_starter_held = False
         self._patience_s = PATIENCE_S  # with the lock, while verdicts wait; none after waiting in vain
 
@@ -113,7 +113,7 @@ class RulesFile:
 
         Raises SnitchError, also when the file is gone: a new one with this rule alone would end all others in force.
         """
-        return self._append((rule,))
+        return self._change(partial(self._append, {rule: _line_of(rule)}))
 
     @property
     def unsaved(self) -> tuple[Rule, ...]:
@@ -122,28 +122,23 @@ class RulesFile:
 
     def save(self, rule: Rule) -> None:
         """Append a rule that is in force already. If that fails it stays in `unsaved`. Raises SnitchError."""
-        _line_of(rule)  # raises for a rule that no line can say: in `unsaved` it would keep others from being saved
-        self._unsaved[rule] = None
+        self._unsaved[rule] = _line_of(rule)  # one that no line can say would keep the others from being saved
         self.save_again()
 
     def save_again(self) -> None:
         """Append the unsaved rules. Raises SnitchError."""
         if self._unsaved:
-            self._append(self.unsaved)
+            self._change(partial(self._append, self._unsaved.copy()))
             self._unsaved.clear()
 
-    def _append(self, rules: tuple[Rule, ...]) -> bool:
-        return self._change(partial(self._append_once, rules))
-
-    def _append_once(self, rules: tuple[Rule, ...]) -> bool:
+    def _append(self, lines: dict[Rule, str]) -> bool:
         before, text = self._find_stamp(), self._get_text()
         there, _errors = self._parser.parse(text)
-        new = [rule for rule in rules if rule not in there]
+        new = [line for rule, line in lines.items() if rule not in there]
         if not new:
             return False
         gap = "" if not text or text.endswith("\n") else "\n"
-        lines = "".join(f"{_line_of(rule)}\n" for rule in new)
-        self._replace(text + gap + lines, before)
+        self._replace("\n".join([text + gap + new[0], *new[1:], ""]), before)
         return True
 
     def _replace(self, text: str, before: Stamp | None) -> None:
@@ -166,12 +161,12 @@ class RulesFile:
         Raises RuleSyntaxError, and SnitchError, also when the file is gone: it may have the rule when it is back.
         """
         rule = parse_rule(line)
-        is_removed = self._change(partial(self._remove_once, rule))
+        is_removed = self._change(partial(self._remove, rule))
         was_unsaved = rule in self._unsaved
         self._unsaved.pop(rule, None)
         return was_unsaved or is_removed
 
-    def _remove_once(self, rule: Rule) -> bool:
+    def _remove(self, rule: Rule) -> bool:
         before, text = self._find_stamp(), self._get_text()
         mark = BYTE_ORDER_MARK if text.startswith(BYTE_ORDER_MARK) else ""
         lines = text.removeprefix(mark).split("\n")

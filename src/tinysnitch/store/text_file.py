@@ -62,15 +62,14 @@ def read_bytes(path: Path) -> bytes:
 def _open_regular(path: str, flags: int) -> int:
     fd = os.open(path, flags | os.O_NONBLOCK)  # fifo(7): does not wait for a writer
     status = os.fstat(fd)
+    if stat.S_ISREG(status.st_mode) and status.st_size <= MAX_BYTES:
+        return fd
     if stat.S_ISDIR(status.st_mode) or _is_null(status):  # for a folder open() itself raises the error
         return fd
-    if not stat.S_ISREG(status.st_mode):
-        os.close(fd)
-        raise _no_regular_file()
-    if status.st_size > MAX_BYTES:
-        os.close(fd)
+    os.close(fd)
+    if stat.S_ISREG(status.st_mode):
         raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
-    return fd
+    raise _no_regular_file()
 
 
 def _is_null(status: os.stat_result) -> bool:
@@ -181,9 +180,10 @@ def _prefix_of(target: Path) -> str:
 def remove_unfinished(path: Path) -> None:
     """Remove what processes left that were killed while they replaced the file. Nobody may be replacing it now."""
     target = Path(os.path.realpath(path))
+    prefix = _prefix_of(target)
     with suppress(OSError):
         for name in os.listdir(target.parent):
-            if name.startswith(_prefix_of(target)):
+            if name.startswith(prefix):
                 os.unlink(target.with_name(name))
 
 

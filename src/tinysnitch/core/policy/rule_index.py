@@ -91,7 +91,7 @@ class RuleIndex:
         node = self._root
         while isinstance(node, _Split):
             node = node.children.get(entry.keys[node.depth], [])
-        return any(entry.rule == each.rule for each in node)
+        return entry.rule in [each.rule for each in node]
 
 
 def _is_among(keys: RuleKeys, wanted: _Wanted) -> bool:
