@@ -12,6 +12,7 @@ from tinysnitch.core.prompts.answer import (
     ends_with_container,
     is_by_address,
     is_by_link,
+    is_rule_kept,
     parent_of,
     refusal_to_remember,
     rule_for_choice,
@@ -196,11 +197,6 @@ def present_rule(connection: Connection, choice: Choice, wall_s: float) -> tuple
         spans.append(span_of(word, is_covered=is_narrowing or (index >= first and not is_any)))
         spans.append(Span(" "))
     return tuple(spans[:-1])
-
-
-def is_rule_kept(connection: Connection, choice: Choice) -> bool:
-    """Whether the answer becomes a rule, permanent or temporary."""
-    return choice.lifetime is not Lifetime.ONCE and can_be_remembered(connection)
 
 
 def present_lifetime(connection: Connection, choice: Choice, *, is_guest: bool = False) -> str:

@@ -20,6 +20,7 @@ from tinysnitch.core.prompts.answer import (
     ends_with_container,
     is_by_address,
     is_by_link,
+    is_rule_kept,
     refusal_to_remember,
     rule_for_choice,
 )
@@ -143,6 +144,9 @@ def test_a_program_that_no_rule_can_name_is_not_remembered() -> None:
     assert refusal_to_remember(memfd) == "the program has no path"
     in_memory = connection(program=by(replace(CURL, is_host_file=False, executable="/memfd:x", program="/memfd:x")))
     assert refusal_to_remember(in_memory) == "the program has no file"
+    assert not is_rule_kept(replaced, ALLOW)
+    assert is_rule_kept(WWW, ALLOW)
+    assert not is_rule_kept(WWW, replace(ALLOW, lifetime=Lifetime.ONCE))
     assert [can_be_remembered(asked) for asked in (replaced, memfd, WWW, connection(program=KERNEL))] == [
         False,
         False,

@@ -45,7 +45,7 @@ from tinysnitch.core.policy.decision import (
     let_pass,
 )
 from tinysnitch.core.policy.facts import Facts
-from tinysnitch.core.prompts.answer import can_be_remembered, ends_with, refusal_to_remember, rule_for_choice
+from tinysnitch.core.prompts.answer import ends_with, is_rule_kept, refusal_to_remember, rule_for_choice
 from tinysnitch.core.prompts.asking import with_asking
 from tinysnitch.core.prompts.choice import Lifetime
 from tinysnitch.core.prompts.prompt import Prompt
@@ -281,8 +281,7 @@ class Engine:
             return
         connection = next(iter(prompt.held.values())).connection
         rule = event.rule or rule_for_choice(connection, choice, now.wall_s)
-        is_once = choice.lifetime is Lifetime.ONCE or not can_be_remembered(connection)
-        if event.rule is None and is_once:
+        if event.rule is None and not is_rule_kept(connection, choice):
             yield from self._answer_once(prompt, msgspec.structs.replace(rule, until_s=None), event, now)
             return
         process = ends_with(connection, rule)

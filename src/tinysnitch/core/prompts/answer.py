@@ -153,3 +153,8 @@ def refusal_to_remember(connection: Connection) -> str | None:
 
 def can_be_remembered(connection: Connection) -> bool:
     return refusal_to_remember(connection) is None
+
+
+def is_rule_kept(connection: Connection, choice: Choice) -> bool:
+    """Whether the answer becomes a rule, permanent or temporary; if not, it holds once."""
+    return choice.lifetime is not Lifetime.ONCE and refusal_to_remember(connection) is None

@@ -15,7 +15,7 @@ from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.active_rules import ActiveRules
 from tinysnitch.core.policy.own_rules import find_excess
 from tinysnitch.core.policy.references import BUILT_IN_LISTS
-from tinysnitch.core.prompts.answer import can_be_remembered, rule_for_choice
+from tinysnitch.core.prompts.answer import is_rule_kept, rule_for_choice
 from tinysnitch.core.prompts.choice import Choice, Lifetime
 from tinysnitch.core.prompts.prompt import Prompt
 from tinysnitch.core.rules.rule import RemoteKind, Rule
@@ -313,7 +313,7 @@ class RequestHandler:
             return choice
         choice = msgspec.structs.replace(choice, is_for_user=True)
         connection = next(iter(prompt.held.values())).connection
-        if choice.lifetime is not Lifetime.ONCE and can_be_remembered(connection):
+        if is_rule_kept(connection, choice):
             check_new_rule(rule_for_choice(connection, choice, read_instant().wall_s), right, self._engine.rules)
         return choice
 
