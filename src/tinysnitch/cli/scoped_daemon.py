@@ -116,7 +116,7 @@ def find_daemon() -> str:
 
 def _end_with_parent() -> None:
     """In the child: if `tinysnitch run` is killed, the kernel sends SIGTERM to the daemon, which then ends the command
-    and removes the firewall. The signal is blocked until the daemon handles it (daemon/startup/stop.py): before, it
-    would die of it and leave behind what it has set up."""
+    and removes the firewall. The signal is blocked until the daemon handles it (stop_signals.py): before, it would
+    die of it and leave behind what it has set up."""
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM,))
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -18,7 +18,7 @@ from tinysnitch.core.model.errors import NotPermitted, SnitchError
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.active_rules import ActiveRules
 from tinysnitch.core.policy.facts import Facts
-from tinysnitch.core.policy.own_rules import MAX_LENGTH, MAX_OWN_RULES
+from tinysnitch.core.policy.user_rules import MAX_LENGTH, MAX_OWN_RULES
 from tinysnitch.core.rules.text import parse_rule
 from tinysnitch.daemon.control.permissions import Right
 from tinysnitch.daemon.requests import rule_permission as change_budget

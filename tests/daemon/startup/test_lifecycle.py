@@ -18,7 +18,7 @@ from tests.lab.patience import WAIT_S, read_until
 from tinysnitch.daemon.logs.error_log import ErrorLog
 from tinysnitch.daemon.options import Options
 from tinysnitch.daemon.startup.lifecycle import OBSERVING, SetUp, prepare_rules_file, tell_of_name_services
-from tinysnitch.daemon.startup.stop import Stop
+from tinysnitch.daemon.startup.stop_signals import Stop
 from tinysnitch.store.rules_file import RulesFile
 
 

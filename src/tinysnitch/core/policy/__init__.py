@@ -7,7 +7,7 @@ a narrower one beside it (narrower.py), and lets the strictest verdict of the re
 
 To find the rules that match, each rule and each connection is given keys (rule_keys.py), by which rule_index.py files
 the rules. What the words of rules stand for on this machine now is a value, `Facts` (facts.py); references.py says
-which facts a set of rules needs. own_rules.py says which rules users may make for themselves.
+which facts a set of rules needs. user_rules.py says which rules users may make for themselves.
 
 Nothing here reads a clock or a file: moments and facts are arguments. Begin with ruleset.py: its five rules on top are
 the contract.

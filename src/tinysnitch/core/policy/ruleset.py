@@ -5,9 +5,9 @@
 3. Nothing else counts, least of all the order of lines. Where several rules make the decision,
    the one whose line sorts first is named.
 4. A rule with user= that allows or asks matches nothing if its path leads over a link that others than root can change
-   (own_rules.py, 4).
+   (user_rules.py, 4).
 5. Where more than MAX_COMPARED rules match, none is dropped by (1): the strictest verdict holds. To compare a thousand
-   with each other would hold up everybody for a second, and users can make rules (own_rules.py).
+   with each other would hold up everybody for a second, and users can make rules (user_rules.py).
 
 A decision may be the same for every remote, whatever its address, name and port (`decide_everywhere`). Of the rules
 that may match a program, some match for every remote ("everywhere"), others only for some ("somewhere"). If all rules
@@ -27,9 +27,9 @@ from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.decision import DENIED_BY_RULE, Decision
 from tinysnitch.core.policy.facts import Facts
 from tinysnitch.core.policy.narrower import covers, covers_program, is_narrower, resolve_rule
-from tinysnitch.core.policy.own_rules import has_turnable_path
 from tinysnitch.core.policy.rule_index import RuleIndex
 from tinysnitch.core.policy.rule_keys import KeyMaker
+from tinysnitch.core.policy.user_rules import has_turnable_path
 from tinysnitch.core.rules.rule import Program, ProgramKind, RemoteKind, Rule
 from tinysnitch.core.rules.text import format_rule
 

@@ -14,8 +14,8 @@ from tinysnitch.core.model.flow import ICMP, ICMPV6, Direction, Flow, is_v4, par
 from tinysnitch.core.model.process import KERNEL, UNKNOWN, Attribution, AttributionSource, Process, uid_of
 from tinysnitch.core.model.verdict import Inspection
 from tinysnitch.core.policy.decision import Decision
-from tinysnitch.core.policy.own_rules import is_own
 from tinysnitch.core.policy.ruleset import Ruleset
+from tinysnitch.core.policy.user_rules import is_own
 from tinysnitch.core.rules.port_text import LAST_PORT
 from tinysnitch.core.rules.program_text import split_program
 from tinysnitch.core.rules.protocol_text import Service, has_ports, parse_service

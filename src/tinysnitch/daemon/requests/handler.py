@@ -13,8 +13,8 @@ from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.core.model.process import uid_of
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.active_rules import ActiveRules
-from tinysnitch.core.policy.own_rules import find_excess
 from tinysnitch.core.policy.references import BUILT_IN_LISTS
+from tinysnitch.core.policy.user_rules import find_excess
 from tinysnitch.core.prompts.answer import is_rule_kept, rule_for_choice
 from tinysnitch.core.prompts.choice import Choice, Lifetime
 from tinysnitch.core.prompts.prompt import Prompt

@@ -1,4 +1,4 @@
-"""Which rules a client may add and remove: all of them, or those of its own user (core/policy/own_rules.py).
+"""Which rules a client may add and remove: all of them, or those of its own user (core/policy/user_rules.py).
 
 Limits how many changes a user with the right for their own processes may make: each one writes and reads files.
 
@@ -8,7 +8,7 @@ Time is an argument: boot-time seconds.
 from tinysnitch.core.model.errors import NotPermitted, SnitchError
 from tinysnitch.core.model.tables import BoundedTable
 from tinysnitch.core.policy.active_rules import ActiveRules
-from tinysnitch.core.policy.own_rules import (
+from tinysnitch.core.policy.user_rules import (
     MAX_LENGTH,
     MAX_OWN_RULES,
     find_excess,

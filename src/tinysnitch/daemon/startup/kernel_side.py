@@ -12,9 +12,9 @@ from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.core.model.scope import Scope
 from tinysnitch.daemon.instance import Instance, claim
 from tinysnitch.daemon.options import Options
-from tinysnitch.daemon.startup.ending import Ending
 from tinysnitch.daemon.startup.handover import EarlierArguments
-from tinysnitch.daemon.startup.stop import Stop
+from tinysnitch.daemon.startup.kept_enforcement import Ending
+from tinysnitch.daemon.startup.stop_signals import Stop
 from tinysnitch.kernel.attribution.bootstrap import bootstrap
 from tinysnitch.kernel.bpf.pins import mount_bpffs, unmount_bpffs
 from tinysnitch.kernel.bpf.probe import find_missing

@@ -2,7 +2,7 @@
 
 The order: claim the namespace and the state folder, load the BPF programs and tell them what runs already, open the
 queues and the control socket, and add the netfilter rules last (kernel_side.py, assembly.py). The end undoes this from
-the last step to the first; what stays in the kernel then is for ending.py.
+the last step to the first; what stays in the kernel then is for kept_enforcement.py.
 """
 
 import asyncio
@@ -32,8 +32,8 @@ from tinysnitch.daemon.loop.packet_socket_notes import PacketSocketNotes
 from tinysnitch.daemon.options import Options
 from tinysnitch.daemon.scheduling.bounded_writer import BoundedWriter
 from tinysnitch.daemon.startup.assembly import Assembly, assemble
-from tinysnitch.daemon.startup.ending import Ending
 from tinysnitch.daemon.startup.handover import keep_arguments
+from tinysnitch.daemon.startup.kept_enforcement import Ending
 from tinysnitch.daemon.startup.kernel_side import (
     add_rules,
     arguments_file,
@@ -43,7 +43,7 @@ from tinysnitch.daemon.startup.kernel_side import (
 )
 from tinysnitch.daemon.startup.prompt_process import PromptProcess
 from tinysnitch.daemon.startup.service_notice import ServiceNotice
-from tinysnitch.daemon.startup.stop import Stop
+from tinysnitch.daemon.startup.stop_signals import Stop
 from tinysnitch.kernel.bpf.packet_socket_watch import PacketSocketWatch
 from tinysnitch.kernel.bpf.pins import remove_all_pins
 from tinysnitch.kernel.bpf.probe import find_hidden

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from tinysnitch.daemon.options import OnExit, Options
-from tinysnitch.daemon.startup.stop import Stop
+from tinysnitch.daemon.startup.stop_signals import Stop
 from tinysnitch.kernel.bpf.pins import remove_all_pins
 from tinysnitch.kernel.bpf.programs import BpfPrograms
 from tinysnitch.kernel.netfilter.firewall import Netfilter

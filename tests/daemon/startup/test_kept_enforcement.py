@@ -1,4 +1,4 @@
-"""ending.py: what stays in the kernel when the daemon ends. tests/lab/test_stop.py tests the whole."""
+"""kept_enforcement.py: what stays in the kernel when the daemon ends. tests/lab/test_stop.py tests the whole."""
 
 import signal
 from collections.abc import Mapping
@@ -10,8 +10,8 @@ import pytest
 
 from tinysnitch.core.model.scope import Scope
 from tinysnitch.daemon.options import OnExit, Options
-from tinysnitch.daemon.startup.ending import Ending
-from tinysnitch.daemon.startup.stop import HAND_OVER, Stop
+from tinysnitch.daemon.startup.kept_enforcement import Ending
+from tinysnitch.daemon.startup.stop_signals import HAND_OVER, Stop
 from tinysnitch.kernel.bpf.programs import BpfPrograms
 from tinysnitch.kernel.netfilter.firewall import Netfilter
 

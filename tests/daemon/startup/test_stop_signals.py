@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from tinysnitch.core.model.errors import SnitchError
-from tinysnitch.daemon.startup.stop import HAND_OVER, Stop
+from tinysnitch.daemon.startup.stop_signals import HAND_OVER, Stop
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, HAND_OVER])
