@@ -20,7 +20,7 @@ from tinysnitch.core.policy.decision import Decision
 from tinysnitch.core.rules.rule import Rule
 from tinysnitch.core.rules.text import parse_rule
 from tinysnitch.protocol.log_lines import ReadyLine, ask_line_of, log_line_of
-from tinysnitch.protocol.log_text import format_endpoints, format_program, format_text, remarks_on
+from tinysnitch.protocol.log_text import format_endpoint, format_endpoints, format_text, remarks_on
 from tinysnitch.protocol.messages import Mode
 
 REPLACE = msgspec.structs.replace
@@ -162,7 +162,14 @@ def test_ready_says_the_mode_and_the_socket() -> None:
     assert format_text(line, ("observing",)).endswith("socket /run/s, observing")
 
 
-def test_the_parts_for_a_list() -> None:
+def test_the_ends_for_a_list() -> None:
     line = ask_line_of(make_prompt(args=("a b",)))
     assert format_endpoints(line) == "tcp 10.0.0.2:40516 -> google.com:80"
-    assert format_program(line) == "/usr/bin/curl 'a b'"
+    assert format_text(line).endswith(" /usr/bin/curl 'a b'")
+
+
+def test_an_end_is_told_by_its_name_if_it_has_one() -> None:
+    assert format_endpoint("2001:db8::1", 443) == "[2001:db8::1]:443"
+    assert format_endpoint("192.0.2.7", None) == "192.0.2.7"
+    assert format_endpoint("2001:db8::1", 443, "shop.test") == "shop.test:443"
+    assert format_endpoint("192.0.2.7", None, "shop.test") == "shop.test"

@@ -20,6 +20,7 @@ from tinysnitch.protocol.log_lines import (
     SaidLine,
 )
 
+_OtherLine = SaidLine | AskLine | AnswerLine | RulesLine | LostLine | PacketSocketLine | ReadyLine  # no ConnectionLine
 WITH_PORTS = ("tcp", "udp")
 _HOLD_FOR_LESS = (ANSWERED_ONCE, ANSWERED_UNTIL)  # the rule of these holds for less than its line tells
 
@@ -29,7 +30,9 @@ def format_text(line: LogLine, remarks: tuple[str, ...] = ()) -> str:
 
     `remarks`: what else to tell. The line has no fields for that, as its fields are a contract (docs/commands.md).
     """
-    return f"{line.time} {_level(line)} {_tell(line, remarks)}"
+    if isinstance(line, ConnectionLine):  # as nearly all are
+        return f"{line.time} INFO {line.verdict.value} {_format_connection(line)}{_format_reason(line)}"
+    return f"{line.time} {_level(line)} {_format_other(line, remarks)}"
 
 
 def remarks_on(record: Record) -> tuple[str, ...]:
@@ -41,16 +44,14 @@ def remarks_on(record: Record) -> tuple[str, ...]:
     return ()
 
 
-def _level(line: LogLine) -> str:
+def _level(line: _OtherLine) -> str:
     if isinstance(line, LostLine | PacketSocketLine):
         return "WARNING"
     return "ERROR" if isinstance(line, RulesLine) and line.errors else "INFO"
 
 
-def _tell(line: LogLine, remarks: tuple[str, ...]) -> str:
+def _format_other(line: _OtherLine, remarks: tuple[str, ...]) -> str:
     match line:
-        case ConnectionLine():
-            return f"{line.verdict.value} {_format_connection(line)}{_tell_reason(line)}"
         case SaidLine():
             return f"said {_format_connection(line)} # {line.remote_address}"
         case AskLine():
@@ -73,15 +74,13 @@ def _tell(line: LogLine, remarks: tuple[str, ...]) -> str:
             assert_never(line)
 
 
-def _tell_reason(line: ConnectionLine) -> str:
+def _format_reason(line: ConnectionLine) -> str:
     """The reason, unless the rule says it all. It is a comment, since the line before it is as it was in 2019."""
-    is_told = _is_by_rule(line) and not line.reason.startswith(_HOLD_FOR_LESS)
-    return "" if is_told else f" # {escape(line.reason)}"
-
-
-def _is_by_rule(line: ConnectionLine) -> bool:
-    """Whether the line's rule made the verdict. A rule that asks did not."""
-    return line.rule is not None and line.rule.split(maxsplit=1)[0] == line.verdict.value
+    # A rule that asks did not make the verdict.
+    is_by_rule = line.rule is not None and line.rule.split(maxsplit=1)[0] == line.verdict.value
+    if is_by_rule and not line.reason.startswith(_HOLD_FOR_LESS):
+        return ""
+    return f" # {escape(line.reason)}"
 
 
 def what_holds(rules: int) -> str:
@@ -98,29 +97,24 @@ def _format_connection(line: ConnectionLine | SaidLine | AskLine) -> str:
     """`tcp LOCAL:PORT -> REMOTE:PORT PID PROGRAM ARGS`; inbound the remote comes first. `started_as` is a comment."""
     pid = "-" if line.pid is None else line.pid
     name = f" # started as {quote_word(line.started_as)}" if isinstance(line.started_as, str) else ""
-    return f"{format_endpoints(line)} {pid} {format_program(line)}{name}"
+    return f"{format_endpoints(line)} {pid} {_format_words((line.program, *line.args))}{name}"
 
 
 def format_endpoints(line: ConnectionLine | SaidLine | AskLine) -> str:
     has_ports = line.protocol in WITH_PORTS
     local = format_endpoint(line.local_address, line.local_port if has_ports else None)
-    remote = format_remote(line, line.remote_port if has_ports else None)
+    remote = format_endpoint(line.remote_address, line.remote_port if has_ports else None, line.name)
     if line.direction is Direction.INBOUND:
         local, remote = remote, local
     return f"{line.protocol} {local} -> {remote}"
 
 
-def format_endpoint(address: str, port: int | None) -> str:
-    """`192.0.2.7:443`, `[2001:db8::1]:443`; without a port where there are none."""
-    return _with_port(f"[{address}]" if ":" in address else address, port)
-
-
-def format_remote(line: ConnectionLine | SaidLine | AskLine, port: int | None = None) -> str:
-    """By its name, if that is known: `shop.test:443`."""
-    return _with_port(_format_name(line.name), port) if line.name else format_endpoint(line.remote_address, port)
-
-
-def _with_port(host: str, port: int | None) -> str:
+def format_endpoint(address: str, port: int | None, name: str | None = None) -> str:
+    """`192.0.2.7:443`, `[2001:db8::1]:443`, by its name if that is known: `shop.test:443`; without a port where there
+    are none."""
+    host = f"[{address}]" if ":" in address else address
+    if name:
+        host = _format_name(name)
     return host if port is None else f"{host}:{port}"
 
 
@@ -130,13 +124,9 @@ def _format_name(name: str) -> str:
     return f"'{name}'" if word == name and is_numbered(name) else word
 
 
-def format_program(line: ConnectionLine | SaidLine | AskLine) -> str:
-    """Program and arguments, quoted as a rule has them."""
-    return _format_words((line.program, *line.args))
-
-
 @lru_cache(maxsize=1024)
 def _format_words(words: tuple[str, ...]) -> str:
+    """Program and arguments, quoted as a rule has them."""
     return " ".join(map(quote_word, words))
 
 

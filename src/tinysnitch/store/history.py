@@ -67,22 +67,20 @@ class History:
             self._pending.append((line, uid))
             self._pending_bytes += len(line)
 
-    def next_flush_deadline(self) -> float | None:
-        """When `flush_due` should be called, on the clock of its argument; None: nothing waits."""
+    def flush_due(self, now_s: float) -> float | None:
+        """Write when a batch is full or the oldest line has waited FLUSH_AFTER_S. After a failure only the latter.
+
+        Returns when it is due again, on the clock of its argument; None: nothing waits.
+        """
         if not self._pending:
             return None
-        return self._deadline_s or 0.0
-
-    def flush_due(self, now_s: float) -> None:
-        """Write when a batch is full or the oldest line has waited FLUSH_AFTER_S. After a failure only the latter."""
-        if not self._pending:
-            return
         if self._deadline_s is None:
             self._deadline_s = now_s + FLUSH_AFTER_S
         is_large = len(self._pending) >= BATCH or self._pending_bytes >= BATCH_BYTES
         is_batch = is_large and not self._was_failing
         if is_batch or now_s >= self._deadline_s:
             self.flush()
+        return self._deadline_s
 
     def flush(self) -> None:
         """Write everything that waits, now."""

@@ -8,7 +8,7 @@ from tinysnitch.core.model.flow import Direction
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.decision import DENIED_BY_RULE, LEARNING
 from tinysnitch.protocol.log_lines import AskLine, ConnectionLine
-from tinysnitch.protocol.log_text import WITH_PORTS, format_remote
+from tinysnitch.protocol.log_text import WITH_PORTS, format_endpoint
 from tinysnitch.view.lookup import FindUser
 from tinysnitch.view.text import escape_text, shorten_middle
 
@@ -86,8 +86,9 @@ def _name_user(reason: str, find_user: FindUser) -> str:
 
 
 def _place_of(line: _Tried) -> str:
+    address, name = line.remote_address, line.name
     if line.protocol not in WITH_PORTS:
-        return f"{line.protocol} {format_remote(line)}"
+        return f"{line.protocol} {format_endpoint(address, None, name)}"
     if line.direction is Direction.INBOUND:
-        return f"{line.protocol} port {line.local_port} from {format_remote(line)}"
-    return f"{line.protocol} {format_remote(line, line.remote_port)}"
+        return f"{line.protocol} port {line.local_port} from {format_endpoint(address, None, name)}"
+    return f"{line.protocol} {format_endpoint(address, line.remote_port, name)}"

@@ -36,7 +36,7 @@ def test_a_follower_gets_the_past_and_then_what_happens(running: RunningServer) 
         assert client.read(2)[1]["count"] == 4
         running.call(running.clients.push_record, b'{"event":"lost","count":77}', None)
         assert client.read(1)[0]["count"] == 77
-    running.wait_until(lambda: not running.clients._followers)
+    running.wait_until(lambda: not running.clients.followers)
 
 
 def test_prompt_clients_are_told_of_prompts(running: RunningServer) -> None:
@@ -130,7 +130,7 @@ def test_each_is_told_what_their_right_covers(tmp_path: Path) -> None:
 
 def test_followers_see_the_lines_that_their_right_covers(tmp_path: Path) -> None:
     with arrived(tmp_path / "socket", (ALICE, ROOT), Hello(), ReadLog(0, follow=True)) as (running, clients):
-        running.wait_until(lambda: len(running.clients._followers) == len(clients))
+        running.wait_until(lambda: len(running.clients.followers) == len(clients))
         for number, uid in enumerate((None, 0, 1001, 1000)):
             running.call(running.clients.push_record, b'{"event":"lost","count":%d}' % number, uid)
         for client, counts in zip(clients, ([3], [0, 1, 2, 3]), strict=True):
@@ -140,7 +140,7 @@ def test_followers_see_the_lines_that_their_right_covers(tmp_path: Path) -> None
 def test_who_only_reads_the_log_is_told_of_no_further_lines(running: RunningServer) -> None:
     with RawClient(running, Hello(), ReadLog(0)) as client:
         assert kinds(client.read(2)) == ["welcome", "done"]
-        assert not running.clients._followers
+        assert not running.clients.followers
 
 
 def test_who_sees_but_their_own_leaves_room_for_others(tmp_path: Path) -> None:

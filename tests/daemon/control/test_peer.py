@@ -138,7 +138,7 @@ def test_other_versions_are_told_so(running: RunningServer) -> None:
 def test_a_client_that_does_not_read_is_cut_off(running: RunningServer) -> None:
     line = b'{"event":"lost","what":"%s"}' % (b"x" * 10_000)
     with RawClient(running, Hello(), ReadLog(0, follow=True)) as slow, RawClient(running, Hello()) as good:
-        running.wait_until(lambda: len(running.clients._followers) == 1)
+        running.wait_until(lambda: len(running.clients.followers) == 1)
         for _ in range(2000):
             running.call(running.clients.push_record, line, None)
         assert running.call(running.clients.statistics).slow == 1
@@ -265,7 +265,7 @@ def test_how_much_may_wait_for_a_client_is_by_its_right(
     here = running_server(tmp_path / "socket", Comers(right))
     with here as running, RawClient(running, Hello(), ReadLog(0, follow=True)) as client:
         client.read(1)
-        running.wait_until(lambda: len(running.clients._followers) == 1)
+        running.wait_until(lambda: len(running.clients.followers) == 1)
         for _ in range(100):  # a client that reads may get any number of pushes
             running.call(running.clients.push_record, b'{"event":"lost"}', right.uid)
             client.read(1)

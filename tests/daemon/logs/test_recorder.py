@@ -76,11 +76,11 @@ def test_log_history_and_followers_get_the_same_lines(place: Place) -> None:
     place.begin()
     lines = place.record(ANSWER, LOSS)
     assert place.read_log()[1:] == lines
-    deadline_s = place.recorder.next_deadline()
+    deadline_s = place.recorder.due_s
     assert deadline_s is not None
     place.recorder.flush(Instant(deadline_s, deadline_s))
     assert sorted(place.history.read_newest(10)) == sorted(lines)
-    assert place.recorder.next_deadline() is None
+    assert place.recorder.due_s is None
 
 
 @pytest.mark.parametrize("place", [LogFormat.TEXT], indirect=True)
@@ -160,8 +160,8 @@ def test_the_history_is_written_though_nothing_more_happens(tmp_path: Path, monk
     async def run() -> None:
         with closing(driver_place.Place(tmp_path, "allow - - -\n")) as place:
             place.driver.feed(PacketQueued(1, flow_of(1), whose()))
-            assert place.ports.recorder.next_deadline() is not None
-            await driver_place.until(lambda: place.ports.recorder.next_deadline() is None)
+            assert place.ports.recorder.due_s is not None
+            await driver_place.until(lambda: place.ports.recorder.due_s is None)
 
     asyncio.run(run())
 

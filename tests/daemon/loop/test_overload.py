@@ -225,6 +225,7 @@ def test_of_a_batch_that_was_not_full_nothing_is_noted() -> None:
     end_ns = time.monotonic_ns() + 2 * PATIENCE_NS
     while time.monotonic_ns() < end_ns:
         watch.note_batch(BATCH - 1, BATCH, time.monotonic_ns())
+        assert not watch.is_watching
     assert not watch.is_limited
 
 
@@ -233,5 +234,6 @@ def test_a_batch_that_was_not_full_ends_a_row_of_full_ones() -> None:
     watch = OverloadWatch(flood.overload, Failures().attempt)
     for size in (BATCH, BATCH - 1, BATCH):
         watch.note_batch(size, BATCH, time.monotonic_ns())
+        assert watch.is_watching is (size == BATCH)
         flood.now_ns += PATIENCE_NS
     assert (flood.looks, watch.is_limited) == (0, False)

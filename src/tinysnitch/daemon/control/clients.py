@@ -36,7 +36,7 @@ class ControlClients:
         self.refused = self.crowded_out = self.malformed = self.slow = 0  # as in ControlStatistics
         self._peers: dict[int, ControlPeer] = {}
         self._prompt_peers: dict[int, ControlPeer] = {}
-        self._followers: dict[int, ControlPeer] = {}
+        self.followers: dict[int, ControlPeer] = {}  # who gets the lines of the log
         self._standing: tuple[msg.Notice, ...] = ()
         self._unsaved: SnitchError | None = None  # why a rule could not be saved just now
 
@@ -69,7 +69,7 @@ class ControlClients:
 
     def add_follower(self, peer: ControlPeer) -> None:
         """From now on this client gets the lines of the log as they are written."""
-        self._followers[peer.client_id] = peer
+        self.followers[peer.client_id] = peer
 
     def add_prompt(self, peer: ControlPeer) -> None:
         """From now on this client is a prompt client: it gets questions and notices."""
@@ -78,7 +78,7 @@ class ControlClients:
     def remove(self, peer: ControlPeer) -> bool:
         """Forget a client; whether it was a prompt client."""
         self._peers.pop(peer.client_id, None)
-        self._followers.pop(peer.client_id, None)
+        self.followers.pop(peer.client_id, None)
         return self._prompt_peers.pop(peer.client_id, None) is not None
 
     def close(self) -> None:
@@ -90,8 +90,7 @@ class ControlClients:
 
     def push_record(self, line: bytes, uid: int | None) -> None:
         """Push a log line (without its newline) about a process of `uid` to every follower that may see it."""
-        if self._followers:
-            _push(self._followers, line + b"\n", uid)
+        _push(self.followers, line + b"\n", uid)
 
     def push_prompt(self, prompt: Prompt) -> None:
         """Push a question that was opened, or whose count of waiting packets changed."""

@@ -49,7 +49,8 @@ class LogOutput:
             return
         self._send()  # even if the loop watches already: in a flood there are many batches to one turn of the loop
         if not self._pending:
-            self._stop_waiting()
+            if self._is_waiting:
+                self._stop_waiting()
         elif not self._is_waiting:
             # epoll_ctl(2): EPERM for a regular file (on a full disk), or no room. The next flush tries again.
             with suppress(OSError):
@@ -58,7 +59,8 @@ class LogOutput:
 
     def close(self) -> None:
         """Give a slow reader CLOSE_S for the rest, then close: what it has not taken is lost."""
-        self._stop_waiting()
+        if self._is_waiting:
+            self._stop_waiting()
         self._send_rest()
         self._lose_rest()
         if self._was_blocking:
@@ -95,6 +97,5 @@ class LogOutput:
         self._pending.clear()
 
     def _stop_waiting(self) -> None:
-        if self._is_waiting:
-            self._is_waiting = False
-            asyncio.get_running_loop().remove_writer(self._fd)
+        self._is_waiting = False
+        asyncio.get_running_loop().remove_writer(self._fd)

@@ -15,7 +15,7 @@ from enum import Enum
 
 import msgspec
 
-from tinysnitch.core.engine.records import ConnectionDecided, PromptAnswered, Record, ServerNameRead, uid_told_of
+from tinysnitch.core.engine.records import ConnectionDecided, PromptAnswered, Record, ServerNameRead
 from tinysnitch.core.model.clock import Instant
 from tinysnitch.core.model.flow import Direction
 from tinysnitch.core.model.process import share_of
@@ -72,22 +72,16 @@ def _find_share(record: Record) -> tuple[Share, int] | None:
     """Which share a record counts for, and the user whose share that is (0: of all together); None: it is kept."""
     if not isinstance(record, ConnectionDecided | ServerNameRead):
         return None
-    share = _find_common_share(record) if isinstance(record, ConnectionDecided) else None
-    if share is not None:
-        return share, 0
-    uid = uid_told_of(record)
-    return (Share.USER, share_of(uid)) if uid else None
-
-
-def _find_common_share(record: ConnectionDecided) -> Share | None:
-    connection, decision = record.connection, record.decision
-    if not connection.attribution.is_listening:
-        return Share.CLOSED_PORTS
-    if decision.verdict is not Verdict.DENY:
-        return None
-    if connection.flow.direction is Direction.INBOUND:
-        return Share.VISITORS
-    return Share.TURNED_AWAY if decision.is_turned_away else None
+    decision, flow, attribution = record.decision, record.connection.flow, record.connection.attribution
+    if isinstance(record, ConnectionDecided):
+        if not attribution.is_listening:
+            return Share.CLOSED_PORTS, 0
+        if decision.verdict is Verdict.DENY and flow.direction is Direction.INBOUND:
+            return Share.VISITORS, 0
+        if decision.is_turned_away:
+            return Share.TURNED_AWAY, 0
+    process = attribution.process
+    return (Share.USER, share_of(process.uid)) if process and process.uid else None
 
 
 class Recorder:
@@ -99,6 +93,7 @@ class Recorder:
         self._history = history
         self._learned_rules = learned_rules  # None: not observing
         self._early: list[LogLine] | None = []  # lines from before the ready line; None: that is written
+        self.due_s: float | None = None  # boot-time seconds: when `flush` is due; None: nothing waits for it
         self._history_budget = HistoryBudget()
 
     def record(self, record: Record, uid: int | None, now: Instant) -> bytes:
@@ -112,6 +107,7 @@ class Recorder:
             self._early.append(line)
         if self._history_budget.has_room(record, now.boot_s):
             self._history.append(encoded, uid)
+            self.due_s = self.due_s or 0.0
         if self._learned_rules is not None and isinstance(record, ConnectionDecided):
             self._learn(record, self._learned_rules)
         return encoded
@@ -136,13 +132,9 @@ class Recorder:
 
     def flush(self, now: Instant) -> None:
         self._log.flush()
-        self._history.flush_due(now.boot_s)
+        self.due_s = self._history.flush_due(now.boot_s)
         if self._learned_rules is not None:
             self._learned_rules.flush()
-
-    def next_deadline(self) -> float | None:
-        """Boot-time seconds when the history must be written, or None."""
-        return self._history.next_flush_deadline()
 
     def losses(self) -> dict[str, int]:
         learned = {} if self._learned_rules is None else {"learned rules": self._learned_rules.lost}

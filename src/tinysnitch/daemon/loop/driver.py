@@ -216,7 +216,9 @@ class Driver:
             self._take_in(source, queued, now)
         self.ports.verdicts.sends_each = False
         self._finish(now)
-        source.overload.note_batch(len(packets), source.batch, began_ns)
+        is_full = len(packets) == source.batch
+        if is_full or source.overload.is_watching:
+            source.overload.note_batch(len(packets), source.batch, began_ns)
 
     def _begin(self) -> Instant:
         """Before packets are judged: learn the names that systemd-resolved has told by now."""
@@ -322,13 +324,19 @@ class Driver:
     def _write(self, now: Instant) -> None:
         """Write the records of this batch. One that cannot be written costs no other one."""
         records, self._records = self._records, []
+        recorder, clients = self.ports.recorder, self.ports.clients
         for record in records:
             try:
                 uid = uid_told_of(record)
-                self.ports.clients.push_record(self.ports.recorder.record(record, uid, now), uid)
+                line = recorder.record(record, uid, now)
+                if clients.followers:
+                    clients.push_record(line, uid)
             except Exception:
                 self.failures.note("recording")
-        self.failures.attempt(self.ports.recorder.flush, now)
+        try:
+            recorder.flush(now)
+        except Exception:
+            self.failures.note("flush")
 
     def _look(self, now: Instant) -> None:
         if self._find_losses:
@@ -341,7 +349,7 @@ class Driver:
             self._handle(loss, now)
 
     def _schedule(self, now: Instant) -> None:
-        due_s, write_s = self.engine.next_deadline(now), self.ports.recorder.next_deadline()
+        due_s, write_s = self.engine.next_deadline(now), self.ports.recorder.due_s
         if due_s is None or (write_s is not None and write_s < due_s):
             due_s = write_s
         # The loop's clock stands still while the machine sleeps: what fell due meanwhile is done now.

@@ -120,6 +120,7 @@ class OverloadWatch:
     def __init__(self, overload: Overload, attempt: Callable[..., bool]) -> None:
         """`attempt` calls a function that may fail, and returns whether it succeeded."""
         self._overload = overload
+        self.is_watching = False  # whether every batch must be noted; if not, only full ones
         self._attempt = attempt
         self._timer = SingleTimer(self._look_again)
 
@@ -129,17 +130,17 @@ class OverloadWatch:
 
     def note_batch(self, size: int, room: int, began_ns: int) -> None:
         """Note a batch that was just judged. `began_ns`: when that began, by the monotonic clock."""
-        if size == room or self._overload.is_watching:
-            self._attempt(self._overload.note_batch, size, room, time.monotonic_ns() - began_ns)
-            self._wait()
+        self._attempt(self._overload.note_batch, size, room, time.monotonic_ns() - began_ns)
+        self._go_on()
 
     def cancel(self) -> None:
         self._timer.cancel()
 
     def _look_again(self) -> None:
         self._attempt(self._overload.look_again)
-        self._wait()
+        self._go_on()
 
-    def _wait(self) -> None:
+    def _go_on(self) -> None:
+        self.is_watching = self._overload.is_watching
         if self.is_limited:
             self._timer.start(LOOK_S)
