@@ -24,7 +24,7 @@ def _parse_ranges(word: Word) -> tuple[PortRange, ...]:
 
 
 def _ranges_of(text: str) -> tuple[PortRange, ...]:
-    return merge_ranges(_parse_range(part) for part in text.split(","))
+    return merge_ranges([_parse_range(part) for part in text.split(",")])
 
 
 _kept_ranges = lru_cache(maxsize=4096)(_ranges_of)
@@ -70,7 +70,7 @@ def parse_ports(word: Word) -> tuple[PortRange, ...]:
 
 
 def format_ports(ports: tuple[PortRange, ...]) -> str:
-    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in ports) or "-"
+    return ",".join([str(first) if first == last else f"{first}-{last}" for first, last in ports]) or "-"
 
 
 # As the Service Name and Transport Protocol Port Number Registry of IANA has them.

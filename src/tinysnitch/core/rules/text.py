@@ -87,7 +87,7 @@ def _parse_bare(line: str) -> Rule | None:
     except BadWord:
         return None
     verdict = _VERDICTS.get(words[0])
-    if verdict is None or _lacks_ports(ports, service):
+    if verdict is None or (ports and not has_ports(service.protocol)):
         return None
     return Rule(
         verdict=verdict,
@@ -182,13 +182,8 @@ def _read_qualifier(qualifiers: dict[str, Any], key: str, word: Word) -> None:
 
 def _check_ports(values: list[Any], columns: list[Word]) -> None:
     _remote, ports, service, *_program = values
-    if _lacks_ports(ports, service):
+    if ports and not has_ports(service.protocol):
         raise BadWord("a port for a protocol without ports", _PORTLESS_HINT, columns[1].column)
-
-
-def _lacks_ports(ports: tuple[PortRange, ...], service: Service) -> bool:
-    """Whether the line names ports, but its protocol has none."""
-    return bool(ports) and not has_ports(service.protocol)
 
 
 def _make_rule(verdict: Verdict, qualifiers: dict[str, Any], values: list[Any], args: list[Word]) -> Rule:

@@ -8,6 +8,7 @@ from typing import assert_never
 import msgspec
 
 from tinysnitch.core.engine.events import AnswerGiven, ClientAttached, ClientDetached, TemporaryRulesRemoved
+from tinysnitch.core.engine.open_prompts import OpenPrompt
 from tinysnitch.core.engine.records import PromptAnswered
 from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.core.model.process import uid_of
@@ -281,10 +282,11 @@ class RequestHandler:
 
     def answer(self, prompt_id: int, answer: Choice | str, right: Right) -> str:
         """Answer with a choice or with a rule line, and return the line of the rule that this made."""
-        self._check_open(prompt_id, right)
+        prompt = self._find_open(prompt_id, right)
         self._count_change(right)
         if isinstance(answer, Choice):
-            event = AnswerGiven(prompt_id, self._permitted(prompt_id, answer, right), right.uid)
+            choice = answer if right.sees_all else self._own_choice(prompt, answer, right)
+            event = AnswerGiven(prompt_id, choice, right.uid)
         else:
             rule = self._parse_answer(prompt_id, answer, right)
             event = AnswerGiven(prompt_id, Choice(verdict=rule.verdict, lifetime=Lifetime.FOREVER), right.uid, rule)
@@ -296,21 +298,18 @@ class RequestHandler:
             raise SnitchError(f"question {prompt_id} could not be answered", "the log of tinysnitchd tells why")
         return lines[0]
 
-    def _check_open(self, prompt_id: int, right: Right) -> None:
-        """Raise SnitchError when the question is not open. One that the right does not cover looks the same."""
-        prompts = self._engine.prompts
-        prompt, closed = prompts.find(prompt_id), prompts.find_closed(prompt_id)
+    def _find_open(self, prompt_id: int, right: Right) -> OpenPrompt:
+        """Raises SnitchError when the question is not open. One that the right does not cover looks the same."""
+        prompt = self._engine.prompts.find(prompt_id)
         if prompt and right.covers(prompt.key.uid):
-            return
+            return prompt
+        closed = self._engine.prompts.find_closed(prompt_id)
         why = f": {closed.reason}" if closed and right.covers(closed.uid) else ""
         raise SnitchError(f"question {prompt_id} is not open{why}", "`tinysnitch asks` lists what is open")
 
-    def _permitted(self, prompt_id: int, choice: Choice, right: Right) -> Choice:
-        """The choice as this client may make it: with the right for one's own processes, a rule for that user alone.
-        Raises SnitchError when the rule that it makes is not permitted."""
-        prompt = self._engine.prompts.find(prompt_id)
-        if right.sees_all or prompt is None:
-            return choice
+    def _own_choice(self, prompt: OpenPrompt, choice: Choice, right: Right) -> Choice:
+        """The choice as a user with the right for their own processes may make it: its rule is for that user alone.
+        Raises SnitchError when that rule is not permitted."""
         choice = msgspec.structs.replace(choice, is_for_user=True)
         connection = next(iter(prompt.held.values())).connection
         if is_rule_kept(connection, choice):
