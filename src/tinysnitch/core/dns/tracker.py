@@ -68,7 +68,7 @@ class DnsTracker:
             if flow.local_port == DNS_PORT and exec_id != UNKNOWN_EXEC_ID:
                 self._untrusted.note_server(exec_id)
             return ()
-        queries = self._untrusted.find(connection)
+        queries = self._untrusted.find(connection) if self._untrusted.has_any else None
         if queries is None or self.names.is_own(flow.remote):
             return ()
         self._untrusted.forget(exec_id_of(connection.attribution))

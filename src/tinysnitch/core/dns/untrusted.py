@@ -28,6 +28,7 @@ class UntrustedQueries:
     """Programs are known by their exec ids here."""
 
     def __init__(self) -> None:
+        self.has_any = False  # whether some program asked what was not reported yet
         self._servers: BoundedTable[int, bool] = BoundedTable(MAX_SERVERS)
         self._untold: BoundedTable[int, UnreportedQueries] = BoundedTable(MAX_ASKERS)
 
@@ -40,6 +41,7 @@ class UntrustedQueries:
         if flow.remote in untold.flows or len(untold.flows) < MAX_ASKED:
             untold.flows[flow.remote] = flow
         self._untold.put(exec_id, untold)
+        self.has_any = True
 
     def note_server(self, exec_id: int) -> None:
         """Note a program that is asked on port 53 of this machine: a resolver, which connects for others only."""
@@ -61,3 +63,4 @@ class UntrustedQueries:
     def forget(self, exec_id: int) -> None:
         """Drop what the program asked: it was reported, or need not be."""
         self._untold.pop(exec_id)
+        self.has_any = self._untold.statistics().used > 0

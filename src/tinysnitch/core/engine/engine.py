@@ -5,6 +5,7 @@ generation of the rules? What do the rules say? What do people say? When the rul
 """
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import assert_never
 
 import msgspec
@@ -178,17 +179,15 @@ class Engine:
     def _packet_queued(self, event: ev.PacketQueued, now: Instant) -> Iterator[Command]:
         decided = self.verdict_writer.find_flow(event, now)
         if decided is not None:
-            yield from self.verdict_writer.repeat(event, decided)
-            return
+            return self.verdict_writer.repeat(event, decided)
         held = self.prompts.find_held(event.flow)
-        if held is not None and held.is_sender_of(event.cookie, exec_id_of(event.attribution)):
-            if not self.prompts.hold_further(held, event.packet_id):
-                yield DropPacket(event.packet_id)
-            return
-        if held is not None:
-            # Another socket or program now uses the addresses and ports of the flow that waited.
-            yield from self.prompts.abandon(event.flow, now)
-        yield from self._judge(event, now)
+        if held is None:
+            return self._judge(event, now)
+        if held.is_sender_of(event.cookie, exec_id_of(event.attribution)):
+            is_held = self.prompts.hold_further(held, event.packet_id)
+            return iter(() if is_held else (DropPacket(event.packet_id),))
+        # Another socket or program now uses the addresses and ports of the flow that waited.
+        return chain(self.prompts.abandon(event.flow, now), self._judge(event, now))
 
     def _judge(self, event: ev.PacketQueued, now: Instant) -> Iterator[Command]:
         connection = self.connection_of(event.flow, event.attribution, event.interface, now, event.asked_name)

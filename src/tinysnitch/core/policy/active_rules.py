@@ -104,7 +104,9 @@ class ActiveRules:
         return None if end_s == math.inf else end_s
 
     def decide(self, connection: Connection, now: Instant) -> Decision:
-        return self._ended_by_both(self._ruleset.decide(connection, now.wall_s), now)
+        decision = self._ruleset.decide(connection, now.wall_s)
+        is_lasting = decision.until_s is None and not decision.has_ended  # as most are
+        return decision if is_lasting else self._ended_by_both(decision, now)
 
     def decide_everywhere(self, connection: Connection, now: Instant) -> Decision | None:
         """The decision if it is the same for every remote; None: it may depend on the remote."""

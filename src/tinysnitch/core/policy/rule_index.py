@@ -5,6 +5,7 @@ by the next dimension, into one child for each key. A look-up follows only the k
 """
 
 from collections.abc import Hashable
+from operator import contains
 
 import msgspec
 
@@ -63,7 +64,7 @@ class RuleIndex:
         while nodes:
             node = nodes.pop()
             if isinstance(node, list):
-                _collect(node, keys, found)
+                found += [entry.rule for entry in node if all(map(contains, keys, entry.keys))]
             else:
                 children = node.children
                 nodes += [children[key] for key in keys[node.depth] if key in children]
@@ -102,15 +103,6 @@ def _children_among(split: _Split, wanted: frozenset[Hashable] | None) -> list[_
     if wanted is None:
         return list(split.children.values())
     return [split.children[key] for key in wanted if key in split.children]
-
-
-def _collect(entries: list[Entry], keys: ConnectionKeys, found: list[Rule]) -> None:
-    for entry in entries:
-        for key, wanted in zip(entry.keys, keys, strict=True):
-            if key not in wanted:
-                break
-        else:
-            found.append(entry.rule)
 
 
 def _added(node: _Node, depth: int, entry: Entry) -> _Node:

@@ -29,6 +29,7 @@ Used = TypeVar("Used")
 DIMENSIONS = ("remote", "program", "ports", "service", "args", "user", "parent", "sha256", "exec_id")
 RuleKeys = tuple[Hashable, ...]  # one for each dimension, None where the rule leaves it open
 ConnectionKeys = tuple[frozenset[Hashable], ...]  # for each dimension all keys that match
+_KeptKeys = tuple[Attribution, frozenset[Hashable], ConnectionKeys]  # of its program, and of its process
 
 _OPEN: frozenset[Hashable] = frozenset({None})  # only rules that leave the dimension open match
 _KEPT = 1024  # attributions
@@ -116,7 +117,7 @@ class KeyMaker:
         self._sums: Counter[str] = Counter()  # of rules that deny or ask
         # Keys of attributions, by id: many connections have the same one. The attribution is kept as well, so that no
         # other object gets its id.
-        self._kept: BoundedTable[int, tuple[Attribution, frozenset[Hashable], ConnectionKeys]] = BoundedTable(_KEPT)
+        self._kept: BoundedTable[int, _KeptKeys] = BoundedTable(_KEPT)
         self.set_facts(facts)
 
     def set_facts(self, facts: Facts) -> None:
@@ -156,11 +157,13 @@ class KeyMaker:
     def keys_for(self, connection: Connection) -> ConnectionKeys:
         flow = connection.flow
         is_inbound, port = flow.direction is Direction.INBOUND, flow.port
-        program, process = self._attribution_keys(connection.attribution)
+        ranges = self._ranges.find(port) if self._ranges.uses else ()
+        kept = self._kept.find(id(connection.attribution)) or self._keep(connection.attribution)
+        _attribution, program, process = kept
         return (
             self._remote_keys(flow, connection.name),
             program,
-            frozenset((None, ((port, port),), *self._ranges.find(port))),
+            frozenset((None, ((port, port),), *ranges)),
             _protocol_keys(flow.protocol, is_inbound),
             *process,
         )
@@ -169,21 +172,20 @@ class KeyMaker:
         address, is_outbound = flow.remote, flow.direction is Direction.OUTBOUND
         bits = int.from_bytes(address)
         keys: list[Hashable] = [None]
-        keys += [_network_key(bits, prefix) for prefix in self._prefixes[is_v4(address)]]
+        # As _network_key() makes them: a call for each prefix would take longer.
+        keys += [1 << prefix | bits >> (ADDRESS_BITS - prefix) for prefix in self._prefixes[is_v4(address)]]
         keys += [word for word in self._words if self.remote_words.takes(word, address, name, is_outbound=is_outbound)]
         if name:
             keys.append(name)
             keys += [Remote(RemoteKind.DOMAIN, domain) for domain in domains_of(name)]
         return frozenset(keys)
 
-    def _attribution_keys(self, attribution: Attribution) -> tuple[frozenset[Hashable], ConnectionKeys]:
-        kept = self._kept.find(id(attribution))
-        if kept is not None:
-            return kept[1], kept[2]
+    def _keep(self, attribution: Attribution) -> _KeptKeys:
         process = attribution.process
-        keys = self._program_keys(attribution), self._process_keys(process) if process else _NO_PROCESS
-        self._kept.put(id(attribution), (attribution, *keys))
-        return keys
+        process_keys = self._process_keys(process) if process else _NO_PROCESS
+        kept = attribution, self._program_keys(attribution), process_keys
+        self._kept.put(id(attribution), kept)
+        return kept
 
     def _program_keys(self, attribution: Attribution) -> frozenset[Hashable]:
         process = attribution.process
@@ -219,12 +221,12 @@ class PatternTable(Generic[Pattern]):
     """Patterns in use, and which of them match a value. Results are kept, so that asking again costs nothing."""
 
     def __init__(self, takes: Callable[[Pattern, Any], bool]) -> None:
+        self.uses: Counter[Pattern] = Counter()
         self._takes = takes
-        self._uses: Counter[Pattern] = Counter()
         self._found: BoundedTable[Hashable, tuple[Pattern, ...]] = BoundedTable(_MATCHED_VALUES)
 
     def count(self, pattern: Pattern, step: int) -> None:
-        count_use(self._uses, pattern, step)
+        count_use(self.uses, pattern, step)
         self.forget()
 
     def forget(self) -> None:
@@ -233,11 +235,11 @@ class PatternTable(Generic[Pattern]):
 
     def find(self, value: Hashable) -> tuple[Pattern, ...]:
         """The patterns that match the value."""
-        if not self._uses:
+        if not self.uses:
             return ()
         found = self._found.find(value)
         if found is None:
-            found = tuple(pattern for pattern in self._uses if self._takes(pattern, value))
+            found = tuple(pattern for pattern in self.uses if self._takes(pattern, value))
             self._found.put(value, found)
         return found
 

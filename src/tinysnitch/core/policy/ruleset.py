@@ -62,7 +62,7 @@ class Ruleset:
         self._index = RuleIndex()
         self._summed: list[Rule] = []  # rules with sha256=
         self._key_maker = KeyMaker(self._facts)
-        self._name_denials = 0
+        self._name_denials = self._ends = 0  # rules that deny names; rules with an end
         self.denies_names = False  # whether a name could make some rule deny what is allowed without one
         # Decisions, by the interface and the ids of the rules that match.
         self._conclusions: BoundedTable[tuple[object, ...], Decision] = BoundedTable(_KEPT)
@@ -96,14 +96,14 @@ class Ruleset:
         return any(rule.program.kind is ProgramKind.OWNER or covers_program(rule.program, program) for rule in resolved)
 
     def decide(self, connection: Connection, wall_s: float) -> Decision:
-        found = self._find(connection)
-        candidates = _in_time(found, wall_s)
+        found = self._index.find(self._key_maker.keys_for(connection))
+        candidates = _in_time(found, wall_s) if self._ends else found
         key: tuple[object, ...] = (connection.interface, *map(id, candidates))
         decision = self._conclusions.find(key)
         if decision is None:
             decision = self._conclude(candidates, connection.interface)
             self._conclusions.put(key, decision)
-        return _with_ended(decision, found, candidates)
+        return decision if candidates is found else _with_ended(decision, found, candidates)
 
     def decide_everywhere(self, connection: Connection, wall_s: float) -> Decision | None:
         """The decision for this program, direction and protocol, if it is the same for every remote, name and port.
@@ -121,7 +121,7 @@ class Ruleset:
     def explain(self, connection: Connection, wall_s: float) -> Contest:
         """The decision, and why the other matching rules did not make it."""
         decision = self.decide(connection, wall_s)
-        candidates = _in_time(self._find(connection), wall_s)
+        candidates = _in_time(self._index.find(self._key_maker.keys_for(connection)), wall_s)
         matching = _with_interface(candidates, connection.interface)
         losers = sorted((rule for rule in matching if rule is not decision.rule), key=format_rule)
         winner = [decision.rule] if decision.rule else []  # without one, all that match are dropped by (4)
@@ -131,6 +131,7 @@ class Ruleset:
 
     def _note(self, rule: Rule, step: int) -> None:
         self._key_maker.count(rule, step)
+        self._ends += step * (rule.until_s is not None)
         self._name_denials += step * _denies_names(rule)
         self.denies_names = self._name_denials > 0
         if rule.sha256:
@@ -143,15 +144,15 @@ class Ruleset:
             if rule is not None and rule is not decision.rule:
                 yield rule, interface
 
-    def _find(self, connection: Connection) -> list[Rule]:
-        """The rules that match, whatever their interface and their end."""
-        return self._index.find(self._key_maker.keys_for(connection))
-
     def _holding(self, rules: list[Rule]) -> list[Rule]:
         """The rules without those that match nothing by (4)."""
         return [rule for rule in rules if not has_turnable_path(rule, self._facts)]
 
     def _conclude(self, candidates: list[Rule], interface: str) -> Decision:
+        if len(candidates) == 1 and _is_plain(candidates[0]):
+            (rule,) = candidates
+            asking = (rule,) if rule.verdict is Verdict.ASK else ()
+            return Decision(verdict=rule.verdict, reason=_REASONS[rule.verdict], rule=rule, asking=asking)
         matching = self._holding(_with_interface(candidates, interface))
         is_flow_only = any(rule.iface for rule in candidates)
         if not matching:
@@ -201,6 +202,11 @@ def _find_winner(rules: list[Rule]) -> Rule:
     rank = min(_RANKS[rule.verdict] for rule in rules)
     equals = [rule for rule in rules if _RANKS[rule.verdict] == rank]
     return equals[0] if len(equals) == 1 else min(equals, key=format_rule)
+
+
+def _is_plain(rule: Rule) -> bool:
+    """Whether nothing but its keys tells whether the rule matches, and for how long."""
+    return rule.iface is None and rule.user is None and rule.until_s is None
 
 
 def _denies_names(rule: Rule) -> bool:

@@ -47,7 +47,8 @@ class PacketEvents:
         claim = self._attributor.attribute(flow, index, queued.sender_uid)
         if claim.is_note_lost:
             raise NoteLost
-        asked_name, says_nothing = (None, False) if is_inbound else _read_datagram(packet, queued.payload)
+        is_read = packet.protocol == UDP and not (is_inbound or packet.is_fragment)
+        asked_name, says_nothing = _read_datagram(packet, queued.payload) if is_read else (None, False)
         return PacketQueued(
             queued.packet_id,
             flow,
@@ -100,8 +101,6 @@ def _read_part(packet: Packet, payload: bytes, part: bytes) -> bytes:
 
 def _read_datagram(packet: Packet, payload: bytes) -> tuple[str | None, bool]:
     """The name that a held DNS question asks for; and whether the datagram cannot name its remote, as QUIC does."""
-    if packet.protocol != UDP or packet.is_fragment:
-        return None, False
     datagram = payload_of(packet, payload)
     name = _find_asked_name(packet.destination_port, datagram) if packet.destination_port in _NAME_PORTS else None
     return name, not may_be_initial(datagram)
