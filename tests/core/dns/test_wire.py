@@ -29,7 +29,7 @@ RECORD = FLUSHED + bytes.fromhex("0004c0000250")  # as avahi announces itself, w
 
 def test_the_header() -> None:
     reader, header = open_message(QUESTION, is_answer=False)
-    assert (header.id, header.is_answer, header.is_truncated, header.rcode) == (7, False, False, 0)
+    assert (header.id, header.is_truncated, header.rcode) == (7, False, 0)
     assert (header.questions, header.answers) == (1, 0)
     assert read_question(reader) == ("shop.test", A, IN)
     assert open_message(QUESTION[:12], is_answer=False)[1] == header

@@ -7,7 +7,7 @@ import pytest
 
 from tests.core.engine.transcript import SHOP, WALL_S, Transcript, flow_of, inbound, tell, whose, yes
 from tinysnitch.core.engine import commands as cmd
-from tinysnitch.core.engine.commands import Command, ForgetVerdicts, IssueVerdict, RememberFlow, RememberVerdict
+from tinysnitch.core.engine.commands import Command, IssueVerdict, RememberFlow, RememberVerdict
 from tinysnitch.core.engine.events import AnswerGiven, PacketQueued
 from tinysnitch.core.engine.open_prompts import HeldFlow
 from tinysnitch.core.engine.verdict_cache import Remembered
@@ -225,15 +225,6 @@ def test_what_is_repeated_is_remembered_for_the_program_that_the_kernel_knows() 
     remembered, issued = verdict_writer.repeat(event, settled)
     assert isinstance(remembered, RememberFlow)
     assert (remembered.exec_id, tell(issued)) == (UNKNOWN_EXEC_ID, "allow 1")
-
-
-def test_an_address_is_forgotten_once() -> None:
-    verdict_writer = VerdictWriter(Settings(), ActiveRules(Facts(), 3))
-    list(verdict_writer.write(HeldFlow(PLAIN, 5, [1]), ALLOW, NOW))
-    key = verdict_key_of(PLAIN)
-    assert key is not None
-    assert list(verdict_writer.forget_addresses([key.remote])) == [ForgetVerdicts((key,))]
-    assert list(verdict_writer.forget_addresses([key.remote])) == []
 
 
 def test_what_falls_out_of_the_mirror_falls_out_of_the_kernel() -> None:

@@ -235,11 +235,12 @@ class Names:
 
     def _forget_over(self, now_s: float) -> None:
         """Remove the oldest addresses as long as all their names have ended for everybody; that is no loss."""
-        while (oldest := self._addresses.find_oldest()) and all(
-            belief.own_expires_s <= now_s for belief in oldest[1].values()
-        ):
-            self._addresses.pop(oldest[0])
-            self._used_names -= len(oldest[1])
+        while oldest := self._addresses.find_oldest():
+            address, beliefs = oldest
+            if [one for one in beliefs.values() if one.own_expires_s > now_s]:
+                return
+            self._addresses.pop(address)
+            self._used_names -= len(beliefs)
 
     def _evict_addresses(self) -> None:
         while self._used_names > self._max_names and (gone := self._addresses.make_room()):

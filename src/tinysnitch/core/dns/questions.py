@@ -91,7 +91,8 @@ class DnsQuestions:
         """The question that waits for this answer, which is taken out; or why nothing is learned from the answer."""
         key = (flow, answer.id)
         waiting = [one for one in self._questions.pop(key) or () if now_s - one.asked_s <= QUESTION_LIFE_S]
-        asked = next((one for one in waiting if _is_same(one, answer)), None)
+        same = [one for one in waiting if _is_same(one, answer)]
+        asked = same[0] if same else None
         result = _judge(asked, answer) if asked else Refusal.WRONG_QUESTION if waiting else Refusal.UNSOLICITED
         left = [one for one in waiting if one is not asked]
         if asked and asked.sent > 1:  # the program asked again before a slow resolver answered, and each is answered

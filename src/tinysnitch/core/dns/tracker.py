@@ -91,14 +91,16 @@ class DnsTracker:
 
     def ask(self, flow: Flow, payload: Payload, exec_id: int, now_s: float, *, user: int = 0) -> tuple[str, ...]:
         """Note the questions in a packet; returns what is to be reported. `user`: the uid that asks."""
-        messages = self._messages(partial(self.streams.read_questions, user=user), flow, payload, now_s)
+        read = partial(self.streams.read_questions, user=user)
+        messages = self._read(read, flow, payload, now_s) if isinstance(payload, Segment) else [payload]
         asked = [self._ask(flow, message, exec_id, now_s, user=user) for message in messages]
         refusals = [refusal for refusal in asked if refusal]
         return self._report(flow, "question to", refusals, now_s) if refusals else ()
 
     def learn(self, flow: Flow, payload: Payload, now_s: float) -> DnsUpdate:
         """Learn from the answers in a packet. `flow`: that of the questions."""
-        messages = self._messages(self.streams.read_answers, flow, payload, now_s)
+        read = self.streams.read_answers
+        messages = self._read(read, flow, payload, now_s) if isinstance(payload, Segment) else [payload]
         learned = [one for message in messages for one in self._learn(flow, message, now_s)]
         addresses = [address for one in learned for address in one.addresses]
         refusals = [one.refusal for one in learned if one.refusal]
@@ -144,15 +146,14 @@ class DnsTracker:
         evicted = {table: each.evicted for table, each in self.tables().items()}
         return {"names": self.names.statistics().evicted_names, **evicted}
 
-    def _messages(
-        self, read: Callable[[Flow, Segment, float], list[bytes]], flow: Flow, payload: Payload, now_s: float
+    def _read(
+        self, read: Callable[[Flow, Segment, float], list[bytes]], flow: Flow, segment: Segment, now_s: float
     ) -> list[bytes]:
-        if not isinstance(payload, Segment):
-            return [payload]
+        """The messages that a segment of TCP completes."""
         if not (self.names.is_trusted(flow.remote) or self.streams.follows(flow)):
-            return [_UNREADABLE] if payload.payload else []
+            return [_UNREADABLE] if segment.payload else []
         try:
-            return read(flow, payload, now_s)
+            return read(flow, segment, now_s)
         except Malformed:
             return [_UNREADABLE]
 

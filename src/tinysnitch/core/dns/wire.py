@@ -41,21 +41,10 @@ class NoLookup(Malformed):
 
 class Header(msgspec.Struct, frozen=True):
     id: int
-    flags: int
     questions: int
     answers: int
-
-    @property
-    def is_answer(self) -> bool:
-        return bool(self.flags & _IS_ANSWER)
-
-    @property
-    def is_truncated(self) -> bool:
-        return bool(self.flags & _IS_TRUNCATED)
-
-    @property
-    def rcode(self) -> int:
-        return self.flags & _RCODE
+    rcode: int
+    is_truncated: bool
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -134,19 +123,18 @@ def open_message(payload: bytes, *, is_answer: bool) -> tuple[WireReader, Header
         raise Malformed(f"DNS message of {len(payload)} bytes, {MAX_MESSAGE_BYTES} are read")
     if len(payload) < _HEADER.size:
         raise Malformed("DNS header is cut short")
-    reader = WireReader(payload, _HEADER.size)
     identifier, flags, questions, answers, _authorities, _additionals = _HEADER.unpack_from(payload)
-    header = Header(identifier, flags, questions, answers)
     if flags & _OPCODE:
         problem = "no standard query"
         raise NoLookup(problem) if flags & _OPCODE in _OTHER_OPCODES else Malformed(problem)
-    if header.is_answer != is_answer:
+    if bool(flags & _IS_ANSWER) != is_answer:
         raise Malformed(
             "a question where an answer was expected" if is_answer else "an answer where a question was expected"
         )
     if answers > MAX_RECORDS:
         raise Malformed(f"{answers} records, {MAX_RECORDS} are read")
-    return reader, header
+    header = Header(identifier, questions, answers, flags & _RCODE, bool(flags & _IS_TRUNCATED))
+    return WireReader(payload, _HEADER.size), header
 
 
 def mark_truncated(payload: bytes) -> bytes:

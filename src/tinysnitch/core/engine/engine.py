@@ -17,6 +17,7 @@ from tinysnitch.core.engine.commands import (
     AppendRule,
     Command,
     DropPacket,
+    ForgetVerdicts,
     KeepTemporaryRules,
     PassMessage,
     Report,
@@ -355,7 +356,7 @@ class Engine:
     def _answer_received(self, event: ev.AnswerReceived, now: Instant) -> Iterator[Command]:
         """Learn the names, take back the kernel's verdicts for their addresses, then deliver the answer."""
         update = self.dns.learn(event.flow, event.payload, now.boot_s)
-        yield from self.verdict_writer.forget_addresses(update.addresses)
+        yield from self._forget_addresses(update.addresses)
         yield PassMessage(event.packet_id)
         for loss in update.losses:
             yield Report(LossCounted(loss, 1, now.wall_s))
@@ -364,7 +365,14 @@ class Engine:
         """Learn from what a resolver of this machine tells that it answered."""
         self.dns.is_told = not event.is_last
         for message in event.messages:
-            yield from self.verdict_writer.forget_addresses(self.dns.believe(message, now.boot_s))
+            yield from self._forget_addresses(self.dns.believe(message, now.boot_s))
+
+    def _forget_addresses(self, addresses: tuple[bytes, ...]) -> Iterator[Command]:
+        """Take back the verdicts for these remote addresses, since other names decide for them."""
+        for address in addresses:
+            keys = self.verdict_writer.cache.pop_address(address)
+            if keys:
+                yield ForgetVerdicts(keys)
 
     # Rules
 

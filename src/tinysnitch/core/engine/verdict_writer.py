@@ -9,7 +9,7 @@ has many remotes gets one verdict for any remote, where the rules treat all alik
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from enum import Enum
 
 from msgspec.structs import replace
@@ -67,10 +67,6 @@ def _end_of(decision: Decision, now: Instant) -> float:
     return math.inf if decision.until_s is None else now.boot_s + decision.until_s - now.wall_s
 
 
-def _or_never(moment_s: float) -> float | None:
-    return None if moment_s == math.inf else moment_s
-
-
 class VerdictWriter:
     def __init__(self, settings: Settings, rules: ActiveRules) -> None:
         self._rules = rules  # for their generation
@@ -121,7 +117,7 @@ class VerdictWriter:
             flow_verdict = self._put_flow(held, decision, now, basis, flow_ends_s, inspection)
             yield self._remember_flow(connection.flow, flow_verdict, flow_verdict.exec_id)
         else:
-            expires_s = _or_never(ends_s)
+            expires_s = ends_s if ends_s < math.inf else None
             evicted = self.cache.put(key, Remembered(decision, expires_s))
             yield RememberVerdict(key, verdict, self._rules.generation, expires_s, inspection)
         for number, packet_id in enumerate(held.packet_ids):
@@ -151,7 +147,7 @@ class VerdictWriter:
             exec_id=exec_id_of(connection.attribution),
             decided_s=now.boot_s,
             generation=self._rules.generation,
-            expires_s=_or_never(ends_s),
+            expires_s=ends_s if ends_s < math.inf else None,
             is_answer=basis is Basis.PERSON,
             tied_to=held.interface_index if is_tied else 0,
             inspection=inspection,
@@ -164,7 +160,8 @@ class VerdictWriter:
     def write_for_any_remote(self, key: VerdictKey, decision: Decision, now: Instant) -> Iterator[Command]:
         """Remember one verdict for all remotes, names and ports; so no new name takes it back."""
         self.any_remote.forget(key)
-        expires_s = _or_never(_end_of(decision, now))
+        ends_s = _end_of(decision, now)
+        expires_s = ends_s if ends_s < math.inf else None
         evicted = self.cache.put(key, Remembered(decision, expires_s))
         yield RememberVerdict(key, decision.verdict, self._rules.generation, expires_s)
         if evicted is not None:
@@ -181,13 +178,6 @@ class VerdictWriter:
         remembered = self.cache.find(key, now.boot_s) if key else None
         if key and remembered and remembered.decision.verdict is Verdict.ALLOW:
             yield RememberVerdict(key, Verdict.ALLOW, self._rules.generation, remembered.expires_s)
-
-    def forget_addresses(self, addresses: Iterable[bytes]) -> Iterator[Command]:
-        """Take back the verdicts for these remote addresses, since other names decide for them."""
-        for address in addresses:
-            keys = self.cache.pop_address(address)
-            if keys:
-                yield ForgetVerdicts(keys)
 
     def clear(self) -> None:
         """Forget all verdicts, which are stale in the kernel since the rules have another generation."""
