@@ -2,7 +2,7 @@
 
 Which rules match, what their words mean and which of two is the narrower one is written down anew, from docs/rules.md.
 To see whether a column is a subset of another it looks at what each takes in of some samples: they hold something for
-each difference between two columns of rule_strategies (test_narrower.py looks after that) and of engine_walk.
+each difference between two columns of rule_strategies (test_precedence.py looks after that) and of engine_walk.
 """
 
 from functools import cache

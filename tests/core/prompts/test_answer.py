@@ -11,7 +11,7 @@ from tinysnitch.core.model.flow import Direction
 from tinysnitch.core.model.process import KERNEL, UNKNOWN
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.facts import RemoteWords
-from tinysnitch.core.policy.narrower import covers, resolve_rule
+from tinysnitch.core.policy.precedence import covers, resolve_rule
 from tinysnitch.core.policy.ruleset import Ruleset
 from tinysnitch.core.policy.user_rules import has_turnable_path
 from tinysnitch.core.prompts.answer import (

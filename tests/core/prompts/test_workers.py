@@ -8,7 +8,7 @@ from tinysnitch.core.model.connection import Asking
 from tinysnitch.core.model.process import Process
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.facts import Facts, RemoteWords
-from tinysnitch.core.policy.narrower import covers
+from tinysnitch.core.policy.precedence import covers
 from tinysnitch.core.prompts.answer import rule_for_choice
 from tinysnitch.core.prompts.choice import Choice
 from tinysnitch.core.prompts.workers import find_starter

@@ -26,8 +26,9 @@ from tinysnitch.core.model.errors import RuleSyntaxError
 from tinysnitch.core.model.process import KERNEL, NOT_LISTENING, Attribution
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.decision import Decision
+from tinysnitch.daemon.logs.history_quota import HistoryQuota, Share
 from tinysnitch.daemon.logs.log_output import LogOutput
-from tinysnitch.daemon.logs.recorder import HistoryBudget, Recorder, Share
+from tinysnitch.daemon.logs.recorder import Recorder
 from tinysnitch.daemon.options import LogFormat
 from tinysnitch.protocol.log_lines import ReadyLine
 from tinysnitch.protocol.messages import Mode
@@ -177,12 +178,12 @@ AWAY = ConnectionDecided(Connection(flow=flow_of(), attribution=whose()), NO_ROO
 PORTS, USER = Share.CLOSED_PORTS, Share.USER
 
 
-def kept(budget: HistoryBudget, records: list[Record], now_s: float) -> list[Record]:
+def kept(budget: HistoryQuota, records: list[Record], now_s: float) -> list[Record]:
     return [record for record in records if budget.has_room(record, now_s)]
 
 
 def test_the_first_of_a_scan_are_kept_and_everything_else_always() -> None:
-    budget = HistoryBudget()
+    budget = HistoryQuota()
     assert kept(budget, [TO_NOBODY] * (PORTS.burst + 7), 50.0) == [TO_NOBODY] * PORTS.burst
     assert budget.left_out[PORTS] == 7
     assert kept(budget, [TO_NOBODY, TO_SOMEBODY, LOSS] * 200, 50.0) == [TO_SOMEBODY, LOSS] * 200
@@ -190,7 +191,7 @@ def test_the_first_of_a_scan_are_kept_and_everything_else_always() -> None:
 
 
 def test_then_one_in_a_while() -> None:
-    budget = HistoryBudget()
+    budget = HistoryQuota()
     kept(budget, [TO_NOBODY] * PORTS.burst, 50.0)
     assert sum(budget.has_room(TO_NOBODY, 50.0 + second) for second in range(1, 101)) == 100 / PORTS.each_s
     assert kept(budget, [TO_NOBODY] * 200, 50.0 + 200 * PORTS.burst * PORTS.each_s) == [TO_NOBODY] * PORTS.burst
@@ -198,7 +199,7 @@ def test_then_one_in_a_while() -> None:
 
 @pytest.mark.parametrize(("record", "share"), [(TO_SOMEBODY, Share.VISITORS), (AWAY, Share.TURNED_AWAY)])
 def test_so_it_is_with_visitors_and_what_is_turned_away(record: ConnectionDecided, share: Share) -> None:
-    budget = HistoryBudget()
+    budget = HistoryQuota()
     assert len(kept(budget, [record] * (share.burst + 7), 50.0)) == share.burst
     assert budget.left_out == {share: 7}
     assert sum(budget.has_room(record, 50.0 + second) for second in range(1, 101)) == 100 / share.each_s
@@ -210,7 +211,7 @@ def test_no_user_pushes_all_else_out() -> None:
         [ConnectionDecided(Connection(flow=flow_of(), attribution=whose(uid=uid)), ALLOWED, False, 1.5) for uid in uids]
         for uids in ((200_000, 300_000), (0, 1001))
     )
-    budget = HistoryBudget()
+    budget = HistoryQuota()
     assert len(kept(budget, mine * USER.burst, 50.0)) == USER.burst
     assert budget.left_out[USER] == USER.burst
     assert kept(budget, others, 50.0) == others
@@ -220,9 +221,9 @@ def test_no_user_pushes_all_else_out() -> None:
 
 def test_what_connections_say_of_themselves_is_of_their_users_share() -> None:
     said = ServerNameRead(LET_IN.connection, ALLOWED, 1.5)
-    assert len(kept(HistoryBudget(), [said, LET_IN] * USER.burst, 50.0)) == USER.burst
+    assert len(kept(HistoryQuota(), [said, LET_IN] * USER.burst, 50.0)) == USER.burst
 
 
 def test_whatever_a_port_that_nobody_has_is_let_in_for() -> None:
     let_in = ConnectionDecided(Connection(flow=inbound(), attribution=NOT_LISTENING), ALLOWED, False, 1.5)
-    assert len(kept(HistoryBudget(), [let_in] * (PORTS.burst + 7), 50.0)) == PORTS.burst
+    assert len(kept(HistoryQuota(), [let_in] * (PORTS.burst + 7), 50.0)) == PORTS.burst

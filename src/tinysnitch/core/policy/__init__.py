@@ -2,7 +2,7 @@
 
 `ActiveRules` (active_rules.py) is the door: the rules of the file and the temporary ones. It counts generations, and
 ends rules whose time is over. It holds a `Ruleset` (ruleset.py), which finds the rules that match, drops each that has
-a narrower one beside it (narrower.py), and lets the strictest verdict of the rest win. What comes out is a `Decision`
+a narrower one beside it (precedence.py), and lets the strictest verdict of the rest win. What comes out is a `Decision`
 (decision.py): a verdict with its reason, and how long and how widely it may be remembered.
 
 To find the rules that match, each rule and each connection is given keys (rule_keys.py), by which rule_index.py files

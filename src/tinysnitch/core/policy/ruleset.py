@@ -1,6 +1,6 @@
 """All rules: which of them match a connection, and which one wins.
 
-1. A matching rule is dropped if a narrower one (narrower.py) matches too.
+1. A matching rule is dropped if a narrower one (precedence.py) matches too.
 2. If any of the rest denies, deny; else if any asks, ask; else allow. If no rule matches, ask.
 3. Nothing else counts, least of all the order of lines. Where several rules make the decision,
    the one whose line sorts first is named.
@@ -26,14 +26,13 @@ from tinysnitch.core.model.tables import BoundedTable
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.decision import DENIED_BY_RULE, Decision
 from tinysnitch.core.policy.facts import Facts
-from tinysnitch.core.policy.narrower import covers, covers_program, is_narrower, resolve_rule
+from tinysnitch.core.policy.precedence import covers, covers_program, find_winner, is_narrower, resolve_rule
 from tinysnitch.core.policy.rule_index import RuleIndex
 from tinysnitch.core.policy.rule_keys import KeyMaker
 from tinysnitch.core.policy.user_rules import has_turnable_path
 from tinysnitch.core.rules.rule import Program, ProgramKind, RemoteKind, Rule
 from tinysnitch.core.rules.text import format_rule
 
-_RANKS = {Verdict.DENY: 0, Verdict.ASK: 1, Verdict.ALLOW: 2}  # the lowest wins
 _REASONS = {
     Verdict.ALLOW: "allowed by a rule",
     Verdict.DENY: DENIED_BY_RULE,
@@ -158,7 +157,7 @@ class Ruleset:
         if not matching:
             return Decision(verdict=Verdict.ASK, reason=_NO_RULE, is_flow_only=is_flow_only)
         left = self._contest(matching)
-        winner = _find_winner(left)
+        winner = find_winner(left)
         ending = tuple(rule for rule in matching if rule.until_s is not None)
         return Decision(
             verdict=winner.verdict,
@@ -196,12 +195,6 @@ class Ruleset:
         if winner.verdict is rule.verdict:
             return "it says the same"
         return f"{winner.verdict.value} beats {rule.verdict.value}, and neither rule is narrower"
-
-
-def _find_winner(rules: list[Rule]) -> Rule:
-    rank = min(_RANKS[rule.verdict] for rule in rules)
-    equals = [rule for rule in rules if _RANKS[rule.verdict] == rank]
-    return equals[0] if len(equals) == 1 else min(equals, key=format_rule)
 
 
 def _is_plain(rule: Rule) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.facts import Facts, RemoteWords
-from tinysnitch.core.policy.narrower import covers, covers_remote, is_narrower, resolve_rule
+from tinysnitch.core.policy.precedence import covers, covers_remote, is_narrower, resolve_rule
 from tinysnitch.core.rules.rule import ProgramKind, RemoteKind, Rule
 
 MAX_OWN_RULES = 1000  # of one user

@@ -12,7 +12,7 @@ from tests.core.policy import rule_oracle as oracle
 from tests.core.rules.rule_strategies import COLUMNS, FACTS, PORT_SETS, PROGRAMS, REMOTES, meeting_rules
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.facts import Facts, RemoteWords
-from tinysnitch.core.policy.narrower import covers, is_narrower, resolve_rule
+from tinysnitch.core.policy.precedence import covers, is_narrower, resolve_rule
 from tinysnitch.core.rules.rule import Rule
 from tinysnitch.core.rules.text import parse_rule
 

@@ -1,4 +1,4 @@
-"""Which of two rules is the narrower one, by scope: the set of connections that the columns of a rule match.
+"""Which of two rules takes precedence: the narrower, else by verdict. Scope: the connections that its columns match.
 
 1. A scope covers another if each of its columns covers the other's: it is the same set, or contains it.
 2. localhost, lan and a list cover the names, domains, addresses and networks that lie wholly in them now.
@@ -14,10 +14,21 @@ from operator import itemgetter
 from msgspec.structs import replace
 
 from tinysnitch.core.model.domain import is_within
+from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.facts import WORDS, Facts, RemoteWords
 from tinysnitch.core.rules.network import parse_network
 from tinysnitch.core.rules.path_pattern import covers_pattern, escape_pattern
 from tinysnitch.core.rules.rule import PortRange, Program, ProgramKind, Remote, RemoteKind, Rule
+from tinysnitch.core.rules.text import format_rule
+
+_RANKS = {Verdict.DENY: 0, Verdict.ASK: 1, Verdict.ALLOW: 2}  # the lowest wins
+
+
+def find_winner(rules: list[Rule]) -> Rule:
+    """Of rules of which none is narrower than another: deny beats ask, and ask allow; then the text decides."""
+    rank = min(_RANKS[rule.verdict] for rule in rules)
+    equals = [rule for rule in rules if _RANKS[rule.verdict] == rank]
+    return equals[0] if len(equals) == 1 else min(equals, key=format_rule)
 
 
 def is_narrower(rule: Rule, other: Rule, words: RemoteWords) -> bool:
