@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from tests.lab import forked
 from tests.lab.forked import Forked
@@ -18,6 +18,21 @@ from tests.lab.patience import WAIT_S
 
 BIN = Path(sys.executable).parent
 Record = dict[str, Any]
+
+
+def _start(command: list[str], namespaces: Namespaces, stderr: IO[str]) -> subprocess.Popen[str] | Forked:
+    """A fork, unless a test has put another installation in the place of ours."""
+    if Path(command[0]).parent == Path(sys.executable).parent:
+        return Forked(command, namespaces.place_outside(), subprocess.PIPE, stderr, is_leader=True)
+    return subprocess.Popen(
+        namespaces.enter_host_outside() + command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        text=True,
+        errors="surrogateescape",
+        start_new_session=True,
+    )
 
 
 def file_flags(folder: Path) -> list[str]:
@@ -41,7 +56,7 @@ class Daemon:
         self._is_over = False
         command = [str(BIN / "tinysnitchd"), *file_flags(folder), "--log", "json", *flags]
         with self._stderr.open("a") as stderr:
-            self.process = Forked(command, namespaces.place_outside(), subprocess.PIPE, stderr, is_leader=True)
+            self.process = _start(command, namespaces, stderr)
         namespaces.track(self.process)
         assert self.process.stdout
         self._log_fd = os.dup(self.process.stdout.fileno())

@@ -44,6 +44,6 @@ def test_what_a_rule_denies_is_not_let_pass_when_that_cannot_be_told(lab: Lab, d
     client = StepClient(lab)
     with no_descriptor_left(daemon):
         client.start("tcp", WORLD4, 80)
-        wait_until(lambda: "failed: _read_connection" in daemon.describe())
+        wait_until(lambda: "failed: taking a packet in" in daemon.describe())
     assert client.result() == "ECONNREFUSED"
     assert daemon.wait_connection()["rule"] == denial

@@ -5,7 +5,7 @@ import resource
 import signal
 import socket
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 
 import pytest
 
@@ -142,7 +142,8 @@ def test_a_key_that_is_held_spoils_no_stop(lab: Lab, pause_s: float) -> None:
     before = traces(lab)
     daemon = lab.start_daemon("")
     while daemon.process.poll() is None:
-        os.killpg(daemon.process.pid, signal.SIGINT)
+        with suppress(ProcessLookupError):  # it has just ended
+            os.killpg(daemon.process.pid, signal.SIGINT)
         time.sleep(pause_s)  # as a held key does
     assert daemon.process.wait(timeout=WAIT_S) == 0, daemon.describe()
     assert "TINYSNITCH" not in "".join(saved_rules(lab))

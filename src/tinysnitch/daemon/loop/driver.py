@@ -133,6 +133,7 @@ class Driver:
         self._flush_timer = SingleTimer(lambda: self._finish(read_instant()))
         self._connections, self._messages = _connections_of(ports, failures), _messages_of(ports, failures)
         self._next_look_s = 0.0
+        self._is_look_owed = False  # something was done since the last look: one follows, though nothing else comes
         self._find_losses: Callable[[float], Iterable[DataLost]] | None = None  # once packets are read
         self._looks: list[Callable[[float], object]] = []
 
@@ -314,7 +315,8 @@ class Driver:
         except Exception:
             self.failures.note("flush")
             self._flush_timer.start(FLUSH_AGAIN_S)  # perhaps no further packet comes whose batch would send them
-        if now.boot_s >= self._next_look_s:
+        self._is_look_owed = now.boot_s < self._next_look_s
+        if not self._is_look_owed:
             self._next_look_s = now.boot_s + LOOK_EACH_S
             self._look(now)
         if self._records:
@@ -352,6 +354,8 @@ class Driver:
         due_s, write_s = self.engine.next_deadline(now), self.ports.recorder.due_s
         if due_s is None or (write_s is not None and write_s < due_s):
             due_s = write_s
+        if self._is_look_owed and (due_s is None or self._next_look_s < due_s):
+            due_s = self._next_look_s
         # The loop's clock stands still while the machine sleeps: what fell due meanwhile is done now.
         is_late = due_s is not None and due_s <= now.boot_s
         if due_s == self._due_s and not is_late:
