@@ -36,8 +36,8 @@ def _start(command: list[str], namespaces: Namespaces, stderr: IO[str]) -> subpr
 
 
 def file_flags(folder: Path) -> list[str]:
-    """The flags of a tinysnitchd that has its rules, state and socket in the folder."""
-    places = {"--rules": "rules", "--state-dir": "state", "--socket": "socket"}
+    """The flags of a tinysnitchd that has its settings, rules, state and socket in the folder."""
+    places = {"--config-dir": "config", "--rules": "rules", "--state-dir": "state", "--socket": "socket"}
     return [word for flag, name in places.items() for word in (flag, str(folder / name))]
 
 

@@ -24,6 +24,7 @@ class OnExit(Enum):
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
+    config_dir: Path = Path("/etc/tinysnitch.d")  # holds tinysnitch.toml and programs.toml
     rules: Path = Path("/etc/tinysnitch.rules")
     lists: Path = Path(LISTS_FOLDER)
     state_dir: Path = Path("/var/lib/tinysnitch")

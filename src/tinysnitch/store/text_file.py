@@ -80,14 +80,21 @@ def _no_regular_file() -> OSError:
     return OSError(errno.EINVAL, "not a regular file")
 
 
-def is_open_to_others(path: Path) -> bool:
-    """Whether others than root may write the file. The folders above it are not looked at."""
+def read_guarded(path: Path) -> bytes | None:
+    """As read_bytes(); None if others than root may write the file, and could have us do what they like."""
+    with open(path, "rb", opener=_open_regular) as file:
+        return None if is_open_to_others(file.fileno()) else file.read()
+
+
+def is_open_to_others(path: Path | int) -> bool:
+    """Whether others than root may write the file (`path` may be a descriptor). The folders above it are not looked
+    at."""
     try:
-        status = path.stat()
+        status = os.stat(path)
         by_group = status.st_mode & stat.S_IWGRP and (status.st_gid != 0 or _read_acl(path))
     except OSError:
         return False
-    is_theirs = status.st_uid != 0 or by_group or status.st_mode & stat.S_IWOTH
+    is_theirs = status.st_uid not in (0, os.geteuid()) or by_group or status.st_mode & stat.S_IWOTH
     return stat.S_ISREG(status.st_mode) and bool(is_theirs)  # anybody may write /dev/null
 
 
@@ -201,7 +208,7 @@ def _copy_rights(source: Path, fd: int, mode: int) -> None:
     os.fchmod(fd, status.st_mode & 0o7777)  # after the owner: chown(2) clears set-user-id bits
 
 
-def _read_acl(path: Path) -> bytes | None:
+def _read_acl(path: Path | int) -> bytes | None:
     try:
         return os.getxattr(path, _ACL)
     except OSError as error:

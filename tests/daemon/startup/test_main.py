@@ -66,7 +66,7 @@ def test_what_is_no_resolver() -> None:
 
 
 @pytest.mark.usefixtures("_no_root")
-@pytest.mark.parametrize("option", ["--rules", "--lists", "--state-dir", "--socket", "--cgroup"])
+@pytest.mark.parametrize("option", ["--config-dir", "--rules", "--lists", "--state-dir", "--socket", "--cgroup"])
 def test_what_is_no_path(option: str) -> None:
     result = CliRunner().invoke(tinysnitchd, [option, ""])
     assert result.exit_code == 2

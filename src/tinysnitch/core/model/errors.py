@@ -71,8 +71,9 @@ def unless_short(error: Exception, answer: _Answer) -> _Answer:
 
 
 @dataclass(eq=True)
-class RuleSyntaxError(SnitchError):
-    """A line that is no rule. `source` is a file name, or ARGUMENT for a typed line; line and column count from 1."""
+class LineError(SnitchError):
+    """What is wrong on a line of a file, or of an argument. `source` is a file name, or ARGUMENT for a typed line; line
+    and column count from 1, and 0 means that none can be told."""
 
     source: str
     line: int
@@ -81,9 +82,14 @@ class RuleSyntaxError(SnitchError):
     hint: str = ""
 
     def __str__(self) -> str:
-        place = "column " if self.source == ARGUMENT else f"{self.source}:{self.line}:"
-        return f"{place}{self.column}: {self.problem}"
+        place = "column " if self.source == ARGUMENT else f"{self.source}:"
+        numbers = (self.column,) if self.source == ARGUMENT else (self.line, self.column)
+        return f"{place}{''.join(f'{number}:' for number in numbers if number)} {self.problem}"
 
     def with_hint(self) -> str:
         """The error and its hint in one line, for places where several errors are listed."""
         return f"{self} (hint: {self.hint})" if self.hint else str(self)
+
+
+class RuleSyntaxError(LineError):
+    """A line that is no rule."""

@@ -56,6 +56,14 @@ Examples:
 )
 @click.version_option(__version__, prog_name="tinysnitchd", message="%(prog)s %(version)s")
 @click.option(
+    "--config-dir",
+    metavar="DIRECTORY",
+    type=Place(file_okay=False),
+    default=DEFAULTS.config_dir,
+    show_default=True,
+    help="Folder of the settings, tinysnitch.toml.",
+)
+@click.option(
     "--rules",
     type=Place(dir_okay=False),
     default=DEFAULTS.rules,
