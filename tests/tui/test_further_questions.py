@@ -5,7 +5,6 @@ import pytest
 from tests.tui.plain_stage import Person, ask, play
 from tests.tui.question_daemon import QuestionDaemon
 from tests.view.sample_prompts import connection_of, prompt_of
-from tinysnitch.core.prompts.proposal import choose_first
 from tinysnitch.tui import further_questions, plain_prompt
 from tinysnitch.tui.further_questions import PAUSE_S, FurtherQuestions
 from tinysnitch.tui.terminal import Terminal
@@ -18,8 +17,7 @@ ONE_MORE = "another question waits behind this one"
 def put(questions: Questions, *numbers: int) -> None:
     for number in numbers:
         prompt = prompt_of(number)
-        choice = choose_first(prompt.connection)
-        questions.put(OpenQuestion(prompt, 60.0, 0.0, choice, choice))
+        questions.put(OpenQuestion(prompt, 60.0, 0.0, prompt.proposal, prompt.proposal))
 
 
 def asked(*numbers: int) -> tuple[Questions, FurtherQuestions]:

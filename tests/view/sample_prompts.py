@@ -4,6 +4,7 @@ from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.flow import TCP, Direction, Flow, parse_address
 from tinysnitch.core.model.process import Attribution, AttributionSource, Process
 from tinysnitch.core.prompts.prompt import Prompt
+from tinysnitch.core.prompts.proposal import choose_first
 
 CURL = Process(
     exec_id=7,
@@ -27,12 +28,14 @@ def connection_of(process: Process = CURL, flow: Flow = OUT, name: str | None = 
 
 
 def prompt_of(prompt_id: int = 1, connection: Connection | None = None, remaining_s: float = 60.0) -> Prompt:
+    connection = connection or connection_of()
     return Prompt(
         prompt_id=prompt_id,
-        connection=connection or connection_of(),
+        connection=connection,
         count=1,
         reason="no rule matches",
         opened_s=1_700_000_000.0,
         deadline_s=0.0,
         remaining_s=remaining_s,
+        proposal=choose_first(connection),
     )

@@ -10,6 +10,7 @@ from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.flow import TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.model.process import UNKNOWN, Attribution, AttributionSource, Process, ProgramFile
 from tinysnitch.core.prompts.prompt import Prompt
+from tinysnitch.core.prompts.proposal import choose_first
 from tinysnitch.view.prompt_events import Answers, DaemonGreeted, Event, QuestionClosed, QuestionOpened
 
 TIME_S = 60.0
@@ -79,6 +80,7 @@ def sample_prompt(prompt_id: int, connection: Connection, count: int = 1) -> Pro
         opened_s=time.time(),
         deadline_s=0.0,
         remaining_s=TIME_S,
+        proposal=choose_first(connection),
     )
 
 

@@ -22,7 +22,6 @@ from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.decision import NO_ANSWER
 from tinysnitch.core.prompts.choice import Lifetime, RemoteScope
 from tinysnitch.core.prompts.prompt import Prompt
-from tinysnitch.core.prompts.proposal import choose_first
 from tinysnitch.view.answer_words import ANSWERED
 from tinysnitch.view.connection_view import present_title
 from tinysnitch.view.earlier_answers import EarlierAnswers
@@ -172,7 +171,7 @@ class PromptState:
             self.questions.change(prompt.prompt_id, prompt=prompt, deadline_s=deadline_s)
             return
         opened_s = now - prompt.age_s
-        first = choose_first(prompt.connection, is_for_user=self._is_for_user)
+        first = msgspec.structs.replace(prompt.proposal, is_for_user=self._is_for_user)
         self.questions.put(OpenQuestion(prompt, deadline_s, opened_s, first, first))
         self._together = tuple(prompt_id for prompt_id in self._together if prompt_id != prompt.prompt_id)
         is_free = self.selected is None and self.page is not Page.EDIT

@@ -13,7 +13,9 @@ from tinysnitch.core.model.process import UNKNOWN, Attribution
 from tinysnitch.core.model.settings import Settings
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.decision import Decision
+from tinysnitch.core.prompts.choice import Choice
 from tinysnitch.core.prompts.prompt import PromptKey, prompt_key_of
+from tinysnitch.core.prompts.proposal import Proposal
 from tinysnitch.core.rules.text import parse_rule
 
 NOW = Instant(10.0, WALL_S + 10.0)
@@ -39,6 +41,22 @@ def test_a_prompt_shows_its_first_flow_and_what_is_left_of_its_time() -> None:
     assert (shown.connection.flow, shown.reason, shown.rule) == (flow_of(1), "asked by a rule", RULE)
     assert (shown.opened_s, shown.age_s) == (NOW.wall_s, 20.0)
     assert prompt.value(Instant(99.0, WALL_S)).remaining_s == 0.0
+
+
+def test_a_prompt_is_shown_with_the_proposal_that_was_made_when_it_was_opened() -> None:
+    proposed = []
+
+    def propose(connection: Connection) -> Proposal:
+        proposed.append(connection.flow)
+        return Proposal(Choice(verdict=Verdict.ALLOW, any_port=True), "as it was answered twice")
+
+    prompts = Prompts(Settings(), propose)
+    for local_port in (1, 2):
+        prompt = hold(prompts, flow_of(local_port))
+        assert prompt is not None
+        shown = prompt.value(NOW)
+        assert (shown.proposal.any_port, shown.widened) == (True, "as it was answered twice")
+    assert proposed == [flow_of(1)]
 
 
 def test_one_attempt_is_the_first_connection_and_its_process_s_to_the_other_kind_of_address() -> None:

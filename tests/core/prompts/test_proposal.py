@@ -11,7 +11,7 @@ from tinysnitch.core.model.connection import Asking, Connection
 from tinysnitch.core.model.flow import TCP, UDP, Flow
 from tinysnitch.core.model.process import KERNEL, UNKNOWN, Attribution, Process
 from tinysnitch.core.prompts.choice import Lifetime, RemoteScope
-from tinysnitch.core.prompts.proposal import choose_first, learn_rule
+from tinysnitch.core.prompts.proposal import Proposal, choose_first, learn_rule, propose
 from tinysnitch.core.rules.text import format_rule, parse_rule
 from tinysnitch.view.prompt_events import QuestionOpened
 
@@ -228,6 +228,10 @@ def test_the_port_of_one_session_of_mosh_is_left_open() -> None:
 def test_talk_on_the_link_is_for_the_whole_lan() -> None:
     asked = msgspec.structs.replace(connection_of(flow=inbound(5353, 5353, protocol=UDP)), is_lan_traffic=True)
     assert choose_first(asked).remote is RemoteScope.DOMAIN
+
+
+def test_what_is_proposed_first_covers_no_more_than_its_question() -> None:
+    assert propose(connection_of()) == Proposal(choose_first(connection_of()), widened="")
 
 
 def test_a_question_begins_with_it() -> None:

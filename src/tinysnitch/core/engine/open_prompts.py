@@ -13,7 +13,7 @@ these.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import msgspec
@@ -29,6 +29,7 @@ from tinysnitch.core.model.tables import BoundedTable
 from tinysnitch.core.model.verdict import Verdict, VerdictKey, verdict_key_of
 from tinysnitch.core.policy.decision import Decision
 from tinysnitch.core.prompts.prompt import Prompt, PromptKey, prompt_key_of
+from tinysnitch.core.prompts.proposal import Proposal, propose
 from tinysnitch.core.rules.rule import Rule
 from tinysnitch.core.rules.text import format_rule
 
@@ -129,6 +130,7 @@ class OpenPrompt:
     decision: Decision  # whose verdict is ASK
     opened: Instant
     deadline_s: float  # boot-time seconds
+    proposal: Proposal  # made when it was opened
     held: dict[Flow, HeldFlow] = field(default_factory=dict)
 
     def value(self, now: Instant) -> Prompt:
@@ -144,6 +146,8 @@ class OpenPrompt:
             age_s=now.boot_s - self.opened.boot_s,
             deadline_s=self.deadline_s,
             remaining_s=max(0.0, self.deadline_s - now.boot_s),
+            proposal=self.proposal.choice,
+            widened=self.proposal.widened,
         )
 
     def report_answer(
@@ -168,8 +172,9 @@ class OpenPrompt:
 
 
 class Prompts:
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, propose: Callable[[Connection], Proposal] = propose) -> None:
         self._settings = settings
+        self._propose = propose
         self._open: dict[int, OpenPrompt] = {}
         self._by_key: dict[PromptKey, OpenPrompt] = {}
         self._by_flow: dict[Flow, OpenPrompt] = {}
@@ -188,7 +193,7 @@ class Prompts:
         if not has_room:
             self.turned_away += 1
             return None
-        prompt = prompt or self._open_prompt(key, decision, now)
+        prompt = prompt or self._open_prompt(key, decision, held.connection, now)
         prompt.held[held.connection.flow] = held
         self._by_flow[held.connection.flow] = prompt
         self.packet_quota.change(key, len(held.packet_ids))
@@ -254,9 +259,10 @@ class Prompts:
         first = next(iter(self._open.values()), None)
         return first.deadline_s if first else None
 
-    def _open_prompt(self, key: PromptKey, decision: Decision, now: Instant) -> OpenPrompt:
+    def _open_prompt(self, key: PromptKey, decision: Decision, connection: Connection, now: Instant) -> OpenPrompt:
         self._last_id += 1
-        prompt = OpenPrompt(self._last_id, key, decision, now, now.boot_s + self._settings.timeout_s)
+        deadline_s = now.boot_s + self._settings.timeout_s
+        prompt = OpenPrompt(self._last_id, key, decision, now, deadline_s, self._propose(connection))
         self._open[prompt.prompt_id] = prompt
         self._by_key[key] = prompt
         self.prompt_quota.change(key, 1)

@@ -9,6 +9,8 @@ import msgspec
 from tinysnitch.core.model.connection import Asking, Connection
 from tinysnitch.core.model.flow import Direction, format_address, format_protocol
 from tinysnitch.core.model.process import AttributionSource, OtherFile, other_file_of, program_of, uid_of
+from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.prompts.choice import Choice
 from tinysnitch.core.rules.rule import Rule
 
 
@@ -56,3 +58,5 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     age_s: float = 0.0  # at the moment the value was made
     deadline_s: float  # boot-time seconds
     remaining_s: float  # at the moment the value was made
+    proposal: Choice = Choice(verdict=Verdict.ALLOW)  # the verdict comes with the answering key
+    widened: str = ""  # why the proposal covers more than this question; "" if it does not

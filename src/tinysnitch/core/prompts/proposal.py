@@ -101,8 +101,17 @@ _OPENERS = frozenset(
 )
 
 
-def choose_first(connection: Connection, *, is_for_user: bool = False) -> Choice:
-    first = Choice(verdict=Verdict.ALLOW, is_for_user=is_for_user)  # the verdict comes with the answering key
+class Proposal(msgspec.Struct, frozen=True):
+    choice: Choice
+    widened: str = ""  # why it covers more than its question; "" if it does not
+
+
+def propose(connection: Connection) -> Proposal:
+    return Proposal(choose_first(connection))
+
+
+def choose_first(connection: Connection) -> Choice:
+    first = Choice(verdict=Verdict.ALLOW)
     process = connection.attribution.process
     if process is None:
         return first
