@@ -62,6 +62,9 @@ fi
 said_before=$(stat -Lc %s "$LOG" 2>/dev/null || echo 0)
 # Only root can read a new log, like the history: arguments of programs may hold secrets.
 (umask 077 && : >>"$LOG") 2>/dev/null || fail "the log $LOG cannot be written" "TINYSNITCH_LOG names another file"
+open=$(find -L "$LOG" "$LOG.1" -maxdepth 0 -type f -user 0 -perm /007 2>/dev/null) # earlier builds made them so
+[ -z "$open" ] || xargs -rd '\n' chmod o= <<<"$open"
+[ -z "$open" ] || echo "others could read" $open "and secrets in it: now only root can"
 setsid "$BIN/tinysnitchd" >>"$LOG" 2>&1 &
 daemon=$!
 # Waits until our daemon answers (not one of another network namespace that has the same socket) and enforces, however

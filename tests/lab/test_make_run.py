@@ -72,6 +72,7 @@ def test_what_it_says_fits_a_terminal_of_80_columns(tmp_path: Path) -> None:
     """An earlier text was one character longer, and its full stop stood alone in a second row."""
     ran = run_with_stubs(tmp_path, STANDS.format(folder=tmp_path), NOTHING.format(folder=tmp_path))
     said = ran.stdout.replace(str(tmp_path / "log"), "/var/log/tinysnitch.log")
+    assert "others could read" not in said
     assert "Ctrl-C takes it away again" in said
     assert [line for line in said.splitlines() if len(line) > 80] == []
 
@@ -91,6 +92,16 @@ def test_a_new_log_is_for_nobody_elses_eyes(tmp_path: Path) -> None:
     """It tells of other users' processes, as `tinysnitch log` does to root alone."""
     assert run_with_daemon(tmp_path, "echo none")[1].endswith(": none")
     assert (tmp_path / "log").stat().st_mode & 0o777 == 0o600
+
+
+def test_an_old_log_that_others_can_read_is_closed_and_that_is_said(tmp_path: Path) -> None:
+    for name in ("log", "log.1"):
+        (tmp_path / name).touch()
+        (tmp_path / name).chmod(0o644)
+    ran = run_with_stubs(tmp_path, STANDS.format(folder=tmp_path), NOTHING.format(folder=tmp_path))
+    modes = [(tmp_path / name).stat().st_mode & 0o777 for name in ("log", "log.1")]
+    assert modes == [0o640, 0o640]
+    assert f"others could read {tmp_path}/log {tmp_path}/log.1 and secrets" in ran.stdout
 
 
 FLOOD = """

@@ -16,6 +16,7 @@ from tests.shortage import descriptors_left
 from tinysnitch.core.model.errors import NotPermitted, SnitchError
 from tinysnitch.core.model.raw_text import MAX_BYTES
 from tinysnitch.store.text_file import (
+    close_folder_to_readers,
     close_to_readers,
     errors_named,
     is_being_written,
@@ -266,6 +267,19 @@ def test_others_lose_the_right_to_read_a_file_of_root(
     assert close_to_readers(path) is (closed is not None)
     assert stat.S_IMODE(path.stat().st_mode) == (closed or mode)
     assert path.read_text() == "x\n"
+
+
+@pytest.mark.privileged
+def test_others_lose_the_right_to_read_the_files_of_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    modes = {"history": 0o644, "names": 0o600, "temporary": 0o604, "below/list": 0o644}
+    for name, mode in modes.items():
+        (tmp_path / name).touch(mode)
+        (tmp_path / name).chmod(mode)
+    os.mkfifo(tmp_path / "pipe", 0o644)
+    assert [close_folder_to_readers(tmp_path) for _ in range(2)] == [["history", "temporary"], []]
+    assert {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("history", "names", "temporary")} == {0o600}
+    assert stat.S_IMODE((tmp_path / "below/list").stat().st_mode) == 0o644
 
 
 def test_a_null_file_is_open_to_all(tmp_path: Path) -> None:

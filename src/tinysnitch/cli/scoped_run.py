@@ -5,6 +5,7 @@ import os
 import signal
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
@@ -115,7 +116,8 @@ class ScopedRun:
 def _open_learned_rules(state_dir: Path) -> TextIO:
     """Create and open the file that the daemon will write to: the daemon removes its folder when it ends."""
     state_dir.mkdir(mode=0o700)
-    return (state_dir / LEARNED_RULES).open("x+", encoding="utf-8")
+    for_root = partial(os.open, mode=0o600)  # as the daemon makes it: rules hold arguments
+    return open(state_dir / LEARNED_RULES, "x+", encoding="utf-8", opener=for_root)
 
 
 def _show_learned(learned_rules: TextIO) -> None:

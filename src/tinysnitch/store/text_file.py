@@ -112,6 +112,14 @@ def close_to_readers(path: Path) -> bool:
     return True
 
 
+def close_folder_to_readers(folder: Path) -> list[str]:
+    """Close root's files in the folder, and none below, to other users; the names of those that were open. Raises
+    OSError."""
+    with os.scandir(folder) as entries:
+        files = sorted(entry.name for entry in entries if entry.is_file())
+    return [name for name in files if close_to_readers(folder / name)]
+
+
 def is_being_written(path: Path) -> bool:
     """Whether a process has the file open for writing: then we get no read lease on it (fcntl(2), F_SETLEASE). False if
     that cannot be told.

@@ -17,7 +17,13 @@ from tests.lab.lab import Lab
 from tests.lab.patience import WAIT_S, read_until
 from tinysnitch.daemon.logs.error_log import ErrorLog
 from tinysnitch.daemon.options import Options
-from tinysnitch.daemon.startup.lifecycle import OBSERVING, SetUp, prepare_rules_file, tell_of_name_services
+from tinysnitch.daemon.startup.lifecycle import (
+    OBSERVING,
+    SetUp,
+    close_state_folder,
+    prepare_rules_file,
+    tell_of_name_services,
+)
 from tinysnitch.daemon.startup.stop_signals import Stop
 from tinysnitch.store.rules_file import RulesFile
 
@@ -51,6 +57,30 @@ def test_what_is_wrong_with_the_rules_file_is_said_and_mended(tmp_path: Path, ca
     told = [f"others could read {path}, and secrets among the arguments in it: now only root can"]
     assert [prepared(path, caplog) for _ in range(2)] == [told, []]
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.privileged
+def test_files_of_the_state_folder_that_others_can_read_are_closed_and_that_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("history.sqlite", "temporary.rules"):
+        (tmp_path / name).touch()
+        (tmp_path / name).chmod(0o644)
+    close_state_folder(tmp_path)
+    close_state_folder(tmp_path)
+    (told,) = caplog.messages
+    assert told.endswith("now only root can: history.sqlite, temporary.rules")
+    assert [stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()] == [0o600, 0o600]
+    caplog.clear()
+
+
+def test_a_state_folder_that_cannot_be_looked_at_is_told_and_does_not_stop_the_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    close_state_folder(tmp_path / "nosuch")
+    (told,) = caplog.messages
+    assert told.endswith(f"nosuch: No such file or directory (hint: chmod -R go= {tmp_path}/nosuch)")
+    caplog.clear()
 
 
 def test_it_says_that_others_can_change_the_rules_and_how_to_mend_it(

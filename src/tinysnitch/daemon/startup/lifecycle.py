@@ -13,8 +13,8 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Iterable
-from contextlib import AsyncExitStack
+from collections.abc import Iterable, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from shlex import quote
 from typing import BinaryIO
@@ -56,7 +56,7 @@ from tinysnitch.kernel.system.clock import check_boot_clock, read_instant
 from tinysnitch.kernel.system.resources import give_back_memory, raise_limit
 from tinysnitch.protocol.log_lines import ReadyLine, format_time
 from tinysnitch.store.rules_file import RulesFile
-from tinysnitch.store.text_file import close_to_readers, is_open_to_others
+from tinysnitch.store.text_file import close_folder_to_readers, close_to_readers, is_open_to_others
 
 DROPPED = "held packets, dropped at the end while questions about them were open"
 OBSERVING = "observing: what no rule decides is allowed and recorded"
@@ -105,6 +105,7 @@ class SetUp:
         ending = claim_machine(options, instance, self._stop, undo)
         cgroup = choose_cgroup(options, instance, undo)
         prepare_rules_file(self._rules_file, options)
+        close_state_folder(options.state_dir)
         programs, problem = load_programs(options, instance, cgroup, ending, undo)
         import_the_rest()
         own_cgroup = path_in_hierarchy(cgroup) if options.scope.makes_cgroup else None
@@ -216,12 +217,31 @@ def prepare_rules_file(file: RulesFile, options: Options) -> None:
 
 def _close_to_readers(path: Path) -> None:
     """Builds before this one made the file for all to read."""
-    try:
+    with _told_if_open(path):
         if close_to_readers(path):
             _log.warning("others could read %s, and secrets among the arguments in it: now only root can", path)
+
+
+def close_state_folder(folder: Path) -> None:
+    """Have files in it that root alone can read. We make no others, but a copy that was put back may be open."""
+    with _told_if_open(folder):
+        if names := close_folder_to_readers(folder):
+            told = ", ".join(map(quote, names))
+            _log.warning(
+                "others could read files in %s, and secrets among the arguments in them: now only root can: %s",
+                folder,
+                told,
+            )
+
+
+@contextmanager
+def _told_if_open(path: Path) -> Iterator[None]:
+    """Tell of a failure, which does not keep the firewall from starting."""
+    try:
+        yield
     except OSError as error:
-        problem = error.strerror or error
-        _log.warning("others can read %s: %s (hint: chmod 600 %s)", path, problem, quote(str(path)))
+        mend = f"chmod -R go= {quote(str(path))}"
+        _log.warning("others may be able to read %s: %s (hint: %s)", path, error.strerror or error, mend)
 
 
 def _tell_of_hidden(*, is_bpf: bool) -> None:
