@@ -17,7 +17,7 @@ CMD ?=
 FUZZ ?= 10000000
 BENCH ?=
 
-.PHONY: help setup setup-window setup-test install uninstall run test check format lab fuzz bench profile trips bench-attribution bench-names bench-prompt screenshots test-fresh test-kernel clean
+.PHONY: help setup setup-window setup-test install uninstall run test check format lab fuzz bench profile trips bench-attribution bench-names bench-prompt questions screenshots test-fresh test-kernel clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 27
@@ -81,6 +81,9 @@ bench-attribution: setup-test  ## measure how many short-lived processes are att
 
 bench-names: setup-test  ## measure DNS messages, a million names and 10 000 rules, compared with few
 	$(BIN)/python -m bench.bench_names $(BENCH)
+
+questions: setup-test  ## play an hour of a developer, and count the questions and keys; BENCH="--keys fy" answers with others
+	$(BIN)/python -m bench.questions $(BENCH)
 
 bench-prompt: setup-test  ## measure the window: the time from a held packet to a painted question, and its use at rest
 	$(BIN)/python -m bench.prompt $(BENCH)

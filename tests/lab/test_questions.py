@@ -1,0 +1,40 @@
+"""A dozen commands of `make questions`: a person takes what is proposed, forever, and is not asked again."""
+
+import pytest
+
+from tests.lab.hour import Done, Hour, pass_hour
+from tests.lab.lab import Lab
+from tests.lab.scripted_person import FOREVER
+
+pytestmark = [pytest.mark.privileged, pytest.mark.slow]
+
+LINES = """
+curl -sk https://api.shop.test/items
+curl -sk https://api.shop.test/items/7
+curl -sk -H 'Authorization: Bearer {token}' https://api.shop.test/me
+curl -s http://staging.shop.test:8080/health
+dig +short @ns1.dns.test api.shop.test
+ping -c1 build.corp.test
+ssh -F {folder}/ssh_config build.corp.test uptime
+ssh -F {folder}/ssh_config build.corp.test df -h /
+git ls-remote -q http://code.test/lib.git
+/usr/bin/python3 {folder}/report.py
+/usr/bin/python3 {folder}/report.py --month 2
+visitor: curl -s http://{host}:8000/
+"""
+
+
+def test_a_developer_is_not_asked_twice(lab: Lab) -> None:
+    hour, lines = Hour(lab), LINES.strip().splitlines()
+    daemon = lab.start_daemon(None)
+    first = hour.play(daemon, FOREVER, lines)
+    assert find_remarks(first) == []
+    daemon = pass_hour(lab, daemon)
+    again = hour.play(daemon, FOREVER, lines)
+    assert find_remarks(again) == []
+    assert [done.asked for done in again] == [[] for _ in lines]
+
+
+def find_remarks(played: list[Done]) -> list[str]:
+    """What failed, or is not installed."""
+    return [f"{done.line}: {done.remark}" for done in played if done.remark]
