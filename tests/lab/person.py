@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from tests.lab.patience import WAIT_S
 # What the prompt writes when it begins to take keys: the first in full screen (there it says something else in that
 # place before), the second with `--plain`.
 KEYS_COUNT = ("█", "keys: ")
+STYLE = re.compile(r"\x1b\[[0-9;]*m")  # bold and the like, of which a sentence may have several
 
 
 class Person:
@@ -96,5 +98,5 @@ class Person:
         except OSError:  # EIO: nobody has the other end open
             self._is_open = False
         else:
-            self.seen += written
+            self.seen = STYLE.sub("", self.seen + written)
             self.everything += written

@@ -1,15 +1,25 @@
 import pytest
 from PySide6.QtGui import QGuiApplication
 
+from tinysnitch.qt import palette
 from tinysnitch.qt.page_writer import font_of
 from tinysnitch.qt.paragraph import Paragraph, Style, cells_of, isolate, text_width
-from tinysnitch.view.span import Span
+from tinysnitch.view.span import Span, spans_of_name
 
 pytestmark = pytest.mark.usefixtures("application")
 
 
 def style() -> Style:
     return Style(font_of(15))
+
+
+def test_of_a_name_only_the_registered_domain_is_bold_also_in_a_bold_title() -> None:
+    spans = (Span("to "), *spans_of_name("evil.shop.test"), *spans_of_name("a.b.test", is_covered=True))
+    formats = Paragraph(spans, Style(font_of(15, is_bold=True)), 2000).layout.formats()
+    shown = [(one.start, one.format.fontWeight() > 400, one.format.foreground().color()) for one in formats]
+    quiet, covered = palette.QUIET, palette.COVERED
+    assert [(start, is_bold) for start, is_bold, _color in shown] == [(3, False), (8, True), (17, False), (19, True)]
+    assert [color for _start, _bold, color in shown if color in (quiet, covered)] == [quiet, covered, covered]
 
 
 def test_markup_is_only_text() -> None:

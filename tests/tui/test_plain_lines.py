@@ -53,7 +53,7 @@ def test_a_question_is_told_line_by_line() -> None:
 
 def test_what_is_still_looked_up_is_not_told() -> None:
     lines = (Line("path", (Span("/a"),)), Line("package", (Span("…"),), is_pending=True))
-    assert fact_lines(PromptView(title="", is_question=True, lines=lines)) == ["path: /a"]
+    assert fact_lines(PromptView(sentence=(), is_question=True, lines=lines)) == ["path: /a"]
 
 
 def test_the_keys_to_begin_with_are_said() -> None:
@@ -76,7 +76,12 @@ def test_an_editor_begins_with_the_whole_line_and_how_long_it_holds() -> None:
 def test_help_is_told_key_by_key() -> None:
     row = HelpRow("answer", "y", "allow it")
     stop = "Ctrl-Z: stop the prompt, `fg` goes on"
-    assert help_lines((row,), PromptView(title="", is_question=False)) == ["", "y: allow it", stop, "any key goes back"]
+    assert help_lines((row,), PromptView(sentence=(), is_question=False)) == [
+        "",
+        "y: allow it",
+        stop,
+        "any key goes back",
+    ]
     behind = "any key goes back; 60 seconds left, then it is denied"
     assert help_lines((row,), sample_view(), is_guest=True) == ["", "y: allow it", behind]
     last_second = msgspec.structs.replace(sample_view(), seconds_left=1)

@@ -12,7 +12,17 @@ from tests.view.painted_state import PaintedState
 from tests.view.sample_prompts import CURL, connection_of, prompt_of
 from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.domain import format_label
-from tinysnitch.tui.prompt_screen import COVERED, CURSOR, FAULT, count_help_pages, render_help, render_prompt
+from tinysnitch.tui.prompt_screen import (
+    COVERED,
+    COVERED_QUIET,
+    CURSOR,
+    FAULT,
+    QUIET,
+    YELLOW,
+    count_help_pages,
+    render_help,
+    render_prompt,
+)
 from tinysnitch.view.edit_view import EditView
 from tinysnitch.view.help_view import HelpRow, present_help, present_legend
 from tinysnitch.view.keys import KEYS
@@ -55,7 +65,8 @@ def rows_of(text: Text) -> list[str]:
 
 
 def covered_in(text: Text) -> str:
-    return " ".join(text.plain[span.start : span.end].strip() for span in text.spans if span.style == COVERED)
+    covered = (span for span in text.spans if span.style in (COVERED, COVERED_QUIET))
+    return " ".join(text.plain[span.start : span.end].strip() for span in covered)
 
 
 @pytest.mark.parametrize("connection", [connection_of(), FULL])
@@ -358,6 +369,24 @@ def test_of_a_line_whose_question_is_gone_all_is_shown_that_has_room(size: tuple
     state.handle(QuestionClosed(1, "answered " + "z" * size[0]), 1.0)
     rows = [row.strip() for row in rows_of(render_prompt(present_prompt(state, 2.0), *size))]
     assert (sum("xx" in row for row in rows), list(filter(None, rows))[-1]) == (count, "Esc go on")
+
+
+@pytest.mark.parametrize(
+    ("name", "quiet", "strong"),
+    [
+        ("evil-host.shop.test", "evil-host.", "shop.test"),
+        ("shop.test.evil.example", "shop.test.", "evil.example"),
+        ("other.test", "", "other.test"),
+    ],
+)
+def test_a_registered_domain_is_bold_and_what_stands_before_it_never_is(name: str, quiet: str, strong: str) -> None:
+    """In the title, the fact and the rule, whose name is yellow: it shows on a terminal without colours, too."""
+    text = render_prompt(view_of(connection_of(name=name)), 80, 24)
+    assert text.plain.count(name) == 3
+    parts = [(text.plain[span.start : span.end], str(span.style)) for span in text.spans]
+    assert [style for part, style in parts if part.endswith(strong)] == ["bold", COVERED, COVERED]
+    assert [style for part, style in parts if part == quiet] == ([QUIET, YELLOW, YELLOW] if quiet else [])
+    assert [part for part, style in parts if style in ("bold", COVERED) and quiet and quiet in part] == []
 
 
 def test_keys_are_dim_until_they_count_and_what_is_chosen_is_yellow() -> None:

@@ -1,3 +1,4 @@
+from itertools import groupby
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.prompts.choice import Choice, RemoteScope
 from tinysnitch.view.connection_view import present_connection, present_title, present_warnings
 from tinysnitch.view.lookup import NO_LOOKUP, FindFile, Lookup
+from tinysnitch.view.span import Span, text_of
 
 CHOICE = Choice(verdict=Verdict.ALLOW)
 VISITOR = msgspec.structs.replace(connection_of(flow=IN), asking=Asking(is_by_address=True))
@@ -28,7 +30,13 @@ def texts(
 
 def covered(connection: Connection, **changes: object) -> set[str]:
     lines = present_connection(connection, msgspec.structs.replace(CHOICE, **changes))
-    return {span.text for line in lines for span in line.spans if span.is_covered}
+    return {text for line in lines for text in covered_parts(line.spans)}
+
+
+def covered_parts(spans: tuple[Span, ...]) -> list[str]:
+    """The covered texts, those that stand next to each other as one."""
+    runs = groupby(spans, lambda span: span.is_covered)
+    return [text_of(tuple(run)) for is_covered, run in runs if is_covered]
 
 
 def test_all_that_is_known_is_shown() -> None:

@@ -1,13 +1,72 @@
 """"""
 
 import pytest
+from hypothesis import given
 
-from tinysnitch.view.span import Line, Span, fit_spans, format_duration, format_time_left, span_of, text_of
-from tinysnitch.view.text import cell_width
+from tests.core.model.any_text import SOME_TEXT
+from tinysnitch.view.span import (
+    Line,
+    Span,
+    Weight,
+    fit_spans,
+    format_duration,
+    format_time_left,
+    span_of,
+    spans_of_name,
+    spans_of_names,
+    text_of,
+)
+from tinysnitch.view.text import cell_width, escape_text
 
 
 def test_a_span_of_hostile_text_is_escaped() -> None:
     assert span_of("a\x1b[2J", is_covered=True) == Span("a\\x1b[2J", is_covered=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "quiet", "strong"),
+    [
+        ("cdn.shop.test", "cdn.", "shop.test"),
+        ("shop.test", "", "shop.test"),
+        ("evil-exfiltration-host.shop.test", "evil-exfiltration-host.", "shop.test"),
+        ("shop.test.evil.example", "shop.test.", "evil.example"),
+        ("evil-shop.test", "", "evil-shop.test"),
+        ("www.bbc.co.uk", "www.", "bbc.co.uk"),
+        ("*.shop.test", "*.", "shop.test"),
+        ("me.github.io", "", "me.github.io"),  # each name below that suffix has an owner of its own
+        ("github.io", "", "github.io"),
+        ("printer", "", "printer"),
+        ("10.0.0.9", "", "10.0.0.9"),
+        ("::ffff:10.0.0.9", "", "::ffff:10.0.0.9"),
+        ("fe80::1%eth0.test", "", "fe80::1%eth0.test"),
+        ("10.0.0.0/8.test", "", "10.0.0.0/8.test"),
+        ("a.SHOP.TEST", "", "a.SHOP.TEST"),  # not in the one spelling
+        ("a\\046b.evil.test", "a\\046b.", "evil.test"),
+        ("a\x1b[2J.evil.test", "a\\x1b[2J.", "evil.test"),
+        ("shop.test\u202e.evil.test", "shop.test\\u202e.", "evil.test"),
+        ("", "", ""),
+    ],
+)
+def test_of_a_name_the_domain_that_somebody_registered_is_strong(name: str, quiet: str, strong: str) -> None:
+    expected = (Span(quiet, weight=Weight.QUIET),) if quiet else ()
+    assert spans_of_name(name) == (*expected, Span(strong, weight=Weight.STRONG))
+    assert all(span.is_covered for span in spans_of_name(name, is_covered=True))
+
+
+@given(SOME_TEXT)
+def test_a_hostile_name_is_shown_as_it_is_escaped(name: str) -> None:
+    spans = spans_of_name(name)
+    assert spans[-1].weight is Weight.STRONG
+    assert escape_text(text_of(spans)) == text_of(spans)
+
+
+def test_each_of_several_names_has_its_weights() -> None:
+    assert text_of(spans_of_names(("a.shop.test", "b.test"))) == "a.shop.test, b.test"
+    assert [span.text for span in spans_of_names(("a.shop.test", "b.test")) if span.weight is Weight.STRONG] == [
+        "shop.test",
+        "b.test",
+    ]
+    assert spans_of_names(()) == ()
 
 
 def test_a_line_knows_its_text() -> None:

@@ -54,7 +54,7 @@ class PageWriter:
             self._gap(0.3)
             self._write_news(view.notice)
         self._gap(1.2)
-        self._write_title(view.title)
+        self._write_title(view.sentence)
         self._gap(0.6)
         self._write_warnings(view.warnings)
         self._gap(0.6)
@@ -75,7 +75,7 @@ class PageWriter:
         return self._page
 
     def write_waiting(self, view: PromptView) -> PageLayout:
-        self._write_title(view.title)
+        self._write_title(view.sentence)
         self._gap(0.8)
         if view.warnings:
             self._write_warnings(view.warnings)
@@ -92,7 +92,7 @@ class PageWriter:
 
     def write_help(self, title: str, rows: tuple[HelpRow, ...], view: PromptView) -> PageLayout:
         self._gap(0.8)
-        self._write_title(title)
+        self._write_title((Span(title),))
         self._gap(0.6)
         heading, word = _columns(row.heading for row in rows), _columns(row.word for row in rows)
         self._left += self._spare(heading + word + 4, (row.meaning for row in rows)) / 2
@@ -117,8 +117,8 @@ class PageWriter:
         self._page.add_text(x, self._page.y, paragraph)
         return paragraph
 
-    def _write_centred(self, text: str, color: QColor, font: QFont | None = None, rows: int = 1) -> None:
-        style = Style(font or self._font, color, is_centred=True)
+    def _write_centred(self, text: str, color: QColor, rows: int = 1) -> None:
+        style = Style(self._font, color, is_centred=True)
         self._page.y += self._write(self._left, (Span(text),), style, self._room, rows=rows).height
 
     def _write_news(self, text: str) -> None:
@@ -129,8 +129,9 @@ class PageWriter:
         for warning in warnings:
             self._write_centred(f"! {warning}", palette.WARNING, rows=2)
 
-    def _write_title(self, text: str) -> None:
-        self._write_centred(text, palette.TEXT, font_of(self._em * TITLE_SCALE, is_bold=True), TITLE_ROWS)
+    def _write_title(self, spans: tuple[Span, ...]) -> None:
+        style = Style(font_of(self._em * TITLE_SCALE, is_bold=True), is_centred=True)
+        self._page.y += self._write(self._left, spans, style, self._room, rows=TITLE_ROWS).height
 
     def _write_ends(self, left: str, right: str) -> None:
         """Two texts at the ends of one row. The right one, which is shorter and more important, is shown whole."""

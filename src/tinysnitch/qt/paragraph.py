@@ -11,8 +11,8 @@ import msgspec
 from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QTextCharFormat, QTextLayout, QTextOption
 
-from tinysnitch.qt.palette import COVERED, TEXT
-from tinysnitch.view.span import Span, fit_spans, text_of
+from tinysnitch.qt.palette import COVERED, QUIET, TEXT
+from tinysnitch.view.span import Span, Weight, fit_spans, text_of
 from tinysnitch.view.text import cell_width
 
 _FIRST_STRONG_ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
@@ -103,22 +103,26 @@ def _formats(pieces: list[str], spans: tuple[Span, ...], style: Style) -> list[Q
     start = 0
     for piece, span in zip(pieces, spans, strict=True):
         length = _utf16_length(piece)
-        if span.is_covered:
-            formats.append(_format(start, length, style))
+        if span.is_covered or span.weight is not Weight.PLAIN:
+            formats.append(_format(start, length, span, style))
         start += length
     return formats
 
 
-def _format(start: int, length: int, style: Style) -> QTextLayout.FormatRange:
-    covered = QTextLayout.FormatRange()
-    covered.start, covered.length = start, length
+def _format(start: int, length: int, span: Span, style: Style) -> QTextLayout.FormatRange:
+    """What the rule covers is yellow; a quiet part is never bold."""
+    is_quiet = span.weight is Weight.QUIET
     char_format = QTextCharFormat()
-    char_format.setForeground(style.covered)
-    if style.behind_covered:
-        char_format.setBackground(style.behind_covered)
-    char_format.setFontWeight(QFont.Weight.Bold)
-    covered.format = char_format
-    return covered
+    if span.is_covered:
+        char_format.setForeground(style.covered)
+        if style.behind_covered:
+            char_format.setBackground(style.behind_covered)
+    elif is_quiet:
+        char_format.setForeground(QUIET)
+    char_format.setFontWeight(QFont.Weight.Normal if is_quiet else QFont.Weight.Bold)
+    found = QTextLayout.FormatRange()
+    found.start, found.length, found.format = start, length, char_format
+    return found
 
 
 def isolate(text: str) -> str:

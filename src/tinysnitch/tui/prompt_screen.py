@@ -12,7 +12,7 @@ from rich.text import Text
 from tinysnitch.view.edit_view import EditView
 from tinysnitch.view.help_view import HelpRow
 from tinysnitch.view.prompt_view import KeyHint, PromptView
-from tinysnitch.view.span import Line, Span, fit_spans, format_time_left, text_of
+from tinysnitch.view.span import Line, Span, Weight, fit_spans, format_time_left, text_of
 from tinysnitch.view.text import (
     ELLIPSIS,
     cell_width,
@@ -25,7 +25,9 @@ from tinysnitch.view.text import (
 
 YELLOW = "#ffd034"  # Textual makes orange of ANSI yellow, which a terminal of 16 colours then shows as red
 COVERED = f"bold {YELLOW}"
+COVERED_QUIET = YELLOW
 QUIET = "dim"
+_STYLES = {Weight.STRONG: "bold", Weight.QUIET: QUIET}
 NOT_YET = "keys do not count yet"
 HELP_END = "any key goes back; Ctrl-Z stops the prompt, `fg` goes on"
 GAP, SMALL_GAP = 3, 2  # columns between keys
@@ -61,7 +63,7 @@ def render_prompt(view: PromptView, width: int, height: int) -> Text:
 
 def _waiting_rows(view: PromptView, room: int, height: int) -> list[Text]:
     keys = _flow(_pieces(view.hints[0], is_ready=True), room, GAP)
-    rows = [Text(shorten_middle(view.title, room), "bold")]
+    rows = [_join(fit_spans(view.sentence, room), "bold")]
     for warning in view.warnings:
         rows += [Text(), *_told_rows(f"! {warning}", room, MAX_WARNING_ROWS, WARNING)]
     if view.notice:
@@ -78,7 +80,7 @@ def _told_rows(text: str, room: int, height: int, style: str = QUIET) -> list[Te
 
 def _rows_above(view: PromptView, room: int, height: int) -> list[Text]:
     """The title, which is always there, and as room allows warnings, why it is asked, and news."""
-    title = Text(shorten_middle(view.title, room), "bold")
+    title = _join(fit_spans(view.sentence, room), "bold")
     warnings = _warning_rows(view.warnings, room, min(max(0, height - 1), max(MAX_WARNING_ROWS, height // 4)))
     spare = height - 1 - len(warnings)
     top = _top_rows(view, room)[: max(0, spare)]
@@ -272,11 +274,19 @@ def _align(rows: list[Text], width: int) -> list[Text]:
     return rows
 
 
-def _join(spans: tuple[Span, ...]) -> Text:
+def _join(spans: tuple[Span, ...], plain: str = "") -> Text:
+    """The spans as one text; `plain` is the style of what has no weight."""
     text = Text()
-    for span in spans:
-        text.append(span.text, COVERED if span.is_covered else "")
+    for style, alike in itertools.groupby(spans, lambda span: _style_of(span) or plain):
+        text.append("".join(span.text for span in alike), style)
     return text
+
+
+def _style_of(span: Span) -> str:
+    """What the rule covers is yellow. A quiet part is never bold, so that names differ without colours, too."""
+    if span.is_covered:
+        return COVERED_QUIET if span.weight is Weight.QUIET else COVERED
+    return _STYLES.get(span.weight, "")
 
 
 def _time_row(view: PromptView, room: int) -> Text:

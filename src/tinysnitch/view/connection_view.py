@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
+import msgspec
+
 from tinysnitch.core.model.connection import LINK_SOURCES, Connection
-from tinysnitch.core.model.domain import find_registrable_domain
 from tinysnitch.core.model.flow import Direction, format_address, format_protocol
 from tinysnitch.core.model.process import Attribution, AttributionSource, Process, ProgramFile, program_of
 from tinysnitch.core.prompts.answer import is_by_address, is_by_link, parent_of
@@ -12,22 +13,34 @@ from tinysnitch.core.prompts.choice import Choice, RemoteScope
 from tinysnitch.core.rules.port_text import find_service
 from tinysnitch.core.rules.words import quote_word
 from tinysnitch.view.lookup import NO_LOOKUP, Lookup
-from tinysnitch.view.span import Line, Span, span_of
+from tinysnitch.view.span import Line, Span, span_of, spans_of_name, spans_of_names, text_of
 from tinysnitch.view.text import escape_text
 
 
 def present_title(connection: Connection) -> str:
-    """Program and remote in one sentence: `curl wants to reach shop.test`. A visitor whose name only others looked up
-    is named by its address, as in the rule."""
+    """The sentence as text."""
+    return text_of(present_sentence(connection))
+
+
+def present_sentence(connection: Connection) -> tuple[Span, ...]:
+    """Program and remote in one sentence: `curl wants to reach shop.test`."""
     who = _present_names(connection.attribution)
+    where = present_remote(connection)
+    if connection.asked_name:
+        return Span(f"{who} wants to ask "), *where
+    is_visitor = connection.flow.direction is Direction.INBOUND
+    verb = "is asked to accept a connection from" if is_visitor else "wants to reach"
+    return Span(f"{who} {verb} "), *where
+
+
+def present_remote(connection: Connection) -> tuple[Span, ...]:
+    """The remote as a person knows it: `shop.test`; of a question to a DNS server also what is asked. A visitor whose
+    name only others looked up is named by its address, as in the rule."""
     is_visitor = connection.flow.direction is Direction.INBOUND
     is_by_address = connection.asking.is_by_address if is_visitor else is_address_given(connection)
     name = None if is_by_address else connection.name
-    where = escape_text(name or format_address(connection.flow.remote))
-    if connection.asked_name:
-        return f"{who} wants to ask {where} for {escape_text(connection.asked_name)}"
-    verb = "is asked to accept a connection from" if is_visitor else "wants to reach"
-    return f"{who} {verb} {where}"
+    where = spans_of_name(name or format_address(connection.flow.remote))
+    return (*where, Span(" for "), *spans_of_name(connection.asked_name)) if connection.asked_name else where
 
 
 def _present_names(attribution: Attribution) -> str:
@@ -115,18 +128,19 @@ def _present_remote(connection: Connection, choice: Choice) -> Iterator[Line]:
         yield Line("name", _name_spans(connection.name, choice.remote if is_by_name else RemoteScope.ANY))
     yield Line("address", (Span(format_address(connection.flow.remote), has_address),))
     if connection.aliases:
-        yield Line("by way of", (span_of(", ".join(connection.aliases)),))
+        yield Line("by way of", spans_of_names(connection.aliases))
     if connection.asked_name:
-        yield Line("asks for", (span_of(connection.asked_name),))
+        yield Line("asks for", spans_of_name(connection.asked_name))
     if connection.other_names:
-        yield Line("also named", (span_of(", ".join(connection.other_names)),))
+        yield Line("also named", spans_of_names(connection.other_names))
 
 
 def _name_spans(name: str, scope: RemoteScope) -> tuple[Span, ...]:
-    domain = find_registrable_domain(name) if scope is RemoteScope.DOMAIN else None
-    if domain is None or not name.endswith(domain) or name == domain:
-        return (span_of(name, scope is not RemoteScope.ANY),)
-    return span_of(name[: -len(domain)]), span_of(domain, is_covered=True)
+    spans = spans_of_name(name, is_covered=scope is not RemoteScope.ANY)
+    if scope is not RemoteScope.DOMAIN or len(spans) == 1:
+        return spans
+    below, domain = spans
+    return msgspec.structs.replace(below, is_covered=False), domain
 
 
 def _present_port(connection: Connection, choice: Choice) -> Iterator[Line]:

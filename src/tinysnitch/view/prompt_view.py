@@ -19,13 +19,14 @@ from tinysnitch.core.prompts.answer import (
 )
 from tinysnitch.core.prompts.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.rules.qualifiers import QUALIFIERS
+from tinysnitch.core.rules.rule import RemoteKind
 from tinysnitch.core.rules.text import COLUMNS, format_rule
 from tinysnitch.core.rules.words import split_words
 from tinysnitch.view.answer_words import name_lifetime
 from tinysnitch.view.connection_view import (
     present_connection,
     present_program,
-    present_title,
+    present_sentence,
     present_warnings,
 )
 from tinysnitch.view.earlier_answers import EarlierAnswers
@@ -34,7 +35,7 @@ from tinysnitch.view.keys import KEYS, OWN_KEYS, Act, Group, Key, keys_of
 from tinysnitch.view.lookup import NO_LOOKUP, Lookup
 from tinysnitch.view.prompt_state import DENIED, Page, PromptState
 from tinysnitch.view.questions import OpenQuestion
-from tinysnitch.view.span import Line, Span, span_of
+from tinysnitch.view.span import Line, Span, span_of, spans_of_name, text_of
 from tinysnitch.view.text import escape_text
 
 _ANY_WORD = "-"
@@ -55,7 +56,7 @@ class KeyHint(msgspec.Struct, frozen=True):
 
 
 class PromptView(msgspec.Struct, frozen=True, kw_only=True):
-    title: str
+    sentence: tuple[Span, ...]  # its title
     is_question: bool
     why: str = ""  # why it is asked
     lines: tuple[Line, ...] = ()  # the facts
@@ -73,6 +74,10 @@ class PromptView(msgspec.Struct, frozen=True, kw_only=True):
     hints: tuple[tuple[KeyHint, ...], ...] = ()  # rows of the footer
     notice: str = ""
 
+    @property
+    def title(self) -> str:
+        return text_of(self.sentence)
+
 
 def present_prompt(state: PromptState, now: float, lookup: Lookup = NO_LOOKUP) -> PromptView:
     """What to show at this moment, a time on the clock that the state's `handle` is given."""
@@ -81,7 +86,7 @@ def present_prompt(state: PromptState, now: float, lookup: Lookup = NO_LOOKUP) -
         return _present_lost_edit(state, wall_s) if state.is_edit_lost else _present_none(state)
     connection = question.prompt.connection
     view = PromptView(
-        title=present_title(connection),
+        sentence=present_sentence(connection),
         is_question=True,
         why=_present_why(question, state.earlier),
         lines=present_connection(connection, question.choice, lookup, is_full=state.page is Page.EDIT),
@@ -116,7 +121,7 @@ def _with_together(view: PromptView, state: PromptState, question: OpenQuestion,
     with_rules = f", with {_plural(len(rules) + 1, 'rule')}" if view.is_rule_kept else ""
     return msgspec.structs.replace(
         view,
-        title=f"{view.title}, and {count - 1} more",
+        sentence=(*view.sentence, Span(f", and {count - 1} more")),
         together=f"the {count} questions of {program}{with_rules}",
         more_rules=tuple(rules),
     )
@@ -126,7 +131,7 @@ def _present_lost_edit(state: PromptState, wall_s: float) -> PromptView:
     """The question is gone while its rule is edited. The line stays in sight: `tinysnitch rules add` may add it."""
     others = "; others wait" if state.questions.waiting_count else ""  # their time goes on
     return PromptView(
-        title=f"the question whose rule you edited is gone{others}",
+        sentence=(Span(f"the question whose rule you edited is gone{others}"),),
         is_question=False,
         edit=present_edit(state.edit, wall_s),
         hints=((KeyHint("Esc", "go on"),),),
@@ -148,7 +153,7 @@ def _present_none(state: PromptState) -> PromptView:
     shown = (Act.NEXT, Act.HELP, Act.LEGEND, Act.LEAVE) if aside else (Act.HELP, Act.LEGEND, Act.LEAVE)
     hints = tuple(KeyHint(key.label, key.short) for key in keys_of(Group.MOVE) if key.effect in shown)
     return PromptView(
-        title=title,
+        sentence=(Span(title),),
         is_question=False,
         warnings=_present_trouble(state),
         hints=(hints,),
@@ -186,7 +191,8 @@ def present_rule(connection: Connection, choice: Choice, wall_s: float) -> tuple
     """The very line of the rule; columns that name something are covered. A rule that is not kept has no `until=`."""
     if not can_be_remembered(connection):
         choice = msgspec.structs.replace(choice, lifetime=Lifetime.ONCE)
-    line = format_rule(rule_for_choice(connection, choice, wall_s))
+    rule = rule_for_choice(connection, choice, wall_s)
+    line = format_rule(rule)
     starts = [word.column - 1 for word in split_words(line)]
     words = [line[start:end].rstrip(" ") for start, end in zip(starts, [*starts[1:], len(line)], strict=True)]
     first = next(index for index, word in enumerate(words) if index and not word.startswith(_QUALIFIERS))
@@ -194,7 +200,9 @@ def present_rule(connection: Connection, choice: Choice, wall_s: float) -> tuple
     for index, word in enumerate(words):
         is_any = word == _ANY_WORD and index - first < len(COLUMNS)  # after the columns `-` is an argument
         is_narrowing = 0 < index < first and not word.startswith(_UNTIL)
-        spans.append(span_of(word, is_covered=is_narrowing or (index >= first and not is_any)))
+        is_covered = is_narrowing or (index >= first and not is_any)
+        is_name = index == first and rule.remote.kind in (RemoteKind.NAME, RemoteKind.DOMAIN)
+        spans += spans_of_name(word, is_covered=is_covered) if is_name else (span_of(word, is_covered),)
         spans.append(Span(" "))
     return tuple(spans[:-1])
 

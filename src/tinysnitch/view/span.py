@@ -1,4 +1,7 @@
-"""A line is made of spans: texts that are safe to show, each with whether the answer's rule covers it.
+"""A line is made of spans: texts that are safe to show, each with its weight and whether the answer's rule covers it.
+
+Of a name, the domain that somebody registered is strong, and what its owner put before it is quiet: so `shop.test` in
+`evil-shop.test`, `shop.test.evil.example` and `evil.shop.test` never looks like the `shop.test` that a person trusts.
 
 Spans are made to fit a width: long ones are shortened in their middle, then those in the middle are left out. A rule
 ends with the arguments of its program, of which there may be any number: they must not push the program and the remote
@@ -7,18 +10,31 @@ out of sight.
 Lengths of time are written here, too.
 """
 
+from enum import Enum
+
 import msgspec
 
+from tinysnitch.core.model.domain import find_registrable_domain, is_numbered
 from tinysnitch.view.text import ELLIPSIS, cell_width, escape_text, shorten_middle
 
 READABLE = 9  # columns that a span keeps: enough for the end of a name or path to tell something
-HEAD = 14  # spans that always stay: a rule's words up to its program, with a qualifier or two, and their blanks
+HEAD = 15  # spans that always stay: a rule's words up to its program, with a qualifier or two, and their blanks
+_OF_NO_NAME = frozenset(":/@ ")  # in addresses, networks and lists
 _COUNTED_S = 120  # the longest time that is shown in seconds alone
+
+
+class Weight(Enum):
+    """How a front end sets a text off from those around it, by colour or, where there are none, by bold letters."""
+
+    PLAIN = "plain"
+    STRONG = "strong"  # what a name is judged by
+    QUIET = "quiet"  # what anybody could have put there
 
 
 class Span(msgspec.Struct, frozen=True):
     text: str
     is_covered: bool = False
+    weight: Weight = Weight.PLAIN
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -40,24 +56,50 @@ def span_of(text: str, is_covered: bool = False) -> Span:
     return Span(escape_text(text), is_covered)
 
 
+def spans_of_name(name: str, *, is_covered: bool = False) -> tuple[Span, ...]:
+    """A remote's name, which is hostile: `cdn.` is quiet and `shop.test` strong. An address, a public suffix, and what
+    else belongs to no registered domain is strong as a whole."""
+    is_name = not is_numbered(name) and _OF_NO_NAME.isdisjoint(name)
+    domain = find_registrable_domain(name) if is_name else None
+    if domain is None or not name.endswith(f".{domain}"):
+        return (Span(escape_text(name), is_covered, Weight.STRONG),)
+    below = name.removesuffix(domain)
+    return Span(escape_text(below), is_covered, Weight.QUIET), Span(escape_text(domain), is_covered, Weight.STRONG)
+
+
+def spans_of_names(names: tuple[str, ...]) -> tuple[Span, ...]:
+    """The names, with commas between them."""
+    spans = [span for name in names for span in (Span(", "), *spans_of_name(name))]
+    return tuple(spans[1:])
+
+
 def fit_spans(spans: tuple[Span, ...], width: int) -> tuple[Span, ...]:
     """Spans of at most `width` columns in all. The longest ones are shortened first, arguments before the head."""
-    head, tail = list(spans[:HEAD]), list(spans[HEAD:])
+    end = HEAD if _parts_words(spans[HEAD - 1 : HEAD]) else HEAD - 1
+    head, tail = list(spans[:end]), list(spans[end:])
     head = _shorten(head, max(width // 2, width - _width_of(tail)), READABLE)
     tail = _shorten(tail, width - _width_of(head), READABLE)
     if _width_of([*head, *tail]) > width and len(tail) > 2:
         head.append(Span(ELLIPSIS))
-        tail = _tail_within(tail[1:], width - _width_of(head))
+        tail = _tail_within(tail, width - _width_of(head))
     return tuple(_shorten([*head, *tail], width, 1))
 
 
 def _tail_within(spans: list[Span], width: int) -> list[Span]:
-    """Drop pairs of a word and a blank from the beginning until the rest fits; the last word stays."""
+    """Drop words from the beginning, but not the blank before the first that stays, until the rest fits; the last word
+    stays."""
     first, left = 0, _width_of(spans)
-    while len(spans) - first > 2 and left > width:
-        left -= _width_of(spans[first : first + 2])
-        first += 2
+    for at, span in enumerate(spans):
+        if at and _parts_words((span,)):
+            first = at
+            if left <= width:
+                break
+        left -= cell_width(span.text)
     return spans[first:]
+
+
+def _parts_words(spans: tuple[Span, ...]) -> bool:
+    return bool(spans) and not spans[0].text.strip(" ,")
 
 
 def _shorten(spans: list[Span], width: int, least: int) -> list[Span]:
