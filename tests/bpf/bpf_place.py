@@ -98,9 +98,12 @@ class BpfPlace:
         return len(json.loads(self.run("bpftool", "-j", "map", "dump", "pinned", str(path))))
 
     def load(self, scope: Scope = Scope.MACHINE) -> BpfPrograms:
+        """The programs, in no rule of the namespace when they are given back: that ends a while after its removal, and
+        what its sockets send again would be noted in the maps of who borrows the programs next."""
         loaded = borrow()
         self._undo.callback(give_back, loaded)
         with loaded.lent():
             programs = BpfPrograms.load(self.pin_dir, self.cgroup, self.read_netns_cookie(), scope)
         self._undo.callback(programs.remove)
+        self._undo.callback(self.run, "sh", "-c", "iptables -F && ip6tables -F")
         return programs
