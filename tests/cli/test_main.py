@@ -46,7 +46,6 @@ def test_an_empty_socket_is_2(command: Command) -> None:
 @pytest.mark.parametrize(
     ("words", "error", "hint"),
     [
-        ("", "which command?", "see `tinysnitch --help`"),
         ("stauts", "there is no command 'stauts'", "did you mean `tinysnitch status`?"),
         ("rules chekc", "there is no command 'chekc'", "did you mean `tinysnitch rules check`?"),
         ("zzz", "there is no command 'zzz'", "write one of: status, rules, lists, log"),

@@ -2,6 +2,7 @@ import pytest
 
 from tests.cli.running import Command
 from tests.daemon.requests.small_handler import RunningServer
+from tinysnitch.protocol.framing import DEFAULT_SOCKET
 from tinysnitch.tui import prompt_app
 
 
@@ -9,6 +10,22 @@ def test_without_a_daemon_it_is_3(command: Command) -> None:
     code, out, err = command("prompt")
     assert (code, out) == (3, "")
     assert err.startswith("tinysnitch: error: no daemon listens on ")
+
+
+def test_no_command_is_the_prompt(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[tuple[str, bool]] = []
+
+    def run_prompt(socket_path: str, plain: bool) -> int:
+        called.append((socket_path, plain))
+        return 5
+
+    monkeypatch.setattr(prompt_app, "run_prompt", run_prompt)
+    assert command.plain().code == 5
+    assert called == [(DEFAULT_SOCKET, False)]
+
+
+def test_no_command_says_the_same_as_the_prompt_where_it_cannot_be_shown(command: Command) -> None:
+    assert command.plain() == command.plain("prompt")
 
 
 def test_flags_and_exit_code_go_through(

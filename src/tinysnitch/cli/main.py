@@ -1,4 +1,4 @@
-"""The command `tinysnitch`: finds and runs the subcommand."""
+"""The command `tinysnitch`: finds and runs the subcommand; without one, the prompt."""
 
 import sys
 
@@ -38,10 +38,10 @@ _COMMANDS = {
 )
 @click.version_option(__version__, message="tinysnitch %(version)s")
 @click.pass_context
-def tinysnitch(ctx: click.Context) -> None:
-    """The firewall that asks. These commands talk to its daemon, tinysnitchd."""
-    if ctx.invoked_subcommand is None:
-        raise click.UsageError("which command?", ctx)
+def tinysnitch(ctx: click.Context) -> int:
+    """The firewall that asks. These commands talk to its daemon, tinysnitchd; without a command the prompt opens."""
+    prompt = None if ctx.invoked_subcommand else tinysnitch.get_command(ctx, "prompt")
+    return ctx.invoke(prompt) if prompt else 0
 
 
 def main() -> None:
