@@ -78,14 +78,14 @@ def paint_ms(lab: Lab, daemon: Daemon, window: "subprocess.Popen[str]", port: in
 def show_questions(socket_path: str) -> None:
     """Print a line once attached, and one for each question that was painted."""
     os.environ.setdefault("QT_XCB_GL_INTEGRATION", "none")
-    from PySide6.QtGui import QGuiApplication
+    from PySide6.QtWidgets import QApplication
 
     from tinysnitch.qt.daemon_link import QtDaemonLink
     from tinysnitch.qt.prompt_agent import PromptAgent
     from tinysnitch.qt.prompt_window import PromptWindow
     from tinysnitch.view.prompt_events import DaemonGreeted, Event
 
-    application = QGuiApplication([])
+    application = QApplication([])
     application.setQuitOnLastWindowClosed(False)
     window = PromptWindow()
     agent = PromptAgent(window, 0.5)

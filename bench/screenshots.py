@@ -8,68 +8,54 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from PySide6.QtCore import QEventLoop, QPoint, QRect, Qt, QTimer
-from PySide6.QtGui import QColor, QGuiApplication, QPainter, QPaintEvent, QRasterWindow, QWindow
+from PySide6.QtCore import QEventLoop, Qt, QTimer
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QRasterWindow
+from PySide6.QtWidgets import QApplication
 
 from tests.qt.screen import Screen
 from tinysnitch.qt.demo import SAMPLES, find_sample_file, sample_prompt
 from tinysnitch.qt.prompt_agent import PromptAgent
 from tinysnitch.qt.prompt_window import PromptWindow
+from tinysnitch.qt.window_options import WindowOptions
 from tinysnitch.view.prompt_events import DaemonGreeted, Event, QuestionOpened
 
-SIZES = [(1280, 720), (3840, 2160)]
-SCALES = [1, 2]
-LARGE_PT = 26.0  # on the small screen
-SURROUNDINGS = {
-    "light": ("#ffffff", "#202020"),
-    "dark": ("#16181b", "#c8c8c8"),
-}  # paper and ink of the text beside the window
+SIZES = [(1280, 720, 1), (3840, 2160, 2)]  # in pixels, and how many of them are a logical one
+THEMES = {"light": ("#ffffff", "#202020"), "dark": ("#16181b", "#c8c8c8")}  # paper and ink of the text behind
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--here", metavar="PREFIX", help="take them on the screen that DISPLAY names")
-    parser.add_argument("--font", type=float, help="size of the type in points")
+    parser.add_argument("--full", action="store_true", help="over the whole screen")
+    parser.add_argument("--theme", default="dark")
     words = parser.parse_args()
     if words.here:
-        take_all(words.folder, words.here, words.font)
+        take_all(words.folder, words.here, WindowOptions(is_full=words.full, theme=words.theme))
         return
     words.folder.mkdir(parents=True, exist_ok=True)
-    for (width, height), scale in itertools.product(SIZES, SCALES):
+    for (width, height, scale), kind, theme in itertools.product(SIZES, ("dialog", "full"), THEMES):
         with Screen(width, height) as screen:
-            command = [sys.executable, "-m", "bench.screenshots", str(words.folder)]
-            command += ["--here", f"{width}x{height}-{scale}"]
+            command = [sys.executable, "-m", "bench.screenshots", str(words.folder), "--theme", theme]
+            command += ["--here", f"{width}x{height}-{kind}-{theme}", *(["--full"] if kind == "full" else [])]
             subprocess.run(command, env=screen.environment(QT_SCALE_FACTOR=str(scale)), check=True)
-    for width, height in SIZES:
-        with Screen(width, height) as screen:
-            command = [sys.executable, "-m", "bench.screenshots", str(words.folder)]
-            command += ["--here", f"{width}x{height}-large", "--font", str(LARGE_PT * height / SIZES[0][1])]
-            subprocess.run(command, env=screen.environment(), check=True)
 
 
-def take_all(folder: Path, prefix: str, font_pt: float | None) -> None:
-    _application = QGuiApplication([])
+def take_all(folder: Path, prefix: str, options: WindowOptions) -> None:
+    _application = QApplication([])
+    desktop = show_desktop(*THEMES[options.theme])
     for name, ids, keys in pictures():
-        window = play(ids, keys, font_pt)
-        save(window, window.winId(), folder / f"{prefix}-{name}.png")
+        window = play(ids, keys, options)
+        picture = window.screen().grabWindow(0)
+        if picture.isNull() or not picture.save(str(folder / f"{prefix}-{name}.png")):
+            sys.exit(f"no picture {name}")
         window.close()  # its agent hides it, for good
-    for name, colors in SURROUNDINGS.items():
-        desktop = show_desktop(*colors)
-        window = play(["question"], "", font_pt)
-        part = desktop.geometry().size() * 0.8
-        window.setWindowStates(Qt.WindowState.WindowNoState)
-        window.setGeometry(QRect(QPoint(desktop.width() // 14, desktop.height() // 10), part))
-        window.raise_()
-        settle(0.3)
-        save(window, 0, folder / f"{prefix}-on-{name}.png")
-        window.close()
-        desktop.destroy()
+    desktop.destroy()
 
 
-def play(ids: list[str], keys: str | list[str], font_pt: float | None) -> PromptWindow:
+def play(ids: list[str], keys: str | list[str], options: WindowOptions) -> PromptWindow:
     """The window with these questions, after these keys were pressed."""
-    window = PromptWindow(font_pt)
+    window = PromptWindow(options)
     agent = PromptAgent(window, 0.0, find_file=find_sample_file)
     for event in opened(ids):
         agent.tell(event)
@@ -78,12 +64,6 @@ def play(ids: list[str], keys: str | list[str], font_pt: float | None) -> Prompt
         agent.press(key, time.monotonic())
     settle(0.2)
     return window
-
-
-def save(window: QWindow, grabbed: int, path: Path) -> None:
-    picture = window.screen().grabWindow(grabbed)
-    if picture.isNull() or not picture.save(str(path)):
-        sys.exit(f"no picture {path.name}")
 
 
 class OtherWindow(QRasterWindow):

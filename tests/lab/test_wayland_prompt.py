@@ -19,7 +19,7 @@ DELAY_S = 0.5
 def test_the_window_comes_to_the_front_and_takes_keys(lab: Lab) -> None:
     daemon = lab.start_daemon(DNS_RULE)
     with Compositor(lab.folder / "s") as desktop:
-        desktop.attach_prompt(daemon)
+        desktop.attach_prompt(daemon, "--window", "full")
         other = desktop.start_prompt("--demo")  # stands for any program
         desktop.see("curl wants to reach www.example.com")
         desktop.fill_screen()

@@ -4,13 +4,13 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QApplication
 
 
 @pytest.fixture(scope="session")
-def application() -> Iterator[QGuiApplication]:
+def application() -> Iterator[QApplication]:
     os.environ["QT_QPA_PLATFORM"] = "offscreen"
-    made = QGuiApplication([])
+    made = QApplication([])
     made.setQuitOnLastWindowClosed(False)
     yield made
     del os.environ["QT_QPA_PLATFORM"]

@@ -45,10 +45,10 @@ class Session(ABC):
         self.processes.append(prompt)
         return prompt
 
-    def attach_prompt(self, daemon: Daemon, delay_s: float = 0.5) -> subprocess.Popen[str]:
+    def attach_prompt(self, daemon: Daemon, *flags: str, delay_s: float = 0.5) -> subprocess.Popen[str]:
         """Start the prompt, and wait until the daemon has it."""
         before = prompt_clients(daemon)
-        prompt = self.start_prompt("--socket", str(daemon.socket), delay_s=delay_s)
+        prompt = self.start_prompt("--socket", str(daemon.socket), *flags, delay_s=delay_s)
         wait_until(lambda: prompt_clients(daemon) > before)
         return prompt
 

@@ -17,6 +17,7 @@ class Screen:
 
     def __init__(self, width: int, height: int) -> None:
         self._size = f"{width}x{height}x24"
+        self._middle = (width * height + width) // 2  # pixels from the one in the middle to the last one
         self.display = ""
 
     def __enter__(self) -> Self:
@@ -45,10 +46,10 @@ class Screen:
 
     @property
     def is_painted(self) -> bool:
-        """Whether anything was painted in the last pixel: an X server begins with a black screen."""
+        """Whether anything was painted in the middle: an X server begins with a black screen."""
         # Xvfb(1), -fbdir: the screen as a file for xwud(1), whose pixels stand at its end
         with (Path(self._memory.name) / "Xvfb_screen0").open("rb") as screen:
-            screen.seek(-PIXEL_SIZE, os.SEEK_END)
+            screen.seek(-self._middle * PIXEL_SIZE, os.SEEK_END)
             return any(screen.read(PIXEL_SIZE))
 
     def _end(self) -> None:

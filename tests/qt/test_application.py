@@ -57,7 +57,7 @@ def test_questions_are_answered_with_keys(lab: Lab, desktop: Desktop) -> None:
     desktop.select("clipboard", "deny shop.test\x1b\n80")
     desktop.select("primary", " tcp\r\n/usr/bin/curl\n")
     desktop.press("f", "e", "ctrl+u", "ctrl+v")
-    desktop.click(640, 100, button=2)
+    desktop.click(640, 360, button=2)
     desktop.rest()
     desktop.press("Return")
     assert "Failed to connect" in client.communicate(timeout=WAIT_S)[0]

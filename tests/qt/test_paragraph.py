@@ -1,30 +1,38 @@
+import msgspec
 import pytest
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtGui import QColor, QFont, QFontDatabase
+from PySide6.QtWidgets import QApplication
 
-from tinysnitch.qt import palette
-from tinysnitch.qt.page_writer import font_of
 from tinysnitch.qt.paragraph import Paragraph, Style, cells_of, isolate, text_width
 from tinysnitch.view.span import Span, spans_of_name
 
 pytestmark = pytest.mark.usefixtures("application")
 
 
+def font_of(px: int) -> QFont:
+    font = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
+    font.setPixelSize(px)
+    return font
+
+
 def style() -> Style:
-    return Style(font_of(15))
+    return Style(font_of(15), QColor("white"), QColor("yellow"), QColor("gray"))
 
 
 def test_of_a_name_only_the_registered_domain_is_bold_also_in_a_bold_title() -> None:
+    bold = font_of(15)
+    bold.setBold(True)
     spans = (Span("to "), *spans_of_name("evil.shop.test"), *spans_of_name("a.b.test", is_covered=True))
-    formats = Paragraph(spans, Style(font_of(15, is_bold=True)), 2000).layout.formats()
+    formats = Paragraph(spans, msgspec.structs.replace(style(), font=bold), 2000).layout.formats()
     shown = [(one.start, one.format.fontWeight() > 400, one.format.foreground().color()) for one in formats]
-    quiet, covered = palette.QUIET, palette.COVERED
+    quiet, covered = style().quiet, style().covered
     assert [(start, is_bold) for start, is_bold, _color in shown] == [(3, False), (8, True), (17, False), (19, True)]
     assert [color for _start, _bold, color in shown if color in (quiet, covered)] == [quiet, covered, covered]
 
 
 def test_markup_is_only_text() -> None:
     text = "<b>a</b> &amp; <img src=x>"
-    assert Paragraph((Span(text),), Style(font_of(15)), 2000).layout.text() == text
+    assert Paragraph((Span(text),), style(), 2000).layout.text() == text
 
 
 def test_other_scripts_turn_themselves_and_nothing_else() -> None:
@@ -37,7 +45,7 @@ def test_an_accent_stays_with_its_letter() -> None:
 
 
 def test_what_is_too_long_gives_way_and_keeps_its_end() -> None:
-    paragraph = Paragraph((Span("/a" * 4000 + "/end"),), Style(font_of(15)), 600, rows=3)
+    paragraph = Paragraph((Span("/a" * 4000 + "/end"),), style(), 600, rows=3)
     assert paragraph.layout.lineCount() <= 3
     assert paragraph.layout.text().endswith("/end")
     assert paragraph.width <= 600
@@ -62,13 +70,13 @@ def test_a_very_long_word_fills_its_rows() -> None:
 
 
 def test_covered_parts_are_marked_where_qt_counts_them() -> None:
-    paragraph = Paragraph((Span("😀😀 "), Span("b", is_covered=True)), Style(font_of(15)), 600)
+    paragraph = Paragraph((Span("😀😀 "), Span("b", is_covered=True)), style(), 600)
     (covered,) = paragraph.layout.formats()
     before = paragraph.layout.text().encode("utf-16-le")[: 2 * covered.start]
     assert before.decode("utf-16-le").endswith(" ")
 
 
-def test_rows_have_room_for_so_many_letters(application: QGuiApplication) -> None:
+def test_rows_have_room_for_so_many_letters(application: QApplication) -> None:
     font = font_of(15)
     assert cells_of(font, 10.5 * text_width("0", font), 1) == 10
     assert cells_of(font, 0.0, 1) == 1

@@ -10,11 +10,13 @@ from types import SimpleNamespace
 
 import msgspec
 import pytest
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QInputMethodEvent
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
 
 from tests.lab.patience import WAIT_S, wait_until
+from tests.qt.sample_views import spoken
 from tests.view.sample_prompts import CURL, connection_of, prompt_of
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.prompts.choice import Choice, Lifetime
@@ -39,7 +41,7 @@ class Link:
 
 
 class Stage:
-    def __init__(self, application: QGuiApplication) -> None:
+    def __init__(self, application: QApplication) -> None:
         self.window = PromptWindow()
         self.agent = PromptAgent(self.window, DELAY_S)
         self.link = self.agent.link = Link()
@@ -49,7 +51,7 @@ class Stage:
 
     def tell(self, event: Event) -> None:
         self.agent.tell(event)
-        QGuiApplication.processEvents()
+        QApplication.processEvents()
 
     def type(self, name: str, typed_s: float) -> None:
         """Type a key, and wait until no other key can come with it."""
@@ -57,7 +59,9 @@ class Stage:
         wait_until(lambda: QTest.qWait(5) or not self.agent._piece.holds_keys)
 
     def texts(self) -> list[str]:
-        return [paragraph.layout.text().strip("\u2068\u2069") for _place, paragraph in self.window.page.texts]
+        """What is in sight, and below it of each fact only what it tells."""
+        texts = spoken(self.window)
+        return [*texts, *(text.partition(": ")[2] for text in texts)]
 
     @property
     def ready_s(self) -> float:
@@ -71,7 +75,7 @@ class Stage:
 
 
 @pytest.fixture
-def stage(application: QGuiApplication, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+def stage(application: QApplication, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     """The window is left at the end, else it would be painted each second during later tests."""
     monkeypatch.setattr(key_guard, "LATE_S", WAIT_S)  # else keys would not count where the machine is late
     made = Stage(application)
@@ -84,7 +88,7 @@ def test_the_window_is_there_while_a_question_is(stage: Stage) -> None:
     assert not stage.window.isVisible()
     stage.ask(1)
     assert stage.window.isVisible()
-    assert stage.window.title().startswith("curl wants to reach")
+    assert stage.window.windowTitle().startswith("curl wants to reach")
     stage.tell(QuestionClosed(1, "denied"))
     assert not stage.window.isVisible()
     assert not stage.agent._ticker.isActive()  # nothing runs until news come
@@ -171,7 +175,7 @@ def test_a_key_that_waits_for_what_comes_with_it_shows_nothing(stage: Stage, mon
     stage.ask(1)
     stage.wait_paint()
     shown: list[object] = []
-    monkeypatch.setattr(stage.window, "show_page", lambda *page: shown.append(page))
+    monkeypatch.setattr(stage.window, "show_view", shown.append)
     stage.agent.press("y", stage.ready_s)
     assert (stage.agent._piece.holds_keys, shown) == (True, [])
 
@@ -211,10 +215,10 @@ def test_a_key_for_a_question_that_is_gone_answers_none_that_was_not_painted_yet
 
 def test_news_of_one_moment_are_shown_once(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[str] = []
-    monkeypatch.setattr(stage.window, "show_page", lambda title, _build: shown.append(title))
+    monkeypatch.setattr(stage.window, "show_view", lambda view: shown.append(view.title))
     for prompt_id in range(1, 200):
         stage.agent.tell(QuestionOpened(sample_prompt(prompt_id, SAMPLES["question"])))
-    QGuiApplication.processEvents()
+    QApplication.processEvents()
     assert 1 <= len(shown) <= 3  # the keyboard comes to it, too
 
 
@@ -231,13 +235,37 @@ def test_when_the_keyboard_comes_keys_wait_once_more_and_clicks_do_not(stage: St
     assert stage.link.answers == [Answer(1, Choice(verdict=Verdict.ALLOW, lifetime=Lifetime.ONCE), holds="once")]
 
 
+def test_a_click_into_the_window_ends_that_wait(stage: Stage) -> None:
+    stage.ask(1)
+    stage.wait_paint()
+    now = max(time.monotonic(), stage.ready_s)
+    stage.window.focused.emit()
+    stage.agent.state.guard._keyboard_s = now + WAIT_S
+    QTest.qWait(int(DELAY_S * 1000) + 1)
+    QTest.mouseClick(stage.window, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, QPoint(3, 3))
+    stage.type("n", time.monotonic())
+    assert [answer.prompt_id for answer in stage.link.answers] == [1]
+
+
+def test_an_input_method_writes_into_the_line(stage: Stage) -> None:
+    stage.ask(1)
+    stage.wait_paint()
+    stage.type("e", time.monotonic() + 1)
+    field = stage.window.focusWidget()
+    event = QInputMethodEvent()
+    event.setCommitString("é")
+    QApplication.sendEvent(field, event)
+    assert stage.agent.state.edit.text.endswith("/newsé")
+    assert [text for text in stage.texts() if text.startswith("column")] == []
+
+
 @pytest.mark.parametrize("key", ["h", "l"])
 def test_the_time_that_is_left_is_in_sight_behind_the_question_too(stage: Stage, key: str) -> None:
     stage.ask(1)
     stage.wait_paint()
     stage.type(key, time.monotonic() + 1)
-    assert "any key goes back" in stage.texts()
-    assert [text for text in stage.texts() if text.endswith(" s, then deny")] != []
+    (told,) = [text for text in stage.texts() if text.startswith("any key goes back")]
+    assert told.endswith(" s, then deny")
 
 
 @pytest.mark.parametrize("key", ["h", "l"])
@@ -249,7 +277,7 @@ def test_a_help_whose_question_is_gone_hides_no_other(stage: Stage, key: str) ->
     stage.tell(QuestionClosed(1, "no answer"))
     assert not stage.window.isVisible()
     stage.ask(2, "inbound")
-    assert "any key goes back" not in stage.texts()
+    assert [text for text in stage.texts() if text.startswith("any key")] == []
     assert "sshd is asked to accept a connection from 198.51.100.7" in stage.texts()
 
 
@@ -298,7 +326,7 @@ def test_what_is_looked_up_of_the_file_comes_into_sight_when_it_is_known(stage: 
 
 
 def test_what_is_found_once_the_window_is_gone_is_told_to_nobody(
-    application: QGuiApplication, monkeypatch: pytest.MonkeyPatch
+    application: QApplication, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[Callable[[], None]] = []
     monkeypatch.setattr(prompt_agent, "ProgramFiles", lambda tell: told.append(tell) or SimpleNamespace(find=None))

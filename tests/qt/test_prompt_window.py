@@ -1,59 +1,170 @@
 import sys
 
+import msgspec
 import pytest
-from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt
-from PySide6.QtGui import QGuiApplication, QKeyEvent
+from PySide6.QtCore import QEvent, QPoint, QRect, Qt
+from PySide6.QtGui import QAccessible, QAccessibleEvent, QKeyEvent
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
 
-from tinysnitch.qt.page_layout import PageLayout
-from tinysnitch.qt.palette import BACKGROUND, EDGE, WARNING
-from tinysnitch.qt.prompt_page import PageSize
+from tests.qt.sample_views import spoken, view_of
+from tinysnitch.qt.key_button import KeyButton
 from tinysnitch.qt.prompt_window import PromptWindow
+from tinysnitch.qt.theme import DARK, LIGHT
+from tinysnitch.qt.window_options import WindowOptions
+from tinysnitch.view.help_view import present_help, present_legend
 
-BOX = QRectF(100, 100, 60, 60)
-
-
-def build(_size: PageSize) -> PageLayout:
-    page = PageLayout()
-    page.add_box(BOX, WARNING)
-    page.add_key(BOX, "Tab")
-    return page
+NO_MODIFIER = Qt.KeyboardModifier.NoModifier
+ROOM = [(320, 240), (640, 360), (1280, 720), (3840, 2160), (720, 1280)]
 
 
 class Listener:
     """A shown window, and the signals that it emitted."""
 
-    def __init__(self) -> None:
+    def __init__(self, options: WindowOptions = WindowOptions(theme="dark"), name: str = "question") -> None:  # noqa: B008
         self.names: list[str] = []
-        self.window = PromptWindow()
+        self.window = PromptWindow(options)
         self.window.pressed.connect(lambda name, _typed_s: self.names.append(name))
         self.window.clicked.connect(lambda name, _at_s: self.names.append(name))
         self.pasted: list[str] = []
         self.window.pasted.connect(lambda text, _typed_s: self.pasted.append(text))
-        self.window.resize(400, 300)
-        self.window.show_page("title", build)
-        self.window.show()
+        self.window.show_view(view_of(name))
+        self.window.appear()
+        QTest.qWaitForWindowExposed(self.window)
+
+    def button(self, label: str) -> KeyButton:
+        return next(one for one in self.window.findChildren(KeyButton) if one.label == label)
 
 
 @pytest.fixture
-def listener(application: QGuiApplication) -> Listener:
+def listener(application: QApplication) -> Listener:
     return Listener()
 
 
 def test_it_shows_what_it_is_given(listener: Listener) -> None:
-    QTest.qWaitForWindowExposed(listener.window)
     picture = listener.window.screen().grabWindow(listener.window.winId()).toImage()
-    assert listener.window.title() == "title"
-    assert picture.pixelColor(130, 130) == WARNING
-    assert picture.pixelColor(10, 10) == BACKGROUND
-    sides = [(0, 150), (399, 150), (200, 0), (200, 299)]
-    assert [place for place in sides if picture.pixelColor(*place) != EDGE] == []
+    assert listener.window.windowTitle() == "curl wants to reach www.example.com"
+    assert picture.pixelColor(5, 5) == DARK.background
+    width, height = picture.width(), picture.height()
+    sides = [(0, height // 2), (width - 1, height // 2), (width // 2, 0), (width // 2, height - 1)]
+    assert [place for place in sides if picture.pixelColor(*place) != DARK.edge] == []
 
 
-def test_what_is_shown_can_be_clicked(listener: Listener) -> None:
-    for place in (QPoint(130, 130), QPoint(10, 10)):
-        QTest.mouseClick(listener.window, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, place)
-    assert listener.names == ["tab"]
+def test_a_key_can_be_clicked_and_what_is_beside_it_is_told(listener: Listener) -> None:
+    touched: list[float] = []
+    listener.window.touched.connect(touched.append)
+    QTest.mouseClick(listener.button("f"), Qt.MouseButton.LeftButton)
+    assert (listener.names, touched) == (["f"], [])
+    QTest.mouseClick(listener.window, Qt.MouseButton.LeftButton, NO_MODIFIER, QPoint(3, 3))
+    assert (listener.names, len(touched)) == (["f"], 1)
+
+
+def test_a_question_is_as_large_as_its_text_and_does_not_shrink(listener: Listener) -> None:
+    small = listener.window.size()
+    listener.window.show_view(view_of("warnings"))
+    large = listener.window.size()
+    assert (large.width(), large.height() > small.height()) == (small.width(), True)
+    bottom = listener.button("y").mapTo(listener.window, QPoint(0, 0)).y()
+    shorter = msgspec.structs.replace(view_of("warnings"), warnings=())
+    listener.window.show_view(shorter)
+    QTest.qWait(10)
+    assert listener.window.size() == large
+    assert listener.button("y").mapTo(listener.window, QPoint(0, 0)).y() == bottom
+    listener.window.show_view(view_of("question"))
+    assert listener.window.size() == small
+
+
+@pytest.mark.parametrize("is_in_corner", [False, True])
+def test_a_dialog_stands_where_it_is_wanted(application: QApplication, is_in_corner: bool) -> None:
+    window = Listener(WindowOptions(is_in_corner=is_in_corner)).window
+    room, place = window.screen().availableGeometry(), window.geometry()
+    assert room.contains(place)
+    if is_in_corner:
+        assert place.top() - room.top() == pytest.approx(room.right() - place.right(), abs=5)  # there is a frame
+    else:
+        assert (place.center() - room.center()).manhattanLength() < 4
+
+
+@pytest.mark.parametrize("room", ROOM)
+@pytest.mark.parametrize("name", ["long", "warnings"])
+@pytest.mark.parametrize("font_pt", [None, 30.0])
+def test_every_key_is_in_the_window_on_any_screen(
+    application: QApplication, monkeypatch: pytest.MonkeyPatch, room: tuple[int, int], name: str, font_pt: float | None
+) -> None:
+    screen = QRect(0, 0, *room)
+    monkeypatch.setattr(PromptWindow, "_screen_room", lambda _self: screen)
+    window = Listener(WindowOptions(font_pt=font_pt), name).window
+    assert window.width() <= room[0]
+    assert window.height() <= room[1]
+    buttons = [one for one in window.findChildren(KeyButton) if one.isVisible()]
+    assert {one.label for one in buttons} == {hint.label for row in view_of(name).hints for hint in row}
+    places = [one.rect().translated(one.mapTo(window, QPoint(0, 0))) for one in buttons]
+    assert all(window.rect().contains(place) for place in places)
+
+
+@pytest.mark.parametrize("room", ROOM)
+def test_the_help_fits_on_any_screen(
+    application: QApplication, monkeypatch: pytest.MonkeyPatch, room: tuple[int, int]
+) -> None:
+    screen = QRect(0, 0, *room)
+    monkeypatch.setattr(PromptWindow, "_screen_room", lambda _self: screen)
+    window = Listener().window
+    for rows in (present_help(), present_legend()):
+        window.show_help("keys", rows, view_of("question"))
+        assert window.height() <= room[1]
+        assert f"{rows[-1].word}: {rows[-1].meaning}" in spoken(window)
+
+
+def test_over_the_whole_screen_the_text_is_larger_and_in_the_middle(application: QApplication) -> None:
+    window = Listener(WindowOptions(is_full=True, theme="light")).window
+    QTest.qWait(10)
+    frame = window.frameGeometry()
+    assert frame.size() == window.screen().availableSize()
+    button = next(one for one in window.findChildren(KeyButton) if one.label == "y")
+    dialog = Listener()
+    assert button.height() > dialog.button("y").height()
+    assert window.grab().toImage().pixelColor(0, 0) == LIGHT.background
+
+
+def test_a_screen_reader_says_sentence_rule_and_keys(
+    application: QApplication, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[QAccessibleEvent] = []
+    monkeypatch.setattr(QAccessible, "updateAccessibility", told.append)
+    listener = Listener(name="warnings")
+    view = view_of("warnings")
+    names = spoken(listener.window)
+    rule = "".join(span.text for span in view.rule)
+    assert {view.title, rule, *(f"warning: {warning}" for warning in view.warnings)} <= set(names)
+    assert {f"{line.label}: {line.text}" for line in view.lines} <= set(names)
+    buttons = spoken(listener.window, QAccessible.Role.Button)
+    hints = [hint for row in view.hints for hint in row]
+    assert sorted(one.split(",")[0] for one in buttons) == sorted(f"{hint.label}: {hint.text}" for hint in hints)
+    (event,) = told
+    said = event.message()
+    assert view.title in said
+    assert f"rule: {rule}" in said
+    assert "y allow, n deny" in said
+    listener.window.show_view(view)
+    assert len(told) == 1  # it says nothing twice
+    listener.window.show_view(view_of("warnings", "f"))
+    assert len(told) == 2
+
+
+def test_an_edited_line_has_a_field_with_the_keyboard(listener: Listener) -> None:
+    view = view_of("question", "e")
+    assert view.edit
+    listener.window.show_view(view)
+    assert spoken(listener.window, QAccessible.Role.EditableText) == ["rule"]
+    field = listener.window.focusWidget()
+    interface = QAccessible.queryAccessibleInterface(field)
+    assert interface
+    assert interface.text(QAccessible.Text.Value) == view.edit.line
+    QTest.keyClick(field, Qt.Key.Key_Tab)
+    QTest.keyClick(field, Qt.Key.Key_X)
+    assert listener.names == ["tab", "x"]
+    listener.window.show_view(view_of("question"))
+    assert listener.window.focusWidget() is listener.window
 
 
 @pytest.mark.parametrize(("is_editor", "names"), [(False, ["x"]), (True, ["x", "x", "x"])])
@@ -82,7 +193,7 @@ def test_a_key_let_go_while_the_window_was_hidden_counts_again(listener: Listene
 def test_a_line_can_be_pasted_only_where_one_is_edited(
     listener: Listener, key: Qt.Key, modifier: Qt.KeyboardModifier
 ) -> None:
-    QGuiApplication.clipboard().setText("deny\n-")
+    QApplication.clipboard().setText("deny\n-")
     for listener.window.is_editor in (False, True):
         for is_repeat in (False, True):
             event = QKeyEvent(QEvent.Type.KeyPress, key, modifier, "", is_repeat)
@@ -92,23 +203,17 @@ def test_a_line_can_be_pasted_only_where_one_is_edited(
     assert (listener.pasted, listener.names) == (["deny\n-"], [])
 
 
-def test_only_the_left_button_clicks(listener: Listener) -> None:
-    for button in (Qt.MouseButton.MiddleButton, Qt.MouseButton.RightButton):
-        QTest.mouseClick(listener.window, button, Qt.KeyboardModifier.NoModifier, QPoint(130, 130))
-    assert listener.names == []
-
-
 def test_closing_it_is_only_told(listener: Listener) -> None:
     told: list[bool] = []
     listener.window.closed.connect(lambda: told.append(True))
     listener.window.close()
     assert told == [True]
-    assert listener.window.page.find_key(QPointF(130, 130)) == "Tab"
+    assert listener.window.isVisible()
 
 
-def test_calls_of_qt_that_return_none_take_none_of_it_away(application: QGuiApplication) -> None:
+def test_calls_of_qt_that_return_none_take_none_of_it_away(application: QApplication) -> None:
     """As where Qt for Python is built for a later Python than it says: before 3.12 None could be used up."""
     before = sys.getrefcount(None)
     for _ in range(200):  # in each of which windows of earlier tests may have something to paint
-        QGuiApplication.processEvents()
+        QApplication.processEvents()
     assert sys.getrefcount(None) > before - 100

@@ -122,6 +122,18 @@ def test_a_keyboard_that_comes_later_makes_keys_wait_and_clicks_do_not() -> None
     assert not guard.is_deaf(20.5)
 
 
+def test_a_click_beside_the_keys_ends_the_wait_for_the_keyboard_and_no_other() -> None:
+    guard = seen(10.0)
+    guard.note_keyboard(20.0)
+    guard.note_click(20.1)
+    assert (guard.is_ready(20.1), guard.is_deaf(20.1)) == (True, False)
+    guard.renew(30.0)
+    guard.note_painted(30.0)
+    guard.note_keyboard(30.2)
+    guard.note_click(30.3)
+    assert (guard.is_ready(30.3), guard.ready_s) == (False, 30.7)
+
+
 def test_an_enter_at_once_behind_a_text_was_pasted_with_it() -> None:
     guard = seen(10.0)
     assert not guard.is_pasted(11.0)

@@ -15,6 +15,7 @@ from tinysnitch.view.prompt_events import (
     DaemonGreeted,
     KeyPressed,
     Leave,
+    LineChanged,
     QuestionClosed,
     QuestionOpened,
     TextPasted,
@@ -114,6 +115,12 @@ def test_the_cursor_stays_in_the_line_and_the_line_stays_printable(names: list[s
     line = edited("abc", *names).press(char, char)
     assert 0 <= line.cursor <= len(line.text)
     assert line.text.isprintable()
+
+
+def test_a_line_that_is_written_anew_keeps_what_can_be_seen_and_its_owner() -> None:
+    line = LineEdit("ab", 1, 1000, "remark").rewrite("x\x1b\ny", 2)
+    assert line == LineEdit("xy", 2, 1000, "remark")
+    assert line.rewrite("x" * MAX_LENGTH * 2, -1) == LineEdit("x" * MAX_LENGTH, 0, 1000, "remark")
 
 
 def test_a_line_has_a_longest_length() -> None:
@@ -241,6 +248,19 @@ def test_the_end_of_a_pasted_line_is_no_answer() -> None:
     press(state, "e", now=10.0)
     assert press(state, " ", "x", "enter", now=20.0) == []
     assert len(press(state, "enter", now=21.0)) == 1
+
+
+def test_a_line_is_changed_by_other_means_than_keys_only_while_it_is_edited() -> None:
+    state = opened(1)
+    assert state.handle(LineChanged("y", 1), 10.0) is None
+    press(state, "e", now=10.0)
+    assert state.edit.text != "y"
+    assert state.handle(LineChanged("deny - - -", 4), 20.0) is None
+    assert (state.edit.text, state.edit.cursor) == ("deny - - -", 4)
+    view = shown(state, 20.0)
+    assert view.edit
+    assert (view.edit.line, view.edit.cursor) == ("deny - - -", 4)
+    assert press(state, "enter", now=20.0) == []  # as after a paste
 
 
 def test_a_paste_is_text_of_the_line_and_never_answers() -> None:

@@ -1,6 +1,6 @@
 """Runs Qt's application with window, agent and daemon link, from start to end."""
 
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QApplication
 
 from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.qt.daemon_link import QtDaemonLink
@@ -8,12 +8,13 @@ from tinysnitch.qt.demo import Demo, find_sample_file
 from tinysnitch.qt.prompt_agent import PromptAgent
 from tinysnitch.qt.prompt_window import PromptWindow
 from tinysnitch.qt.screen_failure import screen_failure_told
+from tinysnitch.qt.window_options import WindowOptions
 
 
-def run_application(socket_path: str | None, delay_s: float, font_pt: float | None) -> int:
+def run_application(socket_path: str | None, delay_s: float, options: WindowOptions) -> int:
     """Run until the session ends; without a socket, until the sample questions are answered. Raises SnitchError."""
     with screen_failure_told():
-        application = QGuiApplication(["tinysnitch-prompt"])
+        application = QApplication(["tinysnitch-prompt"])
     application.setQuitOnLastWindowClosed(False)
     application.setDesktopFileName("tinysnitch-prompt")
     failures: list[SnitchError] = []
@@ -22,7 +23,7 @@ def run_application(socket_path: str | None, delay_s: float, font_pt: float | No
         failures.append(error)
         application.exit()  # quit() would first ask the window to close, which it refuses (closeEvent)
 
-    window = PromptWindow(font_pt)
+    window = PromptWindow(options)
     link: QtDaemonLink | Demo
     if socket_path:
         agent = PromptAgent(window, delay_s)

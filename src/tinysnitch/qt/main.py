@@ -14,6 +14,7 @@ from tinysnitch.commandline.standard_streams import open_standard_streams
 from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.protocol.framing import DEFAULT_SOCKET
 from tinysnitch.qt.single_instance import SingleInstance
+from tinysnitch.qt.window_options import WindowOptions
 from tinysnitch.view.prompt_settings import read_delay_s, read_font_pt
 
 
@@ -36,7 +37,28 @@ TINYSNITCH_FONTSIZE sets the font size in points, TINYSNITCH_DELAY_SECONDS how l
     help="The control socket of the daemon.",
 )
 @click.option("--demo", is_flag=True, help="Show sample questions without a daemon.")
-def tinysnitch_prompt(socket_path: str, demo: bool) -> int:
+@click.option(
+    "--window",
+    type=click.Choice(["dialog", "full"]),
+    default="dialog",
+    show_default=True,
+    help="As large as its text, or over the whole screen.",
+)
+@click.option(
+    "--position",
+    type=click.Choice(["middle", "corner"]),
+    default="middle",
+    show_default=True,
+    help="Where a dialog stands; on Wayland the desktop decides.",
+)
+@click.option(
+    "--theme",
+    type=click.Choice(["auto", "light", "dark"]),
+    default="auto",
+    show_default=True,
+    help="The colours; auto is as the desktop has it.",
+)
+def tinysnitch_prompt(socket_path: str, demo: bool, window: str, position: str, theme: str) -> int:
     """Show each question in a window, and answer it with a key.
 
     Waits for questions as long as the session lasts, also through restarts of the daemon. It runs once in each session.
@@ -59,7 +81,8 @@ def tinysnitch_prompt(socket_path: str, demo: bool) -> int:
     except ImportError as error:
         hint = "`make setup-window` installs it; `tinysnitch prompt` asks in a terminal"
         raise SnitchError(f"Qt does not load: {error}", hint) from error
-    return run_application(None if demo else socket_path, delay_s, font_pt)
+    options = WindowOptions(window == "full", position == "corner", theme, font_pt)
+    return run_application(None if demo else socket_path, delay_s, options)
 
 
 def main() -> None:

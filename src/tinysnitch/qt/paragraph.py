@@ -11,22 +11,28 @@ import msgspec
 from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QTextCharFormat, QTextLayout, QTextOption
 
-from tinysnitch.qt.palette import COVERED, QUIET, TEXT
 from tinysnitch.view.span import Span, Weight, fit_spans, text_of
 from tinysnitch.view.text import cell_width
 
 _FIRST_STRONG_ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
 _OTHER_SCRIPT = re.compile(r"[^\x00-\x7f\u0300-\u036f][^\x00-\x7f]*")  # U+0300 to U+036F: combining accents
 _SHRINK = 0.97  # factor between two sizes that are tried
+_NARROW = 2.0  # how many more letters may fit than digits
 _ROW_LOSS = 0.8  # the part of a row that is surely used, although rows break at blanks
 
 
 class Style(msgspec.Struct, frozen=True):
     font: QFont
-    color: QColor = TEXT
-    covered: QColor = COVERED
-    behind_covered: QColor | None = None
-    is_centred: bool = False
+    color: QColor
+    covered: QColor
+    quiet: QColor
+    is_right: bool = False  # at the right end of its place
+
+    def font_of(self, span: Span) -> QFont:
+        font = QFont(self.font)
+        if span.is_covered or span.weight is not Weight.PLAIN:
+            font.setBold(span.weight is not Weight.QUIET)
+        return font
 
 
 class Paragraph:
@@ -54,22 +60,23 @@ def _fit(spans: tuple[Span, ...], style: Style, width: float, rows: int) -> QTex
     """The layout of as much as fits: what is left out is in the middle of the text, and never its end."""
     columns = cells_of(style.font, width, 1)
     wrap = QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere
-    cells = cells_of(style.font, width, rows)
+    cells, whole = cells_of(style.font, width, rows), cell_width(text_of(spans))
     if rows > 1 and any(cell_width(word) > columns for word in text_of(spans).split(" ")):
         wrap = QTextOption.WrapMode.WrapAnywhere  # a word longer than a row would leave rows half empty
         cells = columns * rows
+    tried = whole if whole <= cells * _NARROW else cells  # letters may be narrower than a digit
     while True:
-        layout = _lay_out(fit_spans(spans, cells), style, wrap)
-        if _break_lines(layout, width, rows) or cells <= 1:
+        layout = _lay_out(fit_spans(spans, tried), style, wrap)
+        if _break_lines(layout, width, rows) or tried <= 1:
             return layout
-        cells = int(cells * _SHRINK)
+        tried = int(tried * _SHRINK)
 
 
 def _lay_out(spans: tuple[Span, ...], style: Style, wrap: QTextOption.WrapMode) -> QTextLayout:
     pieces = [isolate(span.text) for span in spans]
     layout = QTextLayout("".join(pieces), style.font)
     layout.setFormats(_formats(pieces, spans, style))
-    option = QTextOption(Qt.AlignmentFlag.AlignHCenter if style.is_centred else Qt.AlignmentFlag.AlignLeft)
+    option = QTextOption(Qt.AlignmentFlag.AlignRight if style.is_right else Qt.AlignmentFlag.AlignLeft)
     option.setTextDirection(Qt.LayoutDirection.LeftToRight)
     option.setWrapMode(wrap)
     layout.setTextOption(option)
@@ -90,10 +97,10 @@ def _break_lines(layout: QTextLayout, width: float, rows: int) -> bool:
         height += line.height()
         end = line.textStart() + line.textLength()
     layout.endLayout()
-    return end >= _utf16_length(layout.text())
+    return end >= utf16_length(layout.text())
 
 
-def _utf16_length(text: str) -> int:
+def utf16_length(text: str) -> int:
     """The length in UTF-16 units, in which Qt counts."""
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
@@ -102,7 +109,7 @@ def _formats(pieces: list[str], spans: tuple[Span, ...], style: Style) -> list[Q
     formats = []
     start = 0
     for piece, span in zip(pieces, spans, strict=True):
-        length = _utf16_length(piece)
+        length = utf16_length(piece)
         if span.is_covered or span.weight is not Weight.PLAIN:
             formats.append(_format(start, length, span, style))
         start += length
@@ -111,15 +118,12 @@ def _formats(pieces: list[str], spans: tuple[Span, ...], style: Style) -> list[Q
 
 def _format(start: int, length: int, span: Span, style: Style) -> QTextLayout.FormatRange:
     """What the rule covers is yellow; a quiet part is never bold."""
-    is_quiet = span.weight is Weight.QUIET
     char_format = QTextCharFormat()
     if span.is_covered:
         char_format.setForeground(style.covered)
-        if style.behind_covered:
-            char_format.setBackground(style.behind_covered)
-    elif is_quiet:
-        char_format.setForeground(QUIET)
-    char_format.setFontWeight(QFont.Weight.Normal if is_quiet else QFont.Weight.Bold)
+    elif span.weight is Weight.QUIET:
+        char_format.setForeground(style.quiet)
+    char_format.setFontWeight(style.font_of(span).weight())
     found = QTextLayout.FormatRange()
     found.start, found.length, found.format = start, length, char_format
     return found

@@ -19,14 +19,20 @@ from PySide6.QtCore import QObject, Qt, QTimer, Signal, SignalInstance
 from tinysnitch.client.process_ends import ProcessEnds
 from tinysnitch.client.program_files import ProgramFiles
 from tinysnitch.client.user_names import find_user
-from tinysnitch.qt.page_layout import PageLayout
-from tinysnitch.qt.prompt_page import PageSize, build_help, build_page
 from tinysnitch.qt.prompt_window import PromptWindow
 from tinysnitch.view.help_view import help_pages
 from tinysnitch.view.key_piece import KeyPiece, TypedKey
 from tinysnitch.view.keys import KEYS, WINDOW_KEYS
 from tinysnitch.view.lookup import FindFile, Lookup
-from tinysnitch.view.prompt_events import Answers, Event, KeyPressed, Leave, QuestionOpened, TextPasted
+from tinysnitch.view.prompt_events import (
+    Answers,
+    Event,
+    KeyPressed,
+    Leave,
+    LineChanged,
+    QuestionOpened,
+    TextPasted,
+)
 from tinysnitch.view.prompt_state import Page, PromptState
 from tinysnitch.view.prompt_view import PromptView, present_prompt
 
@@ -81,6 +87,8 @@ class PromptAgent:
         window.clicked.connect(self.click)
         window.focused.connect(self._note_focused)
         window.pasted.connect(self.paste)
+        window.edited.connect(self.change_line)
+        window.touched.connect(self.touch)
         window.closed.connect(self._hide_or_leave)
         window.painted.connect(self._note_painted)
 
@@ -104,6 +112,15 @@ class PromptAgent:
         self._take(self._piece.take())  # first what was typed before it
         if self._is_needed:
             self._advance(TextPasted(text), typed_s)
+
+    def change_line(self, text: str, cursor: int) -> None:
+        """The edited line was changed by other means than keys."""
+        self._advance(LineChanged(text, cursor), time.monotonic())
+
+    def touch(self, at_s: float) -> None:
+        """The window was clicked beside its keys: who does that means it with the next key."""
+        self.state.guard.note_click(at_s)
+        self._show()
 
     def _type(self, key: KeyPressed, typed_s: float) -> None:
         self.state.guard.note_awake(time.monotonic())
@@ -177,7 +194,10 @@ class PromptAgent:
         self.state.guard.note_awake(time.monotonic())
         view = self._view()
         self._window.is_editor = self.state.page is Page.EDIT
-        self._window.show_page(view.title, self._builder(view))
+        if help_page := self._help.get(self.state.page):
+            self._window.show_help(*help_page, view)
+        else:
+            self._window.show_view(view)
         if not self._window.isVisible():
             self.state.guard.note_appeared()
             self._window.appear()
@@ -209,11 +229,6 @@ class PromptAgent:
         left_s = (self.state.next_change_s() or 0.0) - time.monotonic()
         if left_s > 0:
             self._ready_timer.start(int(left_s * 1000) + 1)
-
-    def _builder(self, view: PromptView) -> Callable[[PageSize], PageLayout]:
-        if help_of := self._help.get(self.state.page):
-            return lambda size: build_help(*help_of, view, size)
-        return lambda size: build_page(view, size)
 
 
 def _timer(interval_ms: int, act: Callable[[], None], *, is_single: bool) -> QTimer:

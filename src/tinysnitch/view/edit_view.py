@@ -16,6 +16,8 @@ class EditView(msgspec.Struct, frozen=True):
     hint: str = ""  # how to correct the fault; without a fault, what the line cannot say
     column: int = 0  # of the fault in the shown line, from 1
     lifetime: str = ""  # how long the rule holds, if there is no fault
+    line: str = ""  # the line as it is, not escaped
+    cursor: int = 0  # in `line`
 
     @property
     def text(self) -> str:
@@ -31,10 +33,19 @@ def present_edit(line: LineEdit, wall_s: float, *, is_guest: bool = False) -> Ed
         until_s = parse_rule(line.text).until_s
         timed = f"until the time in the line{f', {WHILE_IT_RUNS}' if is_guest else ''}"
         lifetime = "forever, in the rules file" if until_s is None else timed
-        return EditView(before, at, after, lifetime=lifetime, hint=line.remark)
+        return EditView(before, at, after, lifetime=lifetime, hint=line.remark, line=line.text, cursor=line.cursor)
     column = _shown_length(line.text, fault.column - 1) + 1
     problem = f"column {column}: {escape_text(fault.problem)}"
-    return EditView(before, at, after, fault=problem, hint=escape_text(fault.hint), column=column)
+    return EditView(
+        before,
+        at,
+        after,
+        fault=problem,
+        hint=escape_text(fault.hint),
+        column=column,
+        line=line.text,
+        cursor=line.cursor,
+    )
 
 
 def fit_around_cursor(edit: EditView, width: int) -> tuple[str, str, str]:

@@ -100,6 +100,12 @@ class KeyGuard:
         self._keyboard_s = now + self.delay_s
         self._is_awake = False
 
+    def note_click(self, now: float) -> None:
+        """The window was clicked beside its keys: if its sight was there for long enough, keys do not wait until the
+        keyboard was there for as long."""
+        if self.is_seen(now):
+            self._keyboard_s = -math.inf
+
     def note_typing(self, now: float, *, is_text: bool = False, is_answer: bool = False) -> None:
         """A key came too early, or is not ours (`is_text`): the next keys may belong to the same text. An early answer
         may be that of a person who expected the question, and is about to press it again."""

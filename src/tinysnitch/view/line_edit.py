@@ -58,6 +58,10 @@ class LineEdit(msgspec.Struct, frozen=True):
         cannot be seen is dropped."""
         return self._insert(_BLANKS.sub(" ", text[:MAX_LENGTH].strip("\r\n")))
 
+    def rewrite(self, text: str, cursor: int) -> "LineEdit":
+        """The line with another text and cursor, of which only what can be seen is kept."""
+        return self._with("", 0)._insert(text)._at(cursor)
+
     def _at(self, cursor: int) -> "LineEdit":
         return self._with(self.text, min(max(cursor, 0), len(self.text)))
 

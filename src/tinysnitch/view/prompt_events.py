@@ -60,6 +60,13 @@ class TextPasted(msgspec.Struct, frozen=True):
     text: str
 
 
+class LineChanged(msgspec.Struct, frozen=True):
+    """The edited line was changed by other means than keys: a click moved its cursor, an input method wrote."""
+
+    text: str
+    cursor: int
+
+
 Event = (
     QuestionOpened
     | QuestionClosed
@@ -70,6 +77,7 @@ Event = (
     | ScreenRegained
     | KeyPressed
     | TextPasted
+    | LineChanged
 )
 
 

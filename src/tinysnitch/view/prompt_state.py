@@ -38,6 +38,7 @@ from tinysnitch.view.prompt_events import (
     Event,
     KeyPressed,
     Leave,
+    LineChanged,
     NoticeGiven,
     QuestionClosed,
     QuestionOpened,
@@ -142,7 +143,11 @@ class PromptState:
             case KeyPressed():
                 return self._press(event, now)
             case TextPasted(text):
-                self._paste(text, now)
+                if self._takes_text(now):
+                    self._change_line(self.edit.paste(text), now)
+            case LineChanged(text, cursor):
+                if self._takes_text(now):
+                    self._change_line(self.edit.rewrite(text, cursor), now)
             case QuestionOpened(prompt):
                 self._open(prompt, now)
             case QuestionClosed(prompt_id, reason):
@@ -374,11 +379,13 @@ class PromptState:
             self.guard.note_used("", now)  # a different key came: the `e` that began the edit is no longer held
         return None
 
-    def _paste(self, text: str, now: float) -> None:
-        """Insert a pasted text into the line that is edited. Anywhere else a paste does nothing."""
-        if self.page is Page.EDIT and not self.is_edit_lost and not self.guard.is_deaf(now, is_click=True):
-            self.edit = self.edit.paste(text)
-            self.guard.note_edited(now)
+    def _takes_text(self, now: float) -> bool:
+        """Whether a line is edited. Anywhere else a paste does nothing."""
+        return self.page is Page.EDIT and not self.is_edit_lost and not self.guard.is_deaf(now, is_click=True)
+
+    def _change_line(self, edit: LineEdit, now: float) -> None:
+        self.edit = edit
+        self.guard.note_edited(now)
 
     def _answer_by_hand(self, now: float) -> Effect | None:
         question = self._find_ready(now)

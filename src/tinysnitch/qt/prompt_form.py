@@ -1,0 +1,248 @@
+"""The widgets of a question: sentence, who and where, warnings, rule, keys and time, from a `PromptView`.
+
+1. Widgets are kept from one view to the next, and only what differs is changed: a button that is being pressed stays,
+   and a screen reader does not lose its place.
+2. Text of programs and servers goes into a `SpanLabel`, which takes it for plain text, or into the `LineField`.
+3. With `rows` of a `Look` the facts become shorter. Sentence, rule, keys and time are never left out.
+"""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from PySide6.QtCore import QRectF, Qt
+from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
+
+from tinysnitch.qt.key_button import KeyButton, KeyRows
+from tinysnitch.qt.line_field import LineField
+from tinysnitch.qt.span_label import SpanLabel
+from tinysnitch.qt.theme import Look
+from tinysnitch.view.prompt_view import KeyHint, PromptView
+from tinysnitch.view.span import Line, Span, format_time_left
+
+TITLE_SCALE = 1.6
+TITLE_ROWS = 3
+RULE_ROWS = 4
+NEWS_ROWS = 3
+MAX_RULES = 6  # rules that are shown if one answer writes many
+LAST_S = 10  # the seconds in which the time that is left stands out
+WHERE = ("name", "address", "by way of", "asks for", "also named", "port", "protocol", "direction")
+
+_Widget = TypeVar("_Widget", bound=QWidget)
+
+
+def take(pool: list[_Widget], count: int, make: Callable[[], _Widget]) -> list[_Widget]:
+    """So many widgets of a pool, which grows; the others are hidden."""
+    while len(pool) < count:
+        pool.append(make())
+    for number, widget in enumerate(pool):
+        widget.setVisible(number < count)
+    return pool[:count]
+
+
+class Panel(QWidget):
+    """A quiet background for what belongs together, with the rows of a column."""
+
+    def __init__(self, parent: QWidget, name: str = "") -> None:
+        super().__init__(parent)
+        self.setAccessibleName(name)
+        self.column = QVBoxLayout(self)
+        self._look: Look | None = None
+        self._is_warning = False
+
+    def show_look(self, look: Look, *, is_warning: bool = False) -> None:
+        self._look, self._is_warning = look, is_warning
+        self.column.setContentsMargins(look.px(0.8), look.px(0.6), look.px(0.8), look.px(0.6))
+        self.column.setSpacing(look.px(0.3))
+        self.update()
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        if self._look is None:
+            return
+        theme = self._look.theme
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(theme.behind_warning if self._is_warning else theme.panel)
+        radius = self._look.em * 0.4
+        painter.drawRoundedRect(QRectF(self.rect()), radius, radius)
+        painter.end()
+
+
+class Facts(Panel):
+    """Labels in one column, and what they tell in another."""
+
+    def __init__(self, parent: QWidget, name: str) -> None:
+        super().__init__(parent, name)
+        self._grid = QGridLayout()
+        self._grid.setColumnStretch(1, 1)
+        self.column.addLayout(self._grid)
+        self.column.addStretch(1)
+        self._rows: list[SpanLabel] = []
+
+    def show_lines(self, lines: tuple[Line, ...], look: Look) -> None:
+        self.show_look(look)
+        self.setVisible(bool(lines))
+        self._grid.setHorizontalSpacing(look.px(0.7))
+        self._grid.setVerticalSpacing(look.px(0.15))
+        labels = take(self._rows, 2 * len(lines), self._make_label)
+        for line, label, value in zip(lines, labels[::2], labels[1::2], strict=True):
+            label.show_text(line.label, look.style(look.theme.quiet, 0.9))
+            label.setMinimumWidth(label.sizeHint().width())
+            value.show_spans(line.spans, look.style(scale=0.9, is_fixed=True), look.rows)
+            value.setAccessibleName(f"{line.label}: {line.text}")
+
+    def _make_label(self) -> SpanLabel:
+        row, column = divmod(len(self._rows), 2)
+        label = SpanLabel(self)
+        self._grid.addWidget(label, row, column, Qt.AlignmentFlag.AlignTop if column == 0 else Qt.AlignmentFlag(0))
+        return label
+
+
+class PromptForm(QWidget):
+    def __init__(self, parent: QWidget, make_button: Callable[[QWidget], KeyButton]) -> None:
+        super().__init__(parent)
+        self._make_button = make_button
+        self._title, self._why, self._waiting, self._news = (SpanLabel(self) for _ in range(4))
+        self._warnings, self._warning_rows = Panel(self, "warnings"), list[SpanLabel]()
+        self._who, self._where = Facts(self, "who"), Facts(self, "where")
+        self._rule, self._rule_caption = Panel(self, "rule"), SpanLabel()
+        self._rule_list, self._rule_rows = QWidget(), list[SpanLabel]()
+        self.field, self._fault, self._hint = LineField(), SpanLabel(), SpanLabel()
+        self._answers, self._keys = QWidget(self), KeyRows(self)
+        self._answer_buttons: list[KeyButton] = []
+        self._key_buttons: list[KeyButton] = []
+        self._time = SpanLabel(self)
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        self._column, self._blocks, self._answer_row = QVBoxLayout(self), QHBoxLayout(), QHBoxLayout(self._answers)
+        self._blocks.addWidget(self._who, 3)
+        self._blocks.addWidget(self._where, 2)
+        self._rules = QVBoxLayout(self._rule_list)
+        self._rules.setContentsMargins(0, 0, 0, 0)
+        for widget in (self._rule_caption, self._rule_list, self.field, self._fault, self._hint):
+            self._rule.column.addWidget(widget)
+        ends = QHBoxLayout()
+        ends.addWidget(self._why, 1)
+        ends.addWidget(self._waiting)
+        self._answer_row.setContentsMargins(0, 0, 0, 0)
+        self._column.addWidget(self._title)
+        self._column.addLayout(ends)
+        self._column.addWidget(self._news)
+        self._column.addWidget(self._warnings)
+        self._column.addLayout(self._blocks)
+        self._column.addStretch(1)
+        for part in (self._rule, self._answers, self._keys, self._time):
+            self._column.addWidget(part)
+
+    def height_for(self, width: int) -> int:
+        """How high what is shown must be at this width."""
+        for part in (self._warnings, self._who, self._where, self._rule_list, self._rule, self._answers):
+            if layout := part.layout():
+                layout.activate()  # else the column would know of their changes only once Qt handles its events
+        self._column.activate()
+        return self._column.totalHeightForWidth(width)
+
+    def show_view(self, view: PromptView, look: Look) -> None:
+        theme = look.theme
+        self._column.setContentsMargins(look.px(1.2), look.px(1.1), look.px(1.2), look.px(0.9))
+        self._column.setSpacing(look.px(0.75))
+        self._blocks.setSpacing(look.px(0.75))
+        self._answer_row.setSpacing(look.px(0.75))
+        self._title.show_spans(view.sentence, look.style(scale=TITLE_SCALE), TITLE_ROWS)
+        self._show_ends(view, look)
+        _show_or_hide(self._news, view.notice, look, NEWS_ROWS)
+        self._show_warnings(view.warnings, look)
+        self._who.show_lines(tuple(line for line in view.lines if line.label not in WHERE), look)
+        self._where.show_lines(tuple(line for line in view.lines if line.label in WHERE), look)
+        self._rule.setVisible(bool(view.rule or view.edit))
+        self._show_edit(view, look) if view.edit else self._show_rules(view, look)
+        self._show_keys(view, look)
+        self._time.setVisible(view.is_question)
+        is_last = view.seconds_left <= LAST_S
+        time_left = f"{format_time_left(view.seconds_left)}, then deny"
+        style = look.style(theme.warning if is_last else theme.quiet, 0.9, is_bold=is_last, is_right=True)
+        self._time.show_text(time_left, style)
+
+    def _show_ends(self, view: PromptView, look: Look) -> None:
+        quiet = look.style(look.theme.quiet, 0.9)
+        for label, text, rows in ((self._why, view.why, 2), (self._waiting, view.waiting, 1)):
+            label.show_text(text, quiet, rows)
+            label.setVisible(bool(text))
+        self._waiting.setMinimumWidth(self._waiting.sizeHint().width())
+
+    def _show_warnings(self, warnings: tuple[str, ...], look: Look) -> None:
+        self._warnings.show_look(look, is_warning=True)
+        self._warnings.setVisible(bool(warnings))
+        rows = take(self._warning_rows, len(warnings), self._make_warning)
+        for label, warning in zip(rows, warnings, strict=True):
+            label.show_text(f"! {warning}", look.style(look.theme.warning, is_bold=True), 2)
+            label.setAccessibleName(f"warning: {warning}")
+
+    def _show_rules(self, view: PromptView, look: Look) -> None:
+        self.field.hide()
+        self._fault.hide()
+        rules = (view.rule, *view.more_rules) if view.rule else ()
+        one = "the rule that y writes" if view.is_rule_kept else "what y allows"
+        what = f"y and n answer {view.together}" if view.together else one
+        self._rule.show_look(look)
+        self._rules.setSpacing(look.px(0.15))
+        self._rule_caption.show_text(f"{what}, {view.lifetime}", look.style(look.theme.quiet, 0.9), 2)
+        shown = rules[:MAX_RULES]
+        rows = RULE_ROWS if len(rules) == 1 else 1
+        for label, rule in zip(take(self._rule_rows, len(shown), self._make_rule), shown, strict=True):
+            label.show_spans(rule, look.style(is_fixed=True), rows)
+        more = len(rules) - MAX_RULES
+        _show_or_hide(self._hint, f"and {more} more" if more > 0 else "", look, 1)
+
+    def _show_edit(self, view: PromptView, look: Look) -> None:
+        """The edited line, and below it fault and hint."""
+        edit = view.edit
+        assert edit
+        take(self._rule_rows, 0, self._make_rule)
+        self._rule.show_look(look)
+        self._rule_caption.show_text("edit the rule", look.style(look.theme.quiet, 0.9))
+        self.field.show()
+        self.field.show_edit(edit, look, is_lost=not view.is_question)
+        color = look.theme.warning if edit.fault else look.theme.covered
+        self._fault.show_text(edit.fault or edit.lifetime or " ", look.style(color), 2)
+        self._fault.show()
+        self._hint.show_text(edit.hint or " ", look.style(look.theme.quiet, 0.9), 2)
+        self._hint.show()
+
+    def _show_keys(self, view: PromptView, look: Look) -> None:
+        is_ready = view.is_ready or not view.is_question
+        hints = tuple(hint for row in view.hints for hint in row)
+        answers, others = [one for one in hints if _is_answer(one)], [one for one in hints if not _is_answer(one)]
+        self._answers.setVisible(bool(answers))
+        for button, hint in zip(take(self._answer_buttons, len(answers), self._make_answer), answers, strict=True):
+            button.show_hint(hint, look, is_ready)
+        buttons = take(self._key_buttons, len(others), lambda: self._make_button(self._keys))
+        for button, hint in zip(buttons, others, strict=True):
+            button.show_hint(hint, look, is_ready)
+        self._keys.show_buttons(buttons, look.px(0.4))
+
+    def _make_warning(self) -> SpanLabel:
+        label = SpanLabel(self._warnings)
+        self._warnings.column.addWidget(label)
+        return label
+
+    def _make_rule(self) -> SpanLabel:
+        label = SpanLabel(self._rule_list)
+        self._rules.addWidget(label)
+        return label
+
+    def _make_answer(self) -> KeyButton:
+        button = self._make_button(self._answers)
+        self._answer_row.addWidget(button, 1)
+        return button
+
+
+def _is_answer(hint: KeyHint) -> bool:
+    return hint.label in ("y", "n")
+
+
+def _show_or_hide(label: SpanLabel, text: str, look: Look, rows: int) -> None:
+    label.show_spans((Span(text),), look.style(look.theme.quiet, 0.9), rows)
+    label.setVisible(bool(text))

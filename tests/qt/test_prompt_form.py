@@ -1,0 +1,123 @@
+"""The widgets of a question: what is in sight, and that it fits."""
+
+from itertools import pairwise
+
+import msgspec
+import pytest
+from PySide6.QtWidgets import QWidget
+
+from tests.qt.sample_views import spoken, view_of
+from tinysnitch.qt.key_button import KeyButton
+from tinysnitch.qt.prompt_form import MAX_RULES, PromptForm, take
+from tinysnitch.qt.theme import LIGHT, Look
+from tinysnitch.view.prompt_view import PromptView
+from tinysnitch.view.span import Span
+
+pytestmark = pytest.mark.usefixtures("application")
+
+LOOK = Look(LIGHT, 15.0, 4)
+WIDTH = 800
+
+
+class Stage:
+    def __init__(self) -> None:
+        self.window = QWidget()
+        self.form = PromptForm(self.window, KeyButton)
+        self.window.show()
+
+    def show(self, view: PromptView, look: Look = LOOK) -> int:
+        """Show the view. Returns its height."""
+        self.form.show_view(view, look)
+        height = self.form.height_for(WIDTH)
+        self.form.setGeometry(0, 0, WIDTH, height)
+        return height
+
+
+@pytest.fixture
+def stage(application: object) -> Stage:
+    return Stage()
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        ("f", "the rule that y writes, forever, in the rules file"),
+        ("o", "what y allows, this once, nothing is written"),
+    ],
+)
+def test_no_rule_is_promised_where_none_is_written(stage: Stage, keys: str, told: str) -> None:
+    stage.show(view_of("question", keys))
+    assert told in spoken(stage.form)
+
+
+def test_what_is_wrong_is_told_while_nothing_is_asked(stage: Stage) -> None:
+    lost = msgspec.structs.replace(view_of("question", "e"), is_question=False, warnings=("rules not loaded",))
+    stage.show(msgspec.structs.replace(lost, notice="answered", rule=()))
+    assert {"warning: rules not loaded", "answered"} <= set(spoken(stage.form))
+    assert [text for text in spoken(stage.form) if "then deny" in text] == []
+
+
+def test_news_stand_beside_why_it_is_asked(stage: Stage) -> None:
+    view = msgspec.structs.replace(view_of("question"), notice="answered once: deny x")
+    stage.show(view)
+    assert {view.why, view.notice} <= set(spoken(stage.form))
+
+
+def test_many_rules_are_counted_not_all_shown(stage: Stage) -> None:
+    rules = tuple((Span(f"allow {number}"),) for number in range(MAX_RULES + 14))
+    stage.show(msgspec.structs.replace(view_of("question"), together="all", more_rules=rules))
+    texts = spoken(stage.form)
+    assert f"allow {MAX_RULES - 2}" in texts
+    assert f"allow {MAX_RULES - 1}" not in texts
+    assert texts.index("and 15 more") > texts.index(f"allow {MAX_RULES - 2}")
+    stage.show(view_of("question"))
+    assert [text for text in spoken(stage.form) if text.endswith("more")] == []
+
+
+def test_facts_take_more_rows_where_they_may(stage: Stage) -> None:
+    few, many = (stage.show(view_of("long"), msgspec.structs.replace(LOOK, rows=rows)) for rows in (1, 4))
+    assert few < many
+
+
+@pytest.mark.parametrize("name", ["long", "warnings", "right-to-left", "unknown", "inbound"])
+def test_each_part_stands_below_the_one_before_and_inside(stage: Stage, name: str) -> None:
+    height = stage.show(view_of(name))
+    parts = [part for part in stage.form.children() if isinstance(part, QWidget) and part.isVisible()]
+    assert all(stage.form.rect().contains(part.geometry()) for part in parts)
+    rows = sorted({(part.geometry().top(), part.geometry().bottom()) for part in parts})
+    tops = {top for top, _bottom in rows}
+    lowest = {top: max(bottom for of, bottom in rows if of == top) for top in tops}
+    assert all(lowest[one] < other for one, other in pairwise(sorted(tops)))
+    assert height < 1200
+
+
+def test_an_editor_has_its_own_keys_and_a_field(stage: Stage) -> None:
+    view = view_of("question", "e")
+    stage.show(view)
+    assert view.edit
+    assert stage.form.field.text() == view.edit.line
+    texts = spoken(stage.form)
+    assert "Enter: answer with it" in texts
+    assert "y: allow" not in texts
+
+
+def test_the_time_stands_out_at_its_end(stage: Stage) -> None:
+    view = view_of("question")
+    stage.show(view)
+    quiet = stage.form.grab().toImage()
+    stage.show(msgspec.structs.replace(view, seconds_left=9))
+    assert "9 s, then deny" in spoken(stage.form)
+    corner = stage.form.rect().adjusted(WIDTH - 120, stage.form.height() - 40, 0, 0)
+    late = stage.form.grab().toImage().copy(corner)
+    colors = {late.pixelColor(x, y).name() for x in range(late.width()) for y in range(late.height())}
+    assert LIGHT.warning.name() in colors
+    before = quiet.copy(corner)
+    earlier = {before.pixelColor(x, y).name() for x in range(before.width()) for y in range(before.height())}
+    assert LIGHT.warning.name() not in earlier
+
+
+def test_widgets_are_kept() -> None:
+    made: list[QWidget] = []
+    first = take(made, 3, QWidget)
+    assert take(made, 2, QWidget) == first[:2]
+    assert (len(made), made[2].isHidden()) == (3, True)
