@@ -17,6 +17,7 @@ def make_ready() -> None:
     if os.geteuid() != 0:
         sys.stderr.write("tinysnitch: error: this makes network namespaces\ntinysnitch: hint: run it as root\n")
         sys.exit(4)
+    os.environ.pop("SUDO_UID", None)  # with a desktop, each daemon would open a window for who called sudo
     compile_programs()
     remove_stale()
 

@@ -65,7 +65,7 @@ said_before=$(stat -Lc %s "$LOG" 2>/dev/null || echo 0)
 open=$(find -L "$LOG" "$LOG.1" -maxdepth 0 -type f -user 0 -perm /007 2>/dev/null) # earlier builds made them so
 [ -z "$open" ] || xargs -rd '\n' chmod o= <<<"$open"
 [ -z "$open" ] || echo "others could read" $open "and secrets in it: now only root can"
-setsid "$BIN/tinysnitchd" >>"$LOG" 2>&1 &
+setsid "$BIN/tinysnitchd" --no-prompt >>"$LOG" 2>&1 &
 daemon=$!
 # Waits until our daemon answers (not one of another network namespace that has the same socket) and enforces, however
 # long it reads lists before.

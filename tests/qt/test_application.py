@@ -1,5 +1,6 @@
 """The window against the real daemon, with real keys: hold curl, press keys, read the rules file."""
 
+import os
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -125,8 +126,9 @@ def test_a_daemon_that_is_not_understood_ends_the_window_with_its_reason(desktop
 
 
 def test_the_daemon_starts_the_window_of_who_called_and_ends_it(lab: Lab, desktop: Desktop) -> None:
-    with desktop.as_environment():
-        daemon = lab.start_daemon(DNS_RULE, "--prompt")
+    with desktop.as_environment(), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SUDO_UID", str(os.getuid()))
+        daemon = lab.start_daemon(DNS_RULE)
     wait_until(lambda: prompt_clients(daemon) == 1)
     lab.spawn(CURL)
     desktop.see(QUESTION)

@@ -37,9 +37,14 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     resolvers: tuple[str, ...] = ()  # addresses to trust besides those that the machine is set up with
     scope: Scope = Scope.MACHINE
     is_bpf_wanted: bool = True
-    has_prompt: bool = False  # start the prompt's window, for the user who called sudo
+    has_prompt: bool | None = None  # whether to start the prompt's window; None: where who called sudo has a desktop
     users: tuple[str, ...] = ()  # may answer for their own processes, besides the group: names, uids, %GROUP
     admins: tuple[str, ...] = ()  # may see and do everything: names, uids, %GROUP
+
+    @property
+    def asks_people(self) -> bool:
+        """Whether questions wait for an answer, and the daemon itself tells how to give one."""
+        return self.scope.is_service and not self.is_learning and self.timeout_s > 0
 
 
 _CGROUP_HINT = f"name a folder of the cgroup2 hierarchy: `findmnt -t cgroup2` shows where it is mounted; {HIDDEN_HINT}"

@@ -12,8 +12,16 @@ import pytest
 
 from tests.lab.patience import wait_until
 from tinysnitch.core.model.errors import SnitchError
+from tinysnitch.core.model.scope import Scope
+from tinysnitch.daemon.options import Options
 from tinysnitch.daemon.startup import prompt_process
-from tinysnitch.daemon.startup.prompt_process import PromptProcess, find_caller, session_environment
+from tinysnitch.daemon.startup.prompt_process import (
+    PromptProcess,
+    find_caller,
+    find_window,
+    how_to_be_asked,
+    session_environment,
+)
 
 NOBODY = 65534
 ME = pwd.getpwuid(os.getuid())
@@ -158,3 +166,46 @@ def test_the_folder_of_the_session_is_named_where_there_is_one(tmp_path: Path, m
 def test_no_screen_is_an_error_to_act_on(tmp_path: Path) -> None:
     with pytest.raises(SnitchError, match="no screen"):
         session_environment(ME, {}, tmp_path)
+
+
+CALLED = {"SUDO_UID": str(ME.pw_uid), "DISPLAY": ":7"}
+
+
+@pytest.mark.parametrize(
+    ("options", "environment", "is_shown"),
+    [
+        (Options(), CALLED, True),
+        (Options(), {"SUDO_UID": str(ME.pw_uid), "WAYLAND_DISPLAY": "wayland-0"}, True),
+        (Options(), {"SUDO_UID": str(ME.pw_uid)}, False),  # no desktop
+        (Options(), {"DISPLAY": ":7"}, False),  # nobody called it: root's own session, or a service
+        (Options(), {**CALLED, "SUDO_UID": "99999999999"}, False),
+        (Options(has_prompt=False), CALLED, False),
+        (Options(has_prompt=True), {"DISPLAY": ":7"}, True),
+        (Options(is_learning=True), CALLED, False),
+        (Options(timeout_s=0), CALLED, False),
+        (Options(scope=Scope.COMMAND), CALLED, False),
+    ],
+)
+def test_where_a_window_is_shown(
+    options: Options, environment: dict[str, str], is_shown: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prompt_process, "find_spec", lambda _name: object())
+    assert (find_window(options, environment) is not None) is is_shown
+
+
+def test_without_qt_there_is_no_window_unless_it_is_insisted_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prompt_process, "find_spec", lambda _name: None)
+    assert find_window(Options(), CALLED) is None
+    assert find_window(Options(has_prompt=True), CALLED) is not None
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (Options(), "run `tinysnitch prompt` in another terminal, as root"),
+        (Options(admins=("alice", "%sudo")), "run `tinysnitch prompt` in another terminal, as root or alice or %sudo"),
+        (Options(socket=Path("/a b")), "run `tinysnitch prompt --socket '/a b'` in another terminal, as root"),
+    ],
+)
+def test_how_to_be_asked(options: Options, told: str) -> None:
+    assert how_to_be_asked(options) == told

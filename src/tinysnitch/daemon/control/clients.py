@@ -13,6 +13,7 @@ from tinysnitch.core.model.process import uid_of
 from tinysnitch.core.prompts.prompt import Prompt
 from tinysnitch.daemon.control.peer import ControlPeer
 from tinysnitch.daemon.control.permissions import Right
+from tinysnitch.daemon.control.unseen_questions import UnseenQuestions
 from tinysnitch.protocol import messages as msg
 from tinysnitch.protocol.framing import encode_frame
 
@@ -32,7 +33,8 @@ class ControlStatistics(msgspec.Struct, frozen=True):
 
 
 class ControlClients:
-    def __init__(self) -> None:
+    def __init__(self, unseen: UnseenQuestions | None = None) -> None:
+        self._unseen = unseen
         self.refused = self.crowded_out = self.malformed = self.slow = 0  # as in ControlStatistics
         self._peers: dict[int, ControlPeer] = {}
         self._prompt_peers: dict[int, ControlPeer] = {}
@@ -74,6 +76,8 @@ class ControlClients:
     def add_prompt(self, peer: ControlPeer) -> None:
         """From now on this client is a prompt client: it gets questions and notices."""
         self._prompt_peers[peer.client_id] = peer
+        if self._unseen:
+            self._unseen.note_attached()
 
     def remove(self, peer: ControlPeer) -> bool:
         """Forget a client; whether it was a prompt client."""
@@ -94,7 +98,10 @@ class ControlClients:
 
     def push_prompt(self, prompt: Prompt) -> None:
         """Push a question that was opened, or whose count of waiting packets changed."""
-        self._push_message(msg.prompt_shown(prompt), uid_of(prompt.connection.attribution))
+        uid = uid_of(prompt.connection.attribution)
+        self._push_message(msg.prompt_shown(prompt), uid)
+        if self._unseen and not any(peer.right.covers(uid) for peer in self._prompt_peers.values()):
+            self._unseen.note_unseen()
 
     def push_closed(self, closed: ClosePrompt) -> None:
         self._push_message(msg.PromptClosed(closed.prompt_id, closed.reason, closed.by_uid), closed.uid)

@@ -1,6 +1,6 @@
 """Which users may use the control socket, and how far their right goes.
 
-1. Root, the daemon's own user, the user for whom `--prompt` shows the window, and those named by `--admin`: everything.
+1. Root, the daemon's own user, the user for whom the daemon shows the window, and those named by `--admin`: everything.
 2. Members of the group `tinysnitch` and users named by `--user`: what concerns their own processes.
 3. Nobody else gets in. A client keeps the right that it had at connect() until it leaves.
 

@@ -24,6 +24,7 @@ from tinysnitch.core.model.settings import Settings
 from tinysnitch.daemon.control.clients import ControlClients
 from tinysnitch.daemon.control.permissions import Permissions
 from tinysnitch.daemon.control.server import ControlServer
+from tinysnitch.daemon.control.unseen_questions import UnseenQuestions
 from tinysnitch.daemon.instance import Identity, Instance
 from tinysnitch.daemon.logs.error_log import ErrorLog
 from tinysnitch.daemon.logs.log_output import LogOutput
@@ -47,6 +48,7 @@ from tinysnitch.daemon.scheduling.failures import Failures
 from tinysnitch.daemon.scheduling.follow import follow
 from tinysnitch.daemon.scheduling.timers import SingleTimer
 from tinysnitch.daemon.startup.handover import find_first_number, names_handed_over
+from tinysnitch.daemon.startup.prompt_process import how_to_be_asked
 from tinysnitch.kernel.attribution.attribution import Attributor
 from tinysnitch.kernel.bpf.programs import BpfPrograms
 from tinysnitch.kernel.netlink.addresses import AddressNews
@@ -158,7 +160,7 @@ def assemble(
     recorder = _open_log(options, history, undo)
     temporary_rules = TemporaryRules(options.state_dir / "temporary.rules")
     engine = _make_engine(options, loader, programs, history, temporary_rules, undo)
-    clients, failures = ControlClients(), Failures()
+    clients, failures = _make_clients(options, undo), Failures()
     saver = RuleSaver(rules_file, temporary_rules, clients=clients, failures=failures, report=feed)
     news = _closed_at_end(AddressNews(), undo)
     ports = _open_ports(
@@ -217,6 +219,14 @@ def make_source(options: Options, undo: AsyncExitStack, changed: Callable[[], No
     source = FactSource(lists, frozenset(map(parse_address, options.resolvers)), users, paths, again=changed)
     undo.callback(source.cancel)
     return source
+
+
+def _make_clients(options: Options, undo: AsyncExitStack) -> ControlClients:
+    if not options.asks_people:
+        return ControlClients()
+    unseen = UnseenQuestions(how_to_be_asked(options))
+    undo.callback(unseen.stop)
+    return ControlClients(unseen)
 
 
 def _closed_at_end(part: C, undo: AsyncExitStack) -> C:

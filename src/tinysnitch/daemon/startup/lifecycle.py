@@ -22,6 +22,7 @@ from typing import BinaryIO
 import publicsuffixlist
 
 from tinysnitch.core.engine.events import DataLost, FirewallEnds
+from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.daemon.control.permissions import Permissions
 from tinysnitch.daemon.instance import Identity, Instance, name_instance
 from tinysnitch.daemon.logs.error_log import ErrorLog
@@ -41,7 +42,7 @@ from tinysnitch.daemon.startup.kernel_side import (
     claim_machine,
     load_programs,
 )
-from tinysnitch.daemon.startup.prompt_process import PromptProcess
+from tinysnitch.daemon.startup.prompt_process import find_window, how_to_be_asked
 from tinysnitch.daemon.startup.service_notice import ServiceNotice
 from tinysnitch.daemon.startup.stop_signals import Stop
 from tinysnitch.kernel.bpf.packet_socket_watch import PacketSocketWatch
@@ -89,7 +90,7 @@ class SetUp:
         self._error_log = error_log
         self._stop = stop
         self._limits = raise_limit()
-        self._prompt = PromptProcess(options.socket, os.environ) if options.has_prompt else None
+        self._prompt = find_window(options, os.environ)
         self._rules_file = RulesFile(options.rules, BoundedWriter().do)
         self.permissions = Permissions(options.users, options.admins)
         if self._prompt:
@@ -124,6 +125,7 @@ class SetUp:
         gc.freeze()  # what is loaded by now stays, and each collection that walked over it would hold up verdicts
         give_back_memory()  # mostly of the kernel's types (BTF), which libbpf read to load the programs
         _say_ready(identity, parts)
+        self._say_who_is_asked()
         if notes:
             parts.driver.failures.attempt(notes.start)  # the log says already that we are ready
         ending.is_ready = True
@@ -153,9 +155,22 @@ class SetUp:
         return notes
 
     async def _start_prompt(self) -> None:
-        if self._prompt:
-            self._undo.push_async_callback(self._prompt.stop)
+        if self._prompt is None:
+            return
+        self._undo.push_async_callback(self._prompt.stop)
+        try:
             await self._prompt.start(self._limits)
+        except SnitchError as error:
+            if self._options.has_prompt:
+                raise
+            _log.warning("no window is shown: %s (hint: %s)", error, error.hint)
+            self._prompt = None
+
+    def _say_who_is_asked(self) -> None:
+        if self._prompt:
+            _log.warning("questions are shown to %s in a window (--no-prompt leaves it out)", self._prompt.user.pw_name)
+        elif self._options.asks_people:
+            _log.warning("questions wait for a prompt: %s", how_to_be_asked(self._options))
 
     def _enforce(self, netfilter: Netfilter, parts: Assembly, ending: Ending) -> None:
         add_rules(netfilter, self._options, ending, self._undo)

@@ -52,7 +52,7 @@ Examples:
   tinysnitchd                          judge the whole network namespace
   tinysnitchd --log json --timeout 30
   tinysnitchd --learn                  record everything, ask nothing
-  sudo -E tinysnitchd --prompt         ask in a window on this desktop"""
+  sudo -E tinysnitchd                  ask in a window on this desktop"""
 )
 @click.version_option(__version__, prog_name="tinysnitchd", message="%(prog)s %(version)s")
 @click.option(
@@ -122,7 +122,12 @@ Examples:
     show_default=True,
     help="Take enforcement away at a clean end, or keep it.",
 )
-@click.option("--prompt", "has_prompt", is_flag=True, help="Show questions in a window, to the user who called sudo.")
+@click.option(
+    "--prompt/--no-prompt",
+    "has_prompt",
+    default=None,
+    help="Show questions in a window, to the user who called sudo, or do not.  [default: where there is a desktop]",
+)
 @click.option(
     "--user",
     "users",

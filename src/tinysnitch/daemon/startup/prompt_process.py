@@ -1,4 +1,7 @@
-"""`tinysnitchd --prompt`: runs the prompt's window as the user who called sudo. It ends with us; no shell is used.
+"""Runs the prompt's window as the user who called sudo. It ends with us; no shell is used.
+
+By default it runs where `sudo -E tinysnitchd` is called on a desktop, and Qt is there; elsewhere people are told how to
+be asked. `--prompt` insists on it: without a screen the daemon does not start. `--no-prompt` leaves it out.
 
 The environment of the user's session is ours (`sudo -E`), or that of one of their processes. Only variables that name
 the session are taken from it, and from ours the prompt's settings.
@@ -10,9 +13,12 @@ import pwd
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
+from shlex import quote
 
 from tinysnitch.core.model.errors import SnitchError
+from tinysnitch.daemon.options import Options
 from tinysnitch.kernel.system.resources import Limits, set_limits
 
 PROC = Path("/proc")
@@ -73,6 +79,23 @@ def find_caller(environment: Mapping[str, str]) -> pwd.struct_passwd:
     except (KeyError, OverflowError):
         hint = "set TINYSNITCH_PROMPT_USER to the user of the desktop"
         raise SnitchError(f"there is no user {said!r} to show the prompt to", hint) from None
+
+
+def find_window(options: Options, environment: Mapping[str, str]) -> "PromptProcess | None":
+    """The window to start; None: there is none. Raises SnitchError where it is insisted on."""
+    if options.has_prompt:
+        return PromptProcess(options.socket, environment)
+    is_on_desktop = "SUDO_UID" in environment and _has_screen(environment) and find_spec("PySide6") is not None
+    if options.has_prompt is None and options.asks_people and is_on_desktop:
+        with suppress(SnitchError):  # there is no such user
+            return PromptProcess(options.socket, environment)
+    return None
+
+
+def how_to_be_asked(options: Options) -> str:
+    place = "" if options.socket == Options().socket else f" --socket {quote(str(options.socket.absolute()))}"
+    who = " or ".join(("root", *options.admins))
+    return f"run `tinysnitch prompt{place}` in another terminal, as {who}"
 
 
 class PromptProcess:
