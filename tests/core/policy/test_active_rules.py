@@ -13,7 +13,7 @@ from tests.core.engine.transcript import WALL_S, flow_of, process_of, whose
 from tinysnitch.core.model.clock import Instant
 from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.verdict import Verdict
-from tinysnitch.core.policy.active_rules import LOOK_AGAIN_S, ActiveRules
+from tinysnitch.core.policy.active_rules import LOOK_AGAIN_S, MAX_LOOKED_AT, ActiveRules
 from tinysnitch.core.policy.facts import Facts
 from tinysnitch.core.rules.rule import Rule
 from tinysnitch.core.rules.text import parse_rule
@@ -257,6 +257,17 @@ def test_other_facts_are_another_generation() -> None:
 @pytest.mark.parametrize(("line", "is_match"), [("ask - 443 tcp", True), ("allow - 80 tcp", False)])
 def test_a_rule_can_be_tried(line: str, is_match: bool) -> None:
     assert active().would_match(parse_rule(line), CONNECTION, NOW) is is_match
+
+
+def test_the_rules_about_a_program_are_found_until_they_are_too_many() -> None:
+    of_curl = [parse_rule(f"allow a{number}.test - - /usr/bin/curl") for number in range(MAX_LOOKED_AT - 1)]
+    rules = active(*of_curl, parse_rule("allow - 80 tcp"), parse_rule("deny a.test - -"), until(60, DENY))
+    assert rules.find_about(CONNECTION, NOW) == [*of_curl, until(60, DENY)]
+    assert rules.find_about(CONNECTION, NOW, any_program=True) is None
+    assert rules.find_about(CONNECTION, Instant(NOW.boot_s, WALL_S + 60)) == of_curl
+    rules.remove_temporary([until(60, DENY)])
+    found = rules.find_about(CONNECTION, NOW, any_program=True)
+    assert set(found or ()) == {*of_curl, parse_rule("allow - 80 tcp")}
 
 
 def test_explain_and_sums() -> None:

@@ -12,7 +12,7 @@ from tests.core.policy import rule_oracle as oracle
 from tests.core.rules.rule_strategies import COLUMNS, FACTS, PORT_SETS, PROGRAMS, REMOTES, meeting_rules
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.facts import Facts, RemoteWords
-from tinysnitch.core.policy.precedence import covers, is_narrower, resolve_rule
+from tinysnitch.core.policy.precedence import covers, is_narrower, may_overlap, resolve_rule
 from tinysnitch.core.rules.rule import Rule
 from tinysnitch.core.rules.text import parse_rule
 
@@ -176,6 +176,45 @@ def test_thousands_of_ports_are_soon_compared() -> None:
 
 def test_every_column_of_a_rule_is_compared() -> None:
     assert {"verdict", *COLUMNS} == set(Rule.__struct_fields__)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_shared"),
+    [
+        ("*.example.com 443 tcp", "ads.example.com - -", True),
+        ("*.example.com 443 tcp", "*.ads.example.com 443 tcp", True),
+        ("*.example.com 443 tcp", "example.org 443 tcp", False),
+        ("a.example.com 443 tcp", "b.example.com 443 tcp", False),
+        ("*.example.com 443 tcp", "10.1.2.3 - -", False),
+        ("*.example.com 443 tcp", "localhost - -", False),
+        ("*.example.com 443 tcp", "@ads - -", True),
+        ("- 443 tcp", "localhost - -", True),
+        ("- 443 tcp", "- 80,400-500 tcp", True),
+        ("- 443 tcp", "- 80,444-500 tcp", False),
+        ("- 443 tcp", "- 443 udp", False),
+        ("- 443 tcp", "- 443 tcp-src", False),
+        ("10.1.2.3 - -", "10.0.0.0/8 - -", True),
+        ("10.1.2.3 - -", "10.1.2.4 - -", False),
+        ("10.1.2.3 - -", "lan - -", True),
+        ("lan - -", "localhost - -", True),
+        ("10.9.9.9 - -", "@ads - -", True),  # a list may hold any address: which, is not looked up
+        ("- - - /bin/a x", "- - - /bin/a", True),
+        ("- - - /bin/a x", "- - - /bin/a y", False),
+        ("user=1000 - - -", "- - -", True),
+        ("user=1000 - - -", "user=0 - - -", False),
+        ("parent=/bin/a - - -", "parent=/bin/b - - -", True),  # both may be among its ancestors
+    ],
+)
+def test_whether_two_scopes_may_overlap(one: str, other: str, *, is_shared: bool) -> None:
+    first, second = scopes(one, other)
+    assert may_overlap(first, second, WORDS) is may_overlap(second, first, WORDS) is is_shared
+
+
+@settings(max_examples=300, deadline=None)
+@given(meeting_rules, meeting_rules)
+def test_a_rule_overlaps_what_it_covers(rule: Rule, other: Rule) -> None:
+    for each in (rule, replace(rule, remote=other.remote), replace(rule, args=other.args, ports=other.ports)):
+        assert may_overlap(rule, each, WORDS) or not (covers(rule, each, WORDS) or covers(each, rule, WORDS))
 
 
 def test_resolve_rule_follows_links_and_users() -> None:

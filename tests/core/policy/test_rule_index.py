@@ -85,3 +85,17 @@ def test_a_search_wherever_that_takes_too_long_ends_without_an_answer() -> None:
     assert len(index.find_wherever(wanted("none.test", "/p4"), steps) or ()) == MANY
     for limit in (MANY - 1, steps - 1):
         assert index.find_wherever(wanted("none.test", "/p4"), limit) is None
+
+
+def test_the_rules_of_a_program_are_found_wherever_it_connects_to() -> None:
+    of_p = [rule_of(f"r{i}.test", "/p", verdict) for i in range(MANY) for verdict in ("allow", "deny")]
+    allowed, denied = rule_of("r1.test"), rule_of("r2.test", verdict="deny")
+    index = make_index([*of_p, allowed, denied, *(rule_of(f"r{i}.test", "/q") for i in range(MANY))])
+    assert index.find_of_program(["/p"], len(of_p)) == of_p
+    assert index.find_of_program(["/p", None, "/none"], MANY * 3) == [*of_p, allowed]  # a denial for all is not listed
+    assert index.find_of_program(["/p", None], len(of_p)) is None
+    for rule in (*of_p[1:], allowed, denied):
+        assert index.remove(rule)
+    assert index.find_of_program(["/p", None], 1) == of_p[:1]
+    assert index.remove(of_p[0])
+    assert index.find_of_program(["/p"], 1) == []

@@ -38,6 +38,12 @@ def test_only_what_rules_use_is_looked_for() -> None:
     assert maker.keys_for(connection(None)) == bare
 
 
+def test_the_keys_of_a_program_are_those_of_its_connections() -> None:
+    maker = KeyMaker(Facts())
+    assert maker.program_keys_for(by(CURL)) == {None, CURL.program}
+    assert maker.program_keys_for(by(CURL)) == maker.keys_for(connection())[DIMENSIONS.index("program")]
+
+
 def test_what_is_replaced_waits_for_no_collection() -> None:
     """It holds the facts, and these the mapped files of lists. A quiet daemon collects garbage once in days."""
     maker = KeyMaker(Facts())

@@ -462,3 +462,13 @@ def test_it_is_decided_everywhere_as_looking_at_every_rule_would(
         assert decide_slowly(rules, each, wall_s) is found.verdict
         if found.until_s is not None:
             assert decide_slowly(rules, each, found.until_s - 0.001) is found.verdict
+
+
+def test_the_rules_about_a_program_follow_links_and_leave_out_what_matches_nothing() -> None:
+    curls = ["deny user=alice - 22 tcp /home/a/l", "allow lan - - /usr/bin/*", "ask a.test - - /usr/bin/curl"]
+    turnable = "allow user=alice - 22 tcp /home/a/l"  # alice may redirect the link
+    rules = ruleset(*curls, turnable, "allow - - - /usr/bin/wget", "allow - 80 tcp", "deny @ads - -")
+    found = rules.find_about(connection(), 0.0, 9, any_program=False) or []
+    assert sorted(map(format_rule, found)) == sorted(curls)
+    assert len(rules.find_about(connection(), 0.0, 9, any_program=True) or []) == len(curls) + 1
+    assert rules.find_about(connection(), 0.0, 3, any_program=False) is None

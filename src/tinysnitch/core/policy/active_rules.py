@@ -25,6 +25,7 @@ from tinysnitch.core.policy.ruleset import Contest, Ruleset
 from tinysnitch.core.rules.rule import Rule
 
 LOOK_AGAIN_S = 60.0
+MAX_LOOKED_AT = 512  # rules for one program: some milliseconds
 
 
 class ActiveRules:
@@ -112,6 +113,13 @@ class ActiveRules:
         """The decision if it is the same for every remote; None: it may depend on the remote."""
         decision = self._ruleset.decide_everywhere(connection, now.wall_s)
         return None if decision is None else self._ended_by_both(decision, now)
+
+    def find_about(self, connection: Connection, now: Instant, *, any_program: bool = False) -> list[Rule] | None:
+        """The rules for this program, wherever it connects to; None: too many to look at for a question.
+
+        `any_program`: those for any program too, but for denials.
+        """
+        return self._ruleset.find_about(connection, now.wall_s, MAX_LOOKED_AT, any_program=any_program)
 
     def would_match(self, rule: Rule, connection: Connection, now: Instant) -> bool:
         """Whether the rule, in force or not, matches the connection."""

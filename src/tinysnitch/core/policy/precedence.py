@@ -5,6 +5,8 @@
    They themselves are covered by `-`, and each by itself; whether one of them lies in another is not checked.
 3. A rule is narrower than another if the other's scope covers its own, but not the other way round;
    and if both scopes are the same, but it is temporary and the other permanent.
+4. Two scopes may overlap unless a column of one rules the other's out. A name and an address do: that a name may get
+   any address is left out of it. Parents, sums, interfaces and processes do not.
 Rules are compared with paths and users resolved (resolve_rule), so that two spellings of a program are one scope.
 """
 
@@ -21,6 +23,7 @@ from tinysnitch.core.rules.path_pattern import covers_pattern, escape_pattern
 from tinysnitch.core.rules.rule import PortRange, Program, ProgramKind, Remote, RemoteKind, Rule
 from tinysnitch.core.rules.text import format_rule
 
+_BY_NAME = (RemoteKind.NAME, RemoteKind.DOMAIN)
 _RANKS = {Verdict.DENY: 0, Verdict.ASK: 1, Verdict.ALLOW: 2}  # the lowest wins
 
 
@@ -53,6 +56,35 @@ def covers(wide: Rule, narrow: Rule, words: RemoteWords) -> bool:
         and _is_open_or_same(wide.iface, narrow.iface)
         and _is_open_or_same(wide.exec_id, narrow.exec_id)
     )
+
+
+def may_overlap(rule: Rule, other: Rule, words: RemoteWords) -> bool:
+    """Whether some connection of a program that both are about may match both (4)."""
+    return (
+        rule.direction is other.direction
+        and _is_open_or_shared(rule.protocol, other.protocol)
+        and _is_open_or_shared(rule.args, other.args)
+        and _is_open_or_shared(rule.user, other.user)
+        and _may_share_port(rule.ports, other.ports)
+        and _may_share_remote(rule.remote, other.remote, words)
+    )
+
+
+def _is_open_or_shared(one: object, other: object) -> bool:
+    return one is None or other is None or one == other
+
+
+def _may_share_port(ports: tuple[PortRange, ...], others: tuple[PortRange, ...]) -> bool:
+    shared = (first <= end and start <= last for first, last in ports for start, end in others)
+    return not ports or not others or any(shared)
+
+
+def _may_share_remote(one: Remote, other: Remote, words: RemoteWords) -> bool:
+    if covers_remote(one, other, words) or covers_remote(other, one, words):
+        return True
+    if one.kind in _BY_NAME or other.kind in _BY_NAME:
+        return RemoteKind.LIST in (one.kind, other.kind)
+    return one.kind in WORDS or other.kind in WORDS
 
 
 def _is_open_or_same(wide: object, narrow: object) -> bool:

@@ -2,18 +2,23 @@
 
 It is a tree with one level for each dimension of rule_keys.py. A leaf is a list; when it outgrows LEAF_SIZE it is split
 by the next dimension, into one child for each key. A look-up follows only the keys that the connection has.
+
+Beside the tree there is a list of each program's rules, for those who look for what was answered about a program. Rules
+that deny something to all programs are in none: they may be a hundred thousand, and nobody looks for them there.
 """
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from operator import contains
 
 import msgspec
 
+from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.rule_keys import DIMENSIONS, ConnectionKeys, RuleKeys, keys_of
 from tinysnitch.core.rules.rule import Rule
 
 LEAF_SIZE = 8
 _WHERE = ("remote", "ports")
+_PROGRAM = DIMENSIONS.index("program")
 
 
 class Entry(msgspec.Struct, eq=False):
@@ -37,6 +42,7 @@ class RuleIndex:
 
     def __init__(self) -> None:
         self._root: _Node = []
+        self._of_program: dict[Hashable, list[Rule]] = {}  # by the program's key, None for any program; oldest first
 
     def add(self, rule: Rule) -> bool:
         """False: the rule was there already."""
@@ -44,6 +50,8 @@ class RuleIndex:
         if self._holds(entry):
             return False
         self._root = _added(self._root, 0, entry)
+        if _is_listed(entry):
+            self._of_program.setdefault(entry.keys[_PROGRAM], []).append(rule)
         return True
 
     def remove(self, rule: Rule) -> bool:
@@ -52,6 +60,11 @@ class RuleIndex:
         if not self._holds(entry):
             return False
         self._root = _removed(self._root, entry)
+        if _is_listed(entry):
+            listed = self._of_program[entry.keys[_PROGRAM]]
+            listed.remove(rule)
+            if not listed:
+                del self._of_program[entry.keys[_PROGRAM]]
         return True
 
     def __contains__(self, rule: Rule) -> bool:
@@ -88,11 +101,20 @@ class RuleIndex:
                 return None
         return found
 
+    def find_of_program(self, keys: Iterable[Hashable], limit: int) -> list[Rule] | None:
+        """Every rule whose program has one of these keys, but for denials for any program. None: more than `limit`."""
+        listed = [self._of_program[key] for key in keys if key in self._of_program]
+        return None if sum(map(len, listed)) > limit else [rule for rules in listed for rule in rules]
+
     def _holds(self, entry: Entry) -> bool:
         node = self._root
         while isinstance(node, _Split):
             node = node.children.get(entry.keys[node.depth], [])
         return entry.rule in [each.rule for each in node]
+
+
+def _is_listed(entry: Entry) -> bool:
+    return entry.keys[_PROGRAM] is not None or entry.rule.verdict is not Verdict.DENY
 
 
 def _is_among(keys: RuleKeys, wanted: _Wanted) -> bool:

@@ -168,6 +168,9 @@ class KeyMaker:
             *process,
         )
 
+    def program_keys_for(self, attribution: Attribution) -> frozenset[Hashable]:
+        return (self._kept.find(id(attribution)) or self._keep(attribution))[1]
+
     def _remote_keys(self, flow: Flow, name: str | None) -> frozenset[Hashable]:
         address, is_outbound = flow.remote, flow.direction is Direction.OUTBOUND
         bits = int.from_bytes(address)

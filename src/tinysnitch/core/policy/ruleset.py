@@ -117,6 +117,15 @@ class Ruleset:
         decision = self._conclude(always, connection.interface)
         return _with_ended(decision, found, matching) if _holds_everywhere(decision.verdict, matching) else None
 
+    def find_about(self, connection: Connection, wall_s: float, limit: int, *, any_program: bool) -> list[Rule] | None:
+        """The rules for this program, wherever it connects to, the oldest first; None: more than `limit`.
+
+        `any_program`: those for any program too, but for denials.
+        """
+        keys = self._key_maker.program_keys_for(connection.attribution)
+        found = self._index.find_of_program(keys if any_program else keys - {None}, limit)
+        return None if found is None else self._holding(_in_time(found, wall_s))
+
     def explain(self, connection: Connection, wall_s: float) -> Contest:
         """The decision, and why the other matching rules did not make it."""
         decision = self.decide(connection, wall_s)
