@@ -149,19 +149,8 @@ def test_who_comes_in_from_the_lan_teaches_the_lan_alone() -> None:
     assert line_of(others, *lines) == "allow - 22 tcp-src /usr/sbin/sshd"
 
 
-def test_other_arguments_teach_any_arguments() -> None:
-    lines = (f"allow shop.test 443 tcp {CURL} -s one",)
-    connection = asked("shop.test", process_of(CURL, "-s", "two"))
-    assert line_of(connection, *lines, first=FIRST) == f"allow shop.test 443 tcp {CURL}"
-    learned = learn(connection, *lines, first=FIRST)
-    assert learned is not None
-    assert learned.reason == "for any arguments, since others were allowed"
-    assert learn(asked("bank.test", process_of(CURL, "-s", "two")), *lines, first=FIRST) is None
-    assert learn(connection, f"allow shop.test 80 tcp {CURL} -s one", first=FIRST) is None
-
-
-@pytest.mark.parametrize("program", [PYTHON, "/bin/bash", "/usr/bin/busybox", "/usr/bin/node", "/usr/bin/lua5.4"])
-def test_where_arguments_are_the_program_they_stay(program: str) -> None:
+@pytest.mark.parametrize("program", [CURL, PYTHON, "/bin/bash", "/usr/bin/busybox"])
+def test_arguments_that_a_proposal_has_stay(program: str) -> None:
     lines = (f"allow shop.test 443 tcp {program} -c one", f"allow shop.test 443 tcp {program} -c two")
     assert learn(asked("shop.test", process_of(program, "-c", "three")), *lines, first=FIRST) is None
 

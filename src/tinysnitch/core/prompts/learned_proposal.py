@@ -6,18 +6,16 @@ and says why, where such rules agree:
 1. Two remotes of the question's registrable domain were answered alike: the domain. For talk on the link: `lan`.
 2. Remotes of three registrable domains were answered alike on this port: any remote on it. An address without a name
    counts as a domain, and all of the lan as one.
-3. The same remote was answered for other arguments: any arguments. Not where the arguments are the program, as with an
-   interpreter's `-c`, whose rule keeps them.
 
-Alike means: the rule differs from the one that this question would get in the remote alone (in the arguments alone), or
-covers one that does. So it has the same program and verdict, this port and this user or any, and is not for a worker of
-another program.
+Alike means: the rule differs from the one that this question would get in the remote alone, or covers one that does. So
+it has the same program and verdict, this port and this user or any, and is not for a worker of another program.
+Arguments are not learned: a proposal has them only where they are the program (`python3 -c`), and there they stay.
 
 What is learned is for the verdict that was given; the other verdict is for this question alone. It is never wider than
 what was answered otherwise:
 
-4. No rule of another verdict that names the program may overlap the wider rule.
-5. A wider rule that denies may overlap no rule that allows or asks, whatever its program, as it would win over it. One
+3. No rule of another verdict that names the program may overlap the wider rule.
+4. A wider rule that denies may overlap no rule that allows or asks, whatever its program, as it would win over it. One
    that allows needs no such look: it wins only over rules that cover it, these would match the connection, and then
    nobody would be asked. For that reason nothing is learned where a rule asks.
 
@@ -26,7 +24,6 @@ nothing, and neither does an answer for once, which leaves no rule.
 """
 
 from collections.abc import Iterator
-from itertools import chain
 
 import msgspec
 from msgspec.structs import replace
@@ -38,7 +35,6 @@ from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.active_rules import ActiveRules
 from tinysnitch.core.policy.facts import RemoteWords
 from tinysnitch.core.policy.precedence import covers, covers_remote, may_overlap, resolve_rule
-from tinysnitch.core.programs.interpreters import is_called_like_one
 from tinysnitch.core.prompts.answer import can_be_remembered, is_by_link, rule_for_choice
 from tinysnitch.core.prompts.choice import Choice, RemoteScope
 from tinysnitch.core.rules.remote_text import format_remote
@@ -84,20 +80,12 @@ class _Lesson:
         choice = replace(self._first, verdict=verdict, is_for_user=is_for_user)
         narrow = self._rule_of(choice)
         alike = [rule for rule in self._about if rule.verdict is verdict and rule.program == narrow.program]
-        for wider, reason in chain(self._widen_args(choice, narrow, alike), self._widen_remote(choice, narrow, alike)):
+        for wider, reason in self._widen(choice, narrow, alike):
             if not self._is_contradicted(self._rule_of(wider)):
                 return Learned(wider, f"{reason} {_WERE[verdict]}")
         return None
 
-    def _widen_args(self, choice: Choice, narrow: Rule, alike: list[Rule]) -> Iterator[tuple[Choice, str]]:
-        process = self._connection.attribution.process
-        if narrow.args is None or process is None or is_called_like_one(process.program):
-            return
-        others = (rule for rule in alike if rule.args not in (None, narrow.args))
-        if any(covers(rule, replace(narrow, args=rule.args), self._words) for rule in others):
-            yield replace(choice, any_args=True), "for any arguments, since others were"
-
-    def _widen_remote(self, choice: Choice, narrow: Rule, alike: list[Rule]) -> Iterator[tuple[Choice, str]]:
+    def _widen(self, choice: Choice, narrow: Rule, alike: list[Rule]) -> Iterator[tuple[Choice, str]]:
         """Wider choices, the narrowest first, each with its reason but for the last word."""
         taught = [rule.remote for rule in alike if covers(rule, replace(narrow, remote=rule.remote), self._words)]
         taught = [remote for remote in dict.fromkeys(taught) if remote.kind in _TAUGHT_BY]
@@ -117,7 +105,7 @@ class _Lesson:
                 return
 
     def _is_contradicted(self, wide: Rule) -> bool:
-        """Whether rules of another verdict are in the way, by (4) and (5); or too many to look at."""
+        """Whether rules of another verdict are in the way, by (3) and (4); or too many to look at."""
         about = self._about
         if wide.verdict is Verdict.DENY:
             found = self._rules.find_about(self._connection, self._now, any_program=True)
