@@ -4,7 +4,7 @@ from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.flow import TCP, Direction, Flow, parse_address
 from tinysnitch.core.model.process import Attribution, AttributionSource, Process
 from tinysnitch.core.prompts.prompt import Prompt
-from tinysnitch.core.prompts.proposal import choose_first
+from tinysnitch.core.prompts.proposal import propose
 
 CURL = Process(
     exec_id=7,
@@ -37,5 +37,5 @@ def prompt_of(prompt_id: int = 1, connection: Connection | None = None, remainin
         opened_s=1_700_000_000.0,
         deadline_s=0.0,
         remaining_s=remaining_s,
-        proposal=choose_first(connection),
+        proposal=propose(connection).choice,
     )

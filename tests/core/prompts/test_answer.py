@@ -15,14 +15,18 @@ from tinysnitch.core.policy.precedence import covers, resolve_rule
 from tinysnitch.core.policy.ruleset import Ruleset
 from tinysnitch.core.policy.user_rules import has_turnable_path
 from tinysnitch.core.prompts.answer import (
+    args_of_rule,
     can_be_remembered,
     ends_with,
     ends_with_container,
+    holds_secret,
     is_by_address,
     is_by_link,
     is_rule_kept,
+    leaves_secret_out,
     refusal_to_remember,
     rule_for_choice,
+    without_secret,
 )
 from tinysnitch.core.prompts.asking import asking_of
 from tinysnitch.core.prompts.choice import Choice, Lifetime, RemoteScope
@@ -313,3 +317,40 @@ def test_a_rule_for_a_containers_id_ends_with_the_container(owner: str, ends: bo
     inside = replace(CURL, is_host_file=False, owners=(owner,))
     assert ends_with_container(connection(program=by(inside))) is ends
     assert not ends_with_container(connection(program=by(replace(inside, is_host_file=True))))
+
+
+CODE = ("-c", "get('https://x/?token=hunter2hunter2')")
+SECRETIVE = replace(WWW, attribution=by(replace(CURL, args=CODE)))
+
+
+def test_a_rule_that_ends_with_its_process_names_no_secret() -> None:
+    """It is for this one start, and so as narrow without the arguments."""
+    until_quit = replace(ALLOW, lifetime=Lifetime.QUIT)
+    rule = rule_for_choice(SECRETIVE, until_quit, 0.0)
+    assert (format_rule(rule), rule.exec_id) == ("allow www.bbc.co.uk 443 tcp /usr/bin/curl", CURL.exec_id)
+    assert args_of_rule(WWW, until_quit) == ("-s",)
+    assert "hunter2" in format_rule(rule_for_choice(SECRETIVE, ALLOW, 0.0))
+
+
+def test_a_choice_whose_rule_would_hold_a_secret_ends_with_its_process() -> None:
+    any_args = replace(ALLOW, any_args=True)
+    assert without_secret(SECRETIVE, ALLOW) == replace(ALLOW, lifetime=Lifetime.QUIT)
+    assert without_secret(SECRETIVE, any_args) == any_args
+    assert without_secret(WWW, ALLOW) == ALLOW
+
+
+@pytest.mark.parametrize(
+    ("asked", "choice", "holds", "leaves_out"),
+    [
+        (SECRETIVE, ALLOW, True, False),
+        (SECRETIVE, replace(ALLOW, lifetime=Lifetime.QUIT), False, True),
+        (SECRETIVE, replace(ALLOW, any_args=True), False, False),
+        (WWW, ALLOW, False, False),
+        (WWW, replace(ALLOW, lifetime=Lifetime.QUIT), False, False),
+        (replace(WWW, attribution=KERNEL), ALLOW, False, False),
+    ],
+)
+def test_whether_a_rule_holds_a_secret_or_leaves_one_out(
+    asked: Connection, choice: Choice, holds: bool, leaves_out: bool
+) -> None:
+    assert (holds_secret(asked, choice), leaves_secret_out(asked, choice)) == (holds, leaves_out)

@@ -10,6 +10,7 @@ from tests.view.sample_prompts import CURL, IN, connection_of, prompt_of
 from tinysnitch.core.model.connection import Asking, Connection
 from tinysnitch.core.model.flow import TCP, UDP, Flow
 from tinysnitch.core.model.process import KERNEL, UNKNOWN, Attribution, Process
+from tinysnitch.core.prompts.answer import rule_for_choice
 from tinysnitch.core.prompts.choice import Lifetime, RemoteScope
 from tinysnitch.core.prompts.proposal import Proposal, choose_first, learn_rule, propose
 from tinysnitch.core.rules.text import format_rule, parse_rule
@@ -285,3 +286,15 @@ def test_what_a_rule_asks_about_is_not_widened() -> None:
     """A wider rule might not be narrower than the rule that asks, which would then ask again."""
     connection = Connection(flow=inbound(), attribution=SSHD)
     assert learn_rule(connection, parse_rule("ask 10.0.0.0/8 - -src"), 1.5)[1] == ()
+
+
+def test_an_argument_that_looks_like_a_secret_is_in_no_proposed_rule() -> None:
+    """Nor is a one-liner's rule for whatever its interpreter runs: it is for this start alone."""
+    code = ("-c", "import urllib.request as r; r.urlopen('https://shop.test/?token=hunter2hunter2')")
+    connection = connection_of(python(args=code, parents=("/usr/bin/bash",)))
+    choice = propose(connection).choice
+    rule = rule_for_choice(connection, choice, 0.0)
+    assert (choice.lifetime, choice.any_args, rule.args) == (Lifetime.QUIT, False, None)
+    assert rule.exec_id == connection.attribution.process.exec_id  # type: ignore[union-attr]
+    curl = connection_of(msgspec.structs.replace(CURL, args=("-H", "Authorization: Bearer hunter2hunter2")))
+    assert rule_for_choice(curl, propose(curl).choice, 0.0).args is None

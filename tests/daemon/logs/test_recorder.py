@@ -133,6 +133,7 @@ def test_a_port_scan_is_in_the_log_and_pushes_nothing_out_of_the_history(place: 
     assert place.recorder.not_kept()["packets to ports that no program listens on, in the log alone"] == 7
 
 
+CODE = "get('https://shop.test/?token=0mWk3Zq8TxLr5Vb1Nc7H')"
 RULED = Decision(verdict=Verdict.ALLOW, reason="allowed by a rule")
 LEARNED = Decision(verdict=Verdict.ALLOW, reason="learning: no rule matches", is_learned=True)
 
@@ -148,6 +149,11 @@ def test_what_observing_let_pass_is_a_rule_where_a_rule_can_speak_of_it(place: P
     header, *rules = (place.learned.path).read_text().splitlines()
     assert rules == [f"allow {SHOP} 443 tcp /usr/bin/curl ()", f"allow {SHOP} 443 tcp kernel"]
     assert header.startswith("# ")
+
+
+def test_no_rule_with_a_secret_is_learned(place: Place) -> None:
+    place.record(*(decided(LEARNED, whose(9, "/usr/bin/python3", args=("-c", code))) for code in (CODE, "pass")))
+    assert place.learned.path.read_text().splitlines()[1:] == [f"allow {SHOP} 443 tcp /usr/bin/python3 -c pass"]
 
 
 def test_who_visits_a_server_is_one_rule_in_the_end(place: Place) -> None:

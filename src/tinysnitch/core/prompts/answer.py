@@ -2,6 +2,8 @@
 
 import math
 
+from msgspec.structs import replace
+
 from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.domain import find_registrable_domain
 from tinysnitch.core.model.flow import format_address
@@ -21,6 +23,7 @@ from tinysnitch.core.prompts.workers import find_starter
 from tinysnitch.core.rules.port_text import ANY_PORT
 from tinysnitch.core.rules.protocol_text import general_protocol
 from tinysnitch.core.rules.rule import ANY_REMOTE, LAN, Program, ProgramKind, Remote, RemoteKind, Rule
+from tinysnitch.core.rules.secret_args import has_secret
 
 _PROGRAM_KINDS = {
     AttributionSource.BPF: ProgramKind.PATH,
@@ -47,7 +50,7 @@ def rule_for_choice(connection: Connection, choice: Choice, wall_s: float) -> Ru
         protocol=general_protocol(flow.protocol),
         direction=flow.direction,
         program=program,
-        args=process.args if process and not _is_for_any_args(process, choice) else None,
+        args=args_of_rule(connection, choice),
         user=str(process.uid) if process and is_for_user else connection.asking.user,
         parent=parent_of(connection, choice),
         iface=connection.asking.iface,
@@ -78,6 +81,33 @@ def is_by_address(connection: Connection, scope: RemoteScope) -> bool:
 def is_by_link(connection: Connection, scope: RemoteScope) -> bool:
     """Whether the rule is for `lan`: the domain scope of talk on the link, and of what comes in from the lan."""
     return scope is RemoteScope.DOMAIN and (connection.is_lan_traffic or connection.is_from_lan)
+
+
+def args_of_rule(connection: Connection, choice: Choice) -> tuple[str, ...] | None:
+    """The arguments that the rule names; None: any. A rule that ends with its process is for this one start alone, so
+    that it need not name them, and does not if a secret is among them."""
+    process = connection.attribution.process
+    if process is None or _is_for_any_args(process, choice):
+        return None
+    return None if choice.lifetime is Lifetime.QUIT and has_secret(process.args) else process.args
+
+
+def holds_secret(connection: Connection, choice: Choice) -> bool:
+    """Whether the rule holds what looks like a secret."""
+    return has_secret(args_of_rule(connection, choice) or ())
+
+
+def leaves_secret_out(connection: Connection, choice: Choice) -> bool:
+    """Whether the rule is for these arguments, but does not name them."""
+    process = connection.attribution.process
+    is_for_any = process is None or _is_for_any_args(process, choice)
+    return not is_for_any and args_of_rule(connection, choice) is None
+
+
+def without_secret(connection: Connection, choice: Choice) -> Choice:
+    """The choice, or if its rule would hold a secret, until the process ends: with any arguments it would be for
+    everything that an interpreter runs."""
+    return replace(choice, lifetime=Lifetime.QUIT) if holds_secret(connection, choice) else choice
 
 
 def _is_for_any_args(process: Process, choice: Choice) -> bool:

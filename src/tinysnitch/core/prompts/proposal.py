@@ -38,7 +38,7 @@ from tinysnitch.core.model.flow import UDP, Direction, Flow
 from tinysnitch.core.model.process import FLATPAK, Process
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.programs.interpreters import is_called_like_one
-from tinysnitch.core.prompts.answer import rule_for_choice
+from tinysnitch.core.prompts.answer import rule_for_choice, without_secret
 from tinysnitch.core.prompts.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.prompts.ephemeral_paths import find_lasting_pattern
 from tinysnitch.core.prompts.lan_traffic import KERNELS_PORTS
@@ -107,7 +107,7 @@ class Proposal(msgspec.Struct, frozen=True):
 
 
 def propose(connection: Connection) -> Proposal:
-    return Proposal(choose_first(connection))
+    return Proposal(without_secret(connection, choose_first(connection)))
 
 
 def choose_first(connection: Connection) -> Choice:

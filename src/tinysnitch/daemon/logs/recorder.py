@@ -10,6 +10,7 @@ from tinysnitch.core.engine.records import ConnectionDecided, PromptAnswered, Re
 from tinysnitch.core.model.clock import Instant
 from tinysnitch.core.prompts.answer import can_be_remembered
 from tinysnitch.core.prompts.proposal import learn_rule
+from tinysnitch.core.rules.secret_args import has_secret
 from tinysnitch.core.rules.text import format_rule
 from tinysnitch.daemon.logs.history_quota import HistoryQuota, Share
 from tinysnitch.daemon.logs.log_output import LogOutput
@@ -54,6 +55,8 @@ class Recorder:
         connection = record.connection
         if record.decision.is_learned and can_be_remembered(connection):
             rule, wider = learn_rule(connection, record.decision.rule, record.wall_s)
+            if has_secret(rule.args or ()):  # no rule is proposed with one, nor can one without it be as narrow
+                return
             learned_rules.add(format_rule(rule), tuple(map(format_rule, wider)))
 
     def begin(self, ready: ReadyLine, *remarks: str) -> None:
