@@ -96,3 +96,14 @@ def test_an_id_is_a_number(running: RunningServer, command: Command) -> None:
 
 def test_a_question_that_is_gone(running: RunningServer, command: Command) -> None:
     assert command("answer", "9", "yes") == (1, "", "tinysnitch: error: question 9 is not open\n")
+
+
+def test_that_the_rule_holds_a_secret_is_said(
+    running: RunningServer, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rule = "allow shop.test 443 tcp /usr/bin/curl --token 0mWk3Zq8TxLr5Vb1Nc7H"
+    monkeypatch.setattr(running.handler, "answer", lambda *_given: rule)
+    told = command("answer", "3", "yes", "--for", "forever")
+    assert (told.code, told.out) == (0, f"{rule}\n")
+    assert told.err.endswith("holds what looks like a secret: allow shop.test 443 tcp /usr/bin/curl --token '0mWk…'\n")
+    assert "secret" not in command("answer", "3", "yes", "--for", "once").err

@@ -60,3 +60,9 @@ def test_nothing_is_open(running: RunningServer, command: Command) -> None:
     running.handler.prompts = {}
     assert command("asks") == (0, "", "tinysnitch: no question is open\n")
     assert command("asks", "--json") == (0, "", "")
+
+
+def test_a_secret_is_shortened_in_the_list_and_whole_in_json(running: RunningServer, command: Command) -> None:
+    running.handler.prompts = {3: make_prompt(3, args=("--token", "0mWk3Zq8TxLr5Vb1Nc7H"))}
+    assert command("asks").out.splitlines()[1] == "   4263 /usr/bin/curl --token '0mWk…'"
+    assert json.loads(command("asks", "--json").out)["args"] == ["--token", "0mWk3Zq8TxLr5Vb1Nc7H"]

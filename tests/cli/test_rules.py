@@ -235,3 +235,20 @@ def test_words_make_the_line_that_the_shell_took_apart(line: str) -> None:
 def test_what_the_shell_left_is_quoted_where_it_must_be(words: tuple[str, ...], line: str) -> None:
     assert join_words(words) == line
     assert parse_rule(line)
+
+
+SECRETIVE = "allow shop.test 443 tcp /usr/bin/curl --token 0mWk3Zq8TxLr5Vb1Nc7H"
+SHORT = "tinysnitch: the rule holds what looks like a secret: allow shop.test 443 tcp /usr/bin/curl --token '0mWk…'\n"
+
+
+def test_that_a_rule_holds_a_secret_is_told_when_it_is_added(running: RunningServer, command: Command) -> None:
+    added = change(running, command, "add", SECRETIVE)
+    assert (added.code, added.out) == (0, f"{SECRETIVE}\n")
+    assert SHORT in added.err
+    assert "secret" not in change(running, command, "add", RULE).err
+
+
+def test_check_tells_of_secrets_and_is_glad(tmp_path: Path, command: Command) -> None:
+    (tmp_path / "rules").write_text(f"{RULE}\n{SECRETIVE}\n")
+    told = command.plain("rules", "check", str(tmp_path / "rules"))
+    assert (told.code, told.err) == (0, f"{SHORT}tinysnitch: 2 rules, no errors\n")

@@ -173,3 +173,12 @@ def test_an_end_is_told_by_its_name_if_it_has_one() -> None:
     assert format_endpoint("192.0.2.7", None) == "192.0.2.7"
     assert format_endpoint("2001:db8::1", 443, "shop.test") == "shop.test:443"
     assert format_endpoint("192.0.2.7", None, "shop.test") == "shop.test"
+
+
+def test_a_secret_is_shortened_in_the_text_alone() -> None:
+    args = ("-H", "Authorization: Bearer 0mWk3Zq8TxLr5Vb1Nc7H")
+    line = log_line_of(REPLACE(decided(), connection=make_connection(args=args)))
+    assert "/usr/bin/curl -H 'Authorization: Bearer 0mWk…'" in format_text(line)
+    assert line.args == args  # type: ignore[union-attr]
+    answer = PromptAnswered(7, "allow - - - /usr/bin/curl --token 0mWk3Zq8TxLr5Vb1Nc7H", 1000, WALL_S)
+    assert format_text(log_line_of(answer)).endswith("uid 1000: allow - - - /usr/bin/curl --token '0mWk…'")

@@ -64,3 +64,8 @@ def test_of_many_one_word_is_enough() -> None:
     answers = Answers(tuple(Answer(number, ALLOW, holds="until curl quits") for number in (1, 2, 3)))
     assert tell_taken(answers, "allow - - -") == "answered 3 questions together: allow, until curl quits"
     assert tell_taken(answers, "") == "answered 3 questions together: until curl quits"
+
+
+def test_a_secret_is_shortened_in_what_is_told() -> None:
+    told = tell_taken(Answers((Answer(1, ALLOW, holds="forever"),)), f"{RULE} --token 0mWk3Zq8TxLr5Vb1Nc7H")
+    assert told == f"answered forever: {RULE} --token '0mWk…'"

@@ -246,3 +246,13 @@ def test_a_name_of_the_link_is_marked() -> None:
 def test_arguments_that_are_not_complete_say_so(args: tuple[str, ...], shown: str) -> None:
     process = msgspec.structs.replace(CURL, args=args, are_args_complete=False)
     assert texts(connection_of(process))["arguments"] == shown
+
+
+def test_a_secret_is_shown_whole_while_the_rule_is_edited_or_where_the_arguments_are_what_runs() -> None:
+    args = ("-H", "Authorization: Bearer 0mWk3Zq8TxLr5Vb1Nc7H")
+    curl, shell = (
+        connection_of(msgspec.structs.replace(CURL, program=path, args=args)) for path in (CURL.program, "/bin/sh")
+    )
+    assert texts(curl)["arguments"] == "-H 'Authorization: Bearer 0mWk…'"
+    whole = "-H 'Authorization: Bearer 0mWk3Zq8TxLr5Vb1Nc7H'"
+    assert texts(curl, is_full=True)["arguments"] == texts(shell)["arguments"] == whole

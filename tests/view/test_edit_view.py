@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.core.model.any_text import ANY_TEXT
-from tinysnitch.view.edit_view import fit_around_cursor, present_edit
+from tinysnitch.view.edit_view import SECRET_IN_LINE, fit_around_cursor, present_edit
 from tinysnitch.view.line_edit import LineEdit
 from tinysnitch.view.text import cell_width, escape_text
 
@@ -55,3 +55,9 @@ def test_what_fits_around_the_cursor_is_no_wider(text: str, cursor: int, width: 
     shown = "".join(fit_around_cursor(view, width))
     assert cell_width(shown) <= width
     assert shown == view.text or cell_width(view.text) > width
+
+
+def test_a_secret_in_the_line_is_told() -> None:
+    line = "allow shop.test 443 tcp /usr/bin/curl --token hunter2"
+    assert present_edit(LineEdit(line, 0, remark="no line can say once"), 0.0).hint == SECRET_IN_LINE
+    assert present_edit(LineEdit(line[: -len(" hunter2")], 0), 0.0).hint == ""

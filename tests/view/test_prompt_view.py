@@ -27,7 +27,14 @@ from tinysnitch.view.prompt_events import (
     QuestionOpened,
 )
 from tinysnitch.view.prompt_state import PromptState
-from tinysnitch.view.prompt_view import PromptView, present_lifetime, present_prompt, present_rule
+from tinysnitch.view.prompt_view import (
+    SECRET_IN_RULE,
+    SECRET_LEFT_OUT,
+    PromptView,
+    present_lifetime,
+    present_prompt,
+    present_rule,
+)
 from tinysnitch.view.span import text_of
 
 OPENED_S = 1_700_000_000.0
@@ -380,3 +387,47 @@ def test_who_edits_for_a_question_that_is_gone_sees_that_others_wait() -> None:
     assert (shown(state).warnings, shown(state).notice) == (("rules not loaded",), "news")
     state.handle(QuestionOpened(prompt_of(2)), 12.0)
     assert shown(state).title == "the question whose rule you edited is gone; others wait"
+
+
+TOKEN = "0mWk3Zq8TxLr5Vb1Nc7H"
+CODE = ("-c", f"get('https://shop.test/?token={TOKEN}')")
+PYTHON = msgspec.structs.replace(CURL, program="/usr/bin/python3", executable="/usr/bin/python3", args=CODE)
+
+
+def test_of_a_rule_with_a_secret_a_warning_is_shown() -> None:
+    with_token = msgspec.structs.replace(CURL, args=("-H", f"Authorization: Bearer {TOKEN}"))
+    state = opened(connection_of(with_token))
+    found = {}
+    for key in "q", "j", "a", "9", "f", "j":
+        state.handle(KeyPressed(key), 5.0)
+        view = shown(state, 5.0)
+        found[key] = (TOKEN in text_of(view.rule), SECRET_IN_RULE in view.warnings)
+    assert all(in_rule is warned for in_rule, warned in found.values()), found
+    assert (found["j"][0], found["9"][0], found["f"][0]) == (False, True, True)
+
+
+def test_that_a_secret_is_left_out_of_a_rule_is_told() -> None:
+    state = opened(connection_of(PYTHON))
+    view = shown(state)
+    assert SECRET_LEFT_OUT in view.warnings
+    assert (text_of(view.rule), view.lifetime) == ("allow shop.test 443 tcp /usr/bin/python3", "until python3 quits")
+    state.handle(KeyPressed("f"), 5.0)
+    view = shown(state)
+    assert SECRET_IN_RULE in view.warnings
+    assert TOKEN in text_of(view.rule)
+
+
+def test_a_secret_in_the_rule_of_another_question_of_the_program_is_warned_of() -> None:
+    state = opened(connection_of(msgspec.structs.replace(PYTHON, args=("-c", "pass"))), connection_of(PYTHON))
+    for key in "f", "g":
+        state.handle(KeyPressed(key), 5.0)
+    view = shown(state)
+    assert [TOKEN in text_of(rule) for rule in (view.rule, *view.more_rules)] == [False, True]
+    assert SECRET_IN_RULE in view.warnings
+
+
+def test_the_rule_that_asks_shows_no_secret() -> None:
+    rule = parse_rule(f"ask - - - /usr/bin/curl --token {TOKEN}")
+    state = PaintedState()
+    state.handle(QuestionOpened(msgspec.structs.replace(prompt_of(), rule=rule)), 0.0)
+    assert "--token '0mWk…'" in shown(state).why

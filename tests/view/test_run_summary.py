@@ -165,3 +165,9 @@ def test_questions_without_a_decision_take_no_more_room_either(monkeypatch: pyte
     asked = [ask(port, remote_port=port) for port in (1, 2, 3, 1)]
     assert len(summarize_run(asked)) == 2
     assert len(summarize_run([*asked, refused(remote_port=1), asked[2]])) == 3
+
+
+def test_a_secret_in_the_rule_that_denied_is_shortened() -> None:
+    rule = "deny shop.test 80 tcp /usr/bin/curl --token 0mWk3Zq8TxLr5Vb1Nc7H"
+    denied = msgspec.structs.replace(ALLOWED, verdict=Verdict.DENY, reason="denied by a rule", rule=rule)
+    assert summarize_run([denied])[0].endswith("/usr/bin/curl --token '0mWk…'")

@@ -4,6 +4,7 @@ import click
 
 from tinysnitch.cli.options import Number, examples, socket_option
 from tinysnitch.cli.output import print_line
+from tinysnitch.cli.rule_doubts import tell_of_secrets
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.commandline.notes import print_note
 from tinysnitch.core.model.connection import Connection
@@ -70,6 +71,8 @@ def answer_command(
         prompts = [shown.prompt for shown in client.ask(ListAsks(), PromptShown)]
         written = client.ask_one(GiveAnswer(prompt_id, choice), RuleWritten)
     print_line(written.rule)
+    if choice.lifetime not in (Lifetime.ONCE, Lifetime.QUIT):  # else it is written nowhere
+        tell_of_secrets([written.rule])
     for prompt in prompts:
         if prompt.prompt_id == prompt_id and (note := _present_surprise(prompt.connection, choice)):
             print_note(note)

@@ -8,6 +8,7 @@ from tinysnitch.client.control_client import ControlClient
 from tinysnitch.commandline.notes import print_note
 from tinysnitch.core.model.process import program_of
 from tinysnitch.core.prompts.prompt import Prompt
+from tinysnitch.core.rules.secret_args import shorten_secrets
 from tinysnitch.core.rules.words import quote_word
 from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.log_lines import ask_line_of
@@ -47,7 +48,7 @@ def _present_program(prompt: Prompt) -> str:
     bind-mounted over it, say, or a container's: rules for that path do not match it."""
     attribution = prompt.connection.attribution
     process = attribution.process
-    words = [quote_word(program_of(attribution)), *map(quote_word, process.args if process else ())]
+    words = [quote_word(program_of(attribution)), *map(quote_word, shorten_secrets(process.args if process else ()))]
     if process and not process.is_host_file:
         of = f", of {quote_word(process.owners[0])}" if process.owners else ""
         words.insert(1, f"(another file{of})")  # no argument can look like this: it would be in quotes

@@ -3,10 +3,12 @@
 import os
 import pwd
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from tinysnitch.client.control_client import ControlClient
+from tinysnitch.commandline.notes import print_note
 from tinysnitch.core.rules.rule import ProgramKind, RemoteKind
+from tinysnitch.core.rules.secret_args import shorten_rule
 from tinysnitch.core.rules.text import parse_rule
 from tinysnitch.protocol.log_lines import format_time
 from tinysnitch.protocol.messages import ListEntry, ListLists, ListState
@@ -26,6 +28,13 @@ def find_doubts(line: str, client: ControlClient) -> Iterator[str]:
     if rule.remote.kind is RemoteKind.LIST:
         named = [entry for entry in client.ask(ListLists(), ListEntry) if entry.list == rule.remote.text]
         yield from (_present_unread(entry) for entry in named if _is_unread(entry))
+
+
+def tell_of_secrets(lines: Iterable[str]) -> None:
+    """Print a note for each rule, as the daemon writes it, that holds what looks like a secret."""
+    for line in lines:
+        if (shown := shorten_rule(line)) != line:
+            print_note(f"the rule holds what looks like a secret: {shown}")
 
 
 def _is_unread(entry: ListEntry) -> bool:

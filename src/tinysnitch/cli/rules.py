@@ -16,13 +16,13 @@ import click
 from tinysnitch.cli.command_group import CommandGroup
 from tinysnitch.cli.options import examples, json_option, socket_option
 from tinysnitch.cli.output import print_entry, print_line, print_lines
-from tinysnitch.cli.rule_doubts import find_doubts
+from tinysnitch.cli.rule_doubts import find_doubts, tell_of_secrets
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.commandline.named_path import NamedPath
 from tinysnitch.commandline.notes import print_note
 from tinysnitch.core.model.errors import NotPermitted, SnitchError
 from tinysnitch.core.model.raw_text import MAX_BYTES, text_of
-from tinysnitch.core.rules.text import parse_rules
+from tinysnitch.core.rules.text import format_rule, parse_rules
 from tinysnitch.core.rules.words import BadWord, quote_word, split_words
 from tinysnitch.protocol.log_text import what_holds
 from tinysnitch.protocol.messages import (
@@ -146,6 +146,7 @@ def _add_command(line: tuple[str, ...], socket_path: str) -> None:
             print_note("the rule was already in the file")
         for reason in find_doubts(written, client):
             print_note(f"the rule matches nothing: {reason}")
+        tell_of_secrets([written])
         if written not in _lasting_rules(client):
             print_note(_NOT_YET)
 
@@ -186,6 +187,7 @@ def _check_command(file: str, socket_path: str) -> int:
     """
     rules, errors = parse_rules(_read(file), "<stdin>" if file == "-" else file)
     print_lines(error.with_hint() for error in errors)
+    tell_of_secrets(format_rule(rule) for rule in rules if rule.args)
     if errors:
         are = "is" if len(errors) == 1 else "are"
         print_note(f"{len(errors)} of {len(rules) + len(errors)} rules {are} wrong")

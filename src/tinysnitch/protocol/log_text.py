@@ -7,6 +7,7 @@ from tinysnitch.core.engine.records import PromptAnswered, Record
 from tinysnitch.core.model.domain import is_numbered
 from tinysnitch.core.model.flow import Direction
 from tinysnitch.core.policy.decision import ANSWERED_ONCE, ANSWERED_UNTIL
+from tinysnitch.core.rules.secret_args import shorten_rule, shorten_secrets
 from tinysnitch.core.rules.words import quote_word
 from tinysnitch.protocol.log_lines import (
     AnswerLine,
@@ -58,7 +59,7 @@ def _format_other(line: _OtherLine, remarks: tuple[str, ...]) -> str:
             return f"ask {line.id} {_format_connection(line)}"
         case AnswerLine():
             holds = "".join(f"  # {remark}" for remark in remarks)  # as in `tinysnitch rules`
-            return f"answer {line.id} uid {line.by_uid}: {escape(line.rule)}{holds}"
+            return f"answer {line.id} uid {line.by_uid}: {escape(shorten_rule(line.rule))}{holds}"
         case RulesLine():
             if line.errors:
                 return "; ".join((f"rules not loaded, {what_holds(line.loaded)}", *map(escape, line.errors)))
@@ -97,7 +98,7 @@ def _format_connection(line: ConnectionLine | SaidLine | AskLine) -> str:
     """`tcp LOCAL:PORT -> REMOTE:PORT PID PROGRAM ARGS`; inbound the remote comes first. `started_as` is a comment."""
     pid = "-" if line.pid is None else line.pid
     name = f" # started as {quote_word(line.started_as)}" if isinstance(line.started_as, str) else ""
-    return f"{format_endpoints(line)} {pid} {_format_words((line.program, *line.args))}{name}"
+    return f"{format_endpoints(line)} {pid} {_format_words(line.program, line.args)}{name}"
 
 
 def format_endpoints(line: ConnectionLine | SaidLine | AskLine) -> str:
@@ -125,9 +126,9 @@ def _format_name(name: str) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _format_words(words: tuple[str, ...]) -> str:
-    """Program and arguments, quoted as a rule has them."""
-    return " ".join(map(quote_word, words))
+def _format_words(program: str, args: tuple[str, ...]) -> str:
+    """Program and arguments, quoted as a rule has them. More people may read this text than its log as JSON."""
+    return " ".join(map(quote_word, (program, *shorten_secrets(args))))
 
 
 def escape(text: str) -> str:

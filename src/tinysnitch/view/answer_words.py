@@ -3,6 +3,7 @@
 from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.prompts.answer import can_be_remembered
 from tinysnitch.core.prompts.choice import Choice, Lifetime
+from tinysnitch.core.rules.secret_args import shorten_rule
 from tinysnitch.core.rules.text import parse_rule
 from tinysnitch.view.connection_view import present_program
 from tinysnitch.view.prompt_events import Answers
@@ -49,4 +50,4 @@ def tell_taken(given: Answers, rule: str) -> str:
         told = ", ".join(filter(None, (rule.partition(" ")[0], holds)))
         return f"{ANSWERED} {count} questions together: {told}"
     words = f"{ANSWERED} {holds}" if holds else ANSWERED
-    return f"{words}: {rule}" if rule else words
+    return f"{words}: {shorten_rule(rule)}" if rule else words

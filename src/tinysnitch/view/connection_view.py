@@ -7,10 +7,12 @@ import msgspec
 from tinysnitch.core.model.connection import LINK_SOURCES, Connection
 from tinysnitch.core.model.flow import Direction, format_address, format_protocol
 from tinysnitch.core.model.process import Attribution, AttributionSource, Process, ProgramFile, program_of
-from tinysnitch.core.prompts.answer import is_by_address, is_by_link, parent_of
+from tinysnitch.core.programs.interpreters import is_called_like_one
+from tinysnitch.core.prompts.answer import args_of_rule, is_by_address, is_by_link, parent_of
 from tinysnitch.core.prompts.asking import is_address_given
 from tinysnitch.core.prompts.choice import Choice, RemoteScope
 from tinysnitch.core.rules.port_text import find_service
+from tinysnitch.core.rules.secret_args import shorten_secrets
 from tinysnitch.core.rules.words import quote_word
 from tinysnitch.view.lookup import NO_LOOKUP, Lookup
 from tinysnitch.view.span import Line, Span, span_of, spans_of_name, spans_of_names, text_of
@@ -66,8 +68,8 @@ def _name_of(path: str) -> str:
 def present_connection(
     connection: Connection, choice: Choice, lookup: Lookup = NO_LOOKUP, *, is_full: bool = False
 ) -> tuple[Line, ...]:
-    """The facts, most telling first. Spans are covered if the rule of the choice names them. `is_full`: always show the
-    digest."""
+    """The facts, most telling first. Spans are covered if the rule of the choice names them. `is_full`: also show the
+    digest, and secrets whole."""
     who = _present_program(connection, choice, lookup, is_full=is_full)
     return (*who, *_present_remote(connection, choice), *_present_port(connection, choice))
 
@@ -82,8 +84,9 @@ def _present_program(connection: Connection, choice: Choice, lookup: Lookup, *, 
     if process.started_as:
         yield Line("started as", (span_of(process.started_as),))
     if process.args or not process.are_args_complete:
-        args = " ".join(map(quote_word, process.args)) + ("" if process.are_args_complete else " …")
-        yield Line("arguments", (span_of(args, process.are_args_complete and not choice.any_args),))
+        args = " ".join(map(quote_word, _shown_args(process, is_full=is_full)))
+        is_named = args_of_rule(connection, choice) is not None
+        yield Line("arguments", (span_of(args + ("" if process.are_args_complete else " …"), is_named),))
     if process.run_by:
         yield Line("run by", (span_of(process.run_by),))
     yield from _present_file(process, lookup.find_file(process), is_full=is_full)
@@ -93,6 +96,12 @@ def _present_program(connection: Connection, choice: Choice, lookup: Lookup, *, 
     yield Line("user", (span_of(user or f"uid {process.uid}"),))
     if process.owners:
         yield Line("belongs to", (span_of(", ".join(process.owners)),))
+
+
+def _shown_args(process: Process, *, is_full: bool) -> tuple[str, ...]:
+    """Secrets are shortened, since others may see the screen; but not where the arguments are what runs."""
+    is_whole = is_full or is_called_like_one(process.program)
+    return process.args if is_whole else shorten_secrets(process.args)
 
 
 def _parent_spans(parents: tuple[str, ...], named: str | None) -> Iterator[Span]:

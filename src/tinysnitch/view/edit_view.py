@@ -2,10 +2,13 @@
 
 import msgspec
 
+from tinysnitch.core.rules.secret_args import has_secret
 from tinysnitch.core.rules.text import parse_rule
 from tinysnitch.view.answer_words import WHILE_IT_RUNS
 from tinysnitch.view.line_edit import LineEdit, find_fault
 from tinysnitch.view.text import ELLIPSIS, cell_width, escape_text
+
+SECRET_IN_LINE = "its arguments hold what looks like a secret"
 
 
 class EditView(msgspec.Struct, frozen=True):
@@ -30,10 +33,13 @@ def present_edit(line: LineEdit, wall_s: float, *, is_guest: bool = False) -> Ed
     before, at, after = shown[:start], shown[start:end] or " ", shown[end:]
     fault = find_fault(line, wall_s)
     if fault is None:
-        until_s = parse_rule(line.text).until_s
+        rule = parse_rule(line.text)
         timed = f"until the time in the line{f', {WHILE_IT_RUNS}' if is_guest else ''}"
-        lifetime = "forever, in the rules file" if until_s is None else timed
-        return EditView(before, at, after, lifetime=lifetime, hint=line.remark, line=line.text, cursor=line.cursor)
+        lifetime = "forever, in the rules file" if rule.until_s is None else timed
+        secret = SECRET_IN_LINE if has_secret(rule.args or ()) else ""
+        return EditView(
+            before, at, after, lifetime=lifetime, hint=secret or line.remark, line=line.text, cursor=line.cursor
+        )
     column = _shown_length(line.text, fault.column - 1) + 1
     problem = f"column {column}: {escape_text(fault.problem)}"
     return EditView(

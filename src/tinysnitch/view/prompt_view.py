@@ -10,9 +10,11 @@ from tinysnitch.core.model.domain import find_registrable_domain
 from tinysnitch.core.prompts.answer import (
     can_be_remembered,
     ends_with_container,
+    holds_secret,
     is_by_address,
     is_by_link,
     is_rule_kept,
+    leaves_secret_out,
     parent_of,
     refusal_to_remember,
     rule_for_choice,
@@ -20,6 +22,7 @@ from tinysnitch.core.prompts.answer import (
 from tinysnitch.core.prompts.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.rules.qualifiers import QUALIFIERS
 from tinysnitch.core.rules.rule import RemoteKind
+from tinysnitch.core.rules.secret_args import without_secrets
 from tinysnitch.core.rules.text import COLUMNS, format_rule
 from tinysnitch.core.rules.words import split_words
 from tinysnitch.view.answer_words import name_lifetime
@@ -40,6 +43,10 @@ from tinysnitch.view.text import escape_text
 
 _ANY_WORD = "-"
 _UNTIL, _QUALIFIERS = "until=", tuple(f"{key}=" for key in QUALIFIERS)
+SECRET_IN_RULE = "the arguments in the rule hold what looks like a secret (j: any arguments)"
+SECRET_LEFT_OUT = (
+    "its arguments hold what looks like a secret: the rule is for this start alone, and is written nowhere"
+)
 _WHERE_WRITTEN = {Lifetime.ONCE: "this once, nothing is written", Lifetime.FOREVER: "forever, in the rules file"}
 _NEW_ARGS = "; its arguments are new (j: any)"
 _TOGETHER = next(key for key in KEYS if key.effect is Act.TOGETHER)
@@ -90,7 +97,7 @@ def present_prompt(state: PromptState, now: float, lookup: Lookup = NO_LOOKUP) -
         is_question=True,
         why=_present_why(question, state.earlier),
         lines=present_connection(connection, question.choice, lookup, is_full=state.page is Page.EDIT),
-        warnings=(*_present_warnings(connection), *_present_trouble(state)),
+        warnings=(*_present_warnings(connection), *_find_secrets(state, question), *_present_trouble(state)),
         rule=present_rule(connection, question.choice, wall_s),
         is_rule_kept=is_rule_kept(connection, question.choice),
         lifetime=present_lifetime(connection, question.choice, is_guest=state.is_guest),
@@ -177,7 +184,7 @@ def _present_notice(state: PromptState) -> str:
 
 def _present_why(question: OpenQuestion, earlier: EarlierAnswers) -> str:
     prompt = question.prompt
-    reason = f"of the rule {format_rule(prompt.rule)}" if prompt.rule else prompt.reason
+    reason = f"of the rule {format_rule(without_secrets(prompt.rule))}" if prompt.rule else prompt.reason
     is_new = not prompt.rule and not question.choice.any_args and earlier.differs_by_arguments(prompt)
     return escape_text(f"asked because {reason}{_NEW_ARGS if is_new else ''}")
 
@@ -185,6 +192,16 @@ def _present_why(question: OpenQuestion, earlier: EarlierAnswers) -> str:
 def _present_warnings(connection: Connection) -> tuple[str, ...]:
     refusal = refusal_to_remember(connection)
     return (*present_warnings(connection), *((f"no answer lasts: {refusal}",) if refusal else ()))
+
+
+def _find_secrets(state: PromptState, question: OpenQuestion) -> Iterator[str]:
+    """What is to be known of secrets in the rules that y and n write now."""
+    choices = [(question, question.choice), *((other, other.follow(question)) for other in state.together)]
+    rules = [(one.prompt.connection, choice) for one, choice in choices if is_rule_kept(one.prompt.connection, choice)]
+    if any(holds_secret(*rule) for rule in rules):
+        yield SECRET_IN_RULE
+    elif any(leaves_secret_out(*rule) for rule in rules):
+        yield SECRET_LEFT_OUT
 
 
 def present_rule(connection: Connection, choice: Choice, wall_s: float) -> tuple[Span, ...]:

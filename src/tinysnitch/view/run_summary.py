@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from tinysnitch.core.model.flow import Direction
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.decision import DENIED_BY_RULE, LEARNING
+from tinysnitch.core.rules.secret_args import shorten_rule
 from tinysnitch.protocol.log_lines import AskLine, ConnectionLine
 from tinysnitch.protocol.log_text import WITH_PORTS, format_endpoint
 from tinysnitch.view.lookup import FindUser
@@ -61,7 +62,7 @@ def _row_of(line: _Tried) -> _Row:
 
 def _reason_of(line: _Tried) -> str:
     """The line's reason; a denial by a rule names that rule, which the reader would look for next."""
-    return line.reason.replace(DENIED_BY_RULE, f"denied by the rule {escape_text(line.rule or '')}", 1)
+    return line.reason.replace(DENIED_BY_RULE, f"denied by the rule {escape_text(shorten_rule(line.rule or ''))}", 1)
 
 
 def _question_of(line: _Tried) -> tuple[object, ...]:

@@ -17,6 +17,7 @@ from tinysnitch.commandline.standard_streams import error_of_output, open_standa
 from tinysnitch.core.model.errors import NotPermitted, SnitchError
 from tinysnitch.core.model.flow import format_address, format_protocol
 from tinysnitch.core.model.scope import Scope
+from tinysnitch.core.rules.secret_args import shorten_secrets
 from tinysnitch.core.rules.words import quote_word
 from tinysnitch.daemon.logs.log_output import LogOutput
 from tinysnitch.daemon.options import CgroupPlace
@@ -117,7 +118,7 @@ def _consume(programs: BpfPrograms, output: LogOutput, boot_wall_s: float, stop:
 def describe(programs: BpfPrograms, event: TraceEvent, boot_wall_s: float) -> str:
     """`TIME connect tcp 192.0.2.1:80 426319 1000 /usr/bin/curl -s`: what, where, pid, uid, program, arguments."""
     image = programs.find_image(event.owner.exec_id)
-    words = (image.executable, *image.args[1:]) if image else ("unknown",)
+    words = (image.executable, *shorten_secrets(image.args[1:])) if image else ("unknown",)
     endpoint = format_endpoint(format_address(event.address), event.port)
     place = "" if event.kind == TRACE_EXEC else f" {format_protocol(event.protocol)} {endpoint}"
     time = format_time(boot_wall_s + event.time_ns / 1e9)
