@@ -43,10 +43,8 @@ from tinysnitch.view.text import escape_text
 
 _ANY_WORD = "-"
 _UNTIL, _QUALIFIERS = "until=", tuple(f"{key}=" for key in QUALIFIERS)
-SECRET_IN_RULE = "the arguments in the rule hold what looks like a secret (j: any arguments)"
-SECRET_LEFT_OUT = (
-    "its arguments hold what looks like a secret: the rule is for this start alone, and is written nowhere"
-)
+SECRET_IN_RULE = "the arguments in the rule hold what looks like a secret"
+SECRET_LEFT_OUT = "a secret seems to be in its arguments: the rule is for this start alone"
 _WHERE_WRITTEN = {Lifetime.ONCE: "this once, nothing is written", Lifetime.FOREVER: "forever, in the rules file"}
 _NEW_ARGS = "; its arguments are new (j: any)"
 _TOGETHER = next(key for key in KEYS if key.effect is Act.TOGETHER)
@@ -195,7 +193,9 @@ def _present_warnings(connection: Connection) -> tuple[str, ...]:
 
 
 def _find_secrets(state: PromptState, question: OpenQuestion) -> Iterator[str]:
-    """What is to be known of secrets in the rules that y and n write now."""
+    """What is to be known of secrets in the rules that y and n write now. Beside an edited line its hint tells."""
+    if state.page is Page.EDIT:
+        return
     choices = [(question, question.choice), *((other, other.follow(question)) for other in state.together)]
     rules = [(one.prompt.connection, choice) for one, choice in choices if is_rule_kept(one.prompt.connection, choice)]
     if any(holds_secret(*rule) for rule in rules):
