@@ -8,6 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from select import select
 from socket import SHUT_RDWR
 from typing import NamedTuple
 
@@ -25,6 +26,7 @@ from tinysnitch.view.prompt_events import Answers, Event, KeyPressed
 from tinysnitch.view.prompt_state import PromptState
 
 FOREVER = "Y" if find_key("Y") else "fy"  # the keys that answer a question as proposed, forever
+READ_S = 0.03  # in which nobody reads a question
 ATTEMPTS = 3  # answers to one question: an answer that the daemon refuses brings it back
 _CODE = ("-c", "-e", "-m")  # the next argument is the program: of Python, a shell, perl, node
 
@@ -69,10 +71,13 @@ class ScriptedPerson:
             while True:
                 for event in self._client.receive(self._socket.recv(65536), time.clock_gettime(time.CLOCK_BOOTTIME)):
                     self._tell(event)
-                # Nobody reads the next question before the last answer has closed those that its rule is for, too.
-                while self._state.selected and not self._client.is_answering:
-                    self._answer(self._state.selected.prompt)
                 self._send()
+                while self._state.selected and not self._client.is_answering and not self._has_news():
+                    self._answer(self._state.selected.prompt)
+
+    def _has_news(self) -> bool:
+        """Whether more comes before anybody could have read the question. An answer closes others, too."""
+        return bool(select([self._socket], [], [], READ_S)[0])
 
     def _answer(self, prompt: Prompt) -> None:
         attempts = self._attempts[prompt.prompt_id] = self._attempts.get(prompt.prompt_id, 0) + 1
