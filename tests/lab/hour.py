@@ -149,6 +149,8 @@ class Hour:
     def play(self, daemon: Daemon, keys: str, lines: list[str]) -> list[Done]:
         """Run the lines, one after the other, while a person answers each question with these keys."""
         shutil.rmtree(self._folder / "app", ignore_errors=True)
+        for wheel in self._folder.glob("*.whl"):
+            wheel.unlink()
         server = self._lab.spawn(["/usr/bin/python3", "-u", "-m", "http.server", "--bind", HOST4, "8000"])
         read_until(server, lambda said: "Serving" in said[-1])
         person = ScriptedPerson(daemon.socket, keys)
