@@ -20,7 +20,9 @@ SECRET = r"""
 -HAuthorization:[hunter2]
 --header=X-Api-Key:[hunter2]
 -H 'X-Auth-Token: [hunter2]'
--H 'Cookie: [session=abc]; theme=dark'
+-H 'Cookie: [theme=dark; session=abc]'
+-H 'Authorization: [AWS4-HMAC-SHA256 Credential=AKIA/20261124, Signature=abc]'
+--cookie [session=abc]
 -H 'PRIVATE-TOKEN: [hunter2]'
 https://alice:[hunter2]@shop.test/
 git+https://oauth2:[a:b]@git.test/x.git
@@ -38,6 +40,7 @@ amqp://guest:[guest]@mq.test/%2f
 -password=[hunter2]
 --db-password [hunter2]
 --passphrase [hunter2]
+--passphrase [filehunter]
 --token [hunter2]
 --token=[hunter2]
 --api-key [hunter2]
@@ -109,6 +112,7 @@ file:///var/lib/flatpak/app/9f86d081884c7d659a2feaa0c55ad015a3bf4f1b/x
 update -t noble-security -o Acquire::http::Proxy=http://proxy.test:3128
 install linux-image-6.12.48+deb13-amd64 libwebkit2gtk-4.1-0 python3.13-venv
 -c 'import http.server; http.server.test()'
+-c 'curl -H "Authorization: Bearer $TOKEN" https://shop.test/?token=$TOKEN'
 -c "token = open('/run/token').read(); print(token)"
 -c 'import os; connect(password=os.environ["PASSWORD"], token=get_token())'
 -c 'for i in $(seq 254); do ping -c1 10.0.0.$i; done'

@@ -26,9 +26,10 @@ _NAME = (  # the end of a name: DB_PASSWORD, x-api-key. Shorter ones only as a w
     r"(?:passw(?:or)?d|passphrase|secret|token|credentials?|authorization|cookie|signature|(?:api|access|secret|private"
     r"|auth)[_-]?key|(?<![a-z])(?:pass|pwd|sig|jwt))"
 )
-_SCHEME = r"(?:(?:bearer|basic|token|apikey)\s{1,3})?"
+_SCHEME = r"(?:(?:bearer|basic|token|apikey)\s{1,3})?+"
 _VALUE = r"(?P<secret>[^\s\"'`,;&|()<>${}\[\]\\=:][^\s\"'`,;&|()<>${}\[\]\\]*+)"
 _NAMED = (
+    rf"^[\w-]{{0,40}}(?:authorization|cookie):\s?{_SCHEME}(?P<secret>.+)",  # all of such a header
     rf"{_NAME}[\"']?\s?[:=]\s?(?P<quote>[\"']){_SCHEME}(?P<secret>(?:\\.|(?!(?P=quote))[^\\])++)(?P=quote)",
     rf"{_NAME}[:=]{_SCHEME}{_VALUE}(?![(\[])",  # no call, and no index: `token=get()` is code
     rf"(?:^|[\"'])[\w-]{{0,40}}{_NAME}:\s?{_SCHEME}{_VALUE}",  # a header
@@ -36,14 +37,14 @@ _NAMED = (
     r"\bbearer\s{1,3}(?P<secret>[\w.~+/-]{12,}+=*+)",
     r"\b(?P<secret>eyJ[\w-]{8,}+(?:\.[\w-]++)*+)",
 )
-_SHAPES = tuple(re.compile(shape, re.IGNORECASE) for shape in _NAMED)
+_SHAPES = tuple(re.compile(shape, re.IGNORECASE | re.DOTALL) for shape in _NAMED)
 _WHOLE = re.compile(rf"--?[\w.-]*?{_NAME}=(?P<secret>.+)", re.IGNORECASE | re.DOTALL)
 _OPTION = re.compile(rf"--?[\w.-]*?{_NAME}", re.IGNORECASE)  # whose value is the next word
 _LOGIN = re.compile(r"-u|-U|--(?:proxy-)?user(?:name)?|--auth|--cred(?:ential)?s?|--login")  # ... is user:password
 _USER = re.compile(r"(?!\d+:\d+$)[^:/]*:(?P<secret>(?!//).+)", re.DOTALL)  # numbers: a uid and a gid
 # Where a secret is, rather than the secret itself; and words that mean yes, no, or that it was left out.
 _REFERENCE = re.compile(
-    r"(?:~|\.{0,2}/|[@$%{<-]|(?:file|env|fd|stdin):?).*|(?:true|false|yes|no|none|null|auto|basic|prompt|ask)|[*x.]+|.*…",
+    r"(?:~|\.{0,2}/|[@$%{<-]|(?:file|env|fd):).*|(?:stdin|true|false|yes|no|none|null|auto|basic|prompt|ask)|[*x.]+|.*…",
     re.IGNORECASE | re.DOTALL,
 )
 _LONG_WORD = re.compile(
