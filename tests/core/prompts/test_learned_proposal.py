@@ -172,6 +172,24 @@ def test_answers_for_a_time_and_for_a_process_teach_too() -> None:
     assert learn_proposal(asked(), ANY_ARGS, rules, later) is None
 
 
+def test_of_a_one_liner_whose_rule_left_a_secret_out_no_other_one_learns() -> None:
+    """That rule is for one start. The question itself is compared with its arguments, too."""
+    token = "get('https://x.shop.test/?token=hunter2hunter2')"
+    first = replace(FIRST, lifetime=Lifetime.QUIT)
+    rules = rules_of()
+    for name in "cdn.shop.test", "api.shop.test":
+        rule = rule_for_choice(asked(name, process_of(PYTHON, "-c", token)), first, NOW.wall_s)
+        assert (rule.args, rule.exec_id) == (None, 7)
+        rules.add(rule, NOW)
+    for code in (token, "pass"):
+        another = asked(process=process_of(PYTHON, "-c", code, exec_id=8))
+        assert learn_proposal(another, first, rules, NOW) is None
+    curl = asked(process=process_of(CURL, exec_id=8))
+    for name in "cdn.shop.test", "api.shop.test":
+        rules.add(rule_for_choice(asked(name), replace(ANY_ARGS, lifetime=Lifetime.QUIT), NOW.wall_s), NOW)
+    assert learn_proposal(curl, ANY_ARGS, rules, NOW) is not None
+
+
 def test_links_and_names_of_users_are_followed() -> None:
     lines = [f"allow user=alice {name}.shop.test 443 tcp /home/a/l" for name in ("cdn", "api")]
     assert learn(asked(), *lines) is None  # as these match nothing: alice may turn the link

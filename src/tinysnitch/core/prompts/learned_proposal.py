@@ -35,8 +35,8 @@ from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.active_rules import ActiveRules
 from tinysnitch.core.policy.facts import RemoteWords
 from tinysnitch.core.policy.precedence import covers, covers_remote, may_overlap, resolve_rule
-from tinysnitch.core.prompts.answer import can_be_remembered, is_by_link, rule_for_choice
-from tinysnitch.core.prompts.choice import Choice, RemoteScope
+from tinysnitch.core.prompts.answer import args_of_rule, can_be_remembered, is_by_link, rule_for_choice
+from tinysnitch.core.prompts.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.rules.remote_text import format_remote
 from tinysnitch.core.rules.rule import LAN, Remote, RemoteKind, Rule
 
@@ -126,11 +126,18 @@ class _Lesson:
         return remote.text if is_address else find_registrable_domain(remote.text) or remote.text
 
     def _rule_of(self, choice: Choice) -> Rule:
-        return self._resolved([rule_for_choice(self._connection, choice, self._now.wall_s)])[0]
+        """With its arguments, which a rule that ends with the process may leave out."""
+        lasting = replace(choice, lifetime=Lifetime.FOREVER) if choice.lifetime is Lifetime.QUIT else choice
+        return self._resolved([rule_for_choice(self._connection, lasting, self._now.wall_s)])[0]
 
     def _resolved(self, rules: list[Rule]) -> list[Rule]:
-        """The rules as if they ended with no process: an answer of the process before teaches as much."""
-        return [resolve_rule(replace(rule, exec_id=None), self._rules.facts) for rule in rules]
+        """The rules as if they ended with no process: an answer of the process before teaches as much. But not where
+        arguments are the program: a rule that leaves them out is for that one start."""
+        has_any_args = args_of_rule(self._connection, replace(self._first, lifetime=Lifetime.FOREVER)) is None
+        return [
+            resolve_rule(replace(rule, exec_id=None) if rule.args or has_any_args else rule, self._rules.facts)
+            for rule in rules
+        ]
 
 
 def _join(texts: list[str]) -> str:
