@@ -12,6 +12,7 @@ pytestmark = [pytest.mark.privileged]
 
 OWN_NUMBERS = ("unshare", "--pid", "--kill-child", "--mount-proc")
 FEWER_RIGHTS = ("setpriv", "--bounding-set=-sys_ptrace,-dac_read_search,-dac_override", "--inh-caps=-all")
+NO_QUESTIONS = ("--timeout", "0")  # else it says how to be asked
 ALL_OF_THEM = "CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH"
 
 
@@ -20,7 +21,7 @@ def warnings_of(lab: Lab, *flags: str, front: tuple[str, ...] = ()) -> str:
     folder = lab.folder / "daemon"
     folder.mkdir()
     (folder / "rules").touch(0o600)
-    words = [*file_flags(folder), "--cgroup", str(lab.cgroup), "--log", "json", *flags]
+    words = [*file_flags(folder), "--cgroup", str(lab.cgroup), "--log", "json", *NO_QUESTIONS, *flags]
     command = [*lab.namespaces.enter_host_outside(), *front, str(BIN / "tinysnitchd"), *words]
     with (folder / "stderr").open("w") as stderr:
         daemon = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr, text=True)
