@@ -426,6 +426,21 @@ def test_a_secret_in_the_rule_of_another_question_of_the_program_is_warned_of() 
     assert SECRET_IN_RULE in view.warnings
 
 
+def test_whatever_lifetime_was_chosen_before_a_secret_is_not_proposed() -> None:
+    """Where a lifetime goes on with the next question, it goes through `without_secret` (core/prompts/answer.py)."""
+    state = opened(connection_of(), connection_of(PYTHON))
+    for key in "f", "y":
+        state.handle(KeyPressed(key), 5.0)
+        view = shown(state, 5.0)
+    assert view.title.startswith("python3 wants")
+    state.handle(QuestionOpened(prompt_of(3, connection_of(PYTHON, name="other.test"))), 6.0)
+    for _ in range(2):
+        view = shown(state, 6.0)
+        assert TOKEN not in text_of(view.rule)
+        assert SECRET_LEFT_OUT in view.warnings
+        state.handle(KeyPressed("tab"), 8.0)
+
+
 def test_the_rule_that_asks_shows_no_secret() -> None:
     rule = parse_rule(f"ask - - - /usr/bin/curl --token {TOKEN}")
     state = PaintedState()
