@@ -8,7 +8,7 @@ import asyncio
 import logging
 import time
 
-GRACE_S = 3.0
+GRACE_S = 2.0
 AGAIN_S = 600.0
 
 _log = logging.getLogger(__name__)
