@@ -14,9 +14,17 @@ from tests.lab.patience import WAIT_S
 from tests.tui.plain_stage import Person, play
 from tests.tui.question_daemon import QuestionDaemon
 from tests.view.painted_state import PaintedState
-from tests.view.sample_prompts import connection_of, prompt_of
+from tests.view.sample_prompts import connection_of, learned_prompt_of, prompt_of
 from tinysnitch.tui import plain_prompt
-from tinysnitch.tui.plain_lines import begin_edit_lines, fact_lines, help_lines, question_lines, ready_line, render_edit
+from tinysnitch.tui.plain_lines import (
+    begin_edit_lines,
+    fact_lines,
+    help_lines,
+    question_lines,
+    ready_line,
+    render_edit,
+    rule_lines,
+)
 from tinysnitch.view.edit_view import present_edit
 from tinysnitch.view.help_view import HelpRow
 from tinysnitch.view.line_edit import LineEdit
@@ -222,3 +230,12 @@ def test_the_time_in_an_edited_rule_is_of_the_clock_as_it_is_now(tmp_path: Path)
         person.type("q")
 
     assert play(tmp_path, script, delay_s=0.05) == 0
+
+
+def test_what_was_learned_is_read_with_both_rules_and_why() -> None:
+    state = PaintedState()
+    state.handle(QuestionOpened(learned_prompt_of()), 0.0)
+    state.handle(KeyPressed("f"), 10.0)
+    allowed, denied, why, _holds = rule_lines(present_prompt(state, 11.0))
+    assert (allowed[:23], denied[:24]) == ("rule: allow *.shop.test", "rule: deny img.shop.test")
+    assert why.startswith("warning: for all of shop.test, since ")

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from tests.core.model.any_text import SOME_TEXT
 from tests.view.painted_state import PaintedState
-from tests.view.sample_prompts import CURL, connection_of, prompt_of
+from tests.view.sample_prompts import CURL, connection_of, learned_prompt_of, prompt_of
 from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.domain import format_label
 from tinysnitch.tui.prompt_screen import (
@@ -424,3 +424,18 @@ def test_a_fault_is_told_below_the_line() -> None:
     rows = [row.strip() for row in rows_of(render_prompt(present_prompt(state, 2.0), 80, 24))]
     at = rows.index("column 1: not a verdict")
     assert rows[at + 1] == "did you mean 'allow'?"
+
+
+@pytest.mark.parametrize("size", [(80, 24), (60, 20), (100, 40)])
+def test_what_was_learned_is_shown_with_both_lines_and_why(size: tuple[int, int]) -> None:
+    state = PaintedState()
+    state.handle(QuestionOpened(learned_prompt_of()), 0.0)
+    state.handle(KeyPressed("f"), 10.0)
+    screen = render_prompt(present_prompt(state, 11.0), *size).plain
+    shown = [
+        text for text in ("allow *.shop.test ", "deny img.shop.test ", "for all of shop.test, since") if text in screen
+    ]
+    assert len(shown) == 3
+    assert screen.index(shown[0]) < screen.index(shown[1]) < screen.index(shown[2])
+    state.handle(KeyPressed("w"), 12.0)
+    assert [text for text in shown if text in render_prompt(present_prompt(state, 13.0), *size).plain] == []

@@ -1,8 +1,12 @@
 """Prompts as the daemon sends them, for the tests of everything that shows them."""
 
+import msgspec
+
 from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.flow import TCP, Direction, Flow, parse_address
 from tinysnitch.core.model.process import Attribution, AttributionSource, Process
+from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.prompts.choice import RemoteScope
 from tinysnitch.core.prompts.prompt import Prompt
 from tinysnitch.core.prompts.proposal import propose
 
@@ -38,4 +42,16 @@ def prompt_of(prompt_id: int = 1, connection: Connection | None = None, remainin
         deadline_s=0.0,
         remaining_s=remaining_s,
         proposal=propose(connection).choice,
+    )
+
+
+def learned_prompt_of(prompt_id: int = 1, name: str = "img.shop.test", verdict: Verdict = Verdict.ALLOW) -> Prompt:
+    """A question that proposes the domain, since two of its names were answered alike."""
+    prompt = prompt_of(prompt_id, connection_of(name=name))
+    were = "allowed" if verdict is Verdict.ALLOW else "denied"
+    return msgspec.structs.replace(
+        prompt,
+        proposal=msgspec.structs.replace(prompt.proposal, verdict=verdict, remote=RemoteScope.DOMAIN),
+        alone=prompt.proposal,
+        widened=f"for all of shop.test, since cdn.shop.test and api.shop.test were {were}",
     )

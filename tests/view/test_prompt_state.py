@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.view.painted_state import PaintedState
-from tests.view.sample_prompts import CURL, connection_of, prompt_of
+from tests.view.sample_prompts import CURL, connection_of, learned_prompt_of, prompt_of
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.prompts.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.view.key_guard import TEXT_S, TYPING_DELAYS, TYPING_S
@@ -397,3 +397,87 @@ def test_who_left_and_comes_back_answers_for_the_same_user() -> None:
     assert anew.guard.delay_s == 0.5
     anew.handle(QuestionOpened(prompt_of(1)), 1.0)
     assert anew.questions[1].choice.is_for_user
+
+
+# --- what was learned from earlier answers -----------------------------------------------------------------
+
+LEARNED = learned_prompt_of()
+ALONE = msgspec.structs.replace(LEARNED, proposal=Choice(verdict=Verdict.ALLOW), alone=None, widened="")
+
+
+@pytest.mark.parametrize(
+    ("keys", "verdict", "remote"),
+    [
+        ("y", Verdict.ALLOW, RemoteScope.DOMAIN),
+        ("n", Verdict.DENY, RemoteScope.NAME),
+        ("wy", Verdict.ALLOW, RemoteScope.NAME),
+        ("wn", Verdict.DENY, RemoteScope.NAME),
+        ("wwy", Verdict.ALLOW, RemoteScope.DOMAIN),
+        ("dy", Verdict.ALLOW, RemoteScope.ANY),
+        ("dn", Verdict.DENY, RemoteScope.ANY),
+        ("ddy", Verdict.ALLOW, RemoteScope.NAME),
+        ("ddwy", Verdict.ALLOW, RemoteScope.DOMAIN),
+    ],
+)
+def test_one_key_narrows_what_was_learned_and_the_other_verdict_is_narrow(
+    keys: str, verdict: Verdict, remote: RemoteScope
+) -> None:
+    state = PaintedState()
+    state.handle(QuestionOpened(LEARNED), 0.0)
+    assert press(state, *keys) == [Answer(1, Choice(verdict=verdict, remote=remote))]
+
+
+def test_a_proposal_that_changes_in_sight_counts_as_new() -> None:
+    state = PaintedState()
+    state.handle(QuestionOpened(ALONE), 0.0)
+    state.handle(QuestionOpened(LEARNED), 10.0)
+    assert press(state, "y", now=10.1) == []
+    assert press(state, "y", now=12.0) == [Answer(1, LEARNED.proposal)]
+
+
+def test_a_proposal_that_changes_out_of_sight_holds_up_nobody() -> None:
+    state = PaintedState()
+    state.handle(QuestionOpened(prompt_of(7)), 0.0)
+    state.handle(QuestionOpened(ALONE), 0.0)
+    state.handle(QuestionOpened(LEARNED), 10.0)
+    assert press(state, "y", now=10.1) == [Answer(7, Choice(verdict=Verdict.ALLOW))]
+    assert press(state, "y", now=12.0) == [Answer(1, LEARNED.proposal)]
+
+
+def test_a_proposal_that_changes_leaves_what_the_person_chose() -> None:
+    state = PaintedState()
+    state.handle(QuestionOpened(ALONE), 0.0)
+    press(state, "p")
+    state.handle(QuestionOpened(msgspec.structs.replace(LEARNED, count=3)), 10.0)
+    assert state.selected
+    assert (state.selected.prompt.count, state.selected.is_widened) == (3, False)
+    assert press(state, "y", now=10.1) == [Answer(1, Choice(verdict=Verdict.ALLOW, any_port=True))]
+
+
+def test_a_proposal_that_changes_does_not_touch_a_line_that_is_edited() -> None:
+    state = PaintedState()
+    state.handle(QuestionOpened(ALONE), 0.0)
+    press(state, "e")
+    line = state.edit.text
+    state.handle(QuestionOpened(LEARNED), 20.0)
+    assert press(state, "enter", now=20.1) == [Answer(1, None, line)]
+
+
+def test_what_was_learned_is_edited_as_y_would_write_it() -> None:
+    state = PaintedState()
+    state.handle(QuestionOpened(LEARNED), 0.0)
+    press(state, "e")
+    assert "*.shop.test" in state.edit.text
+    state = PaintedState()
+    state.handle(QuestionOpened(learned_prompt_of(verdict=Verdict.DENY)), 0.0)
+    press(state, "e")
+    assert state.edit.text.startswith("allow")
+    assert "*.shop.test" not in state.edit.text
+
+
+def test_who_answers_for_one_user_learns_for_that_user() -> None:
+    state = PaintedState()
+    state.handle(DaemonGreeted(is_for_user=True), 0.0)
+    state.handle(QuestionOpened(LEARNED), 0.0)
+    state.handle(KeyPressed("w"), 10.0)
+    assert press(state, "y") == [Answer(1, Choice(verdict=Verdict.ALLOW, is_for_user=True))]

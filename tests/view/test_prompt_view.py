@@ -10,15 +10,17 @@ from tests.core.engine.transcript import inbound
 from tests.core.model.any_text import SOME_TEXT
 from tests.core.prompts.test_workers import KERNEL_ARGS, worker
 from tests.view.painted_state import PaintedState
-from tests.view.sample_prompts import CURL, IN, OUT, connection_of, prompt_of
+from tests.view.sample_prompts import CURL, IN, OUT, connection_of, learned_prompt_of, prompt_of
 from tinysnitch.core.model.connection import Asking, Connection
 from tinysnitch.core.model.flow import ICMP, UDP
 from tinysnitch.core.model.process import UNKNOWN
 from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.prompts.answer import rule_for_choice
 from tinysnitch.core.prompts.choice import Choice, Lifetime
-from tinysnitch.core.rules.text import parse_rule
+from tinysnitch.core.rules.text import format_rule, parse_rule
 from tinysnitch.view.keys import KEYS
 from tinysnitch.view.prompt_events import (
+    Answers,
     ConnectionLost,
     DaemonGreeted,
     KeyPressed,
@@ -231,9 +233,9 @@ PING = msgspec.structs.replace(OUT, protocol=ICMP, local_port=0, remote_port=0)
 )
 def test_keys_that_change_nothing_are_dead(connection: Connection, dead: str) -> None:
     hints = [hint for row in shown(opened(connection)).hints for hint in row]
-    assert {hint.label for hint in hints if hint.is_dead} == {"g", "Tab", "S-Tab", *dead}
+    assert {hint.label for hint in hints if hint.is_dead} == {"g", "w", "Tab", "S-Tab", *dead}
     two = [hint for row in shown(opened(connection, connection)).hints for hint in row]
-    assert {hint.label for hint in two if hint.is_dead} - {"g"} == set(dead)
+    assert {hint.label for hint in two if hint.is_dead} - {"g", "w"} == set(dead)
 
 
 def test_enter_is_dead_while_the_edited_line_has_a_fault() -> None:
@@ -446,3 +448,51 @@ def test_the_rule_that_asks_shows_no_secret() -> None:
     state = PaintedState()
     state.handle(QuestionOpened(msgspec.structs.replace(prompt_of(), rule=rule)), 0.0)
     assert "--token '0mWk…'" in shown(state).why
+
+
+# --- what was learned from earlier answers -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("verdict", "keys", "rules"),
+    [
+        (Verdict.ALLOW, "", ["allow *.shop.test", "deny img.shop.test"]),
+        (Verdict.DENY, "", ["allow img.shop.test", "deny *.shop.test"]),
+        (Verdict.ALLOW, "w", ["allow img.shop.test"]),
+        (Verdict.DENY, "w", ["allow img.shop.test"]),
+        (Verdict.ALLOW, "d", ["allow -"]),
+    ],
+)
+def test_the_rules_on_the_screen_are_those_that_y_and_n_write(verdict: Verdict, keys: str, rules: list[str]) -> None:
+    state = PaintedState()
+    state.handle(QuestionOpened(learned_prompt_of(verdict=verdict)), 0.0)
+    for key in ("f", *keys):
+        state.handle(KeyPressed(key), 10.0)
+    view = present_prompt(state, 11.0)
+    assert [text_of(rule).partition(" 443")[0] for rule in view.rules] == rules
+    assert (view.wider != "") is (len(rules) > 1)
+    for key in "yn":
+        answering = PaintedState()
+        answering.handle(QuestionOpened(learned_prompt_of(verdict=verdict)), 0.0)
+        for pressed in ("f", *keys):
+            answering.handle(KeyPressed(pressed), 10.0)
+        sent = answering.handle(KeyPressed(key), 12.0)
+        assert isinstance(sent, Answers)
+        choice = sent.answers[0].choice
+        assert choice
+        line = format_rule(rule_for_choice(learned_prompt_of().connection, choice, 0.0))
+        shown = text_of(view.denied if key == "n" and view.denied else view.rule)
+        assert line == (shown if key == "y" or view.denied else shown.replace("allow", "deny"))
+
+
+def test_what_is_wider_than_the_question_is_said_escaped_and_with_the_key_that_narrows_it() -> None:
+    prompt = msgspec.structs.replace(learned_prompt_of(), widened="for all of \x1b[2Jshop.test, since")
+    state = PaintedState()
+    state.handle(QuestionOpened(prompt), 0.0)
+    view = present_prompt(state, 1.0)
+    assert view.wider == r"for all of \x1b[2Jshop.test, since (w: only this)"
+    (hint,) = [hint for row in view.hints for hint in row if hint.label == "w"]
+    assert (hint.is_dead, hint.is_on) == (False, False)
+    state.handle(KeyPressed("w"), 10.0)
+    (hint,) = [hint for row in present_prompt(state, 11.0).hints for hint in row if hint.label == "w"]
+    assert (hint.is_dead, hint.is_on) == (False, True)

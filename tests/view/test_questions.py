@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.core.prompts.test_workers import KERNEL_ARGS, worker
 from tests.view.painted_state import PaintedState
-from tests.view.sample_prompts import CURL, IN, OUT, connection_of, prompt_of
+from tests.view.sample_prompts import CURL, IN, OUT, connection_of, learned_prompt_of, prompt_of
 from tests.view.test_prompt_state import press, selected_id
 from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.flow import UDP, Direction, parse_address
@@ -332,3 +332,53 @@ def test_equal_lines_are_one_rule() -> None:
     assert state.selected.choice.remote is RemoteScope.DOMAIN
     view = shown(state)
     assert (view.together, view.more_rules) == ("the 3 questions of curl, with 1 rule", ())
+
+
+# --- what was learned from earlier answers -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("verdict", [Verdict.ALLOW, Verdict.DENY])
+def test_what_was_learned_is_for_one_verdict_alone(verdict: Verdict) -> None:
+    prompt = learned_prompt_of(verdict=verdict)
+    question = OpenQuestion(prompt, 60.0, 0.0, prompt.proposal, prompt.proposal)
+    other = Verdict.DENY if verdict is Verdict.ALLOW else Verdict.ALLOW
+    assert question.is_widened
+    assert question.choice_for(verdict) == prompt.proposal
+    assert question.choice_for(other) == Choice(verdict=other)
+    narrowed = msgspec.structs.replace(question, choice=question.switch())
+    assert not narrowed.is_widened
+    assert narrowed.choice_for(verdict) == Choice(verdict=verdict)
+    assert narrowed.choice_for(other) == Choice(verdict=other)
+    assert narrowed.switch() == prompt.proposal
+
+
+def test_what_a_person_chose_is_for_both_verdicts() -> None:
+    prompt = learned_prompt_of()
+    choice = msgspec.structs.replace(prompt.proposal, lifetime=Lifetime.DAY, remote=RemoteScope.ANY, any_port=True)
+    question = OpenQuestion(prompt, 60.0, 0.0, choice, prompt.proposal)
+    assert not question.is_widened
+    assert [question.choice_for(verdict) for verdict in (Verdict.ALLOW, Verdict.DENY)] == [
+        choice,
+        msgspec.structs.replace(choice, verdict=Verdict.DENY),
+    ]
+
+
+def test_a_question_of_which_nothing_was_learned_cannot_be_switched() -> None:
+    prompt = prompt_of()
+    question = OpenQuestion(prompt, 60.0, 0.0, prompt.proposal, prompt.proposal)
+    assert not question.is_widened
+    assert question.switch() == prompt.proposal
+
+
+def test_together_each_question_is_answered_for_itself_alone() -> None:
+    """A domain would cover questions that are not among them."""
+    state = PaintedState()
+    for number, name in enumerate(("img.shop.test", "www.shop.test"), 1):
+        state.handle(QuestionOpened(learned_prompt_of(number, name)), 0.0)
+    state.handle(KeyPressed("g"), 10.0)
+    view = present_prompt(state, 11.0)
+    assert (view.wider, view.denied) == ("", ())
+    assert [text_of(rule).split()[2] for rule in view.rules] == ["img.shop.test", "www.shop.test"]
+    answers = press(state, "y", now=12.0)
+    assert [answer.choice.remote for answer in answers] == [RemoteScope.NAME] * 2
+    assert [answer.choice.verdict for answer in answers] == [Verdict.ALLOW] * 2

@@ -203,7 +203,8 @@ class PromptWindow(QDialog):
         parts = [view.title, *(f"warning: {one}" for one in view.warnings), view.notice]
         if view.is_question and not view.edit:
             keys = ", ".join(f"{hint.label} {hint.text}" for row in view.hints for hint in row)
-            parts += [f"rule: {text_of(view.rule)}, {view.lifetime}", f"keys: {keys}"]
+            rules = ", or ".join(text_of(rule) for rule in (view.rule, view.denied) if rule)
+            parts += [f"rule: {rules}, {view.lifetime}", view.wider, f"keys: {keys}"]
         sight = ". ".join(filter(None, parts))
         if sight != self._sight:
             self._sight = sight

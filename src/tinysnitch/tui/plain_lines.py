@@ -26,8 +26,9 @@ def fact_lines(view: PromptView) -> list[str]:
 
 
 def rule_lines(view: PromptView) -> list[str]:
-    """The rules that y would write (n writes them with deny), and how long they hold."""
-    rules = [f"rule: {shorten_middle(text_of(rule), MAX_RULE)}" for rule in (view.rule, *view.more_rules)]
+    """The rules that y would write (n writes them with deny, if none is shown for it), and how long they hold."""
+    rules = [f"rule: {shorten_middle(text_of(rule), MAX_RULE)}" for rule in view.rules]
+    rules += [f"warning: {shorten_middle(view.wider, MAX_VALUE)}"] if view.wider else []
     if len(rules) > MAX_RULES:
         rules[MAX_RULES:] = [f"and {len(rules) - MAX_RULES} more"]
     together = [f"answers {view.together}"] if view.together else []

@@ -37,7 +37,7 @@ MAX_NEWS_ROWS = 3
 LEAST_NEEDED = ("l", "S-Tab", "Tab", "Esc", "q")  # keys left out of a small screen, in this order: the help has them
 MAX_WIDTH = 100  # columns; longer lines are hard to read
 LABEL_WIDTH = 10
-MAX_RULE_ROWS = 4
+MAX_RULE_ROWS, MAX_WIDER_ROWS = 4, 2
 MAX_WARNING_ROWS = 3
 MAX_FACT_ROWS = 4
 MAX_MORE_ROWS = 5  # rows for the rules of further questions
@@ -122,7 +122,7 @@ def _warning_rows(warnings: tuple[str, ...], room: int, height: int) -> list[Tex
 
 def _rows_below(view: PromptView, room: int, height: int) -> list[Text]:
     """The rule, keys and time."""
-    least = 3 if view.edit else 2  # rows that the rule gets at least
+    least = 3 if view.edit or view.wider else 2  # rows that the rule gets at least
     keys = _key_rows(view, room, height - least - 2)  # 2: one row for the time, one for why it is asked
     keys = keys[: max(1, height - least - 1)]  # what is cut off here is in the help
     blank = [Text()] if height >= ROOMY // 2 else []
@@ -132,7 +132,10 @@ def _rows_below(view: PromptView, room: int, height: int) -> list[Text]:
         return [*_edit_rows(view.edit, room, spare), *rest]
     if view.together:
         return [*_together_rows(view, room, spare - MIN_FACT_ROWS), *rest]
-    return [*_rule_rows(view.rule, room, spare), *rest]
+    wider = _told_rows(view.wider, room, min(MAX_WIDER_ROWS, spare // 3), WARNING) if view.wider else []
+    most = (spare - len(wider)) // (2 if view.denied else 1)
+    rules = [row for rule in view.rules for row in _rule_rows(rule, room, most)]
+    return [*rules, *wider, *rest]
 
 
 def _key_rows(view: PromptView, room: int, height: int) -> list[Text]:

@@ -33,7 +33,7 @@ _LEGEND = (
     ("direction", "outbound: the program connects; inbound: others connect to it"),
     ("yellow", "also bold: what the rule covers; the rest may be anything"),
     ("!", "a warning: something to know before you answer"),
-    ("rule", "the very line that y writes; n writes the same with deny"),
+    ("rule", "the very line that y writes; n writes it with deny, or its own"),
     ("-", "in a rule: any"),
     ("until=", "in a rule: when it ends; without it forever, unless u or o is on"),
     ("the bar", "the time that is left; without an answer it is denied"),
@@ -53,6 +53,9 @@ def present_help(keys: tuple[Key, ...] = KEYS) -> tuple[HelpRow, ...]:
     rows: list[HelpRow] = []
     heading = ""
     for key in keys:
+        if not key.meaning:
+            rows[-1] = msgspec.structs.replace(rows[-1], word=f"{rows[-1].word} {key.label}")
+            continue
         rows.append(HelpRow("" if key.group.value == heading else key.group.value, key.label, key.meaning))
         heading = key.group.value
     return tuple(rows)

@@ -12,6 +12,7 @@ class Act(Enum):
     """What a key does besides answering and choosing a lifetime."""
 
     CYCLE_REMOTE = "cycle remote"
+    SWITCH_LEARNED = "switch learned"
     TOGGLE_PORT = "toggle port"
     THESE_ARGS = "these args"
     ANY_ARGS = "any args"
@@ -40,7 +41,7 @@ class Key(msgspec.Struct, frozen=True):
     group: Group
     effect: Verdict | Lifetime | Act
     short: str  # for the footer
-    meaning: str  # for the help
+    meaning: str  # for the help; "" if it stands in the row of the key before
 
 
 KEYS = (
@@ -49,13 +50,16 @@ KEYS = (
     Key("g", ("g",), Group.ANSWER, Act.TOGETHER, "all together", "y and n then answer all questions of this program"),
     Key("e", ("e",), Group.ANSWER, Act.EDIT, "edit", "edit the rule by hand; Enter answers, Esc goes back"),
     Key("o", ("o",), Group.LIFETIME, Lifetime.ONCE, "once", "this one connection only"),
-    Key("1", ("1",), Group.LIFETIME, Lifetime.ONE_MINUTE, "min", "for one minute"),
-    Key("3", ("3",), Group.LIFETIME, Lifetime.THREE_MINUTES, "min", "for three minutes"),
-    Key("9", ("9",), Group.LIFETIME, Lifetime.NINE_MINUTES, "min", "for nine minutes, which is the default"),
+    Key("1", ("1",), Group.LIFETIME, Lifetime.ONE_MINUTE, "min", "for one, three or nine minutes; nine is the default"),
+    Key("3", ("3",), Group.LIFETIME, Lifetime.THREE_MINUTES, "min", ""),
+    Key("9", ("9",), Group.LIFETIME, Lifetime.NINE_MINUTES, "min", ""),
     Key("2", ("2",), Group.LIFETIME, Lifetime.DAY, "= 24 h", "for 24 hours"),
     Key("u", ("u",), Group.LIFETIME, Lifetime.QUIT, "until it quits", "until the program quits"),
     Key("f", ("f",), Group.LIFETIME, Lifetime.FOREVER, "forever", "forever: a line in the rules file"),
     Key("d", ("d",), Group.COVER, Act.CYCLE_REMOTE, "name", "this name, then its whole domain, then any remote"),
+    Key(
+        "w", ("w",), Group.COVER, Act.SWITCH_LEARNED, "only this", "only this question, not what was learned; and back"
+    ),
     Key("p", ("p",), Group.COVER, Act.TOGGLE_PORT, "port", "this port, or any port"),
     Key("a", ("a",), Group.COVER, Act.THESE_ARGS, "these args", "the program with exactly these arguments"),
     Key("j", ("j",), Group.COVER, Act.ANY_ARGS, "just the path", "the program with any arguments"),

@@ -9,6 +9,8 @@
    typed there must not become keys for the next question.
 5. An answer is sent once. The question is gone when the daemon closes it. It is back when the daemon refuses the
    answer, or shows it again (after a `once`, further connections of it may still wait).
+6. A proposal may change while its question waits, as others are answered (core/prompts/learned_proposal.py). In sight
+   it then counts as new. Where the person chose something already, or edits the rule, it stays as it was.
 
 Times are seconds on one clock that does not step back.
 """
@@ -20,7 +22,7 @@ import msgspec
 
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.decision import NO_ANSWER
-from tinysnitch.core.prompts.choice import Lifetime, RemoteScope
+from tinysnitch.core.prompts.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.prompts.prompt import Prompt
 from tinysnitch.view.answer_words import ANSWERED
 from tinysnitch.view.connection_view import present_title
@@ -109,6 +111,12 @@ class PromptState:
         found = (self.questions.get(prompt_id) for prompt_id in self._together)
         return tuple(question for question in found if question)
 
+    def choice_of(self, question: OpenQuestion, verdict: Verdict) -> Choice:
+        """What a key answers to this question, which is in sight or answered together with that."""
+        if self.together and self.selected:
+            return msgspec.structs.replace(question.follow(self.selected), verdict=verdict)
+        return question.choice_for(verdict)
+
     @property
     def of_program(self) -> tuple[OpenQuestion, ...]:
         """The other questions that wait for the program of the one in sight."""
@@ -170,13 +178,15 @@ class PromptState:
         return None
 
     def _open(self, prompt: Prompt, now: float) -> None:
+        prompt = self._as_ours(prompt)
         known = self.questions.get(prompt.prompt_id)
         deadline_s = now + prompt.remaining_s
         if known and known.prompt.connection == prompt.connection and not known.is_sent:
-            self.questions.change(prompt.prompt_id, prompt=prompt, deadline_s=deadline_s)
+            self.questions.change(prompt.prompt_id, deadline_s=deadline_s)
+            self._update(known, prompt, now)
             return
         opened_s = now - prompt.age_s
-        first = msgspec.structs.replace(prompt.proposal, is_for_user=self._is_for_user)
+        first = prompt.proposal
         self.questions.put(OpenQuestion(prompt, deadline_s, opened_s, first, first))
         self._together = tuple(prompt_id for prompt_id in self._together if prompt_id != prompt.prompt_id)
         is_free = self.selected is None and self.page is not Page.EDIT
@@ -184,6 +194,23 @@ class PromptState:
             self.notice = ""
         if is_free or prompt.prompt_id == self._selected_id:
             self._select(prompt.prompt_id, now)
+
+    def _as_ours(self, prompt: Prompt) -> Prompt:
+        """The prompt with proposals for our own user, if our answers are for that alone."""
+        if not self._is_for_user:
+            return prompt
+        own = [each and msgspec.structs.replace(each, is_for_user=True) for each in (prompt.proposal, prompt.alone)]
+        return msgspec.structs.replace(prompt, proposal=own[0] or prompt.proposal, alone=own[1])
+
+    def _update(self, known: OpenQuestion, prompt: Prompt, now: float) -> None:
+        """Take the new count of a question, and its new proposal (6)."""
+        is_same = (prompt.proposal, prompt.alone) == (known.prompt.proposal, known.prompt.alone)
+        if is_same or known.choice != known.first or self.page is Page.EDIT:
+            self.questions.change(prompt.prompt_id, prompt=msgspec.structs.replace(known.prompt, count=prompt.count))
+            return
+        self.questions.change(prompt.prompt_id, prompt=prompt, choice=prompt.proposal, first=prompt.proposal)
+        if prompt.prompt_id in (self._selected_id, *self._together):
+            self.guard.renew(now)
 
     def _close(self, prompt_id: int, reason: str, now: float) -> None:
         question = self.questions.pop(prompt_id)
@@ -259,11 +286,8 @@ class PromptState:
         question = self._find_ready(now)
         if self.guard.is_held(name, now) or question is None:
             return None
-        choices = [(question, question.choice), *((one, one.follow(question)) for one in self.together)]
-        answers = tuple(
-            one.answer(msgspec.structs.replace(choice, verdict=verdict), is_guest=self.is_guest)
-            for one, choice in choices
-        )
+        choices = [(one, self.choice_of(one, verdict)) for one in (question, *self.together)]
+        answers = tuple(one.answer(choice, is_guest=self.is_guest) for one, choice in choices)
         self.guard.note_used(name, now)
         return self._send(answers, now)
 
@@ -287,7 +311,7 @@ class PromptState:
 
     def _act(self, act: Act, now: float) -> None:
         match act:
-            case Act.CYCLE_REMOTE | Act.TOGGLE_PORT | Act.THESE_ARGS | Act.ANY_ARGS:
+            case Act.CYCLE_REMOTE | Act.TOGGLE_PORT | Act.THESE_ARGS | Act.ANY_ARGS | Act.SWITCH_LEARNED:
                 self._cover(act, now)
             case Act.TOGETHER:
                 self._take_together(now)
@@ -316,6 +340,9 @@ class PromptState:
             self._choose(now, remote=_SCOPES[(_SCOPES.index(choice.remote) + 1) % len(_SCOPES)])
         elif act is Act.TOGGLE_PORT:
             self._choose(now, any_port=not choice.any_port)
+        elif act is Act.SWITCH_LEARNED:
+            other = self.selected.switch()
+            self._choose(now, remote=other.remote, is_for_user=other.is_for_user)
         else:
             self._choose(now, any_args=act is Act.ANY_ARGS)
 
@@ -359,7 +386,7 @@ class PromptState:
         if question is None:
             return
         wall_s = now + self.wall_ahead_s
-        self.edit = begin_edit(question.prompt.connection, question.choice, wall_s, question.draft)
+        self.edit = begin_edit(question.prompt.connection, question.choice_for(Verdict.ALLOW), wall_s, question.draft)
         self.page, self.notice = Page.EDIT, ""
         self.guard.note_used(_EDIT_KEY, now)
         self._together = ()

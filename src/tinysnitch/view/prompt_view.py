@@ -7,6 +7,7 @@ import msgspec
 
 from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.domain import find_registrable_domain
+from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.prompts.answer import (
     can_be_remembered,
     ends_with_container,
@@ -67,6 +68,8 @@ class PromptView(msgspec.Struct, frozen=True, kw_only=True):
     lines: tuple[Line, ...] = ()  # the facts
     warnings: tuple[str, ...] = ()  # about this question, and problems that last
     rule: tuple[Span, ...] = ()  # the line that `y` writes; `n` writes it with `deny`
+    denied: tuple[Span, ...] = ()  # the line that `n` writes, if it differs in more: one of both was learned
+    wider: str = ""  # why one of both is for more than this question; "" if none is
     is_rule_kept: bool = True  # False: nothing is written, and `rule` only shows what the answer is for
     together: str = ""  # what y and n answer, if it is more than this question; else ""
     more_rules: tuple[tuple[Span, ...], ...] = ()  # that y and n then write, too
@@ -83,22 +86,29 @@ class PromptView(msgspec.Struct, frozen=True, kw_only=True):
     def title(self) -> str:
         return text_of(self.sentence)
 
+    @property
+    def rules(self) -> tuple[tuple[Span, ...], ...]:
+        """All lines that a key may write."""
+        return tuple(filter(None, (self.rule, self.denied, *self.more_rules)))
+
 
 def present_prompt(state: PromptState, now: float, lookup: Lookup = NO_LOOKUP) -> PromptView:
     """What to show at this moment, a time on the clock that the state's `handle` is given."""
     question, wall_s = state.selected, now + state.wall_ahead_s
     if question is None:
         return _present_lost_edit(state, wall_s) if state.is_edit_lost else _present_none(state)
-    connection = question.prompt.connection
+    connection, choice = question.prompt.connection, state.choice_of(question, Verdict.ALLOW)
     view = PromptView(
         sentence=present_sentence(connection),
         is_question=True,
         why=_present_why(question, state.earlier),
-        lines=present_connection(connection, question.choice, lookup, is_full=state.page is Page.EDIT),
+        lines=present_connection(connection, choice, lookup, is_full=state.page is Page.EDIT),
         warnings=(*_present_warnings(connection), *_find_secrets(state, question), *_present_trouble(state)),
-        rule=present_rule(connection, question.choice, wall_s),
-        is_rule_kept=is_rule_kept(connection, question.choice),
-        lifetime=present_lifetime(connection, question.choice, is_guest=state.is_guest),
+        rule=present_rule(connection, choice, wall_s),
+        denied=_present_denied(state, question, wall_s),
+        wider=_present_wider(state, question),
+        is_rule_kept=is_rule_kept(connection, choice),
+        lifetime=present_lifetime(connection, choice, is_guest=state.is_guest),
         waiting=_count_waiting(state, question),
         seconds_left=max(0, math.ceil(question.deadline_s - now)),
         fraction_left=_fraction_left(question, now),
@@ -204,6 +214,18 @@ def _find_secrets(state: PromptState, question: OpenQuestion) -> Iterator[str]:
         yield SECRET_LEFT_OUT
 
 
+def _present_denied(state: PromptState, question: OpenQuestion, wall_s: float) -> tuple[Span, ...]:
+    """The line that `n` writes, if it is not that of `y` with another verdict."""
+    allowed, denied = (state.choice_of(question, verdict) for verdict in (Verdict.ALLOW, Verdict.DENY))
+    is_same = allowed == msgspec.structs.replace(denied, verdict=Verdict.ALLOW)
+    return () if is_same else present_rule(question.prompt.connection, denied, wall_s)
+
+
+def _present_wider(state: PromptState, question: OpenQuestion) -> str:
+    is_shown = question.is_widened and not state.together
+    return f"{escape_text(question.prompt.widened)} (w: only this)" if is_shown else ""
+
+
 def present_rule(connection: Connection, choice: Choice, wall_s: float) -> tuple[Span, ...]:
     """The very line of the rule; columns that name something are covered. A rule that is not kept has no `until=`."""
     if not can_be_remembered(connection):
@@ -252,7 +274,7 @@ def _fraction_left(question: OpenQuestion, now: float) -> float:
 def _present_hints(state: PromptState, question: OpenQuestion) -> tuple[tuple[KeyHint, ...], ...]:
     keys, dead = OWN_KEYS if state.is_guest else KEYS, set(_find_dead(state, question))
     connection = question.prompt.connection
-    hints = {key: _present_hint(key, question.choice, connection) for key in keys if key.effect not in dead}
+    hints = {key: _present_hint(key, question, connection) for key in keys if key.effect not in dead}
     hints |= {key: KeyHint(key.label, key.short, is_dead=True) for key in keys if key.effect in dead}
     if others := state.together or state.of_program:  # after `g`, questions that came since are not counted
         hints[_TOGETHER] = KeyHint(_TOGETHER.label, f"all {len(others) + 1} together", bool(state.together))
@@ -271,6 +293,8 @@ def _find_dead(state: PromptState, question: OpenQuestion) -> Iterator[Act]:
         yield Act.TOGGLE_PORT
     if process is None or not process.are_args_complete:
         yield from (Act.THESE_ARGS, Act.ANY_ARGS)
+    if question.prompt.alone is None or state.together:
+        yield Act.SWITCH_LEARNED
 
 
 def _present_scope(connection: Connection, scope: RemoteScope) -> str:
@@ -282,13 +306,15 @@ def _present_scope(connection: Connection, scope: RemoteScope) -> str:
     return "this address" if is_by_address(connection, scope) else _REMOTES[scope]
 
 
-def _present_hint(key: Key, choice: Choice, connection: Connection) -> KeyHint:
+def _present_hint(key: Key, question: OpenQuestion, connection: Connection) -> KeyHint:
     """A key as the footer shows it: with what is chosen now, not with what the key would change it to."""
-    text, is_on = key.short, False
+    choice, text, is_on = question.choice, key.short, False
     if isinstance(key.effect, Lifetime):
         is_on = key.effect is choice.lifetime
     elif key.effect is Act.CYCLE_REMOTE:
         text, is_on = _present_scope(connection, choice.remote), choice.remote is not RemoteScope.ANY
+    elif key.effect is Act.SWITCH_LEARNED:
+        is_on = choice.remote is (question.prompt.alone or choice).remote
     elif key.effect is Act.TOGGLE_PORT:
         text, is_on = ("any port", False) if choice.any_port else ("this port", True)
     elif key.effect in (Act.THESE_ARGS, Act.ANY_ARGS):

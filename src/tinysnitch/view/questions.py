@@ -12,6 +12,7 @@ import msgspec
 
 from tinysnitch.core.model.flow import Direction
 from tinysnitch.core.model.process import AttributionSource, OtherFile, other_file_of, program_of, uid_of
+from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.prompts.choice import Choice
 from tinysnitch.core.prompts.prompt import Prompt
 from tinysnitch.core.prompts.workers import find_starter
@@ -29,12 +30,28 @@ class OpenQuestion(msgspec.Struct, frozen=True):
     is_sent: bool = False  # answered here, and not yet closed by the daemon
     draft: str = ""  # the edited line that was sent: another edit begins with it, if it is refused
 
+    @property
+    def is_widened(self) -> bool:
+        """Whether the choice covers more than the question, as the prompt learned from earlier answers."""
+        return self.prompt.alone is not None and self.choice.remote is self.first.remote
+
+    def switch(self) -> Choice:
+        """The choice for this question alone, else as the person made it; or with what was learned again."""
+        return _with_remote_of(self.choice, (self.is_widened and self.prompt.alone) or self.first)
+
+    def choice_for(self, verdict: Verdict) -> Choice:
+        """What a key answers: with what was learned for its verdict alone."""
+        is_for_other = self.is_widened and verdict is not self.first.verdict
+        return msgspec.structs.replace(self.switch() if is_for_other else self.choice, verdict=verdict)
+
     def follow(self, leader: "OpenQuestion") -> Choice:
-        """The choice for this question if it is answered together with the leader: what the person changed in the
-        leader's choice, and else what this question's own proposal has."""
+        """The choice for this question if it is answered together with others, in which one of them leads: what the
+        person changed in the leader's choice, and else what is proposed for this question alone. What was learned could
+        cover questions that are not among them."""
         of_leader = ((field, getattr(leader.choice, field)) for field in Choice.__struct_fields__)
         chosen = {field: value for field, value in of_leader if value != getattr(leader.first, field)}
-        return msgspec.structs.replace(self.first, **chosen)
+        alone = self.first if self.prompt.alone is None else _with_remote_of(self.first, self.prompt.alone)
+        return msgspec.structs.replace(alone, **chosen)
 
     def answer(self, choice: Choice, *, is_guest: bool = False) -> Answer:
         holds = name_lifetime(self.prompt.connection, choice, is_guest=is_guest)
@@ -42,6 +59,11 @@ class OpenQuestion(msgspec.Struct, frozen=True):
 
     def answer_by_hand(self, rule: str, *, is_guest: bool = False) -> Answer:
         return Answer(self.prompt.prompt_id, None, rule, name_lifetime_of_line(rule, is_guest=is_guest))
+
+
+def _with_remote_of(choice: Choice, other: Choice) -> Choice:
+    """The choice for the remote and user of another one: what a proposal learns."""
+    return msgspec.structs.replace(choice, remote=other.remote, is_for_user=other.is_for_user)
 
 
 class ProgramGroup(msgspec.Struct, frozen=True):

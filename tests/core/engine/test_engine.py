@@ -26,8 +26,9 @@ from tinysnitch.core.model.flow import TCP, UDP, Direction, Flow
 from tinysnitch.core.model.process import KERNEL, UNKNOWN, Attribution, AttributionSource
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.facts import Facts
+from tinysnitch.core.prompts.answer import rule_for_choice
 from tinysnitch.core.prompts.choice import Lifetime
-from tinysnitch.core.rules.text import parse_rule
+from tinysnitch.core.rules.text import format_rule, parse_rule
 
 ALLOW_SHOP = "allow 10.0.0.80 443 tcp /usr/bin/curl"
 ANSWER = "answered by uid 1000"
@@ -444,3 +445,79 @@ def test_each_packet_has_one_fate_and_none_passes_without_a_decision(
         walk.take(*step)
     walk.take("wait", 61.0)
     assert walk.fates.keys() == walk.packets.keys()
+
+
+# --- proposals learn from answers --------------------------------------------------------------------------
+
+
+def proposed(engine: Transcript) -> dict[int, str]:
+    """Of each open question the rule that it proposes."""
+    prompts = engine.engine.open_prompts(engine.now)
+    rules = {each.prompt_id: rule_for_choice(each.connection, each.proposal, engine.now.wall_s) for each in prompts}
+    return {number: format_rule(replace(rule, until_s=None)) for number, rule in rules.items()}
+
+
+def connect(engine: Transcript, number: int, name: str, who: Attribution = CURL, port: int = 443) -> list[str]:
+    """The program looks the name up, and connects."""
+    address = f"10.1.0.{number}"
+    engine.resolve(name, address, who)
+    return engine.queue(flow_of(40000 + number, address, port), who)
+
+
+def test_names_that_a_program_makes_up_change_no_proposal() -> None:
+    """Two honest names are answered, and then it asks for names of its own."""
+    engine = Transcript()
+    for number, name in enumerate(("cdn.shop.test", "api.shop.test"), 1):
+        assert connect(engine, number, name) == [f"opened {number}", f"ask {number} x1"]
+        engine.answer(number, yes())
+    for number in range(3, 12):
+        name = f"a{number - 2}.evil.test"
+        assert connect(engine, number, name) == [f"opened {number}", f"ask {number} x1"]
+        assert proposed(engine)[number].split()[1] == name
+    # Nothing passed, and nothing was written without a key.
+    assert len(engine.engine.prompts) == 9
+    assert [format_rule(rule).split()[1] for rule in engine.engine.rules] == ["cdn.shop.test", "api.shop.test"]
+    # What was answered teaches its own domain alone.
+    connect(engine, 12, "img.shop.test")
+    assert proposed(engine)[12].split()[1] == "*.shop.test"
+
+
+def test_an_answer_teaches_the_questions_that_wait() -> None:
+    engine = Transcript()
+    for number, name in enumerate(("cdn.shop.test", "api.shop.test", "img.shop.test", "www.bank.test"), 1):
+        connect(engine, number, name)
+    assert "ask 3 x1" not in engine.answer(1, yes())
+    told = engine.answer(2, yes())
+    assert told[-1] == "ask 3 x1"  # with another proposal; that of the bank stays
+    assert {number: rule.split()[1] for number, rule in proposed(engine).items()} == {
+        3: "*.shop.test",
+        4: "www.bank.test",
+    }
+    (prompt,) = [each for each in engine.engine.open_prompts(engine.now) if each.prompt_id == 3]
+    assert prompt.widened == "for all of shop.test, since cdn.shop.test and api.shop.test were allowed"
+    assert engine.answer(3, prompt.proposal)[0].startswith("answered 3: allow until=")
+    assert connect(engine, 5, "new.shop.test")[-1] == "decided: allowed by a rule"
+
+
+def test_what_was_learned_is_forgotten_with_the_rules_that_taught_it() -> None:
+    engine = Transcript(*(f"allow {name}.shop.test 443 tcp /usr/bin/curl" for name in ("cdn", "api")))
+    connect(engine, 1, "img.shop.test")
+    assert proposed(engine)[1].split()[1] == "*.shop.test"
+    assert engine.load("deny ads.shop.test 443 tcp /usr/bin/curl")[-1] == "ask 1 x1"
+    assert proposed(engine)[1].split()[1] == "img.shop.test"
+
+
+def test_nothing_is_learned_where_a_rule_asks() -> None:
+    allowed = (f"allow {name}.shop.test 443 tcp /usr/bin/curl" for name in ("cdn", "api"))
+    engine = Transcript(*allowed, "ask - - - /usr/bin/curl")
+    connect(engine, 1, "img.shop.test")
+    assert proposed(engine)[1].split()[1] == "img.shop.test"
+
+
+def test_an_answer_for_once_teaches_nothing() -> None:
+    engine = Transcript()
+    for number, name in enumerate(("cdn.shop.test", "api.shop.test"), 1):
+        connect(engine, number, name)
+        engine.answer(number, yes(Lifetime.ONCE))
+    connect(engine, 3, "img.shop.test")
+    assert proposed(engine)[3].split()[1] == "img.shop.test"

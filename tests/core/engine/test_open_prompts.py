@@ -46,7 +46,7 @@ def test_a_prompt_shows_its_first_flow_and_what_is_left_of_its_time() -> None:
 def test_a_prompt_is_shown_with_the_proposal_that_was_made_when_it_was_opened() -> None:
     proposed = []
 
-    def propose(connection: Connection) -> Proposal:
+    def propose(connection: Connection, _decision: Decision, _now: Instant) -> Proposal:
         proposed.append(connection.flow)
         return Proposal(Choice(verdict=Verdict.ALLOW, any_port=True), "as it was answered twice")
 
@@ -57,6 +57,23 @@ def test_a_prompt_is_shown_with_the_proposal_that_was_made_when_it_was_opened() 
         shown = prompt.value(NOW)
         assert (shown.proposal.any_port, shown.widened) == (True, "as it was answered twice")
     assert proposed == [flow_of(1)]
+
+
+def test_proposals_of_the_oldest_prompts_follow_a_change_of_the_rules() -> None:
+    learned: list[str] = []
+
+    def propose(connection: Connection, _decision: Decision, _now: Instant) -> Proposal:
+        return Proposal(Choice(verdict=Verdict.ALLOW), *learned)
+
+    prompts = Prompts(Settings(), propose)
+    opened = [hold(prompts, flow_of(1, port=port)) for port in range(1, 20)]
+    assert list(prompts.propose_again(NOW)) == []
+    learned.append("as it was answered twice")
+    changed = list(prompts.propose_again(NOW))
+    assert changed == opened[: len(changed)]
+    assert 1 < len(changed) < len(opened)  # not all of a flood
+    assert {prompt.value(NOW).widened for prompt in changed} == set(learned)
+    assert list(prompts.propose_again(NOW)) == []
 
 
 def test_one_attempt_is_the_first_connection_and_its_process_s_to_the_other_kind_of_address() -> None:

@@ -7,12 +7,15 @@ from tests.core.engine.transcript import flow_of, inbound, whose
 from tests.core.prompts.test_workers import AT_HOME, KERNEL_ARGS, REPORT, worker
 from tests.view.painted_state import PaintedState
 from tests.view.sample_prompts import CURL, IN, connection_of, prompt_of
+from tinysnitch.core.model.clock import Instant
 from tinysnitch.core.model.connection import Asking, Connection
 from tinysnitch.core.model.flow import TCP, UDP, Flow
 from tinysnitch.core.model.process import KERNEL, UNKNOWN, Attribution, Process
+from tinysnitch.core.policy.active_rules import ActiveRules
+from tinysnitch.core.policy.facts import Facts
 from tinysnitch.core.prompts.answer import rule_for_choice
 from tinysnitch.core.prompts.choice import Lifetime, RemoteScope
-from tinysnitch.core.prompts.proposal import Proposal, choose_first, learn_rule, propose
+from tinysnitch.core.prompts.proposal import Proposal, choose_first, learn_rule, propose, propose_by_answers
 from tinysnitch.core.rules.text import format_rule, parse_rule
 from tinysnitch.view.prompt_events import QuestionOpened
 
@@ -298,3 +301,17 @@ def test_an_argument_that_looks_like_a_secret_is_in_no_proposed_rule() -> None:
     assert rule.exec_id == connection.attribution.process.exec_id  # type: ignore[union-attr]
     curl = connection_of(msgspec.structs.replace(CURL, args=("-H", "Authorization: Bearer hunter2hunter2")))
     assert rule_for_choice(curl, propose(curl).choice, 0.0).args is None
+
+
+def test_a_proposal_that_earlier_answers_widen_says_why_and_what_it_is_without_them() -> None:
+    connection, now = connection_of(name="img.shop.test"), Instant(0.0, 0.0)
+    rules = ActiveRules(Facts())
+    assert propose_by_answers(connection, rules, now) == propose(connection)
+    alone = propose(connection).choice
+    args = "" if alone.any_args else " -s https://shop.test/"
+    rules.replace_file_rules(parse_rule(f"allow {name}.shop.test 443 tcp /usr/bin/curl{args}") for name in ("a", "b"))
+    assert propose_by_answers(connection, rules, now) == Proposal(
+        msgspec.structs.replace(alone, remote=RemoteScope.DOMAIN),
+        "for all of shop.test, since a.shop.test and b.shop.test were allowed",
+        alone,
+    )

@@ -51,6 +51,7 @@ from tinysnitch.core.prompts.answer import ends_with, is_rule_kept, refusal_to_r
 from tinysnitch.core.prompts.asking import with_asking
 from tinysnitch.core.prompts.choice import Lifetime
 from tinysnitch.core.prompts.prompt import Prompt
+from tinysnitch.core.prompts.proposal import Proposal, propose, propose_by_answers
 from tinysnitch.core.rules.rule import Rule
 from tinysnitch.core.tls.quic_initial import Cipher
 from tinysnitch.core.tls.server_names import ServerNameReader
@@ -72,7 +73,7 @@ class Engine:
         self.settings = settings
         self.rules = ActiveRules(facts, generation)
         self.dns = DnsTracker(settings, facts, has_ended)
-        self.prompts = Prompts(settings)
+        self.prompts = Prompts(settings, self._propose)
         self.verdict_writer = VerdictWriter(settings, self.rules)
         self.server_names = ServerNameCheck(
             self.rules, self.verdict_writer, ServerNameReader(settings.max_inspections, cipher)
@@ -265,6 +266,10 @@ class Engine:
         is_negotiated = not decision.asking and self.verdict_writer.negotiated_ports.has(connection)
         return with_asking(connection, decision, self.rules.remote_words, is_port_negotiated=is_negotiated)
 
+    def _propose(self, connection: Connection, decision: Decision, now: Instant) -> Proposal:
+        """What is proposed for it. Where a rule asks, its answer has to be narrower than that: nothing is learned."""
+        return propose(connection) if decision.asking else propose_by_answers(connection, self.rules, now)
+
     def _deny(
         self, held: HeldFlow, asked: Decision, reason: str, now: Instant, *, is_turned_away: bool = False
     ) -> Iterator[Command]:
@@ -405,7 +410,7 @@ class Engine:
         yield SetGeneration(self.rules.generation, own_addresses)
 
     def _decide_again(self, now: Instant) -> Iterator[Command]:
-        """Decide anew what waits, since the rules have changed."""
+        """Decide anew what waits, since the rules have changed, and see what proposals learn from that."""
         for prompt in self.prompts:
             before = len(prompt.held)
             for flow, held in list(prompt.held.items()):
@@ -415,6 +420,8 @@ class Engine:
                     yield from self._settle_held(held, decision, now)
             if len(prompt.held) < before:
                 yield self.prompts.close_or_update(prompt, "decided by a rule", now)
+        for prompt in self.prompts.propose_again(now):
+            yield ShowPrompt(prompt.value(now))
 
     # Time
 

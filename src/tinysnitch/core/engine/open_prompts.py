@@ -15,6 +15,7 @@ these.
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 import msgspec
 
@@ -86,7 +87,10 @@ class Quota:
         return shares
 
 
+Propose = Callable[[Connection, Decision, Instant], Proposal]
+
 _CLOSED_KEPT = 256
+_FOLLOWED = 16  # prompts whose proposals are made anew at a change of the rules: some milliseconds each at most
 _GAVE_UP = "the program gave up"  # another socket or program has the ports of its connection by now
 
 
@@ -130,7 +134,7 @@ class OpenPrompt:
     decision: Decision  # whose verdict is ASK
     opened: Instant
     deadline_s: float  # boot-time seconds
-    proposal: Proposal  # made when it was opened
+    proposal: Proposal
     held: dict[Flow, HeldFlow] = field(default_factory=dict)
 
     def value(self, now: Instant) -> Prompt:
@@ -148,6 +152,7 @@ class OpenPrompt:
             remaining_s=max(0.0, self.deadline_s - now.boot_s),
             proposal=self.proposal.choice,
             widened=self.proposal.widened,
+            alone=self.proposal.alone,
         )
 
     def report_answer(
@@ -171,8 +176,12 @@ class OpenPrompt:
         return attempt
 
 
+def _propose_alone(connection: Connection, _decision: Decision, _now: Instant) -> Proposal:
+    return propose(connection)
+
+
 class Prompts:
-    def __init__(self, settings: Settings, propose: Callable[[Connection], Proposal] = propose) -> None:
+    def __init__(self, settings: Settings, propose: Propose = _propose_alone) -> None:
         self._settings = settings
         self._propose = propose
         self._open: dict[int, OpenPrompt] = {}
@@ -244,6 +253,15 @@ class Prompts:
         self._closed.put(prompt.prompt_id, ClosedPrompt(reason, prompt.key.uid))
         return ClosePrompt(prompt.prompt_id, reason, by_uid, prompt.key.uid)
 
+    def propose_again(self, now: Instant) -> Iterator[OpenPrompt]:
+        """Make the proposals of the oldest prompts anew, since the rules have changed; those that are others now."""
+        for prompt in islice(self, _FOLLOWED):
+            connection = next(iter(prompt.held.values())).connection
+            proposal = self._propose(connection, prompt.decision, now)
+            if proposal != prompt.proposal:
+                prompt.proposal = proposal
+                yield prompt
+
     def find(self, prompt_id: int) -> OpenPrompt | None:
         return self._open.get(prompt_id)
 
@@ -262,7 +280,7 @@ class Prompts:
     def _open_prompt(self, key: PromptKey, decision: Decision, connection: Connection, now: Instant) -> OpenPrompt:
         self._last_id += 1
         deadline_s = now.boot_s + self._settings.timeout_s
-        prompt = OpenPrompt(self._last_id, key, decision, now, deadline_s, self._propose(connection))
+        prompt = OpenPrompt(self._last_id, key, decision, now, deadline_s, self._propose(connection, decision, now))
         self._open[prompt.prompt_id] = prompt
         self._by_key[key] = prompt
         self.prompt_quota.change(key, 1)

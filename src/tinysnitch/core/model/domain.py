@@ -7,7 +7,7 @@ underscore as `\\DDD` (RFC 4343 2.1). So a dot, star or space inside a label nev
 import re
 import unicodedata
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from tinysnitch.core.model.errors import Malformed
@@ -63,6 +63,7 @@ def domains_of(name: str) -> Iterator[str]:
         yield name
 
 
+@lru_cache(maxsize=1024)  # a proposal looks at the names of all rules of a program
 def find_registrable_domain(name: str) -> str | None:
     """What one owner registered (`www.bbc.co.uk` → `bbc.co.uk`); None for a public suffix itself."""
     return _public_suffixes().privatesuffix(name)

@@ -60,3 +60,4 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     remaining_s: float  # at the moment the value was made
     proposal: Choice = Choice(verdict=Verdict.ALLOW)  # the verdict comes with the answering key
     widened: str = ""  # why the proposal covers more than this question; "" if it does not
+    alone: Choice | None = None  # if it is widened, which is for its verdict only: the choice for this question alone

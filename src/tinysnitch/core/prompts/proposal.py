@@ -21,6 +21,8 @@ again and again:
 
 For a service's talk on the link the first proposal is `lan` (core/prompts/lan_traffic.py).
 
+Where earlier answers agree, the proposal is wider than the question (core/prompts/learned_proposal.py).
+
 What observe mode makes of a connection: the rule that a prompt would propose, and wider ones.
 
 A server has other clients tomorrow, and what a timer starts may have the time among its arguments. One connection does
@@ -33,15 +35,18 @@ from collections.abc import Iterator
 import msgspec
 from msgspec.structs import replace
 
+from tinysnitch.core.model.clock import Instant
 from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.flow import UDP, Direction, Flow
 from tinysnitch.core.model.process import FLATPAK, Process
 from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.policy.active_rules import ActiveRules
 from tinysnitch.core.programs.interpreters import is_called_like_one
 from tinysnitch.core.prompts.answer import rule_for_choice, without_secret
 from tinysnitch.core.prompts.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.prompts.ephemeral_paths import find_lasting_pattern
 from tinysnitch.core.prompts.lan_traffic import KERNELS_PORTS
+from tinysnitch.core.prompts.learned_proposal import learn_proposal
 from tinysnitch.core.prompts.workers import find_starter
 from tinysnitch.core.rules.rule import RemoteKind, Rule
 
@@ -104,6 +109,14 @@ _OPENERS = frozenset(
 class Proposal(msgspec.Struct, frozen=True):
     choice: Choice
     widened: str = ""  # why it covers more than its question; "" if it does not
+    alone: Choice | None = None  # if it is widened: that for the question alone, and for the other verdict
+
+
+def propose_by_answers(connection: Connection, rules: ActiveRules, now: Instant) -> Proposal:
+    """What is proposed where no rule asks: wider than the question where earlier answers agree."""
+    alone = propose(connection)
+    learned = learn_proposal(connection, alone.choice, rules, now)
+    return Proposal(learned.choice, learned.reason, alone.choice) if learned else alone
 
 
 def propose(connection: Connection) -> Proposal:
