@@ -8,13 +8,11 @@ import argparse
 import sys
 
 from bench.prepared_lab import make_ready
-from tests.lab.hour import LINES, Done, Hour, give_names, make_stand_in, pass_hour
+from tests.lab.hour import LINES, Done, Hour, browse, names_of_site, pass_hour
 from tests.lab.lab import Lab
-from tests.lab.scripted_person import FOREVER, Asked, ScriptedPerson, find_needless
+from tests.lab.scripted_person import FOREVER, Asked, find_needless
 
 SITES = 30
-OWN = ("www", "img", "api", "static")  # names of each site
-OTHERS = ("cdn", "fonts", "ads", "stats", "tags", "video", "login", "maps")  # domains in which each has a name
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -56,29 +54,11 @@ def row(what: str, before: list[Asked], asked: list[Asked], keys: str, *later: D
 
 
 def report_browser(lab: Lab, keys: str, *, shows_rules: bool) -> None:
-    """A browser that loads from twelve names for each site, all at once."""
-    sites = [names_of_site(number) for number in range(SITES)]
-    give_names(lab, [name for names in sites for name in names])
-    browser = str(make_stand_in(lab, "browser", starts_itself=True))
-    daemon = lab.start_daemon(None)
-    person = ScriptedPerson(daemon.socket, keys)
-    try:
-        for names in sites:
-            done = lab.run([browser, *(f"https://{name}/" for name in names)])
-            assert done.returncode == 0, f"{done.stderr}\n{daemon.describe()}"
-    finally:
-        person.leave()
-    count = len(person.asked)
-    needless = len(find_needless(person.asked))
-    what = f"a browser, {SITES} sites of {len(OWN) + len(OTHERS)} names"
-    say(f"{what}: {count} questions, {count * len(keys)} keys, {needless} needless")
+    daemon, asked = browse(lab, keys, SITES)
+    what = f"a browser, {SITES} sites of {len(names_of_site(0))} names"
+    say(f"{what}: {len(asked)} questions, {len(asked) * len(keys)} keys, {len(find_needless(asked))} needless")
     if shows_rules:
         say(daemon.rules.read_text())
-
-
-def names_of_site(number: int) -> list[str]:
-    own = [f"{name}.site{number}.test" for name in OWN]
-    return own + [f"s{number}.{domain}.test" for domain in OTHERS]
 
 
 def say(*lines: str) -> None:

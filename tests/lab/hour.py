@@ -119,6 +119,7 @@ Dir::Cache "{folder}/apt/cache";
 _FILES = """
 items me orders install.sh robots.txt one two report tool-1.2.tar tool-1.3.tar notes-1.2 notes-1.3 health metrics
 """
+_SHARED = "cdn fonts ads stats tags video login maps"
 _INDEX = '<a href="http://files.wheels.test/{name}-1.0-py3-none-any.whl">{name}-1.0-py3-none-any.whl</a>\n'
 _PACKAGE = """
 {"name": "%s-pad", "dist-tags": {"latest": "1.0.0"},
@@ -219,6 +220,28 @@ def pass_hour(lab: Lab, daemon: Daemon) -> Daemon:
     assert daemon.stop() == 0, daemon.describe()
     (daemon.rules.parent / "state" / "temporary.rules").unlink(missing_ok=True)
     return lab.restart_daemon(daemon.rules.parent)
+
+
+def browse(lab: Lab, keys: str, sites: int) -> tuple[Daemon, list[Asked]]:
+    """Have a browser open sites one after the other, each of which loads from all its names at once; what was asked."""
+    names = [names_of_site(number) for number in range(sites)]
+    give_names(lab, [name for of_site in names for name in of_site])
+    browser = str(make_stand_in(lab, "browser", starts_itself=True))
+    daemon = lab.start_daemon(None)
+    person = ScriptedPerson(daemon.socket, keys)
+    try:
+        for of_site in names:
+            done = lab.run([browser, *(f"https://{name}/" for name in of_site)])
+            assert done.returncode == 0, f"{done.stderr}\n{daemon.describe()}"
+    finally:
+        person.leave()
+    return daemon, person.asked
+
+
+def names_of_site(number: int) -> list[str]:
+    """Twelve: four of its own, and one in each domain from which all sites load."""
+    own = [f"{name}.site{number}.test" for name in ("www", "img", "api", "static")]
+    return own + [f"s{number}.{domain}.test" for domain in _SHARED.split()]
 
 
 def give_names(lab: Lab, names: Sequence[str]) -> None:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.lab.hour import Done, Hour, pass_hour
+from tests.lab.hour import Done, Hour, browse, pass_hour
 from tests.lab.lab import Lab
-from tests.lab.scripted_person import FOREVER
+from tests.lab.scripted_person import FOREVER, find_needless
 
 pytestmark = [pytest.mark.privileged, pytest.mark.slow]
 
@@ -33,6 +33,12 @@ def test_a_developer_is_not_asked_twice(lab: Lab) -> None:
     again = hour.play(daemon, FOREVER, lines)
     assert find_remarks(again) == []
     assert [done.asked for done in again] == [[] for _ in lines]
+
+
+def test_a_browser_asks_a_few_times_for_all_sites(lab: Lab) -> None:
+    _daemon, asked = browse(lab, FOREVER, 4)
+    assert len(asked) <= 8
+    assert find_needless(asked) == []
 
 
 def find_remarks(played: list[Done]) -> list[str]:
