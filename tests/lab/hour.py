@@ -23,9 +23,9 @@ NAMES = (
     *("api.shop.test", "www.shop.test", "staging.shop.test", "get.tool.test", "ppa.tool.test", "dl.release.test"),
     *("deb.release.test", "security.release.test", "status.cloud.test", "hooks.chat.test", "build.corp.test"),
     *("db.corp.test", "code.test", "python.test", "files.wheels.test", "packages.node.test"),
-    *("www.news.test", "img.news.test", "static.news.test", "a.cdn.test", "b.cdn.test", "fonts.type.test"),
+    *("www.news.test", "img.news.test", "static.news.test", "a.cdn.test", "b.cdn.test", "c.cdn.test"),
+    *("fonts.type.test", "stats.count.test", "ads.banner.test"),
 )
-PAGE = NAMES[-6:]  # what a page of the news loads from
 APT_SOURCES = ("deb.release.test", "security.release.test", "ppa.tool.test")
 VISITOR = "visitor: "  # a line that another machine of the link runs
 _NETWORK = "198.18.0.0/15"
@@ -44,6 +44,7 @@ curl -skL https://get.tool.test/install.sh
 curl -skL https://get.tool.test/install.sh -o {folder}/install.sh
 curl -sk https://dl.release.test/tool-1.2.tar -o {folder}/tool.tar
 curl -sk https://dl.release.test/tool-1.3.tar -o {folder}/tool.tar
+curl -sk https://dl.release.test/tool-1.4.tar -o {folder}/tool.tar
 curl -s http://staging.shop.test:8080/health
 curl -s http://staging.shop.test:8080/metrics
 curl -sk https://status.cloud.test/
@@ -59,6 +60,7 @@ ping -c2 -i0.2 build.corp.test
 ssh -F {folder}/ssh_config build.corp.test uptime
 ssh -F {folder}/ssh_config build.corp.test df -h /
 ssh -F {folder}/ssh_config build.corp.test tail /etc/hostname
+ssh -F {folder}/ssh_config build.corp.test cat /proc/loadavg
 ssh -F {folder}/ssh_config db.corp.test id
 scp -q -F {folder}/ssh_config {folder}/notes build.corp.test:{folder}/notes.1
 scp -q -F {folder}/ssh_config {folder}/notes build.corp.test:{folder}/notes.2
@@ -117,7 +119,21 @@ Dir::State::lists "{folder}/apt/lists";
 Dir::Cache "{folder}/apt/cache";
 """
 _FILES = """
-items me orders install.sh robots.txt one two report tool-1.2.tar tool-1.3.tar notes-1.2 notes-1.3 health metrics
+items me orders install.sh robots.txt one two report
+tool-1.2.tar tool-1.3.tar tool-1.4.tar notes-1.2 notes-1.3 health metrics
+"""
+# A page as they are today: a script from elsewhere, which loads a font, and then all the rest at once.
+_PAGE = '<html><head></head><body><script src="http://a.cdn.test/app.js"></script></body></html>'
+_APP = """
+const font = document.createElement("link");
+font.rel = "stylesheet";
+font.href = "http://fonts.type.test/font.css";
+font.onload = font.onerror = () => {
+  for (const name of "img.news static.news b.cdn c.cdn stats.count ads.banner".split(" ")) {
+    document.body.appendChild(new Image()).src = `http://${name}.test/dot.svg`;
+  }
+};
+document.head.appendChild(font);
 """
 _SHARED = "cdn fonts ads stats tags video login maps"
 _INDEX = '<a href="http://files.wheels.test/{name}-1.0-py3-none-any.whl">{name}-1.0-py3-none-any.whl</a>\n'
@@ -194,9 +210,8 @@ class Hour:
         subprocess.run(["chown", "-R", "_apt", str(self._folder / "apt")], check=True)
 
     def _lay_out_site(self) -> None:
-        pictures = "".join(f'<img src="http://{name}/dot.svg">' for name in PAGE)
         files = {name: "{}" for name in _FILES.split()}
-        files |= dict.fromkeys(("page.html", "other.html"), f"<html><body>{pictures}</body></html>")
+        files |= {"page.html": _PAGE, "other.html": _PAGE, "app.js": _APP}
         files |= {f"{name}-pad": _PACKAGE % (name, name) for name in ("left", "right")}
         files |= {f"simple/{name}/index.html": _INDEX.format(name=name) for name in ("demo", "other")}
         files |= {"debian/Packages": "", "debian/Release": "Date: Thu, 01 Jan 2026 00:00:00 UTC\n"}
