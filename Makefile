@@ -88,8 +88,9 @@ questions: setup-test  ## play an hour of a developer, and count the questions a
 bench-prompt: setup-test  ## measure the window: the time from a held packet to a painted question, and its use at rest
 	$(BIN)/python -m bench.prompt $(BENCH)
 
-screenshots: setup-test  ## take pictures of the window in every state, into build/screenshots
+screenshots: setup-test  ## take pictures of window and terminal in every state, into build/screenshots
 	$(BIN)/python -m bench.screenshots build/screenshots
+	$(BIN)/python -m bench.terminal_pictures build/screenshots
 
 test-fresh:  ## prove `make setup` on a bare Debian 13 in a scratch folder; SUITE=noble MIRROR=URL: on Ubuntu 24.04
 	tests/fresh/run.sh

@@ -13,7 +13,7 @@ from tests.lab.patience import WAIT_S
 
 # What the prompt writes when it begins to take keys: the first in full screen (there it says something else in that
 # place before), the second with `--plain`.
-KEYS_COUNT = ("█", "keys: ")
+KEYS_COUNT = ("asked because", "keys: ")
 STYLE = re.compile(r"\x1b\[[0-9;]*m")  # bold and the like, of which a sentence may have several
 
 

@@ -278,7 +278,7 @@ def test_a_help_whose_question_is_gone_hides_no_other(stage: Stage, key: str) ->
     assert not stage.window.isVisible()
     stage.ask(2, "inbound")
     assert [text for text in stage.texts() if text.startswith("any key")] == []
-    assert "sshd is asked to accept a connection from 198.51.100.7" in stage.texts()
+    assert "ssh visitor 198.51.100.7 wants to reach sshd" in stage.texts()
 
 
 def test_the_help_says_that_q_hides_the_window(stage: Stage) -> None:

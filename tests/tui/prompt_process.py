@@ -3,6 +3,7 @@
 import asyncio
 import os
 import pty
+import re
 import sys
 import termios
 from collections.abc import AsyncIterator
@@ -18,6 +19,11 @@ class TerminalPrompt:
     slave: int
     modes: object  # settings of the terminal before the prompt took it
     screen: bytearray  # all that was written
+
+    @property
+    def shown(self) -> bytes:
+        """What was written, without styles, of which a sentence has several (SGR, ECMA-48 8.3.117)."""
+        return re.sub(rb"\x1b\[[0-9;]*m", b"", self.screen)
 
     def type(self, keys: bytes) -> None:
         os.write(self.master, keys)

@@ -52,7 +52,7 @@ def test_a_question_is_told_line_by_line() -> None:
         "name: shop.test",
         "address: 10.0.0.9",
         "port: 443 https, tcp",
-        "direction: outbound, from this machine",
+        "direction: outbound",
         "asked because no rule matches; 60 seconds left, then it is denied",
         "rule: allow until=2023-11-14T22:22:20Z shop.test 443 tcp /usr/bin/curl -s https://shop.test/",
         "holds: for 9 minutes",
@@ -61,7 +61,7 @@ def test_a_question_is_told_line_by_line() -> None:
 
 def test_what_is_still_looked_up_is_not_told() -> None:
     lines = (Line("path", (Span("/a"),)), Line("package", (Span("…"),), is_pending=True))
-    assert fact_lines(PromptView(sentence=(), is_question=True, lines=lines)) == ["path: /a"]
+    assert fact_lines(PromptView(sentence=(), is_question=True, who=lines)) == ["path: /a"]
 
 
 def test_the_keys_to_begin_with_are_said() -> None:

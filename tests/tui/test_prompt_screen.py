@@ -2,9 +2,7 @@ import msgspec
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from rich.color import ColorSystem
 from rich.console import Console
-from rich.style import Style
 from rich.text import Text
 
 from tests.core.model.any_text import SOME_TEXT
@@ -12,20 +10,9 @@ from tests.view.painted_state import PaintedState
 from tests.view.sample_prompts import CURL, connection_of, learned_prompt_of, prompt_of
 from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.domain import format_label
-from tinysnitch.tui.prompt_screen import (
-    COVERED,
-    COVERED_QUIET,
-    CURSOR,
-    FAULT,
-    QUIET,
-    YELLOW,
-    count_help_pages,
-    render_help,
-    render_prompt,
-)
+from tinysnitch.tui.prompt_screen import render_prompt
+from tinysnitch.tui.rows import COVERED, COVERED_QUIET, CURSOR, FAULT, QUIET, STRONG, YES
 from tinysnitch.view.edit_view import EditView
-from tinysnitch.view.help_view import HelpRow, present_help, present_legend
-from tinysnitch.view.keys import KEYS
 from tinysnitch.view.prompt_events import KeyPressed, QuestionClosed, QuestionOpened
 from tinysnitch.view.prompt_state import PromptState
 from tinysnitch.view.prompt_view import PromptView, present_prompt
@@ -76,31 +63,35 @@ def test_a_small_terminal_shows_all_that_must_be_seen(connection: Connection) ->
     assert len(rows) <= 24
     assert max(map(cell_width, rows)) <= 80
     screen = "\n".join(rows)
-    dead = {hint.label for hints in view.hints for hint in hints if hint.is_dead}
-    keys = [f"{key.label} " for key in KEYS if key.label not in dead]
-    wanted = [view.title, "443", f"allow {view.rule[2].text[:6]}", "59 s", view.lifetime, view.why, *keys]
+    keys = [f"{hint.label} {hint.text}" for hints in view.everyday for hint in hints if not hint.verdict]
+    answers = [f" {label}  {verdict} {view.lifetime}" for label, verdict in (("y", "allow"), ("n", "deny"))]
+    wanted = [view.title, "443", f"allow {view.rule[2].text[:6]}", "59 s, then deny", view.why, *answers, *keys]
     assert [text for text in wanted if text not in screen] == []
 
 
 @pytest.mark.parametrize(
-    ("size", "left_out"), [((40, 10), "and 8 more"), ((80, 24), "and 6 more"), ((80, 40), "and 2 more"), ((80, 48), "")]
+    ("size", "left_out"), [((40, 10), "and 8 more"), ((80, 20), "and 6 more"), ((80, 26), "and 2 more"), ((80, 48), "")]
 )
 def test_warnings_that_have_no_room_are_counted(size: tuple[int, int], left_out: str) -> None:
     """A program can cause any number of warnings, which stand before other facts."""
     view = msgspec.structs.replace(view_of(connection_of()), warnings=tuple(f"{n}: {'x' * 60}" for n in range(9)))
     rows = rows_of(render_prompt(view, *size))
-    shown = [row.strip() for row in rows if row.strip().startswith("! ")]
+    shown = [row.strip() for row in rows if row.strip().startswith("!  ")]
     counted = int(left_out.split()[1]) if left_out else 0
-    assert (len(shown) + counted, shown[-1].endswith(left_out), max(map(len, rows)) <= size[0]) == (9, True, True)
+    assert (
+        sum("!  " in row for row in rows) + counted,
+        shown[-1].endswith(left_out),
+        max(map(len, rows)) <= size[0],
+    ) == (9, True, True)
 
 
 def test_short_warnings_share_a_row() -> None:
-    view = msgspec.structs.replace(view_of(connection_of()), warnings=("one", "two", "x" * 60, "last"))
-    shown = [row.strip() for row in rows_of(render_prompt(view, 80, 24)) if "! " in row]
-    assert shown == ["! one   ! two   ! " + "x" * 60, "! last"]
+    view = msgspec.structs.replace(view_of(connection_of()), warnings=("one", "two", "x" * 50, "last"))
+    shown = [row.strip() for row in rows_of(render_prompt(view, 80, 24)) if " !  " in row]
+    assert shown == ["!  one    !  two    !  " + "x" * 50, "!  last"]
 
 
-TIGHT = ["y allow", "n deny", "e edit", "1 min", "2 = 24 h", "u until", "f forever", "p this", "j just", "h help"]
+TIGHT = ["y  allow for 9 minutes", "n  deny for 9 minutes", "f forever", "d its domain", "e edit", "? all keys"]
 
 
 @pytest.mark.parametrize("size", [(40, 10), (60, 20), (72, 18)])
@@ -108,7 +99,7 @@ TIGHT = ["y allow", "n deny", "e edit", "1 min", "2 = 24 h", "u until", "f forev
 def test_a_tight_terminal_shows_whole_keys_the_time_and_why_it_is_asked(size: tuple[int, int], notice: str) -> None:
     view = msgspec.structs.replace(view_of(connection_of()), notice=notice)
     rows = rows_of(render_prompt(view, *size))
-    wanted = [view.title, "asked because no rule matches", "allow u", "443 tcp", "for 9 minutes", "59 s, then deny"]
+    wanted = [view.title, "asked because no", "allow until=", "443 tcp", "59 s, then deny"]
     assert (len(rows) <= size[1], [text for text in [*wanted, *TIGHT] if text not in "\n".join(rows)]) == (True, [])
 
 
@@ -116,7 +107,7 @@ def test_a_tight_terminal_shows_whole_keys_the_time_and_why_it_is_asked(size: tu
 @pytest.mark.parametrize("keys", ["", "e"])
 def test_the_smallest_terminal_shows_the_rule_the_first_keys_and_the_time(size: tuple[int, int], keys: str) -> None:
     rows = rows_of(render_prompt(view_of(connection_of(name="b.test"), keys), *size))
-    wanted = ["Enter" if keys else "y allow", " s, then deny"]
+    wanted = ["Enter" if keys else "y  allow", " s, then deny"]
     assert (len(rows) <= size[1], [text for text in wanted if text not in "\n".join(rows)]) == (True, [])
 
 
@@ -128,29 +119,29 @@ def test_a_tight_terminal_shows_a_rule_and_the_count_of_all_together(size: tuple
     assert [text for text in (" n1.page.test 443", "more", "the 12 questions", "then deny") if text not in screen] == []
 
 
-def test_news_stand_beside_why_it_is_asked_and_lose_their_end() -> None:
+def test_news_stand_above_the_sentence_and_lose_their_end() -> None:
     view = msgspec.structs.replace(view_of(connection_of()), notice=f"answered once: deny {'x' * 1300}")
-    rows = [row.strip() for row in rows_of(render_prompt(view, 80, 24))]
-    at = next(index for index, row in enumerate(rows) if row.startswith("answered once: deny xxx"))
-    assert rows[at - 1].startswith("asked because no rule matches")
-    assert (set(rows[at + 1]), rows[at + 2][-1], rows[at + 3]) == ({"x"}, "…", "")
+    rows = [row.strip() for row in rows_of(render_prompt(view, 80, 24)) if row.strip()]
+    assert rows[0].startswith("answered once: deny xxx")
+    last = next(index for index, row in enumerate(rows) if row == view.title) - 1
+    assert (rows[last][-1], last < 3) == ("…", True)
 
 
 def test_news_take_no_room_from_what_is_asked_but_for_a_row() -> None:
     args = ("-o", "SendEnv=GIT_PROTOCOL", "git@shop.test", "git-upload-pack 'me/repo.git'")
     parents = tuple(f"/usr/lib/git-core/{name * 9}" for name in ("a", "b", "c"))
     view = view_of(connection_of(msgspec.structs.replace(CURL, args=args, parents=parents)))
-    rows = [row.strip() for row in rows_of(render_prompt(view, 80, 24))]
+    rows = [row.strip() for row in rows_of(render_prompt(view, 80, 22))]
     view = msgspec.structs.replace(view, notice=f"answered once: deny {'x' * 1300}")
-    told = [row.strip() for row in rows_of(render_prompt(view, 80, 24))]
+    told = [row.strip() for row in rows_of(render_prompt(view, 80, 23))]
     assert [row for row in told if "xxx" not in row and row] == [row for row in rows if row]
     assert sum("xxx" in row for row in told) == 1
 
 
 def test_a_rule_that_fits_into_its_rows_is_not_cut() -> None:
-    words = tuple(f"--word-{number}-of-many" for number in range(11))  # 78 columns and four rows hold it, as it breaks
+    words = tuple(f"--word-{number}-of-many" for number in range(9))  # 66 columns and four rows hold it, as it breaks
     rows = rows_of(render_prompt(view_of(connection_of(msgspec.structs.replace(CURL, args=words)), "f"), 80, 24))
-    rule = " ".join(row.strip() for row in rows).partition("allow shop.test")[2]
+    rule = " ".join(row.strip() for row in rows).partition("rule        allow shop.test")[2]
     assert [word for word in words if word not in rule] == []
 
 
@@ -169,18 +160,13 @@ def test_after_an_answer_its_rule_takes_three_rows_at_most() -> None:
 
 
 def test_that_keys_do_not_count_yet_is_said_in_words() -> None:
-    for ready, text in ((False, "keys do not count yet"), (True, "█")):
+    for ready, text in ((False, "keys do not count yet"), (True, "asked because")):
         view = msgspec.structs.replace(view_of(connection_of()), is_ready=ready)
-        assert text in rows_of(render_prompt(view, 80, 24))[-1]
+        last = [row for row in rows_of(render_prompt(view, 80, 24)) if row.strip()][-1]
+        assert text in last
 
 
-def test_a_dead_key_is_not_shown_but_enter_stays() -> None:
-    assert (
-        "these args"
-        not in render_prompt(
-            view_of(connection_of(msgspec.structs.replace(CURL, are_args_complete=False))), 80, 24
-        ).plain
-    )
+def test_a_dead_enter_is_dim_and_stays() -> None:
     state = state_of_many(1, "e")
     for key in ("home", "x"):
         state.handle(KeyPressed(key), 1.0)
@@ -188,13 +174,34 @@ def test_a_dead_key_is_not_shown_but_enter_stays() -> None:
     assert dim_among(["Enter", "Esc"], text) == ["Enter"]
 
 
+@pytest.mark.parametrize(("seconds", "is_dim"), [(60, True), (11, True), (10, False), (0, False)])
+def test_the_time_is_quiet_until_its_last_ten_seconds(seconds: int, is_dim: bool) -> None:
+    text = render_prompt(msgspec.structs.replace(WHOLE, seconds_left=seconds), 80, 24)
+    told = f"{seconds} s, then deny"
+    style = text.get_style_at_offset(Console(), text.plain.index(told))
+    assert (bool(style.dim), bool(style.reverse)) == (is_dim, not is_dim)
+
+
+def test_why_a_rule_is_wider_is_told_below_it() -> None:
+    view = msgspec.structs.replace(WHOLE, wider="two names of shop.test were allowed")
+    rows = [row.strip() for row in rows_of(render_prompt(view, 80, 24))]
+    assert rows[rows.index(view.wider) - 1].endswith("https://shop.test/")
+    assert view.wider in render_prompt(view, 40, 14).plain
+
+
+@pytest.mark.parametrize(("size", "are_beside"), [((80, 24), True), ((200, 60), True), ((60, 24), False)])
+def test_who_and_where_stand_beside_each_other_where_there_is_room(size: tuple[int, int], are_beside: bool) -> None:
+    row = next(row for row in rows_of(render_prompt(WHOLE, *size)) if "/usr/bin/curl" in row)
+    assert ("shop.test" in row) is are_beside
+
+
 def test_the_facts_that_tell_least_go_first() -> None:
     labels = ["path", "package", "user", "address", "direction"]
     view = msgspec.structs.replace(
-        view_of(connection_of()), lines=tuple(Line(label, (Span(f"of {label}"),)) for label in labels)
+        view_of(connection_of()), who=tuple(Line(label, (Span(f"of {label}"),)) for label in labels), where=()
     )
     kept = []
-    for height in range(30, 10, -1):
+    for height in range(30, 7, -1):
         screen = "\n".join(rows_of(render_prompt(view, 80, height)))
         kept.append([label for label in labels if f"of {label}" in screen])
     assert kept[0] == labels
@@ -212,29 +219,22 @@ def test_other_names_of_the_address_are_seen_in_a_small_terminal() -> None:
 
 def test_the_rule_is_whole_when_it_fits() -> None:
     rows = [row.strip() for row in rows_of(render_prompt(view_of(connection_of(), "f"), 100, 30))]
-    assert "allow shop.test 443 tcp /usr/bin/curl -s https://shop.test/" in rows
+    assert "rule        allow shop.test 443 tcp /usr/bin/curl -s https://shop.test/" in rows
 
 
 def test_long_arguments_take_the_rows_that_are_free() -> None:
-    small, large = (rows_of(render_prompt(view_of(FULL, "j"), 80, height)) for height in (24, 50))
-    assert sum("xxxx" in row for row in small) == 1
+    small, large = (rows_of(render_prompt(view_of(FULL, "j"), 80, height)) for height in (20, 50))
+    assert sum("xxx" in row for row in small) == 1
     assert sum("xxxx" in row for row in large) > 1
 
 
-def test_what_is_covered_is_yellow() -> None:
-    text = covered_in(render_prompt(view_of(connection_of(name="www.shop.co.uk"), "djp"), 80, 24))
-    assert "shop.co.uk" in text
-    assert "www" not in text
-    assert "https" not in text
-
-
-@pytest.mark.parametrize("system", [ColorSystem.TRUECOLOR, ColorSystem.EIGHT_BIT, ColorSystem.STANDARD])
-def test_yellow_is_yellow_on_any_terminal(system: ColorSystem) -> None:
-    color = Style.parse(COVERED).color
-    assert color is not None
-    assert color.triplet  # else Textual's palette would decide how it looks
-    red, green, blue = color.downgrade(system).get_truecolor()
-    assert green > red * 3 / 4 > blue
+def test_what_the_rule_covers_stands_out() -> None:
+    text = render_prompt(view_of(connection_of(name="www.shop.co.uk"), "djp"), 80, 24)
+    assert "shop.co.uk" in covered_in(text)
+    assert "www" not in covered_in(text)
+    assert "https" not in covered_in(text)
+    strong = [text.plain[span.start : span.end] for span in text.spans if span.style == STRONG]
+    assert strong[:2] == ["curl", "shop.co.uk"]
 
 
 def dim_among(words: list[str], text: Text) -> list[str]:
@@ -242,10 +242,9 @@ def dim_among(words: list[str], text: Text) -> list[str]:
 
 
 def test_only_what_tells_nothing_of_this_question_is_dim() -> None:
-    words = ["asked because", "one question", "path", "/usr/bin/curl", "user", "uid 1000", "59 s"]
-    assert dim_among(words, render_prompt(view_of(connection_of()), 80, 24)) == ["asked because", "path", "user"]
-    dim = dim_among(["answer", "allow it", "how long"], render_help("keys", present_help(), 80, 24, view=WAITING))
-    assert dim == ["answer", "how long"]
+    words = ["asked because", "path", "/usr/bin/curl", "user", "uid 1000", "59 s"]
+    dim = dim_among(words, render_prompt(view_of(connection_of()), 80, 24))
+    assert dim == ["asked because", "path", "user", "59 s"]
 
 
 @settings(max_examples=50, deadline=None)
@@ -271,38 +270,6 @@ def test_what_is_wrong_is_told_while_nothing_is_asked() -> None:
     told = [row.strip() for row in rows_of(render_prompt(view, 80, 24)) if row.strip()]
     assert "".join(told[1:3]) == f"! {view.warnings[0]}"
     assert told[3:-1] == ["answered"]
-
-
-@pytest.mark.parametrize("view", [WAITING, view_of(connection_of())])
-@pytest.mark.parametrize("rows", [present_help(), present_legend()])
-@pytest.mark.parametrize("size", [(80, 24), (60, 20), (40, 10), (1, 1)])
-def test_the_help_tells_all_page_by_page(rows: tuple[HelpRow, ...], view: PromptView, size: tuple[int, int]) -> None:
-    width, height = size
-    pages = range(count_help_pages(rows, width, height, view))
-    if size == (1, 1):
-        pages = pages[:: len(pages) // 20]  # of a thousand
-    screens = [rows_of(render_help("keys", rows, width, height, view=view, page=page)) for page in pages]
-    assert all(len(screen) <= height and max(map(cell_width, screen)) <= width for screen in screens)
-    if size == (1, 1):
-        return
-    told = " ".join(" ".join(row.split()) for screen in screens for row in screen[1:])
-    assert [word for row in rows for word in row.meaning.split() if word not in told] == []
-    assert ["Esc back" in screen[-2 if view.is_question else -1] for screen in screens] == [
-        *[True] * (len(pages) - 1),
-        False,
-    ]
-    assert all(("59 s, then deny" in screen[-1]) is view.is_question for screen in screens)
-
-
-def test_the_keys_fit_one_page_of_a_small_terminal() -> None:
-    assert count_help_pages(present_help(), 80, 24, view_of(connection_of())) == 1
-
-
-@pytest.mark.parametrize("height", [1, 5, 60])
-def test_the_time_of_a_question_behind_the_help_is_always_in_sight(height: int) -> None:
-    screen = rows_of(render_help("keys", present_help(), 80, height, view=view_of(connection_of())))
-    assert len(screen) <= height
-    assert "59 s, then deny" in screen[-1]
 
 
 @settings(max_examples=50, deadline=None)
@@ -380,41 +347,27 @@ def test_of_a_line_whose_question_is_gone_all_is_shown_that_has_room(size: tuple
     ],
 )
 def test_a_registered_domain_is_bold_and_what_stands_before_it_never_is(name: str, quiet: str, strong: str) -> None:
-    """In the title, the fact and the rule, whose name is yellow: it shows on a terminal without colours, too."""
-    text = render_prompt(view_of(connection_of(name=name)), 80, 24)
+    """In the sentence, the fact and the rule: it shows on a terminal without colours, too."""
+    text = render_prompt(view_of(connection_of(name=name)), 100, 24)
     assert text.plain.count(name) == 3
     parts = [(text.plain[span.start : span.end], str(span.style)) for span in text.spans]
-    assert [style for part, style in parts if part.endswith(strong)] == ["bold", COVERED, COVERED]
-    assert [style for part, style in parts if part == quiet] == ([QUIET, YELLOW, YELLOW] if quiet else [])
-    assert [part for part, style in parts if style in ("bold", COVERED) and quiet and quiet in part] == []
+    assert [style for part, style in parts if part.endswith(strong)] == [STRONG, STRONG, COVERED]
+    assert [style for part, style in parts if part == quiet] == ([QUIET, QUIET, COVERED_QUIET] if quiet else [])
+    assert [part for part, style in parts if style in (STRONG, COVERED) and quiet and quiet in part] == []
 
 
-def test_keys_are_dim_until_they_count_and_what_is_chosen_is_yellow() -> None:
-    view = view_of(connection_of(), "3")
-    text, early = (render_prompt(msgspec.structs.replace(view, is_ready=ready), 80, 24) for ready in (True, False))
-    assert [dim_among([" allow   ", " deny"], screen) for screen in (text, early)] == [[], [" allow   ", " deny"]]
-    on, off = ({hint.text for hints in view.hints for hint in hints if hint.is_on is is_on} for is_on in (True, False))
-    assert {word for word in on | off if f" {word} " in f" {covered_in(text)} "} == on
+def test_keys_are_dim_until_they_count_and_then_green_and_red() -> None:
+    text, early = (render_prompt(msgspec.structs.replace(WHOLE, is_ready=ready), 80, 24) for ready in (True, False))
+    words = ["allow for 9", "deny for 9", "edit"]
+    assert [dim_among(words, screen) for screen in (text, early)] == [[], words]
+    assert " allow for 9 minutes" in [text.plain[span.start : span.end] for span in text.spans if span.style == YES]
 
 
-def test_the_keys_that_are_needed_least_go_first() -> None:
-    hints = tuple(tuple(msgspec.structs.replace(hint, is_dead=False) for hint in row) for row in WHOLE.hints)
-    view = msgspec.structs.replace(WHOLE, hints=hints)
-    screens = [render_prompt(view, 50, height).plain.split() for height in range(24, 8, -1)]
-    shown = {
-        "".join("x" if label in screen else "-" for label in ("l", "S-Tab", "Tab", "Esc", "q")) for screen in screens
-    }
-    assert 2 < len(shown & {"-" * count + "x" * (5 - count) for count in range(6)}) == len(shown)
-
-
-def test_what_belongs_together_stands_in_one_column_in_the_middle() -> None:
-    rows = rows_of(render_prompt(WHOLE, 80, 24))
-    ends = {
-        row.index(label) + len(label) for label in ("path", "user", "address") for row in rows if f" {label}  " in row
-    }
-    assert len(ends) == 1
-    title = next(row for row in rows if row.strip() == WHOLE.title)
-    assert len(title) - len(WHOLE.title) == (80 - len(WHOLE.title)) // 2
+def test_all_begins_at_the_left_edge_of_the_page() -> None:
+    for width, margin in ((80, 1), (200, 50)):
+        rows = rows_of(render_prompt(WHOLE, width, 30))
+        starts = [WHOLE.title, "path", "rule  ", "f forever", "asked because"]
+        assert {row.index(start) for start in starts for row in rows if start in row} == {margin}
 
 
 def test_a_fault_is_told_below_the_line() -> None:

@@ -12,12 +12,24 @@ from tinysnitch.core.model.connection import Asking, Connection, NameSource
 from tinysnitch.core.model.process import KERNEL, UNKNOWN, Attribution, AttributionSource, ProgramFile
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.prompts.choice import Choice, RemoteScope
-from tinysnitch.view.connection_view import present_connection, present_title, present_warnings
+from tinysnitch.view.connection_view import (
+    present_sentence,
+    present_title,
+    present_warnings,
+    present_where,
+    present_who,
+)
 from tinysnitch.view.lookup import NO_LOOKUP, FindFile, Lookup
-from tinysnitch.view.span import Span, text_of
+from tinysnitch.view.span import Line, Span, Weight, text_of
 
 CHOICE = Choice(verdict=Verdict.ALLOW)
 VISITOR = msgspec.structs.replace(connection_of(flow=IN), asking=Asking(is_by_address=True))
+
+
+def present_connection(
+    connection: Connection, choice: Choice, lookup: Lookup = NO_LOOKUP, *, is_full: bool = False
+) -> tuple[Line, ...]:
+    return (*present_who(connection, choice, lookup, is_full=is_full), *present_where(connection, choice))
 
 
 def texts(
@@ -53,7 +65,7 @@ def test_all_that_is_known_is_shown() -> None:
         "address": "10.0.0.9",
         "also named": "cdn.test",
         "port": "443 https, tcp",
-        "direction": "outbound, from this machine, on eth0",
+        "direction": "outbound, on eth0",
     }
 
 
@@ -62,12 +74,16 @@ def test_all_that_is_known_is_shown() -> None:
     [
         (connection_of(), "curl wants to reach shop.test"),
         (connection_of(name=None), "curl wants to reach 10.0.0.9"),
-        (connection_of(flow=IN, name=None), "curl is asked to accept a connection from 10.0.0.5"),
-        (connection_of(flow=IN), "curl is asked to accept a connection from shop.test"),
-        (VISITOR, "curl is asked to accept a connection from 10.0.0.5"),
+        (connection_of(flow=IN, name=None), "ssh visitor 10.0.0.5 wants to reach curl"),
+        (connection_of(flow=IN), "ssh visitor shop.test wants to reach curl"),
+        (
+            connection_of(flow=msgspec.structs.replace(IN, local_port=50001), name=None),
+            "visitor 10.0.0.5 wants to reach curl",
+        ),
+        (VISITOR, "ssh visitor 10.0.0.5 wants to reach curl"),
         (msgspec.structs.replace(VISITOR, flow=OUT), "curl wants to reach shop.test"),
-        (Connection(flow=IN, attribution=KERNEL), "the kernel is asked to accept a connection from 10.0.0.5"),
-        (Connection(flow=IN, attribution=UNKNOWN), "an unknown program is asked to accept a connection from 10.0.0.5"),
+        (Connection(flow=IN, attribution=KERNEL), "ssh visitor 10.0.0.5 wants to reach the kernel"),
+        (Connection(flow=IN, attribution=UNKNOWN), "ssh visitor 10.0.0.5 wants to reach an unknown program"),
         (
             connection_of(msgspec.structs.replace(CURL, program="/tmp/curl wants to reach good.test")),
             "'curl wants to reach good.test' wants to reach shop.test",
@@ -82,6 +98,24 @@ def test_all_that_is_known_is_shown() -> None:
 )
 def test_the_title_says_who_and_where(connection: Connection, title: str) -> None:
     assert present_title(connection) == title
+
+
+@pytest.mark.parametrize(
+    ("connection", "strong"),
+    [
+        (connection_of(name="www.shop.co.uk"), ["curl", "shop.co.uk"]),
+        (connection_of(name="shop.test.evil.test"), ["curl", "evil.test"]),
+        (connection_of(name="evil-shop.test"), ["curl", "evil-shop.test"]),
+        (connection_of(name="printer"), ["curl", "printer"]),
+        (connection_of(name=None), ["curl", "10.0.0.9"]),
+        (connection_of(flow=IN, name=None), ["10.0.0.5", "curl"]),
+        (msgspec.structs.replace(connection_of(), asked_name="a.b.test"), ["curl", "shop.test", "b.test"]),
+    ],
+)
+def test_the_sentence_rests_on_the_program_and_the_registrable_domain(
+    connection: Connection, strong: list[str]
+) -> None:
+    assert [span.text for span in present_sentence(connection) if span.weight is Weight.STRONG] == strong
 
 
 def test_a_program_of_several_names_is_called_by_the_one_it_was_started_by_and_by_its_own() -> None:
@@ -117,7 +151,7 @@ def test_a_parent_that_is_called_like_two_is_one() -> None:
     ],
 )
 def test_covered_is_what_the_rule_names(changes: dict[str, Any], expected: set[str]) -> None:
-    always = {"/usr/bin/curl", "tcp", "outbound, from this machine"}
+    always = {"/usr/bin/curl", "tcp", "outbound"}
     assert covered(connection_of(name="www.shop.co.uk"), **changes) == expected | always
 
 
@@ -156,7 +190,7 @@ def test_what_has_no_process_is_named_by_its_word() -> None:
         "program": "unknown",
         "address": "10.0.0.5",
         "protocol": "icmp",
-        "direction": "inbound, to this machine",
+        "direction": "inbound",
     }
 
 

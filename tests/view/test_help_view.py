@@ -4,7 +4,7 @@ from tests.view.sample_prompts import CURL, connection_of
 from tinysnitch.core.model.process import ProgramFile
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.prompts.choice import Choice
-from tinysnitch.view.connection_view import present_connection
+from tinysnitch.view.connection_view import present_where, present_who
 from tinysnitch.view.help_view import help_pages, present_help, present_legend
 from tinysnitch.view.keys import KEYS, OWN_HELP, OWN_KEYS, WINDOW_KEYS, Group
 from tinysnitch.view.lookup import Lookup
@@ -37,14 +37,16 @@ def test_the_legend_knows_the_words_that_a_question_may_show() -> None:
         other_names=("other.test",),
     )
     lookup = Lookup(find_file=lambda _process: ProgramFile("", "5ab3" * 16))
-    labels = {line.label for line in present_connection(connection, Choice(verdict=Verdict.ALLOW), lookup)}
+    choice = Choice(verdict=Verdict.ALLOW)
+    lines = (*present_who(connection, choice, lookup), *present_where(connection, choice))
+    labels = {line.label for line in lines}
     assert labels - {row.word for row in present_legend()} == set()
     assert {"program", "protocol"} <= {row.word for row in present_legend()}
 
 
-def test_lines_alone_have_neither_colour_nor_bar() -> None:
+def test_lines_alone_have_neither_colours_nor_signs() -> None:
     left_out = [row.word for row in present_legend() if row not in present_legend(is_plain=True)]
-    assert left_out == ["yellow", "!", "the bar"]
+    assert left_out == ["colour", "!"]
 
 
 def test_each_page_of_help_has_its_title_and_rows() -> None:

@@ -26,8 +26,6 @@ RULE_ROWS = 4
 NEWS_ROWS = 3
 MAX_RULES = 6  # rules that are shown if one answer writes many
 LAST_S = 10  # the seconds in which the time that is left stands out
-WHERE = ("name", "address", "by way of", "asks for", "also named", "port", "protocol", "direction")
-
 _Widget = TypeVar("_Widget", bound=QWidget)
 
 
@@ -154,8 +152,8 @@ class PromptForm(QWidget):
         self._show_ends(view, look)
         _show_or_hide(self._news, view.notice, look, NEWS_ROWS)
         self._show_warnings(view.warnings, look)
-        self._who.show_lines(tuple(line for line in view.lines if line.label not in WHERE), look)
-        self._where.show_lines(tuple(line for line in view.lines if line.label in WHERE), look)
+        self._who.show_lines(view.who, look)
+        self._where.show_lines(view.where, look)
         self._rule.setVisible(bool(view.rule or view.edit))
         self._show_edit(view, look) if view.edit else self._show_rules(view, look)
         self._show_keys(view, look)

@@ -49,13 +49,12 @@ class PromptApp(App[None], inherit_bindings=False):
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+z", "suspend_process", priority=True)]
     CSS = """
-    Screen { background: #000000; color: #d8d8d8; }
+    Screen { background: ansi_default; color: ansi_default; }
     PromptWidget { width: 100%; height: 100%; }
     """
 
     def __init__(self, socket_path: str, delay_s: float) -> None:
-        # With NO_COLOR, Textual would paint the screen in greys on black, but for ansi_color.
-        super().__init__(TerminalDriver, ansi_color="NO_COLOR" in os.environ or None)
+        super().__init__(TerminalDriver, ansi_color=True)  # the terminal's own background and text, dark or light
         self.state = PromptState(delay_s)
         self.failure: SnitchError | None = None
         self._link = DaemonLink(socket_path, self.tell)

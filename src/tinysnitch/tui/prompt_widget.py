@@ -8,7 +8,8 @@ from textual.geometry import Region, Size
 from textual.widget import Widget
 
 from tinysnitch.tui.encoding import fit_columns, terminal_encoding
-from tinysnitch.tui.prompt_screen import count_help_pages, render_help, render_prompt
+from tinysnitch.tui.help_screen import count_help_pages, render_help
+from tinysnitch.tui.prompt_screen import render_prompt
 from tinysnitch.view.help_view import help_pages
 from tinysnitch.view.lookup import Lookup
 from tinysnitch.view.prompt_state import PromptState

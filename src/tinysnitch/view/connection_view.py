@@ -1,4 +1,4 @@
-"""What is shown of a connection: program, remote, and warnings. Every text is escaped here."""
+"""What is shown of a connection: a sentence, who and where, and warnings. Every text is escaped here."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ from tinysnitch.core.rules.port_text import find_service
 from tinysnitch.core.rules.secret_args import shorten_secrets
 from tinysnitch.core.rules.words import quote_word
 from tinysnitch.view.lookup import NO_LOOKUP, Lookup
-from tinysnitch.view.span import Line, Span, span_of, spans_of_name, spans_of_names, text_of
+from tinysnitch.view.span import Line, Span, Weight, span_of, spans_of_name, spans_of_names, text_of
 from tinysnitch.view.text import escape_text
 
 
@@ -25,14 +25,16 @@ def present_title(connection: Connection) -> str:
 
 
 def present_sentence(connection: Connection) -> tuple[Span, ...]:
-    """Program and remote in one sentence: `curl wants to reach shop.test`."""
-    who = _present_names(connection.attribution)
+    """Program and remote in one sentence: `curl wants to reach shop.test`, or of a visitor `ssh visitor 10.0.0.9 wants
+    to reach sshd`."""
+    who = Span(_present_names(connection.attribution), weight=Weight.STRONG)
     where = present_remote(connection)
     if connection.asked_name:
-        return Span(f"{who} wants to ask "), *where
-    is_visitor = connection.flow.direction is Direction.INBOUND
-    verb = "is asked to accept a connection from" if is_visitor else "wants to reach"
-    return Span(f"{who} {verb} "), *where
+        return who, Span(" wants to ask "), *where
+    if connection.flow.direction is Direction.INBOUND:
+        service = find_service(connection.flow.port)
+        return Span(f"{service} visitor " if service else "visitor "), *where, Span(" wants to reach "), who
+    return who, Span(" wants to reach "), *where
 
 
 def present_remote(connection: Connection) -> tuple[Span, ...]:
@@ -65,13 +67,17 @@ def _name_of(path: str) -> str:
     return escape_text(quote_word(name) if " " in name or not name else name)
 
 
-def present_connection(
+def present_who(
     connection: Connection, choice: Choice, lookup: Lookup = NO_LOOKUP, *, is_full: bool = False
 ) -> tuple[Line, ...]:
-    """The facts, most telling first. Spans are covered if the rule of the choice names them. `is_full`: also show the
-    digest, and secrets whole."""
-    who = _present_program(connection, choice, lookup, is_full=is_full)
-    return (*who, *_present_remote(connection, choice), *_present_port(connection, choice))
+    """The facts of the program, most telling first. Spans are covered if the rule of the choice names them. `is_full`:
+    also show the digest, and secrets whole."""
+    return tuple(_present_program(connection, choice, lookup, is_full=is_full))
+
+
+def present_where(connection: Connection, choice: Choice) -> tuple[Line, ...]:
+    """The facts of the remote."""
+    return (*_present_remote(connection, choice), *_present_port(connection, choice))
 
 
 def _present_program(connection: Connection, choice: Choice, lookup: Lookup, *, is_full: bool) -> Iterator[Line]:
@@ -161,9 +167,8 @@ def _present_port(connection: Connection, choice: Choice) -> Iterator[Line]:
         yield Line("port", (Span(named, not choice.any_port), Span(", "), Span(protocol, is_covered=True)))
     else:
         yield Line("protocol", (Span(protocol, is_covered=True),))
-    way = "outbound, from this machine" if flow.direction is Direction.OUTBOUND else "inbound, to this machine"
     via = (span_of(f", on {connection.interface}"),) if connection.interface else ()
-    yield Line("direction", (Span(way, is_covered=True), *via))
+    yield Line("direction", (Span(flow.direction.value, is_covered=True), *via))
 
 
 def present_warnings(connection: Connection) -> tuple[str, ...]:

@@ -31,14 +31,14 @@ _LEGEND = (
     ("port", "outbound theirs, inbound ours, with its usual service"),
     ("protocol", "shown where there are no ports: icmp, or a number"),
     ("direction", "outbound: the program connects; inbound: others connect to it"),
-    ("yellow", "also bold: what the rule covers; the rest may be anything"),
+    ("colour", "also bold: what the rule covers; the rest may be anything"),
     ("!", "a warning: something to know before you answer"),
     ("rule", "the very line that y writes; n writes it with deny, or its own"),
     ("-", "in a rule: any"),
     ("until=", "in a rule: when it ends; without it forever, unless u or o is on"),
-    ("the bar", "the time that is left; without an answer it is denied"),
+    ("then deny", "without an answer it is denied when its time is over"),
 )
-_ON_A_SCREEN = ("yellow", "!", "the bar")
+_ON_A_SCREEN = ("colour", "!")
 
 
 def help_pages(keys: tuple[Key, ...] = KEYS, *, is_plain: bool = False) -> dict[Page, tuple[str, tuple[HelpRow, ...]]]:

@@ -73,6 +73,7 @@ KEYS = (
 
 _OF_TEXTS = ("space", "backspace")  # named keys that belong to a text; Enter does not, since it ends a text
 _HINTS = ("is another keyboard layout on?", "is Caps Lock on?")
+_BY_LABEL = {"?": "question_mark"} | {key.label: key.names[0] for key in KEYS}
 _BY_NAME = {name: key for key in KEYS for name in key.names}
 _HIDES = "hide the window (also Ctrl-C); the next question brings it back"
 WINDOW_KEYS = tuple(msgspec.structs.replace(key, meaning=_HIDES) if key.effect is Act.LEAVE else key for key in KEYS)
@@ -84,6 +85,11 @@ OWN_HELP = tuple(msgspec.structs.replace(key, meaning=_OWN_MEANINGS.get(key.labe
 
 def find_key(name: str) -> Key | None:
     return _BY_NAME.get(name)
+
+
+def name_of(label: str) -> str:
+    """The name of the key with this label; `?`, Enter and Esc have one, too."""
+    return _BY_LABEL.get(label, label.lower())
 
 
 def is_answer(name: str) -> bool:

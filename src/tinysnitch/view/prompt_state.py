@@ -66,6 +66,11 @@ _SCOPES = tuple(RemoteScope)  # each wider than the one before
 _SUSPEND_S = 1.0  # clocks that differ by less were only read one after the other; by more, the machine was suspended
 
 
+def next_scope(scope: RemoteScope) -> RemoteScope:
+    """The scope that the key of the remote changes this one to."""
+    return _SCOPES[(_SCOPES.index(scope) + 1) % len(_SCOPES)]
+
+
 class PromptState:
     def __init__(self, delay_s: float = DELAY_S, *, is_guest: bool = False) -> None:
         self.guard = KeyGuard(delay_s)
@@ -337,7 +342,7 @@ class PromptState:
             return
         choice = self.selected.choice
         if act is Act.CYCLE_REMOTE:
-            self._choose(now, remote=_SCOPES[(_SCOPES.index(choice.remote) + 1) % len(_SCOPES)])
+            self._choose(now, remote=next_scope(choice.remote))
         elif act is Act.TOGGLE_PORT:
             self._choose(now, any_port=not choice.any_port)
         elif act is Act.SWITCH_LEARNED:

@@ -28,16 +28,17 @@ from tinysnitch.core.rules.text import COLUMNS, format_rule
 from tinysnitch.core.rules.words import split_words
 from tinysnitch.view.answer_words import name_lifetime
 from tinysnitch.view.connection_view import (
-    present_connection,
     present_program,
     present_sentence,
     present_warnings,
+    present_where,
+    present_who,
 )
 from tinysnitch.view.earlier_answers import EarlierAnswers
 from tinysnitch.view.edit_view import EditView, present_edit
-from tinysnitch.view.keys import KEYS, OWN_KEYS, Act, Group, Key, keys_of
+from tinysnitch.view.keys import KEYS, OWN_KEYS, Act, Group, Key, keys_of, name_of
 from tinysnitch.view.lookup import NO_LOOKUP, Lookup
-from tinysnitch.view.prompt_state import DENIED, Page, PromptState
+from tinysnitch.view.prompt_state import DENIED, Page, PromptState, next_scope
 from tinysnitch.view.questions import OpenQuestion
 from tinysnitch.view.span import Line, Span, span_of, spans_of_name, text_of
 from tinysnitch.view.text import escape_text
@@ -50,6 +51,10 @@ _WHERE_WRITTEN = {Lifetime.ONCE: "this once, nothing is written", Lifetime.FOREV
 _NEW_ARGS = "; its arguments are new (j: any)"
 _TOGETHER = next(key for key in KEYS if key.effect is Act.TOGETHER)
 _REMOTES = {RemoteScope.NAME: "this name", RemoteScope.DOMAIN: "its domain", RemoteScope.ANY: "any remote"}
+_REMOTE = next(key for key in KEYS if key.effect is Act.CYCLE_REMOTE)
+_EVERYDAY = (Act.TOGETHER, Act.NEXT, Lifetime.FOREVER, Act.CYCLE_REMOTE, Act.EDIT)  # besides y and n
+_ALONE = "one question"
+URGENT_S = 10  # seconds left, from which on they stand out
 
 
 class KeyHint(msgspec.Struct, frozen=True):
@@ -59,13 +64,23 @@ class KeyHint(msgspec.Struct, frozen=True):
     text: str
     is_on: bool = False  # what it chooses is chosen now
     is_dead: bool = False  # it would change nothing for this question
+    verdict: Verdict | None = None  # that it gives
+
+    @property
+    def name(self) -> str:
+        """The name of the key, by which a click on the hint presses it."""
+        return name_of(self.label)
+
+
+_GO_ON = ((KeyHint("Esc", "go on"),),)
 
 
 class PromptView(msgspec.Struct, frozen=True, kw_only=True):
     sentence: tuple[Span, ...]  # its title
     is_question: bool
     why: str = ""  # why it is asked
-    lines: tuple[Line, ...] = ()  # the facts
+    who: tuple[Line, ...] = ()  # the facts of the program
+    where: tuple[Line, ...] = ()  # the facts of the remote
     warnings: tuple[str, ...] = ()  # about this question, and problems that last
     rule: tuple[Span, ...] = ()  # the line that `y` writes; `n` writes it with `deny`
     denied: tuple[Span, ...] = ()  # the line that `n` writes, if it differs in more: one of both was learned
@@ -79,7 +94,8 @@ class PromptView(msgspec.Struct, frozen=True, kw_only=True):
     seconds_left: int = 0
     fraction_left: float = 0.0  # of the question's whole time, 0 to 1
     is_ready: bool = False  # keys count
-    hints: tuple[tuple[KeyHint, ...], ...] = ()  # rows of the footer
+    hints: tuple[tuple[KeyHint, ...], ...] = ()  # all keys, a row for each group
+    everyday: tuple[tuple[KeyHint, ...], ...] = ()  # the keys of everyday: what allows, what denies, and some others
     notice: str = ""
 
     @property
@@ -90,6 +106,21 @@ class PromptView(msgspec.Struct, frozen=True, kw_only=True):
     def rules(self) -> tuple[tuple[Span, ...], ...]:
         """All lines that a key may write."""
         return tuple(filter(None, (self.rule, self.denied, *self.more_rules)))
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        """All facts."""
+        return (*self.who, *self.where)
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether one connection waits for this question, and no other question does."""
+        return self.waiting == _ALONE
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether the question's time is nearly over."""
+        return self.is_question and self.seconds_left <= URGENT_S
 
 
 def present_prompt(state: PromptState, now: float, lookup: Lookup = NO_LOOKUP) -> PromptView:
@@ -102,7 +133,8 @@ def present_prompt(state: PromptState, now: float, lookup: Lookup = NO_LOOKUP) -
         sentence=present_sentence(connection),
         is_question=True,
         why=_present_why(question, state.earlier),
-        lines=present_connection(connection, choice, lookup, is_full=state.page is Page.EDIT),
+        who=present_who(connection, choice, lookup, is_full=state.page is Page.EDIT),
+        where=present_where(connection, choice),
         warnings=(*_present_warnings(connection), *_find_secrets(state, question), *_present_trouble(state)),
         rule=present_rule(connection, choice, wall_s),
         denied=_present_denied(state, question, wall_s),
@@ -118,12 +150,29 @@ def present_prompt(state: PromptState, now: float, lookup: Lookup = NO_LOOKUP) -
     )
     if state.page is Page.EDIT:
         return _with_edit(view, present_edit(state.edit, wall_s, is_guest=state.is_guest))
-    return _with_together(view, state, question, wall_s) if state.together else view
+    view = _with_together(view, state, question, wall_s) if state.together else view
+    return msgspec.structs.replace(view, everyday=_present_everyday(view, question, len(state.together)))
+
+
+def _present_everyday(view: PromptView, question: OpenQuestion, others: int) -> tuple[tuple[KeyHint, ...], ...]:
+    """What allows and what denies, in words, and the keys that most questions need. The help has all keys."""
+    holds = f"all {others + 1}, {view.lifetime}" if others else view.lifetime
+    shown = {hint.label: hint for row in view.hints for hint in row if not hint.is_dead}
+    answers = ((key, key.effect) for key in KEYS if isinstance(key.effect, Verdict))
+    rest = [shown[key.label] for effect in _EVERYDAY for key in KEYS if key.effect is effect and key.label in shown]
+    wider = _present_scope(question.prompt.connection, next_scope(question.choice.remote))
+    rest = [
+        msgspec.structs.replace(hint, text=wider, is_on=False) if hint.label == _REMOTE.label else hint for hint in rest
+    ]
+    return (
+        *((KeyHint(key.label, f"{key.short} {holds}", verdict=verdict),) for key, verdict in answers),
+        (*rest, KeyHint("?", "all keys")),
+    )
 
 
 def _with_edit(view: PromptView, edit: EditView) -> PromptView:
     hints = (KeyHint("Enter", "answer with it", is_dead=bool(edit.fault)), KeyHint("Esc", "back"))
-    return msgspec.structs.replace(view, edit=edit, lifetime=edit.lifetime, hints=(hints,))
+    return msgspec.structs.replace(view, edit=edit, lifetime=edit.lifetime, hints=(hints,), everyday=(hints,))
 
 
 def _with_together(view: PromptView, state: PromptState, question: OpenQuestion, wall_s: float) -> PromptView:
@@ -149,7 +198,8 @@ def _present_lost_edit(state: PromptState, wall_s: float) -> PromptView:
         sentence=(Span(f"the question whose rule you edited is gone{others}"),),
         is_question=False,
         edit=present_edit(state.edit, wall_s),
-        hints=((KeyHint("Esc", "go on"),),),
+        hints=_GO_ON,
+        everyday=_GO_ON,
         warnings=_present_trouble(state),
         notice=_present_notice(state),
     )
@@ -172,6 +222,7 @@ def _present_none(state: PromptState) -> PromptView:
         is_question=False,
         warnings=_present_trouble(state),
         hints=(hints,),
+        everyday=(hints,),
         notice=_present_notice(state),
     )
 
@@ -262,7 +313,7 @@ def _count_waiting(state: PromptState, question: OpenQuestion) -> str:
     held = f", {count} connections{' in this one' if total > 1 else ''}" if count > 1 else ""
     alike = len(state.of_program) + 1
     of_program = f", {alike} of {present_program(question.prompt.connection.attribution)}" if 1 < alike < total else ""
-    return (f"question {state.position} of {total}{of_program}" if total > 1 else "one question") + held
+    return (f"question {state.position} of {total}{of_program}" if total > 1 else _ALONE) + held
 
 
 def _fraction_left(question: OpenQuestion, now: float) -> float:
