@@ -6,8 +6,17 @@ import msgspec
 
 from tinysnitch.core.model.process import Process, ProgramFile
 
+
+class DesktopEntry(msgspec.Struct, frozen=True):
+    """How a program is called in the menus of a desktop."""
+
+    name: str
+    icon: str = ""  # of a theme, or the path of a picture
+
+
 FindUser = Callable[[int], str | None]  # the name of a uid, None if it has none
 FindFile = Callable[[Process], ProgramFile | None]  # None while it is being looked up
+FindEntry = Callable[[Process], DesktopEntry | None]
 HasEnded = Callable[[Process], bool]  # True only if that is certain
 
 
@@ -15,6 +24,7 @@ class Lookup(msgspec.Struct, frozen=True):
     find_user: FindUser = lambda _uid: None
     find_file: FindFile = lambda _process: ProgramFile()
     has_ended: HasEnded = lambda _process: False
+    find_entry: FindEntry = lambda _process: None
 
 
 NO_LOOKUP = Lookup()
