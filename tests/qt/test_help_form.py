@@ -1,25 +1,41 @@
+import msgspec
 import pytest
+from PySide6.QtGui import QAccessible
 from PySide6.QtWidgets import QWidget
 
-from tests.qt.sample_views import spoken
+from tests.qt.sample_views import spoken, view_of
 from tinysnitch.qt.help_form import HelpForm
+from tinysnitch.qt.key_button import KeyButton
 from tinysnitch.qt.theme import DARK, Look
 from tinysnitch.view.help_view import present_help, present_legend
+
+LOOK = Look(DARK, 15.0, 1)
 
 
 @pytest.mark.usefixtures("application")
 def test_each_row_is_there_with_the_time_of_the_question_behind_it() -> None:
     window = QWidget()
-    form = HelpForm(window)
+    form = HelpForm(window, KeyButton)
     window.show()
-    look = Look(DARK, 15.0, 1)
-    heights = []
-    for rows in (present_legend(), present_help()):
-        form.show_help("keys", rows, 42, look)
-        heights.append(form.height_for(800))
+    view = msgspec.structs.replace(view_of("question"), seconds_left=42)
+    for rows in (present_help(), present_legend()):
+        form.show_help("keys", rows, view, LOOK)
+        assert 15 * len(rows) < form.height_for(800) < 45 * len(rows)
         texts = spoken(form)
         assert {f"{row.word}: {row.meaning}" for row in rows} <= set(texts)
         assert "any key goes back, 42 s, then deny" in texts
-    assert heights[0] > heights[1] > 15 * len(present_help())
-    form.show_help("keys", present_help(), None, look)
+    form.show_help("keys", present_help(), msgspec.structs.replace(view, is_question=False), LOOK)
     assert "any key goes back" in spoken(form)
+
+
+@pytest.mark.usefixtures("application")
+def test_keys_are_buttons_but_for_those_that_answer() -> None:
+    window = QWidget()
+    form = HelpForm(window, KeyButton)
+    window.show()
+    form.show_help("keys", present_help(), view_of("question", "f"), LOOK)
+    labels = [name.partition(":")[0] for name in spoken(form, QAccessible.Role.Button)]
+    assert labels == [row.word for row in present_help() if row.word not in ("y", "n")]
+    assert "f: , chosen" in spoken(form, QAccessible.Role.Button)
+    form.show_help("words", present_legend(), view_of("question"), LOOK)
+    assert spoken(form, QAccessible.Role.Button) == []

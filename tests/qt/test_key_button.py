@@ -7,6 +7,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QWidget
 
 from tests.lab.patience import wait_until
+from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.qt.key_button import KeyButton, KeyRows
 from tinysnitch.qt.theme import DARK, Look
 from tinysnitch.view.prompt_view import KeyHint
@@ -69,9 +70,9 @@ def test_it_says_what_is_chosen(button: KeyButton) -> None:
 
 
 def test_answers_are_green_and_red_once_they_count(button: KeyButton) -> None:
-    for label, color in (("y", DARK.allow), ("n", DARK.deny), ("e", DARK.key)):
+    for verdict, color in ((Verdict.ALLOW, DARK.allow), (Verdict.DENY, DARK.deny), (None, DARK.key)):
         for is_ready in (False, True):
-            button.show_hint(KeyHint(label, "does it"), LOOK, is_ready=is_ready)
+            button.show_hint(KeyHint("x", "does it", verdict=verdict), LOOK, is_ready=is_ready)
             assert background(button) == (color if is_ready else DARK.key_waiting).name()
 
 

@@ -97,7 +97,7 @@ def test_every_key_is_in_the_window_on_any_screen(
     assert window.width() <= room[0]
     assert window.height() <= room[1]
     buttons = [one for one in window.findChildren(KeyButton) if one.isVisible()]
-    assert {one.label for one in buttons} == {hint.label for row in view_of(name).hints for hint in row}
+    assert {one.label for one in buttons} == {hint.label for row in view_of(name).everyday for hint in row}
     places = [one.rect().translated(one.mapTo(window, QPoint(0, 0))) for one in buttons]
     assert all(window.rect().contains(place) for place in places)
 
@@ -138,17 +138,25 @@ def test_a_screen_reader_says_sentence_rule_and_keys(
     assert {view.title, rule, *(f"warning: {warning}" for warning in view.warnings)} <= set(names)
     assert {f"{line.label}: {line.text}" for line in view.lines} <= set(names)
     buttons = spoken(listener.window, QAccessible.Role.Button)
-    hints = [hint for row in view.hints for hint in row]
+    hints = [hint for row in view.everyday for hint in row]
     assert sorted(one.split(",")[0] for one in buttons) == sorted(f"{hint.label}: {hint.text}" for hint in hints)
     (event,) = told
     said = event.message()
     assert view.title in said
     assert f"rule: {rule}" in said
-    assert "y allow, n deny" in said
+    assert "y allow for 9 minutes, n deny for 9 minutes" in said
     listener.window.show_view(view)
     assert len(told) == 1  # it says nothing twice
     listener.window.show_view(view_of("warnings", "f"))
     assert len(told) == 2
+
+
+def test_a_key_of_the_help_can_be_clicked(listener: Listener) -> None:
+    listener.window.show_help("keys", present_help(), view_of("question"))
+    QTest.qWait(10)
+    button = next(one for one in listener.window.findChildren(KeyButton) if one.label == "u" and one.isVisible())
+    QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+    assert listener.names == ["u"]
 
 
 def test_an_edited_line_has_a_field_with_the_keyboard(listener: Listener) -> None:

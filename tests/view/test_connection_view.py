@@ -7,7 +7,7 @@ from hypothesis import given
 
 from tests.core.model.any_text import SOME_TEXT
 from tests.core.prompts.test_workers import INIT, KERNEL_ARGS, REPORT, worker
-from tests.view.sample_prompts import CURL, IN, OUT, connection_of
+from tests.view.sample_prompts import CURL, IN, OUT, connection_of, prompt_of
 from tinysnitch.core.model.connection import Asking, Connection, NameSource
 from tinysnitch.core.model.process import KERNEL, UNKNOWN, Attribution, AttributionSource, ProgramFile
 from tinysnitch.core.model.verdict import Verdict
@@ -19,7 +19,10 @@ from tinysnitch.view.connection_view import (
     present_where,
     present_who,
 )
-from tinysnitch.view.lookup import NO_LOOKUP, FindFile, Lookup
+from tinysnitch.view.lookup import NO_LOOKUP, DesktopEntry, FindFile, Lookup
+from tinysnitch.view.prompt_events import QuestionOpened
+from tinysnitch.view.prompt_state import PromptState
+from tinysnitch.view.prompt_view import present_prompt
 from tinysnitch.view.span import Line, Span, Weight, text_of
 
 CHOICE = Choice(verdict=Verdict.ALLOW)
@@ -290,3 +293,12 @@ def test_a_secret_is_shown_whole_while_the_rule_is_edited_or_where_the_arguments
     assert texts(curl)["arguments"] == "-H 'Authorization: Bearer 0mWk…'"
     whole = "-H 'Authorization: Bearer 0mWk3Zq8TxLr5Vb1Nc7H'"
     assert texts(curl, is_full=True)["arguments"] == texts(shell)["arguments"] == whole
+
+
+def test_the_name_on_the_desktop_stands_beside_the_path() -> None:
+    lookup = Lookup(find_entry=lambda process: DesktopEntry("Web\nBrowser", "browser") if process == CURL else None)
+    lines = [(line.label, line.text) for line in present_who(connection_of(), CHOICE, lookup)]
+    assert lines[:2] == [("path", "/usr/bin/curl"), ("known as", r"Web\x0aBrowser")]
+    state = PromptState(0.0)
+    state.handle(QuestionOpened(prompt_of(1)), 0.0)
+    assert [present_prompt(state, 1.0, each).icon for each in (lookup, NO_LOOKUP)] == ["browser", ""]

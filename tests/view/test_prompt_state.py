@@ -272,6 +272,19 @@ def test_any_key_closes_the_help_and_does_nothing_else(name: str, page: Page, cl
     assert len(press(state, "y", now=10.5)) == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "lifetime"), [("y", Lifetime.NINE_MINUTES), ("n", Lifetime.NINE_MINUTES), ("f", Lifetime.FOREVER)]
+)
+def test_a_key_that_the_help_shows_can_be_clicked_but_for_those_that_answer(name: str, lifetime: Lifetime) -> None:
+    state = opened(1)
+    press(state, "h")
+    assert state.handle(KeyPressed(name, is_click=True), 20.0) is None
+    assert state.page is Page.QUESTION
+    assert state.selected
+    assert state.selected.choice.lifetime is lifetime
+    assert press(state, "y", now=20.1) == []  # it counts as new
+
+
 @pytest.mark.parametrize(("keys", "answering"), [("", "y"), ("e", "enter")])
 def test_a_screen_that_comes_back_takes_keys_after_the_delay(keys: str, answering: str) -> None:
     state = opened(1)

@@ -5,6 +5,7 @@ from PySide6.QtWidgets import QApplication
 from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.qt.daemon_link import QtDaemonLink
 from tinysnitch.qt.demo import Demo, find_sample_file
+from tinysnitch.qt.program_icon import read_icons_of_root
 from tinysnitch.qt.prompt_agent import PromptAgent
 from tinysnitch.qt.prompt_window import PromptWindow
 from tinysnitch.qt.screen_failure import screen_failure_told
@@ -16,6 +17,7 @@ def run_application(socket_path: str | None, delay_s: float, options: WindowOpti
     with screen_failure_told():
         application = QApplication(["tinysnitch-prompt"])
     application.setQuitOnLastWindowClosed(False)
+    read_icons_of_root()
     application.setDesktopFileName("tinysnitch-prompt")
     failures: list[SnitchError] = []
 

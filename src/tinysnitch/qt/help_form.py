@@ -1,56 +1,83 @@
-"""The widgets of a help page: headings, keys or words, and what they mean."""
+"""The widgets of a help page: headings, keys or words, and what they mean. A key is a button, which presses it."""
+
+from collections.abc import Callable
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGridLayout, QVBoxLayout, QWidget
 
-from tinysnitch.qt.prompt_form import TITLE_SCALE, take
+from tinysnitch.qt.key_button import KeyButton
+from tinysnitch.qt.prompt_form import TITLE_SCALE
 from tinysnitch.qt.span_label import SpanLabel
 from tinysnitch.qt.theme import Look
 from tinysnitch.view.help_view import HelpRow
+from tinysnitch.view.keys import is_answer
+from tinysnitch.view.prompt_view import KeyHint, PromptView
 from tinysnitch.view.span import format_time_left
 
-_COLUMNS = 3
+MakeButton = Callable[[QWidget], KeyButton]
 
 
 class HelpForm(QWidget):
-    def __init__(self, parent: QWidget) -> None:
+    def __init__(self, parent: QWidget, make_button: MakeButton) -> None:
         super().__init__(parent)
+        self._make_button = make_button
         self._title, self._back = SpanLabel(self), SpanLabel(self)
-        self._cells: list[SpanLabel] = []
+        self._rows: list[_Row] = []
         self._column, self._grid = QVBoxLayout(self), QGridLayout()
         self._column.addWidget(self._title)
         self._column.addLayout(self._grid)
         self._column.addStretch(1)
         self._column.addWidget(self._back)
-        self._grid.setColumnStretch(_COLUMNS - 1, 1)
 
     def height_for(self, width: int) -> int:
         self._column.activate()
         return self._column.totalHeightForWidth(width)
 
-    def show_help(self, title: str, rows: tuple[HelpRow, ...], seconds_left: int | None, look: Look) -> None:
-        """`seconds_left` is of the question behind the help; None: there is none."""
-        quiet = look.style(look.theme.quiet, 0.9)
+    def show_help(self, title: str, rows: tuple[HelpRow, ...], view: PromptView, look: Look) -> None:
+        """`view` is of the question behind the help."""
         self._column.setContentsMargins(look.px(1.2), look.px(1.1), look.px(1.2), look.px(0.9))
         self._column.setSpacing(look.px(0.75))
         self._grid.setHorizontalSpacing(look.px(0.8))
         self._grid.setVerticalSpacing(look.px(0.15))
         self._title.show_text(title, look.style(scale=TITLE_SCALE, is_bold=True))
-        word, meaning = look.style(look.theme.covered, 0.9, is_bold=True), look.style(scale=0.9)
-        cells = take(self._cells, _COLUMNS * len(rows), self._make_cell)
-        for number, row in enumerate(rows):
-            heading_cell, word_cell, meaning_cell = cells[_COLUMNS * number :][:_COLUMNS]
-            for cell, text, style in ((heading_cell, row.heading, quiet), (word_cell, row.word, word)):
-                cell.show_text(text, style)
-                cell.setMinimumWidth(cell.sizeHint().width())
-            meaning_cell.show_text(row.meaning, meaning, 2)
-            meaning_cell.setAccessibleName(f"{row.word}: {row.meaning}")
-        left = "" if seconds_left is None else f", {format_time_left(seconds_left)}, then deny"
-        self._back.show_text(f"any key goes back{left}", quiet)
+        while len(self._rows) < len(rows):
+            self._rows.append(_Row(self, self._grid, len(self._rows), self._make_button))
+        # y and n have no button: nobody should answer a question that is not in sight.
+        hints = {hint.label: hint for row in view.hints for hint in row if not is_answer(hint.name)}
+        for number, each in enumerate(self._rows):
+            row = rows[number] if number < len(rows) else None
+            each.show_row(row, hints.get(row.word) if row else None, look, is_ready=view.is_ready)
+        left = f", {format_time_left(view.seconds_left)}, then deny" if view.is_question else ""
+        self._back.show_text(f"any key goes back{left}", look.style(look.theme.quiet, 0.9))
 
-    def _make_cell(self) -> SpanLabel:
-        row, column = divmod(len(self._cells), _COLUMNS)
-        cell = SpanLabel(self)
-        top = Qt.AlignmentFlag.AlignTop if column < _COLUMNS - 1 else Qt.AlignmentFlag(0)
-        self._grid.addWidget(cell, row, column, top)
-        return cell
+
+class _Row:
+    """Heading, button or word, and meaning, in a row of a grid."""
+
+    def __init__(self, form: QWidget, grid: QGridLayout, number: int, make_button: MakeButton) -> None:
+        self._heading, self._word, self._button = SpanLabel(form), SpanLabel(form), make_button(form)
+        self._meaning = SpanLabel(form)
+        middle = Qt.AlignmentFlag.AlignVCenter
+        grid.addWidget(self._heading, number, 0, middle)
+        grid.addWidget(self._word, number, 1, middle)
+        grid.addWidget(self._button, number, 1, middle)
+        grid.addWidget(self._meaning, number, 2, middle)
+        grid.setColumnStretch(2, 1)
+
+    def show_row(self, row: HelpRow | None, hint: KeyHint | None, look: Look, *, is_ready: bool) -> None:
+        """Show a row, with the button of its key if it has one; None: there is none."""
+        self._heading.setVisible(row is not None)
+        self._meaning.setVisible(row is not None)
+        self._word.setVisible(row is not None and hint is None)
+        self._button.setVisible(row is not None and hint is not None)
+        if row is None:
+            return
+        self._heading.show_text(row.heading, look.style(look.theme.quiet, 0.9))
+        self._word.show_text(row.word, look.style(look.theme.covered, 0.9, is_bold=True))
+        for cell in (self._heading, self._word):
+            cell.setMinimumWidth(cell.sizeHint().width())
+        self._meaning.show_text(row.meaning, look.style(scale=0.9), 2)
+        self._meaning.setAccessibleName(f"{row.word}: {row.meaning}")
+        if hint:
+            self._button.show_hint(KeyHint(hint.label, "", hint.is_on, hint.is_dead), look, is_ready)
+            self._button.setAccessibleDescription(row.meaning)

@@ -3,17 +3,15 @@
 import time
 
 from PySide6.QtCore import QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QEnterEvent, QMouseEvent, QPainter, QPaintEvent
+from PySide6.QtGui import QColor, QEnterEvent, QFontMetricsF, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QPushButton, QWidget
 
+from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.qt.keyboard import typed_at
 from tinysnitch.qt.paragraph import text_width
 from tinysnitch.qt.theme import Look
-from tinysnitch.view.keys import KEYS
 from tinysnitch.view.prompt_view import KeyHint
 
-ALLOW, DENY = "y", "n"
-_NAME_OF_LABEL = {key.label: key.names[0] for key in KEYS} | {"Enter": "enter"}
 _LIGHTER, _DARKER = 112, 112  # percent: under the mouse, and while it is pressed
 
 
@@ -33,10 +31,6 @@ class KeyButton(QPushButton):
     def label(self) -> str:
         return self._shown[0].label if self._shown else ""
 
-    @property
-    def is_answer(self) -> bool:
-        return self.label in (ALLOW, DENY)
-
     def show_hint(self, hint: KeyHint, look: Look, is_ready: bool) -> None:
         """Until it `is_ready` it looks as if it did nothing. It is not switched off: for a click another moment counts
         (view/key_guard.py)."""
@@ -52,8 +46,8 @@ class KeyButton(QPushButton):
     def _choose(self) -> None:
         at_s = time.monotonic() if self._pressed_s is None else self._pressed_s
         self._pressed_s = None
-        if name := _NAME_OF_LABEL.get(self.label):
-            self.chosen.emit(name, at_s)
+        if self._shown:
+            self.chosen.emit(self._shown[0].name, at_s)
 
     # what Qt calls
 
@@ -74,17 +68,13 @@ class KeyButton(QPushButton):
         if self._shown is None:
             return QSize(0, 0)
         hint, look, _is_ready = self._shown
-        scale, padding = self._scale, look.px(0.5)
+        scale, padding = _scale_of(hint), look.px(0.5)
         label = text_width(hint.label, look.font(scale, is_bold=True))
         width = label + text_width(hint.text, look.font(scale)) + look.px(0.45) * bool(hint.text) + 2 * padding
-        return QSize(round(width) + 1, look.px(2.6 if self.is_answer else 1.75))
+        return QSize(round(width) + 1, look.px(2.6 if hint.verdict else 1.75))
 
     def minimumSizeHint(self) -> QSize:
-        return self.sizeHint()
-
-    @property
-    def _scale(self) -> float:
-        return 1.15 if self.is_answer else 0.9
+        return QSize(0, self.sizeHint().height())
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         if self._shown is None:
@@ -97,12 +87,14 @@ class KeyButton(QPushButton):
         painter.setBrush(self._background(hint, look, counts))
         painter.drawRoundedRect(QRectF(self.rect()), look.em * 0.35, look.em * 0.35)
         color = self._color(hint, look, counts)
-        label, text = look.font(self._scale, is_bold=True), look.font(self._scale)
+        label, font = look.font(_scale_of(hint), is_bold=True), look.font(_scale_of(hint))
         gap = look.px(0.45) if hint.text else 0
         label_width = text_width(hint.label, label)
-        x = (self.width() - label_width - gap - text_width(hint.text, text)) / 2
-        for at, words, font in ((x, hint.label, label), (x + label_width + gap, hint.text, text)):
-            painter.setFont(font)
+        room = self.width() - 2 * look.px(0.4) - label_width - gap
+        text = QFontMetricsF(font).elidedText(hint.text, Qt.TextElideMode.ElideRight, room + 1)
+        x = (self.width() - label_width - gap - text_width(text, font)) / 2
+        for at, words, of in ((x, hint.label, label), (x + label_width + gap, text, font)):
+            painter.setFont(of)
             painter.setPen(color)
             place = QRectF(at, 0, self.width(), self.height())
             painter.drawText(place, Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextSingleLine, words)
@@ -113,7 +105,8 @@ class KeyButton(QPushButton):
         if not counts:
             return theme.key_waiting
         usual = theme.key_on if hint.is_on else theme.key
-        color = {ALLOW: theme.allow, DENY: theme.deny}.get(hint.label, usual)
+        answers = {Verdict.ALLOW: theme.allow, Verdict.DENY: theme.deny}
+        color = answers.get(hint.verdict, usual) if hint.verdict else usual
         if self.isDown():
             return color.darker(_DARKER)
         return color.lighter(_LIGHTER) if self.underMouse() else color
@@ -121,9 +114,13 @@ class KeyButton(QPushButton):
     def _color(self, hint: KeyHint, look: Look, counts: bool) -> QColor:
         if not counts:
             return look.theme.quiet
-        if self.is_answer:
+        if hint.verdict:
             return look.theme.on_answer
         return look.theme.covered if hint.is_on else look.theme.text
+
+
+def _scale_of(hint: KeyHint) -> float:
+    return 1.15 if hint.verdict else 0.9
 
 
 class KeyRows(QWidget):

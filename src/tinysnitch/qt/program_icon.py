@@ -1,6 +1,6 @@
 """The picture of a program: of its desktop file, or a plain window for all that have none."""
 
-from PySide6.QtCore import QRectF, QSize, Qt
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QIcon, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QWidget
 
@@ -54,7 +54,7 @@ def _paint_window(painter: QPainter, place: QRectF, look: Look) -> None:
     frame = place.adjusted(look.em * 0.2, look.em * 0.4, -look.em * 0.2, -look.em * 0.4)
     painter.drawRoundedRect(frame, look.em * 0.3, look.em * 0.3)
     bar = frame.top() + frame.height() * 0.3
-    painter.drawLine(frame.left(), bar, frame.right(), bar)
+    painter.drawLine(QPointF(frame.left(), bar), QPointF(frame.right(), bar))
     painter.setPen(Qt.PenStyle.NoPen)
     painter.setBrush(look.theme.quiet)
     for number in range(3):

@@ -16,6 +16,7 @@ from typing import Protocol
 import msgspec
 from PySide6.QtCore import QObject, Qt, QTimer, Signal, SignalInstance
 
+from tinysnitch.client.desktop_entries import DesktopEntries
 from tinysnitch.client.process_ends import ProcessEnds
 from tinysnitch.client.program_files import ProgramFiles
 from tinysnitch.client.user_names import find_user
@@ -71,7 +72,7 @@ class PromptAgent:
         self._window = window
         self._bell = _Bell()
         find_file = find_file or ProgramFiles(partial(_ring, self._bell.rung)).find
-        self._lookup = Lookup(find_user, find_file, ProcessEnds().has_ended)
+        self._lookup = Lookup(find_user, find_file, ProcessEnds().has_ended, DesktopEntries().find)
         self._leave = leave  # None: leaving only hides the window
         self._help = help_pages(KEYS if leave else WINDOW_KEYS)
         self._is_left = False

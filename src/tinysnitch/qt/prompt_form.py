@@ -11,13 +11,14 @@ from typing import TypeVar
 
 from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QPainter, QPaintEvent
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLayout, QVBoxLayout, QWidget
 
 from tinysnitch.qt.key_button import KeyButton, KeyRows
 from tinysnitch.qt.line_field import LineField
+from tinysnitch.qt.program_icon import ProgramIcon
 from tinysnitch.qt.span_label import SpanLabel
 from tinysnitch.qt.theme import Look
-from tinysnitch.view.prompt_view import KeyHint, PromptView
+from tinysnitch.view.prompt_view import PromptView
 from tinysnitch.view.span import Line, Span, format_time_left
 
 TITLE_SCALE = 1.6
@@ -25,7 +26,6 @@ TITLE_ROWS = 3
 RULE_ROWS = 4
 NEWS_ROWS = 3
 MAX_RULES = 6  # rules that are shown if one answer writes many
-LAST_S = 10  # the seconds in which the time that is left stands out
 _Widget = TypeVar("_Widget", bound=QWidget)
 
 
@@ -101,7 +101,8 @@ class PromptForm(QWidget):
     def __init__(self, parent: QWidget, make_button: Callable[[QWidget], KeyButton]) -> None:
         super().__init__(parent)
         self._make_button = make_button
-        self._title, self._why, self._waiting, self._news = (SpanLabel(self) for _ in range(4))
+        self._icon = ProgramIcon(self)
+        self._title, self._why, self._news = (SpanLabel(self) for _ in range(3))
         self._warnings, self._warning_rows = Panel(self, "warnings"), list[SpanLabel]()
         self._who, self._where = Facts(self, "who"), Facts(self, "where")
         self._rule, self._rule_caption = Panel(self, "rule"), SpanLabel()
@@ -114,25 +115,30 @@ class PromptForm(QWidget):
         self._lay_out()
 
     def _lay_out(self) -> None:
-        self._column, self._blocks, self._answer_row = QVBoxLayout(self), QHBoxLayout(), QHBoxLayout(self._answers)
+        self._column, self._answer_row = QVBoxLayout(self), QHBoxLayout(self._answers)
+        self._head, self._blocks, self._foot = QHBoxLayout(), QHBoxLayout(), QHBoxLayout()
         self._blocks.addWidget(self._who, 3)
         self._blocks.addWidget(self._where, 2)
         self._rules = QVBoxLayout(self._rule_list)
         self._rules.setContentsMargins(0, 0, 0, 0)
         for widget in (self._rule_caption, self._rule_list, self.field, self._fault, self._hint):
             self._rule.column.addWidget(widget)
-        ends = QHBoxLayout()
-        ends.addWidget(self._why, 1)
-        ends.addWidget(self._waiting)
         self._answer_row.setContentsMargins(0, 0, 0, 0)
-        self._column.addWidget(self._title)
-        self._column.addLayout(ends)
-        self._column.addWidget(self._news)
-        self._column.addWidget(self._warnings)
-        self._column.addLayout(self._blocks)
-        self._column.addStretch(1)
-        for part in (self._rule, self._answers, self._keys, self._time):
-            self._column.addWidget(part)
+        titles = QVBoxLayout()
+        titles.addWidget(self._title)
+        titles.addWidget(self._why)
+        titles.addStretch(1)
+        self._head.addWidget(self._icon, 0, Qt.AlignmentFlag.AlignTop)
+        self._head.addLayout(titles, 1)
+        self._foot.addWidget(self._keys, 1)
+        self._foot.addWidget(self._time, 0, Qt.AlignmentFlag.AlignBottom)
+        for part in (self._head, self._news, self._warnings, self._blocks, None, self._rule, self._answers, self._foot):
+            if isinstance(part, QLayout):
+                self._column.addLayout(part)
+            elif part:
+                self._column.addWidget(part)
+            else:
+                self._column.addStretch(1)
 
     def height_for(self, width: int) -> int:
         """How high what is shown must be at this width."""
@@ -146,10 +152,13 @@ class PromptForm(QWidget):
         theme = look.theme
         self._column.setContentsMargins(look.px(1.2), look.px(1.1), look.px(1.2), look.px(0.9))
         self._column.setSpacing(look.px(0.75))
-        self._blocks.setSpacing(look.px(0.75))
-        self._answer_row.setSpacing(look.px(0.75))
+        for row in (self._blocks, self._answer_row, self._head, self._foot):
+            row.setSpacing(look.px(0.75))
+        self._icon.setVisible(view.is_question)
+        self._icon.show_icon(view.icon, look)
         self._title.show_spans(view.sentence, look.style(scale=TITLE_SCALE), TITLE_ROWS)
-        self._show_ends(view, look)
+        asked = view.why if view.is_alone or not view.waiting else f"{view.waiting}; {view.why}"
+        _show_or_hide(self._why, asked, look, 2)
         _show_or_hide(self._news, view.notice, look, NEWS_ROWS)
         self._show_warnings(view.warnings, look)
         self._who.show_lines(view.who, look)
@@ -158,17 +167,11 @@ class PromptForm(QWidget):
         self._show_edit(view, look) if view.edit else self._show_rules(view, look)
         self._show_keys(view, look)
         self._time.setVisible(view.is_question)
-        is_last = view.seconds_left <= LAST_S
         time_left = f"{format_time_left(view.seconds_left)}, then deny"
-        style = look.style(theme.warning if is_last else theme.quiet, 0.9, is_bold=is_last, is_right=True)
-        self._time.show_text(time_left, style)
-
-    def _show_ends(self, view: PromptView, look: Look) -> None:
-        quiet = look.style(look.theme.quiet, 0.9)
-        for label, text, rows in ((self._why, view.why, 2), (self._waiting, view.waiting, 1)):
-            label.show_text(text, quiet, rows)
-            label.setVisible(bool(text))
-        self._waiting.setMinimumWidth(self._waiting.sizeHint().width())
+        color = theme.warning if view.is_urgent else theme.quiet
+        self._time.show_text(time_left, look.style(color, 0.9, is_bold=view.is_urgent, is_right=True))
+        self._time.setMinimumWidth(self._time.sizeHint().width())
+        self._time.setMinimumHeight(look.px(1.45))
 
     def _show_warnings(self, warnings: tuple[str, ...], look: Look) -> None:
         self._warnings.show_look(look, is_warning=True)
@@ -187,7 +190,9 @@ class PromptForm(QWidget):
         what = f"y and n answer {view.together}" if view.together else one
         self._rule.show_look(look)
         self._rules.setSpacing(look.px(0.15))
-        self._rule_caption.show_text(f"{what}, {view.lifetime}", look.style(look.theme.quiet, 0.9), 2)
+        self._rule_caption.show_text(
+            f"{what}{f'; {view.wider}' if view.wider else ''}", look.style(look.theme.quiet, 0.9), 2
+        )
         shown = rules[:MAX_RULES]
         rows = RULE_ROWS if len(rules) == 1 or view.denied else 1
         for label, rule in zip(take(self._rule_rows, len(shown), self._make_rule), shown, strict=True):
@@ -212,8 +217,8 @@ class PromptForm(QWidget):
 
     def _show_keys(self, view: PromptView, look: Look) -> None:
         is_ready = view.is_ready or not view.is_question
-        hints = tuple(hint for row in view.hints for hint in row)
-        answers, others = [one for one in hints if _is_answer(one)], [one for one in hints if not _is_answer(one)]
+        hints = tuple(hint for row in view.everyday for hint in row)
+        answers, others = [one for one in hints if one.verdict], [one for one in hints if not one.verdict]
         self._answers.setVisible(bool(answers))
         for button, hint in zip(take(self._answer_buttons, len(answers), self._make_answer), answers, strict=True):
             button.show_hint(hint, look, is_ready)
@@ -236,10 +241,6 @@ class PromptForm(QWidget):
         button = self._make_button(self._answers)
         self._answer_row.addWidget(button, 1)
         return button
-
-
-def _is_answer(hint: KeyHint) -> bool:
-    return hint.label in ("y", "n")
 
 
 def _show_or_hide(label: SpanLabel, text: str, look: Look, rows: int) -> None:

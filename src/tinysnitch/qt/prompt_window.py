@@ -65,7 +65,7 @@ class PromptWindow(QDialog):
         self.is_editor = False  # a line is edited: held keys repeat, and text can be pasted
         self._held = HeldKeys()
         self._form = PromptForm(self, self._make_button)
-        self._help = HelpForm(self)
+        self._help = HelpForm(self, self._make_button)
         self._form.field.changed.connect(self.edited)
         self._sight = ""  # what a screen reader was told of last
         self._least_height = 0
@@ -93,7 +93,7 @@ class PromptWindow(QDialog):
         """Show a help page, with the time that is left for the question in sight."""
 
         def render(look: Look) -> PromptForm | HelpForm:
-            self._help.show_help(title, rows, view.seconds_left if view.is_question else None, look)
+            self._help.show_help(title, rows, view, look)
             return self._help
 
         self._show(view.title, render)
@@ -202,7 +202,7 @@ class PromptWindow(QDialog):
         """Have a screen reader say what came into sight."""
         parts = [view.title, *(f"warning: {one}" for one in view.warnings), view.notice]
         if view.is_question and not view.edit:
-            keys = ", ".join(f"{hint.label} {hint.text}" for row in view.hints for hint in row)
+            keys = ", ".join(f"{hint.label} {hint.text}" for row in view.everyday for hint in row)
             rules = ", or ".join(text_of(rule) for rule in (view.rule, view.denied) if rule)
             parts += [f"rule: {rules}, {view.lifetime}", view.wider, f"keys: {keys}"]
         sight = ". ".join(filter(None, parts))

@@ -87,6 +87,8 @@ def _present_program(connection: Connection, choice: Choice, lookup: Lookup, *, 
         return
     path = span_of(process.program, is_covered=True)
     yield Line("path", (path, Span(" (has ended)")) if lookup.has_ended(process) else (path,))
+    if entry := lookup.find_entry(process):
+        yield Line("known as", (span_of(entry.name),))
     if process.started_as:
         yield Line("started as", (span_of(process.started_as),))
     if process.args or not process.are_args_complete:

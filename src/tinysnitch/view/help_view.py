@@ -14,6 +14,7 @@ class HelpRow(msgspec.Struct, frozen=True):
 
 _LEGEND = (
     ("path", "the program's file; of a script, the script itself"),
+    ("known as", "its name on the desktop, where root alone can give it one"),
     ("started as", "the link to that file by which it was started"),
     ("program", "shown where there is no process: kernel, or unknown"),
     ("arguments", "what it was started with"),

@@ -262,6 +262,11 @@ class PromptState:
             return None
         if self.page is Page.EDIT:
             return self._press_in_edit(pressed.name, pressed.text, now)
+        if pressed.is_click and self.page is not Page.QUESTION and not is_answer(pressed.name):
+            self.page = Page.QUESTION  # a key that the help shows was clicked: it does what it does for the question
+            effect = self._press_key(pressed.name, pressed.text, now)
+            self.guard.renew(now)
+            return effect
         return self._press_key(pressed.name, pressed.text, now)
 
     def _press_key(self, name: str, text: str, now: float) -> Effect | None:

@@ -78,6 +78,7 @@ _GO_ON = ((KeyHint("Esc", "go on"),),)
 class PromptView(msgspec.Struct, frozen=True, kw_only=True):
     sentence: tuple[Span, ...]  # its title
     is_question: bool
+    icon: str = ""  # of the program, in the desktop's theme, or the path of its picture
     why: str = ""  # why it is asked
     who: tuple[Line, ...] = ()  # the facts of the program
     where: tuple[Line, ...] = ()  # the facts of the remote
@@ -132,6 +133,7 @@ def present_prompt(state: PromptState, now: float, lookup: Lookup = NO_LOOKUP) -
     view = PromptView(
         sentence=present_sentence(connection),
         is_question=True,
+        icon=_find_icon(connection, lookup),
         why=_present_why(question, state.earlier),
         who=present_who(connection, choice, lookup, is_full=state.page is Page.EDIT),
         where=present_where(connection, choice),
@@ -239,6 +241,12 @@ def _present_notice(state: PromptState) -> str:
     count = state.unanswered_count if state.is_unanswered_told else 1
     # The count stands before the last question, whose end is cut off where there is little room.
     return notice if count == 1 else notice.replace(f"{DENIED}: ", f", {count} denied, the last: ", 1)
+
+
+def _find_icon(connection: Connection, lookup: Lookup) -> str:
+    process = connection.attribution.process
+    entry = lookup.find_entry(process) if process else None
+    return entry.icon if entry else ""
 
 
 def _present_why(question: OpenQuestion, earlier: EarlierAnswers) -> str:
