@@ -40,7 +40,7 @@ from tinysnitch.view.prompt_view import PromptView
 from tinysnitch.view.span import text_of
 
 WIDTH = 56  # of the text, in sizes of the type
-HEIGHT = 42  # and height of the text that fills a screen
+HEIGHT = 36  # and height of the text that fills a screen
 OF_SCREEN = 0.94  # the part of the screen that a dialog takes at most
 MIN_EM = 6.0
 SHRINK = 0.92  # factor between two sizes of the type that are tried
