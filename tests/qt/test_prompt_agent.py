@@ -59,9 +59,7 @@ class Stage:
         wait_until(lambda: QTest.qWait(5) or not self.agent._piece.holds_keys)
 
     def texts(self) -> list[str]:
-        """What is in sight, and below it of each fact only what it tells."""
-        texts = spoken(self.window)
-        return [*texts, *(text.partition(": ")[2] for text in texts)]
+        return spoken(self.window)
 
     @property
     def ready_s(self) -> float:

@@ -13,6 +13,7 @@ from tinysnitch.qt.prompt_window import PromptWindow
 from tinysnitch.qt.theme import DARK, LIGHT
 from tinysnitch.qt.window_options import WindowOptions
 from tinysnitch.view.help_view import present_help, present_legend
+from tinysnitch.view.span import Span
 
 NO_MODIFIER = Qt.KeyboardModifier.NoModifier
 ROOM = [(320, 240), (640, 360), (1280, 720), (3840, 2160), (720, 1280)]
@@ -112,7 +113,7 @@ def test_the_help_fits_on_any_screen(
     for rows in (present_help(), present_legend()):
         window.show_help("keys", rows, view_of("question"))
         assert window.height() <= room[1]
-        assert f"{rows[-1].word}: {rows[-1].meaning}" in spoken(window)
+        assert rows[-1].meaning in spoken(window)
 
 
 def test_over_the_whole_screen_the_text_is_larger_and_in_the_middle(application: QApplication) -> None:
@@ -136,17 +137,18 @@ def test_a_screen_reader_says_sentence_rule_and_keys(
     names = spoken(listener.window)
     rule = "".join(span.text for span in view.rule)
     assert {view.title, rule, *(f"warning: {warning}" for warning in view.warnings)} <= set(names)
-    assert {f"{line.label}: {line.text}" for line in view.lines} <= set(names)
+    assert {text for line in view.lines for text in (line.label, line.text)} <= set(names)
     buttons = spoken(listener.window, QAccessible.Role.Button)
     hints = [hint for row in view.everyday for hint in row]
     assert sorted(one.split(",")[0] for one in buttons) == sorted(f"{hint.label}: {hint.text}" for hint in hints)
     (event,) = told
     said = event.message()
     assert view.title in said
-    assert f"rule: {rule}" in said
+    assert f"rule: allow {rule.partition('Z ')[2]}, for 9 minutes" in said.replace("  ", " ")
     assert "y allow for 9 minutes, n deny for 9 minutes" in said
-    listener.window.show_view(view)
-    assert len(told) == 1  # it says nothing twice
+    later = msgspec.structs.replace(view, rule=(view.rule[0], view.rule[1], Span("until=2099-01-01"), *view.rule[3:]))
+    listener.window.show_view(later)
+    assert len(told) == 1  # it says nothing twice, though the end of the rule moves on
     listener.window.show_view(view_of("warnings", "f"))
     assert len(told) == 2
 

@@ -77,7 +77,7 @@ class _Row:
         for cell in (self._heading, self._word):
             cell.setMinimumWidth(cell.sizeHint().width())
         self._meaning.show_text(row.meaning, look.style(scale=0.9), 2)
-        self._meaning.setAccessibleName(f"{row.word}: {row.meaning}")
+        self._word.setBuddy(self._meaning)
         if hint:
             self._button.show_hint(KeyHint(hint.label, "", hint.is_on, hint.is_dead), look, is_ready)
             self._button.setAccessibleDescription(row.meaning)

@@ -37,8 +37,8 @@ class KeyButton(QPushButton):
         if (hint, look, is_ready) == self._shown:
             return
         self._shown = hint, look, is_ready
-        self.setText(f"{hint.label} {hint.text}")
-        self.setAccessibleName(f"{hint.label}: {hint.text}{', chosen' if hint.is_on else ''}")
+        named = f"{hint.label}: {hint.text}" if hint.text else hint.label
+        self.setAccessibleName(f"{named}, chosen" if hint.is_on else named)
         self.setEnabled(not hint.is_dead)
         self.updateGeometry()
         self.update()

@@ -88,7 +88,7 @@ class Facts(Panel):
             label.show_text(line.label, look.style(look.theme.quiet, 0.9))
             label.setMinimumWidth(label.sizeHint().width())
             value.show_spans(line.spans, look.style(scale=0.9, is_fixed=True), look.rows)
-            value.setAccessibleName(f"{line.label}: {line.text}")
+            label.setBuddy(value)
 
     def _make_label(self) -> SpanLabel:
         row, column = divmod(len(self._rows), 2)
@@ -184,21 +184,19 @@ class PromptForm(QWidget):
     def _show_rules(self, view: PromptView, look: Look) -> None:
         self.field.hide()
         self._fault.hide()
-        rules = view.rules
         one = "the rule that y writes" if view.is_rule_kept else "what y allows"
         one = "the rules that y and n write" if view.denied else one
-        what = f"y and n answer {view.together}" if view.together else one
+        caption = f"y and n answer {view.together}" if view.together else one
         self._rule.show_look(look)
         self._rules.setSpacing(look.px(0.15))
-        self._rule_caption.show_text(
-            f"{what}{f'; {view.wider}' if view.wider else ''}", look.style(look.theme.quiet, 0.9), 2
-        )
-        shown = rules[:MAX_RULES]
-        rows = RULE_ROWS if len(rules) == 1 or view.denied else 1
+        self._rule_caption.show_text(caption, look.style(look.theme.quiet, 0.9), 2)
+        shown, more = view.rules[:MAX_RULES], len(view.rules) - MAX_RULES
+        rows = RULE_ROWS if len(view.rules) == 1 or view.denied else 1
         for label, rule in zip(take(self._rule_rows, len(shown), self._make_rule), shown, strict=True):
             label.show_spans(rule, look.style(is_fixed=True), rows)
-        more = len(rules) - MAX_RULES
-        _show_or_hide(self._hint, view.wider or (f"and {more} more" if more > 0 else ""), look, 2)
+        told = view.wider or (f"and {more} more" if more > 0 else "")
+        self._hint.show_text(told, look.style(look.theme.warning if view.wider else look.theme.quiet, 0.9), 2)
+        self._hint.setVisible(bool(told))
 
     def _show_edit(self, view: PromptView, look: Look) -> None:
         """The edited line, and below it fault and hint."""
