@@ -5,8 +5,8 @@ from collections.abc import Callable
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGridLayout, QVBoxLayout, QWidget
 
-from tinysnitch.qt.key_button import KeyButton
-from tinysnitch.qt.prompt_form import TITLE_SCALE
+from tinysnitch.qt.key_button import KeyButton, KeyRows
+from tinysnitch.qt.prompt_form import TITLE_SCALE, take
 from tinysnitch.qt.span_label import SpanLabel
 from tinysnitch.qt.theme import Look
 from tinysnitch.view.help_view import HelpRow
@@ -46,38 +46,45 @@ class HelpForm(QWidget):
         hints = {hint.label: hint for row in view.hints for hint in row if not is_answer(hint.name)}
         for number, each in enumerate(self._rows):
             row = rows[number] if number < len(rows) else None
-            each.show_row(row, hints.get(row.word) if row else None, look, is_ready=view.is_ready)
+            of_row = [hints[word] for word in row.word.split() if word in hints] if row else []
+            each.show_row(row, of_row, look, is_ready=view.is_ready)
         left = f", {format_time_left(view.seconds_left)}, then deny" if view.is_question else ""
         self._back.show_text(f"any key goes back{left}", look.style(look.theme.quiet, 0.9))
 
 
 class _Row:
-    """Heading, button or word, and meaning, in a row of a grid."""
+    """Heading, buttons or word, and meaning, in a row of a grid."""
 
     def __init__(self, form: QWidget, grid: QGridLayout, number: int, make_button: MakeButton) -> None:
-        self._heading, self._word, self._button = SpanLabel(form), SpanLabel(form), make_button(form)
-        self._meaning = SpanLabel(form)
+        self._make_button = make_button
+        self._heading, self._word, self._keys, self._meaning = (
+            SpanLabel(form),
+            SpanLabel(form),
+            KeyRows(form),
+            SpanLabel(form),
+        )
+        self._buttons: list[KeyButton] = []
         middle = Qt.AlignmentFlag.AlignVCenter
-        grid.addWidget(self._heading, number, 0, middle)
-        grid.addWidget(self._word, number, 1, middle)
-        grid.addWidget(self._button, number, 1, middle)
-        grid.addWidget(self._meaning, number, 2, middle)
+        for column, cell in ((0, self._heading), (1, self._word), (1, self._keys), (2, self._meaning)):
+            grid.addWidget(cell, number, column, middle)
         grid.setColumnStretch(2, 1)
 
-    def show_row(self, row: HelpRow | None, hint: KeyHint | None, look: Look, *, is_ready: bool) -> None:
-        """Show a row, with the button of its key if it has one; None: there is none."""
+    def show_row(self, row: HelpRow | None, hints: list[KeyHint], look: Look, *, is_ready: bool) -> None:
+        """Show a row, with the buttons of its keys if it has some; None: there is none."""
         self._heading.setVisible(row is not None)
         self._meaning.setVisible(row is not None)
-        self._word.setVisible(row is not None and hint is None)
-        self._button.setVisible(row is not None and hint is not None)
+        self._word.setVisible(row is not None and not hints)
+        self._keys.setVisible(row is not None and bool(hints))
         if row is None:
             return
         self._heading.show_text(row.heading, look.style(look.theme.quiet, 0.9))
         self._word.show_text(row.word, look.style(look.theme.covered, 0.9, is_bold=True))
-        for cell in (self._heading, self._word):
+        buttons = take(self._buttons, len(hints), lambda: self._make_button(self._keys))
+        for button, hint in zip(buttons, hints, strict=True):
+            button.show_hint(KeyHint(hint.label, "", hint.is_on, hint.is_dead), look, is_ready)
+            button.setAccessibleDescription(row.meaning)
+        self._keys.show_buttons(buttons, look.px(0.2))
+        for cell in (self._heading, self._word, self._keys):
             cell.setMinimumWidth(cell.sizeHint().width())
-        self._meaning.show_text(row.meaning, look.style(scale=0.9), 2)
         self._word.setBuddy(self._meaning)
-        if hint:
-            self._button.show_hint(KeyHint(hint.label, "", hint.is_on, hint.is_dead), look, is_ready)
-            self._button.setAccessibleDescription(row.meaning)
+        self._meaning.show_text(row.meaning, look.style(scale=0.9), 2)
