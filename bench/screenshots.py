@@ -49,7 +49,8 @@ def take_all(folder: Path, prefix: str, options: WindowOptions) -> None:
         picture = window.screen().grabWindow(0)
         if picture.isNull() or not picture.save(str(folder / f"{prefix}-{name}.png")):
             sys.exit(f"no picture {name}")
-        window.close()  # its agent hides it, for good
+        window.hide()
+        settle(0.1)  # until what stood behind it is painted
     desktop.destroy()
 
 

@@ -32,3 +32,17 @@ def test_the_window_comes_to_the_front_and_takes_keys(lab: Lab) -> None:
         desktop.see("curl wants to reach www.example.com")
         desktop.stop(other)
         desktop.see_nothing()
+
+
+def test_a_dialog_comes_up_in_the_middle_and_takes_keys(lab: Lab) -> None:
+    daemon = lab.start_daemon(DNS_RULE)
+    with Compositor(lab.folder / "s") as desktop:
+        desktop.attach_prompt(daemon)
+        curl = lab.spawn(["curl", "-4", "-sS", "http://shop.test/"])
+        desktop.see("curl wants to reach shop.test")
+        ((width, height),) = desktop.sizes()
+        assert (width < 1000, height < 600) == (True, True)  # of a screen of 1280x720
+        pass_in_one_piece(2 * DELAY_S + 2.0)
+        desktop.press("n")
+        assert "Failed to connect" in curl.communicate(timeout=WAIT_S)[0]
+        desktop.see_nothing()

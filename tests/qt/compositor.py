@@ -59,6 +59,10 @@ class Compositor(Session):
     def see_nothing(self) -> None:
         wait_until(lambda: self._shown() == [], "a window is there")
 
+    def sizes(self) -> list[tuple[int, int]]:
+        """Width and height of the windows that can be seen."""
+        return [(one["rect"]["width"], one["rect"]["height"]) for one in self._shown()]
+
     def fill_screen(self) -> None:
         """Give the window with the keyboard the whole screen, as a person can give it to any."""
         command = ["swaymsg", "fullscreen", "enable"]

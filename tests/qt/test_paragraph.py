@@ -62,6 +62,13 @@ def test_the_end_of_the_text_is_in_the_last_row(letter: str, rows: int, width: i
     assert layout.text().endswith("'")
 
 
+def test_no_row_ends_behind_a_hyphen() -> None:
+    """The next one would begin with what looks like a whole name."""
+    layout = Paragraph((Span("to the evil-"), Span("bank.test")), style(), 150, rows=2).layout
+    text, second = layout.text(), layout.lineAt(1).textStart()
+    assert text[second:].replace("\u2060", "") == "evil-bank.test"
+
+
 def test_a_very_long_word_fills_its_rows() -> None:
     layout = Paragraph((Span("--data '<b>a</b>" + "x" * 1000),), style(), 600, rows=3).layout
     widths = [layout.lineAt(row).naturalTextWidth() for row in range(3)]

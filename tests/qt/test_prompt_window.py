@@ -9,7 +9,8 @@ from PySide6.QtWidgets import QApplication
 
 from tests.qt.sample_views import spoken, view_of
 from tinysnitch.qt.key_button import KeyButton
-from tinysnitch.qt.prompt_window import PromptWindow
+from tinysnitch.qt.prompt_window import VALUE_ROWS, PromptWindow
+from tinysnitch.qt.span_label import SpanLabel
 from tinysnitch.qt.theme import DARK, LIGHT
 from tinysnitch.qt.window_options import WindowOptions
 from tinysnitch.view.help_view import present_help, present_legend
@@ -125,6 +126,13 @@ def test_over_the_whole_screen_the_text_is_larger_and_in_the_middle(application:
     dialog = Listener()
     assert button.height() > dialog.button("y").height()
     assert window.grab().toImage().pixelColor(0, 0) == LIGHT.background
+
+
+def test_over_the_whole_screen_no_fact_is_cut_as_long_as_smaller_type_helps(application: QApplication) -> None:
+    window = Listener(WindowOptions(is_full=True), "warnings").window
+    QTest.qWait(10)
+    rows = [one._shown[2] for one in window.findChildren(SpanLabel) if one.isVisible() and one._shown]
+    assert max(rows) == VALUE_ROWS[0]
 
 
 def test_a_screen_reader_says_sentence_rule_and_keys(

@@ -3,7 +3,8 @@ clicked. It decides nothing.
 
 1. A dialog is as wide as WIDTH of its type and as high as its text needs. It grows within a question, and never
    shrinks: no button moves away from under the mouse because a line became shorter.
-2. If the text is higher than the screen, facts get fewer rows first, then the type gets smaller.
+2. If the text is higher than the screen, larger type gets as small as the desktop's; then facts get fewer rows; then
+   the type gets smaller still.
 3. A screen reader is told what is asked once it comes into sight: sentence, warnings, rule and keys.
 """
 
@@ -151,6 +152,10 @@ class PromptWindow(QDialog):
     def _looks(self, room: QSize) -> Iterator[Look]:
         """The looks to try: the wanted one first, the smallest last."""
         theme, em = find_theme(self._options.theme), self._wanted_em(room)
+        usual = min(em, _desktop_em())
+        while em > usual:
+            yield Look(theme, em, VALUE_ROWS[0])
+            em = max(em * SHRINK, usual)
         while True:
             for rows in VALUE_ROWS:
                 yield Look(theme, em, rows)
@@ -163,7 +168,7 @@ class PromptWindow(QDialog):
             return self._options.font_pt * _PX_OF_PT
         if self._options.is_full:
             return max(min(room.width() / WIDTH, room.height() / HEIGHT), MIN_EM)
-        return float(QFontInfo(QGuiApplication.font()).pixelSize())
+        return _desktop_em()
 
     @property
     def _is_filling(self) -> bool:
@@ -267,6 +272,10 @@ class PromptWindow(QDialog):
     def closeEvent(self, event: QCloseEvent) -> None:
         event.ignore()
         self.closed.emit()
+
+
+def _desktop_em() -> float:
+    return float(QFontInfo(QGuiApplication.font()).pixelSize())
 
 
 def _say_rule(rule: tuple[Span, ...]) -> str:
