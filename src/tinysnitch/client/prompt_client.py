@@ -21,6 +21,7 @@ from tinysnitch.client.connection_error import (
     error_of_silence,
 )
 from tinysnitch.client.knock import AGAIN_S, TIMEOUT_S, encode_request
+from tinysnitch.client.push_event import event_of_end, event_of_push, events_of_replies
 from tinysnitch.core.model.errors import Busy, DaemonNotRunning, Malformed, SnitchError
 from tinysnitch.protocol.framing import MAX_REPLY, FrameDecoder, FrameReader
 from tinysnitch.protocol.messages import (
@@ -42,7 +43,6 @@ from tinysnitch.protocol.messages import (
 )
 from tinysnitch.view.lookup import FindUser
 from tinysnitch.view.prompt_events import Answer, Answers, DaemonGreeted, Event
-from tinysnitch.view.push_event import event_of_end, event_of_push, events_of_replies
 
 RETRY_S = 1.0  # between the end of a connection and the next attempt
 _decoder: FrameDecoder[FromDaemon] = FrameDecoder(FromDaemon)

@@ -2,6 +2,7 @@ import msgspec
 import pytest
 
 from tests.view.sample_prompts import prompt_of
+from tinysnitch.client.push_event import event_of_end, event_of_push, events_of_replies
 from tinysnitch.core.model.errors import Busy, DaemonNotRunning, SnitchError
 from tinysnitch.protocol.messages import Notice, PromptClosed, PromptShown, Push, RuleWritten
 from tinysnitch.view.prompt_events import (
@@ -14,7 +15,6 @@ from tinysnitch.view.prompt_events import (
     QuestionClosed,
     QuestionOpened,
 )
-from tinysnitch.view.push_event import event_of_end, event_of_push, events_of_replies
 
 PROMPT = prompt_of(1)
 
