@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 from PySide6.QtCore import QRectF
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QGuiApplication, QImage, QPainter
 from rich.console import Console
@@ -17,11 +18,20 @@ from rich.text import Text
 
 from tests.view.painted_state import PaintedState
 from tinysnitch.qt.demo import SAMPLES, find_sample_file, sample_prompt
+from tinysnitch.tui.group_screen import list_room, render_group
 from tinysnitch.tui.help_screen import render_help
 from tinysnitch.tui.prompt_screen import render_prompt
 from tinysnitch.view.help_view import help_pages
+from tinysnitch.view.key_guard import DELAY_S
 from tinysnitch.view.lookup import Lookup
-from tinysnitch.view.prompt_events import DaemonGreeted, KeyPressed, NoticeGiven, QuestionClosed, QuestionOpened
+from tinysnitch.view.prompt_events import (
+    DaemonGreeted,
+    KeyPressed,
+    ListSized,
+    NoticeGiven,
+    QuestionClosed,
+    QuestionOpened,
+)
 from tinysnitch.view.prompt_state import PromptState
 from tinysnitch.view.prompt_view import present_prompt
 
@@ -57,6 +67,8 @@ def states() -> Iterator[tuple[str, PromptState, float]]:
     yield "forever", asked(["question"], "f"), 3.0
     yield "several", asked(["question", "warnings", "inbound"]), 3.0
     yield "together", asked(["question", "long", "right-to-left"], "g"), 3.0
+    yield "list", listed(40, ["down", " ", "down"]), 3.0
+    yield "list-help", listed(40, ["h"]), 3.0
     yield "edit", asked(["question"], "e"), 3.0
     yield "edit-wrong", asked(["question"], ["e", "home", "x"]), 3.0
     yield "help", asked(["question"], "h"), 3.0
@@ -78,6 +90,20 @@ def asked(names: list[str], keys: str | list[str] = "", now_s: float = 0.0) -> P
     return state
 
 
+def listed(count: int, keys: list[str]) -> PromptState:
+    """The state with the list of so many questions of one program, after these keys were pressed."""
+    names = [*("www.example.com" if not at else f"n{at}.page{at % 3}.example" for at in range(count - 2))]
+    names += ["evil-exfiltration-host.example.com", "www.example.com.evil.test"]
+    state = PaintedState()
+    for number, name in enumerate(names, 1):
+        prompt = sample_prompt(number, msgspec.structs.replace(SAMPLES["question"], name=name))
+        state.handle(QuestionOpened(prompt), 0.0)
+    state.handle(ListSized(37, 6), 0.0)
+    for at, key in enumerate(["g", *keys], 1):
+        state.handle(KeyPressed(key), at * DELAY_S)
+    return state
+
+
 def noticed(state: PromptState) -> PromptState:
     state.handle(NoticeGiven("answered forever: allow www.example.com 443 tcp /usr/bin/curl"), 1.0)
     return state
@@ -93,6 +119,9 @@ def draw(state: PromptState, now_s: float, width: int, height: int) -> Text:
     view = present_prompt(state, now_s, _LOOKUP)
     if page := help_pages().get(state.page):
         return render_help(*page, width, height, view=view)
+    if view.group:
+        state.handle(ListSized(*list_room(view, width, height)), now_s)
+        return render_group(present_prompt(state, now_s, _LOOKUP), width, height)
     return render_prompt(view, width, height)
 
 

@@ -6,12 +6,12 @@ import msgspec
 import pytest
 from PySide6.QtWidgets import QWidget
 
-from tests.qt.sample_views import spoken, view_of
+from tests.qt.sample_views import list_view, spoken, view_of
 from tinysnitch.qt.key_button import KeyButton
-from tinysnitch.qt.prompt_form import MAX_RULES, PromptForm, take
+from tinysnitch.qt.panel import take
+from tinysnitch.qt.prompt_form import PromptForm
 from tinysnitch.qt.theme import LIGHT, Look
 from tinysnitch.view.prompt_view import PromptView
-from tinysnitch.view.span import Span
 
 pytestmark = pytest.mark.usefixtures("application")
 
@@ -68,15 +68,14 @@ def test_what_is_wider_than_the_question_is_told_with_the_rule(stage: Stage) -> 
     assert {"the rule that y writes", "for all of shop.test"} <= set(spoken(stage.form))
 
 
-def test_many_rules_are_counted_not_all_shown(stage: Stage) -> None:
-    rules = tuple((Span(f"allow {number}"),) for number in range(MAX_RULES + 14))
-    stage.show(msgspec.structs.replace(view_of("question"), together="all", more_rules=rules))
+def test_of_questions_that_are_answered_together_the_list_is_shown(stage: Stage) -> None:
+    stage.show(list_view(*(f"n{number}.test" for number in range(40))))
     texts = spoken(stage.form)
-    assert f"allow {MAX_RULES - 2}" in texts
-    assert f"allow {MAX_RULES - 1}" not in texts
-    assert texts.index("and 15 more") > texts.index(f"allow {MAX_RULES - 2}")
+    assert {"1 to 12 of 40", "28 not seen yet", "n0.test", "n11.test"} <= set(texts)
+    assert "n12.test" not in texts
+    assert "y answers the 40 questions of curl, with 40 rules, each with one like this" in texts
     stage.show(view_of("question"))
-    assert [text for text in spoken(stage.form) if text.endswith("more")] == []
+    assert [text for text in spoken(stage.form) if "n0.test" in text] == []
 
 
 def test_facts_take_more_rows_where_they_may(stage: Stage) -> None:

@@ -17,22 +17,24 @@ Script = Callable[[QuestionDaemon, PromptApp, Pilot[None]], Awaitable[None]]
 
 
 @asynccontextmanager
-async def running(path: Path, delay_s: float) -> AsyncIterator[tuple[QuestionDaemon, PromptApp, Pilot[None]]]:
+async def running(
+    path: Path, delay_s: float, size: tuple[int, int]
+) -> AsyncIterator[tuple[QuestionDaemon, PromptApp, Pilot[None]]]:
     async with question_daemon(path) as daemon:
         app = PromptApp(str(path), delay_s)
-        async with app.run_test(size=(80, 24)) as pilot:
+        async with app.run_test(size=size) as pilot:
             await until(daemon.attached.is_set)
             yield daemon, app, pilot
 
 
-def play(path: Path, script: Script, delay_s: float = 0.05) -> None:
+def play(path: Path, script: Script, delay_s: float = 0.05, size: tuple[int, int] = (80, 24)) -> None:
     async def run() -> None:
         # However slow the machine is: keys count when `until_ready` returns.
         with mock.patch.object(key_guard, "LATE_S", SCRIPT_S):
             await run_script()
 
     async def run_script() -> None:
-        async with running(path, delay_s) as (daemon, app, pilot):
+        async with running(path, delay_s, size) as (daemon, app, pilot):
             async with asyncio.timeout(SCRIPT_S):
                 await script(daemon, app, pilot)
 

@@ -122,12 +122,34 @@ def test_all_of_a_program_are_answered_together(tmp_path: Path) -> None:
         daemon.open(prompt_of(2, connection_of(name="b.test")))
         await person.see("keys: y allow, n deny, g all 2 together, h help\n")
         person.type("g")
-        await person.see("answers the 2 questions of curl, with 2 rules\nrule: allow until=")
-        await person.see("b.test 443")
+        await person.see("answers the 2 questions of curl, with 2 rules\n  shop.test\n  b.test\nrule: allow until=")
+        await person.see("holds: for 9 minutes\n")
         await asyncio.sleep(0.06)  # the delay itself is what must pass
         person.type("y")
         assert [(await daemon.answers.get())[0] for _number in range(2)] == [1, 2]
         await person.see("together: allow, for 9 minutes\nno questions\n")  # not before: more are being made
+        person.type("q")
+
+    assert play(tmp_path, script, delay_s=0.05) == 0
+
+
+def test_one_of_the_list_is_left_out_and_asked_about_by_itself(tmp_path: Path) -> None:
+    async def script(daemon: QuestionDaemon, person: Person) -> None:
+        for number, name in enumerate(("a.test", "b.test", "c.test")):
+            daemon.open(prompt_of(number, connection_of(name=name)))
+        await person.see("g all 3 together, h help\n")
+        person.type("g")
+        await person.see("  a.test\n  b.test\n  c.test\n")
+        await person.see("keys: ")
+        for keys, told in (("\x1b[B", "  a.test\n"), ("\x1b[B", "  b.test\n"), (" ", "  b.test, left out\n")):
+            person.type(keys)
+            await person.see(told)
+        person.type("\x1b[A\x1b[A")
+        await person.see("at none: n is for all 3 in sight, 1 left out\n")
+        person.type("y")
+        assert [(await daemon.answers.get())[0] for _number in range(2)] == [0, 2]
+        await person.see("curl wants to reach b.test")
+        await asyncio.sleep(0.9)  # until `q` is no letter of a text
         person.type("q")
 
     assert play(tmp_path, script, delay_s=0.05) == 0

@@ -111,14 +111,6 @@ def test_the_smallest_terminal_shows_the_rule_the_first_keys_and_the_time(size: 
     assert (len(rows) <= size[1], [text for text in wanted if text not in "\n".join(rows)]) == (True, [])
 
 
-@pytest.mark.parametrize("size", [(40, 10), (60, 20)])
-@pytest.mark.parametrize("keys", ["fjg", "jg"])
-def test_a_tight_terminal_shows_a_rule_and_the_count_of_all_together(size: tuple[int, int], keys: str) -> None:
-    view = present_prompt(state_of_many(12, keys, connection_of()), 2.0)
-    screen = "\n".join(rows_of(render_prompt(view, *size)))
-    assert [text for text in (" n1.page.test 443", "more", "the 12 questions", "then deny") if text not in screen] == []
-
-
 def test_news_stand_above_the_sentence_and_lose_their_end() -> None:
     view = msgspec.structs.replace(view_of(connection_of()), notice=f"answered once: deny {'x' * 1300}")
     rows = [row.strip() for row in rows_of(render_prompt(view, 80, 24)) if row.strip()]
@@ -289,23 +281,10 @@ def state_of_many(count: int, keys: str, connection: Connection = FULL) -> Promp
     return state
 
 
-@pytest.mark.parametrize(("count", "told"), [(3, "n3.page.test"), (12, "and 7 more")])
-def test_all_together_shows_what_fits_of_the_rules_and_counts_the_rest(count: int, told: str) -> None:
-    view = present_prompt(state_of_many(count, "fjg"), 2.0)
-    rows = rows_of(render_prompt(view, 80, 24))
-    assert (len(rows) <= 24, max(map(cell_width, rows)) <= 80) == (True, True)
-    wanted = (f"the {count} questions of curl", "n2.page.test", told, "path", "then deny")
-    assert [text for text in wanted if text not in "\n".join(rows)] == []
-
-
 @settings(max_examples=50, deadline=None)
-@given(
-    st.sampled_from(["g", "e"]), st.integers(1, 200), st.integers(1, 60), st.lists(st.sampled_from(["home", "é", "世"]))
-)
-def test_neither_the_editor_nor_all_together_breaks_a_screen(
-    key: str, width: int, height: int, typed: list[str]
-) -> None:
-    state = state_of_many(12, key)
+@given(st.integers(1, 200), st.integers(1, 60), st.lists(st.sampled_from(["home", "é", "世"])))
+def test_the_editor_breaks_no_screen(width: int, height: int, typed: list[str]) -> None:
+    state = state_of_many(1, "e")
     for name in typed:
         state.handle(KeyPressed(name), 1.0)
     rows = rows_of(render_prompt(present_prompt(state, 2.0), width, height))

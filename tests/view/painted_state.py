@@ -1,7 +1,9 @@
-"""A prompt's state on a screen that paints at once. It is 2023-11-14, and the clock of `handle` begins now."""
+"""A prompt's state on a screen that paints at once, and has room for any list.
+
+It is 2023-11-14, and the clock of `handle` begins now."""
 
 from tinysnitch.view.key_guard import DELAY_S
-from tinysnitch.view.prompt_events import Effect, Event
+from tinysnitch.view.prompt_events import Effect, Event, ListSized
 from tinysnitch.view.prompt_state import PromptState
 
 
@@ -9,6 +11,7 @@ class PaintedState(PromptState):
     def __init__(self, delay_s: float = DELAY_S, *, is_guest: bool = False) -> None:
         super().__init__(delay_s, is_guest=is_guest)
         self.wall_ahead_s = 1_700_000_000.0
+        super().handle(ListSized(76, 1000), 0.0)
 
     def handle(self, event: Event, now: float) -> Effect:
         effect = super().handle(event, now)

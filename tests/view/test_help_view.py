@@ -5,8 +5,8 @@ from tinysnitch.core.model.process import ProgramFile
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.prompts.choice import Choice
 from tinysnitch.view.connection_view import present_where, present_who
-from tinysnitch.view.help_view import help_pages, present_help, present_legend
-from tinysnitch.view.keys import KEYS, OWN_HELP, OWN_KEYS, WINDOW_KEYS, Group
+from tinysnitch.view.help_view import help_pages, present_help, present_legend, present_list_help
+from tinysnitch.view.keys import KEYS, LIST_KEYS, OWN_HELP, OWN_KEYS, WINDOW_KEYS, Group
 from tinysnitch.view.lookup import Lookup
 from tinysnitch.view.prompt_state import Page
 from tinysnitch.view.text import cell_width
@@ -16,6 +16,13 @@ def test_the_help_shows_every_key_under_its_heading_once() -> None:
     rows = present_help()
     assert [label for row in rows for label in row.word.split()] == [key.label for key in KEYS]
     assert [row.heading for row in rows if row.heading] == [group.value for group in Group]
+
+
+def test_the_help_of_the_list_begins_with_what_is_different_there() -> None:
+    rows = present_list_help()
+    assert [row.word for row in rows[:10]] == ["y", "n", "g", *(key.label for key in LIST_KEYS)]
+    headings = [row.heading for row in rows if row.heading]
+    assert headings == ["the list", Group.LIFETIME.value, Group.COVER.value]
 
 
 def test_a_guest_reads_nothing_of_leaving() -> None:
@@ -53,6 +60,7 @@ def test_each_page_of_help_has_its_title_and_rows() -> None:
     plain = help_pages(OWN_HELP, is_plain=True)
     assert plain == {
         Page.HELP: ("keys", present_help(OWN_HELP)),
+        Page.LIST_HELP: ("keys of the list", present_list_help(OWN_HELP)),
         Page.LEGEND: ("what the words mean", present_legend(is_plain=True)),
     }
     assert help_pages()[Page.LEGEND][1] == present_legend()
@@ -65,7 +73,8 @@ def test_the_legend_does_not_call_a_line_without_a_time_forever_whatever_was_cho
 
 def test_help_and_legend_fit_a_small_terminal() -> None:
     assert len(present_help()) <= 21  # with a title, a last line and the time, in 24 rows
-    for rows, room in ((present_help(), 54), (present_legend(), 66)):
+    assert len(present_list_help()) <= 21
+    for rows, room in ((present_help(), 54), (present_list_help(), 54), (present_legend(), 66)):
         assert [row.meaning for row in rows if cell_width(row.meaning) > room] == []
 
 

@@ -7,7 +7,7 @@ from tests.view.test_prompt_state import opened, press
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.prompts.choice import Lifetime
 from tinysnitch.view.key_guard import TEXT_S
-from tinysnitch.view.keys import KEYS, Act, Group, find_key, hint_at, is_of_text, keys_of
+from tinysnitch.view.keys import KEYS, LIST_KEYS, Act, Group, find_key, hint_at, is_list_move, is_of_text, keys_of
 from tinysnitch.view.prompt_events import Leave
 from tinysnitch.view.prompt_state import Page
 
@@ -32,7 +32,16 @@ def test_the_readme_explains_every_key() -> None:
         Path(__file__).parents[2].joinpath("README.md").read_text().partition("## The keys")[2].partition("## ")[0]
     )
     explained = set(re.findall(r"`([^`]+)`", " ".join(re.findall(r"^\| (`.*?) \|", section, re.MULTILINE))))
-    assert {key.label for key in KEYS} - {"S-Tab"} == explained - {"Ctrl-Z"}
+    assert {key.label for key in KEYS} - {"S-Tab"} == explained - {"Ctrl-Z", "Space"}
+    assert "Space" in {key.label for key in LIST_KEYS} & explained
+
+
+def test_moves_in_the_list_are_told_from_leaving_out() -> None:
+    assert [name for name in ("down", "pagedown", "wheel up", " ", "space", "y") if is_list_move(name)] == [
+        "down",
+        "pagedown",
+        "wheel up",
+    ]
 
 
 def test_a_capital_letter_is_no_key_and_told_why() -> None:

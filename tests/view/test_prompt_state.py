@@ -20,6 +20,7 @@ from tinysnitch.view.prompt_events import (
     Effect,
     KeyPressed,
     Leave,
+    ListSized,
     NoticeGiven,
     QuestionClosed,
     QuestionOpened,
@@ -168,6 +169,7 @@ def test_where_painting_takes_its_time_no_key_counts_before() -> None:
 @pytest.mark.parametrize("keys", [["tab"], ["g"], ["h", "x"], ["e", "escape"]])
 def test_what_counts_as_new_waits_for_its_painting_too(keys: list[str]) -> None:
     state = PromptState()
+    state.handle(ListSized(40, 9), 0.0)
     for prompt_id in (1, 2):
         state.handle(QuestionOpened(prompt_of(prompt_id)), 0.0)
     state.guard.note_painted(0.0)

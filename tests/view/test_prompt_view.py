@@ -165,7 +165,7 @@ def test_time_left_is_told_as_number_and_part_of_the_whole() -> None:
 
 def test_a_question_is_shown_with_its_connection() -> None:
     view = shown(opened(connection_of()))
-    assert (view.title, view.together, view.more_rules) == ("curl wants to reach shop.test", "", ())
+    assert (view.title, view.together, view.group) == ("curl wants to reach shop.test", "", None)
     assert view.is_question
     assert view.lines
 
@@ -424,8 +424,7 @@ def test_a_secret_in_the_rule_of_another_question_of_the_program_is_warned_of() 
     for key in "f", "g":
         state.handle(KeyPressed(key), 5.0)
     view = shown(state)
-    assert [TOKEN in text_of(rule) for rule in (view.rule, *view.more_rules)] == [False, True]
-    assert SECRET_IN_RULE in view.warnings
+    assert (TOKEN in text_of(view.rule), SECRET_IN_RULE in view.warnings) == (False, True)
 
 
 def test_whatever_lifetime_was_chosen_before_a_secret_is_not_proposed() -> None:

@@ -6,7 +6,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGridLayout, QVBoxLayout, QWidget
 
 from tinysnitch.qt.key_button import KeyButton, KeyRows
-from tinysnitch.qt.prompt_form import TITLE_SCALE, take
+from tinysnitch.qt.panel import take
+from tinysnitch.qt.prompt_form import TITLE_SCALE
 from tinysnitch.qt.span_label import SpanLabel
 from tinysnitch.qt.theme import Look
 from tinysnitch.view.help_view import HelpRow

@@ -20,6 +20,7 @@ from tinysnitch.client.desktop_entries import DesktopEntries
 from tinysnitch.client.process_ends import ProcessEnds
 from tinysnitch.client.program_files import ProgramFiles
 from tinysnitch.client.user_names import find_user
+from tinysnitch.qt.group_panel import COLUMNS, ROWS
 from tinysnitch.qt.prompt_window import PromptWindow
 from tinysnitch.view.help_view import help_pages
 from tinysnitch.view.key_piece import KeyPiece, TypedKey
@@ -31,7 +32,9 @@ from tinysnitch.view.prompt_events import (
     KeyPressed,
     Leave,
     LineChanged,
+    ListSized,
     QuestionOpened,
+    RowPointed,
     TextPasted,
 )
 from tinysnitch.view.prompt_state import Page, PromptState
@@ -69,6 +72,7 @@ class PromptAgent:
     ) -> None:
         self.link: AnswerLink | None = None
         self.state = PromptState(delay_s)
+        self.state.handle(ListSized(COLUMNS, ROWS), 0.0)
         self._window = window
         self._bell = _Bell()
         find_file = find_file or ProgramFiles(partial(_ring, self._bell.rung)).find
@@ -89,6 +93,7 @@ class PromptAgent:
         window.focused.connect(self._note_focused)
         window.pasted.connect(self.paste)
         window.edited.connect(self.change_line)
+        window.pointed.connect(self.point)
         window.touched.connect(self.touch)
         window.closed.connect(self._hide_or_leave)
         window.painted.connect(self._note_painted)
@@ -117,6 +122,10 @@ class PromptAgent:
     def change_line(self, text: str, cursor: int) -> None:
         """The edited line was changed by other means than keys."""
         self._advance(LineChanged(text, cursor), time.monotonic())
+
+    def point(self, prompt_id: int, at_s: float) -> None:
+        """A question of the list was clicked."""
+        self._advance(RowPointed(prompt_id), at_s)
 
     def touch(self, at_s: float) -> None:
         """The window was clicked beside its keys: who does that means it with the next key."""
@@ -195,6 +204,7 @@ class PromptAgent:
         self.state.guard.note_awake(time.monotonic())
         view = self._view()
         self._window.is_editor = self.state.page is Page.EDIT
+        self._window.is_list = view.group is not None
         if help_page := self._help.get(self.state.page):
             self._window.show_help(*help_page, view)
         else:

@@ -7,14 +7,14 @@
 """
 
 from collections.abc import Callable
-from typing import TypeVar
 
-from PySide6.QtCore import QRectF, Qt
-from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLayout, QVBoxLayout, QWidget
 
+from tinysnitch.qt.group_panel import GroupPanel
 from tinysnitch.qt.key_button import KeyButton, KeyRows
 from tinysnitch.qt.line_field import LineField
+from tinysnitch.qt.panel import Panel, take
 from tinysnitch.qt.program_icon import ProgramIcon
 from tinysnitch.qt.span_label import SpanLabel
 from tinysnitch.qt.theme import Look
@@ -25,46 +25,6 @@ TITLE_SCALE = 1.6
 TITLE_ROWS = 3
 RULE_ROWS = 4
 NEWS_ROWS = 3
-MAX_RULES = 6  # rules that are shown if one answer writes many
-_Widget = TypeVar("_Widget", bound=QWidget)
-
-
-def take(pool: list[_Widget], count: int, make: Callable[[], _Widget]) -> list[_Widget]:
-    """So many widgets of a pool, which grows; the others are hidden."""
-    while len(pool) < count:
-        pool.append(make())
-    for number, widget in enumerate(pool):
-        widget.setVisible(number < count)
-    return pool[:count]
-
-
-class Panel(QWidget):
-    """A quiet background for what belongs together, with the rows of a column."""
-
-    def __init__(self, parent: QWidget, name: str = "") -> None:
-        super().__init__(parent)
-        self.setAccessibleName(name)
-        self.column = QVBoxLayout(self)
-        self._look: Look | None = None
-        self._is_warning = False
-
-    def show_look(self, look: Look, *, is_warning: bool = False) -> None:
-        self._look, self._is_warning = look, is_warning
-        self.column.setContentsMargins(look.px(0.8), look.px(0.6), look.px(0.8), look.px(0.6))
-        self.column.setSpacing(look.px(0.3))
-        self.update()
-
-    def paintEvent(self, _event: QPaintEvent) -> None:
-        if self._look is None:
-            return
-        theme = self._look.theme
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(theme.behind_warning if self._is_warning else theme.panel)
-        radius = self._look.em * 0.4
-        painter.drawRoundedRect(QRectF(self.rect()), radius, radius)
-        painter.end()
 
 
 class Facts(Panel):
@@ -106,7 +66,7 @@ class PromptForm(QWidget):
         self._warnings, self._warning_rows = Panel(self, "warnings"), list[SpanLabel]()
         self._who, self._where = Facts(self, "who"), Facts(self, "where")
         self._rule, self._rule_caption = Panel(self, "rule"), SpanLabel()
-        self._rule_list, self._rule_rows = QWidget(), list[SpanLabel]()
+        self._allowed, self._denied, self.list = SpanLabel(), SpanLabel(), GroupPanel(self)
         self.field, self._fault, self._hint = LineField(), SpanLabel(), SpanLabel()
         self._answers, self._keys = QWidget(self), KeyRows(self)
         self._answer_buttons: list[KeyButton] = []
@@ -119,9 +79,7 @@ class PromptForm(QWidget):
         self._head, self._blocks, self._foot = QHBoxLayout(), QHBoxLayout(), QHBoxLayout()
         self._blocks.addWidget(self._who, 3)
         self._blocks.addWidget(self._where, 2)
-        self._rules = QVBoxLayout(self._rule_list)
-        self._rules.setContentsMargins(0, 0, 0, 0)
-        for widget in (self._rule_caption, self._rule_list, self.field, self._fault, self._hint):
+        for widget in (self._rule_caption, self._allowed, self._denied, self.field, self._fault, self._hint):
             self._rule.column.addWidget(widget)
         self._answer_row.setContentsMargins(0, 0, 0, 0)
         titles = QVBoxLayout()
@@ -132,7 +90,8 @@ class PromptForm(QWidget):
         self._head.addLayout(titles, 1)
         self._foot.addWidget(self._keys, 1)
         self._foot.addWidget(self._time, 0, Qt.AlignmentFlag.AlignBottom)
-        for part in (self._head, self._news, self._warnings, self._blocks, None, self._rule, self._answers, self._foot):
+        above = (self._head, self._news, self._warnings, self._blocks, self.list)
+        for part in (*above, None, self._rule, self._answers, self._foot):
             if isinstance(part, QLayout):
                 self._column.addLayout(part)
             elif part:
@@ -142,7 +101,7 @@ class PromptForm(QWidget):
 
     def height_for(self, width: int) -> int:
         """How high what is shown must be at this width."""
-        for part in (self._warnings, self._who, self._where, self._rule_list, self._rule, self._answers):
+        for part in (self._warnings, self._who, self._where, self.list, self._rule, self._answers):
             if layout := part.layout():
                 layout.activate()  # else the column would know of their changes only once Qt handles its events
         self._column.activate()
@@ -163,6 +122,7 @@ class PromptForm(QWidget):
         self._show_warnings(view.warnings, look)
         self._who.show_lines(view.who, look)
         self._where.show_lines(view.where, look)
+        self.list.show_group(view.group, look)
         self._rule.setVisible(bool(view.rule or view.edit))
         self._show_edit(view, look) if view.edit else self._show_rules(view, look)
         self._show_keys(view, look)
@@ -186,23 +146,21 @@ class PromptForm(QWidget):
         self._fault.hide()
         one = "the rule that y writes" if view.is_rule_kept else "what y allows"
         one = "the rules that y and n write" if view.denied else one
-        caption = f"y and n answer {view.together}" if view.together else one
+        caption = f"y answers {view.together}, each with one like this" if view.group else one
         self._rule.show_look(look)
-        self._rules.setSpacing(look.px(0.15))
         self._rule_caption.show_text(caption, look.style(look.theme.quiet, 0.9), 2)
-        shown, more = view.rules[:MAX_RULES], len(view.rules) - MAX_RULES
-        rows = RULE_ROWS if len(view.rules) == 1 or view.denied else 1
-        for label, rule in zip(take(self._rule_rows, len(shown), self._make_rule), shown, strict=True):
-            label.show_spans(rule, look.style(is_fixed=True), rows)
-        told = view.wider or (f"and {more} more" if more > 0 else "")
-        self._hint.show_text(told, look.style(look.theme.warning if view.wider else look.theme.quiet, 0.9), 2)
-        self._hint.setVisible(bool(told))
+        for label, rule in ((self._allowed, view.rule), (self._denied, view.denied)):
+            label.show_spans(rule, look.style(is_fixed=True), RULE_ROWS)
+            label.setVisible(bool(rule))
+        self._hint.show_text(view.wider, look.style(look.theme.warning, 0.9), 2)
+        self._hint.setVisible(bool(view.wider))
 
     def _show_edit(self, view: PromptView, look: Look) -> None:
         """The edited line, and below it fault and hint."""
         edit = view.edit
         assert edit
-        take(self._rule_rows, 0, self._make_rule)
+        self._allowed.hide()
+        self._denied.hide()
         self._rule.show_look(look)
         self._rule_caption.show_text("edit the rule", look.style(look.theme.quiet, 0.9))
         self.field.show()
@@ -228,11 +186,6 @@ class PromptForm(QWidget):
     def _make_warning(self) -> SpanLabel:
         label = SpanLabel(self._warnings)
         self._warnings.column.addWidget(label)
-        return label
-
-    def _make_rule(self) -> SpanLabel:
-        label = SpanLabel(self._rule_list)
-        self._rules.addWidget(label)
         return label
 
     def _make_answer(self) -> KeyButton:

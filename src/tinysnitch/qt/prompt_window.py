@@ -27,6 +27,7 @@ from PySide6.QtGui import (
     QPainter,
     QPaintEvent,
     QResizeEvent,
+    QWheelEvent,
 )
 from PySide6.QtWidgets import QDialog, QWidget
 
@@ -37,6 +38,7 @@ from tinysnitch.qt.prompt_form import PromptForm
 from tinysnitch.qt.theme import Look, find_theme
 from tinysnitch.qt.window_options import WindowOptions
 from tinysnitch.view.help_view import HelpRow
+from tinysnitch.view.keys import is_list_move
 from tinysnitch.view.prompt_view import PromptView
 from tinysnitch.view.span import Span, text_of
 
@@ -56,6 +58,7 @@ class PromptWindow(QDialog):
     touched = Signal(float)  # the window was clicked beside its buttons, at this time
     focused = Signal()  # the window got the keyboard
     pasted = Signal(str, float)  # the text, and when the paste was asked for
+    pointed = Signal(int, float)  # a question of the list was clicked: its id, and when
     edited = Signal(str, int)  # the edited line was changed by other means than keys: its text and cursor
     closed = Signal()
     painted = Signal()
@@ -64,10 +67,12 @@ class PromptWindow(QDialog):
         super().__init__()
         self._options = options
         self.is_editor = False  # a line is edited: held keys repeat, and text can be pasted
+        self.is_list = False  # questions are listed: held keys go on through it, and the wheel scrolls
         self._held = HeldKeys()
         self._form = PromptForm(self, self._make_button)
         self._help = HelpForm(self, self._make_button)
         self._form.field.changed.connect(self.edited)
+        self._form.list.pointed.connect(self.pointed)
         self._sight = ""  # what a screen reader was told of last
         self._least_height = 0
         self._render: Callable[[Look], PromptForm | HelpForm] | None = None
@@ -205,7 +210,8 @@ class PromptWindow(QDialog):
 
     def _tell_reader(self, view: PromptView) -> None:
         """Have a screen reader say what came into sight."""
-        parts = [view.title, *(f"warning: {one}" for one in view.warnings), view.notice]
+        listed = [text_of(row.spans) for row in view.group.rows] if view.group else []
+        parts = [view.title, *listed, *(f"warning: {one}" for one in view.warnings), view.notice]
         if view.is_question and not view.edit:
             keys = ", ".join(f"{hint.label} {hint.text}" for row in view.everyday for hint in row)
             rules = ", or ".join(_say_rule(rule) for rule in (view.rule, view.denied) if rule)
@@ -240,8 +246,17 @@ class PromptWindow(QDialog):
         if event.matches(QKeySequence.StandardKey.Paste):
             if not is_repeat:
                 self._paste(QClipboard.Mode.Clipboard, event.timestamp())
-        elif name and (not is_repeat or (self.is_editor and name != "enter")):
+        elif name and (not is_repeat or self._repeats(name)):
             self.pressed.emit(name, typed_at(event.timestamp(), time.monotonic()))
+
+    def _repeats(self, name: str) -> bool:
+        """Whether the key goes on while it is held."""
+        return (self.is_editor and name != "enter") or (self.is_list and is_list_move(name))
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        if self.is_list and event.angleDelta().y():
+            name = "wheel up" if event.angleDelta().y() > 0 else "wheel down"
+            self.clicked.emit(name, typed_at(event.timestamp(), time.monotonic()))
 
     def keyReleaseEvent(self, event: QKeyEvent) -> None:
         self._held.release(event)

@@ -29,6 +29,8 @@ _NAMES = {
     b"\x7f": "backspace",
     b"\x08": "backspace",
     b"\x1b[3~": "delete",
+    b"\x1b[5~": "pageup",
+    b"\x1b[6~": "pagedown",
     b"\x1b[200~": "paste",  # start of a bracketed paste: not one of our keys, so view/key_piece.py takes it for a text
     **dict.fromkeys((b"\x1b[H", b"\x1bOH", b"\x1b[1~"), "home"),
     **dict.fromkeys((b"\x1b[F", b"\x1bOF", b"\x1b[4~"), "end"),

@@ -4,14 +4,15 @@ A line that is edited is shown in place on any terminal, even a dumb one: by its
 """
 
 from tinysnitch.view.edit_view import EditView, fit_around_cursor
+from tinysnitch.view.group_view import GroupView, ShownRow
 from tinysnitch.view.help_view import HelpRow
 from tinysnitch.view.prompt_view import PromptView
 from tinysnitch.view.span import format_time_left, text_of
 from tinysnitch.view.text import cell_width, shorten_middle
 
 MAX_VALUE = 400  # columns of a fact; nobody listens to more
+INDENT = 2  # columns before the names of a list
 MAX_RULE = 800  # columns of a rule
-MAX_RULES = 20  # rules that are listed if one answer is for many questions
 
 
 def question_lines(view: PromptView) -> list[str]:
@@ -26,13 +27,22 @@ def fact_lines(view: PromptView) -> list[str]:
 
 
 def rule_lines(view: PromptView) -> list[str]:
-    """The rules that y would write (n writes them with deny, if none is shown for it), and how long they hold."""
+    """The rules that y would write (n writes them with deny, if none is shown for it), and how long they hold; before
+    these, who else gets one."""
     rules = [f"rule: {shorten_middle(text_of(rule), MAX_RULE)}" for rule in view.rules]
     rules += [f"warning: {shorten_middle(view.wider, MAX_VALUE)}"] if view.wider else []
-    if len(rules) > MAX_RULES:
-        rules[MAX_RULES:] = [f"and {len(rules) - MAX_RULES} more"]
-    together = [f"answers {view.together}"] if view.together else []
-    return [*together, *rules, f"holds: {view.lifetime}"]
+    listed = [f"answers {view.together}", *map(_list_line, view.group.rows)] if view.group else []
+    return [*listed, *rules, f"holds: {view.lifetime}"]
+
+
+def cursor_lines(group: GroupView) -> list[str]:
+    """Where the cursor of the list is, and whether the question there is left out."""
+    return [_list_line(row) for row in group.rows if row.is_cursor] or [f"at none: n is for {group.place}"]
+
+
+def _list_line(row: ShownRow) -> str:
+    left_out = ", left out" if row.is_left_out and row.is_first else ""
+    return f"{' ' * INDENT}{text_of(row.spans)}{left_out}"
 
 
 def begin_edit_lines(view: PromptView) -> list[str]:

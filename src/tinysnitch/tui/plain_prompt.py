@@ -17,7 +17,9 @@ from tinysnitch.tui.further_questions import FurtherQuestions
 from tinysnitch.tui.keyboard import CURSOR_REPORT, KeyReader
 from tinysnitch.tui.paint_report import PaintReport
 from tinysnitch.tui.plain_lines import (
+    INDENT,
     begin_edit_lines,
+    cursor_lines,
     edit_lines,
     fact_lines,
     help_lines,
@@ -38,6 +40,7 @@ from tinysnitch.view.prompt_events import (
     Event,
     KeyPressed,
     Leave,
+    ListSized,
     NoticeGiven,
     QuestionClosed,
     ScreenRegained,
@@ -47,6 +50,7 @@ from tinysnitch.view.prompt_state import Page, PromptState
 from tinysnitch.view.prompt_view import PromptView, present_prompt
 from tinysnitch.view.text import escape_text
 
+LIST_ROWS = 1_000_000  # what is printed can be scrolled back to, so that all of a list is in sight
 SHOW_S = 0.05  # to collect news: of a hundred questions that end together only the last is read out
 REST_S = 0.05  # to wait for the rest of a key of which the beginning was read
 LOOK_S = 1.0  # between two looks whether the process that asks has ended, or further questions have come
@@ -86,6 +90,7 @@ class PlainPrompt:
         # No report for a guest: the terminal might answer when the command reads it again.
         self._report = None if is_guest or is_dumb else PaintReport(terminal.write, self._note_seen)
         self._state = PromptState(delay_s, is_guest=is_guest)
+        self._state.handle(ListSized(max(1, terminal.width() - INDENT), LIST_ROWS), 0.0)
         self._socket_path = socket_path
         self._link = DaemonLink(socket_path, self._tell)
         self._lookup = Lookup(find_user, ProgramFiles(self._file_found).find, ProcessEnds().has_ended)
@@ -106,6 +111,7 @@ class PlainPrompt:
         self._asked_s = 0.0  # when the question was printed
         self._shown: tuple[object, ...] = ()  # page and question that were printed last
         self._shown_choice: object = None
+        self._shown_at: object = ()  # where the cursor of the list was, and what was left out
         self._shown_edit: EditView | None = None  # the edited line that the cursor stands in; None: in a new row
         self._shown_notice = ""
 
@@ -245,13 +251,17 @@ class PlainPrompt:
         self._tell_notice(notice)
         selected = self._state.selected
         what = (selected.prompt.prompt_id, selected.prompt.connection) if selected else (view.title,)
-        choice = (selected.choice, [one.prompt.prompt_id for one in self._state.together]) if selected else None
+        group = self._state.group
+        choice = (selected.choice, group.ids if group else ()) if selected else None
+        at = (group.cursor, group.left_out) if group else ()
         if (self._state.page, *what) != self._shown:
             self._shown = (self._state.page, *what)
             self._show_page(view)
         elif choice and choice != self._shown_choice:  # rule lines are not compared: the time in them changes
             self._terminal.write_lines(rule_lines(view))
-        self._shown_choice = choice
+        elif view.group and at != self._shown_at:
+            self._terminal.write_lines(cursor_lines(view.group))
+        self._shown_choice, self._shown_at = choice, at
         if self._is_asking(view):
             self._terminal.write_lines(self._further.tell(self._state.questions, time.monotonic()))
         self._tell_found(view)

@@ -20,7 +20,6 @@ from tinysnitch.tui.rows import (
     at_both_ends,
     break_rows,
     flow,
-    join,
     pieces_of,
     place,
     room_of,
@@ -29,8 +28,8 @@ from tinysnitch.tui.rows import (
 )
 from tinysnitch.view.edit_view import EditView
 from tinysnitch.view.prompt_view import PromptView
-from tinysnitch.view.span import Line, Span, Weight, fit_spans, format_time_left, text_of
-from tinysnitch.view.text import ELLIPSIS, cell_width, shorten_end, shorten_middle
+from tinysnitch.view.span import Line, Span, Weight, format_time_left
+from tinysnitch.view.text import cell_width, shorten_end, shorten_middle
 
 MOST = 1000  # rows: more than any part takes
 NOT_YET = "keys do not count yet"
@@ -39,7 +38,6 @@ MAX_TOLD_ROWS = 3
 MAX_RULE_ROWS, MAX_WIDER_ROWS = 4, 2
 FIRST_WARNING_ROWS = 3  # further rows of warnings come after the facts
 MAX_FACT_ROWS = 4
-MAX_MORE_ROWS = 5  # rows for the rules of further questions
 LABEL_WIDTH = 12  # columns of the longest label, and two blanks
 TWO_COLUMNS = 76  # columns from which on who and where stand beside each other
 LABELLED = 60  # columns from which on the rule stands behind its label
@@ -57,7 +55,7 @@ LEAST_TELLING = (
 )  # left out first, in this order
 
 
-class _Spare:
+class Spare:
     """The rows that are not given out yet."""
 
     def __init__(self, rows: int) -> None:
@@ -75,32 +73,32 @@ def render_prompt(view: PromptView, width: int, height: int) -> Text:
     room = room_of(width)
     if not view.is_question:
         return place(_waiting_rows(view, room, height), width, height)
-    answers, others = _key_rows(view, room)
-    warnings = _warning_rows(view.warnings, room, MOST)
-    spare = _Spare(height)
+    answers, others = key_rows(view, room)
+    warnings = warning_rows(view.warnings, room, MOST)
+    spare = Spare(height)
     spare.take(1)  # the time
     answered = spare.take(1)
     rule = spare.take(3 if view.edit else 1)
     sentence = spare.take(1)
     answered += spare.take(len(answers) - answered)
     warned = spare.take(min(1, len(warnings)))
-    rule += spare.take(min(2, len(_rule_rows(view, room, MOST))) - rule)
+    rule += spare.take(min(2, len(rule_rows(view, room, MOST))) - rule)
     others = others[: spare.take(len(others))]
     top = spare.take((not view.is_alone) + bool(view.notice))
-    rule += spare.take(len(_rule_rows(view, room, MOST)) - rule)
+    rule += spare.take(len(rule_rows(view, room, MOST)) - rule)
     warned += spare.take(min(FIRST_WARNING_ROWS, len(warnings)) - warned)
     sentence += spare.take(len(wrap(view.sentence, room, MAX_SENTENCE_ROWS)) - sentence)
     facts = spare.take(_count_facts(view, room))
     blanks = spare.take(len(_BLANK_BEFORE))
     warned += spare.take(len(warnings) - warned)
     facts += spare.take(len(_fact_rows(view, room, MOST)) - facts)
-    top += spare.take(len(_top_rows(view, room, MOST)) - top)
+    top += spare.take(len(top_rows(view, room, MOST)) - top)
     parts = {
-        "top": _top_rows(view, room, top),
+        "top": top_rows(view, room, top),
         "sentence": wrap(view.sentence, room, sentence) if sentence else [],
-        "warnings": _warning_rows(view.warnings, room, warned),
+        "warnings": warning_rows(view.warnings, room, warned),
         "facts": _fact_rows(view, room, facts),
-        "rule": _rule_rows(view, room, rule),
+        "rule": rule_rows(view, room, rule),
         "answers": answers[:answered],
         "others": others,
         "time": [time_row(view, room)],
@@ -128,14 +126,14 @@ def _waiting_rows(view: PromptView, room: int, height: int) -> list[Text]:
     return [*rows, Text(), *keys]
 
 
-def _top_rows(view: PromptView, room: int, height: int) -> list[Text]:
+def top_rows(view: PromptView, room: int, height: int) -> list[Text]:
     """How many questions wait, if there are several, and what became of the last one."""
     waiting = [] if view.is_alone else [Text(shorten_end(view.waiting, room), STRONG)]
     told = told_rows(view.notice, room, min(MAX_TOLD_ROWS, height - len(waiting))) if view.notice else []
     return [*waiting, *told][:height]
 
 
-def _warning_rows(warnings: tuple[str, ...], room: int, height: int) -> list[Text]:
+def warning_rows(warnings: tuple[str, ...], room: int, height: int) -> list[Text]:
     """Warnings, as many in a row as fit; the last row counts those that have no room."""
     rows: list[list[str]] = []
     for warning in (shorten_middle(warning, room - 4) for warning in warnings):
@@ -158,7 +156,7 @@ def _warning(text: str) -> Text:
     return Text.assemble((" ! ", f"{WARNING} reverse"), (f" {text}", WARNING))
 
 
-def _key_rows(view: PromptView, room: int) -> tuple[list[Text], list[Text]]:
+def key_rows(view: PromptView, room: int) -> tuple[list[Text], list[Text]]:
     """The rows of the keys that answer, and those of the others."""
     if view.edit:
         return flow(pieces_of(view.everyday[0], room, is_ready=True), room), []
@@ -166,15 +164,13 @@ def _key_rows(view: PromptView, room: int) -> tuple[list[Text], list[Text]]:
     return [row for pieces in answers for row in flow(pieces, room)], flow(others, room)
 
 
-def _rule_rows(view: PromptView, room: int, height: int) -> list[Text]:
+def rule_rows(view: PromptView, room: int, height: int) -> list[Text]:
     """The rule that `y` writes, in a few rows, and why it is wider than this question. Of a very long rule the longest
     words are cut in their middle."""
     if height <= 0:
         return []
     if view.edit:
         return _edit_rows(view.edit, room, height)
-    if view.together:
-        return _together_rows(view, room, height)
     margin = LABEL_WIDTH if room >= LABELLED else 0
     wider = told_rows(view.wider, room - margin, min(MAX_WIDER_ROWS, height - 1), WARNING) if view.wider else []
     most = (height - len(wider)) // len(view.rules)
@@ -186,24 +182,6 @@ def _behind_label(label: str, rows: list[Text], margin: int) -> list[Text]:
     """The rows, with the label before the first of them, if there is a margin for it."""
     labels = [label if margin else "", *[""] * len(rows)]
     return [Text.assemble((f"{label:<{margin}}", QUIET), row) for label, row in zip(labels, rows, strict=False)]
-
-
-def _together_rows(view: PromptView, room: int, height: int) -> list[Text]:
-    """A row for each rule that will be written; if there are too many, the last row counts the rest."""
-    rules = (view.rule, *view.more_rules)
-    most = max(1, min(MAX_MORE_ROWS + 1, height - 1))
-    fitting = len(rules) if len(rules) <= most else max(1, most - 1)
-    rows = [join(_fit_listed(rule, room)) for rule in rules[:fitting]]
-    if fitting < len(rules) and most > 1:
-        rows.append(Text(f"and {len(rules) - fitting} more", QUIET))
-    return [Text(shorten_end(view.together, room), STRONG), *rows][-height:]
-
-
-def _fit_listed(rule: tuple[Span, ...], room: int) -> tuple[Span, ...]:
-    """The rule in one row. Its time gives way first: all rows have the same, and the keys say how long they hold."""
-    if cell_width(text_of(rule)) > room:
-        rule = tuple(Span(ELLIPSIS) if span.text.startswith("until=") else span for span in rule)
-    return fit_spans(rule, room)
 
 
 def _edit_rows(edit: EditView, room: int, height: int) -> list[Text]:
@@ -225,12 +203,12 @@ def _edit_rows(edit: EditView, room: int, height: int) -> list[Text]:
 def _fact_rows(view: PromptView, room: int, height: int) -> list[Text]:
     """Who and where: beside each other where that is wide enough, else below each other."""
     if not _has_two_columns(view, room):
-        return _fact_block(view.lines, room, height, LABEL_WIDTH)
+        return fact_block(view.lines, room, height, LABEL_WIDTH)
     label_width = max(cell_width(line.label) for line in view.where) + 2
     width = min(max(label_width + cell_width(line.text) for line in view.where), room * 2 // 5)
     start = room - width
-    left = _fact_block(view.who, start - GAP, height, LABEL_WIDTH)
-    right = _fact_block(view.where, width, height, label_width)
+    left = fact_block(view.who, start - GAP, height, LABEL_WIDTH)
+    right = fact_block(view.where, width, height, label_width)
     rows = []
     for row, other in itertools.zip_longest(left, right, fillvalue=Text()):
         space = " " * (start - cell_width(row.plain)) if other.plain else ""
@@ -247,7 +225,7 @@ def _count_facts(view: PromptView, room: int) -> int:
     return max(len(view.who), len(view.where)) if _has_two_columns(view, room) else len(view.lines)
 
 
-def _fact_block(lines: tuple[Line, ...], width: int, height: int, label_width: int) -> list[Text]:
+def fact_block(lines: tuple[Line, ...], width: int, height: int, label_width: int) -> list[Text]:
     """A row for each fact; long facts take more, if there are rows to spare."""
     spare = max(0, height - len(lines))
     rows: list[Text] = []

@@ -8,11 +8,13 @@ from textual.geometry import Region, Size
 from textual.widget import Widget
 
 from tinysnitch.tui.encoding import fit_columns, terminal_encoding
+from tinysnitch.tui.group_screen import list_room, render_group
 from tinysnitch.tui.help_screen import count_help_pages, render_help
 from tinysnitch.tui.prompt_screen import render_prompt
-from tinysnitch.tui.rows import key_at
+from tinysnitch.view.group_view import GroupView
 from tinysnitch.view.help_view import help_pages
 from tinysnitch.view.lookup import Lookup
+from tinysnitch.view.prompt_events import ListSized
 from tinysnitch.view.prompt_state import PromptState
 from tinysnitch.view.prompt_view import PromptView, present_prompt
 
@@ -69,20 +71,6 @@ class PromptWidget(Widget):
         self._help_page += 1
         return True
 
-    def scroll_help(self, step: int) -> bool:
-        """Turn to the next page of the help, or with -1 to the one before, as far as there is one. False if none of the
-        help is shown."""
-        pages = _HELP.get(self._state.page)
-        if pages is None:
-            return False
-        count = count_help_pages(pages[1], *self.size, self._present())
-        self._help_page = min(max(self._help_page + step, 0), count - 1)
-        return True
-
-    def key_at(self, column: int, row: int) -> str | None:
-        """The name of the key whose hint was drawn there."""
-        return key_at(self._drawn[row], column) if 0 <= row < len(self._drawn) else None
-
     def _draw_all(self) -> None:
         text = self._draw_page()
         text.plain = fit_columns(text.plain, terminal_encoding())
@@ -93,7 +81,17 @@ class PromptWidget(Widget):
         view = self._present()
         if help_of := _HELP.get(self._state.page):
             return render_help(*help_of, width, height, view=view, page=self._help_page)
+        if view.group:
+            return render_group(self._with_room(view, view.group), width, height)
         return render_prompt(view, width, height)
+
+    def _with_room(self, view: PromptView, group: GroupView) -> PromptView:
+        """The view with as much of the list as the screen has room for."""
+        columns, rows = list_room(view, *self.size)
+        if (columns, rows) == (group.columns, group.room):
+            return view
+        self._state.handle(ListSized(columns, rows), time.monotonic())
+        return self._present()
 
     def _present(self) -> PromptView:
         return present_prompt(self._state, time.monotonic(), self._lookup)

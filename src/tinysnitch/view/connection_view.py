@@ -8,7 +8,7 @@ from tinysnitch.core.model.connection import LINK_SOURCES, Connection
 from tinysnitch.core.model.flow import Direction, format_address, format_protocol
 from tinysnitch.core.model.process import Attribution, AttributionSource, Process, ProgramFile, program_of
 from tinysnitch.core.programs.interpreters import is_called_like_one
-from tinysnitch.core.prompts.answer import args_of_rule, is_by_address, is_by_link, parent_of
+from tinysnitch.core.prompts.answer import args_of_rule, is_by_address, is_by_link, parent_of, refusal_to_remember
 from tinysnitch.core.prompts.asking import is_address_given
 from tinysnitch.core.prompts.choice import Choice, RemoteScope
 from tinysnitch.core.rules.port_text import find_service
@@ -175,7 +175,8 @@ def _present_port(connection: Connection, choice: Choice) -> Iterator[Line]:
 
 def present_warnings(connection: Connection) -> tuple[str, ...]:
     """What a careful person would want to know before answering, escaped."""
-    return tuple(map(escape_text, _find_warnings(connection)))
+    refusal = refusal_to_remember(connection)
+    return (*map(escape_text, _find_warnings(connection)), *((f"no answer lasts: {refusal}",) if refusal else ()))
 
 
 def _find_warnings(connection: Connection) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from tinysnitch.view.keys import KEYS, Key
+from tinysnitch.view.keys import KEYS, LIST_KEYS, Group, Key
 from tinysnitch.view.prompt_state import Page
 
 
@@ -12,6 +12,11 @@ class HelpRow(msgspec.Struct, frozen=True):
     meaning: str
 
 
+_IN_LIST = (
+    HelpRow("the list", "y", "allow all but those left out, once each name was seen"),
+    HelpRow("", "n", "deny them; with the cursor on one, that one alone"),
+    HelpRow("", "g", "only the one question again (also Esc)"),
+)
 _LEGEND = (
     ("path", "the program's file; of a script, the script itself"),
     ("known as", "its name on the desktop, where root alone can give it one"),
@@ -46,6 +51,7 @@ def help_pages(keys: tuple[Key, ...] = KEYS, *, is_plain: bool = False) -> dict[
     """Title and rows of each page. `is_plain`: for a prompt without colours and bar."""
     return {
         Page.HELP: ("keys", present_help(keys)),
+        Page.LIST_HELP: ("keys of the list", present_list_help(keys)),
         Page.LEGEND: ("what the words mean", present_legend(is_plain=is_plain)),
     }
 
@@ -60,6 +66,13 @@ def present_help(keys: tuple[Key, ...] = KEYS) -> tuple[HelpRow, ...]:
         rows.append(HelpRow("" if key.group.value == heading else key.group.value, key.label, key.meaning))
         heading = key.group.value
     return tuple(rows)
+
+
+def present_list_help(keys: tuple[Key, ...] = KEYS) -> tuple[HelpRow, ...]:
+    """The help while questions are listed: the keys that mean something else there come first."""
+    moves = (HelpRow("", key.label, key.meaning) for key in LIST_KEYS)
+    chosen = (key for key in keys if key.group in (Group.LIFETIME, Group.COVER))
+    return (*_IN_LIST, *moves, *present_help(tuple(chosen)))
 
 
 def present_legend(*, is_plain: bool = False) -> tuple[HelpRow, ...]:

@@ -63,6 +63,11 @@ class KeyGuard:
         return now < self._text_until_s
 
     @property
+    def is_painted(self) -> bool:
+        """Whether the sight is on the screen; with a delay of 0 it is as soon as it begins."""
+        return self._ready_s < math.inf
+
+    @property
     def ready_s(self) -> float | None:
         """When keys begin to count; None until the sight is painted."""
         return max(self._ready_s, self._keyboard_s) if self._ready_s < math.inf else None

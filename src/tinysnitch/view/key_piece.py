@@ -13,7 +13,7 @@ import msgspec
 
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.view.key_guard import ANSWER_S, PASTED_S
-from tinysnitch.view.keys import Act, find_key, is_answer, is_chord
+from tinysnitch.view.keys import Act, find_key, find_list_act, is_answer, is_chord
 from tinysnitch.view.prompt_events import KeyPressed
 from tinysnitch.view.prompt_state import Page, PromptState
 
@@ -83,12 +83,14 @@ def _may_be_pasted(key: KeyPressed, typed_s: float, state: PromptState, *, is_op
     if key.is_click or is_chord(key.name) or state.guard.delay_s <= 0:
         return False
     is_asked = state.selected is not None and state.page is Page.QUESTION
-    return is_asked and (is_open or (state.guard.is_ready(typed_s) and not _is_step(key)))
+    return is_asked and (is_open or (state.guard.is_ready(typed_s) and not _is_step(key, state)))
 
 
-def _is_step(key: KeyPressed) -> bool:
+def _is_step(key: KeyPressed, state: PromptState) -> bool:
+    """Whether it walks to another question, or is a key of the list, none of which answers."""
     found = find_key(key.name)
-    return found is not None and found.effect in (Act.NEXT, Act.PREVIOUS)
+    is_in_list = state.group is not None and find_list_act(key.name) is not None
+    return is_in_list or (found is not None and found.effect in (Act.NEXT, Act.PREVIOUS))
 
 
 def is_text(names: list[str]) -> bool:

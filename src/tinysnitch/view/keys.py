@@ -26,6 +26,20 @@ class Act(Enum):
     LEAVE = "leave"
 
 
+class ListAct(Enum):
+    """What a key does in the list of questions that are answered together."""
+
+    LEAVE_OUT = "leave out"
+    DOWN = "down"
+    UP = "up"
+    PAGE_DOWN = "page down"
+    PAGE_UP = "page up"
+    WHEEL_DOWN = "wheel down"
+    WHEEL_UP = "wheel up"
+    END = "end"
+    TOP = "top"
+
+
 class Group(Enum):
     """Headings of the help, in its order."""
 
@@ -44,10 +58,17 @@ class Key(msgspec.Struct, frozen=True):
     meaning: str  # for the help; "" if it stands in the row of the key before
 
 
+class ListKey(msgspec.Struct, frozen=True):
+    label: str
+    names: tuple[str, ...]
+    act: ListAct
+    meaning: str
+
+
 KEYS = (
     Key("y", ("y",), Group.ANSWER, Verdict.ALLOW, "allow", "allow it; `tinysnitch rules remove` takes it back"),
     Key("n", ("n",), Group.ANSWER, Verdict.DENY, "deny", 'deny it: whoever connects gets "Connection refused"'),
-    Key("g", ("g",), Group.ANSWER, Act.TOGETHER, "all together", "y and n then answer all questions of this program"),
+    Key("g", ("g",), Group.ANSWER, Act.TOGETHER, "all together", "list this program's questions: y and n answer them"),
     Key("e", ("e",), Group.ANSWER, Act.EDIT, "edit", "edit the rule by hand; Enter answers, Esc goes back"),
     Key("o", ("o",), Group.LIFETIME, Lifetime.ONCE, "once", "this one connection only"),
     Key("1", ("1",), Group.LIFETIME, Lifetime.ONE_MINUTE, "min", "for one, three or nine minutes; nine is the default"),
@@ -71,10 +92,22 @@ KEYS = (
     Key("q", ("q", "ctrl+c"), Group.MOVE, Act.LEAVE, "leave", "leave (also Ctrl-C); `make run` ends with it"),
 )
 
+# Keys of the list alone: elsewhere a blank belongs to a text, and arrows walk from question to question.
+LIST_KEYS = (
+    ListKey("Space", ("space", " "), ListAct.LEAVE_OUT, "leave this one out, or take it in again"),
+    ListKey("↓", ("down",), ListAct.DOWN, "the next one; n is then for this one alone"),
+    ListKey("↑", ("up",), ListAct.UP, "the one before; above the first n is for all again"),
+    ListKey("PgDn", ("pagedown",), ListAct.PAGE_DOWN, "the next page (also the mouse wheel)"),
+    ListKey("PgUp", ("pageup",), ListAct.PAGE_UP, "the page before"),
+    ListKey("End", ("end",), ListAct.END, "the last page; y counts once every page was seen"),
+    ListKey("Home", ("home",), ListAct.TOP, "the first page"),
+)
+_WHEEL = {"wheel down": ListAct.WHEEL_DOWN, "wheel up": ListAct.WHEEL_UP}
 _OF_TEXTS = ("space", "backspace")  # named keys that belong to a text; Enter does not, since it ends a text
 _HINTS = ("is another keyboard layout on?", "is Caps Lock on?")
-_BY_LABEL = {"?": "question_mark"} | {key.label: key.names[0] for key in KEYS}
+_BY_LABEL = {"?": "question_mark"} | {key.label: key.names[0] for key in (*LIST_KEYS, *KEYS)}
 _BY_NAME = {name: key for key in KEYS for name in key.names}
+_IN_LIST = _WHEEL | {name: key.act for key in LIST_KEYS for name in key.names}
 _HIDES = "hide the window (also Ctrl-C); the next question brings it back"
 WINDOW_KEYS = tuple(msgspec.structs.replace(key, meaning=_HIDES) if key.effect is Act.LEAVE else key for key in KEYS)
 OWN_KEYS = tuple(key for key in KEYS if key.effect is not Act.LEAVE)  # of a guest, which ends with its command only
@@ -90,6 +123,15 @@ def find_key(name: str) -> Key | None:
 def name_of(label: str) -> str:
     """The name of the key with this label; `?`, Enter and Esc have one, too."""
     return _BY_LABEL.get(label, label.lower())
+
+
+def find_list_act(name: str) -> ListAct | None:
+    """What a key does in the list, where it means something else than elsewhere."""
+    return _IN_LIST.get(name)
+
+
+def is_list_move(name: str) -> bool:
+    return find_list_act(name) not in (None, ListAct.LEAVE_OUT)
 
 
 def is_answer(name: str) -> bool:

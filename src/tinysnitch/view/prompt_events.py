@@ -54,6 +54,20 @@ class KeyPressed(msgspec.Struct, frozen=True):
     is_click: bool = False  # the key's label was clicked, and nothing was typed
 
 
+class ListSized(msgspec.Struct, frozen=True):
+    """What the screen has room for in the list of questions that are answered together. Without room nothing of it is
+    seen, and so nothing is allowed."""
+
+    columns: int
+    rows: int
+
+
+class RowPointed(msgspec.Struct, frozen=True):
+    """A question of that list was clicked."""
+
+    prompt_id: int
+
+
 class TextPasted(msgspec.Struct, frozen=True):
     """Text from the clipboard or the selection, which may hold anything."""
 
@@ -78,6 +92,8 @@ Event = (
     | KeyPressed
     | TextPasted
     | LineChanged
+    | ListSized
+    | RowPointed
 )
 
 

@@ -3,8 +3,8 @@
 1. The guard says when a key counts (key_guard.py). A question counts as new when one walks to it, and so does the one
    in sight when the help is closed or the screen comes back from Ctrl-Z.
 2. A choice belongs to its question, and is gone with it: a choice, or a key, is never for the question that follows.
-3. `g` takes in the program's questions that wait at that moment, and they count as new. A question that comes later
-   does not join them.
+3. `g` lists the program's questions that wait at that moment (group_list.py), and they count as new, as does a row that
+   comes into sight. They have one choice, that of the question that was in sight. If that one goes, its choice stays.
 4. If a question vanishes while its rule is edited, the editor stays open, and takes nothing but Esc: what is being
    typed there must not become keys for the next question.
 5. An answer is sent once. The question is gone when the daemon closes it. It is back when the daemon refuses the
@@ -27,8 +27,10 @@ from tinysnitch.core.prompts.prompt import Prompt
 from tinysnitch.view.answer_words import ANSWERED
 from tinysnitch.view.connection_view import present_title
 from tinysnitch.view.earlier_answers import EarlierAnswers
+from tinysnitch.view.group_list import GroupList
+from tinysnitch.view.group_view import lay_out, lay_out_list, order_questions, present_members
 from tinysnitch.view.key_guard import DELAY_S, KeyGuard
-from tinysnitch.view.keys import KEYS, Act, find_key, hint_at, is_answer, is_hint, is_of_text
+from tinysnitch.view.keys import KEYS, Act, ListAct, find_key, find_list_act, hint_at, is_answer, is_hint, is_of_text
 from tinysnitch.view.line_edit import LineEdit, begin_edit, find_fault
 from tinysnitch.view.prompt_events import (
     Answer,
@@ -41,21 +43,27 @@ from tinysnitch.view.prompt_events import (
     KeyPressed,
     Leave,
     LineChanged,
+    ListSized,
     NoticeGiven,
     QuestionClosed,
     QuestionOpened,
+    RowPointed,
     ScreenRegained,
     TextPasted,
 )
 from tinysnitch.view.questions import OpenQuestion, Questions
 
 DENIED = ", denied"  # follows the reason of a question whose time ended
+SCROLL_FIRST = "scroll to the end first, or press y for the next page"
+PICK_FIRST = "move to one first, with the arrow keys"
+ALL_LEFT_OUT = "all of them are left out"
 NEWS_S = 5.0  # without a question in sight, after which the news of an answer is cleared by the next question
 
 
 class Page(Enum):
     QUESTION = "question"
     HELP = "help"
+    LIST_HELP = "list help"
     LEGEND = "legend"
     EDIT = "edit"  # the rule of the question in sight
 
@@ -88,7 +96,8 @@ class PromptState:
         self._is_for_user = False  # our answers are rules for our own user alone
         self._selected_id: int | None = None
         self._selected_s = 0.0  # when the selected question came into sight, or the last one went
-        self._together: tuple[int, ...] = ()  # the other questions that the next answer is for
+        self.group: GroupList | None = None  # the questions that are answered together
+        self._list_size = ListSized(0, 0)
         self._sent_together: frozenset[int] = frozenset()  # the other questions that our last answer was for
         self._ended: dict[int, str] = {}  # what is told of the last question that ended before our answer came
 
@@ -97,6 +106,7 @@ class PromptState:
         state = PromptState(self.guard.delay_s)
         state.is_connected, state.trouble = self.is_connected, self.trouble
         state._is_for_user, state.earlier = self._is_for_user, self.earlier
+        state._list_size = self._list_size
         return state
 
     @property
@@ -111,14 +121,16 @@ class PromptState:
         return ring.index(self._selected_id) + 1 if self._selected_id in ring else 0
 
     @property
-    def together(self) -> tuple[OpenQuestion, ...]:
-        """The questions that the next answer is for, besides the one in sight."""
-        found = (self.questions.get(prompt_id) for prompt_id in self._together)
-        return tuple(question for question in found if question)
+    def members(self) -> tuple[tuple[OpenQuestion, Choice], ...]:
+        """The listed questions, each with the choice by which it is answered."""
+        leader = self.selected
+        if self.group is None or leader is None:
+            return ()
+        return tuple((one, one.follow(leader)) for one in map(self.questions.__getitem__, self.group.ids))
 
     def choice_of(self, question: OpenQuestion, verdict: Verdict) -> Choice:
         """What a key answers to this question, which is in sight or answered together with that."""
-        if self.together and self.selected:
+        if self.group and self.selected:
             return msgspec.structs.replace(question.follow(self.selected), verdict=verdict)
         return question.choice_for(verdict)
 
@@ -176,8 +188,17 @@ class PromptState:
                 self.notice = text
                 if stands is not None:
                     self.trouble = text if stands else ""
+            case ScreenRegained() if self.group:
+                self.guard.renew(now)
             case ScreenRegained():
                 self._select(self._selected_id, now)
+            case ListSized():
+                self._list_size = event
+                if self.group:
+                    self._show_list(self._list_as_seen(self.group), now)
+            case RowPointed(prompt_id):
+                if self.group and prompt_id in self.group.ids and self._find_ready(now):
+                    self._show_list(self._list_as_seen(self.group).point(prompt_id), now)
             case _:
                 assert_never(event)
         return None
@@ -193,7 +214,8 @@ class PromptState:
         opened_s = now - prompt.age_s
         first = prompt.proposal
         self.questions.put(OpenQuestion(prompt, deadline_s, opened_s, first, first))
-        self._together = tuple(prompt_id for prompt_id in self._together if prompt_id != prompt.prompt_id)
+        if known:
+            self._unlist(known, now)
         is_free = self.selected is None and self.page is not Page.EDIT
         if is_free and self.notice.startswith(ANSWERED) and now - self._selected_s > NEWS_S:
             self.notice = ""
@@ -214,7 +236,7 @@ class PromptState:
             self.questions.change(prompt.prompt_id, prompt=msgspec.structs.replace(known.prompt, count=prompt.count))
             return
         self.questions.change(prompt.prompt_id, prompt=prompt, choice=prompt.proposal, first=prompt.proposal)
-        if prompt.prompt_id in (self._selected_id, *self._together):
+        if prompt.prompt_id in (self._selected_id, *(self.group.ids if self.group else ())):
             self.guard.renew(now)
 
     def _close(self, prompt_id: int, reason: str, now: float) -> None:
@@ -228,6 +250,8 @@ class PromptState:
         else:
             self.unanswered_count = self.unanswered_count + 1 if self.is_unanswered_told else 1
             self.notice = told
+        if self._unlist(question, now):
+            return
         if prompt_id == self._selected_id:
             self._select(None if self.page is Page.EDIT else self.questions.find_first_waiting(), now)
 
@@ -239,7 +263,7 @@ class PromptState:
         self.notice = f"your answer came too late, {late}" if late else reason
         if question:
             self.questions.change(prompt_id, is_sent=False)
-            if self.page is not Page.EDIT:
+            if self.page is not Page.EDIT and not self.group:
                 self._select(prompt_id, now)
 
     def _lose_daemon(self, reason: str) -> None:
@@ -247,12 +271,12 @@ class PromptState:
         self.trouble = ""
         self.page = Page.EDIT if self.page is Page.EDIT else Page.QUESTION
         self.questions.clear()
-        self._selected_id = None
+        self._selected_id = self.group = None
 
     def _select(self, prompt_id: int | None, now: float) -> None:
         """Bring a question into sight, or none."""
         self._selected_id, self._selected_s = prompt_id, now
-        self._together = ()
+        self.group = None
         self.guard.renew(now)
 
     def _press(self, pressed: KeyPressed, now: float) -> Effect | None:
@@ -279,6 +303,9 @@ class PromptState:
             self.page = Page.QUESTION
             self.guard.renew(now)
             return None
+        if self.group and (in_list := find_list_act(name)):
+            self._act_in_list(in_list, self.group, now)
+            return None
         if (is_text := is_of_text(name, text)) or not self.guard.is_seen(now):
             self.guard.note_typing(now, is_text=is_text)
         self.notice = hint_at(name, text) or ("" if key and is_hint(self.notice) else self.notice)
@@ -296,20 +323,24 @@ class PromptState:
         question = self._find_ready(now)
         if self.guard.is_held(name, now) or question is None:
             return None
-        choices = [(one, self.choice_of(one, verdict)) for one in (question, *self.together)]
-        answers = tuple(one.answer(choice, is_guest=self.is_guest) for one, choice in choices)
         self.guard.note_used(name, now)
-        return self._send(answers, now)
+        if self.group:
+            return self._answer_list(verdict, self.group, now)
+        return self._send((self._give(question, verdict),), now)
 
-    def _send(self, answers: tuple[Answer, ...], now: float) -> Answers:
-        """Note that answers are on their way, and bring the next question into sight."""
+    def _give(self, question: OpenQuestion, verdict: Verdict) -> Answer:
+        return question.answer(self.choice_of(question, verdict), is_guest=self.is_guest)
+
+    def _send(self, answers: tuple[Answer, ...], now: float, *, stays: bool = False) -> Answers:
+        """Note that answers are on their way, and bring the next question into sight; `stays`: the list stays there."""
         for answer in answers:
             if answer.choice:
                 self.earlier.note(self.questions[answer.prompt_id].prompt, answer.choice)
             self.questions.change(answer.prompt_id, is_sent=True, draft=answer.rule or "")
         self._sent_together = frozenset(answer.prompt_id for answer in answers[1:])
         self.notice = ""
-        self._select(self.questions.find_first_waiting(), now)
+        if not (stays and self._unlist(self.questions[answers[0].prompt_id], now)):
+            self._select(self.questions.find_first_waiting(), now)
         return Answers(answers)
 
     def _choose(self, now: float, **changes: object) -> None:
@@ -318,25 +349,29 @@ class PromptState:
             return
         choice = msgspec.structs.replace(question.choice, **changes)
         self.questions.change(question.prompt.prompt_id, choice=choice, draft="")
+        if self.group:
+            self._show_list(self._list_as_seen(self.group), now)
 
     def _act(self, act: Act, now: float) -> None:
         match act:
             case Act.CYCLE_REMOTE | Act.TOGGLE_PORT | Act.THESE_ARGS | Act.ANY_ARGS | Act.SWITCH_LEARNED:
                 self._cover(act, now)
             case Act.TOGETHER:
-                self._take_together(now)
+                self._switch_list(now)
             case Act.EDIT:
                 self._begin_edit(now)
             case Act.NEXT:
                 self._walk(1, now)
             case Act.PREVIOUS:
                 self._walk(-1, now)
+            case Act.LATER if self.group:
+                self._switch_list(now)
             case Act.LATER:
                 self._put_aside(now)
-            case Act.HELP:
-                self.page = Page.HELP
-            case Act.LEGEND:
-                self.page = Page.LEGEND
+            case Act.HELP | Act.LEGEND:
+                self.group = self._list_as_seen(self.group) if self.group else None
+                help_page = Page.LIST_HELP if self.group else Page.HELP
+                self.page = Page.LEGEND if act is Act.LEGEND else help_page
             case Act.LEAVE:
                 pass  # a guest, or a letter of a text; else `_press_key` returned Leave
             case _:
@@ -371,18 +406,78 @@ class PromptState:
         self.questions.change(question.prompt.prompt_id, is_aside=True)
         self._select(self.questions.find_first_waiting(), now)
 
-    def _take_together(self, now: float) -> None:
-        """Switch whether the next y or n answers all waiting questions of this program."""
-        if self._find_ready(now) is None:
-            return
-        together = () if self._together else tuple(question.prompt.prompt_id for question in self.of_program)
-        if together != self._together:
-            self._together = together
-            self.guard.renew(now)
-
     def _find_ready(self, now: float) -> OpenQuestion | None:
         """The question in sight, if it takes keys now."""
         return self.selected if self.guard.is_seen(now) else None
+
+    # the list of questions that are answered together
+
+    def _switch_list(self, now: float) -> None:
+        """List all questions of this program that wait, or go back to the one."""
+        question = self._find_ready(now)
+        if question is None or not (self.group or self.of_program):
+            return
+        self.notice = ""
+        ids = order_questions((question, *self.of_program))
+        self.group = None if self.group else GroupList(ids)
+        self.guard.renew(now)
+        if self.group:
+            self._show_list(self.group, now)
+
+    def _show_list(self, group: GroupList, now: float) -> None:
+        """Show the list as it is now. Rows that come into sight count as new."""
+        self.group, size = group, self._list_size
+        if size.rows:
+            rows = lay_out(present_members(self.members), size.columns)
+            self.group = lay_out_list(group, rows, size.columns, size.rows)
+        if self.group.has_news:
+            self.guard.renew(now)
+
+    def _list_as_seen(self, group: GroupList) -> GroupList:
+        """The list, of which the rows in sight are known to have been seen if they were painted, and not the help."""
+        return group.note_painted() if self.guard.is_painted and self.page is Page.QUESTION else group
+
+    def _act_in_list(self, act: ListAct, group: GroupList, now: float) -> None:
+        if act is ListAct.LEAVE_OUT and not self.guard.is_seen(now):
+            return
+        is_for_none = act is ListAct.LEAVE_OUT and group.cursor is None
+        self.notice = PICK_FIRST if is_for_none else ""
+        self._show_list(self._list_as_seen(group).act(act), now)
+
+    def _answer_list(self, verdict: Verdict, group: GroupList, now: float) -> Effect | None:
+        group = self.group = self._list_as_seen(group)
+        is_allowed = verdict is Verdict.ALLOW
+        if is_allowed and group.unseen:
+            self.notice = SCROLL_FIRST
+            self._show_list(group.show_unseen(), now)
+            return None
+        ids = group.taken if is_allowed else group.denied
+        self.notice = "" if ids else ALL_LEFT_OUT
+        if not ids:
+            return None
+        answers = tuple(self._give(self.questions[prompt_id], verdict) for prompt_id in ids)
+        return self._send(answers, now, stays=not is_allowed and group.cursor is not None)
+
+    def _unlist(self, question: OpenQuestion, now: float) -> bool:
+        """Take a question that was answered or is gone out of the list; False if it is not in it. If the choice was
+        its, that becomes what the others begin with."""
+        prompt_id, group = question.prompt.prompt_id, self.group
+        if group is None or prompt_id not in group.ids:
+            return False
+        left = self._list_as_seen(group).without(prompt_id)
+        if prompt_id == self._selected_id:
+            for number in left.ids:
+                choice = self.questions[number].follow(question)
+                prompt = msgspec.structs.replace(self.questions[number].prompt, alone=None, widened="")
+                self.questions.change(number, prompt=prompt, first=choice, choice=choice)
+            self._selected_id = left.ids[0]
+        if group.cursor == prompt_id:
+            self.guard.renew(now)
+        if len(left.ids) > 1:
+            self._show_list(left, now)
+        else:
+            self._select(left.ids[0], now)
+        return True
 
     # the rule edited by hand
 
@@ -399,7 +494,7 @@ class PromptState:
         self.edit = begin_edit(question.prompt.connection, question.choice_for(Verdict.ALLOW), wall_s, question.draft)
         self.page, self.notice = Page.EDIT, ""
         self.guard.note_used(_EDIT_KEY, now)
-        self._together = ()
+        self.group = None
         self.guard.renew(now)
 
     def _press_in_edit(self, name: str, text: str, now: float) -> Effect | None:

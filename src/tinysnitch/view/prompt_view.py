@@ -36,11 +36,13 @@ from tinysnitch.view.connection_view import (
 )
 from tinysnitch.view.earlier_answers import EarlierAnswers
 from tinysnitch.view.edit_view import EditView, present_edit
+from tinysnitch.view.group_list import GroupList
+from tinysnitch.view.group_view import GroupView, find_differing, present_group, present_members, shared_warnings
 from tinysnitch.view.keys import KEYS, OWN_KEYS, Act, Group, Key, keys_of, name_of
 from tinysnitch.view.lookup import NO_LOOKUP, Lookup
 from tinysnitch.view.prompt_state import DENIED, Page, PromptState, next_scope
 from tinysnitch.view.questions import OpenQuestion
-from tinysnitch.view.span import Line, Span, span_of, spans_of_name, text_of
+from tinysnitch.view.span import Line, Span, Weight, span_of, spans_of_name, text_of
 from tinysnitch.view.text import escape_text
 
 _ANY_WORD = "-"
@@ -53,6 +55,7 @@ _TOGETHER = next(key for key in KEYS if key.effect is Act.TOGETHER)
 _REMOTES = {RemoteScope.NAME: "this name", RemoteScope.DOMAIN: "its domain", RemoteScope.ANY: "any remote"}
 _REMOTE = next(key for key in KEYS if key.effect is Act.CYCLE_REMOTE)
 _EVERYDAY = (Act.TOGETHER, Act.NEXT, Lifetime.FOREVER, Act.CYCLE_REMOTE, Act.EDIT)  # besides y and n
+_OF_ONE = ("name", "address", "by way of", "asks for", "also named")  # facts that each question has of its own
 _ALONE = "one question"
 URGENT_S = 10  # seconds left, from which on they stand out
 
@@ -88,7 +91,7 @@ class PromptView(msgspec.Struct, frozen=True, kw_only=True):
     wider: str = ""  # why one of both is for more than this question; "" if none is
     is_rule_kept: bool = True  # False: nothing is written, and `rule` only shows what the answer is for
     together: str = ""  # what y and n answer, if it is more than this question; else ""
-    more_rules: tuple[tuple[Span, ...], ...] = ()  # that y and n then write, too
+    group: GroupView | None = None  # the list of these questions
     edit: EditView | None = None  # the line that is edited, shown instead of `rule`
     lifetime: str = ""  # how long the answer holds
     waiting: str = ""  # how many questions wait
@@ -106,7 +109,7 @@ class PromptView(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def rules(self) -> tuple[tuple[Span, ...], ...]:
         """All lines that a key may write."""
-        return tuple(filter(None, (self.rule, self.denied, *self.more_rules)))
+        return tuple(filter(None, (self.rule, self.denied)))
 
     @property
     def lines(self) -> tuple[Line, ...]:
@@ -137,14 +140,14 @@ def present_prompt(state: PromptState, now: float, lookup: Lookup = NO_LOOKUP) -
         why=_present_why(question, state.earlier),
         who=present_who(connection, choice, lookup, is_full=state.page is Page.EDIT),
         where=present_where(connection, choice),
-        warnings=(*_present_warnings(connection), *_find_secrets(state, question), *_present_trouble(state)),
+        warnings=(*present_warnings(connection), *_find_secrets(state, question), *_present_trouble(state)),
         rule=present_rule(connection, choice, wall_s),
         denied=_present_denied(state, question, wall_s),
         wider=_present_wider(state, question),
         is_rule_kept=is_rule_kept(connection, choice),
         lifetime=present_lifetime(connection, choice, is_guest=state.is_guest),
         waiting=_count_waiting(state, question),
-        seconds_left=max(0, math.ceil(question.deadline_s - now)),
+        seconds_left=_seconds_left(question, now),
         fraction_left=_fraction_left(question, now),
         is_ready=state.guard.is_ready(now),
         hints=_present_hints(state, question),
@@ -152,13 +155,13 @@ def present_prompt(state: PromptState, now: float, lookup: Lookup = NO_LOOKUP) -
     )
     if state.page is Page.EDIT:
         return _with_edit(view, present_edit(state.edit, wall_s, is_guest=state.is_guest))
-    view = _with_together(view, state, question, wall_s) if state.together else view
-    return msgspec.structs.replace(view, everyday=_present_everyday(view, question, len(state.together)))
+    if state.group:
+        return _with_group(view, state, state.group, now)
+    return msgspec.structs.replace(view, everyday=_present_everyday(view, question))
 
 
-def _present_everyday(view: PromptView, question: OpenQuestion, others: int) -> tuple[tuple[KeyHint, ...], ...]:
+def _present_everyday(view: PromptView, question: OpenQuestion) -> tuple[tuple[KeyHint, ...], ...]:
     """What allows and what denies, in words, and the keys that most questions need. The help has all keys."""
-    holds = f"all {others + 1}, {view.lifetime}" if others else view.lifetime
     shown = {hint.label: hint for row in view.hints for hint in row if not hint.is_dead}
     answers = ((key, key.effect) for key in KEYS if isinstance(key.effect, Verdict))
     rest = [shown[key.label] for effect in _EVERYDAY for key in KEYS if key.effect is effect and key.label in shown]
@@ -167,7 +170,7 @@ def _present_everyday(view: PromptView, question: OpenQuestion, others: int) -> 
         msgspec.structs.replace(hint, text=wider, is_on=False) if hint.label == _REMOTE.label else hint for hint in rest
     ]
     return (
-        *((KeyHint(key.label, f"{key.short} {holds}", verdict=verdict),) for key, verdict in answers),
+        *((KeyHint(key.label, f"{key.short} {view.lifetime}", verdict=verdict),) for key, verdict in answers),
         (*rest, KeyHint("?", "all keys")),
     )
 
@@ -177,20 +180,47 @@ def _with_edit(view: PromptView, edit: EditView) -> PromptView:
     return msgspec.structs.replace(view, edit=edit, lifetime=edit.lifetime, hints=(hints,), everyday=(hints,))
 
 
-def _with_together(view: PromptView, state: PromptState, question: OpenQuestion, wall_s: float) -> PromptView:
-    """The view with what y and n answer together. Each question gets a rule of its own; equal rules are shown once."""
-    others = state.together
-    rules = dict.fromkeys(present_rule(one.prompt.connection, one.follow(question), wall_s) for one in others)
-    rules.pop(view.rule, None)
-    program = present_program(question.prompt.connection.attribution)
-    count = len(others) + 1
-    with_rules = f", with {_plural(len(rules) + 1, 'rule')}" if view.is_rule_kept else ""
+def _with_group(view: PromptView, state: PromptState, group: GroupList, now: float) -> PromptView:
+    """The view with the list of questions that are answered together. Each gets a rule of its own; the rule in sight is
+    that of the one under the cursor, else of the first."""
+    members, wall_s = state.members, now + state.wall_ahead_s
+    rules = {one.prompt.prompt_id: present_rule(one.prompt.connection, choice, wall_s) for one, choice in members}
+    differing = find_differing(members)
+    program = present_program(members[0][0].prompt.connection.attribution)
+    count, taken = len(members), len(group.taken)
+    written = len({rules[prompt_id] for prompt_id in group.taken})
+    with_rules = f", with {_plural(written, 'rule')}" if view.is_rule_kept else ""
+    later = state.questions.waiting_count - count
     return msgspec.structs.replace(
         view,
-        sentence=(*view.sentence, Span(f", and {count - 1} more")),
-        together=f"the {count} questions of {program}{with_rules}",
-        more_rules=tuple(rules),
+        sentence=(Span(f"{count} questions of "), Span(program, weight=Weight.STRONG)),
+        who=tuple(line for line in view.who if line.label not in differing),
+        where=tuple(line for line in view.where if line.label not in (*differing, *_OF_ONE)),
+        warnings=(
+            *shared_warnings([one for one, _choice in members]),
+            *_find_secrets(state, members[0][0]),
+            *_present_trouble(state),
+        ),
+        rule=rules[group.ids[0] if group.cursor is None else group.cursor],
+        together=f"{'the' if taken == count else f'{taken} of the'} {count} questions of {program}{with_rules}",
+        group=present_group(group, present_members(members)),
+        waiting=f"{later} more {'waits' if later == 1 else 'wait'}" if later else "",
+        seconds_left=min(_seconds_left(one, now) for one, _choice in members),
+        fraction_left=min(_fraction_left(one, now) for one, _choice in members),
+        everyday=_present_list_keys(view, group),
     )
+
+
+def _present_list_keys(view: PromptView, group: GroupList) -> tuple[tuple[KeyHint, ...], ...]:
+    taken, is_on_one = len(group.taken), group.cursor is not None
+    holds = f"{'these' if taken < len(group.ids) else 'all'} {taken}, {view.lifetime}"
+    first = "next page, then " if group.note_painted().unseen else ""
+    allow = KeyHint("y", f"{first}allow {holds}", verdict=Verdict.ALLOW)
+    deny = KeyHint("n", f"deny {f'this one, {view.lifetime}' if is_on_one else holds}", verdict=Verdict.DENY)
+    leave_out = KeyHint("Space", "take back" if group.cursor in group.left_out else "leave out", is_dead=not is_on_one)
+    page = KeyHint("PgDn", "page on", is_dead=group.room >= len(group.rows))
+    rest = (KeyHint("↓", "one by one"), leave_out, page, KeyHint("g", "only one"), KeyHint("?", "all keys"))
+    return (allow,), (deny,), rest
 
 
 def _present_lost_edit(state: PromptState, wall_s: float) -> PromptView:
@@ -256,16 +286,11 @@ def _present_why(question: OpenQuestion, earlier: EarlierAnswers) -> str:
     return escape_text(f"asked because {reason}{_NEW_ARGS if is_new else ''}")
 
 
-def _present_warnings(connection: Connection) -> tuple[str, ...]:
-    refusal = refusal_to_remember(connection)
-    return (*present_warnings(connection), *((f"no answer lasts: {refusal}",) if refusal else ()))
-
-
 def _find_secrets(state: PromptState, question: OpenQuestion) -> Iterator[str]:
     """What is to be known of secrets in the rules that y and n write now. Beside an edited line its hint tells."""
     if state.page is Page.EDIT:
         return
-    choices = [(question, question.choice), *((other, other.follow(question)) for other in state.together)]
+    choices = state.members or ((question, question.choice),)
     rules = [(one.prompt.connection, choice) for one, choice in choices if is_rule_kept(one.prompt.connection, choice)]
     if any(holds_secret(*rule) for rule in rules):
         yield SECRET_IN_RULE
@@ -281,7 +306,7 @@ def _present_denied(state: PromptState, question: OpenQuestion, wall_s: float) -
 
 
 def _present_wider(state: PromptState, question: OpenQuestion) -> str:
-    is_shown = question.is_widened and not state.together
+    is_shown = question.is_widened and not state.group
     return f"{escape_text(question.prompt.widened)} (w: only this)" if is_shown else ""
 
 
@@ -324,6 +349,10 @@ def _count_waiting(state: PromptState, question: OpenQuestion) -> str:
     return (f"question {state.position} of {total}{of_program}" if total > 1 else _ALONE) + held
 
 
+def _seconds_left(question: OpenQuestion, now: float) -> int:
+    return max(0, math.ceil(question.deadline_s - now))
+
+
 def _fraction_left(question: OpenQuestion, now: float) -> float:
     left = max(0.0, question.deadline_s - now)
     age = max(0.0, now - question.opened_s)
@@ -335,8 +364,9 @@ def _present_hints(state: PromptState, question: OpenQuestion) -> tuple[tuple[Ke
     connection = question.prompt.connection
     hints = {key: _present_hint(key, question, connection) for key in keys if key.effect not in dead}
     hints |= {key: KeyHint(key.label, key.short, is_dead=True) for key in keys if key.effect in dead}
-    if others := state.together or state.of_program:  # after `g`, questions that came since are not counted
-        hints[_TOGETHER] = KeyHint(_TOGETHER.label, f"all {len(others) + 1} together", bool(state.together))
+    count = len(state.group.ids) if state.group else len(state.of_program) + 1  # those that came after `g` do not count
+    if count > 1:
+        hints[_TOGETHER] = KeyHint(_TOGETHER.label, f"all {count} together", bool(state.group))
     return tuple(tuple(hints[key] for key in keys_of(group) if key in hints) for group in Group)
 
 
@@ -352,7 +382,7 @@ def _find_dead(state: PromptState, question: OpenQuestion) -> Iterator[Act]:
         yield Act.TOGGLE_PORT
     if process is None or not process.are_args_complete:
         yield from (Act.THESE_ARGS, Act.ANY_ARGS)
-    if question.prompt.alone is None or state.together:
+    if question.prompt.alone is None or state.group:
         yield Act.SWITCH_LEARNED
 
 
