@@ -3,6 +3,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from textual.events import MouseScrollDown, MouseScrollUp
 from textual.geometry import Region
 from textual.pilot import Pilot
 
@@ -12,6 +13,8 @@ from tests.tui.test_prompt_screen import FULL, rows_of, view_of
 from tests.tui.waiting import until
 from tests.view.sample_prompts import CURL, prompt_of
 from tinysnitch.core.model.process import Process
+from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.prompts.choice import Lifetime
 from tinysnitch.tui import prompt_app
 from tinysnitch.tui.prompt_app import PromptApp
 from tinysnitch.tui.prompt_screen import render_prompt
@@ -156,3 +159,60 @@ def test_a_thousand_news_of_one_moment_are_drawn_together(tmp_path: Path, monkey
         assert len(drawn) < 200
 
     play(tmp_path / "s", script)
+
+
+def test_a_key_is_pressed_by_a_click_on_its_hint_and_nothing_by_one_beside_it(tmp_path: Path) -> None:
+    async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
+        daemon.open(prompt_of(1))
+        await until_ready(app)
+        await see(app, "y  allow")
+        await pilot.click(offset=place_of(app, "wants to reach"))
+        await pilot.click(offset=place_of(app, "forever"))
+        await see(app, "allow forever, in the rules file")
+        await pilot.click(offset=place_of(app, "deny forever"))
+        prompt_id, choice = await daemon.answers.get()
+        assert (prompt_id, choice.verdict, choice.lifetime) == (1, Verdict.DENY, Lifetime.FOREVER)
+
+    play(tmp_path / "s", script)
+
+
+def test_a_click_on_a_question_that_is_too_new_answers_nothing(tmp_path: Path) -> None:
+    async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
+        daemon.open(prompt_of(1))
+        await see(app, "deny for 9")
+        await pilot.click(offset=place_of(app, "deny for 9"))
+        await pilot.pause()
+        assert daemon.answers.empty()
+
+    play(tmp_path / "s", script, delay_s=30.0)
+
+
+def test_the_wheel_turns_the_pages_of_the_help_and_does_not_leave_it(tmp_path: Path) -> None:
+    async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
+        await pilot.resize_terminal(40, 10)
+        await see(app, "no questions")
+        await pilot.press("h")
+        await see(app, "page 1 of")
+        for turn, text in ((scroll_down, "page 2 of"), (scroll_up, "page 1 of"), (scroll_up, "page 1 of")):
+            app.post_message(turn())
+            await see(app, text)
+        for _turn in range(20):
+            app.post_message(scroll_down())
+        await see(app, "any key goes back")
+
+    play(tmp_path / "s", script)
+
+
+def place_of(app: PromptApp, text: str) -> tuple[int, int]:
+    """Column and row of a text on the screen."""
+    rows = screen_of(app).split("\n")
+    row = next(at for at, line in enumerate(rows) if text in line)
+    return rows[row].index(text), row
+
+
+def scroll_down() -> MouseScrollDown:
+    return MouseScrollDown(None, 1, 1, 0, 0, 0, shift=False, meta=False, ctrl=False)
+
+
+def scroll_up() -> MouseScrollUp:
+    return MouseScrollUp(None, 1, 1, 0, 0, 0, shift=False, meta=False, ctrl=False)

@@ -104,7 +104,7 @@ def test_one_of_both_outputs_may_lead_elsewhere(elsewhere: str) -> None:
 def test_it_needs_a_terminal_to_read_and_one_to_write(
     monkeypatch: pytest.MonkeyPatch, terminals: set[int], is_shown: bool
 ) -> None:
-    shown = SimpleNamespace(run=lambda *, mouse: None, failure=None, return_code=7)
+    shown = SimpleNamespace(run=lambda: None, failure=None, return_code=7)
     monkeypatch.setattr(prompt_app, "ControlClient", lambda _path: SimpleNamespace(close=lambda: None))
     monkeypatch.setattr(prompt_app, "PromptApp", lambda _path, _delay_s: shown)
     monkeypatch.setattr(prompt_app, "claim_terminal", lambda _stream: None)
@@ -168,5 +168,25 @@ def test_a_prompt_whose_daemon_takes_it_no_more_says_why_to_the_shell(tmp_path: 
             async with question_daemon(tmp_path / "s", Comers(None)):
                 assert await asyncio.wait_for(prompt.process.wait(), 60) == 4
             await until(lambda: b"may not control tinysnitch" in prompt.screen)
+
+    asyncio.run(run())
+
+
+@pytest.mark.slow
+def test_the_terminal_reports_clicks_no_movements_and_at_the_end_nothing(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with question_daemon(tmp_path / "s") as daemon, prompt_in_terminal(tmp_path / "s") as prompt:
+            await until(daemon.attached.is_set)
+            daemon.open(prompt_of(1))
+            await until(lambda: b"asked because" in prompt.shown)
+            modes = re.findall(rb"\x1b\[\?(10[0-9]+)h", prompt.screen)
+            assert {b"1000", b"1006"} <= set(modes) <= {b"1000", b"1004", b"1006", b"1049"}
+            for row in range(24):  # each row is clicked in its third column, where one has the sign of `y`
+                prompt.type(b"\x1b[<0;3;%dM\x1b[<0;3;%dm" % (row, row))
+                await asyncio.sleep(0.02)
+            assert (await asyncio.wait_for(daemon.answers.get(), 60))[1].verdict is Verdict.ALLOW
+            prompt.type(b"q")
+            await asyncio.wait_for(prompt.process.wait(), 60)
+            assert prompt.screen.rindex(b"\x1b[?1000l") > prompt.screen.rindex(b"\x1b[?1000h")
 
     asyncio.run(run())

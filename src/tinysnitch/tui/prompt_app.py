@@ -1,4 +1,4 @@
-"""The prompt that fills the terminal: a question is answered with one key; there is nothing to click."""
+"""The prompt that fills the terminal: a question is answered with one key, which can also be clicked."""
 
 import asyncio
 import contextlib
@@ -47,6 +47,7 @@ class PromptScreen(Screen[None], inherit_bindings=False):
 
 class PromptApp(App[None], inherit_bindings=False):
     ENABLE_COMMAND_PALETTE = False
+    ALLOW_SELECT = False  # to select text the mouse is the terminal's own while Shift is held
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+z", "suspend_process", priority=True)]
     CSS = """
     Screen { background: ansi_default; color: ansi_default; }
@@ -127,6 +128,27 @@ class PromptApp(App[None], inherit_bindings=False):
         event.stop()
         self._take(self._piece.take())  # first what was typed before it
         self._advance(TextPasted(event.text), event.time)
+
+    def on_click(self, event: events.Click) -> None:
+        name = self._widget.key_at(event.screen_x, event.screen_y)
+        if name:
+            self._press(KeyPressed(name, is_click=True))
+
+    def on_mouse_scroll_down(self, _event: events.MouseScrollDown) -> None:
+        self._turn_wheel("wheel down", 1)
+
+    def on_mouse_scroll_up(self, _event: events.MouseScrollUp) -> None:
+        self._turn_wheel("wheel up", -1)
+
+    def _turn_wheel(self, name: str, step: int) -> None:
+        if self._widget.scroll_help(step):
+            self._widget.redraw()
+        else:
+            self._press(KeyPressed(name, is_click=True))
+
+    def _press(self, clicked: KeyPressed) -> None:
+        """Handle what the mouse did, which is no key of a text."""
+        self._take([*self._piece.take(), TypedKey(clicked, time.monotonic())])
 
     def action_suspend_process(self) -> None:
         """Ctrl-Z: stop the whole job, with the `make` that started us, if a shell can continue it.
@@ -234,7 +256,7 @@ def run_prompt(socket_path: str, plain: bool) -> int:
         raise SnitchError("the prompt needs a terminal", hint)
     claim_terminal(0)
     app = PromptApp(socket_path, delay_s)
-    app.run(mouse=False)
+    app.run()
     if app.failure:
         raise app.failure
     return app.return_code or 0

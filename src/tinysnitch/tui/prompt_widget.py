@@ -11,6 +11,7 @@ from tinysnitch.tui.encoding import fit_columns, terminal_encoding
 from tinysnitch.tui.group_screen import list_room, render_group
 from tinysnitch.tui.help_screen import count_help_pages, render_help
 from tinysnitch.tui.prompt_screen import render_prompt
+from tinysnitch.tui.rows import key_at
 from tinysnitch.view.group_view import GroupView
 from tinysnitch.view.help_view import help_pages
 from tinysnitch.view.lookup import Lookup
@@ -70,6 +71,20 @@ class PromptWidget(Widget):
             return False
         self._help_page += 1
         return True
+
+    def scroll_help(self, step: int) -> bool:
+        """Turn to the next page of the help, or with -1 to the one before, as far as there is one. False if none of the
+        help is shown."""
+        pages = _HELP.get(self._state.page)
+        if pages is None:
+            return False
+        count = count_help_pages(pages[1], *self.size, self._present())
+        self._help_page = min(max(self._help_page + step, 0), count - 1)
+        return True
+
+    def key_at(self, column: int, row: int) -> str | None:
+        """The name of the key whose hint was drawn there."""
+        return key_at(self._drawn[row], column) if 0 <= row < len(self._drawn) else None
 
     def _draw_all(self) -> None:
         text = self._draw_page()

@@ -20,6 +20,7 @@ def find_screen() -> int:
 
 _BLANK = "\x1b[H\x1b[2J"  # ECMA-48: to the first column of the first row; erase all
 
+_CLICKS = "\x1b[?1000h\x1b[?1006h"  # xterm's ctlseqs: report presses, releases and the wheel, in the form of SGR
 # Of kitty's keyboard protocol: report keys with Ctrl, Alt or Super as sequences, and texts as always. Textual asks for
 # the texts of all keys, too. Alacritty then sends one also for Alt-y, and Textual takes that for a plain `y`.
 _NO_TEXTS_OF_KEYS = "\x1b[=1u"
@@ -35,6 +36,12 @@ class TerminalDriver(LinuxDriver):
     def start_application_mode(self) -> None:
         super().start_application_mode()  # type: ignore[no-untyped-call]  # textual's own
         self.write(_NO_TEXTS_OF_KEYS)  # at the end Textual restores what was before
+
+    def _enable_mouse_support(self) -> None:
+        """Ask for clicks and the wheel alone. Textual would ask for movements, which cost time over a slow line."""
+        if self._mouse:
+            self.write(_CLICKS)
+            self.flush()
 
     def stop_application_mode(self) -> None:
         """Leave the screen blank: Linux's console and GNU screen have no second one, which would go with us."""
