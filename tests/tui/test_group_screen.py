@@ -11,6 +11,7 @@ from textual.pilot import Pilot
 
 from tests.tui.app_stage import play, screen_of, see, until_ready
 from tests.tui.question_daemon import QuestionDaemon
+from tests.tui.test_prompt_widget import place_of, scroll_down
 from tests.tui.waiting import until
 from tests.view.painted_state import PaintedState
 from tests.view.sample_prompts import CURL, connection_of, prompt_of
@@ -133,6 +134,25 @@ def test_forty_of_which_three_are_left_out_one_is_denied_and_the_rest_allowed_af
 
     play(tmp_path / "s", script, size=size)
     assert [name for name in NAMES if name not in "\n".join(painted)] == []
+
+
+def test_the_mouse_picks_a_question_and_goes_through_the_list(tmp_path: Path) -> None:
+    async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
+        for number, name in enumerate(NAMES):
+            daemon.open(prompt_of(number, connection_of(name=name)))
+        await see(app, "all 40 together")
+        await until_ready(app)
+        await pilot.press("g")
+        await see(app, "1 to 10 of 40")
+        await until_ready(app)
+        await pilot.click(offset=place_of(app, "n3.page0"))
+        await see(app, ">  n3.page0.test")
+        await pilot.click(offset=place_of(app, "n3.page0"))
+        await see(app, ">- n3.page0.test")
+        app.post_message(scroll_down())
+        await see(app, "4 to 13 of 40, 1 left out")
+
+    play(tmp_path / "s", script)
 
 
 def names_on(screen: str) -> str:

@@ -4,11 +4,10 @@ The list gets all rows but those of sentence, rule, keys and time, and in a larg
 How many these are does not depend on what is in sight, so that the list has the same room on every page.
 """
 
-from rich.style import Style
 from rich.text import Text
 
 from tinysnitch.tui.prompt_screen import fact_block, key_rows, rule_rows, time_row, warning_rows
-from tinysnitch.tui.rows import QUIET, STRONG, WARNING, at_both_ends, join, place, room_of
+from tinysnitch.tui.rows import QUIET, STRONG, WARNING, as_question, at_both_ends, join, place, room_of
 from tinysnitch.view.group_view import GroupView, ShownRow
 from tinysnitch.view.prompt_view import PromptView
 from tinysnitch.view.text import shorten_end
@@ -18,7 +17,6 @@ MARGIN = 3  # columns before the names: where the cursor is, and what is left ou
 FACTS_FROM, BLANKS_FROM = 16, 22  # rows of a terminal from which on it shows who asks, and blank rows
 WHO = ("path", "program", "arguments")
 LABEL_WIDTH = 12
-ROW = "row"  # in the meta of a style: the question that a click there points to
 
 
 def render_group(view: PromptView, width: int, height: int) -> Text:
@@ -64,6 +62,4 @@ def _place_row(view: PromptView, group: GroupView, room: int) -> Text:
 def _list_row(row: ShownRow) -> Text:
     cursor = ">" if row.is_cursor and row.is_first else " "
     mark = "-" if row.is_left_out and row.is_first else " "
-    text = Text.assemble((f"{cursor}{mark} ", STRONG), join(row.spans))
-    text.stylize(Style(meta={ROW: row.prompt_id}))
-    return text
+    return as_question(Text.assemble((f"{cursor}{mark} ", STRONG), join(row.spans)), row.prompt_id)

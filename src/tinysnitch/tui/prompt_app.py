@@ -29,7 +29,7 @@ from tinysnitch.tui.terminal import DUMB, claim_terminal, stop_job, takes_output
 from tinysnitch.tui.terminal_driver import TerminalDriver, find_screen
 from tinysnitch.view.key_piece import KeyPiece, TypedKey
 from tinysnitch.view.lookup import Lookup
-from tinysnitch.view.prompt_events import Answers, Event, KeyPressed, Leave, ScreenRegained, TextPasted
+from tinysnitch.view.prompt_events import Answers, Event, KeyPressed, Leave, RowPointed, ScreenRegained, TextPasted
 from tinysnitch.view.prompt_settings import read_delay_s
 from tinysnitch.view.prompt_state import PromptState
 
@@ -133,6 +133,8 @@ class PromptApp(App[None], inherit_bindings=False):
         name = self._widget.key_at(event.screen_x, event.screen_y)
         if name:
             self._press(KeyPressed(name, is_click=True))
+        elif (prompt_id := self._widget.question_at(event.screen_x, event.screen_y)) is not None:
+            self.tell(RowPointed(prompt_id))
 
     def on_mouse_scroll_down(self, _event: events.MouseScrollDown) -> None:
         self._turn_wheel("wheel down", 1)

@@ -11,7 +11,7 @@ from tinysnitch.tui.encoding import fit_columns, terminal_encoding
 from tinysnitch.tui.group_screen import list_room, render_group
 from tinysnitch.tui.help_screen import count_help_pages, render_help
 from tinysnitch.tui.prompt_screen import render_prompt
-from tinysnitch.tui.rows import key_at
+from tinysnitch.tui.rows import key_at, question_at
 from tinysnitch.view.group_view import GroupView
 from tinysnitch.view.help_view import help_pages
 from tinysnitch.view.lookup import Lookup
@@ -85,6 +85,10 @@ class PromptWidget(Widget):
     def key_at(self, column: int, row: int) -> str | None:
         """The name of the key whose hint was drawn there."""
         return key_at(self._drawn[row], column) if 0 <= row < len(self._drawn) else None
+
+    def question_at(self, column: int, row: int) -> int | None:
+        """The question of a list that was drawn there."""
+        return question_at(self._drawn[row], column) if 0 <= row < len(self._drawn) else None
 
     def _draw_all(self) -> None:
         text = self._draw_page()

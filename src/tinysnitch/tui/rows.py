@@ -8,6 +8,7 @@ that its letter is the terminal's background.
 
 import itertools
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from rich.style import Style
 from rich.text import Text
@@ -27,6 +28,7 @@ CURSOR = "reverse"
 MAX_WIDTH = 100  # columns; longer lines are hard to read
 GAP = 3  # columns between keys, and between blocks
 _KEY = "key"  # in the meta of a style: the name of the key that a click there presses
+_QUESTION = "question"  # and the id of the question that it points to
 
 
 def room_of(width: int) -> int:
@@ -137,6 +139,23 @@ def flow(pieces: list[Text], room: int, gap: int = GAP) -> list[Text]:
 
 def key_at(row: Text, column: int) -> str | None:
     """The name of the key whose hint stands in this column of a row."""
+    found: str | None = _meta_at(row, column, _KEY)
+    return found
+
+
+def as_question(row: Text, prompt_id: int) -> Text:
+    """The row of a list, which points to this question when it is clicked."""
+    row.stylize(Style(meta={_QUESTION: prompt_id}))
+    return row
+
+
+def question_at(row: Text, column: int) -> int | None:
+    """The question of a list that stands in this column of a row."""
+    found: int | None = _meta_at(row, column, _QUESTION)
+    return found
+
+
+def _meta_at(row: Text, column: int, name: str) -> Any:  # noqa: ANN401 - what a style's meta holds
     at = next((index for index in range(len(row)) if cell_width(row.plain[: index + 1]) > column), len(row))
     metas = (span.style.meta for span in row.spans if isinstance(span.style, Style) and span.start <= at < span.end)
-    return next((meta[_KEY] for meta in metas if _KEY in meta), None)
+    return next((meta[name] for meta in metas if name in meta), None)
