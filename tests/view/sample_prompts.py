@@ -2,13 +2,14 @@
 
 import msgspec
 
+from tests.core.prompts.catalogued import catalogued
 from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.flow import TCP, Direction, Flow, parse_address
 from tinysnitch.core.model.process import Attribution, AttributionSource, Process
 from tinysnitch.core.model.verdict import Verdict
-from tinysnitch.core.prompts.choice import RemoteScope
+from tinysnitch.core.prompts.answer import without_secret
+from tinysnitch.core.prompts.choice import Choice, RemoteScope
 from tinysnitch.core.prompts.prompt import Prompt
-from tinysnitch.core.prompts.proposal import propose
 
 CURL = Process(
     exec_id=7,
@@ -28,10 +29,15 @@ IN = Flow(TCP, Direction.INBOUND, parse_address("10.0.0.2"), 22, parse_address("
 
 
 def connection_of(process: Process = CURL, flow: Flow = OUT, name: str | None = "shop.test") -> Connection:
-    return Connection(flow=flow, attribution=Attribution(AttributionSource.BPF, process), name=name)
+    return catalogued(Connection(flow=flow, attribution=Attribution(AttributionSource.BPF, process), name=name))
 
 
-def prompt_of(prompt_id: int = 1, connection: Connection | None = None, remaining_s: float = 60.0) -> Prompt:
+def prompt_of(
+    prompt_id: int = 1,
+    connection: Connection | None = None,
+    remaining_s: float = 60.0,
+    proposal: Choice | None = None,
+) -> Prompt:
     connection = connection or connection_of()
     return Prompt(
         prompt_id=prompt_id,
@@ -41,7 +47,7 @@ def prompt_of(prompt_id: int = 1, connection: Connection | None = None, remainin
         opened_s=1_700_000_000.0,
         deadline_s=0.0,
         remaining_s=remaining_s,
-        proposal=propose(connection).choice,
+        proposal=proposal or without_secret(connection, Choice(verdict=Verdict.ALLOW)),
     )
 
 

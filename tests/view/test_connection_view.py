@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 
 from tests.core.model.any_text import SOME_TEXT
-from tests.core.prompts.test_workers import INIT, KERNEL_ARGS, REPORT, worker
+from tests.core.prompts.test_catalogue import INIT, KERNEL_ARGS, REPORT, worker
 from tests.view.sample_prompts import CURL, IN, OUT, connection_of, prompt_of
 from tinysnitch.core.model.connection import Asking, Connection, NameSource
 from tinysnitch.core.model.process import KERNEL, UNKNOWN, Attribution, AttributionSource, ProgramFile

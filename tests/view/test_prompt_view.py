@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.core.engine.transcript import inbound
 from tests.core.model.any_text import SOME_TEXT
-from tests.core.prompts.test_workers import KERNEL_ARGS, worker
+from tests.core.prompts.test_catalogue import KERNEL_ARGS, worker
 from tests.view.painted_state import PaintedState
 from tests.view.sample_prompts import CURL, IN, OUT, connection_of, learned_prompt_of, prompt_of
 from tinysnitch.core.model.connection import Asking, Connection
@@ -16,7 +16,7 @@ from tinysnitch.core.model.flow import ICMP, UDP
 from tinysnitch.core.model.process import UNKNOWN
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.prompts.answer import rule_for_choice
-from tinysnitch.core.prompts.choice import Choice, Lifetime
+from tinysnitch.core.prompts.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.rules.text import format_rule, parse_rule
 from tinysnitch.view.keys import KEYS
 from tinysnitch.view.prompt_events import (
@@ -41,17 +41,18 @@ from tinysnitch.view.span import text_of
 
 OPENED_S = 1_700_000_000.0
 CHOICE = Choice(verdict=Verdict.ALLOW, lifetime=Lifetime.FOREVER)
+PLAIN = Choice(verdict=Verdict.ALLOW)
 
 
 def shown(state: PromptState, at_s: float = 10.0) -> PromptView:
     return present_prompt(state, at_s)
 
 
-def opened(*connections: Connection, is_for_user: bool = False) -> PromptState:
+def opened(*connections: Connection, is_for_user: bool = False, proposal: Choice | None = None) -> PromptState:
     state = PaintedState()
     state.handle(DaemonGreeted(is_for_user), 0.0)
     for number, connection in enumerate(connections, 1):
-        state.handle(QuestionOpened(prompt_of(number, connection)), 0.0)
+        state.handle(QuestionOpened(prompt_of(number, connection, proposal=proposal)), 0.0)
     return state
 
 
@@ -123,7 +124,7 @@ def test_a_question_of_the_link_begins_with_a_rule_for_all_of_it() -> None:
     asked = msgspec.structs.replace(
         connection_of(flow=inbound(5353, 5353, protocol=UDP), name=None), is_lan_traffic=True
     )
-    view = shown(opened(asked))
+    view = shown(opened(asked, proposal=msgspec.structs.replace(PLAIN, remote=RemoteScope.DOMAIN)))
     assert "lan 5353 udp-src /usr/bin/curl" in text_of(view.rule)
     assert "all of the lan" in {hint.text for row in view.hints for hint in row if hint.is_on}
 
@@ -208,7 +209,8 @@ def test_the_footer_shows_every_key_and_what_is_chosen() -> None:
 
 
 def test_of_a_worker_the_line_and_the_footer_begin_with_who_started_it() -> None:
-    state = opened(connection_of(worker(*KERNEL_ARGS)))
+    proposal = msgspec.structs.replace(PLAIN, any_args=True)
+    state = opened(connection_of(worker(*KERNEL_ARGS)), proposal=proposal)
     state.handle(KeyPressed("f"), 10.0)
     began = shown(state)
     assert text_of(began.rule) == "allow parent=/srv/report.py shop.test 443 tcp /usr/bin/python3.13"

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.core.prompts.test_workers import KERNEL_ARGS, worker
+from tests.core.prompts.test_catalogue import KERNEL_ARGS, worker
 from tests.view.painted_state import PaintedState
 from tests.view.sample_prompts import CURL, IN, OUT, connection_of, learned_prompt_of, prompt_of
 from tests.view.test_prompt_state import press, selected_id
@@ -320,7 +320,8 @@ def state_of_link_and_name(is_named_first: bool) -> PromptState:
     state = PaintedState()
     to_all = msgspec.structs.replace(OUT, protocol=UDP, remote=parse_address("10.0.0.255"), remote_port=21027)
     on_link = msgspec.structs.replace(connection_of(flow=to_all, name=None), is_lan_traffic=True)
-    prompts = [prompt_of(1, connection_of(name="n1.shop.test")), prompt_of(2, on_link)]
+    to_lan = Choice(verdict=Verdict.ALLOW, remote=RemoteScope.DOMAIN)
+    prompts = [prompt_of(1, connection_of(name="n1.shop.test")), prompt_of(2, on_link, proposal=to_lan)]
     for prompt in prompts if is_named_first else reversed(prompts):
         state.handle(QuestionOpened(prompt), 0.0)
     return state

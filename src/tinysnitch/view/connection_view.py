@@ -7,7 +7,6 @@ import msgspec
 from tinysnitch.core.model.connection import LINK_SOURCES, Connection
 from tinysnitch.core.model.flow import Direction, format_address, format_protocol
 from tinysnitch.core.model.process import Attribution, AttributionSource, Process, ProgramFile, program_of
-from tinysnitch.core.programs.interpreters import is_called_like_one
 from tinysnitch.core.prompts.answer import args_of_rule, is_by_address, is_by_link, parent_of, refusal_to_remember
 from tinysnitch.core.prompts.asking import is_address_given
 from tinysnitch.core.prompts.choice import Choice, RemoteScope
@@ -92,7 +91,9 @@ def _present_program(connection: Connection, choice: Choice, lookup: Lookup, *, 
     if process.started_as:
         yield Line("started as", (span_of(process.started_as),))
     if process.args or not process.are_args_complete:
-        args = " ".join(map(quote_word, _shown_args(process, is_full=is_full)))
+        # Secrets are shortened, since others may see the screen; but not where the arguments are what runs.
+        is_whole = is_full or not connection.traits.is_its_file
+        args = " ".join(map(quote_word, process.args if is_whole else shorten_secrets(process.args)))
         is_named = args_of_rule(connection, choice) is not None
         yield Line("arguments", (span_of(args + ("" if process.are_args_complete else " …"), is_named),))
     if process.run_by:
@@ -104,12 +105,6 @@ def _present_program(connection: Connection, choice: Choice, lookup: Lookup, *, 
     yield Line("user", (span_of(user or f"uid {process.uid}"),))
     if process.owners:
         yield Line("belongs to", (span_of(", ".join(process.owners)),))
-
-
-def _shown_args(process: Process, *, is_full: bool) -> tuple[str, ...]:
-    """Secrets are shortened, since others may see the screen; but not where the arguments are what runs."""
-    is_whole = is_full or is_called_like_one(process.program)
-    return process.args if is_whole else shorten_secrets(process.args)
 
 
 def _parent_spans(parents: tuple[str, ...], named: str | None) -> Iterator[Span]:

@@ -26,7 +26,6 @@ from tinysnitch.core.prompts.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.prompts.prompt import Prompt
 from tinysnitch.view.answer_words import ANSWERED
 from tinysnitch.view.connection_view import present_title
-from tinysnitch.view.earlier_answers import EarlierAnswers
 from tinysnitch.view.group_list import GroupList
 from tinysnitch.view.group_view import lay_out, lay_out_list, order_questions, present_members
 from tinysnitch.view.key_guard import DELAY_S, KeyGuard
@@ -84,7 +83,6 @@ class PromptState:
         self.guard = KeyGuard(delay_s)
         self.is_guest = is_guest  # it asks for one command only, and cannot be left while that runs
         self.questions = Questions()
-        self.earlier = EarlierAnswers()
         self.page = Page.QUESTION
         self.edit = LineEdit("", 0)  # the line of Page.EDIT
         self.notice = ""  # what became of the last question, or what went wrong
@@ -105,7 +103,7 @@ class PromptState:
         """A new state without questions, for the same person at the same daemon."""
         state = PromptState(self.guard.delay_s)
         state.is_connected, state.trouble = self.is_connected, self.trouble
-        state._is_for_user, state.earlier = self._is_for_user, self.earlier
+        state._is_for_user = self._is_for_user
         state._list_size = self._list_size
         return state
 
@@ -334,8 +332,6 @@ class PromptState:
     def _send(self, answers: tuple[Answer, ...], now: float, *, stays: bool = False) -> Answers:
         """Note that answers are on their way, and bring the next question into sight; `stays`: the list stays there."""
         for answer in answers:
-            if answer.choice:
-                self.earlier.note(self.questions[answer.prompt_id].prompt, answer.choice)
             self.questions.change(answer.prompt_id, is_sent=True, draft=answer.rule or "")
         self._sent_together = frozenset(answer.prompt_id for answer in answers[1:])
         self.notice = ""

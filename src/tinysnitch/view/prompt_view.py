@@ -21,6 +21,7 @@ from tinysnitch.core.prompts.answer import (
     rule_for_choice,
 )
 from tinysnitch.core.prompts.choice import Choice, Lifetime, RemoteScope
+from tinysnitch.core.prompts.prompt import Prompt
 from tinysnitch.core.rules.qualifiers import QUALIFIERS
 from tinysnitch.core.rules.rule import RemoteKind
 from tinysnitch.core.rules.secret_args import without_secrets
@@ -34,7 +35,6 @@ from tinysnitch.view.connection_view import (
     present_where,
     present_who,
 )
-from tinysnitch.view.earlier_answers import EarlierAnswers
 from tinysnitch.view.edit_view import EditView, present_edit
 from tinysnitch.view.group_list import GroupList
 from tinysnitch.view.group_view import GroupView, find_differing, present_group, present_members, shared_warnings
@@ -50,7 +50,6 @@ _UNTIL, _QUALIFIERS = "until=", tuple(f"{key}=" for key in QUALIFIERS)
 SECRET_IN_RULE = "the arguments in the rule hold what looks like a secret"
 SECRET_LEFT_OUT = "a secret seems to be in its arguments: the rule is for this start alone"
 _WHERE_WRITTEN = {Lifetime.ONCE: "this once, nothing is written", Lifetime.FOREVER: "forever, in the rules file"}
-_NEW_ARGS = "; its arguments are new (j: any)"
 _TOGETHER = next(key for key in KEYS if key.effect is Act.TOGETHER)
 _REMOTES = {RemoteScope.NAME: "this name", RemoteScope.DOMAIN: "its domain", RemoteScope.ANY: "any remote"}
 _REMOTE = next(key for key in KEYS if key.effect is Act.CYCLE_REMOTE)
@@ -137,7 +136,7 @@ def present_prompt(state: PromptState, now: float, lookup: Lookup = NO_LOOKUP) -
         sentence=present_sentence(connection),
         is_question=True,
         icon=_find_icon(connection, lookup),
-        why=_present_why(question, state.earlier),
+        why=_present_why(question.prompt),
         who=present_who(connection, choice, lookup, is_full=state.page is Page.EDIT),
         where=present_where(connection, choice),
         warnings=(*present_warnings(connection), *_find_secrets(state, question), *_present_trouble(state)),
@@ -279,11 +278,9 @@ def _find_icon(connection: Connection, lookup: Lookup) -> str:
     return entry.icon if entry else ""
 
 
-def _present_why(question: OpenQuestion, earlier: EarlierAnswers) -> str:
-    prompt = question.prompt
+def _present_why(prompt: Prompt) -> str:
     reason = f"of the rule {format_rule(without_secrets(prompt.rule))}" if prompt.rule else prompt.reason
-    is_new = not prompt.rule and not question.choice.any_args and earlier.differs_by_arguments(prompt)
-    return escape_text(f"asked because {reason}{_NEW_ARGS if is_new else ''}")
+    return escape_text(f"asked because {reason}")
 
 
 def _find_secrets(state: PromptState, question: OpenQuestion) -> Iterator[str]:

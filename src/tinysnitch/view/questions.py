@@ -15,7 +15,6 @@ from tinysnitch.core.model.process import AttributionSource, OtherFile, other_fi
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.prompts.choice import Choice
 from tinysnitch.core.prompts.prompt import Prompt
-from tinysnitch.core.prompts.workers import find_starter
 from tinysnitch.view.answer_words import name_lifetime, name_lifetime_of_line
 from tinysnitch.view.prompt_events import Answer
 
@@ -73,7 +72,7 @@ class ProgramGroup(msgspec.Struct, frozen=True):
     uid: int | None
     other_file: OtherFile | None
     direction: Direction
-    starter: str | None = None  # of a worker (core/prompts/workers.py): a rule for any arguments names its starter
+    starter: str | None = None  # of a worker: a rule for any arguments names its starter
     prompt_id: int = 0  # of a connection whose program is unknown: each such question is a group of its own
 
 
@@ -84,7 +83,7 @@ def group_of(prompt: Prompt) -> ProgramGroup:
         uid=uid_of(attribution),
         other_file=other_file_of(attribution),
         direction=prompt.connection.flow.direction,
-        starter=find_starter(attribution.process) if attribution.process else None,
+        starter=prompt.connection.traits.starter,
         prompt_id=prompt.prompt_id if attribution.source is AttributionSource.UNKNOWN else 0,
     )
 

@@ -450,6 +450,9 @@ def test_each_packet_has_one_fate_and_none_passes_without_a_decision(
 # --- proposals learn from answers --------------------------------------------------------------------------
 
 
+AS_PROPOSED = replace(yes(), any_args=True)
+
+
 def proposed(engine: Transcript) -> dict[int, str]:
     """Of each open question the rule that it proposes."""
     prompts = engine.engine.open_prompts(engine.now)
@@ -469,7 +472,7 @@ def test_names_that_a_program_makes_up_change_no_proposal() -> None:
     engine = Transcript()
     for number, name in enumerate(("cdn.shop.test", "api.shop.test"), 1):
         assert connect(engine, number, name) == [f"opened {number}", f"ask {number} x1"]
-        engine.answer(number, yes())
+        engine.answer(number, AS_PROPOSED)
     for number in range(3, 12):
         name = f"a{number - 2}.evil.test"
         assert connect(engine, number, name) == [f"opened {number}", f"ask {number} x1"]
@@ -486,8 +489,8 @@ def test_an_answer_teaches_the_questions_that_wait() -> None:
     engine = Transcript()
     for number, name in enumerate(("cdn.shop.test", "api.shop.test", "img.shop.test", "www.bank.test"), 1):
         connect(engine, number, name)
-    assert "ask 3 x1" not in engine.answer(1, yes())
-    told = engine.answer(2, yes())
+    assert "ask 3 x1" not in engine.answer(1, AS_PROPOSED)
+    told = engine.answer(2, AS_PROPOSED)
     assert told[-1] == "ask 3 x1"  # with another proposal; that of the bank stays
     assert {number: rule.split()[1] for number, rule in proposed(engine).items()} == {
         3: "*.shop.test",

@@ -5,6 +5,7 @@ from typing import assert_never
 import dns.message
 import dns.rrset
 
+from tests.core.prompts.catalogued import CATALOGUE
 from tinysnitch.core.engine import commands as cmd
 from tinysnitch.core.engine import events as ev
 from tinysnitch.core.engine.engine import Engine
@@ -140,7 +141,7 @@ class Transcript:
     """Rules are loaded already. Packets and messages are numbered from 1."""
 
     def __init__(self, *lines: str, **settings: object) -> None:
-        self.engine = Engine(Settings(**settings), FACTS)  # type: ignore[arg-type]
+        self.engine = Engine(Settings(**settings), FACTS, catalogue=CATALOGUE)  # type: ignore[arg-type]
         self.now_s = 1000.0
         self.packets = 0
         self.load(*lines)

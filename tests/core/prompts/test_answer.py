@@ -3,8 +3,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from tests.core.policy.test_ruleset import CURL, by, connection
-from tests.core.prompts.test_workers import KERNEL_ARGS, worker
+from tests.core.policy.test_ruleset import CURL, by
+from tests.core.policy.test_ruleset import connection as plain_connection
+from tests.core.prompts.catalogued import catalogued
+from tests.core.prompts.test_catalogue import KERNEL_ARGS, worker
 from tests.core.rules.rule_strategies import FACTS, connections, meeting_rules
 from tinysnitch.core.model.connection import Asking, Connection
 from tinysnitch.core.model.flow import Direction
@@ -35,6 +37,12 @@ from tinysnitch.core.rules.text import format_rule, parse_rule
 
 ALLOW = Choice(verdict=Verdict.ALLOW, lifetime=Lifetime.FOREVER)
 DENY = replace(ALLOW, verdict=Verdict.DENY)
+
+
+def connection(name: str | None = "example.com", **fields: object) -> Connection:
+    return catalogued(plain_connection(name, **fields))  # type: ignore[arg-type]
+
+
 WWW = connection("www.bbc.co.uk")
 NAMELESS = connection(None)
 ON_LINK = replace(NAMELESS, is_lan_traffic=True)

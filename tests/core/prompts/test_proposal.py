@@ -1,12 +1,14 @@
 """"""
 
+import time
+
 import msgspec
 import pytest
 
-from tests.core.engine.transcript import flow_of, inbound, whose
-from tests.core.prompts.test_workers import AT_HOME, KERNEL_ARGS, REPORT, worker
-from tests.view.painted_state import PaintedState
-from tests.view.sample_prompts import CURL, IN, connection_of, prompt_of
+from tests.core.engine.transcript import Transcript, flow_of, inbound, whose
+from tests.core.prompts.catalogued import catalogued
+from tests.core.prompts.test_catalogue import AT_HOME, INIT, KERNEL_ARGS, REPORT, worker
+from tests.view.sample_prompts import CURL, IN, connection_of
 from tinysnitch.core.model.clock import Instant
 from tinysnitch.core.model.connection import Asking, Connection
 from tinysnitch.core.model.flow import TCP, UDP, Flow
@@ -17,7 +19,6 @@ from tinysnitch.core.prompts.answer import rule_for_choice
 from tinysnitch.core.prompts.choice import Lifetime, RemoteScope
 from tinysnitch.core.prompts.proposal import Proposal, choose_first, learn_rule, propose, propose_by_answers
 from tinysnitch.core.rules.text import format_rule, parse_rule
-from tinysnitch.view.prompt_events import QuestionOpened
 
 BROWSER = msgspec.structs.replace(
     CURL,
@@ -26,162 +27,144 @@ BROWSER = msgspec.structs.replace(
     args=("--type=utility", "--field-trial-handle=3,i,8459356107866096316"),
     parents=("/usr/lib/chromium/chromium", "/usr/bin/bash"),
 )
-
-
-ZED = "/home/a/.local/zed.app/libexec/zed-editor"
-BUSYBOX = "/usr/bin/busybox"  # in whose shell one of its applets was started
-PYPY = "/usr/bin/pypy3.11"
-LUA = "/usr/bin/lua5.4"  # of which one script started another
-FIREFOX = msgspec.structs.replace(
-    CURL, program="/usr/lib/firefox-esr/firefox-esr", args=("https://shop.test/",), parents=("/usr/bin/mutt",)
-)
-WEBKIT = "/usr/lib/x86_64-linux-gnu/webkit2gtk-4.1/WebKitNetworkProcess"
-GVFS = ("--spawner", ":1.7", "/org/gtk/gvfs/exec_spaw/6")
-KIO = ("/usr/lib/qt6/plugins/kf6/kio/kio_http.so", "https", "", "local:/run/user/1000/dolphinWLYwXX.2.kioworker.socket")
-
-
-PRINTED = ("7", "alice", "letter.txt", "1", "job-uuid=urn:uuid:08dac4b3-dee0-3780-4b1d-c33c5a83d5b8")
-PINGS = (
-    "https://pings.test/submit/telemetry/2b7c0a5e",
-    "/home/a/.mozilla/firefox/x.default/saved-telemetry-pings/2b7c0a5e",
-)
-GO = "/tmp/go-build2657164098/b001"
-STUB = "ansible_connection_cli_stub.py"
-APPIMAGE = "/tmp/.mount_electrAbC123/usr/bin"
-PASST = ("--one-off", "--socket", "/run/user/1000/libvirt/qemu/run/passt/3-vm-net0.socket")
+PYTHON_FILE = "/usr/bin/python3.13"
+CODE = "import socket; socket.create_connection(('four.test', 80))"
+STUB = "/opt/ansible/cli/scripts/ansible_connection_cli_stub.py"
 SERVER = "/home/a/.vscode-server/bin/0958016b2af9f09b"
 TOKEN = "--connection-token=3101051879-1315853121-3707927806-892141436"
+APPIMAGE = "/tmp/.mount_electrAbC123/usr/bin"
+RENAMED = "/home/a/bin/tool"  # a copy of an interpreter, or a hard link to one
+
+
+def running(program: str, *args: str, **fields: object) -> Process:
+    changes = {"program": program, "executable": program, "args": args, **fields}
+    return msgspec.structs.replace(CURL, **changes)
+
+
+def script(program: str, *args: str) -> Process:
+    return running(program, *args, executable=PYTHON_FILE, run_by=PYTHON_FILE)
 
 
 def flatpak(*args: str) -> Process:
     owners = ("unit:app-flatpak-org.browser-1.scope", "flatpak:org.browser")
-    return msgspec.structs.replace(CURL, is_host_file=False, owners=owners, args=args)
+    return running("/app/bin/browser", *args, is_host_file=False, owners=owners)
 
 
-def python(**changes: object) -> Process:
-    itself = "/usr/bin/python3.13"
-    fields = {"program": itself, "executable": itself, "args": ("-c", "pass"), "parents": (itself,), **changes}
-    return msgspec.structs.replace(CURL, **fields)
-
-
-def test_the_usual_is_nine_minutes_for_this_name_port_path_and_arguments() -> None:
+def test_the_usual_is_nine_minutes_for_this_name_and_port_and_the_path() -> None:
     choice = choose_first(connection_of())
     assert (choice.lifetime, choice.remote, choice.any_port) == (Lifetime.NINE_MINUTES, RemoteScope.NAME, False)
-    assert not choice.any_args
-    assert choose_first(Connection(flow=IN, attribution=UNKNOWN)) == choice
+    assert choice.any_args
+    assert not choose_first(Connection(flow=IN, attribution=UNKNOWN)).any_args
 
 
 @pytest.mark.parametrize(
-    ("process", "any_args"),
+    "process",
     [
-        (BROWSER, True),
-        (msgspec.structs.replace(BROWSER, parents=("/usr/bin/bash", BROWSER.program)), False),
-        (msgspec.structs.replace(BROWSER, parents=()), False),
-        (msgspec.structs.replace(BROWSER, args=()), False),
-        (python(), False),
-        (msgspec.structs.replace(BROWSER, program=BUSYBOX, executable=BUSYBOX, parents=(BUSYBOX,)), False),
-        (msgspec.structs.replace(BROWSER, program=PYPY, executable=PYPY, args=("x.py",), parents=(PYPY,)), False),
-        (msgspec.structs.replace(BROWSER, program=LUA, executable=LUA, args=("x.lua",), parents=(LUA,)), False),
-        (worker("a.py", started_by=AT_HOME, executable=AT_HOME), False),
-        (worker(*KERNEL_ARGS, started_by=AT_HOME, executable=AT_HOME), True),
-        (msgspec.structs.replace(CURL, program="/usr/bin/slirp4netns", args=("-c", "4711", "tap0")), True),
-        (msgspec.structs.replace(CURL, program="/usr/bin/passt.avx2", args=("--netns", "/run/netns/netns-4d1f")), True),
-        (msgspec.structs.replace(CURL, program="/usr/sbin/docker-proxy", args=("-container-ip", "172.17.0.3")), True),
-        (msgspec.structs.replace(CURL, program="/usr/bin/passt.avx2", args=PASST), True),
-        (msgspec.structs.replace(CURL, program="/opt/slirp4netns/curl"), False),
-        (flatpak("-P", "https://shop.test/"), True),
-        (flatpak("-P", "work"), False),
-        (msgspec.structs.replace(flatpak("https://shop.test/"), is_host_file=True), False),
-        (msgspec.structs.replace(flatpak("https://shop.test/"), owners=("container:a",)), False),
-        (msgspec.structs.replace(CURL, args=("https://shop.test/",)), False),
-        (FIREFOX, True),
-        (msgspec.structs.replace(FIREFOX, args=()), True),
-        (msgspec.structs.replace(FIREFOX, args=("--private-window",)), True),
-        (msgspec.structs.replace(FIREFOX, args=("-P", "work")), False),
-        (msgspec.structs.replace(FIREFOX, args=("-P", "work", "https://shop.test/")), True),
-        (msgspec.structs.replace(FIREFOX, program="/usr/lib/thunderbird/thunderbird", args=("mailto:a@b.test",)), True),
-        (msgspec.structs.replace(FIREFOX, program="/usr/bin/qbittorrent", args=("magnet:?xt=urn:btih:1",)), True),
-        (msgspec.structs.replace(FIREFOX, program="/usr/bin/qbittorrent", args=()), True),
-        (msgspec.structs.replace(FIREFOX, program="/usr/bin/falkon", args=("https://shop.test/",)), True),
-        (msgspec.structs.replace(FIREFOX, program="/usr/bin/qutebrowser", args=("--untrusted-args", "a.test")), True),
-        *(
-            (msgspec.structs.replace(FIREFOX, program=f"/usr/bin/{name}"), True)
-            for name in ("dillo", "netsurf-gtk", "angelfish", "celluloid", "haruna", "totem", "deluge-gtk")
-        ),
-        (msgspec.structs.replace(FIREFOX, program=ZED, args=("zed-cli:///tmp/.tmpk3Xq/socket",)), True),
-        (msgspec.structs.replace(FIREFOX, program="/opt/pycharm/bin/pycharm", args=("/home/a/shop",)), True),
-        (msgspec.structs.replace(FIREFOX, program="/usr/bin/mpv", args=("https://tube.test/1.webm",)), True),
-        (msgspec.structs.replace(FIREFOX, program="/usr/bin/claws-mail", args=("--compose",)), True),
-        (msgspec.structs.replace(FIREFOX, program="/usr/bin/falkon"), True),
-        (python(program="/usr/bin/qutebrowser", args=("https://shop.test/",), run_by="/usr/bin/python3.13"), True),
-        (python(program="/usr/bin/deluge-gtk", args=("magnet:?xt=urn:btih:1",), run_by="/usr/bin/python3.13"), True),
-        (msgspec.structs.replace(FIREFOX, program="/usr/bin/telegram-desktop", args=("--", "tg://a")), True),
-        (msgspec.structs.replace(FIREFOX, program="/usr/bin/links", args=("https://shop.test/",)), False),
-        (msgspec.structs.replace(FIREFOX, args=("--marionette", "-profile", "/tmp/rust_mozprofileXk3")), True),
-        (msgspec.structs.replace(FIREFOX, args=("--profile", "/home/a/work")), False),
-        (msgspec.structs.replace(CURL, args=("--cacert", "/tmp/a.pem")), False),
-        (msgspec.structs.replace(CURL, program="/usr/lib/git-core/git-remote-http", args=("origin", "http://a")), True),
-        (msgspec.structs.replace(CURL, program="/usr/libexec/gvfsd-dav", args=GVFS), True),
-        (msgspec.structs.replace(CURL, program="/usr/libexec/kf6/kioworker", args=KIO), True),
-        (
-            msgspec.structs.replace(CURL, program="/usr/lib/wpe-webkit-2.0/WPENetworkProcess", args=("7", "21", "23")),
-            True,
-        ),
-        (msgspec.structs.replace(CURL, program="/opt/idea/jbr/lib/jcef_helper", args=BROWSER.args), True),
-        (msgspec.structs.replace(CURL, program="/usr/libexec/obs-plugins/obs-browser-page", args=BROWSER.args), True),
-        (
-            msgspec.structs.replace(
-                CURL, program="/srv/a/bin/workerd", args=("serve", "--external-addr=loopback=:4", "-")
-            ),
-            True,
-        ),
-        (msgspec.structs.replace(CURL, program="/usr/lib/firefox-esr/pingsender", args=PINGS), True),
-        (msgspec.structs.replace(CURL, program=WEBKIT, args=("7", "21", "23"), parents=("/usr/bin/epiphany",)), True),
-        (msgspec.structs.replace(CURL, program="/usr/lib/cups/backend/ipp", args=PRINTED), True),
-        (msgspec.structs.replace(CURL, program="/usr/bin/smbspool", args=PRINTED), True),
-        (msgspec.structs.replace(CURL, program="/home/a/backend/ipp", args=PRINTED), False),
-        (
-            msgspec.structs.replace(
-                CURL,
-                program="/home/a/.pulumi/plugins/resource-aws-v7.27.0/pulumi-resource-aws",
-                args=("127.0.0.1:57548",),
-            ),
-            True,
-        ),
-        (
-            msgspec.structs.replace(CURL, program="/usr/bin/git-lfs", args=("pre-push", "origin", "https://a/b.git")),
-            True,
-        ),
-        (msgspec.structs.replace(CURL, program="/usr/bin/msmtp", args=("-oi", "--", "b@shop.test")), True),
-        (
-            msgspec.structs.replace(
-                CURL, program="/usr/bin/mosh-client", args=("-# shop.test |", "10.0.0.80", "60001")
-            ),
-            True,
-        ),
-        (msgspec.structs.replace(CURL, program=f"{APPIMAGE}/python3", args=("-s", f"{APPIMAGE}/app")), True),
-        (msgspec.structs.replace(CURL, program=f"{APPIMAGE}/python3", args=("-s", "/srv/app")), False),
-        (msgspec.structs.replace(CURL, args=("-o", f"{APPIMAGE}/app")), False),
-        (msgspec.structs.replace(CURL, program=f"{GO}/a.test", args=(f"-test.testlogfile={GO}/testlog.txt",)), True),
-        (msgspec.structs.replace(CURL, program=f"{GO}/a.test", args=("-test.count=1", "")), False),
-        (python(program="/opt/a.py", run_by="/usr/bin/python3.13", parents=("/opt/a.py",)), False),
-        (worker(*KERNEL_ARGS), True),
-        (worker(*KERNEL_ARGS, started_by="/usr/bin/bash"), False),
-        (worker("-m", "http.server"), False),
-        (python(program="/opt/pipenv/resolver/main.py", args=("--request-file", "/tmp/pipenv-request-fcr.json")), True),
-        (python(program=f"/opt/ansible/cli/scripts/{STUB}", args=("4711", "0a3f-11e9")), True),
-        (msgspec.structs.replace(CURL, program="/usr/bin/dirmngr", args=("--homedir", "/tmp/a", "--daemon")), True),
-        (python(program="/srv/resolver/main.py", args=("--request-file", "/tmp/a.json")), False),
-        (python(program="/opt/pip/__pip-runner__.py", args=("install", "--prefix", "/tmp/pip-build-env-x8f/a")), True),
-        (msgspec.structs.replace(CURL, program=f"{SERVER}/node", args=(f"{SERVER}/out/server-main.js", TOKEN)), True),
-        (msgspec.structs.replace(CURL, program=f"{SERVER}/out/server-main.js", args=(TOKEN,)), True),
-        (msgspec.structs.replace(CURL, program=f"{SERVER}/node", args=(f"{SERVER}/out/bootstrap-fork", TOKEN)), False),
-        (msgspec.structs.replace(CURL, program="/usr/bin/node", args=(f"{SERVER}/out/server-main.js", TOKEN)), False),
-        (msgspec.structs.replace(CURL, program="/usr/bin/node", args=("/usr/bin/out/server-main.js", TOKEN)), False),
+        CURL,
+        BROWSER,
+        flatpak("-P", "work"),
+        script("/srv/report.py", "--since", "yesterday"),
+        script("/usr/bin/qutebrowser", "https://shop.test/"),
+        script(STUB, "4711", "0a3f-11e9"),
+        running("/usr/bin/ssh", "git@shop.test", "git-upload-pack 'a.git'", parents=("/usr/bin/git",)),
+        running("/usr/bin/wget", "-m", "shop.test"),
+        running("/usr/bin/ping", "-c", "3", "shop.test"),
+        running("/usr/bin/psql", "-c", "select 1; select 2"),
+        running("/usr/bin/git-lfs", "pre-push", "origin", "https://a/b.git"),
+        running("/usr/lib/firefox-esr/firefox-esr", "-P", "work"),
+        running("/usr/bin/luac"),
+        running("/usr/bin/qemu-system-x86_64", "-m", "4096"),
+        running("/home/a/go/bin/load", "-c", "50", "-n", "1000", "https://shop.test/"),
+        running("/home/a/bin/wget", "-c", "https://shop.test/a", "-m", "5"),
+        running("/home/a/.cargo/bin/fetch", "shop.test", "sh", "-c", "echo a; echo b"),  # behind a word: not its code
+        running(f"{APPIMAGE}/joplin", "--no-sandbox"),
+        running(f"{APPIMAGE}/python3", "-s", f"{APPIMAGE}/app"),  # of another path at the next start
     ],
 )
-def test_arguments_that_will_be_others_next_time_are_left_open(process: Process, any_args: bool) -> None:
-    assert choose_first(connection_of(process)).any_args is any_args
+def test_a_program_is_proposed_whatever_its_arguments(process: Process) -> None:
+    assert choose_first(connection_of(process)).any_args
+
+
+@pytest.mark.parametrize(
+    "process",
+    [
+        running(PYTHON_FILE, "-c", CODE),
+        running(PYTHON_FILE, "-m", "http.server"),
+        running(PYTHON_FILE),  # what comes by standard input
+        running(PYTHON_FILE, "-"),
+        running(PYTHON_FILE, "-c", "pass", parents=(PYTHON_FILE,)),  # an interpreter that started itself
+        running("/usr/bin/bash", "-c", "exec 3<>/dev/tcp/four.test/80"),
+        running("/usr/bin/dash"),
+        running("/usr/bin/fish", "-c", "x"),
+        running("/usr/bin/perl", "-e", CODE),
+        running("/usr/lib/jvm/java-21/bin/java", "-jar", "/home/a/a.jar"),
+        running("/usr/lib/jvm/java-21/bin/java", "-cp", "/home/a", "Main"),
+        running("/usr/bin/busybox", "sh", "-c", CODE),
+        running("/bin/busybox.static", "wget", "http://four.test/"),
+        running("/usr/bin/lua5.4", "x.lua"),
+        running("/usr/libexec/platform-python3.6", "-c", CODE),
+        running("/lib64/ld-linux-x86-64.so.2", PYTHON_FILE, "-c", CODE),
+        running("/usr/bin/qemu-aarch64-static", "/srv/python3", "-c", CODE),
+        running("/home/a/miniconda3/bin/python3.12", "a.py"),  # its scripts have no name of their own
+        running(f"{SERVER}/node", f"{SERVER}/out/bootstrap-fork", TOKEN),
+        running(f"{APPIMAGE}/python3", "-s", "/srv/app"),
+        script("/usr/bin/ipython3", "-c", CODE),
+        script("/opt/pydev/pydevd.py", "--client", "127.0.0.1", "--file", "/home/a/x.py"),
+        # under another name: a user's own copy
+        running(RENAMED, "-c", CODE),
+        running(RENAMED, "-u", "-Ic", CODE),
+        running(RENAMED, f"-c{CODE}"),
+        running(RENAMED, "-c", "exec 3<>/dev/tcp/four.test/80"),
+        running(RENAMED, "-e", CODE),
+        running(RENAMED, "--eval", CODE),
+        running(RENAMED, f"--eval={CODE}"),
+        running(RENAMED, "-m", "http.server"),
+        running(RENAMED, "-jar", "a.jar"),
+        running(RENAMED, "-", "four.test"),
+        running(RENAMED, "sh", "-c", CODE),  # busybox
+        running(RENAMED, "/usr/bin/python3", "-c", CODE),  # the dynamic loader
+        worker("a.py", started_by=AT_HOME, executable=AT_HOME),
+        worker("-m", "http.server"),
+        worker(*KERNEL_ARGS, started_by="/usr/bin/bash"),
+    ],
+)
+def test_arguments_that_say_what_runs_are_proposed_with_it(process: Process) -> None:
+    assert not choose_first(connection_of(process)).any_args
+
+
+@pytest.mark.parametrize(
+    "process",
+    [
+        worker(*KERNEL_ARGS),
+        worker(*KERNEL_ARGS, started_by=AT_HOME, executable=AT_HOME),
+        running(f"{SERVER}/node", f"{SERVER}/out/server-main.js", TOKEN, parents=(f"{SERVER}/bin/code-server", INIT)),
+    ],
+)
+def test_a_worker_is_proposed_whatever_its_arguments_but_below_its_starter(process: Process) -> None:
+    asked = connection_of(process)
+    choice = msgspec.structs.replace(choose_first(asked), lifetime=Lifetime.FOREVER)
+    line = format_rule(rule_for_choice(asked, choice, 0.0))
+    assert f" parent={process.parents[0]} shop.test 443 tcp {process.program}" in line
+    assert line.endswith(process.program)
+
+
+def test_no_option_takes_long_to_look_at() -> None:
+    """Users choose arguments, which may have 128 KiB."""
+    began_s = time.process_time()
+    for word in ("-" + "e" * 100_000, "-c" * 50_000, "- " * 50_000, "/" * 100_000):
+        choose_first(connection_of(running(RENAMED, word, word, word)))
+        choose_first(connection_of(worker(word, word)))
+    assert time.process_time() - began_s < 1
+
+
+def test_a_rule_that_asks_about_arguments_keeps_them() -> None:
+    """With any arguments the answer's rule would not be narrower than the rule that asks, which would ask again."""
+    engine, who = Transcript("ask - - - /usr/bin/curl -s"), whose(args=("-s",))
+    engine.queue(flow_of(1), who)
+    (prompt,) = engine.engine.open_prompts(engine.now)
+    assert not prompt.proposal.any_args
+    engine.answer(1, msgspec.structs.replace(prompt.proposal, lifetime=Lifetime.FOREVER))
+    assert "allow 2" in engine.queue(flow_of(2), who)
 
 
 @pytest.mark.parametrize(("asking", "any_args"), [(REPORT, True), ("/usr/bin/make", False)])
@@ -238,50 +221,32 @@ def test_what_is_proposed_first_covers_no_more_than_its_question() -> None:
     assert propose(connection_of()) == Proposal(choose_first(connection_of()), widened="")
 
 
-def test_a_question_begins_with_it() -> None:
-    state = PaintedState()
-    state.handle(QuestionOpened(prompt_of(1, connection_of(BROWSER))), 0.0)
-    assert state.selected
-    assert state.selected.choice.any_args
-
-
 CURL_S = whose(args=("-s", "http://shop.test/?1795807197"))
 PYTHON = whose(program="/usr/bin/python3.13", args=("-c", "x"))
 SSHD = whose(program="/usr/sbin/sshd")
-RULE_OF_CURL = "443 tcp /usr/bin/curl -s 'http://shop.test/?1795807197'"
 
 
 @pytest.mark.parametrize(
     ("flow", "who", "fields", "expected"),
     [
-        (inbound(), SSHD, {}, ["allow 10.0.0.5 22 tcp-src /usr/sbin/sshd ()", "allow - 22 tcp-src /usr/sbin/sshd ()"]),
+        (inbound(), SSHD, {}, ["allow 10.0.0.5 22 tcp-src /usr/sbin/sshd", "allow - 22 tcp-src /usr/sbin/sshd"]),
         (
             inbound(),
             SSHD,
             {"is_from_lan": True},
-            ["allow 10.0.0.5 22 tcp-src /usr/sbin/sshd ()", "allow lan 22 tcp-src /usr/sbin/sshd ()"],
+            ["allow 10.0.0.5 22 tcp-src /usr/sbin/sshd", "allow lan 22 tcp-src /usr/sbin/sshd"],
         ),
         (inbound(), KERNEL, {}, ["allow 10.0.0.5 22 tcp-src kernel", "allow - 22 tcp-src kernel"]),
-        (flow_of(), SSHD, {"name": "shop.test"}, ["allow shop.test 443 tcp /usr/sbin/sshd ()"]),
-        (
-            flow_of(),
-            CURL_S,
-            {"name": "shop.test"},
-            [f"allow shop.test {RULE_OF_CURL}", "allow shop.test 443 tcp /usr/bin/curl"],
-        ),
-        (
-            flow_of(),
-            CURL_S,
-            {},
-            [f"allow 10.0.0.80 {RULE_OF_CURL}", f"allow - {RULE_OF_CURL}", "allow 10.0.0.80 443 tcp /usr/bin/curl"],
-        ),
+        (flow_of(), CURL_S, {"name": "shop.test"}, ["allow shop.test 443 tcp /usr/bin/curl"]),
+        (flow_of(), CURL_S, {}, ["allow 10.0.0.80 443 tcp /usr/bin/curl", "allow - 443 tcp /usr/bin/curl"]),
         (flow_of(), PYTHON, {"name": "shop.test"}, ["allow shop.test 443 tcp /usr/bin/python3.13 -c x"]),
     ],
 )
 def test_the_rule_and_the_wider_ones(
     flow: Flow, who: Attribution, fields: dict[str, object], expected: list[str]
 ) -> None:
-    rule, wider = learn_rule(Connection(flow=flow, attribution=who, **fields), None, 1.5)  # type: ignore[arg-type]
+    connection = catalogued(Connection(flow=flow, attribution=who, **fields))  # type: ignore[arg-type]
+    rule, wider = learn_rule(connection, None, 1.5)
     assert [format_rule(each) for each in (rule, *wider)] == expected
 
 
@@ -294,7 +259,7 @@ def test_what_a_rule_asks_about_is_not_widened() -> None:
 def test_an_argument_that_looks_like_a_secret_is_in_no_proposed_rule() -> None:
     """Nor is a one-liner's rule for whatever its interpreter runs: it is for this start alone."""
     code = ("-c", "import urllib.request as r; r.urlopen('https://shop.test/?token=hunter2hunter2')")
-    connection = connection_of(python(args=code, parents=("/usr/bin/bash",)))
+    connection = connection_of(running(PYTHON_FILE, *code))
     choice = propose(connection).choice
     rule = rule_for_choice(connection, choice, 0.0)
     assert (choice.lifetime, choice.any_args, rule.args) == (Lifetime.QUIT, False, None)

@@ -49,6 +49,7 @@ from tinysnitch.core.policy.decision import (
 from tinysnitch.core.policy.facts import Facts
 from tinysnitch.core.prompts.answer import ends_with, is_rule_kept, refusal_to_remember, rule_for_choice
 from tinysnitch.core.prompts.asking import with_asking
+from tinysnitch.core.prompts.catalogue import NO_CATALOGUE, Catalogue
 from tinysnitch.core.prompts.choice import Lifetime
 from tinysnitch.core.prompts.prompt import Prompt
 from tinysnitch.core.prompts.proposal import Proposal, propose, propose_by_answers
@@ -66,6 +67,7 @@ class Engine:
         facts: Facts,
         generation: int = 1,
         *,
+        catalogue: Catalogue = NO_CATALOGUE,
         cipher: Cipher | None = None,
         has_ended: HasEnded = nobody_has_ended,
     ) -> None:
@@ -75,6 +77,7 @@ class Engine:
         self.dns = DnsTracker(settings, facts, has_ended)
         self.prompts = Prompts(settings, self._propose)
         self.verdict_writer = VerdictWriter(settings, self.rules)
+        self._set_catalogue(catalogue)
         self.server_names = ServerNameCheck(
             self.rules, self.verdict_writer, ServerNameReader(settings.max_inspections, cipher)
         )
@@ -109,6 +112,9 @@ class Engine:
                 return self._remove_temporary(rules, now)
             case ev.FactsChanged(facts=facts):
                 return self._facts_changed(facts, now)
+            case ev.CatalogueLoaded(catalogue=catalogue):
+                self._set_catalogue(catalogue)
+                return iter(())
             case ev.ProcessExited(process=process):
                 return self._remove_temporary(tuple(self.rules.bound_to(process)), now)
             case ev.DataLost(what=what, count=count):
@@ -264,7 +270,13 @@ class Engine:
         """The connection as people are asked about it."""
         # A rule that asks may be for this port, and the answer has to be narrower.
         is_negotiated = not decision.asking and self.verdict_writer.negotiated_ports.has(connection)
-        return with_asking(connection, decision, self.rules.remote_words, is_port_negotiated=is_negotiated)
+        words = self.rules.remote_words
+        asked = with_asking(connection, decision, words, is_port_negotiated=is_negotiated)
+        return self._catalogue.describe(asked)
+
+    def _set_catalogue(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self.verdict_writer.negotiated_ports.told_at = frozenset(catalogue.told_ports)
 
     def _propose(self, connection: Connection, decision: Decision, now: Instant) -> Proposal:
         """What is proposed for it. Where a rule asks, its answer has to be narrower than that: nothing is learned."""

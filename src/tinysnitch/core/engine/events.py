@@ -7,6 +7,7 @@ from tinysnitch.core.model.flow import Flow
 from tinysnitch.core.model.process import Attribution, ProcessKey
 from tinysnitch.core.packets.packet import Payload
 from tinysnitch.core.policy.facts import Facts
+from tinysnitch.core.prompts.catalogue import Catalogue
 from tinysnitch.core.prompts.choice import Choice
 from tinysnitch.core.rules.rule import Rule
 
@@ -98,6 +99,12 @@ class FactsChanged(msgspec.Struct, frozen=True):
     facts: Facts
 
 
+class CatalogueLoaded(msgspec.Struct, frozen=True):
+    """What proposals are made with from now on."""
+
+    catalogue: Catalogue
+
+
 class ProcessExited(msgspec.Struct, frozen=True):
     """A watched process is gone."""
 
@@ -131,6 +138,7 @@ Event = (
     | RulesLoaded
     | TemporaryRulesRemoved
     | FactsChanged
+    | CatalogueLoaded
     | ProcessExited
     | DataLost
     | DeadlineReached

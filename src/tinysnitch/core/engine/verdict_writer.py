@@ -28,7 +28,7 @@ from tinysnitch.core.model.tables import BoundedTable, TableStatistics
 from tinysnitch.core.model.verdict import Inspection, Verdict, VerdictKey, verdict_key_of
 from tinysnitch.core.policy.active_rules import ActiveRules
 from tinysnitch.core.policy.decision import Decision
-from tinysnitch.core.prompts.negotiated_ports import NEGOTIATING_PORTS, NegotiatedPorts
+from tinysnitch.core.prompts.negotiated_ports import NegotiatedPorts
 
 FIRST_LOOK = 32  # decisions of a program
 # For a flow without a socket of its own that would tell its end, and for an answer that is meant for one SYN: longer
@@ -153,7 +153,7 @@ class VerdictWriter:
             inspection=inspection,
         )
         self._flows.put(flow, flow_verdict)
-        if decision.verdict is Verdict.ALLOW and flow.port in NEGOTIATING_PORTS:
+        if decision.verdict is Verdict.ALLOW:
             self.negotiated_ports.note(connection)
         return flow_verdict
 

@@ -28,9 +28,22 @@ class Asking(msgspec.Struct, frozen=True):
     iface: str | None = None
     is_by_address: bool = False  # the answer's rule names the address, though the connection has a name
     is_by_path: bool = False  # the answer's rule names the program's path, also where it would name the snap
+    is_by_args: bool = False  # a rule that asks tests the arguments
 
 
 NOBODY_ASKS = Asking()
+
+
+class Traits(msgspec.Struct, frozen=True):
+    """What the catalogue of programs says of the one that connects (core/prompts/catalogue.py)."""
+
+    is_its_file: bool = False  # it is what its file is. Of others, as `python3 -c`, the arguments say what they run
+    starter: str | None = None  # whose worker it is: a rule for any arguments names it as parent=
+    lasting_path: str | None = None  # the pattern for its path, which is another one at the next start
+    counts_ports: bool = False  # its UDP port is another one each time
+
+
+NO_TRAITS = Traits()
 
 
 _FIELDS = {
@@ -52,6 +65,7 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True, rename=_FIELDS):
     asked_name: str | None = None  # the name that a DNS question asks for; only shown
     # The rest is for questions, and for the rules that answers to them make.
     asking: Asking = NOBODY_ASKS  # what the rules that ask test, and the answer's rule has to
+    traits: Traits = NO_TRAITS
     is_lan_traffic: bool = False  # next time any other machine of the link may be the remote
     is_from_lan: bool = False  # it came in from the lan without a lasting name: `lan` is its domain scope
     is_port_negotiated: bool = False  # the program was told the port at a well-known one, and next time it is another

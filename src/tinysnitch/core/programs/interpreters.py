@@ -62,8 +62,6 @@ def _pattern(text: str) -> re.Pattern[str]:
     return re.compile(text, re.DOTALL)
 
 
-SHELL = r"bash|busybox|csh|dash|elvish|fish|ksh(?:93)?|mksh|nu|sh|tcsh|xonsh|zsh"  # patterns of file names
-PYTHON = r"(?:python|pypy)(?:\d+(?:\.\d+)*t?)?"
 _VALUE = r"\0[^\0]*\0"  # any word behind the option; each word is matched with a NUL at its end
 # A word without any spelling of `stdin`, the option that is `-s` in short (zshoptions(1), dash(1)). At most 64
 # characters, since a word may have 128 KiB.
@@ -101,7 +99,7 @@ _PHP_SETTING = (
 
 INTERPRETERS = (
     Interpreter(  # python(1); Python/getopt.c; parse_command_line() of PyPy's app_main.py
-        PYTHON,
+        r"(?:python|pypy)(?:\d+(?:\.\d+)*t?)?",
         plain=rf"-{_PYTHON_FLAG}+|-{_PYTHON_FLAG}*(?:W.+|X{_PYTHON_X})",
         with_value=rf"-{_PYTHON_FLAG}*(?:W{_VALUE}|X\0{_PYTHON_X}\0)|--check-hash-based-pycs{_VALUE}",
     ),
@@ -153,14 +151,6 @@ INTERPRETERS = (
 )
 
 
-_VERSION = r"(?:-?\d+(?:\.\d+)*)?"
-_ALIKE = (  # these run anything too, by arguments that are not parsed here; the last ones run other machines' programs
-    rf"{SHELL}|(?:busy|toy)box[\w.-]*|deno|bun(?:\.exe)?|(?:lua|luajit|tclsh|wish|guile|ghc|octave-cli){_VERSION}"
-    r"|(?:|[gm]|original-)awk|expect|R|rsession|julia|beam(?:\.smp)?|sbcl|clisp|ecl|racket|ocaml|ocamlrun|swipl|gjs|pwsh|dotnet"
-    r"|mono(?:-sgen)?|wine(?:64)?(?:-preloader)?|qemu-\w+(?:-static)?|ld-(?:linux|musl)[\w.-]*"
-)
-
-
 def nothing_is_roots(_path: str) -> bool:
     return False
 
@@ -176,10 +166,9 @@ def find_interpreter(
     return found if found and (executable.startswith(_TRUSTED) or is_roots(executable)) else None
 
 
-def is_called_like_one(path: str) -> bool:
-    """Whether the file has the name of an interpreter or another program that runs anything, wherever it lies."""
-    name = path.rpartition("/")[2]
-    return _find_by_name(name) is not None or _pattern(_ALIKE).fullmatch(name) is not None
+def has_entry(path: str) -> bool:
+    """Whether the file has the name of an interpreter of the table, wherever it lies."""
+    return _find_by_name(path.rpartition("/")[2]) is not None
 
 
 def _find_by_name(name: str) -> Interpreter | None:

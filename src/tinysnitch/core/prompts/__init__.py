@@ -6,8 +6,8 @@ A `Prompt` (prompt.py) is the value that clients show. Connections with an equal
 a wider one where earlier answers agree. `rule_for_choice` (answer.py) makes the rule of a choice, so that the line that
 is shown is the line that is kept.
 
-The other files say what will be different next time, and so is left out of a proposal: workers.py (programs that
-others start), ephemeral_paths.py, negotiated_ports.py, and lan_traffic.py (one rule for all machines of the link).
+The other files say what will be different next time, and so is left out of a proposal: catalogue.py with programs.toml
+(what is known of single programs), negotiated_ports.py, and lan_traffic.py (one rule for all machines of the link).
 
 Which prompts are open, and what is held for them, is in core/engine/open_prompts.py. Begin with answer.py.
 """

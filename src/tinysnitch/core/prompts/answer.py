@@ -18,8 +18,6 @@ from tinysnitch.core.model.process import (
 )
 from tinysnitch.core.programs.cgroup_owner import find_snap_owner, is_id
 from tinysnitch.core.prompts.choice import Choice, Lifetime, RemoteScope
-from tinysnitch.core.prompts.ephemeral_paths import find_lasting_pattern
-from tinysnitch.core.prompts.workers import find_starter
 from tinysnitch.core.rules.port_text import ANY_PORT
 from tinysnitch.core.rules.protocol_text import general_protocol
 from tinysnitch.core.rules.rule import ANY_REMOTE, LAN, Program, ProgramKind, Remote, RemoteKind, Rule
@@ -119,7 +117,7 @@ def parent_of(connection: Connection, choice: Choice) -> str | None:
     process = connection.attribution.process
     if connection.asking.parent or process is None:
         return connection.asking.parent
-    return find_starter(process) if _is_for_any_args(process, choice) else None
+    return connection.traits.starter if _is_for_any_args(process, choice) else None
 
 
 def _program_of(connection: Connection, choice: Choice) -> Program:
@@ -130,7 +128,7 @@ def _program_of(connection: Connection, choice: Choice) -> Program:
     path = attribution.process.program if attribution.process else ""
     # Rules that users make can have no patterns.
     is_exact = connection.asking.is_by_path or choice.is_for_user
-    pattern = None if is_exact else find_lasting_pattern(path)
+    pattern = None if is_exact else connection.traits.lasting_path
     return Program(ProgramKind.GLOB, pattern) if pattern else Program(_PROGRAM_KINDS[attribution.source], path)
 
 

@@ -52,6 +52,7 @@ def asking_of(
         parent=next((rule.parent for rule in rules if rule.parent), None),
         iface=next((rule.iface for rule in rules if rule.iface), None),
         is_by_address=bool(name) and is_by_address,
+        is_by_args=any(rule.args is not None for rule in rules),
         is_by_path=any(rule.program.kind in (ProgramKind.PATH, ProgramKind.GLOB) for rule in rules),
     )
 

@@ -41,5 +41,5 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     lifetime: Lifetime = Lifetime.NINE_MINUTES
     remote: RemoteScope = RemoteScope.NAME
     any_port: bool = False
-    any_args: bool = False  # for a worker: any that its starter gives, named by parent= (core/prompts/workers.py)
+    any_args: bool = False  # for a worker: any that its starter gives, named by parent=
     is_for_user: bool = False  # only for the user that the program runs as

@@ -26,6 +26,7 @@ class PromptKey(msgspec.Struct, frozen=True):
     protocol: str
     direction: Direction
     asking: Asking
+    starter: str | None  # of a worker: the answer's rule may name it
 
 
 def prompt_key_of(connection: Connection) -> PromptKey:
@@ -43,6 +44,7 @@ def prompt_key_of(connection: Connection) -> PromptKey:
         protocol=format_protocol(flow.protocol),
         direction=flow.direction,
         asking=connection.asking,
+        starter=connection.traits.starter,
     )
 
 

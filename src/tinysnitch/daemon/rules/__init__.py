@@ -10,5 +10,7 @@ there is a newer answer, and what a rule names for the first time has the new ru
 
 `RuleSaver` (saver.py) writes the rules that answers make, and tries again when the disk refuses them.
 
+`ProgramsFile` (programs_file.py) reads what root adds to the catalogue of programs, which proposals are made with.
+
 Begin with loader.py.
 """

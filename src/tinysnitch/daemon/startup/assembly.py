@@ -42,6 +42,7 @@ from tinysnitch.daemon.rules.facts import FactSource
 from tinysnitch.daemon.rules.lists import ListCompiler, ListLoader
 from tinysnitch.daemon.rules.loader import RuleLoader
 from tinysnitch.daemon.rules.paths import PathFacts, PathWatch
+from tinysnitch.daemon.rules.programs_file import PROGRAMS, ProgramsFile, read_packaged
 from tinysnitch.daemon.rules.saver import RuleSaver
 from tinysnitch.daemon.rules.users import UserIds
 from tinysnitch.daemon.scheduling.failures import Failures
@@ -107,6 +108,7 @@ class Assembly:
     loader: RuleLoader
     reloader: Reloader
     rule_saver: RuleSaver
+    programs_file: ProgramsFile
     counters: Counters
     server: ControlServer
 
@@ -117,8 +119,9 @@ class Assembly:
         undo.callback(watch.stop)
         watch.start()
         resolved_names = self.driver.ports.resolved_names
-        for part in (self.rule_saver, self.driver, self.reloader, resolved_names):
+        for part in (self.rule_saver, self.driver, self.reloader, self.programs_file, resolved_names):
             undo.callback(part.stop)
+        self.programs_file.start()
         await self.reloader.start(options.rules, options.lists)
         if options.is_learning:
             self._check_rules()
@@ -176,6 +179,7 @@ def assemble(
         clients=clients,
     )
     driver = Driver(engine, ports, failures)
+    programs_file = ProgramsFile(options.config_dir / PROGRAMS, clients, feed)
     reloader = Reloader(driver, loader, news)
     fact_changed.target, feed.target, process_exited.target = reloader.refresh_facts, driver.feed, driver.process_exited
     counters = Counters(driver, programs, error_log)
@@ -198,6 +202,7 @@ def assemble(
         loader=loader,
         reloader=reloader,
         rule_saver=saver,
+        programs_file=programs_file,
         counters=counters,
         server=server,
     )
@@ -259,6 +264,7 @@ def _make_engine(
         ),
         loader.facts,
         programs.generation if programs else 1,
+        catalogue=read_packaged(),
         cipher=Libcrypto(),
         has_ended=programs.has_ended if programs else nobody_has_ended,
     )

@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tests.core.policy.test_ruleset import CURL, by, connection
+from tests.core.prompts.catalogued import catalogued
 from tinysnitch.core.model.connection import Asking
 from tinysnitch.core.model.process import Process
 from tinysnitch.core.model.verdict import Verdict
@@ -11,7 +12,6 @@ from tinysnitch.core.policy.facts import Facts, RemoteWords
 from tinysnitch.core.policy.precedence import covers
 from tinysnitch.core.prompts.answer import rule_for_choice
 from tinysnitch.core.prompts.choice import Choice
-from tinysnitch.core.prompts.workers import find_starter
 
 PYTHON = "/usr/bin/python3.13"
 AT_HOME = "/home/a/miniconda3/bin/python3.12"
@@ -45,6 +45,10 @@ NODE = "/home/a/.vscode-server/cli/servers/Stable-1/server/node"
 def worker(*args: str, started_by: str = REPORT, executable: str = PYTHON) -> Process:
     parents = (started_by, "/usr/bin/bash", INIT)
     return replace(CURL, executable=executable, program=executable, args=args, parents=parents)
+
+
+def find_starter(process: Process) -> str | None:
+    return catalogued(connection(program=by(process))).traits.starter
 
 
 @pytest.mark.parametrize(
@@ -154,39 +158,6 @@ def test_similar_arguments_are_no_worker(told: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("starter", "is_one"),
-    [
-        ("/usr/bin/git", True),
-        ("/usr/bin/rsync", True),
-        ("/usr/bin/ansible-playbook", True),
-        ("/usr/bin/ssh", True),
-        ("/usr/bin/hg", True),
-        ("/usr/share/code/code", True),
-        ("/usr/share/code-insiders/code-insiders", True),
-        ("/usr/share/cursor/cursor", True),
-        ("/home/a/.local/kitty.app/bin/kitten", True),
-        ("/home/a/.local/zed.app/libexec/zed-editor", True),
-        ("/usr/bin/scp", True),
-        ("/usr/bin/borg", True),
-        ("/usr/bin/btrbk", True),
-        ("/usr/sbin/syncoid", True),
-        ("/usr/bin/git-annex", True),
-        ("/usr/bin/parallel", True),
-        ("/usr/bin/parallel-ssh", True),
-        ("/usr/local/bin/pssh", True),
-        ("/usr/bin/clush", True),
-        ("/usr/bin/xterm", False),
-        (REPORT, False),
-    ],
-)
-def test_ssh_is_a_worker_of_the_tool_that_started_it(starter: str, is_one: bool) -> None:
-    ssh = worker("git@shop.test", "git-upload-pack 'a.git'", started_by=starter, executable="/usr/bin/ssh")
-    assert find_starter(ssh) == (starter if is_one else None)
-    by_a_shell = replace(ssh, parents=("/usr/bin/dash", *ssh.parents))  # as core.sshCommand with options has it run
-    assert find_starter(by_a_shell) == find_starter(ssh)
-
-
-@pytest.mark.parametrize(
     "args",
     [
         (),
@@ -207,62 +178,12 @@ def test_other_processes_are_no_workers(args: tuple[str, ...]) -> None:
     assert find_starter(worker(*args)) is None
 
 
-@pytest.mark.parametrize("fetcher", ["/usr/bin/wget", "/usr/bin/curl", "/usr/bin/aria2c", "/usr/bin/whois"])
-@pytest.mark.parametrize(
-    ("starter", "is_one"),
-    [
-        ("/usr/sbin/debootstrap", True),
-        ("/usr/bin/makepkg", True),
-        ("/usr/local/bin/cpanm", True),
-        ("/usr/lib/python-exec/python3.13/emerge", True),
-        ("/home/a/poky/bitbake/bin/bitbake-worker", True),
-        ("/home/a/openwrt/scripts/download.pl", True),
-        ("/home/a/buildroot/support/download/wget", True),
-        ("/home/linuxbrew/.linuxbrew/Homebrew/Library/Homebrew/vendor/portable-ruby/3.4.5/bin/ruby", True),
-        ("/root/.acme.sh/acme.sh", True),
-        ("/usr/bin/dehydrated", True),
-        ("/usr/bin/ddclient", True),
-        ("/usr/bin/sa-update", True),
-        ("/opt/pihole/gravity.sh", True),
-        ("/etc/update-motd.d/50-motd-news", True),
-        ("/usr/bin/cabal", True),
-        ("/usr/bin/opam", True),
-        ("/home/a/.pyenv/plugins/python-build/bin/python-build", True),
-        ("/home/a/.rbenv/plugins/ruby-build/bin/ruby-build", True),
-        ("/usr/share/lxc/templates/lxc-download", True),
-        ("/usr/bin/jigdo-lite", True),
-        ("/usr/bin/fail2ban-server", True),
-        ("/home/a/lxc-download", False),
-        ("/home/a/bin/ruby", False),
-        ("/srv/download.pl", False),
-        ("/srv/wget", False),
-        ("/srv/fetch.sh", False),
-        ("/usr/bin/git", False),
-    ],
-)
-def test_what_fetches_is_the_worker_of_tools_that_fetch_packages(fetcher: str, starter: str, is_one: bool) -> None:
-    """Of packages, modules or sources, each with its address."""
-    fetching = worker("-O", "a.deb", "http://a/a.deb", started_by=starter, executable=fetcher)
-    for process in (fetching, replace(fetching, parents=("/usr/bin/dash", *fetching.parents))):
-        assert find_starter(process) == (starter if is_one else None)
-
-
-@pytest.mark.parametrize(("starter", "is_one"), [("/usr/lib/rstudio/rstudio", True), ("/usr/bin/xterm", False)])
-def test_the_session_of_rstudio_is_its_worker(starter: str, is_one: bool) -> None:
+def test_the_session_of_rstudio_is_its_worker() -> None:
     words = ("--program-mode", "desktop", "--www-port", "41235", "--launcher-token", "7F7A2B3C")
-    session = worker(*words, started_by=starter, executable="/usr/lib/rstudio/resources/app/bin/rsession")
-    assert find_starter(session) == (starter if is_one else None)
-
-
-def test_what_fetches_a_video_for_a_player_is_its_worker() -> None:
-    """mpv hands each address on to yt-dlp, which is a script, and yt-dlp that of a stream to ffmpeg."""
-    by_mpv = replace(as_script("/usr/bin/yt-dlp", "-J", "--", "https://tube.test/1"), parents=("/usr/bin/mpv", INIT))
-    assert find_starter(by_mpv) == "/usr/bin/mpv"
-    assert find_starter(replace(by_mpv, parents=("/usr/bin/bash", INIT))) is None
-    assert find_starter(replace(by_mpv, program="/srv/yt.py")) is None
-    stream = worker("-i", "https://cdn.test/1.m3u8", started_by="/usr/bin/yt-dlp", executable="/usr/bin/ffmpeg")
-    assert find_starter(stream) == "/usr/bin/yt-dlp"
-    assert find_starter(replace(stream, parents=("/usr/bin/bash", INIT))) is None
+    rstudio = "/usr/lib/rstudio/rstudio"
+    session = worker(*words, started_by=rstudio, executable="/usr/lib/rstudio/resources/app/bin/rsession")
+    assert find_starter(session) == rstudio
+    assert find_starter(replace(session, parents=("/usr/bin/bash", "/usr/bin/xterm", INIT))) is None
 
 
 PIP_OF_VIRTUALENV = (
@@ -312,7 +233,7 @@ def test_processes_that_gradle_tests_and_compiles_in_are_workers(
     told = (*GRADLE_ARGS, GRADLE_WORKER, "'Gradle Test Executor 12'")
     testing = replace(worker(*told, executable=JAVA), parents=ancestors)
     assert find_starter(testing) == starter
-    for others in ((*GRADLE_ARGS, "com.shop.Main", GRADLE_WORKER), (GRADLE_WORKER,), (*told, "-x"), ()):
+    for others in ((*GRADLE_ARGS, "com.shop.Main", GRADLE_WORKER), (GRADLE_WORKER,), ()):
         assert find_starter(replace(testing, args=others)) is None
     assert find_starter(replace(testing, executable="/usr/bin/javac")) is None
 
@@ -325,7 +246,7 @@ R_ARGS = ("--no-echo", "--no-restore", "-e", R_WORKER, "--args", "MASTER=localho
 def test_a_process_of_a_cluster_of_r_is_a_worker() -> None:
     """It connects to a port of the moment. Scripts of R have no other name than R's."""
     working = replace(worker(*R_ARGS, executable=R), parents=("/usr/lib/R/bin/R", "/usr/bin/dash", R, INIT))
-    assert find_starter(working) == R
+    assert find_starter(working) == "/usr/lib/R/bin/R"
     assert find_starter(replace(working, parents=("/usr/bin/bash", "/usr/bin/xterm", INIT))) is None
     assert find_starter(replace(working, args=("-e", "download.file('http://shop.test/', 'a')"))) is None
     assert find_starter(replace(working, executable="/usr/bin/Rscript")) is None
@@ -373,7 +294,7 @@ def test_a_forged_shape_only_makes_the_rule_narrower(
     forged = replace(worker(option, told), parents=parents, are_args_complete=are_args_complete)
     choice = Choice(verdict=Verdict.ALLOW, any_args=True)
     made, plain = (
-        rule_for_choice(replace(connection(program=by(process)), asking=asking), choice, 0.0)
+        rule_for_choice(replace(catalogued(connection(program=by(process))), asking=asking), choice, 0.0)
         for process in (forged, replace(forged, args=()))
     )
     assert covers(plain, made, RemoteWords(Facts()))
@@ -381,10 +302,41 @@ def test_a_forged_shape_only_makes_the_rule_narrower(
 
 
 @pytest.mark.parametrize(
-    ("starter", "is_one"),
-    [("/usr/libexec/nm-openvpn-service", True), ("/usr/lib/nm-openvpn-service", True), (INIT, False)],
+    ("path", "expected"),
+    [
+        *((path, True) for path in ("/home/a/bin/python3", "/bin/busybox", "/bin/busybox.static", "/home/a/bin/deno")),
+        *((path, True) for path in ("/home/a/.bun/bin/bun", "/srv/node_modules/bun/bin/bun.exe")),
+        *(
+            (path, True)
+            for path in ("/usr/bin/fish", "/bin/mksh", "/usr/bin/tclsh8.6", "/usr/bin/lua5.4", "/usr/bin/gawk")
+        ),
+        *(
+            (path, True)
+            for path in (
+                "/usr/lib/R/bin/exec/R",
+                "/usr/lib/rstudio/bin/rsession",
+                "/usr/bin/julia",
+                "/opt/microsoft/powershell/7/pwsh",
+            )
+        ),
+        *((path, True) for path in ("/usr/lib/dotnet/dotnet", "/usr/bin/mono-sgen", "/usr/lib/wine/wine64-preloader")),
+        *(
+            (path, True)
+            for path in ("/usr/bin/qemu-aarch64-static", "/lib64/ld-linux-x86-64.so.2", "/usr/bin/guile-3.0")
+        ),
+        *(
+            (path, True)
+            for path in ("/usr/lib/erlang/erts-15.2/bin/beam.smp", "/usr/lib/ghc/bin/ghc-9.6.6", "/usr/bin/sbcl")
+        ),
+        *((path, False) for path in ("/usr/bin/Rx", "/usr/bin/luac", "/usr/bin/lda", "/usr/bin/sudo", "/opt/fisher")),
+        *(
+            (path, False)
+            for path in ("/usr/bin/qemu-system-x86_64", "/usr/bin/uv", "/usr/bin/git", "/usr/bin/electron")
+        ),
+        *((path, False) for path in ("/usr/bin/curl", "/usr/bin/denoise", "/usr/bin/bunzip2", "")),
+    ],
 )
-def test_a_tunnel_is_a_worker_of_networkmanager(starter: str, is_one: bool) -> None:
-    helper = "/usr/libexec/nm-openvpn-service-openvpn-helper --debug 0 4711 --bus-name Connection_3 --tun --"
-    tunnel = worker("--remote", "192.0.2.1", "--up", helper, started_by=starter, executable="/usr/sbin/openvpn")
-    assert find_starter(tunnel) == (starter if is_one else None)
+def test_what_runs_anything_is_called_so(path: str, expected: bool) -> None:
+    """Also that for which the table of interpreters has no entry."""
+    asked = catalogued(connection(program=by(replace(CURL, program=path, executable=path))))
+    assert asked.traits.is_its_file is not expected

@@ -1,10 +1,18 @@
-import pytest
+"""Paths of which a part is new at each start."""
 
-from tinysnitch.core.prompts.ephemeral_paths import find_lasting_pattern
+import pytest
+from msgspec.structs import replace
+
+from tests.core.policy.test_ruleset import CURL, by, connection
+from tests.core.prompts.catalogued import catalogued
 from tinysnitch.core.rules.path_pattern import compile_pattern
 
 GO_CACHE = "/home/a/.cache/go-build/{}/{}/m"
 ANSIBLE = "/root/.ansible/tmp/ansible-tmp-{}/AnsiballZ_get_url.py"
+
+
+def find_lasting_pattern(path: str) -> str | None:
+    return catalogued(connection(program=by(replace(CURL, program=path)))).traits.lasting_path
 
 
 @pytest.mark.parametrize(
