@@ -68,23 +68,6 @@ def test_what_pycharm_debugs_is_asked_about_once(lab: Lab, options: tuple[str, .
     assert len(daemon.records("ask")) == 1
 
 
-# Starts a wget for each file, as cpanm does.
-FETCH = "foreach my $file (@ARGV) { system('wget', '-q', '-O', '/dev/null', $file) == 0 or die $file }"
-
-
-def test_all_that_a_tool_fetches_from_a_site_is_one_question(lab: Lab) -> None:
-    tool = lab.folder / "cpanm"
-    tool.write_text(FETCH)
-    daemon = lab.start_daemon(DNS_RULE)
-    running = lab.spawn(
-        ["/usr/bin/perl", str(tool), *(f"http://four.test/{name}" for name in ("", "index.html", "large"))]
-    )
-    assert answer_as_proposed(daemon, running) == [f"allow parent={tool} four.test 80 tcp /usr/bin/wget"]
-    assert running.returncode == 0, running.communicate()[0]
-    fetched = daemon.wait_for_count(is_fetched, 3)
-    assert len({tuple(record["args"]) for record in fetched}) == 3
-
-
 @pytest.mark.skipif(not shutil.which("tclsh"), reason="no tclsh here")
 def test_the_rule_for_an_interpreter_that_starts_itself_keeps_the_arguments(lab: Lab) -> None:
     """For other programs that start themselves (a browser's helpers) the proposed rule is for any arguments."""
