@@ -7,7 +7,7 @@ from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.flow import TCP, Direction, Flow, parse_address
 from tinysnitch.core.model.process import Attribution, AttributionSource, Process
 from tinysnitch.core.model.verdict import Verdict
-from tinysnitch.core.prompts.answer import without_secret
+from tinysnitch.core.prompts.answer import bounded
 from tinysnitch.core.prompts.choice import Choice, RemoteScope
 from tinysnitch.core.prompts.prompt import Prompt
 
@@ -47,7 +47,7 @@ def prompt_of(
         opened_s=1_700_000_000.0,
         deadline_s=0.0,
         remaining_s=remaining_s,
-        proposal=proposal or without_secret(connection, Choice(verdict=Verdict.ALLOW)),
+        proposal=proposal or bounded(connection, Choice(verdict=Verdict.ALLOW)),
     )
 
 

@@ -430,7 +430,7 @@ def test_a_secret_in_the_rule_of_another_question_of_the_program_is_warned_of() 
 
 
 def test_whatever_lifetime_was_chosen_before_a_secret_is_not_proposed() -> None:
-    """Where a lifetime goes on with the next question, it goes through `without_secret` (core/prompts/answer.py)."""
+    """Where a lifetime goes on with the next question, it goes through `bounded` (core/prompts/answer.py)."""
     state = opened(connection_of(), connection_of(PYTHON))
     for key in "f", "y":
         state.handle(KeyPressed(key), 5.0)

@@ -18,6 +18,7 @@ from tinysnitch.core.policy.ruleset import Ruleset
 from tinysnitch.core.policy.user_rules import has_turnable_path
 from tinysnitch.core.prompts.answer import (
     args_of_rule,
+    bounded,
     can_be_remembered,
     ends_with,
     ends_with_container,
@@ -28,7 +29,6 @@ from tinysnitch.core.prompts.answer import (
     leaves_secret_out,
     refusal_to_remember,
     rule_for_choice,
-    without_secret,
 )
 from tinysnitch.core.prompts.asking import asking_of
 from tinysnitch.core.prompts.choice import Choice, Lifetime, RemoteScope
@@ -342,9 +342,18 @@ def test_a_rule_that_ends_with_its_process_names_no_secret() -> None:
 
 def test_a_choice_whose_rule_would_hold_a_secret_ends_with_its_process() -> None:
     any_args = replace(ALLOW, any_args=True)
-    assert without_secret(SECRETIVE, ALLOW) == replace(ALLOW, lifetime=Lifetime.QUIT)
-    assert without_secret(SECRETIVE, any_args) == any_args
-    assert without_secret(WWW, ALLOW) == ALLOW
+    assert bounded(SECRETIVE, ALLOW) == replace(ALLOW, lifetime=Lifetime.QUIT)
+    assert bounded(SECRETIVE, any_args) == any_args
+    assert bounded(WWW, ALLOW) == ALLOW
+
+
+def test_of_a_one_liner_that_was_cut_the_choice_ends_with_its_process() -> None:
+    """No rule can name its arguments, and one for any would be for every one-liner."""
+    cut = replace(CURL, program="/usr/bin/python3", executable="/usr/bin/python3", are_args_complete=False)
+    assert bounded(connection(program=by(cut)), ALLOW) == replace(ALLOW, lifetime=Lifetime.QUIT)
+    assert bounded(connection(program=by(replace(CURL, are_args_complete=False))), ALLOW) == ALLOW
+    of_worker = connection(program=by(replace(WORKER, are_args_complete=False)))
+    assert bounded(of_worker, replace(ALLOW, any_args=True)).lifetime is Lifetime.FOREVER
 
 
 @pytest.mark.parametrize(

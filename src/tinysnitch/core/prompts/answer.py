@@ -102,10 +102,14 @@ def leaves_secret_out(connection: Connection, choice: Choice) -> bool:
     return not is_for_any and args_of_rule(connection, choice) is None
 
 
-def without_secret(connection: Connection, choice: Choice) -> Choice:
-    """The choice, or if its rule would hold a secret, until the process ends: with any arguments it would be for
-    everything that an interpreter runs."""
-    return replace(choice, lifetime=Lifetime.QUIT) if holds_secret(connection, choice) else choice
+def bounded(connection: Connection, choice: Choice) -> Choice:
+    """The choice; or until the process ends, where its rule would hold a secret, or cannot name the arguments of an
+    interpreter since they were cut: with any arguments it would be for everything that the interpreter runs."""
+    process = connection.attribution.process
+    is_cut = process is not None and not process.are_args_complete and not choice.any_args
+    is_for_all_it_runs = is_cut and not connection.traits.is_its_file
+    is_too_much = is_for_all_it_runs or holds_secret(connection, choice)
+    return replace(choice, lifetime=Lifetime.QUIT) if is_too_much else choice
 
 
 def _is_for_any_args(process: Process, choice: Choice) -> bool:

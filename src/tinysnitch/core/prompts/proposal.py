@@ -32,7 +32,7 @@ from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.flow import UDP, Direction
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.active_rules import ActiveRules
-from tinysnitch.core.prompts.answer import rule_for_choice, without_secret
+from tinysnitch.core.prompts.answer import bounded, rule_for_choice
 from tinysnitch.core.prompts.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.prompts.lan_traffic import KERNELS_PORTS
 from tinysnitch.core.prompts.learned_proposal import learn_proposal
@@ -55,7 +55,7 @@ def propose_by_answers(connection: Connection, rules: ActiveRules, now: Instant)
 
 
 def propose(connection: Connection) -> Proposal:
-    return Proposal(without_secret(connection, choose_first(connection)))
+    return Proposal(bounded(connection, choose_first(connection)))
 
 
 def choose_first(connection: Connection) -> Choice:

@@ -8,9 +8,8 @@ import msgspec
 
 from tinysnitch.core.engine.records import ConnectionDecided, PromptAnswered, Record
 from tinysnitch.core.model.clock import Instant
-from tinysnitch.core.prompts.answer import can_be_remembered
-from tinysnitch.core.prompts.proposal import learn_rule
-from tinysnitch.core.rules.secret_args import has_secret
+from tinysnitch.core.prompts.answer import bounded, can_be_remembered
+from tinysnitch.core.prompts.proposal import choose_first_for_ever, learn_rule
 from tinysnitch.core.rules.text import format_rule
 from tinysnitch.daemon.logs.history_quota import HistoryQuota, Share
 from tinysnitch.daemon.logs.log_output import LogOutput
@@ -54,9 +53,10 @@ class Recorder:
         """Add the rule that a prompt would propose, if no rule decided this connection."""
         connection = record.connection
         if record.decision.is_learned and can_be_remembered(connection):
-            rule, wider = learn_rule(connection, record.decision.rule, record.wall_s)
-            if has_secret(rule.args or ()):  # no rule is proposed with one, nor can one without it be as narrow
+            choice = choose_first_for_ever(connection)
+            if bounded(connection, choice) != choice:  # no lasting rule is proposed, as for a secret
                 return
+            rule, wider = learn_rule(connection, record.decision.rule, record.wall_s)
             learned_rules.add(format_rule(rule), tuple(map(format_rule, wider)))
 
     def begin(self, ready: ReadyLine, *remarks: str) -> None:
