@@ -9,7 +9,7 @@ from tinysnitch.client.knock import AGAIN_S, TIMEOUT_S
 from tinysnitch.client.prompt_client import PromptClient
 from tinysnitch.core.model.errors import Busy, DaemonNotRunning, NotPermitted, SnitchError
 from tinysnitch.core.model.verdict import Verdict
-from tinysnitch.core.prompts.choice import Choice
+from tinysnitch.core.prompts.choice import Choice, Lifetime
 from tinysnitch.protocol.framing import FrameDecoder, encode_frame
 from tinysnitch.protocol.messages import (
     Attach,
@@ -18,6 +18,7 @@ from tinysnitch.protocol.messages import (
     Hello,
     Notice,
     PromptClosed,
+    PromptSettings,
     PromptShown,
     Refused,
     Request,
@@ -36,6 +37,7 @@ from tinysnitch.view.prompt_events import (
     NoticeGiven,
     QuestionClosed,
     QuestionOpened,
+    SettingsGiven,
 )
 
 PATH = "/run/tinysnitch/socket"
@@ -168,3 +170,11 @@ def test_a_full_queue_is_tried_again_soon_until_it_is_called_busy() -> None:
         client.wait_for_room(5.0 + TIMEOUT_S)
     list(client.end(silence.value))
     assert client.wait_for_room(6.0 + TIMEOUT_S) == AGAIN_S
+
+
+def test_settings_of_the_daemon_are_told_at_the_welcome_and_when_they_change() -> None:
+    talk = Talk()
+    forever = PromptSettings(lifetime=Lifetime.FOREVER)
+    assert talk.hear(Welcome(prompt=forever)) == [DaemonGreeted(settings=forever)]
+    talk.hear(Done())
+    assert talk.hear(Welcome(prompt=PromptSettings())) == [SettingsGiven(PromptSettings())]

@@ -8,7 +8,7 @@ from tinysnitch.view.prompt_state import PromptState
 
 
 class PaintedState(PromptState):
-    def __init__(self, delay_s: float = DELAY_S, *, is_guest: bool = False) -> None:
+    def __init__(self, delay_s: float | None = DELAY_S, *, is_guest: bool = False) -> None:
         super().__init__(delay_s, is_guest=is_guest)
         self.wall_ahead_s = 1_700_000_000.0
         super().handle(ListSized(76, 1000), 0.0)

@@ -5,7 +5,7 @@ from tinysnitch.view.prompt_settings import DELAY_VARIABLE, FONT_VARIABLE, read_
 
 
 def test_nothing_said_is_the_usual() -> None:
-    assert read_delay_s({}) == read_delay_s({DELAY_VARIABLE: ""}) == 0.5
+    assert read_delay_s({}) is read_delay_s({DELAY_VARIABLE: ""}) is None
     assert read_font_pt({}) is read_font_pt({FONT_VARIABLE: ""}) is None
 
 

@@ -9,6 +9,7 @@ from tests.view.painted_state import PaintedState
 from tests.view.sample_prompts import CURL, connection_of, learned_prompt_of, prompt_of
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.prompts.choice import Choice, Lifetime, RemoteScope
+from tinysnitch.protocol.messages import PromptSettings
 from tinysnitch.view.key_guard import TEXT_S, TYPING_DELAYS, TYPING_S
 from tinysnitch.view.keys import KEYS
 from tinysnitch.view.prompt_events import (
@@ -25,6 +26,7 @@ from tinysnitch.view.prompt_events import (
     QuestionClosed,
     QuestionOpened,
     ScreenRegained,
+    SettingsGiven,
 )
 from tinysnitch.view.prompt_state import Page, PromptState
 
@@ -190,7 +192,7 @@ def test_another_count_changes_neither_choice_nor_delay() -> None:
 
 def test_a_question_that_changes_starts_anew() -> None:
     state = opened(1)
-    press(state, "f", now=1.0)
+    press(state, "p", now=1.0)
     other = connection_of(msgspec.structs.replace(CURL, args=("evil",)))
     state.handle(QuestionOpened(prompt_of(1, other)), 2.0)
     assert press(state, "y", now=2.3) == []
@@ -207,7 +209,7 @@ def test_a_new_question_does_not_take_the_place_of_the_one_in_sight() -> None:
 
 def test_a_question_that_vanishes_does_not_pass_its_key_or_choice_on() -> None:
     state = opened(1, 2)
-    press(state, "f", "d", "j")
+    press(state, "d", "p", "j")
     state.handle(QuestionClosed(1, "denied: nobody answered"), 11.0)
     assert press(state, "y", now=11.1) == []
     assert state.notice == "denied: nobody answered: curl wants to reach shop.test"
@@ -381,7 +383,7 @@ def test_closing_an_unknown_question_changes_nothing() -> None:
 
 def test_a_question_that_is_shown_again_after_its_answer_is_a_new_one() -> None:
     state = opened(1)
-    press(state, "o", "y")
+    press(state, "p", "y")
     state.handle(QuestionOpened(prompt_of(1)), 12.0)
     assert press(state, "n", now=12.1) == []
     assert press(state, "n", now=13.0) == [Answer(1, Choice(verdict=Verdict.DENY))]
@@ -496,3 +498,42 @@ def test_who_answers_for_one_user_learns_for_that_user() -> None:
     state.handle(QuestionOpened(LEARNED), 0.0)
     state.handle(KeyPressed("w"), 10.0)
     assert press(state, "y") == [Answer(1, Choice(verdict=Verdict.ALLOW, is_for_user=True))]
+
+
+def lifetimes(state: PromptState) -> list[Lifetime]:
+    return [question.choice.lifetime for question in state.questions.values()]
+
+
+def test_questions_go_on_with_the_lifetime_that_was_chosen_last() -> None:
+    state = opened(1, 2, 3)
+    press(state, "tab", now=1.0)
+    press(state, "3", now=2.0)
+    assert lifetimes(state) == [Lifetime.THREE_MINUTES] * 3
+    press(state, "tab", now=3.0)
+    press(state, "f", now=4.0)
+    assert lifetimes(state) == [Lifetime.FOREVER, Lifetime.THREE_MINUTES, Lifetime.FOREVER], "2 has its own"
+    state.handle(QuestionOpened(prompt_of(4)), 5.0)
+    assert lifetimes(state)[-1] is Lifetime.FOREVER
+    assert state.begin_anew()._lifetime is Lifetime.FOREVER
+
+
+def test_a_lifetime_that_came_too_early_is_not_chosen() -> None:
+    state = opened(1, 2)
+    press(state, "f", now=0.1)
+    assert lifetimes(state) == [Lifetime.NINE_MINUTES] * 2
+
+
+def test_the_daemon_says_how_prompts_are_and_the_person_goes_before_it() -> None:
+    settings = PromptSettings(lifetime=Lifetime.FOREVER, delay=2.0)
+    for own_s, delay_s in ((None, 2.0), (0.0, 0.0)):
+        state = PaintedState(own_s)
+        state.handle(DaemonGreeted(settings=settings), 0.0)
+        state.handle(QuestionOpened(prompt_of(1)), 0.0)
+        assert lifetimes(state) == [Lifetime.FOREVER]
+        assert state.guard.delay_s == state.begin_anew().guard.delay_s == delay_s
+        press(state, "1", now=3.0)
+        state.handle(QuestionOpened(prompt_of(2)), 4.0)
+        assert lifetimes(state)[-1] is Lifetime.ONE_MINUTE
+        state.handle(SettingsGiven(PromptSettings()), 5.0)
+        assert state.guard.delay_s == (0.5 if own_s is None else 0.0)
+        assert state.settings == state.begin_anew().settings == PromptSettings()

@@ -56,6 +56,7 @@ def present_status(status: Status, uid: int = 0) -> Iterator[tuple[str, str]]:
     yield "questions open", str(status.prompts)
     yield "prompts attached", str(status.prompt_clients or _present_nobody(status))
     yield from _present_rules(status, uid)
+    yield from _present_settings(status)
     yield "packets judged", f"{status.hits} in the kernel (hits), {status.misses} here (misses)"
     yield from _present_counts("waiting", status.queues)
     yield from _present_counts("in use", status.tables)
@@ -83,6 +84,15 @@ def _present_rules(status: Status, uid: int) -> Iterator[tuple[str, str]]:
         yield "", error
     if status.rule_errors:
         yield "", f"hint: `tinysnitch rules check {status.rules_file}` says how to correct it"
+
+
+def _present_settings(status: Status) -> Iterator[tuple[str, str]]:
+    if status.setting_errors:
+        yield "SETTINGS WRONG", f"what these lines of {status.settings_file} say does not count"
+    for error in status.setting_errors:
+        yield "", error
+    if status.settings_later:
+        yield from _present_wrapped("settings", f"at the next start these count: {', '.join(status.settings_later)}")
 
 
 def _present_counts(label: str, counts: dict[str, int]) -> Iterator[tuple[str, str]]:

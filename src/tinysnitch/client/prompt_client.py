@@ -34,6 +34,7 @@ from tinysnitch.protocol.messages import (
     ListEntry,
     Notice,
     PromptClosed,
+    PromptSettings,
     PromptShown,
     Refused,
     RuleEntry,
@@ -42,7 +43,7 @@ from tinysnitch.protocol.messages import (
     Welcome,
 )
 from tinysnitch.view.lookup import FindUser
-from tinysnitch.view.prompt_events import Answer, Answers, DaemonGreeted, Event
+from tinysnitch.view.prompt_events import Answer, Answers, DaemonGreeted, Event, SettingsGiven
 
 RETRY_S = 1.0  # between the end of a connection and the next attempt
 _decoder: FrameDecoder[FromDaemon] = FrameDecoder(FromDaemon)
@@ -142,7 +143,9 @@ class PromptClient:
                 yield from _outcome(*self._asked.popleft(), error_of_refusal(message))
             case Refused():
                 raise error_of_refusal(message)
-            case Welcome() | Done() | RuleWritten() | Status() | RuleEntry() | ListEntry() | Explanation():
+            case Welcome():
+                yield SettingsGiven(message.prompt or PromptSettings())
+            case Done() | RuleWritten() | Status() | RuleEntry() | ListEntry() | Explanation():
                 pass  # no reply to what we send
             case _:
                 assert_never(message)
@@ -159,7 +162,7 @@ class PromptClient:
         self._give_up_s = math.inf
         self._send(Hello())
         self._send(Attach())
-        return DaemonGreeted(is_for_user=not message.sees_all)
+        return DaemonGreeted(is_for_user=not message.sees_all, settings=message.prompt or PromptSettings())
 
 
 def _outcome(answer: Answer, sent: _Sent, refusal: SnitchError | None) -> Iterator[Event]:

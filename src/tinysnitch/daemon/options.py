@@ -1,4 +1,7 @@
-"""The options of tinysnitchd (docs/commands.md), and the click types of those that are a path or a cgroup."""
+"""The options of tinysnitchd (docs/commands.md), and the click types of those that are a path or a cgroup.
+
+They come from the command line and from a file, which also has the settings of prompts: SettingsRead is both.
+"""
 
 import os
 from enum import Enum
@@ -7,10 +10,14 @@ from pathlib import Path
 import click
 import msgspec
 
+from tinysnitch.core.model.errors import LineError
 from tinysnitch.core.model.scope import Scope
 from tinysnitch.core.rules.remote_text import LISTS_FOLDER
 from tinysnitch.kernel.proc.cgroups import HIDDEN_HINT, is_cgroup2
 from tinysnitch.protocol.framing import DEFAULT_SOCKET
+from tinysnitch.protocol.messages import PromptSettings
+
+SETTINGS = "tinysnitch.toml"
 
 
 class LogFormat(Enum):
@@ -45,6 +52,19 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     def asks_people(self) -> bool:
         """Whether questions wait for an answer, and the daemon itself tells how to give one."""
         return self.scope.is_service and not self.is_learning and self.timeout_s > 0
+
+    @property
+    def settings_file(self) -> Path:
+        return self.config_dir / SETTINGS
+
+
+class SettingsRead(msgspec.Struct, frozen=True, kw_only=True):
+    """What the command line and the settings file say together."""
+
+    options: Options = Options()
+    prompt: PromptSettings = PromptSettings()
+    errors: tuple[LineError, ...] = ()  # of the file: what they are about does not count
+    keys: dict[str, str] = {}  # the fields of the options, and how the file calls them
 
 
 _CGROUP_HINT = f"name a folder of the cgroup2 hierarchy: `findmnt -t cgroup2` shows where it is mounted; {HIDDEN_HINT}"

@@ -4,7 +4,8 @@
    (If a client wrote first, it could lose the refusal: closing with unread bytes resets the connection, unix(7).)
 2. A request is answered by any number of replies and then Done, or by Refused. Requests are answered in order.
 3. Attach is answered with PromptShown for each open question, and the Notice that still stands, if there is one. From
-   then on the daemon also sends PromptShown, PromptClosed and Notice as they come up.
+   then on the daemon also sends PromptShown, PromptClosed and Notice as they come up; and Welcome once more when the
+   settings of prompts have changed.
 4. After a ReadLog with `follow` the daemon also sends log lines. These are sent as they are: their tag is "event", not
    "type".
 """
@@ -16,7 +17,7 @@ import msgspec
 
 from tinysnitch import __version__
 from tinysnitch.core.model.verdict import Verdict
-from tinysnitch.core.prompts.choice import Choice
+from tinysnitch.core.prompts.choice import Choice, Lifetime
 from tinysnitch.core.prompts.prompt import Prompt
 from tinysnitch.core.rules.list_text import BadLine
 
@@ -24,6 +25,8 @@ PROTOCOL = 1  # goes up when a client of one version cannot speak with a daemon 
 VERSION_HINT = "after an upgrade restart tinysnitchd, and prompts that ran before; or use the commands of its version"
 LEARNED_RULES = "learned.rules"  # file in the state folder: what observe mode let pass, as rules
 MAX_PROGRAM = 8192  # characters, path and arguments: the daemon keeps those of the last thousands of requests
+
+MAX_DELAY_S = 10.0  # with a longer delay, the time of a question could end before it takes keys
 
 # JSON has no infinity. Later than any date that means something, and exact as a float.
 _NEVER_S = float(2**62)
@@ -35,6 +38,32 @@ def _tag(name: str) -> str:
 
 class Message(msgspec.Struct, frozen=True, tag_field="type", tag=_tag):
     """Any frame that is not a log line."""
+
+
+class Theme(Enum):
+    AUTO = "auto"  # as the terminal or the desktop has it
+    LIGHT = "light"
+    DARK = "dark"
+
+
+class WindowSize(Enum):
+    DIALOG = "dialog"  # as large as its text
+    FULL = "full"  # the whole screen
+
+
+class WindowPosition(Enum):
+    MIDDLE = "middle"
+    CORNER = "corner"
+
+
+class PromptSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How prompts are to be, by the settings of the daemon. What the person at a prompt sets goes before."""
+
+    lifetime: Lifetime | None = None  # that is proposed first; None: that of the question's proposal
+    delay: Annotated[float, msgspec.Meta(ge=0, le=MAX_DELAY_S)] | None = None  # seconds; None: the prompt's own
+    theme: Theme = Theme.AUTO
+    window: WindowSize = WindowSize.DIALOG
+    position: WindowPosition = WindowPosition.MIDDLE
 
 
 # -- requests ---------------------------------------------------------------------------------------------------
@@ -105,6 +134,7 @@ class Welcome(Message, frozen=True):
     protocol: int = PROTOCOL
     version: str = __version__
     sees_all: bool = True  # False: only what is about the client's own user, and its rules must have that user=
+    prompt: PromptSettings | None = None  # None: the daemon is of a version that has none
 
 
 class Done(Message, frozen=True):
@@ -142,6 +172,9 @@ class Status(Message, frozen=True, kw_only=True):
     learned_rules: str = ""  # path of the file with what it let pass, as rules
     rules: int  # from the file
     temporary_rules: int = 0
+    settings_file: str = ""
+    setting_errors: tuple[str, ...] = ()  # FILE:LINE: problem (hint: ...); what is set there does not count
+    settings_later: tuple[str, ...] = ()  # keys that were changed there, and count at the next start
     rule_errors: tuple[str, ...] = ()  # FILE:LINE:COLUMN: problem (hint: ...); while there are any, the old rules hold
     prompts: int  # open
     clients: int  # on the control socket

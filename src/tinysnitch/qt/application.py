@@ -12,7 +12,7 @@ from tinysnitch.qt.screen_failure import screen_failure_told
 from tinysnitch.qt.window_options import WindowOptions
 
 
-def run_application(socket_path: str | None, delay_s: float, options: WindowOptions) -> int:
+def run_application(socket_path: str | None, delay_s: float | None, options: WindowOptions) -> int:
     """Run until the session ends; without a socket, until the sample questions are answered. Raises SnitchError."""
     with screen_failure_told():
         application = QApplication(["tinysnitch-prompt"])

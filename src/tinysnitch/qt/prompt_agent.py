@@ -66,7 +66,7 @@ class PromptAgent:
     def __init__(
         self,
         window: PromptWindow,
-        delay_s: float,
+        delay_s: float | None,
         leave: Callable[[], None] | None = None,
         find_file: FindFile | None = None,
     ) -> None:

@@ -80,7 +80,7 @@ async def run_plain_prompt(
 
 class PlainPrompt:
     def __init__(
-        self, socket_path: str, terminal: Terminal, delay_s: float, is_guest: bool, *, pause: Pause | None = None
+        self, socket_path: str, terminal: Terminal, delay_s: float | None, is_guest: bool, *, pause: Pause | None = None
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._terminal = terminal

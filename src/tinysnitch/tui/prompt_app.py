@@ -54,7 +54,7 @@ class PromptApp(App[None], inherit_bindings=False):
     PromptWidget { width: 100%; height: 100%; }
     """
 
-    def __init__(self, socket_path: str, delay_s: float) -> None:
+    def __init__(self, socket_path: str, delay_s: float | None) -> None:
         super().__init__(TerminalDriver, ansi_color=True)  # the terminal's own background and text, dark or light
         self.state = PromptState(delay_s)
         self.failure: SnitchError | None = None

@@ -4,6 +4,7 @@ import msgspec
 
 from tinysnitch.core.prompts.choice import Choice
 from tinysnitch.core.prompts.prompt import Prompt
+from tinysnitch.protocol.messages import PromptSettings
 
 
 class QuestionOpened(msgspec.Struct, frozen=True):
@@ -35,6 +36,13 @@ class DaemonGreeted(msgspec.Struct, frozen=True):
     """The daemon welcomed us; its open questions follow."""
 
     is_for_user: bool = False  # our answers are rules for our own user alone
+    settings: PromptSettings = PromptSettings()
+
+
+class SettingsGiven(msgspec.Struct, frozen=True):
+    """The daemon's settings of prompts have changed."""
+
+    settings: PromptSettings
 
 
 class NoticeGiven(msgspec.Struct, frozen=True):
@@ -87,6 +95,7 @@ Event = (
     | AnswerRefused
     | ConnectionLost
     | DaemonGreeted
+    | SettingsGiven
     | NoticeGiven
     | ScreenRegained
     | KeyPressed

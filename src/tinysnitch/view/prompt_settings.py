@@ -4,18 +4,18 @@ import math
 from collections.abc import Mapping
 
 from tinysnitch.core.model.errors import SnitchError
-from tinysnitch.view.key_guard import DELAY_S
+from tinysnitch.protocol.messages import MAX_DELAY_S
 
 DELAY_VARIABLE = "TINYSNITCH_DELAY_SECONDS"
 FONT_VARIABLE = "TINYSNITCH_FONTSIZE"
-MAX_DELAY_S = 10.0  # with a longer delay, the time of a question could end before it takes keys
 MAX_FONT_PT = 200.0
 
 
-def read_delay_s(environment: Mapping[str, str]) -> float:
-    """How long a new question takes no keys, in seconds. Raises SnitchError if the variable is not a number."""
+def read_delay_s(environment: Mapping[str, str]) -> float | None:
+    """How long a new question takes no keys, in seconds; None: as the daemon's settings say. Raises SnitchError if the
+    variable is not a number."""
     delay_s = _read_number(environment, DELAY_VARIABLE)
-    return DELAY_S if delay_s is None else min(max(0.0, delay_s), MAX_DELAY_S)
+    return None if delay_s is None else min(max(0.0, delay_s), MAX_DELAY_S)
 
 
 def read_font_pt(environment: Mapping[str, str]) -> float | None:

@@ -3,6 +3,7 @@
 1. The guard says when a key counts (key_guard.py). A question counts as new when one walks to it, and so does the one
    in sight when the help is closed or the screen comes back from Ctrl-Z.
 2. A choice belongs to its question, and is gone with it: a choice, or a key, is never for the question that follows.
+   But how long an answer holds is asked for once: questions go on with the lifetime that was chosen last.
 3. `g` lists the program's questions that wait at that moment (group_list.py), and they count as new, as does a row that
    comes into sight. They have one choice, that of the question that was in sight. If that one goes, its choice stays.
 4. If a question vanishes while its rule is edited, the editor stays open, and takes nothing but Esc: what is being
@@ -22,8 +23,10 @@ import msgspec
 
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.decision import NO_ANSWER
+from tinysnitch.core.prompts.answer import bounded
 from tinysnitch.core.prompts.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.prompts.prompt import Prompt
+from tinysnitch.protocol.messages import PromptSettings
 from tinysnitch.view.answer_words import ANSWERED
 from tinysnitch.view.connection_view import present_title
 from tinysnitch.view.group_list import GroupList
@@ -48,6 +51,7 @@ from tinysnitch.view.prompt_events import (
     QuestionOpened,
     RowPointed,
     ScreenRegained,
+    SettingsGiven,
     TextPasted,
 )
 from tinysnitch.view.questions import OpenQuestion, Questions
@@ -79,8 +83,11 @@ def next_scope(scope: RemoteScope) -> RemoteScope:
 
 
 class PromptState:
-    def __init__(self, delay_s: float = DELAY_S, *, is_guest: bool = False) -> None:
-        self.guard = KeyGuard(delay_s)
+    def __init__(self, delay_s: float | None = None, *, is_guest: bool = False) -> None:
+        """`delay_s`: set by the person, and goes before what the daemon's settings say."""
+        self._own_delay_s = delay_s
+        self.guard = KeyGuard(DELAY_S if delay_s is None else delay_s)
+        self.settings = PromptSettings()  # of the daemon
         self.is_guest = is_guest  # it asks for one command only, and cannot be left while that runs
         self.questions = Questions()
         self.page = Page.QUESTION
@@ -92,6 +99,7 @@ class PromptState:
         self.wall_ahead_s = 0.0  # wall clock minus the clock of `handle`, as noted last: the wall clock may be set
         self._boot_ahead_s: float | None = None  # boot-time clock minus the clock of `handle`: grows in a suspend
         self._is_for_user = False  # our answers are rules for our own user alone
+        self._lifetime: Lifetime | None = None  # chosen last
         self._selected_id: int | None = None
         self._selected_s = 0.0  # when the selected question came into sight, or the last one went
         self.group: GroupList | None = None  # the questions that are answered together
@@ -101,7 +109,9 @@ class PromptState:
 
     def begin_anew(self) -> "PromptState":
         """A new state without questions, for the same person at the same daemon."""
-        state = PromptState(self.guard.delay_s)
+        state = PromptState(self._own_delay_s)
+        state._take_settings(self.settings)
+        state._lifetime = self._lifetime
         state.is_connected, state.trouble = self.is_connected, self.trouble
         state._is_for_user = self._is_for_user
         state._list_size = self._list_size
@@ -179,9 +189,12 @@ class PromptState:
                 self._refuse(prompt_id, reason, now)
             case ConnectionLost(reason, is_gone):
                 self._lose_daemon(f"{reason}; new connections may be dropped until it is back" if is_gone else reason)
-            case DaemonGreeted(is_for_user):
+            case DaemonGreeted(is_for_user, settings):
                 self.is_connected, self.notice = True, ""
                 self._is_for_user = is_for_user
+                self._take_settings(settings)
+            case SettingsGiven(settings):
+                self._take_settings(settings)
             case NoticeGiven(text, stands):
                 self.notice = text
                 if stands is not None:
@@ -200,6 +213,11 @@ class PromptState:
             case _:
                 assert_never(event)
         return None
+
+    def _take_settings(self, settings: PromptSettings) -> None:
+        self.settings = settings
+        if self._own_delay_s is None:
+            self.guard.delay_s = DELAY_S if settings.delay is None else settings.delay
 
     def _open(self, prompt: Prompt, now: float) -> None:
         prompt = self._as_ours(prompt)
@@ -221,11 +239,17 @@ class PromptState:
             self._select(prompt.prompt_id, now)
 
     def _as_ours(self, prompt: Prompt) -> Prompt:
-        """The prompt with proposals for our own user, if our answers are for that alone."""
-        if not self._is_for_user:
-            return prompt
-        own = [each and msgspec.structs.replace(each, is_for_user=True) for each in (prompt.proposal, prompt.alone)]
-        return msgspec.structs.replace(prompt, proposal=own[0] or prompt.proposal, alone=own[1])
+        """The prompt with proposals for our own user, if our answers are for that alone, and with the lifetime that was
+        chosen last here, or that the settings say."""
+        lifetime = self._lifetime or self.settings.lifetime or prompt.proposal.lifetime
+
+        def ours(proposal: Choice) -> Choice:
+            own = msgspec.structs.replace(proposal, is_for_user=self._is_for_user)
+            return _with_lifetime(prompt, own, lifetime)
+
+        return msgspec.structs.replace(
+            prompt, proposal=ours(prompt.proposal), alone=ours(prompt.alone) if prompt.alone else None
+        )
 
     def _update(self, known: OpenQuestion, prompt: Prompt, now: float) -> None:
         """Take the new count of a question, and its new proposal (6)."""
@@ -312,7 +336,7 @@ class PromptState:
         if isinstance(key.effect, Verdict):
             return self._answer(name, key.effect, now)
         if isinstance(key.effect, Lifetime):
-            self._choose(now, lifetime=key.effect)
+            self._choose_lifetime(key.effect, now)
         else:
             self._act(key.effect, now)
         return None
@@ -347,6 +371,18 @@ class PromptState:
         self.questions.change(question.prompt.prompt_id, choice=choice, draft="")
         if self.group:
             self._show_list(self._list_as_seen(self.group), now)
+
+    def _choose_lifetime(self, lifetime: Lifetime, now: float) -> None:
+        """Choose for the question in sight, for those to come, and for those for which none was chosen."""
+        question = self._find_ready(now)
+        if question is None:
+            return
+        self._lifetime = lifetime
+        self._choose(now, lifetime=lifetime)
+        for number, each in tuple(self.questions.items()):
+            if each.choice.lifetime is each.first.lifetime:
+                first, choice = (_with_lifetime(each.prompt, one, lifetime) for one in (each.first, each.choice))
+                self.questions.change(number, prompt=self._as_ours(each.prompt), first=first, choice=choice)
 
     def _act(self, act: Act, now: float) -> None:
         match act:
@@ -522,3 +558,7 @@ class PromptState:
         answer = question.answer_by_hand(self.edit.text, is_guest=self.is_guest)
         self.page = Page.QUESTION
         return self._send((answer,), now)
+
+
+def _with_lifetime(prompt: Prompt, proposal: Choice, lifetime: Lifetime) -> Choice:
+    return bounded(prompt.connection, msgspec.structs.replace(proposal, lifetime=lifetime))

@@ -19,3 +19,13 @@ def test_new_own_addresses_come_with_the_new_generation() -> None:
     engine, own = Transcript(), frozenset({flow_of().local})
     assert engine.feed(ev.FactsChanged(Facts(own_addresses=own)))[0] == SetGeneration(3, own)
     assert engine.feed(ev.RulesLoaded((parse_rule("allow - - -"),)))[-1] == SetGeneration(4)
+
+
+def test_another_timeout_is_for_the_questions_to_come() -> None:
+    engine = Transcript()
+    engine.queue(flow_of(1))
+    assert list(engine.engine.handle(ev.TimeoutChanged(5.0), engine.now)) == []
+    engine.queue(flow_of(2, port=80))
+    assert engine.engine.next_deadline(engine.now) == engine.now_s + 5
+    assert "deny 2" in engine.wait(5)
+    assert "deny 1" in engine.wait(55)

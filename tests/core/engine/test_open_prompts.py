@@ -351,3 +351,16 @@ def test_who_waits_no_more_takes_up_no_memory() -> None:
     quota.change(key_of(inbound()), -2)
     assert quota.used == 0
     assert not list(quota._used_by)  # to compare Counters would take a zero for nothing
+
+
+def test_a_prompt_of_a_shorter_timeout_gives_up_before_an_older_one() -> None:
+    prompts = Prompts(Settings(timeout_s=60.0))
+    first = hold(prompts, flow_of(1, port=1))
+    assert prompts.next_deadline() == 70.0
+    prompts.timeout_s = 5.0
+    second = hold(prompts, flow_of(1, port=2), now=Instant(20.0, WALL_S))
+    assert prompts.next_deadline() == 25.0
+    assert prompts.find_expired(25.0) == [second]
+    prompts.release(flow_of(1, port=2))
+    prompts.close_or_update(second, "denied", NOW)
+    assert (prompts.next_deadline(), prompts.find_expired(70.0)) == (70.0, [first])

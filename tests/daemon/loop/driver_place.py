@@ -20,6 +20,7 @@ from tinysnitch.core.model.process import AttributedPacket, Attribution
 from tinysnitch.core.model.scope import Scope
 from tinysnitch.core.model.settings import Settings
 from tinysnitch.daemon.control.clients import ControlClients
+from tinysnitch.daemon.control.permissions import Permissions
 from tinysnitch.daemon.instance import Identity, name_instance
 from tinysnitch.daemon.logs.error_log import ErrorLog
 from tinysnitch.daemon.logs.log_output import LogOutput
@@ -28,7 +29,8 @@ from tinysnitch.daemon.loop.driver import Driver, Ports
 from tinysnitch.daemon.loop.process_watch import ProcessWatch
 from tinysnitch.daemon.loop.reloader import Reloader
 from tinysnitch.daemon.loop.resolved_names import ResolvedNames
-from tinysnitch.daemon.options import LogFormat, Options
+from tinysnitch.daemon.loop.settings_watch import SettingsWatch
+from tinysnitch.daemon.options import LogFormat, Options, SettingsRead
 from tinysnitch.daemon.requests.counters import Counters
 from tinysnitch.daemon.requests.handler import RequestHandler
 from tinysnitch.daemon.rules.lists import ListCompiler, ListLoader
@@ -159,7 +161,8 @@ class Place:
         self.attributor = SmallAttributor()
         self.lists = folder / "lists"
         lists = ListLoader(self.lists, folder / "cache", ListCompiler())
-        self.loader = RuleLoader(self.rules_file, make_fact_source(lists, max_threads=4))
+        self.fact_source = make_fact_source(lists, again=lambda: self.reloader.refresh_facts(), max_threads=4)
+        self.loader = RuleLoader(self.rules_file, self.fact_source)
         self.history = History(folder / "history")
         descriptor = os.open(self.log, os.O_WRONLY | os.O_CREAT)
         self._log_output = LogOutput(descriptor)
@@ -180,6 +183,17 @@ class Place:
         self.driver = Driver(self.engine, self.ports, self.failures)
         self.reloader = Reloader(self.driver, self.loader, self.news)  # type: ignore[arg-type]
         self.counters = Counters(self.driver, None, ErrorLog())
+        self.permissions = Permissions()
+        self.settings_read = SettingsRead(
+            options=Options(config_dir=folder)
+        )  # what reading the settings file again finds
+        self.settings = SettingsWatch(
+            self.settings_read,
+            lambda: self.settings_read,
+            self.permissions,
+            self.driver,
+            self.fact_source,
+        )
         self.handler = RequestHandler(
             identity_of(self.rules_file.path),
             self.driver,
@@ -188,6 +202,7 @@ class Place:
             reloader=self.reloader,
             counters=self.counters,
             history=self.history,
+            settings=self.settings,
         )
         self.ports.recorder.begin(ReadyLine(time="", pid=1, mode=Mode.BPF, netns=2, rules=0, socket="", cgroup=""))
         self.reloader.reload_rules()
@@ -212,7 +227,7 @@ class Place:
         return self.log.read_text()
 
     def close(self) -> None:
-        for part in (self.reloader, self.driver, self.rule_saver):
+        for part in (self.settings, self.reloader, self.driver, self.rule_saver):
             part.stop()
         self.processes.close()
         self.history.close()

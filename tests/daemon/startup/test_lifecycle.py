@@ -16,13 +16,13 @@ from publicsuffixlist import PSLFILE
 from tests.lab.lab import Lab
 from tests.lab.patience import WAIT_S, read_until
 from tinysnitch.daemon.logs.error_log import ErrorLog
-from tinysnitch.daemon.options import Options
+from tinysnitch.daemon.options import Options, SettingsRead
 from tinysnitch.daemon.startup.lifecycle import (
     OBSERVING,
     SetUp,
     close_state_folder,
     prepare_rules_file,
-    tell_of_name_services,
+    tell_of_problems,
 )
 from tinysnitch.daemon.startup.stop_signals import Stop
 from tinysnitch.store.rules_file import RulesFile
@@ -34,7 +34,7 @@ def test_what_the_log_has_is_not_told_a_second_time_in_the_same_place(
 ) -> None:
     """Standard output and standard error may both be the journal, or a terminal."""
     monkeypatch.setattr(os.path, "sameopenfile", lambda output, error: is_same and (output, error) == (1, 2))
-    tell_of_name_services(["by a socket"])
+    tell_of_problems(["by a socket"])
     assert caplog.messages == ([] if is_same else ["by a socket"])
     caplog.clear()
 
@@ -44,7 +44,8 @@ def test_whom_the_window_is_started_for_may_do_everything(monkeypatch: pytest.Mo
     monkeypatch.setenv("TINYSNITCH_PROMPT_USER", "nobody")
     monkeypatch.setenv("DISPLAY", ":9")
     for has_prompt in (False, True):
-        set_up = SetUp(Options(has_prompt=has_prompt), AsyncExitStack(), ErrorLog(), Stop())
+        settings = SettingsRead(options=Options(has_prompt=has_prompt))
+        set_up = SetUp(settings, SettingsRead, AsyncExitStack(), ErrorLog(), Stop())
         assert set_up.permissions.is_known(nobody) is has_prompt
 
 

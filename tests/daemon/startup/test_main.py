@@ -14,7 +14,7 @@ from tinysnitch import __version__
 from tinysnitch.commandline.command_runner import run_command
 from tinysnitch.core.model.errors import NotPermitted, SnitchError
 from tinysnitch.core.model.scope import Scope
-from tinysnitch.daemon.options import Options
+from tinysnitch.daemon.options import Options, SettingsRead
 from tinysnitch.daemon.startup import lifecycle
 from tinysnitch.daemon.startup import main as daemon_main
 from tinysnitch.daemon.startup.iptables import iptables_add, iptables_remove
@@ -84,7 +84,7 @@ def test_what_went_wrong_is_said_where_the_end_finds_no_thread(
 ) -> None:
     """The service may have too small a TasksMax=; then iptables-save cannot be run either."""
 
-    async def run_daemon(_options: Options) -> None:
+    async def run_daemon(_settings: SettingsRead, _again: object) -> None:
         await asyncio.to_thread(lambda: None)
         short.enter_context(no_thread_left())
         raise SnitchError("the netfilter rules stay")
@@ -101,8 +101,8 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Options]:
     """The options of the daemons that would have been started."""
     starts: list[Options] = []
 
-    async def run_daemon(options: Options) -> None:
-        starts.append(options)
+    async def run_daemon(settings: SettingsRead, _again: object) -> None:
+        starts.append(settings.options)
 
     monkeypatch.setattr(lifecycle, "run_daemon", run_daemon)
     monkeypatch.setattr(os, "geteuid", lambda: 0)

@@ -115,6 +115,10 @@ class Engine:
             case ev.CatalogueLoaded(catalogue=catalogue):
                 self._set_catalogue(catalogue)
                 return iter(())
+            case ev.TimeoutChanged(timeout_s=timeout_s):
+                self.settings = msgspec.structs.replace(self.settings, timeout_s=timeout_s)
+                self.prompts.timeout_s = timeout_s
+                return iter(())
             case ev.ProcessExited(process=process):
                 return self._remove_temporary(tuple(self.rules.bound_to(process)), now)
             case ev.DataLost(what=what, count=count):
@@ -449,7 +453,7 @@ class Engine:
             yield from self._deny_all(prompt, "the firewall ends", now)
 
     def _give_up(self, prompt: OpenPrompt, now: Instant) -> Iterator[Command]:
-        reason = f"{NO_ANSWER} within {self.settings.timeout_s:g} s"
+        reason = f"{NO_ANSWER} within {prompt.deadline_s - prompt.opened.boot_s:g} s"
         is_shown = any(uid in (None, prompt.key.uid) for uid in self._clients.values())
         return self._deny_all(prompt, reason if is_shown else f"{reason}, no prompt client attached", now)
 

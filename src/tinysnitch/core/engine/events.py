@@ -105,6 +105,12 @@ class CatalogueLoaded(msgspec.Struct, frozen=True):
     catalogue: Catalogue
 
 
+class TimeoutChanged(msgspec.Struct, frozen=True):
+    """Questions that are opened from now on wait for so long."""
+
+    timeout_s: float
+
+
 class ProcessExited(msgspec.Struct, frozen=True):
     """A watched process is gone."""
 
@@ -139,6 +145,7 @@ Event = (
     | TemporaryRulesRemoved
     | FactsChanged
     | CatalogueLoaded
+    | TimeoutChanged
     | ProcessExited
     | DataLost
     | DeadlineReached

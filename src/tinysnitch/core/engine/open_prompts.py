@@ -182,11 +182,13 @@ def _propose_alone(connection: Connection, _decision: Decision, _now: Instant) -
 
 class Prompts:
     def __init__(self, settings: Settings, propose: Propose = _propose_alone) -> None:
+        self.timeout_s = settings.timeout_s  # of prompts that are opened from now on
         self._settings = settings
         self._propose = propose
         self._open: dict[int, OpenPrompt] = {}
         self._by_key: dict[PromptKey, OpenPrompt] = {}
         self._by_flow: dict[Flow, OpenPrompt] = {}
+        self._next_s: float | None = None  # when the first of them ends; None: not known, or none is open
         self._closed: BoundedTable[int, ClosedPrompt] = BoundedTable(_CLOSED_KEPT)
         self._last_id = settings.first_prompt_id - 1
         self.prompt_quota = Quota(settings.max_prompts, settings.max_prompts_per_port, settings.max_programs_per_user)
@@ -248,6 +250,7 @@ class Prompts:
         if prompt.held:
             return ShowPrompt(prompt.value(now))
         del self._open[prompt.prompt_id]
+        self._next_s = None
         del self._by_key[prompt.key]
         self.prompt_quota.change(prompt.key, -1)
         self._closed.put(prompt.prompt_id, ClosedPrompt(reason, prompt.key.uid))
@@ -273,16 +276,18 @@ class Prompts:
         return [prompt for prompt in self._open.values() if prompt.deadline_s <= now_s]
 
     def next_deadline(self) -> float | None:
-        """Boot-time seconds. All prompts have the same timeout, so the oldest ends first."""
-        first = next(iter(self._open.values()), None)
-        return first.deadline_s if first else None
+        """Boot-time seconds."""
+        if self._next_s is None and self._open:
+            self._next_s = min(prompt.deadline_s for prompt in self._open.values())
+        return self._next_s
 
     def _open_prompt(self, key: PromptKey, decision: Decision, connection: Connection, now: Instant) -> OpenPrompt:
         self._last_id += 1
-        deadline_s = now.boot_s + self._settings.timeout_s
+        deadline_s = now.boot_s + self.timeout_s
         prompt = OpenPrompt(self._last_id, key, decision, now, deadline_s, self._propose(connection, decision, now))
         self._open[prompt.prompt_id] = prompt
         self._by_key[key] = prompt
+        self._next_s = None
         self.prompt_quota.change(key, 1)
         return prompt
 

@@ -23,6 +23,11 @@ class Scope(Enum):
         return self is Scope.MACHINE
 
     @property
+    def takes_all_settings(self) -> bool:
+        """Whether all of the settings file counts. For one command only what says how it is judged and asked about."""
+        return self is Scope.MACHINE
+
+    @property
     def finds_sockets(self) -> bool:
         """Whether sockets that are there at the start may be judged. A command has none yet."""
         return self is Scope.MACHINE

@@ -39,6 +39,7 @@ class ControlClients:
         self._peers: dict[int, ControlPeer] = {}
         self._prompt_peers: dict[int, ControlPeer] = {}
         self.followers: dict[int, ControlPeer] = {}  # who gets the lines of the log
+        self.prompt_settings = msg.PromptSettings()
         self._standing: tuple[msg.Notice, ...] = ()
         self._unsaved: SnitchError | None = None  # why a rule could not be saved just now
 
@@ -126,6 +127,12 @@ class ControlClients:
         was_standing, self._standing = self._standing, ()
         if was_standing:
             self._push_message(msg.Notice(text, stands=False), None)
+
+    def change_prompt_settings(self, settings: msg.PromptSettings) -> None:
+        """Greet with these settings from now on, and tell them to those who are attached."""
+        self.prompt_settings = settings
+        for peer in list(self._prompt_peers.values()):
+            peer.push(encode_frame(msg.Welcome(sees_all=peer.right.sees_all, prompt=settings)))
 
     def push_unsaved(self, error: SnitchError) -> None:
         """Tell that a rule is in force but could not be saved.

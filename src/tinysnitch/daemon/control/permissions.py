@@ -49,11 +49,15 @@ class Permissions:
     """`users` and `admins` are names, uids, or `%GROUP` (as in sudoers(5)). Raises SnitchError when one is unknown."""
 
     def __init__(self, users: Iterable[str] = (), admins: Iterable[str] = ()) -> None:
-        self._users = (f"%{GROUP}", *users)
-        self._admins = tuple(admins)
+        self.change(users, admins)
         self._invited: set[int] = set()
         for who in (*users, *admins):
-            _check_name(who)
+            check_name(who)
+
+    def change(self, users: Iterable[str], admins: Iterable[str]) -> None:
+        """Name others from now on, each one known (`check_name`). Who is connected keeps their right."""
+        self._users = (f"%{GROUP}", *users)
+        self._admins = tuple(admins)
 
     def invite(self, uid: int) -> None:
         """Give this user the right to everything: root had the daemon show the prompt to them."""
@@ -92,8 +96,10 @@ def _find_uid(name: str) -> int | None:
     return find_uid(name)
 
 
-def _check_name(who: str) -> None:
-    """Raise SnitchError for an unknown name: it is a slip. A uid may be unknown: users of containers have no entry."""
+def check_name(who: str) -> None:
+    """Raise SnitchError for an unknown name: it is a slip. A uid may be unknown: users of containers have no entry.
+
+    It may take long, since it asks the user and group databases."""
     if who[:1] == "%" and not _has_group(who[1:]):
         raise SnitchError(f"there is no group {who[1:]!r}", "`getent group` lists those there are")
     try:

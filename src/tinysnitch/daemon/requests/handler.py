@@ -26,6 +26,7 @@ from tinysnitch.daemon.control.permissions import Right
 from tinysnitch.daemon.instance import Identity
 from tinysnitch.daemon.loop.driver import Driver
 from tinysnitch.daemon.loop.reloader import Reloader
+from tinysnitch.daemon.loop.settings_watch import SettingsWatch
 from tinysnitch.daemon.requests.counters import Counters
 from tinysnitch.daemon.requests.explainer import Explainer
 from tinysnitch.daemon.requests.rule_permission import ChangeBudget, check_new_rule, check_owner, may_see_rule
@@ -98,6 +99,7 @@ class RequestHandler:
         reloader: Reloader,
         counters: Counters,
         history: History,
+        settings: SettingsWatch,
     ) -> None:
         self._identity = identity
         self._driver = driver
@@ -108,6 +110,7 @@ class RequestHandler:
         self._reloader = reloader
         self._counters = counters
         self._history = history
+        self._settings = settings
         self._budget = ChangeBudget()
         self._explainer = Explainer(driver.engine)
 
@@ -155,6 +158,9 @@ class RequestHandler:
             learned_rules=str(options.state_dir / LEARNED_RULES) if options.is_learning else "",
             rules=len(self._visible(rules.from_file(), right)),
             temporary_rules=len(self._visible(rules.temporary(), right)),
+            settings_file=str(self._settings.path),
+            setting_errors=tuple(error.with_hint() for error in self._settings.now.errors) if right.sees_all else (),
+            settings_later=self._settings.later if right.sees_all else (),
             rule_errors=tuple(error.with_hint() for error in self._loader.errors) if right.sees_all else (),
             prompts=len(self.list_asks(right)),
             clients=clients.clients,

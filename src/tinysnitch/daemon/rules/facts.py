@@ -47,12 +47,18 @@ class FactSource:
         self.problems: dict[str, int] = {}  # what is wrong with lists, users, paths and names → a count
         self._resolvers = resolvers
         self._offload = Offload()
+        self._again = again
         self._timer = SingleTimer(again)
         self._setup: _NameSetup | None = None
         self._hosts: tuple[Stamp | None, Hosts] = (None, Hosts())  # with the state of the file that was read
 
     def cancel(self) -> None:
         self._timer.cancel()
+
+    def set_resolvers(self, resolvers: frozenset[bytes]) -> None:
+        """Trust these besides those that the machine is set up with, from now on."""
+        self._resolvers = resolvers
+        self._again()
 
     def read(self, mentions: Mentions) -> Facts:
         """Read the facts that rules with these words need, as they are now."""

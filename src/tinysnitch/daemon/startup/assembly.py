@@ -35,6 +35,7 @@ from tinysnitch.daemon.loop.file_guard import SocketWatch
 from tinysnitch.daemon.loop.process_watch import ProcessWatch
 from tinysnitch.daemon.loop.reloader import Reloader
 from tinysnitch.daemon.loop.resolved_names import ResolvedNames
+from tinysnitch.daemon.loop.settings_watch import SettingsWatch
 from tinysnitch.daemon.options import Options
 from tinysnitch.daemon.requests.counters import Counters
 from tinysnitch.daemon.requests.handler import RequestHandler
@@ -111,15 +112,18 @@ class Assembly:
     programs_file: ProgramsFile
     counters: Counters
     server: ControlServer
+    settings: SettingsWatch
 
     async def start(self, options: Options, undo: AsyncExitStack) -> None:
         """Return once the rules are in force and packets are read."""
+        undo.push_async_callback(self.server.close)
         await self.server.start(options.socket)
         watch = SocketWatch(options.socket, self.server.listen_anew)
         undo.callback(watch.stop)
         watch.start()
         resolved_names = self.driver.ports.resolved_names
-        for part in (self.rule_saver, self.driver, self.reloader, self.programs_file, resolved_names):
+        parts = (self.rule_saver, self.driver, self.reloader, self.programs_file, self.settings, resolved_names)
+        for part in parts:
             undo.callback(part.stop)
         self.programs_file.start()
         await self.reloader.start(options.rules, options.lists)
@@ -154,6 +158,7 @@ def assemble(
     rules_file: RulesFile,
     permissions: Permissions,
     error_log: ErrorLog,
+    watch_settings: Callable[[Driver, FactSource], SettingsWatch],
 ) -> Assembly:
     options = identity.options
     fact_changed, feed, process_exited = Relay(), Relay(), Relay()
@@ -179,10 +184,9 @@ def assemble(
         clients=clients,
     )
     driver = Driver(engine, ports, failures)
-    programs_file = ProgramsFile(options.config_dir / PROGRAMS, clients, feed)
     reloader = Reloader(driver, loader, news)
     fact_changed.target, feed.target, process_exited.target = reloader.refresh_facts, driver.feed, driver.process_exited
-    counters = Counters(driver, programs, error_log)
+    counters, settings = Counters(driver, programs, error_log), watch_settings(driver, source)
     handler = RequestHandler(
         identity,
         driver,
@@ -191,9 +195,8 @@ def assemble(
         reloader=reloader,
         counters=counters,
         history=history,
+        settings=settings,
     )
-    server = ControlServer(handler, permissions, clients)
-    undo.push_async_callback(server.close)
     return Assembly(
         fact_source=source,
         recorder=recorder,
@@ -202,9 +205,10 @@ def assemble(
         loader=loader,
         reloader=reloader,
         rule_saver=saver,
-        programs_file=programs_file,
+        programs_file=ProgramsFile(options.config_dir / PROGRAMS, clients, feed),
         counters=counters,
-        server=server,
+        server=ControlServer(handler, permissions, clients),
+        settings=settings,
     )
 
 

@@ -13,8 +13,9 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AsyncExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from shlex import quote
 from typing import BinaryIO
@@ -30,7 +31,8 @@ from tinysnitch.daemon.loop.driver import Driver
 from tinysnitch.daemon.loop.file_guard import GONE, HINT, InterpreterWatch
 from tinysnitch.daemon.loop.netfilter_guard import NetfilterGuard
 from tinysnitch.daemon.loop.packet_socket_notes import PacketSocketNotes
-from tinysnitch.daemon.options import Options
+from tinysnitch.daemon.loop.settings_watch import SettingsWatch
+from tinysnitch.daemon.options import Options, SettingsRead
 from tinysnitch.daemon.scheduling.bounded_writer import BoundedWriter
 from tinysnitch.daemon.startup.assembly import Assembly, assemble
 from tinysnitch.daemon.startup.handover import keep_arguments
@@ -67,15 +69,15 @@ _kept_open: list[BinaryIO] = []
 _log = logging.getLogger(__name__)
 
 
-async def run_daemon(options: Options) -> None:
-    """Run until a signal stops it. Raises SnitchError when it cannot start."""
+async def run_daemon(settings: SettingsRead, read_settings: Callable[[], SettingsRead]) -> None:
+    """Run until a signal stops it. Raises SnitchError when it cannot start. `read_settings` reads their file again."""
     check_boot_clock()
     check_lists()
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # asyncio.run()'s handler would wait for a name service that hangs
     stop = Stop()
     async with AsyncExitStack() as undo:
         undo.callback(stop.block_further)
-        daemon = SetUp(options, undo, undo.enter_context(ErrorLog()), stop)
+        daemon = SetUp(settings, read_settings, undo, undo.enter_context(ErrorLog()), stop)
         stop.listen()  # until now there was nothing to undo
         if await stop.is_later_than(daemon.start()):
             await stop.wait()
@@ -84,8 +86,17 @@ async def run_daemon(options: Options) -> None:
 class SetUp:
     """Holds what needs no undo; the steps of `start` hand on what they make."""
 
-    def __init__(self, options: Options, undo: AsyncExitStack, error_log: ErrorLog, stop: Stop) -> None:
-        self._options = options
+    def __init__(
+        self,
+        settings: SettingsRead,
+        read_settings: Callable[[], SettingsRead],
+        undo: AsyncExitStack,
+        error_log: ErrorLog,
+        stop: Stop,
+    ) -> None:
+        self._settings = settings
+        self._read_settings = read_settings
+        self._options = options = settings.options
         self._undo = undo
         self._error_log = error_log
         self._stop = stop
@@ -125,6 +136,7 @@ class SetUp:
         gc.freeze()  # what is loaded by now stays, and each collection that walked over it would hold up verdicts
         give_back_memory()  # mostly of the kernel's types (BTF), which libbpf read to load the programs
         _say_ready(identity, parts)
+        parts.settings.start()
         self._say_who_is_asked()
         if notes:
             parts.driver.failures.attempt(notes.start)  # the log says already that we are ready
@@ -140,6 +152,7 @@ class SetUp:
             rules_file=self._rules_file,
             permissions=self.permissions,
             error_log=self._error_log,
+            watch_settings=partial(SettingsWatch, self._settings, self._read_settings, self.permissions),
         )
         if programs and self._options.scope.has_successor:  # while the queues are open, so that packets wait meanwhile
             self._undo.callback(keep_arguments, programs, arguments_file(self._options))
@@ -186,7 +199,8 @@ class SetUp:
             self._undo.callback(watch.stop)
             watch.start()
             _tell_of_hidden(is_bpf=is_bpf)
-        tell_of_name_services(parts.fact_source.name_services)
+        tell_of_problems(parts.fact_source.name_services)
+        tell_of_problems(error.with_hint() for error in self._settings.errors)
 
 
 def _identify(options: Options, instance: Instance, cgroup: Path, degraded_because: str) -> Identity:
@@ -267,9 +281,9 @@ def _tell_of_hidden(*, is_bpf: bool) -> None:
         _log.warning("%s: %s", unknown, hidden)
 
 
-def tell_of_name_services(problems: Iterable[str]) -> None:
-    """Tell of problems with name services on standard error. They are in the log too, but nobody reads that of one
-    command's firewall, and others may send it elsewhere."""
+def tell_of_problems(problems: Iterable[str]) -> None:
+    """Tell of problems with name services and settings on standard error. They are in the log too, but nobody reads
+    that of one command's firewall, and others may send it elsewhere."""
     if not os.path.sameopenfile(1, 2):
         for problem in problems:
             _log.warning("%s", problem)

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from tinysnitch import __version__
 from tinysnitch.commandline.command_runner import run_command
@@ -16,6 +17,7 @@ from tinysnitch.core.model.flow import parse_address
 from tinysnitch.core.model.scope import Scope
 from tinysnitch.daemon.instance import name_run
 from tinysnitch.daemon.options import CgroupPlace, LogFormat, OnExit, Options, Place
+from tinysnitch.daemon.startup.settings_file import SettingsFile
 from tinysnitch.kernel.bpf.pins import remove_all_pins, unmount_bpffs
 from tinysnitch.kernel.netfilter.firewall import Netfilter
 from tinysnitch.kernel.proc.cgroups import find_cgroup_mount, remove_cgroup
@@ -146,15 +148,16 @@ Examples:
 @click.option("--run-folder", type=Place(), hidden=True, help="With --scoped: take this folder away at the end.")
 @click.option("--remove-run", type=int, metavar="PID", hidden=True, help="Take away what a killed --scoped left.")
 @click.option("--no-bpf", is_flag=True, hidden=True, help="Run in the degraded mode.")
+@click.pass_context
 def tinysnitchd(
+    context: click.Context,
+    /,
     *,
-    log: str,
-    on_exit: str,
     is_scoped: bool,
     no_bpf: bool,
     run_folder: Path | None,
     remove_run: int | None,
-    **options: object,
+    **flags: object,
 ) -> None:
     """Hold every connection that no rule covers until a person answers.
 
@@ -166,9 +169,9 @@ def tinysnitchd(
     if remove_run is not None:
         return remove_leftovers(remove_run)
     scope = Scope.COMMAND if is_scoped else Scope.MACHINE
-    settings = Options(scope=scope, log=LogFormat(log), on_exit=OnExit(on_exit), is_bpf_wanted=not no_bpf, **options)  # type: ignore[arg-type]
+    given = {name for name in flags if context.get_parameter_source(name) is not ParameterSource.DEFAULT}
     try:
-        _run(settings)
+        _run(SettingsFile(context.command, {**flags, "is_bpf_wanted": not no_bpf}, given, scope))
     finally:
         if run_folder is not None:  # `tinysnitch run` may have been killed, and then nobody else removes it
             shutil.rmtree(run_folder, ignore_errors=True)
@@ -185,15 +188,17 @@ def remove_leftovers(pid: int) -> None:
     unmount_bpffs()
 
 
-def _run(options: Options) -> None:
+def _run(settings_file: SettingsFile) -> None:
     from tinysnitch.commandline.event_loop import run_in_loop
     from tinysnitch.daemon.logs.error_log import log_to_standard_error
     from tinysnitch.daemon.startup.lifecycle import run_daemon
 
     log_to_standard_error()
+    settings = settings_file.read()
+    options = settings.options
     if not options.scope.accepts_wrong_rules and options.rules.exists():
         _check_rules(options.rules)
-    run_in_loop(run_daemon(options))
+    run_in_loop(run_daemon(settings, settings_file.read))
 
 
 def _check_rules(path: Path) -> None:
