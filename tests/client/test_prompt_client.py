@@ -12,10 +12,12 @@ from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.prompts.choice import Choice, Lifetime
 from tinysnitch.protocol.framing import FrameDecoder, encode_frame
 from tinysnitch.protocol.messages import (
+    AddRule,
     Attach,
     Done,
     GiveAnswer,
     Hello,
+    KeepOpen,
     Notice,
     PromptClosed,
     PromptSettings,
@@ -28,16 +30,19 @@ from tinysnitch.protocol.messages import (
 )
 from tinysnitch.view.line_edit import MAX_LENGTH
 from tinysnitch.view.prompt_events import (
+    AddLine,
     Answer,
     AnswerRefused,
     Answers,
     ConnectionLost,
     DaemonGreeted,
     Event,
+    KeepQuestions,
     NoticeGiven,
     QuestionClosed,
     QuestionOpened,
     SettingsGiven,
+    ToDaemon,
 )
 
 PATH = "/run/tinysnitch/socket"
@@ -56,7 +61,7 @@ class Talk:
     def hear(self, *messages: Any) -> list[Event]:  # noqa: ANN401 - any message
         return list(self.client.receive(b"".join(map(encode_frame, messages)), 9.0))
 
-    def answer(self, given: Answers) -> list[Event]:
+    def answer(self, given: ToDaemon) -> list[Event]:
         return list(self.client.answer(given))
 
     def sent(self) -> list[Request]:
@@ -178,3 +183,36 @@ def test_settings_of_the_daemon_are_told_at_the_welcome_and_when_they_change() -
     assert talk.hear(Welcome(prompt=forever)) == [DaemonGreeted(settings=forever)]
     talk.hear(Done())
     assert talk.hear(Welcome(prompt=PromptSettings())) == [SettingsGiven(PromptSettings())]
+
+
+LINE = "deny shop.test 443 tcp /usr/bin/curl --token 0mWk3Zq8TxLr5Vb1Nc7H"
+
+
+def test_a_rule_whose_question_was_gone_is_added() -> None:
+    talk = attached()
+    assert talk.answer(AddLine(LINE)) == []
+    assert talk.sent() == [AddRule(LINE)]
+    (told,) = talk.hear(RuleWritten(LINE), Done())
+    assert isinstance(told, NoticeGiven)
+    assert told.text.startswith("the question was gone, and its rule was added: deny shop.test 443 tcp /usr/bin/curl")
+    assert "0mWk3Zq8TxLr5Vb1Nc7H" not in told.text
+
+
+def test_a_rule_that_is_not_added_is_told_whole() -> None:
+    talk = attached()
+    talk.answer(AddLine("deny - 25 tcp"))
+    told = talk.hear(Refused("it must be for user 1000 alone", "write user=1000", 4))
+    assert told == [NoticeGiven("it must be for user 1000 alone (write user=1000); not added: deny - 25 tcp")]
+    gone = Talk()
+    assert gone.answer(AddLine("deny - 25 tcp")) == [NoticeGiven("tinysnitchd is not there; not added: deny - 25 tcp")]
+
+
+def test_that_a_person_is_at_questions_is_told_and_its_replies_are_news_of_nothing() -> None:
+    talk = attached()
+    assert talk.answer(KeepQuestions((1, 2))) == []
+    assert talk.sent() == [KeepOpen(1), KeepOpen(2)]
+    assert not talk.client.is_answering
+    talk.answer(BOTH)
+    assert talk.hear(Done(), Refused("question 2 is not open")) == []
+    (taken,) = talk.hear(RuleWritten("deny - - -"), Done(), RuleWritten("deny - - -"), Done())
+    assert isinstance(taken, NoticeGiven)

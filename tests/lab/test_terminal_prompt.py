@@ -358,3 +358,37 @@ def test_hostile_arguments_steer_no_terminal(lab: Lab, pair: Pair) -> None:
     for person in people:
         raw = [text for text in (*HOSTILE[:2], "owned\x07", "\u202e", "\x9b", "\x7f") if text in person.everything]
         assert raw == []
+
+
+@both
+def test_a_question_stays_open_while_its_rule_is_edited(lab: Lab, sit: Sit, flags: list[str]) -> None:
+    """For longer than its time; the program waits meanwhile."""
+    daemon = lab.start_daemon("", timeout_s=4)
+    person = sit(daemon, flags)
+    client = lab.spawn(["curl", "-sS", f"http://{WORLD4}/"])
+    see_question(person, WORLD4)
+    person.type("fe")
+    see_editor(person)
+    began_s = time.monotonic()
+    while time.monotonic() - began_s < 8 * PATIENCE:
+        person.type("\x1b[D")  # the cursor moves left
+        time.sleep(0.5)
+    person.type("\r")
+    assert client.wait(timeout=WAIT_S) == 0
+    assert daemon.wait_for(lambda record: record["event"] == "answer")["rule"].startswith(f"allow {WORLD4}")
+
+
+@both
+def test_enter_adds_the_rule_of_a_question_that_is_gone(lab: Lab, sit: Sit, flags: list[str]) -> None:
+    daemon = lab.start_daemon("")
+    person = sit(daemon, flags)
+    client = lab.spawn(["curl", "-sS", f"http://{WORLD4}/"])
+    see_question(person, WORLD4)
+    person.type("fe")
+    see_editor(person)
+    daemon.cli("answer", str(daemon.wait_ask()["id"]), "no", "--for", "once")
+    assert client.wait(timeout=WAIT_S) == 7
+    person.see("is gone")
+    person.type("\r")
+    person.see("its rule was added")
+    assert lab.run(["curl", "-sS", f"http://{WORLD4}/"]).returncode == 0

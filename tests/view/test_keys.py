@@ -7,7 +7,18 @@ from tests.view.test_prompt_state import opened, press
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.prompts.choice import Lifetime
 from tinysnitch.view.key_guard import TEXT_S
-from tinysnitch.view.keys import KEYS, LIST_KEYS, Act, Group, find_key, hint_at, is_list_move, is_of_text, keys_of
+from tinysnitch.view.keys import (
+    KEYS,
+    LIST_KEYS,
+    Act,
+    Forever,
+    Group,
+    find_key,
+    hint_at,
+    is_list_move,
+    is_of_text,
+    keys_of,
+)
 from tinysnitch.view.prompt_events import Leave
 from tinysnitch.view.prompt_state import Page
 
@@ -18,7 +29,7 @@ def test_no_key_has_two_meanings() -> None:
 
 
 def test_every_lifetime_and_act_has_a_key() -> None:
-    assert {key.effect for key in KEYS} == {*Lifetime, *Act, Verdict.ALLOW, Verdict.DENY}
+    assert {key.effect for key in KEYS} == {*Lifetime, *Act, *Forever, Verdict.ALLOW, Verdict.DENY}
 
 
 def test_keys_are_found_by_any_of_their_names() -> None:
@@ -45,8 +56,8 @@ def test_moves_in_the_list_are_told_from_leaving_out() -> None:
 
 
 def test_a_capital_letter_is_no_key_and_told_why() -> None:
-    assert hint_at("Y") == "Y is no key, y is: is Caps Lock on?"
-    assert [hint_at(name) for name in ("x", "X", "?", "y", "€")] == [""] * 5
+    assert hint_at("D") == "D is no key, d is: is Caps Lock on?"
+    assert [hint_at(name) for name in ("x", "X", "?", "y", "Y", "N", "€")] == [""] * 7
 
 
 @pytest.mark.parametrize(("name", "text"), [("н", ""), ("cyrillic_small_letter_en", "н"), ("η", "")])

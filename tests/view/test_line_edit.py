@@ -9,6 +9,7 @@ from tests.view.sample_prompts import connection_of, prompt_of
 from tests.view.test_prompt_state import opened, press, selected_id
 from tinysnitch.view.line_edit import MAX_LENGTH, LineEdit, find_fault
 from tinysnitch.view.prompt_events import (
+    AddLine,
     Answer,
     AnswerRefused,
     ConnectionLost,
@@ -307,10 +308,10 @@ def test_keys_for_a_question_that_vanished_reach_no_other() -> None:
     state.handle(QuestionClosed(1, "denied: nobody answered"), 11.0)
     state.handle(QuestionOpened(prompt_of(3)), 11.0)
     line = state.edit.text
-    assert press(state, *"yn", "enter", "tab", now=20.0) == []
+    assert press(state, *"yn", "tab", now=20.0) == []
     state.handle(TextPasted("z"), 20.0)
-    assert (state.is_edit_lost, state.edit.text) == (True, line)
-    assert (shown(state).is_question, shown(state).hints[0][0].label) == (False, "Esc")
+    assert (state.is_edit_lost, state.edit.text) == (True, f"{line}ynz")
+    assert (shown(state).is_question, [hint.label for hint in shown(state).hints[0]]) == (False, ["Enter", "Esc"])
     press(state, "escape", now=20.0)
     assert (state.page, selected_id(state)) == (Page.QUESTION, 2)
     assert press(state, "y", now=20.4) == []
@@ -328,12 +329,29 @@ def test_a_lost_daemon_leaves_the_editor_to_be_left() -> None:
 def test_an_edited_line_answers_no_question_of_the_next_daemon() -> None:
     """The clock may begin to count anew."""
     state = opened(1)
-    press(state, "e")
+    press(state, "f", "e")
     state.handle(ConnectionLost("the daemon is gone"), 11.0)
     state.handle(QuestionOpened(prompt_of(1)), 12.0)
-    assert press(state, "enter", now=20.0) == []
-    press(state, "escape", now=20.0)
-    assert selected_id(state) == 1
+    assert press(state, "enter", now=20.0) == [AddLine(LINE)]
+    assert (state.page, selected_id(state)) == (Page.QUESTION, 1)
+    assert press(state, "y", now=20.1) == []
+
+
+def test_enter_adds_the_rule_of_a_question_whose_time_ended() -> None:
+    state = opened(1, 2)
+    press(state, "f", "e", "x")
+    state.handle(QuestionClosed(1, "denied: nobody answered"), 70.0)
+    assert press(state, "enter", now=80.0) == [AddLine(f"{LINE}x")]
+    assert (state.page, selected_id(state)) == (Page.QUESTION, 2)
+    assert press(state, "y", now=80.1) == [], "the next question counts as new"
+
+
+def test_a_line_with_a_fault_is_not_added() -> None:
+    state = opened(1)
+    press(state, "f", "e", "ctrl+u")
+    state.handle(QuestionClosed(1, "denied: nobody answered"), 70.0)
+    assert press(state, "enter", now=80.0) == []
+    assert (state.is_edit_lost, shown(state).hints[0][0].is_dead) == (True, True)
 
 
 def test_a_refused_line_is_there_to_be_mended() -> None:

@@ -19,6 +19,7 @@ from tinysnitch.view.prompt_events import (
     ConnectionLost,
     DaemonGreeted,
     Effect,
+    KeepQuestions,
     KeyPressed,
     Leave,
     ListSized,
@@ -27,6 +28,7 @@ from tinysnitch.view.prompt_events import (
     QuestionOpened,
     ScreenRegained,
     SettingsGiven,
+    TextPasted,
 )
 from tinysnitch.view.prompt_state import Page, PromptState
 
@@ -52,7 +54,7 @@ def press(state: PromptState, *names: str, now: float = 10.0) -> list[Any]:
 def plain(effect: Effect) -> list[Any]:
     if isinstance(effect, Answers):
         return [msgspec.structs.replace(answer, holds="") for answer in effect.answers]
-    return [effect] if effect else []
+    return [effect] if effect and not isinstance(effect, KeepQuestions) else []
 
 
 @pytest.mark.parametrize(
@@ -132,7 +134,7 @@ def test_a_key_that_is_none_of_ours_begins_a_text_for_elsewhere(letter: str) -> 
     assert press(state, "y", now=10.0 + TEXT_S + TYPING_S) == [Answer(1, Choice(verdict=Verdict.ALLOW))]
 
 
-@pytest.mark.parametrize("name", ["Y", "f5", "ctrl+l", "delete", "enter"])
+@pytest.mark.parametrize("name", ["D", "f5", "ctrl+l", "delete", "enter"])
 def test_a_key_that_no_text_is_typed_with_holds_up_nothing(name: str) -> None:
     assert press(opened(1), name, "y", now=10.0) == [Answer(1, Choice(verdict=Verdict.ALLOW))]
 
@@ -321,13 +323,13 @@ def test_the_end_of_the_time_says_what_it_decided(reason: str, told: str) -> Non
 
 def test_a_capital_letter_answers_nothing_and_is_told_why() -> None:
     state = opened(1)
-    assert press(state, "Y") == []
-    assert (state.notice, selected_id(state)) == ("Y is no key, y is: is Caps Lock on?", 1)
+    assert press(state, "D") == []
+    assert (state.notice, selected_id(state)) == ("D is no key, d is: is Caps Lock on?", 1)
 
 
 def test_what_is_told_of_a_wrong_key_is_over_with_a_right_one() -> None:
     state = opened(1)
-    press(state, "Y")
+    press(state, "D")
     press(state, "x")
     assert state.notice
     press(state, "f")
@@ -498,6 +500,36 @@ def test_who_answers_for_one_user_learns_for_that_user() -> None:
     state.handle(QuestionOpened(LEARNED), 0.0)
     state.handle(KeyPressed("w"), 10.0)
     assert press(state, "y") == [Answer(1, Choice(verdict=Verdict.ALLOW, is_for_user=True))]
+
+
+@pytest.mark.parametrize("verdict", [Verdict.ALLOW, Verdict.DENY])
+def test_a_capital_y_or_n_is_forever_for_this_question_alone(verdict: Verdict) -> None:
+    key = "Y" if verdict is Verdict.ALLOW else "N"
+    state = opened(1, 2)
+    assert press(state, key, now=1.0) == [Answer(1, Choice(verdict=verdict, lifetime=Lifetime.FOREVER))]
+    assert press(state, "y", now=3.0) == [Answer(2, Choice(verdict=Verdict.ALLOW))]
+
+
+def test_a_capital_y_counts_no_sooner_than_y() -> None:
+    state = opened(1)
+    assert press(state, "Y", now=0.1) == []
+    state = opened(1, 2)
+    assert len(press(state, "Y", now=1.0)) == 1
+    assert press(state, "Y", now=1.1) == [], "held, or meant for the question before"
+
+
+def test_who_is_at_a_question_renews_its_time_every_second() -> None:
+    state = opened(1, 2)
+    press(state, "y", now=0.1)  # too early, so it may be for elsewhere
+    press(state, "s", now=1.0)  # no key of ours
+    assert state.kept == []
+    for now in (11.0, 11.9, 12.0):
+        press(state, "p", now=now)
+    press(state, "tab", now=12.1)
+    press(state, "e", now=20.0)
+    press(state, "x", "y", now=25.0)
+    state.handle(TextPasted("z"), 31.0)
+    assert state.kept == [(11.0, (1,)), (12.0, (1,)), (12.1, (2,)), (20.0, (2,)), (25.0, (2,)), (31.0, (2,))]
 
 
 def lifetimes(state: PromptState) -> list[Lifetime]:

@@ -380,7 +380,7 @@ def test_together_each_question_is_answered_for_itself_alone() -> None:
     state.handle(KeyPressed("g"), 10.0)
     view = present_prompt(state, 11.0)
     assert (view.wider, view.denied) == ("", ())
-    assert {rule.split()[2] for rule in rules_of(state)} == {"img.shop.test", "www.shop.test"}
+    assert {rule.split()[1] for rule in rules_of(state)} == {"img.shop.test", "www.shop.test"}
     answers = press(state, "y", now=12.0)
     assert [answer.choice.remote for answer in answers] == [RemoteScope.NAME] * 2
     assert [answer.choice.verdict for answer in answers] == [Verdict.ALLOW] * 2

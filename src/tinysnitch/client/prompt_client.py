@@ -1,6 +1,7 @@
 """The client of a prompt, without a socket or a clock: bytes in, events out. A loop connects, reads, writes and waits.
 
-1. The daemon speaks first (protocol/messages.py). We greet it and attach, and send nothing but answers from then on.
+1. The daemon speaks first (protocol/messages.py). We greet it and attach. From then on we send answers, that the person
+   is at a question, and rules whose question was gone.
 2. Replies come in the order of the requests. What became of the answers of one key is an event once all have a reply.
 3. A connection that ends is made anew after RETRY_S, unless that cannot help: not permitted, say, or another version.
 """
@@ -21,16 +22,18 @@ from tinysnitch.client.connection_error import (
     error_of_silence,
 )
 from tinysnitch.client.knock import AGAIN_S, TIMEOUT_S, encode_request
-from tinysnitch.client.push_event import event_of_end, event_of_push, events_of_replies
+from tinysnitch.client.push_event import event_of_end, event_of_line, event_of_push, events_of_replies
 from tinysnitch.core.model.errors import Busy, DaemonNotRunning, Malformed, SnitchError
 from tinysnitch.protocol.framing import MAX_REPLY, FrameDecoder, FrameReader
 from tinysnitch.protocol.messages import (
+    AddRule,
     Attach,
     Done,
     Explanation,
     FromDaemon,
     GiveAnswer,
     Hello,
+    KeepOpen,
     ListEntry,
     Notice,
     PromptClosed,
@@ -43,7 +46,16 @@ from tinysnitch.protocol.messages import (
     Welcome,
 )
 from tinysnitch.view.lookup import FindUser
-from tinysnitch.view.prompt_events import Answer, Answers, DaemonGreeted, Event, SettingsGiven
+from tinysnitch.view.prompt_events import (
+    AddLine,
+    Answer,
+    Answers,
+    DaemonGreeted,
+    Event,
+    KeepQuestions,
+    SettingsGiven,
+    ToDaemon,
+)
 
 RETRY_S = 1.0  # between the end of a connection and the next attempt
 _decoder: FrameDecoder[FromDaemon] = FrameDecoder(FromDaemon)
@@ -59,6 +71,9 @@ class _Sent:
     refused: list[tuple[Answer, SnitchError]] = field(default_factory=list)
 
 
+_Asked = tuple[Answer, _Sent] | AddLine | KeepQuestions
+
+
 class PromptClient:
     """The loop connects, calls `receive` with what it reads, and sends `unsent`. What fails is handed to `end`."""
 
@@ -72,13 +87,13 @@ class PromptClient:
         self.unsent = bytearray()  # the loop sends it, and removes what it has sent
         self._is_welcome = False
         self._reader = FrameReader(MAX_REPLY)
-        self._asked: deque[tuple[Answer, _Sent]] = deque()  # answers without a reply, in order
+        self._asked: deque[_Asked] = deque()  # what has no reply yet, in order
         self._is_attaching = False  # Attach, the first request, has no reply yet
 
     @property
     def is_answering(self) -> bool:
         """Whether a reply to an answer is still to come."""
-        return bool(self._asked)
+        return any(not isinstance(asked, KeepQuestions) for asked in self._asked)
 
     def wait_for_room(self, now: float) -> float:
         """The daemon's queue of connections is full: seconds until the next attempt. Raises Busy after TIMEOUT_S."""
@@ -100,7 +115,19 @@ class PromptClient:
         except Malformed as error:
             raise error_of_malformed(error) from error
 
-    def answer(self, given: Answers) -> Iterator[Event]:
+    def answer(self, given: ToDaemon) -> Iterator[Event]:
+        """Send what a key gave. Events: what is known at once to be refused."""
+        match given:
+            case Answers():
+                yield from self._answer(given)
+            case AddLine():
+                yield from self._add(given)
+            case KeepQuestions():
+                self._keep(given)
+            case _:
+                assert_never(given)
+
+    def _answer(self, given: Answers) -> Iterator[Event]:
         """Send the answers, or refuse those that the daemon would not read. Without a daemon the questions are gone."""
         if not self._is_welcome:
             return
@@ -112,18 +139,34 @@ class PromptClient:
             except SnitchError as error:
                 yield from _outcome(answer, sent, error)
 
+    def _add(self, line: AddLine) -> Iterator[Event]:
+        """Send a rule whose question was gone."""
+        try:
+            if not self._is_welcome:
+                raise DaemonNotRunning("tinysnitchd is not there")
+            self._send(AddRule(line.rule))
+            self._asked.append(line)
+        except SnitchError as error:
+            yield event_of_line(line.rule, error)
+
+    def _keep(self, kept: KeepQuestions) -> None:
+        """Say that the person is at these questions."""
+        for prompt_id in kept.prompt_ids if self._is_welcome else ():
+            self._send(KeepOpen(prompt_id))
+            self._asked.append(kept)
+
     def end(self, error: SnitchError) -> Iterator[Event]:
         """The connection has ended, or none was made. Raises the error if connecting again cannot help."""
         asked = self._asked
         self._begin()
         self._give_up_s = math.inf
-        for answer, sent in asked:
-            yield from _outcome(answer, sent, error)
+        for each in asked:
+            yield from _outcome_of(each, error)
         if not isinstance(error, Busy | DaemonNotRunning):
             raise error
         yield event_of_end(error)
 
-    def _send(self, request: Hello | Attach | GiveAnswer) -> None:
+    def _send(self, request: Hello | Attach | GiveAnswer | AddRule | KeepOpen) -> None:
         self.unsent += encode_request(request)
 
     def _take(self, message: FromDaemon, boot_s: float) -> Iterator[Event]:
@@ -133,14 +176,14 @@ class PromptClient:
         match message:
             case PromptShown() | PromptClosed() | Notice():
                 yield event_of_push(message, self._find_user, boot_s)
-            case RuleWritten() if self._asked:
+            case RuleWritten() if self._asked and isinstance(self._asked[0], tuple):
                 self._asked[0][1].taken = message
             case Done() if self._is_attaching:
                 self._is_attaching = False
             case Done() if self._asked:
-                yield from _outcome(*self._asked.popleft(), None)
+                yield from _outcome_of(self._asked.popleft(), None)
             case Refused() if self._asked and not self._is_attaching:
-                yield from _outcome(*self._asked.popleft(), error_of_refusal(message))
+                yield from _outcome_of(self._asked.popleft(), error_of_refusal(message))
             case Refused():
                 raise error_of_refusal(message)
             case Welcome():
@@ -163,6 +206,18 @@ class PromptClient:
         self._send(Hello())
         self._send(Attach())
         return DaemonGreeted(is_for_user=not message.sees_all, settings=message.prompt or PromptSettings())
+
+
+def _outcome_of(asked: _Asked, refusal: SnitchError | None) -> Iterator[Event]:
+    match asked:
+        case AddLine(rule):
+            yield event_of_line(rule, refusal)
+        case KeepQuestions():
+            pass  # a question that is closed by now: that is told by itself
+        case (answer, sent):
+            yield from _outcome(answer, sent, refusal)
+        case _:
+            assert_never(asked)
 
 
 def _outcome(answer: Answer, sent: _Sent, refusal: SnitchError | None) -> Iterator[Event]:

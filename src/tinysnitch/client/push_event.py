@@ -8,7 +8,7 @@ import msgspec
 from tinysnitch.core.model.errors import Busy, SnitchError
 from tinysnitch.core.prompts.prompt import Prompt
 from tinysnitch.protocol.messages import Notice, PromptClosed, PromptShown, Push, RuleWritten
-from tinysnitch.view.answer_words import tell_taken
+from tinysnitch.view.answer_words import tell_added, tell_taken
 from tinysnitch.view.lookup import FindUser
 from tinysnitch.view.prompt_events import (
     Answer,
@@ -72,6 +72,13 @@ def events_of_replies(
     for answer, error in refused:
         hint = error.hint if answer.rule else ""  # for a choice the hint would be about a command line
         yield AnswerRefused(answer.prompt_id, _join_hint(str(error), hint))
+
+
+def event_of_line(rule: str, refusal: SnitchError | None) -> NoticeGiven:
+    """What became of a rule whose question was gone. A line that was refused is told, since it stands nowhere else."""
+    if refusal:
+        return NoticeGiven(f"{_join_hint(str(refusal), refusal.hint)}; not added: {rule}")
+    return NoticeGiven(tell_added(rule))
 
 
 def _notice_of_taken(given: Answers, written: RuleWritten) -> NoticeGiven:

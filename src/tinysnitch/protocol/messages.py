@@ -111,6 +111,12 @@ class GiveAnswer(Message, frozen=True):
     rule: str | None = None  # the line of a rule, instead of one that a choice makes
 
 
+class KeepOpen(Message, frozen=True):
+    """A person is at the question: its time begins anew. There is no reply but Done."""
+
+    prompt_id: int
+
+
 class Explain(Message, frozen=True):
     program: Annotated[str, msgspec.Meta(max_length=MAX_PROGRAM)]  # as in a rule, perhaps with arguments behind it
     remote: str  # a name or an address
@@ -125,7 +131,7 @@ class Attach(Message, frozen=True):
 
 
 _Listing = ListRules | ListLists | ListAsks | ReadLog
-Request = Hello | ReadStatus | _Listing | AddRule | RemoveRule | GiveAnswer | Explain | Attach
+Request = Hello | ReadStatus | _Listing | AddRule | RemoveRule | GiveAnswer | KeepOpen | Explain | Attach
 
 # -- replies and pushes -----------------------------------------------------------------------------------------
 

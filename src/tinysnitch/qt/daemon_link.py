@@ -12,7 +12,7 @@ from tinysnitch.client.prompt_client import RETRY_S, PromptClient
 from tinysnitch.client.user_names import find_user
 from tinysnitch.commandline.notes import print_note
 from tinysnitch.core.model.errors import SnitchError
-from tinysnitch.view.prompt_events import Answers, DaemonGreeted, Event
+from tinysnitch.view.prompt_events import DaemonGreeted, Event, ToDaemon
 
 _CHUNK = 65536
 _Kind = QSocketNotifier.Type
@@ -60,7 +60,7 @@ class QtDaemonLink:
             self._socket.close()
             self._socket = None
 
-    def answer(self, given: Answers) -> None:
+    def answer(self, given: ToDaemon) -> None:
         self._pass_on(self._client.answer(given))
 
     def _pass_on(self, events: Iterator[Event]) -> None:

@@ -11,7 +11,7 @@ from tinysnitch.core.model.flow import TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.model.process import UNKNOWN, Attribution, AttributionSource, Process, ProgramFile
 from tinysnitch.core.prompts.prompt import Prompt
 from tinysnitch.core.prompts.proposal import choose_first
-from tinysnitch.view.prompt_events import Answers, DaemonGreeted, Event, QuestionClosed, QuestionOpened
+from tinysnitch.view.prompt_events import Answers, DaemonGreeted, Event, QuestionClosed, QuestionOpened, ToDaemon
 
 TIME_S = 60.0
 _HERE = parse_address("192.0.2.10")
@@ -102,8 +102,8 @@ class Demo:
             self._open.add(prompt_id)
             self._tell(QuestionOpened(sample_prompt(prompt_id, connection)))
 
-    def answer(self, given: Answers) -> None:
-        for answer in given.answers:
+    def answer(self, given: ToDaemon) -> None:
+        for answer in given.answers if isinstance(given, Answers) else ():
             self._open.discard(answer.prompt_id)
             self._tell(QuestionClosed(answer.prompt_id, "answered"))
         if not self._open:

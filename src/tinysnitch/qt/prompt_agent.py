@@ -27,7 +27,6 @@ from tinysnitch.view.key_piece import KeyPiece, TypedKey
 from tinysnitch.view.keys import KEYS, WINDOW_KEYS
 from tinysnitch.view.lookup import FindFile, Lookup
 from tinysnitch.view.prompt_events import (
-    Answers,
     Event,
     KeyPressed,
     Leave,
@@ -36,6 +35,7 @@ from tinysnitch.view.prompt_events import (
     QuestionOpened,
     RowPointed,
     TextPasted,
+    ToDaemon,
 )
 from tinysnitch.view.prompt_state import Page, PromptState
 from tinysnitch.view.prompt_view import PromptView, present_prompt
@@ -48,7 +48,7 @@ LOOK_MS = 30  # between two looks whether they are released
 class AnswerLink(Protocol):
     """The daemon link, or the demo."""
 
-    def answer(self, given: Answers) -> None: ...
+    def answer(self, given: ToDaemon) -> None: ...
 
 
 class _Bell(QObject):
@@ -154,10 +154,10 @@ class PromptAgent:
     def _advance(self, event: Event, now: float) -> None:
         self._look_at_clocks()
         effect = self.state.handle(event, now)
-        if isinstance(effect, Answers) and self.link:
-            self.link.answer(effect)
-        elif isinstance(effect, Leave):
+        if isinstance(effect, Leave):
             self._hide_or_leave()
+        elif effect and self.link:
+            self.link.answer(effect)
         self._show()
 
     def _look_at_clocks(self) -> None:

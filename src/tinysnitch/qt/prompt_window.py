@@ -40,7 +40,7 @@ from tinysnitch.qt.window_options import WindowOptions
 from tinysnitch.view.help_view import HelpRow
 from tinysnitch.view.keys import is_list_move
 from tinysnitch.view.prompt_view import PromptView
-from tinysnitch.view.span import Span, text_of
+from tinysnitch.view.span import text_of
 
 WIDTH = 56  # of the text, in sizes of the type
 HEIGHT = 36  # and height of the text that fills a screen
@@ -214,8 +214,8 @@ class PromptWindow(QDialog):
         parts = [view.title, *listed, *(f"warning: {one}" for one in view.warnings), view.notice]
         if view.is_question and not view.edit:
             keys = ", ".join(f"{hint.label} {hint.text}" for row in view.everyday for hint in row)
-            rules = ", or ".join(_say_rule(rule) for rule in (view.rule, view.denied) if rule)
-            parts += [f"rule: {rules}, {view.lifetime}", view.wider, f"keys: {keys}"]
+            rules = ", or ".join(map(text_of, view.rules))
+            parts += [f"rule: {rules}", view.wider, f"keys: {keys}"]
         sight = ". ".join(filter(None, parts))
         if sight != self._sight:
             self._sight = sight
@@ -291,8 +291,3 @@ class PromptWindow(QDialog):
 
 def _desktop_em() -> float:
     return float(QFontInfo(QGuiApplication.font()).pixelSize())
-
-
-def _say_rule(rule: tuple[Span, ...]) -> str:
-    """The rule without its end, which differs each second: how long it holds is said in words."""
-    return text_of(tuple(span for span in rule if not span.text.startswith("until=")))

@@ -11,7 +11,7 @@ from tinysnitch.client.knock import connect_at_once
 from tinysnitch.client.prompt_client import RETRY_S, PromptClient
 from tinysnitch.client.user_names import find_user
 from tinysnitch.core.model.errors import SnitchError
-from tinysnitch.view.prompt_events import Answers, Event
+from tinysnitch.view.prompt_events import Event, ToDaemon
 
 # How long we wait at the end for replies to our last answers. If one key gave several, the daemon takes no further ones
 # once we have disconnected, and it may get no processor for seconds.
@@ -53,7 +53,7 @@ class DaemonLink:
             await asyncio.sleep(self._client.wait_for_room(time.monotonic()))
         return connection
 
-    def answer(self, given: Answers) -> None:
+    def answer(self, given: ToDaemon) -> None:
         self._pass_on(self._client.answer(given))
 
     async def finish(self) -> None:

@@ -36,7 +36,6 @@ from tinysnitch.view.keys import KEYS, OWN_HELP, is_answer, is_of_text
 from tinysnitch.view.lookup import Lookup
 from tinysnitch.view.prompt_events import (
     AnswerRefused,
-    Answers,
     Event,
     KeyPressed,
     Leave,
@@ -214,10 +213,10 @@ class PlainPrompt:
     def _advance(self, event: Event, now: float) -> None:
         self._look_at_clocks()
         effect = self._state.handle(event, now)
-        if isinstance(effect, Answers):
-            self._link.answer(effect)
-        elif isinstance(effect, Leave):
+        if isinstance(effect, Leave):
             self.leave()
+        elif effect:
+            self._link.answer(effect)
 
     def _look_at_clocks(self) -> None:
         boot_s = time.clock_gettime(time.CLOCK_BOOTTIME)

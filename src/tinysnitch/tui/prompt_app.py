@@ -29,7 +29,7 @@ from tinysnitch.tui.terminal import DUMB, claim_terminal, stop_job, takes_output
 from tinysnitch.tui.terminal_driver import TerminalDriver, find_screen
 from tinysnitch.view.key_piece import KeyPiece, TypedKey
 from tinysnitch.view.lookup import Lookup
-from tinysnitch.view.prompt_events import Answers, Event, KeyPressed, Leave, RowPointed, ScreenRegained, TextPasted
+from tinysnitch.view.prompt_events import Event, KeyPressed, Leave, RowPointed, ScreenRegained, TextPasted
 from tinysnitch.view.prompt_settings import read_delay_s
 from tinysnitch.view.prompt_state import PromptState
 
@@ -184,10 +184,10 @@ class PromptApp(App[None], inherit_bindings=False):
     def _advance(self, event: Event, now: float) -> None:
         self._look_at_clocks()
         effect = self.state.handle(event, now)
-        if isinstance(effect, Answers):
-            self._link.answer(effect)
-        elif isinstance(effect, Leave):
+        if isinstance(effect, Leave):
             self.run_worker(self._leave())
+        elif effect:
+            self._link.answer(effect)
         self._draw_soon()
 
     def _look_at_clocks(self) -> None:

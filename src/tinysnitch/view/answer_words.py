@@ -51,3 +51,8 @@ def tell_taken(given: Answers, rule: str) -> str:
         return f"{ANSWERED} {count} questions together: {told}"
     words = f"{ANSWERED} {holds}" if holds else ANSWERED
     return f"{words}: {shorten_rule(rule)}" if rule else words
+
+
+def tell_added(rule: str) -> str:
+    """That a rule was added which was edited for a question."""
+    return f"the question was gone, and its rule was added: {shorten_rule(rule)}"

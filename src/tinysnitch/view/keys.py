@@ -26,6 +26,17 @@ class Act(Enum):
     LEAVE = "leave"
 
 
+class Forever(Enum):
+    """Answers that hold for ever, whatever lifetime is chosen."""
+
+    ALLOW = "allow"
+    DENY = "deny"
+
+    @property
+    def verdict(self) -> Verdict:
+        return Verdict(self.value)
+
+
 class ListAct(Enum):
     """What a key does in the list of questions that are answered together."""
 
@@ -53,7 +64,7 @@ class Key(msgspec.Struct, frozen=True):
     label: str  # as it is shown
     names: tuple[str, ...]  # by which front ends report it
     group: Group
-    effect: Verdict | Lifetime | Act
+    effect: Verdict | Forever | Lifetime | Act
     short: str  # for the footer
     meaning: str  # for the help; "" if it stands in the row of the key before
 
@@ -68,6 +79,8 @@ class ListKey(msgspec.Struct, frozen=True):
 KEYS = (
     Key("y", ("y",), Group.ANSWER, Verdict.ALLOW, "allow", "allow it; `tinysnitch rules remove` takes it back"),
     Key("n", ("n",), Group.ANSWER, Verdict.DENY, "deny", 'deny it: whoever connects gets "Connection refused"'),
+    Key("Y", ("Y",), Group.ANSWER, Forever.ALLOW, "allow forever", "allow it, or with N deny it, forever"),
+    Key("N", ("N",), Group.ANSWER, Forever.DENY, "deny forever", ""),
     Key("g", ("g",), Group.ANSWER, Act.TOGETHER, "all together", "list this program's questions: y and n answer them"),
     Key("e", ("e",), Group.ANSWER, Act.EDIT, "edit", "edit the rule by hand; Enter answers, Esc goes back"),
     Key("o", ("o",), Group.LIFETIME, Lifetime.ONCE, "once", "this one connection only"),
@@ -136,7 +149,7 @@ def is_list_move(name: str) -> bool:
 
 def is_answer(name: str) -> bool:
     key = find_key(name)
-    return key is not None and isinstance(key.effect, Verdict)
+    return key is not None and isinstance(key.effect, Verdict | Forever)
 
 
 def is_hint(notice: str) -> bool:
@@ -150,7 +163,7 @@ def hint_at(name: str, text: str = "") -> str:
     char = text or name
     if char.isalpha() and not char.isascii():
         return f"{char} is no key: {_HINTS[0]}"
-    is_capital = name.isupper() and name.lower() in _BY_NAME
+    is_capital = name.isupper() and name not in _BY_NAME and name.lower() in _BY_NAME
     return f"{name} is no key, {name.lower()} is: {_HINTS[1]}" if is_capital else ""
 
 

@@ -125,4 +125,17 @@ class Leave(msgspec.Struct, frozen=True):
     """End the prompt, or hide its window; questions stay open."""
 
 
-Effect = Answers | Leave
+class KeepQuestions(msgspec.Struct, frozen=True):
+    """The person is at these questions: their time begins anew."""
+
+    prompt_ids: tuple[int, ...]
+
+
+class AddLine(msgspec.Struct, frozen=True):
+    """Add a rule that was written for a question which is gone by now."""
+
+    rule: str
+
+
+ToDaemon = Answers | KeepQuestions | AddLine
+Effect = ToDaemon | Leave

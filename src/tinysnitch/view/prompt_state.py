@@ -6,8 +6,8 @@
    But how long an answer holds is asked for once: questions go on with the lifetime that was chosen last.
 3. `g` lists the program's questions that wait at that moment (group_list.py), and they count as new, as does a row that
    comes into sight. They have one choice, that of the question that was in sight. If that one goes, its choice stays.
-4. If a question vanishes while its rule is edited, the editor stays open, and takes nothing but Esc: what is being
-   typed there must not become keys for the next question.
+4. If a question vanishes while its rule is edited, the editor stays open: what is being typed there must not become
+   keys for the next question. Enter adds the rule, Esc goes back.
 5. An answer is sent once. The question is gone when the daemon closes it. It is back when the daemon refuses the
    answer, or shows it again (after a `once`, further connections of it may still wait).
 6. A proposal may change while its question waits, as others are answered (core/prompts/learned_proposal.py). In sight
@@ -32,9 +32,21 @@ from tinysnitch.view.connection_view import present_title
 from tinysnitch.view.group_list import GroupList
 from tinysnitch.view.group_view import lay_out, lay_out_list, order_questions, present_members
 from tinysnitch.view.key_guard import DELAY_S, KeyGuard
-from tinysnitch.view.keys import KEYS, Act, ListAct, find_key, find_list_act, hint_at, is_answer, is_hint, is_of_text
+from tinysnitch.view.keys import (
+    KEYS,
+    Act,
+    Forever,
+    ListAct,
+    find_key,
+    find_list_act,
+    hint_at,
+    is_answer,
+    is_hint,
+    is_of_text,
+)
 from tinysnitch.view.line_edit import LineEdit, begin_edit, find_fault
 from tinysnitch.view.prompt_events import (
+    AddLine,
     Answer,
     AnswerRefused,
     Answers,
@@ -42,6 +54,7 @@ from tinysnitch.view.prompt_events import (
     DaemonGreeted,
     Effect,
     Event,
+    KeepQuestions,
     KeyPressed,
     Leave,
     LineChanged,
@@ -60,6 +73,7 @@ DENIED = ", denied"  # follows the reason of a question whose time ended
 SCROLL_FIRST = "scroll to the end first, or press y for the next page"
 PICK_FIRST = "move to one first, with the arrow keys"
 ALL_LEFT_OUT = "all of them are left out"
+KEEP_S = 1.0  # between two times that the daemon is told that the person is at a question
 NEWS_S = 5.0  # without a question in sight, after which the news of an answer is cleared by the next question
 
 
@@ -101,6 +115,8 @@ class PromptState:
         self._is_for_user = False  # our answers are rules for our own user alone
         self._lifetime: Lifetime | None = None  # chosen last
         self._selected_id: int | None = None
+        self._kept: tuple[int, ...] = ()  # the questions of which that was told last
+        self._kept_s = 0.0  # when
         self._selected_s = 0.0  # when the selected question came into sight, or the last one went
         self.group: GroupList | None = None  # the questions that are answered together
         self._list_size = ListSized(0, 0)
@@ -178,9 +194,11 @@ class PromptState:
             case TextPasted(text):
                 if self._takes_text(now):
                     self._change_line(self.edit.paste(text), now)
+                    return self._keep(now)
             case LineChanged(text, cursor):
                 if self._takes_text(now):
                     self._change_line(self.edit.rewrite(text, cursor), now)
+                    return self._keep(now)
             case QuestionOpened(prompt):
                 self._open(prompt, now)
             case QuestionClosed(prompt_id, reason):
@@ -302,6 +320,13 @@ class PromptState:
         self.guard.renew(now)
 
     def _press(self, pressed: KeyPressed, now: float) -> Effect | None:
+        """A key that counts, and answers nothing, shows that the person is at the question."""
+        counts = self.guard.is_seen(now) and not self.guard.is_deaf(now, is_click=pressed.is_click)
+        effect = self._take_key(pressed, now)
+        is_ours = self.page is Page.EDIT or find_key(pressed.name) or find_list_act(pressed.name)
+        return self._keep(now) if effect is None and is_ours and counts else effect
+
+    def _take_key(self, pressed: KeyPressed, now: float) -> Effect | None:
         if self.guard.is_deaf(now, is_click=pressed.is_click):
             is_text = is_of_text(pressed.name, pressed.text)
             self.guard.note_typing(now, is_text=is_text, is_answer=is_answer(pressed.name))
@@ -335,23 +360,29 @@ class PromptState:
             return None
         if isinstance(key.effect, Verdict):
             return self._answer(name, key.effect, now)
+        if isinstance(key.effect, Forever):
+            return self._answer(name, key.effect.verdict, now, Lifetime.FOREVER)
         if isinstance(key.effect, Lifetime):
             self._choose_lifetime(key.effect, now)
         else:
             self._act(key.effect, now)
         return None
 
-    def _answer(self, name: str, verdict: Verdict, now: float) -> Effect | None:
+    def _answer(self, name: str, verdict: Verdict, now: float, lifetime: Lifetime | None = None) -> Effect | None:
+        """`lifetime`: of this answer, whatever was chosen."""
         question = self._find_ready(now)
         if self.guard.is_held(name, now) or question is None:
             return None
         self.guard.note_used(name, now)
         if self.group:
-            return self._answer_list(verdict, self.group, now)
-        return self._send((self._give(question, verdict),), now)
+            return self._answer_list(verdict, self.group, now, lifetime)
+        return self._send((self._give(question, verdict, lifetime),), now)
 
-    def _give(self, question: OpenQuestion, verdict: Verdict) -> Answer:
-        return question.answer(self.choice_of(question, verdict), is_guest=self.is_guest)
+    def _give(self, question: OpenQuestion, verdict: Verdict, lifetime: Lifetime | None) -> Answer:
+        choice = self.choice_of(question, verdict)
+        if lifetime:
+            choice = _with_lifetime(question.prompt, choice, lifetime)
+        return question.answer(choice, is_guest=self.is_guest)
 
     def _send(self, answers: tuple[Answer, ...], now: float, *, stays: bool = False) -> Answers:
         """Note that answers are on their way, and bring the next question into sight; `stays`: the list stays there."""
@@ -476,7 +507,7 @@ class PromptState:
         self.notice = PICK_FIRST if is_for_none else ""
         self._show_list(self._list_as_seen(group).act(act), now)
 
-    def _answer_list(self, verdict: Verdict, group: GroupList, now: float) -> Effect | None:
+    def _answer_list(self, verdict: Verdict, group: GroupList, now: float, lifetime: Lifetime | None) -> Effect | None:
         group = self.group = self._list_as_seen(group)
         is_allowed = verdict is Verdict.ALLOW
         if is_allowed and group.unseen:
@@ -487,7 +518,7 @@ class PromptState:
         self.notice = "" if ids else ALL_LEFT_OUT
         if not ids:
             return None
-        answers = tuple(self._give(self.questions[prompt_id], verdict) for prompt_id in ids)
+        answers = tuple(self._give(self.questions[prompt_id], verdict, lifetime) for prompt_id in ids)
         return self._send(answers, now, stays=not is_allowed and group.cursor is not None)
 
     def _unlist(self, question: OpenQuestion, now: float) -> bool:
@@ -537,7 +568,7 @@ class PromptState:
             self._select(self._selected_id if self.selected else self.questions.find_first_waiting(), now)
         elif name == "enter":
             return self._answer_by_hand(now)
-        elif not self.is_edit_lost and not self.guard.is_held(name, now):
+        elif not self.guard.is_held(name, now):
             self.edit = self.edit.press(name, text)
             self.guard.note_edited(now)
             self.guard.note_used("", now)  # a different key came: the `e` that began the edit is no longer held
@@ -545,19 +576,35 @@ class PromptState:
 
     def _takes_text(self, now: float) -> bool:
         """Whether a line is edited. Anywhere else a paste does nothing."""
-        return self.page is Page.EDIT and not self.is_edit_lost and not self.guard.is_deaf(now, is_click=True)
+        return self.page is Page.EDIT and not self.guard.is_deaf(now, is_click=True)
 
     def _change_line(self, edit: LineEdit, now: float) -> None:
         self.edit = edit
         self.guard.note_edited(now)
 
     def _answer_by_hand(self, now: float) -> Effect | None:
+        if self.guard.is_pasted(now) or find_fault(self.edit, now + self.wall_ahead_s):
+            return None
+        if self.is_edit_lost:
+            self.page, self.notice = Page.QUESTION, ""
+            self._select(self.questions.find_first_waiting(), now)
+            return AddLine(self.edit.text)
         question = self._find_ready(now)
-        if question is None or self.guard.is_pasted(now) or find_fault(self.edit, now + self.wall_ahead_s):
+        if question is None:
             return None
         answer = question.answer_by_hand(self.edit.text, is_guest=self.is_guest)
         self.page = Page.QUESTION
         return self._send((answer,), now)
+
+    # the time of questions that the person is at
+
+    def _keep(self, now: float) -> Effect | None:
+        """Have the time of the questions in sight begin anew: at once, and then each second."""
+        ids = self.group.ids if self.group else tuple(filter(None, (self._selected_id,)))
+        if not ids or (ids == self._kept and now - self._kept_s < KEEP_S):
+            return None
+        self._kept, self._kept_s = ids, now
+        return KeepQuestions(ids)
 
 
 def _with_lifetime(prompt: Prompt, proposal: Choice, lifetime: Lifetime) -> Choice:

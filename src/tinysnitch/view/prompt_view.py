@@ -38,7 +38,7 @@ from tinysnitch.view.connection_view import (
 from tinysnitch.view.edit_view import EditView, present_edit
 from tinysnitch.view.group_list import GroupList
 from tinysnitch.view.group_view import GroupView, find_differing, present_group, present_members, shared_warnings
-from tinysnitch.view.keys import KEYS, OWN_KEYS, Act, Group, Key, keys_of, name_of
+from tinysnitch.view.keys import KEYS, OWN_KEYS, Act, Forever, Group, Key, keys_of, name_of
 from tinysnitch.view.lookup import NO_LOOKUP, Lookup
 from tinysnitch.view.prompt_state import DENIED, Page, PromptState, next_scope
 from tinysnitch.view.questions import OpenQuestion
@@ -46,14 +46,14 @@ from tinysnitch.view.span import Line, Span, Weight, span_of, spans_of_name, tex
 from tinysnitch.view.text import escape_text
 
 _ANY_WORD = "-"
-_UNTIL, _QUALIFIERS = "until=", tuple(f"{key}=" for key in QUALIFIERS)
+_QUALIFIERS = tuple(f"{key}=" for key in QUALIFIERS)
 SECRET_IN_RULE = "the arguments in the rule hold what looks like a secret"
 SECRET_LEFT_OUT = "a secret seems to be in its arguments: the rule is for this start alone"
 _WHERE_WRITTEN = {Lifetime.ONCE: "this once, nothing is written", Lifetime.FOREVER: "forever, in the rules file"}
 _TOGETHER = next(key for key in KEYS if key.effect is Act.TOGETHER)
 _REMOTES = {RemoteScope.NAME: "this name", RemoteScope.DOMAIN: "its domain", RemoteScope.ANY: "any remote"}
 _REMOTE = next(key for key in KEYS if key.effect is Act.CYCLE_REMOTE)
-_EVERYDAY = (Act.TOGETHER, Act.NEXT, Lifetime.FOREVER, Act.CYCLE_REMOTE, Act.EDIT)  # besides y and n
+_EVERYDAY = (Forever.ALLOW, Act.TOGETHER, Act.NEXT, Act.CYCLE_REMOTE, Act.EDIT)  # besides y and n
 _OF_ONE = ("name", "address", "by way of", "asks for", "also named")  # facts that each question has of its own
 _ALONE = "one question"
 URGENT_S = 10  # seconds left, from which on they stand out
@@ -72,9 +72,6 @@ class KeyHint(msgspec.Struct, frozen=True):
     def name(self) -> str:
         """The name of the key, by which a click on the hint presses it."""
         return name_of(self.label)
-
-
-_GO_ON = ((KeyHint("Esc", "go on"),),)
 
 
 class PromptView(msgspec.Struct, frozen=True, kw_only=True):
@@ -223,14 +220,16 @@ def _present_list_keys(view: PromptView, group: GroupList) -> tuple[tuple[KeyHin
 
 
 def _present_lost_edit(state: PromptState, wall_s: float) -> PromptView:
-    """The question is gone while its rule is edited. The line stays in sight: `tinysnitch rules add` may add it."""
+    """The question is gone while its rule is edited. The line stays in sight, and may be added."""
     others = "; others wait" if state.questions.waiting_count else ""  # their time goes on
+    edit = present_edit(state.edit, wall_s)
+    keys = ((KeyHint("Enter", "add the rule", is_dead=bool(edit.fault)), KeyHint("Esc", "go on without it")),)
     return PromptView(
         sentence=(Span(f"the question whose rule you edited is gone{others}"),),
         is_question=False,
-        edit=present_edit(state.edit, wall_s),
-        hints=_GO_ON,
-        everyday=_GO_ON,
+        edit=edit,
+        hints=keys,
+        everyday=keys,
         warnings=_present_trouble(state),
         notice=_present_notice(state),
     )
@@ -308,10 +307,8 @@ def _present_wider(state: PromptState, question: OpenQuestion) -> str:
 
 
 def present_rule(connection: Connection, choice: Choice, wall_s: float) -> tuple[Span, ...]:
-    """The very line of the rule; columns that name something are covered. A rule that is not kept has no `until=`."""
-    if not can_be_remembered(connection):
-        choice = msgspec.structs.replace(choice, lifetime=Lifetime.ONCE)
-    rule = rule_for_choice(connection, choice, wall_s)
+    """The line of the rule, but how long it holds is in words behind it; columns that name something are covered."""
+    rule = msgspec.structs.replace(rule_for_choice(connection, choice, wall_s), until_s=None)
     line = format_rule(rule)
     starts = [word.column - 1 for word in split_words(line)]
     words = [line[start:end].rstrip(" ") for start, end in zip(starts, [*starts[1:], len(line)], strict=True)]
@@ -319,12 +316,14 @@ def present_rule(connection: Connection, choice: Choice, wall_s: float) -> tuple
     spans: list[Span] = []
     for index, word in enumerate(words):
         is_any = word == _ANY_WORD and index - first < len(COLUMNS)  # after the columns `-` is an argument
-        is_narrowing = 0 < index < first and not word.startswith(_UNTIL)
+        is_narrowing = 0 < index < first
         is_covered = is_narrowing or (index >= first and not is_any)
         is_name = index == first and rule.remote.kind in (RemoteKind.NAME, RemoteKind.DOMAIN)
         spans += spans_of_name(word, is_covered=is_covered) if is_name else (span_of(word, is_covered),)
         spans.append(Span(" "))
-    return tuple(spans[:-1])
+    if choice.lifetime is Lifetime.FOREVER and can_be_remembered(connection):
+        return tuple(spans[:-1])
+    return (*spans[:-1], Span(f", {name_lifetime(connection, choice)}", weight=Weight.QUIET))
 
 
 def present_lifetime(connection: Connection, choice: Choice, *, is_guest: bool = False) -> str:

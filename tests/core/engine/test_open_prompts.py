@@ -364,3 +364,26 @@ def test_a_prompt_of_a_shorter_timeout_gives_up_before_an_older_one() -> None:
     prompts.release(flow_of(1, port=2))
     prompts.close_or_update(second, "denied", NOW)
     assert (prompts.next_deadline(), prompts.find_expired(70.0)) == (70.0, [first])
+
+
+def test_who_is_at_a_prompt_renews_its_time_up_to_ten_minutes() -> None:
+    prompts = Prompts(Settings(timeout_s=60.0))
+    prompt = hold(prompts, flow_of(1))
+    assert prompt is not None
+    for now_s, is_renewed, ends_s in (
+        (10.5, False, 70.0),
+        (40.0, True, 100.0),
+        (600.0, True, 610.0),
+        (609.0, False, 610.0),
+    ):
+        assert prompts.renew(prompt, Instant(now_s, WALL_S)) is is_renewed
+        assert prompts.next_deadline() == ends_s
+    assert prompts.find_expired(610.0) == [prompt]
+
+
+def test_a_timeout_of_more_than_ten_minutes_is_not_shortened() -> None:
+    prompts = Prompts(Settings(timeout_s=3600.0))
+    prompt = hold(prompts, flow_of(1))
+    assert prompt is not None
+    assert not prompts.renew(prompt, Instant(700.0, WALL_S))
+    assert prompts.next_deadline() == 3610.0

@@ -100,6 +100,8 @@ class Engine:
                 return self.server_names.read(event, connection, now)
             case ev.AnswerGiven():
                 return self._answer_given(event, now)
+            case ev.PromptTended(prompt_id=prompt_id):
+                return self._renew(prompt_id, now)
             case ev.ClientAttached(client_id=client_id, uid=uid):
                 self._clients[client_id] = uid
                 return iter(())
@@ -315,6 +317,12 @@ class Engine:
                 yield from self._follow(held, rule, reason, now)
         yield self.prompts.close_or_update(prompt, _tell_answer(rule, event), now, event.by_uid)
         yield from self._decide_again(now)
+
+    def _renew(self, prompt_id: int, now: Instant) -> Iterator[Command]:
+        """Begin the time of a question anew, which may be closed by now."""
+        prompt = self.prompts.find(prompt_id)
+        if prompt and self.prompts.renew(prompt, now):
+            yield ShowPrompt(prompt.value(now))
 
     def _answer_once(self, prompt: OpenPrompt, rule: Rule, event: ev.AnswerGiven, now: Instant) -> Iterator[Command]:
         """`once` allows exactly one attempt; people are asked about the others again, under a new number."""

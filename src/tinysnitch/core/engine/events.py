@@ -68,6 +68,12 @@ class AnswerGiven(msgspec.Struct, frozen=True):
     rule: Rule | None = None  # written by hand, instead of the one that the choice makes
 
 
+class PromptTended(msgspec.Struct, frozen=True):
+    """A person who may answer the question is at it, typing or choosing."""
+
+    prompt_id: int
+
+
 class ClientAttached(msgspec.Struct, frozen=True):
     """A prompt client that can answer."""
 
@@ -139,6 +145,7 @@ Event = (
     | LookUpsTold
     | DataSent
     | AnswerGiven
+    | PromptTended
     | ClientAttached
     | ClientDetached
     | RulesLoaded

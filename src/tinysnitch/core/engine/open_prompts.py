@@ -90,6 +90,7 @@ class Quota:
 Propose = Callable[[Connection, Decision, Instant], Proposal]
 
 _CLOSED_KEPT = 256
+LONGEST_S = 600.0  # since it opened, that people at a question can keep it open
 _FOLLOWED = 16  # prompts whose proposals are made anew at a change of the rules: some milliseconds each at most
 _GAVE_UP = "the program gave up"  # another socket or program has the ports of its connection by now
 
@@ -280,6 +281,14 @@ class Prompts:
         if self._next_s is None and self._open:
             self._next_s = min(prompt.deadline_s for prompt in self._open.values())
         return self._next_s
+
+    def renew(self, prompt: OpenPrompt, now: Instant) -> bool:
+        """Let the prompt's time begin anew, up to LONGEST_S in all. False: its end stays what it was."""
+        deadline_s = min(now.boot_s + self.timeout_s, prompt.opened.boot_s + LONGEST_S)
+        if deadline_s < prompt.deadline_s + 1:  # a second more is not worth telling all clients
+            return False
+        prompt.deadline_s, self._next_s = deadline_s, None
+        return True
 
     def _open_prompt(self, key: PromptKey, decision: Decision, connection: Connection, now: Instant) -> OpenPrompt:
         self._last_id += 1

@@ -7,7 +7,13 @@ from typing import assert_never
 
 import msgspec
 
-from tinysnitch.core.engine.events import AnswerGiven, ClientAttached, ClientDetached, TemporaryRulesRemoved
+from tinysnitch.core.engine.events import (
+    AnswerGiven,
+    ClientAttached,
+    ClientDetached,
+    PromptTended,
+    TemporaryRulesRemoved,
+)
 from tinysnitch.core.engine.open_prompts import OpenPrompt
 from tinysnitch.core.engine.records import PromptAnswered
 from tinysnitch.core.model.errors import SnitchError
@@ -133,6 +139,10 @@ class RequestHandler:
                 return (msg.RuleWritten(self.remove_rule(line, right)),)
             case msg.GiveAnswer():
                 return (self._give_answer(request, right),)
+            case msg.KeepOpen(prompt_id):
+                self._find_open(prompt_id, right)
+                self._driver.feed(PromptTended(prompt_id))
+                return ()
             case msg.Hello() | msg.ReadLog() | msg.Attach():
                 raise AssertionError(f"{request} is for the control server")
             case _:
