@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.lab.hour import Done, Hour, browse, pass_hour
+from tests.lab.hour import TOKEN, Done, Hour, browse, pass_hour
 from tests.lab.lab import Lab
 from tests.lab.scripted_person import FOREVER, find_needless
 
@@ -29,6 +29,10 @@ def test_a_developer_is_not_asked_twice(lab: Lab) -> None:
     daemon = lab.start_daemon(None)
     first = hour.play(daemon, FOREVER, lines)
     assert find_remarks(first) == []
+    asked = [one for done in first for one in done.asked]
+    assert find_needless(asked) == []
+    assert len(asked) <= 8
+    assert TOKEN not in daemon.rules.read_text()
     daemon = pass_hour(lab, daemon)
     again = hour.play(daemon, FOREVER, lines)
     assert find_remarks(again) == []
