@@ -13,6 +13,7 @@ from PySide6.QtGui import QColor, QPainter, QPaintEvent, QRasterWindow
 from PySide6.QtWidgets import QApplication
 
 from tests.qt.screen import Screen
+from tinysnitch.protocol.messages import Theme, WindowSize
 from tinysnitch.qt.demo import SAMPLES, find_sample_file, sample_prompt
 from tinysnitch.qt.prompt_agent import PromptAgent
 from tinysnitch.qt.prompt_window import PromptWindow
@@ -20,32 +21,44 @@ from tinysnitch.qt.window_options import WindowOptions
 from tinysnitch.view.prompt_events import DaemonGreeted, Event, QuestionOpened
 
 SIZES = [(1280, 720, 1), (3840, 2160, 2)]  # in pixels, and how many of them are a logical one
-THEMES = {"light": ("#ffffff", "#202020"), "dark": ("#16181b", "#c8c8c8")}  # paper and ink of the text behind
+THEMES = {  # paper and ink of the text behind
+    Theme.LIGHT: ("#ffffff", "#202020"),
+    Theme.DARK: ("#16181b", "#c8c8c8"),
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--here", metavar="PREFIX", help="take them on the screen that DISPLAY names")
-    parser.add_argument("--full", action="store_true", help="over the whole screen")
-    parser.add_argument("--theme", default="dark")
+    parser.add_argument("--window", type=WindowSize, default=WindowSize.DIALOG)
+    parser.add_argument("--theme", type=Theme, default=Theme.DARK)
     words = parser.parse_args()
     if words.here:
-        take_all(words.folder, words.here, WindowOptions(is_full=words.full, theme=words.theme))
+        take_all(words.folder, words.here, words.window, words.theme)
         return
     words.folder.mkdir(parents=True, exist_ok=True)
-    for (width, height, scale), kind, theme in itertools.product(SIZES, ("dialog", "full"), THEMES):
+    for (width, height, scale), kind, theme in itertools.product(SIZES, WindowSize, THEMES):
         with Screen(width, height) as screen:
-            command = [sys.executable, "-m", "bench.screenshots", str(words.folder), "--theme", theme]
-            command += ["--here", f"{width}x{height}-{kind}-{theme}", *(["--full"] if kind == "full" else [])]
+            command = [
+                sys.executable,
+                "-m",
+                "bench.screenshots",
+                str(words.folder),
+                "--theme",
+                theme.value,
+                "--window",
+                kind.value,
+            ]
+            command += ["--here", f"{width}x{height}-{kind.value}-{theme.value}"]
             subprocess.run(command, env=screen.environment(QT_SCALE_FACTOR=str(scale)), check=True)
 
 
-def take_all(folder: Path, prefix: str, options: WindowOptions) -> None:
+def take_all(folder: Path, prefix: str, size: WindowSize, theme: Theme) -> None:
     _application = QApplication([])
-    desktop = show_desktop(*THEMES[options.theme])
+    desktop = show_desktop(*THEMES[theme])
     for name, ids, keys in pictures():
-        window = play(ids, keys, options)
+        window = play(ids, keys, WindowOptions(size, theme=theme))
         picture = window.screen().grabWindow(0)
         if picture.isNull() or not picture.save(str(folder / f"{prefix}-{name}.png")):
             sys.exit(f"no picture {name}")

@@ -17,7 +17,7 @@ from tinysnitch.qt.panel import Panel, take
 from tinysnitch.qt.prompt_agent import PromptAgent
 from tinysnitch.qt.prompt_window import PromptWindow
 from tinysnitch.qt.theme import LIGHT, Look
-from tinysnitch.view.prompt_events import Answer, Answers, QuestionOpened
+from tinysnitch.view.prompt_events import Answer, Answers, QuestionOpened, ToDaemon
 
 pytestmark = pytest.mark.usefixtures("application")
 
@@ -84,8 +84,8 @@ class Link:
     def __init__(self) -> None:
         self.answers: list[Answer] = []
 
-    def answer(self, given: Answers) -> None:
-        self.answers += given.answers
+    def answer(self, given: ToDaemon) -> None:
+        self.answers += given.answers if isinstance(given, Answers) else ()
 
 
 def test_forty_of_which_three_are_left_out_one_is_denied_and_the_rest_allowed_after_all_were_painted(

@@ -21,13 +21,24 @@ from tests.view.sample_prompts import CURL, connection_of, prompt_of
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.prompts.choice import Choice, Lifetime
 from tinysnitch.kernel.proc import procfs
+from tinysnitch.protocol.messages import PromptSettings, Theme
 from tinysnitch.qt import prompt_agent
 from tinysnitch.qt.demo import SAMPLES, sample_prompt
 from tinysnitch.qt.prompt_agent import PromptAgent
 from tinysnitch.qt.prompt_window import PromptWindow
+from tinysnitch.qt.theme import DARK, LIGHT
 from tinysnitch.view import key_guard
 from tinysnitch.view.key_guard import PASTED_S, TYPING_S
-from tinysnitch.view.prompt_events import Answer, Answers, Event, QuestionClosed, QuestionOpened
+from tinysnitch.view.prompt_events import (
+    Answer,
+    Answers,
+    DaemonGreeted,
+    Event,
+    QuestionClosed,
+    QuestionOpened,
+    SettingsGiven,
+    ToDaemon,
+)
 
 DELAY_S = 0.05
 
@@ -36,8 +47,8 @@ class Link:
     def __init__(self) -> None:
         self.answers: list[Answer] = []
 
-    def answer(self, given: Answers) -> None:
-        self.answers += given.answers
+    def answer(self, given: ToDaemon) -> None:
+        self.answers += given.answers if isinstance(given, Answers) else ()
 
 
 class Stage:
@@ -80,6 +91,15 @@ def stage(application: QApplication, monkeypatch: pytest.MonkeyPatch) -> Iterato
     yield made
     made.agent._hide_or_leave()
     made.window.hide()
+
+
+def test_the_window_is_as_the_settings_say_also_when_they_change(stage: Stage) -> None:
+    for theme, background in ((Theme.LIGHT, LIGHT.background), (Theme.DARK, DARK.background)):
+        settings = PromptSettings(theme=theme)
+        stage.tell(SettingsGiven(settings) if stage.window.isVisible() else DaemonGreeted(settings=settings))
+        stage.ask(1)
+        stage.wait_paint()
+        assert stage.window.grab().toImage().pixelColor(5, 5) == background
 
 
 def test_the_window_is_there_while_a_question_is(stage: Stage) -> None:

@@ -5,6 +5,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QGuiApplication, QPalette
 from PySide6.QtWidgets import QApplication
 
+from tinysnitch.protocol import messages as msg
 from tinysnitch.qt.theme import DARK, LIGHT, Look, Theme, find_theme
 
 
@@ -23,8 +24,8 @@ def test_it_is_as_the_desktop_has_it_or_as_it_is_wanted(
     desktop.styleHints().setColorScheme(scheme)
     if desktop.styleHints().colorScheme() is Qt.ColorScheme.Unknown:  # this platform has none
         desktop.setPalette(QPalette(QColor("black" if theme is DARK else "white")))
-    assert find_theme("auto") is theme
-    assert [find_theme(name) for name in ("light", "dark")] == [LIGHT, DARK]
+    assert find_theme(msg.Theme.AUTO) is theme
+    assert [find_theme(wanted) for wanted in (msg.Theme.LIGHT, msg.Theme.DARK)] == [LIGHT, DARK]
 
 
 def luminance(color: QColor) -> float:

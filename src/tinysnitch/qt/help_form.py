@@ -43,7 +43,7 @@ class HelpForm(QWidget):
         self._title.show_text(title, look.style(scale=TITLE_SCALE, is_bold=True))
         while len(self._rows) < len(rows):
             self._rows.append(_Row(self, self._grid, len(self._rows), self._make_button))
-        # y and n have no button: nobody should answer a question that is not in sight.
+        # What answers has no button: nobody should answer a question that is not in sight.
         hints = {hint.label: hint for row in view.hints for hint in row if not is_answer(hint.name)}
         for number, each in enumerate(self._rows):
             row = rows[number] if number < len(rows) else None

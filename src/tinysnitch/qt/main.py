@@ -13,6 +13,7 @@ from tinysnitch.commandline.notes import print_note
 from tinysnitch.commandline.standard_streams import open_standard_streams
 from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.protocol.framing import DEFAULT_SOCKET
+from tinysnitch.protocol.messages import Theme, WindowPosition, WindowSize
 from tinysnitch.qt.single_instance import SingleInstance
 from tinysnitch.qt.window_options import WindowOptions
 from tinysnitch.view.prompt_settings import read_delay_s, read_font_pt
@@ -39,26 +40,20 @@ TINYSNITCH_FONTSIZE sets the font size in points, TINYSNITCH_DELAY_SECONDS how l
 @click.option("--demo", is_flag=True, help="Show sample questions without a daemon.")
 @click.option(
     "--window",
-    type=click.Choice(["dialog", "full"]),
-    default="dialog",
-    show_default=True,
-    help="As large as its text, or over the whole screen.",
+    type=click.Choice([one.value for one in WindowSize]),
+    help="As large as its text, or over the whole screen.  [default: as tinysnitch.toml says, or dialog]",
 )
 @click.option(
     "--position",
-    type=click.Choice(["middle", "corner"]),
-    default="middle",
-    show_default=True,
-    help="Where a dialog stands; on Wayland the desktop decides.",
+    type=click.Choice([one.value for one in WindowPosition]),
+    help="Where a dialog stands; on Wayland the desktop decides.  [default: as tinysnitch.toml says, or middle]",
 )
 @click.option(
     "--theme",
-    type=click.Choice(["auto", "light", "dark"]),
-    default="auto",
-    show_default=True,
-    help="The colours; auto is as the desktop has it.",
+    type=click.Choice([one.value for one in Theme]),
+    help="The colours; auto is as the desktop has it.  [default: as tinysnitch.toml says, or auto]",
 )
-def tinysnitch_prompt(socket_path: str, demo: bool, window: str, position: str, theme: str) -> int:
+def tinysnitch_prompt(socket_path: str, demo: bool, window: str | None, position: str | None, theme: str | None) -> int:
     """Show each question in a window, and answer it with a key.
 
     Waits for questions as long as the session lasts, also through restarts of the daemon. It runs once in each session.
@@ -81,7 +76,12 @@ def tinysnitch_prompt(socket_path: str, demo: bool, window: str, position: str, 
     except ImportError as error:
         hint = "`make setup-window` installs it; `tinysnitch prompt` asks in a terminal"
         raise SnitchError(f"Qt does not load: {error}", hint) from error
-    options = WindowOptions(window == "full", position == "corner", theme, font_pt)
+    options = WindowOptions(
+        WindowSize(window) if window else None,
+        WindowPosition(position) if position else None,
+        Theme(theme) if theme else None,
+        font_pt,
+    )
     return run_application(None if demo else socket_path, delay_s, options)
 
 

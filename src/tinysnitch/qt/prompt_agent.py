@@ -203,6 +203,7 @@ class PromptAgent:
         self._look_at_clocks()
         self.state.guard.note_awake(time.monotonic())
         view = self._view()
+        self._window.take_settings(self.state.settings)
         self._window.is_editor = self.state.page is Page.EDIT
         self._window.is_list = view.group is not None
         if help_page := self._help.get(self.state.page):

@@ -11,6 +11,7 @@ clicked. It decides nothing.
 import time
 from collections.abc import Callable, Iterator
 
+import msgspec
 from PySide6.QtCore import QEvent, QPoint, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QAccessible,
@@ -31,6 +32,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QDialog, QWidget
 
+from tinysnitch.protocol.messages import PromptSettings, WindowPosition, WindowSize
 from tinysnitch.qt.help_form import HelpForm
 from tinysnitch.qt.key_button import KeyButton
 from tinysnitch.qt.keyboard import HeldKeys, name_of_key, typed_at
@@ -66,6 +68,7 @@ class PromptWindow(QDialog):
     def __init__(self, options: WindowOptions = WindowOptions()) -> None:  # noqa: B008 (it cannot change)
         super().__init__()
         self._options = options
+        self._settings = options.over(PromptSettings())
         self.is_editor = False  # a line is edited: held keys repeat, and text can be pasted
         self.is_list = False  # questions are listed: held keys go on through it, and the wheel scrolls
         self._held = HeldKeys()
@@ -83,6 +86,12 @@ class PromptWindow(QDialog):
         QGuiApplication.styleHints().colorSchemeChanged.connect(self._fit)
 
     # what the agent calls
+
+    def take_settings(self, settings: PromptSettings) -> None:
+        """Take the daemon's settings. A window in sight keeps its size and place; its colours change at once."""
+        own = self._options.over(settings)
+        size = self._settings.window if self.isVisible() else own.window
+        self._settings = msgspec.structs.replace(own, window=size)
 
     def show_view(self, view: PromptView) -> None:
         """Show what is asked, now and in each size that the window gets."""
@@ -108,7 +117,8 @@ class PromptWindow(QDialog):
     def appear(self) -> None:
         """Show the window in front, and ask for the keyboard."""
         self._held.forget()  # if the last answer hid the window, the release of its key went elsewhere
-        if not self._options.is_full:
+        if not self._is_full:
+            self.setWindowState(Qt.WindowState.WindowNoState)  # after it had the whole screen
             self._place()
             self.show()
         elif QGuiApplication.platformName().startswith("wayland"):
@@ -156,7 +166,7 @@ class PromptWindow(QDialog):
 
     def _looks(self, room: QSize) -> Iterator[Look]:
         """The looks to try: the wanted one first, the smallest last."""
-        theme, em = find_theme(self._options.theme), self._wanted_em(room)
+        theme, em = find_theme(self._settings.theme), self._wanted_em(room)
         usual = min(em, _desktop_em())
         while em > usual:
             yield Look(theme, em, VALUE_ROWS[0])
@@ -171,21 +181,25 @@ class PromptWindow(QDialog):
     def _wanted_em(self, room: QSize) -> float:
         if self._options.font_pt:
             return self._options.font_pt * _PX_OF_PT
-        if self._options.is_full:
+        if self._is_full:
             return max(min(room.width() / WIDTH, room.height() / HEIGHT), MIN_EM)
         return _desktop_em()
 
     @property
+    def _is_full(self) -> bool:
+        return self._settings.window is WindowSize.FULL
+
+    @property
     def _is_filling(self) -> bool:
         """Whether the window has its size from the screen, and not from its text."""
-        return self._options.is_full and self.isVisible()
+        return self._is_full and self.isVisible()
 
     def _screen_room(self) -> QRect:
         screen = QGuiApplication.screenAt(QCursor.pos()) or QGuiApplication.primaryScreen()
         return (self.screen() if self.isVisible() else screen).availableGeometry()
 
     def _resize_dialog(self, size: QSize) -> None:
-        if self._options.is_full:
+        if self._is_full:
             self.setMinimumSize(QSize(0, 0))
             self.setMaximumSize(_UNLIMITED)
             return
@@ -197,7 +211,7 @@ class PromptWindow(QDialog):
 
     def _place(self) -> None:
         room, size = self._screen_room(), self.size()
-        if self._options.is_in_corner:
+        if self._settings.position is WindowPosition.CORNER:
             margin = (room.width() - int(room.width() * OF_SCREEN)) // 4
             self.move(room.right() - size.width() - margin, room.top() + margin)
         else:
@@ -230,7 +244,7 @@ class PromptWindow(QDialog):
             self._fit()
 
     def paintEvent(self, _event: QPaintEvent) -> None:
-        theme = find_theme(self._options.theme)
+        theme = find_theme(self._settings.theme)
         painter = QPainter(self)
         painter.fillRect(self.rect(), theme.background)
         if not self._is_filling:

@@ -4,6 +4,7 @@ import msgspec
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QGuiApplication, QPalette
 
+from tinysnitch.protocol import messages as msg
 from tinysnitch.qt.paragraph import Style
 
 _MIDDLE_GREY = 128  # a desktop that does not tell its scheme, and has a window background below it, is dark
@@ -58,13 +59,13 @@ LIGHT = Theme(
     deny=QColor("#b3322f"),
     on_answer=QColor("#ffffff"),
 )
-THEMES = {"light": LIGHT, "dark": DARK}
+_THEMES = {msg.Theme.LIGHT: LIGHT, msg.Theme.DARK: DARK}
 
 
-def find_theme(wanted: str) -> Theme:
-    """The theme of this name; for any other, such as `auto`, the one that is like the desktop."""
-    if wanted in THEMES:
-        return THEMES[wanted]
+def find_theme(wanted: msg.Theme) -> Theme:
+    """The theme that is wanted; for `auto` the one that is like the desktop."""
+    if wanted in _THEMES:
+        return _THEMES[wanted]
     scheme = QGuiApplication.styleHints().colorScheme()
     if scheme is Qt.ColorScheme.Unknown:
         background = QGuiApplication.palette().color(QPalette.ColorRole.Window)
