@@ -4,7 +4,7 @@ from PySide6.QtGui import QColor, QFont, QFontDatabase
 from PySide6.QtWidgets import QApplication
 
 from tinysnitch.qt.paragraph import Paragraph, Style, cells_of, isolate, text_width
-from tinysnitch.view.span import Span, spans_of_name
+from tinysnitch.view.span import Span, Weight, spans_of_name
 
 pytestmark = pytest.mark.usefixtures("application")
 
@@ -67,6 +67,13 @@ def test_no_row_ends_behind_a_hyphen() -> None:
     layout = Paragraph((Span("to the evil-"), Span("bank.test")), style(), 150, rows=2).layout
     text, second = layout.text(), layout.lineAt(1).textStart()
     assert text[second:].replace("\u2060", "") == "evil-bank.test"
+
+
+def test_a_quiet_remark_stays_in_one_row() -> None:
+    rule = "allow *.shop.test 443 tcp /usr/bin/curl"
+    remark = Span(", for 9 minutes", weight=Weight.QUIET)
+    layout = Paragraph((Span(rule), remark), style(), text_width(f"{rule}, for 9", font_of(15)), rows=2).layout
+    assert layout.text()[layout.lineAt(1).textStart() :] == "for\u00a09\u00a0minutes"
 
 
 def test_a_very_long_word_fills_its_rows() -> None:
