@@ -341,11 +341,11 @@ def test_hostile_arguments_steer_no_terminal(lab: Lab, pair: Pair) -> None:
     client = lab.spawn(COMMAND)
     for person in people:
         person.see(f"tcp_client.py wants to reach {WORLD4}")
+        see_that_keys_count(person)
+        person.type("a")  # now the rule has all arguments; the fact above it may be cut
         person.see(r"\x1b[2J\x1b]0;owned\x07")
         person.see(r"\u202e")
-    for person in people:
-        see_that_keys_count(person)
-    for person, back in zip(people, ("until it quits", "tcp_client.py wants to reach"), strict=True):
+    for person, back in zip(people, ("? all keys", "tcp_client.py wants to reach"), strict=True):
         person.type("e")
         see_editor(person)
         person.type("\x1b")

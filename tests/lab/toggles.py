@@ -11,14 +11,15 @@ from tinysnitch.core.rules.text import parse_rule
 
 ARGS = "-4 -sS http://{name}/"
 TOGGLES = [  # keys; how many seconds the rule holds (0: it is not kept, None: for ever, in the file); its line, no time
-    ("oy", 0, "allow {name} 80 tcp /usr/bin/curl " + ARGS),
+    ("y", 540, "allow {name} 80 tcp /usr/bin/curl"),
+    ("oy", 0, "allow {name} 80 tcp /usr/bin/curl"),
     ("ujy", 0, "allow {name} 80 tcp /usr/bin/curl"),
-    ("1jy", 60, "allow {name} 80 tcp /usr/bin/curl"),
+    ("1ajy", 60, "allow {name} 80 tcp /usr/bin/curl"),
     ("3jn", 180, "deny {name} 80 tcp /usr/bin/curl"),
-    ("n", 540, "deny {name} 80 tcp /usr/bin/curl " + ARGS),
-    ("f9y", 540, "allow {name} 80 tcp /usr/bin/curl " + ARGS),
+    ("n", 180, "deny {name} 80 tcp /usr/bin/curl"),  # how long was chosen for the question before
+    ("f9ay", 540, "allow {name} 80 tcp /usr/bin/curl " + ARGS),
     ("2jy", 24 * 3600, "allow {name} 80 tcp /usr/bin/curl"),
-    ("fy", None, "allow {name} 80 tcp /usr/bin/curl " + ARGS),
+    ("fy", None, "allow {name} 80 tcp /usr/bin/curl"),
     ("fjan", None, "deny {name} 80 tcp /usr/bin/curl " + ARGS),
     ("fjdy", None, "allow *.{domain} 80 tcp /usr/bin/curl"),
     ("fjddy", None, "allow - 80 tcp /usr/bin/curl"),
