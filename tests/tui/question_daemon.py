@@ -26,6 +26,7 @@ class QuestionDaemon(RequestHandler):
         self.answers: asyncio.Queue[tuple[int, Choice]] = asyncio.Queue()
         self.lines: asyncio.Queue[tuple[int, str]] = asyncio.Queue()  # answers written by hand
         self.attached = asyncio.Event()
+        self.kept: list[int] = []  # of which a person was at it, as told
         self.refusal = ""  # if set, the next answers are refused with this reason
         self.unsaved = ""  # why the rules of the next answers can't be saved
 
@@ -65,6 +66,9 @@ class QuestionDaemon(RequestHandler):
             self.clients.push_unsaved(SnitchError(self.unsaved))
         self.close(prompt_id, "answered", right.uid)
         return RULE
+
+    def keep_open(self, prompt_id: int, right: Right) -> None:
+        self.kept.append(prompt_id)
 
     def list_asks(self, right: Right) -> list[Prompt]:
         return list(self.prompts.values())

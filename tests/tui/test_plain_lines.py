@@ -54,7 +54,7 @@ def test_a_question_is_told_line_by_line() -> None:
         "port: 443 https, tcp",
         "direction: outbound",
         "asked because no rule matches; 60 seconds left, then it is denied",
-        "rule: allow until=2023-11-14T22:22:20Z shop.test 443 tcp /usr/bin/curl -s https://shop.test/",
+        "rule: allow shop.test 443 tcp /usr/bin/curl -s https://shop.test/, for 9 minutes",
         "holds: for 9 minutes",
     ]
 

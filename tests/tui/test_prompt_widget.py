@@ -14,7 +14,7 @@ from tests.tui.waiting import until
 from tests.view.sample_prompts import CURL, prompt_of
 from tinysnitch.core.model.process import Process
 from tinysnitch.core.model.verdict import Verdict
-from tinysnitch.core.prompts.choice import Lifetime
+from tinysnitch.core.prompts.choice import RemoteScope
 from tinysnitch.tui import prompt_app
 from tinysnitch.tui.prompt_app import PromptApp
 from tinysnitch.tui.prompt_screen import render_prompt
@@ -167,11 +167,12 @@ def test_a_key_is_pressed_by_a_click_on_its_hint_and_nothing_by_one_beside_it(tm
         await until_ready(app)
         await see(app, "y  allow")
         await pilot.click(offset=place_of(app, "wants to reach"))
-        await pilot.click(offset=place_of(app, "forever"))
-        await see(app, "allow forever, in the rules file")
-        await pilot.click(offset=place_of(app, "deny forever"))
+        await pilot.click(offset=place_of(app, "its domain"))
+        await see(app, "rule        allow *.shop.test")
+        await pilot.click(offset=place_of(app, "deny for 9 minutes"))
         prompt_id, choice = await daemon.answers.get()
-        assert (prompt_id, choice.verdict, choice.lifetime) == (1, Verdict.DENY, Lifetime.FOREVER)
+        assert (prompt_id, choice.verdict, choice.remote) == (1, Verdict.DENY, RemoteScope.DOMAIN)
+        assert set(daemon.kept) == {1}, "its time began again"
 
     play(tmp_path / "s", script)
 

@@ -140,8 +140,7 @@ class RequestHandler:
             case msg.GiveAnswer():
                 return (self._give_answer(request, right),)
             case msg.KeepOpen(prompt_id):
-                self._find_open(prompt_id, right)
-                self._driver.feed(PromptTended(prompt_id))
+                self.keep_open(prompt_id, right)
                 return ()
             case msg.Hello() | msg.ReadLog() | msg.Attach():
                 raise AssertionError(f"{request} is for the control server")
@@ -313,6 +312,11 @@ class RequestHandler:
         if not lines:
             raise SnitchError(f"question {prompt_id} could not be answered", "the log of tinysnitchd tells why")
         return lines[0]
+
+    def keep_open(self, prompt_id: int, right: Right) -> None:
+        """A person is at the question: its time begins again."""
+        self._find_open(prompt_id, right)
+        self._driver.feed(PromptTended(prompt_id))
 
     def _find_open(self, prompt_id: int, right: Right) -> OpenPrompt:
         """Raises SnitchError when the question is not open. One that the right does not cover looks the same."""
