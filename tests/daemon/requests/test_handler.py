@@ -28,7 +28,7 @@ from tinysnitch.daemon.requests import handler as request_handler
 from tinysnitch.daemon.requests.handler import list_entries
 from tinysnitch.kernel.nfqueue.queue import NfVerdict
 from tinysnitch.kernel.proc.procfs import read_stat
-from tinysnitch.protocol.messages import Explain, ListEntry, ListState, Mode, RuleSource
+from tinysnitch.protocol.messages import Explain, KeepOpen, ListEntry, ListState, Mode, RuleSource
 
 
 def with_place(folder: Path, use: Callable[[Place], None], rules: str = "") -> None:
@@ -279,6 +279,17 @@ def test_a_question_of_another_is_like_one_that_never_was(tmp_path: Path) -> Non
         assert refusal(place, 2, ALICE) == refusal(place, 99, ALICE)
         assert "answered no by uid 0" in refusal(place, 2, BOB)
         assert asks_of(place, ROOT) == [1, 3]
+
+    with_place(tmp_path, use)
+
+
+def test_nobody_keeps_the_question_of_another_open(tmp_path: Path) -> None:
+    def use(place: Place) -> None:
+        ask(place)
+        assert place.handler.handle(KeepOpen(1), ALICE) == ()
+        for prompt_id in (2, 3, 99):
+            with pytest.raises(SnitchError, match=f"^question {prompt_id} is not open$"):
+                place.handler.handle(KeepOpen(prompt_id), ALICE)
 
     with_place(tmp_path, use)
 
