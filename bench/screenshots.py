@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 from PySide6.QtCore import QEventLoop, Qt, QTimer
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QRasterWindow
 from PySide6.QtWidgets import QApplication
@@ -24,6 +25,16 @@ SIZES = [(1280, 720, 1), (3840, 2160, 2)]  # in pixels, and how many of them are
 THEMES = {  # paper and ink of the text behind
     Theme.LIGHT: ("#ffffff", "#202020"),
     Theme.DARK: ("#16181b", "#c8c8c8"),
+}
+# One program's questions for names of few domains, of which two look like another one.
+LISTED = {
+    name: msgspec.structs.replace(SAMPLES["question"], name=name)
+    for name in (
+        *(f"n{at}.page{at % 3}.example" for at in range(13)),
+        "evil-exfiltration-host.example.com",
+        "www.example.com",
+        "www.example.com.evil.test",
+    )
 }
 
 
@@ -111,6 +122,7 @@ def pictures() -> Iterator[tuple[str, list[str], str | list[str]]]:
     yield "help", ["question"], "h"
     yield "legend", ["question"], "l"
     yield "together", ["question", "long", "right-to-left"], "g"
+    yield "list", list(LISTED), ["g", "down", "down", " ", "down"]
     yield "editing", ["question"], ["f", "e", *["backspace"] * 6]
     yield "editing-wrong", ["question"], ["e", "home", "x"]
 
@@ -118,7 +130,8 @@ def pictures() -> Iterator[tuple[str, list[str], str | list[str]]]:
 def opened(names: list[str]) -> Iterator[Event]:
     yield DaemonGreeted(None)
     for number, name in enumerate(names, 1):
-        yield QuestionOpened(sample_prompt(number, SAMPLES[name], count=3 if len(names) > 1 else 1))
+        connection = LISTED.get(name) or SAMPLES[name]
+        yield QuestionOpened(sample_prompt(number, connection, count=3 if len(names) > 1 else 1))
 
 
 def settle(seconds: float) -> None:

@@ -1,6 +1,6 @@
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.prompts.choice import Choice
-from tinysnitch.qt.demo import SAMPLES, Demo
+from tinysnitch.qt.demo import SAMPLES, Demo, sample_prompt
 from tinysnitch.view.prompt_events import Answer, Answers, Event, QuestionClosed, QuestionOpened
 
 CHOICE = Choice(verdict=Verdict.DENY)
@@ -18,3 +18,8 @@ def test_it_ends_when_all_is_answered() -> None:
     assert not ended
     demo.answer(Answers(tuple(Answer(prompt_id, CHOICE) for prompt_id in ids[1:])))
     assert ended == [True]
+
+
+def test_the_samples_are_proposed_as_the_daemon_does() -> None:
+    is_for_any_args = {name: sample_prompt(1, each).proposal.any_args for name, each in SAMPLES.items()}
+    assert [name for name, is_any in is_for_any_args.items() if not is_any] == ["one-liner", "unknown"]

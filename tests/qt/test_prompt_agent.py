@@ -173,7 +173,7 @@ def test_a_key_counts_when_it_was_typed_after_the_delay(stage: Stage) -> None:
     assert stage.link.answers == []
     assert stage.ready_s <= typed_s + TYPING_S
     stage.type("n", stage.ready_s)
-    assert stage.link.answers == [Answer(1, Choice(verdict=Verdict.DENY), holds="for 9 minutes")]
+    assert stage.link.answers == [Answer(1, Choice(verdict=Verdict.DENY, any_args=True), holds="for 9 minutes")]
     assert not stage.window.isVisible()
 
 
@@ -186,7 +186,7 @@ def test_a_text_that_a_program_types_at_once_answers_nothing(stage: Stage) -> No
     QTest.qWait(int(PASTED_S * 2000))
     assert stage.link.answers == []
     stage.type("y", later + 2)
-    assert stage.link.answers == [Answer(1, Choice(verdict=Verdict.ALLOW), holds="for 9 minutes")]
+    assert stage.link.answers == [Answer(1, Choice(verdict=Verdict.ALLOW, any_args=True), holds="for 9 minutes")]
 
 
 def test_a_key_that_waits_for_what_comes_with_it_shows_nothing(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -250,7 +250,9 @@ def test_when_the_keyboard_comes_keys_wait_once_more_and_clicks_do_not(stage: St
     stage.type("y", now + DELAY_S / 2)
     assert stage.link.answers == []
     stage.type("y", now + 1)
-    assert stage.link.answers == [Answer(1, Choice(verdict=Verdict.ALLOW, lifetime=Lifetime.ONCE), holds="once")]
+    assert stage.link.answers == [
+        Answer(1, Choice(verdict=Verdict.ALLOW, lifetime=Lifetime.ONCE, any_args=True), holds="once")
+    ]
 
 
 def test_a_click_into_the_window_ends_that_wait(stage: Stage) -> None:
@@ -273,7 +275,7 @@ def test_an_input_method_writes_into_the_line(stage: Stage) -> None:
     event = QInputMethodEvent()
     event.setCommitString("é")
     QApplication.sendEvent(field, event)
-    assert stage.agent.state.edit.text.endswith("/newsé")
+    assert stage.agent.state.edit.text.endswith("/curlé")
     assert [text for text in stage.texts() if text.startswith("column")] == []
 
 
@@ -328,7 +330,7 @@ def test_what_is_pasted_goes_into_the_line(stage: Stage) -> None:
     for key in ("f", "e"):
         stage.agent.press(key, later)
     stage.agent.paste(" c\nd\n", later)
-    assert stage.agent.state.edit.text.endswith("/news c d")
+    assert stage.agent.state.edit.text.endswith("/curl c d")
     assert stage.link.answers == []
 
 

@@ -83,7 +83,7 @@ def test_facts_take_more_rows_where_they_may(stage: Stage) -> None:
     assert few < many
 
 
-@pytest.mark.parametrize("name", ["long", "warnings", "right-to-left", "unknown", "inbound"])
+@pytest.mark.parametrize("name", ["long", "one-liner", "warnings", "right-to-left", "unknown", "inbound"])
 def test_parts_stand_inside_and_on_no_other(stage: Stage, name: str) -> None:
     height = stage.show(view_of(name))
     parts = [part for part in stage.form.children() if isinstance(part, QWidget) and part.isVisible()]

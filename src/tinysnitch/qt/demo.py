@@ -9,8 +9,9 @@ import msgspec
 from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.flow import TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.model.process import UNKNOWN, Attribution, AttributionSource, Process, ProgramFile
+from tinysnitch.core.prompts.catalogue import Catalogue
 from tinysnitch.core.prompts.prompt import Prompt
-from tinysnitch.core.prompts.proposal import choose_first
+from tinysnitch.core.prompts.proposal import propose
 from tinysnitch.view.prompt_events import Answers, DaemonGreeted, Event, QuestionClosed, QuestionOpened, ToDaemon
 
 TIME_S = 60.0
@@ -41,6 +42,13 @@ _SSHD = msgspec.structs.replace(
     _CURL, exec_id=3, uid=0, program="/usr/sbin/sshd", args=("-D",), owners=("unit:ssh.service",)
 )
 _HOSTILE = msgspec.structs.replace(_CURL, exec_id=4, args=("--data", "<b>a</b>" + "x" * 3984 + "the end"))
+_ONE_LINER = msgspec.structs.replace(
+    _CURL,
+    exec_id=5,
+    program="/usr/bin/python3.13",
+    executable="/usr/bin/python3.13",
+    args=("-c", "from urllib.request import urlopen; print(urlopen('https://api.example.com/status').status)"),
+)
 
 
 def _outbound(process: Process, name: str, address: str, *other_names: str) -> Connection:
@@ -51,6 +59,7 @@ def _outbound(process: Process, name: str, address: str, *other_names: str) -> C
 
 _FILES = {
     "/usr/bin/curl": ProgramFile("curl", "5ab3e3e4b1c8f0d2" * 4),
+    "/usr/bin/python3.13": ProgramFile("python3.13-minimal", "19f3b7c2de5a6084" * 4),
     "/usr/sbin/sshd": ProgramFile("openssh-server", "77c1d9a40be25f38" * 4),
     "/tmp/.cache/sync.py": ProgramFile("", "c0ffee5a9d1e7b46" * 4),
 }
@@ -64,6 +73,7 @@ SAMPLES = {
         interface="eth0",
     ),
     "right-to-left": _outbound(_CURL, "שלום.דוגמה.example", "203.0.113.9"),
+    "one-liner": _outbound(_ONE_LINER, "api.example.com", "203.0.113.7"),
     "long": _outbound(_HOSTILE, "upload.example.com", "203.0.113.6"),
     "unknown": Connection(
         flow=Flow(UDP, Direction.OUTBOUND, _HERE, 40000, parse_address("2001:db8::53"), 123), attribution=UNKNOWN
@@ -72,15 +82,16 @@ SAMPLES = {
 
 
 def sample_prompt(prompt_id: int, connection: Connection, count: int = 1) -> Prompt:
+    described = Catalogue().describe(connection)
     return Prompt(
         prompt_id=prompt_id,
-        connection=connection,
+        connection=described,
         count=count,
         reason="no rule matches",
         opened_s=time.time(),
         deadline_s=0.0,
         remaining_s=TIME_S,
-        proposal=choose_first(connection),
+        proposal=propose(described).choice,
     )
 
 
