@@ -2,9 +2,9 @@
 
 Each run of non-ASCII characters stands in a directional isolate (UAX #9), so that a right-to-left name does not reorder
 what stands next to it: `/tmp/X/Y` keeps its order whatever script X and Y are in. A run does not begin with an accent,
-which would then stand above the next letter, and not above its own before the isolate. No row ends behind a hyphen:
-below `evil-` the next row would begin with what looks like a whole name. A remark behind a rule, which is quiet, stays
-in one row.
+which would then stand above the next letter, and not above its own before the isolate. Rows end at blanks alone, where
+no word is longer than a row: below `evil-` the next row would begin with what looks like a whole name, and below
+`/opt/` with what looks like a path. A remark behind a rule, which is quiet, stays in one row.
 """
 
 import re
@@ -19,6 +19,7 @@ from tinysnitch.view.text import cell_width
 _FIRST_STRONG_ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
 _NO_BREAK = "\N{NO-BREAK SPACE}"
 _WORD_JOINER = "\u2060"  # has no width, and no row ends beside it (UAX #14)
+_BREAKING = re.compile(r"[-/]")  # behind these Qt would end a row
 _OTHER_SCRIPT = re.compile(r"[^\x00-\x7f\u0300-\u036f][^\x00-\x7f]*")  # U+0300 to U+036F: combining accents
 _SHRINK = 0.97  # factor between two sizes that are tried
 _NARROW = 2.0  # how many more letters may fit than digits
@@ -77,7 +78,7 @@ def _fit(spans: tuple[Span, ...], style: Style, width: float, rows: int) -> QTex
 
 
 def _lay_out(spans: tuple[Span, ...], style: Style, wrap: QTextOption.WrapMode) -> QTextLayout:
-    pieces = [_glue(isolate(span.text), span).replace("-", f"-{_WORD_JOINER}") for span in spans]
+    pieces = [_glue(isolate(span.text), span) for span in spans]
     layout = QTextLayout("".join(pieces), style.font)
     layout.setFormats(_formats(pieces, spans, style))
     option = QTextOption(Qt.AlignmentFlag.AlignRight if style.is_right else Qt.AlignmentFlag.AlignLeft)
@@ -88,11 +89,11 @@ def _lay_out(spans: tuple[Span, ...], style: Style, wrap: QTextOption.WrapMode) 
 
 
 def _glue(text: str, span: Span) -> str:
-    """A quiet remark, such as `, for 9 minutes`, may end a row at its first blank alone."""
-    if span.weight is not Weight.QUIET or span.is_covered:
-        return text
-    first, blank, others = text.partition(" ")
-    return first + blank + others.replace(" ", _NO_BREAK)
+    """The text as it may be broken: at blanks alone. A quiet remark, such as `, for 9 minutes`, at its first one."""
+    if span.weight is Weight.QUIET and not span.is_covered:
+        first, blank, others = text.partition(" ")
+        text = first + blank + others.replace(" ", _NO_BREAK)
+    return _BREAKING.sub(rf"\g<0>{_WORD_JOINER}", text)
 
 
 def _break_lines(layout: QTextLayout, width: float, rows: int) -> bool:
