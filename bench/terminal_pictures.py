@@ -17,15 +17,23 @@ from rich.style import Style
 from rich.text import Text
 
 from tests.view.painted_state import PaintedState
+from tinysnitch.client.packaged_catalogue import read_catalogue
+from tinysnitch.core.engine.records import ConnectionDecided
+from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.policy.decision import Decision
+from tinysnitch.core.rules.text import parse_rule
+from tinysnitch.protocol.log_lines import log_line_of
 from tinysnitch.qt.demo import SAMPLES, find_sample_file, sample_prompt
 from tinysnitch.tui.group_screen import list_room, render_group
 from tinysnitch.tui.help_screen import render_help
 from tinysnitch.tui.prompt_screen import render_prompt
+from tinysnitch.tui.waiting_screen import render_waiting
 from tinysnitch.view.help_view import help_pages
 from tinysnitch.view.key_guard import DELAY_S
 from tinysnitch.view.lookup import Lookup
 from tinysnitch.view.prompt_events import (
     DaemonGreeted,
+    DecisionsTold,
     KeyPressed,
     ListSized,
     NoticeGiven,
@@ -76,6 +84,10 @@ def states() -> Iterator[tuple[str, PromptState, float]]:
     yield "notice", noticed(asked(["question"])), 3.0
     yield "trouble", troubled(asked(["question"])), 3.0
     yield "waiting", asked([]), 3.0
+    yield "decisions", decided(asked([])), 9.0
+    yield "decision-allowed", decided(asked([]), ["down"]), 9.0
+    yield "decision-refused", decided(asked([]), ["down", "down", "down"]), 9.0
+    yield "decision-edit", decided(asked([]), ["down", "down", "down", "e"]), 9.0
     yield "waiting-notice", noticed(asked([])), 3.0
 
 
@@ -104,6 +116,27 @@ def listed(count: int, keys: list[str]) -> PromptState:
     return state
 
 
+def decided(state: PromptState, keys: list[str] | None = None) -> PromptState:
+    """The state after the sample questions were decided, and then these keys were pressed."""
+    state.recent.catalogue = read_catalogue()
+    flows = [SAMPLES[name] for name in ("warnings", "inbound", "unknown", "right-to-left", "question", "question")]
+    for number, connection in enumerate(flows):
+        allowed = number % 2
+        rule = "allow *.example.com 443 tcp /usr/bin/curl" if allowed else None
+        decision = Decision(
+            verdict=Verdict.ALLOW if allowed else Verdict.DENY,
+            reason="a rule matches" if allowed else "no answer within 60 s",
+            rule=parse_rule(rule) if rule else None,
+        )
+        line = log_line_of(
+            ConnectionDecided(connection, decision, wall_s=1_700_000_000.0 + 7 * number, is_cached=False)
+        )
+        state.handle(DecisionsTold((line,)), 1.0)
+    for number, key in enumerate(keys or []):
+        state.handle(KeyPressed(key), 2.0 + number)  # the first row counts as new
+    return state
+
+
 def noticed(state: PromptState) -> PromptState:
     state.handle(NoticeGiven("answered forever: allow www.example.com 443 tcp /usr/bin/curl"), 1.0)
     return state
@@ -122,7 +155,7 @@ def draw(state: PromptState, now_s: float, width: int, height: int) -> Text:
     if view.group:
         state.handle(ListSized(*list_room(view, width, height)), now_s)
         return render_group(present_prompt(state, now_s, _LOOKUP), width, height)
-    return render_prompt(view, width, height)
+    return render_prompt(view, width, height) if view.is_question else render_waiting(view, width, height)
 
 
 def paint(page: Text, width: int, height: int, ground: str, has_colors: bool) -> QImage:

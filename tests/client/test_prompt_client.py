@@ -30,7 +30,6 @@ from tinysnitch.protocol.messages import (
 )
 from tinysnitch.view.line_edit import MAX_LENGTH
 from tinysnitch.view.prompt_events import (
-    AddLine,
     Answer,
     AnswerRefused,
     Answers,
@@ -41,6 +40,7 @@ from tinysnitch.view.prompt_events import (
     NoticeGiven,
     QuestionClosed,
     QuestionOpened,
+    RuleChange,
     SettingsGiven,
     ToDaemon,
 )
@@ -188,23 +188,25 @@ def test_settings_of_the_daemon_are_told_at_the_welcome_and_when_they_change() -
 LINE = "deny shop.test 443 tcp /usr/bin/curl --token 0mWk3Zq8TxLr5Vb1Nc7H"
 
 
-def test_a_rule_whose_question_was_gone_is_added() -> None:
+def test_a_rule_without_a_question_is_added() -> None:
     talk = attached()
-    assert talk.answer(AddLine(LINE)) == []
+    assert talk.answer(RuleChange(LINE)) == []
     assert talk.sent() == [AddRule(LINE)]
     (told,) = talk.hear(RuleWritten(LINE), Done())
     assert isinstance(told, NoticeGiven)
-    assert told.text.startswith("the question was gone, and its rule was added: deny shop.test 443 tcp /usr/bin/curl")
+    assert told.text.startswith("added: deny shop.test 443 tcp /usr/bin/curl")
     assert "0mWk3Zq8TxLr5Vb1Nc7H" not in told.text
 
 
 def test_a_rule_that_is_not_added_is_told_whole() -> None:
     talk = attached()
-    talk.answer(AddLine("deny - 25 tcp"))
+    talk.answer(RuleChange("deny - 25 tcp"))
     told = talk.hear(Refused("it must be for user 1000 alone", "write user=1000", 4))
     assert told == [NoticeGiven("it must be for user 1000 alone (write user=1000); not added: deny - 25 tcp")]
     gone = Talk()
-    assert gone.answer(AddLine("deny - 25 tcp")) == [NoticeGiven("tinysnitchd is not there; not added: deny - 25 tcp")]
+    assert gone.answer(RuleChange("deny - 25 tcp")) == [
+        NoticeGiven("tinysnitchd is not there; not added: deny - 25 tcp")
+    ]
 
 
 def test_that_a_person_is_at_questions_is_told_and_its_replies_are_news_of_nothing() -> None:

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
+
 from tinysnitch.core.engine.commands import ClosePrompt
 from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.core.prompts.choice import Choice
@@ -13,6 +15,7 @@ from tinysnitch.daemon.control.clients import ControlClients
 from tinysnitch.daemon.control.permissions import Permissions, Right
 from tinysnitch.daemon.control.server import ControlServer
 from tinysnitch.daemon.requests.handler import RequestHandler
+from tinysnitch.protocol.log_lines import ConnectionLine
 from tinysnitch.protocol.messages import Mode, Status
 
 RULE = "allow shop.test 443 tcp /usr/bin/curl"
@@ -27,6 +30,7 @@ class QuestionDaemon(RequestHandler):
         self.lines: asyncio.Queue[tuple[int, str]] = asyncio.Queue()  # answers written by hand
         self.attached = asyncio.Event()
         self.kept: list[int] = []  # of which a person was at it, as told
+        self.changes: list[tuple[str, str]] = []  # of rules, that answered no question
         self.refusal = ""  # if set, the next answers are refused with this reason
         self.unsaved = ""  # why the rules of the next answers can't be saved
 
@@ -37,6 +41,10 @@ class QuestionDaemon(RequestHandler):
     def close(self, prompt_id: int, reason: str = "nobody answered", by_uid: int | None = None) -> None:
         del self.prompts[prompt_id]
         self.clients.push_closed(ClosePrompt(prompt_id, reason, by_uid))
+
+    def tell(self, line: ConnectionLine) -> None:
+        """To who follows the log."""
+        self.clients.push_record(msgspec.json.encode(line) + b"\n", None)
 
     # what the control server asks
 
@@ -75,6 +83,14 @@ class QuestionDaemon(RequestHandler):
 
     def read_history(self, limit: int, right: Right) -> list[bytes]:
         return []
+
+    def add_rule(self, line: str, right: Right) -> str:
+        self.changes.append(("added", line))
+        return line
+
+    def remove_rule(self, line: str, right: Right) -> str:
+        self.changes.append(("removed", line))
+        return line
 
 
 @asynccontextmanager

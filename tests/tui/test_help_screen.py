@@ -1,6 +1,7 @@
 import pytest
 
-from tests.tui.test_prompt_screen import WAITING, dim_among, rows_of, view_of
+from tests.tui.test_prompt_screen import dim_among, rows_of, view_of
+from tests.tui.test_waiting_screen import WAITING
 from tests.view.sample_prompts import connection_of
 from tinysnitch.tui.help_screen import count_help_pages, render_help
 from tinysnitch.view.help_view import HelpRow, present_help, present_legend

@@ -18,6 +18,7 @@ from tests.tui.app_stage import play, see, until_ready
 from tests.tui.prompt_process import prompt_in_terminal, running_in_terminal
 from tests.tui.question_daemon import QuestionDaemon, question_daemon
 from tests.tui.waiting import SCRIPT_S, until
+from tests.view.sample_decisions import line_of
 from tests.view.sample_prompts import CURL, connection_of, prompt_of
 from tinysnitch.core.model.errors import DaemonNotRunning, NotPermitted
 from tinysnitch.core.model.verdict import Verdict
@@ -64,6 +65,31 @@ def test_in_a_suspend_the_time_of_a_question_goes_on(tmp_path: Path, monkeypatch
         await until_ready(app)
         monkeypatch.setattr(time, "clock_gettime", lambda clock: boot(clock) + 3600)
         await see(app, " 0 s, then deny")
+
+    play(tmp_path / "s", script)
+
+
+def test_the_last_decisions_stand_where_no_question_is_and_a_key_makes_a_rule(tmp_path: Path) -> None:
+    async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
+        await until(lambda: daemon.clients.followers)
+        for line in (line_of(connection_of(name="old.test")), line_of(rule="deny shop.test - -")):
+            daemon.tell(line)
+        await see(app, "deny shop.test - -")
+        await pilot.press("y", "x")
+        assert daemon.changes == [], "none is selected"
+        await pilot.press("down")
+        await until(lambda: app.state.guard.is_ready(time.monotonic()))
+        await pilot.press("x")
+        await see(app, "taken back: deny shop.test - -")
+        await pilot.press("down", "y")
+        await see(app, "added: allow old.test 443 tcp /usr/bin/curl")
+        assert daemon.changes == [
+            ("removed", "deny shop.test - -"),
+            ("added", "allow old.test 443 tcp /usr/bin/curl"),
+        ]
+        daemon.open(prompt_of(1))
+        await see(app, "curl wants to reach shop.test")
+        assert daemon.answers.empty()
 
     play(tmp_path / "s", script)
 

@@ -13,7 +13,7 @@ from tinysnitch.core.model.domain import format_label
 from tinysnitch.tui.prompt_screen import render_prompt
 from tinysnitch.tui.rows import COVERED, COVERED_QUIET, CURSOR, FAULT, QUIET, STRONG, YES
 from tinysnitch.view.edit_view import EditView
-from tinysnitch.view.prompt_events import KeyPressed, QuestionClosed, QuestionOpened
+from tinysnitch.view.prompt_events import KeyPressed, QuestionOpened
 from tinysnitch.view.prompt_state import PromptState
 from tinysnitch.view.prompt_view import PromptView, present_prompt
 from tinysnitch.view.span import Line, Span
@@ -44,7 +44,6 @@ def view_of(connection: Connection, keys: str = "") -> PromptView:
 
 
 WHOLE = view_of(connection_of())
-WAITING = present_prompt(PaintedState(), 0.0)
 
 
 def rows_of(text: Text) -> list[str]:
@@ -142,13 +141,6 @@ def test_a_rule_that_must_be_cut_fills_its_rows() -> None:
     rows = rows_of(render_prompt(view_of(connection_of(msgspec.structs.replace(CURL, args=words)), "f"), 80, 24))
     first = next(index for index, row in enumerate(rows) if "allow shop.test" in row)
     assert rows[first + 3].strip().endswith("any")
-
-
-def test_after_an_answer_its_rule_takes_three_rows_at_most() -> None:
-    state = PaintedState()
-    state.notice = f"answered forever: allow shop.test 443 tcp /usr/bin/curl {'x' * 1300}"
-    rows = rows_of(render_prompt(present_prompt(state, 0.0), 80, 24))
-    assert sum("answered" in row or "xxxx" in row for row in rows) == 3
 
 
 def test_that_keys_do_not_count_yet_is_said_in_words() -> None:
@@ -252,21 +244,6 @@ def test_no_text_and_no_size_breaks_the_screen(hostile: str, label: bytes, width
     assert all(cell_width(row) <= width and (row.isprintable() or not row) for row in rows)
 
 
-def test_waiting_is_quiet() -> None:
-    state = PaintedState()
-    state.notice = "the daemon is gone"
-    rows = rows_of(render_prompt(present_prompt(state, 0.0), 80, 24))
-    told = [row.strip() for row in rows if row.strip()]
-    assert told == ["waiting for the daemon", "the daemon is gone", "h help   l legend   q leave"]
-
-
-def test_what_is_wrong_is_told_while_nothing_is_asked() -> None:
-    view = msgspec.structs.replace(WAITING, warnings=("rules not loaded: " + "x" * 70,), notice="answered")
-    told = [row.strip() for row in rows_of(render_prompt(view, 80, 24)) if row.strip()]
-    assert "".join(told[1:3]) == f"! {view.warnings[0]}"
-    assert told[3:-1] == ["answered"]
-
-
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.text("ab /", min_size=1, max_size=200), max_size=8))
 def test_the_end_of_the_rule_is_never_cut_off(args: list[str]) -> None:
@@ -310,17 +287,6 @@ def test_the_cursor_is_in_sight_wherever_it_is_in_a_long_line(size: tuple[int, i
         assert (len(rows_of(text)) <= size[1], styled_in(text, CURSOR)) == (True, marks[at])
         assert (marks[at] in styled_in(text, FAULT), "\u4e00" in text.plain or "rows " in text.plain) == (True, True)
         assert marks[max(0, at - 1)] not in styled_in(text, FAULT) or not at
-
-
-@pytest.mark.parametrize(("size", "count"), [((80, 24), 4), ((40, 24), 4), ((40, 8), 1)])
-def test_of_a_line_whose_question_is_gone_all_is_shown_that_has_room(size: tuple[int, int], count: int) -> None:
-    state = state_of_many(1, "je" + "x" * 999)
-    state.handle(QuestionClosed(1, "answered " + "z" * size[0]), 1.0)
-    rows = [row.strip() for row in rows_of(render_prompt(present_prompt(state, 2.0), *size))]
-    assert (sum("xx" in row for row in rows), "\n".join(rows).rstrip().endswith("Esc go on without it")) == (
-        count,
-        True,
-    )
 
 
 @pytest.mark.parametrize(

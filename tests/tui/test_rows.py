@@ -4,7 +4,20 @@ from rich.style import Style
 from rich.text import Text
 
 from tinysnitch.core.model.verdict import Verdict
-from tinysnitch.tui.rows import BLUE, GREEN, ORANGE, RED, at_both_ends, flow, key_at, pieces_of, place
+from tinysnitch.tui.rows import (
+    BLUE,
+    GREEN,
+    ORANGE,
+    RED,
+    as_key,
+    as_question,
+    at_both_ends,
+    flow,
+    key_at,
+    pieces_of,
+    place,
+    question_at,
+)
 from tinysnitch.view.prompt_view import KeyHint
 from tinysnitch.view.text import cell_width
 
@@ -40,6 +53,16 @@ def test_a_click_on_a_hint_finds_its_key() -> None:
         "question_mark",
     ]
     assert pressed[-1] is None
+
+
+def test_a_click_on_a_row_finds_what_it_is_for() -> None:
+    pressed, pointed = as_key(Text("row"), "row 7"), as_question(Text("row"), 3)
+    assert (key_at(pressed, 1), question_at(pressed, 1), key_at(pointed, 1), question_at(pointed, 1)) == (
+        "row 7",
+        None,
+        None,
+        3,
+    )
 
 
 def test_a_hint_that_is_too_long_loses_its_end() -> None:

@@ -6,7 +6,7 @@ from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.process import UNKNOWN
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.prompts.choice import Choice, Lifetime
-from tinysnitch.view.answer_words import name_lifetime, name_lifetime_of_line, tell_added, tell_taken
+from tinysnitch.view.answer_words import name_lifetime, name_lifetime_of_line, tell_changed, tell_taken
 from tinysnitch.view.prompt_events import Answer, Answers
 
 ALLOW = Choice(verdict=Verdict.ALLOW)
@@ -72,6 +72,6 @@ def test_a_secret_is_shortened_in_what_is_told() -> None:
 
 
 def test_an_added_rule_is_told_without_its_secret() -> None:
-    told = tell_added("allow - - - /usr/bin/curl --token 0mWk3Zq8TxLr5Vb1Nc7H")
-    assert told.startswith("the question was gone, and its rule was added: allow - - - /usr/bin/curl --token ")
+    told = tell_changed("allow - - - /usr/bin/curl --token 0mWk3Zq8TxLr5Vb1Nc7H", is_added=True)
+    assert told.startswith("added: allow - - - /usr/bin/curl --token ")
     assert "0mWk3Zq8TxLr5Vb1Nc7H" not in told

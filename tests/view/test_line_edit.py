@@ -9,7 +9,6 @@ from tests.view.sample_prompts import connection_of, prompt_of
 from tests.view.test_prompt_state import opened, press, selected_id
 from tinysnitch.view.line_edit import MAX_LENGTH, LineEdit, find_fault
 from tinysnitch.view.prompt_events import (
-    AddLine,
     Answer,
     AnswerRefused,
     ConnectionLost,
@@ -19,6 +18,7 @@ from tinysnitch.view.prompt_events import (
     LineChanged,
     QuestionClosed,
     QuestionOpened,
+    RuleChange,
     TextPasted,
 )
 from tinysnitch.view.prompt_state import Page, PromptState
@@ -332,7 +332,7 @@ def test_an_edited_line_answers_no_question_of_the_next_daemon() -> None:
     press(state, "f", "e")
     state.handle(ConnectionLost("the daemon is gone"), 11.0)
     state.handle(QuestionOpened(prompt_of(1)), 12.0)
-    assert press(state, "enter", now=20.0) == [AddLine(LINE)]
+    assert press(state, "enter", now=20.0) == [RuleChange(LINE)]
     assert (state.page, selected_id(state)) == (Page.QUESTION, 1)
     assert press(state, "y", now=20.1) == []
 
@@ -341,7 +341,7 @@ def test_enter_adds_the_rule_of_a_question_whose_time_ended() -> None:
     state = opened(1, 2)
     press(state, "f", "e", "x")
     state.handle(QuestionClosed(1, "denied: nobody answered"), 70.0)
-    assert press(state, "enter", now=80.0) == [AddLine(f"{LINE}x")]
+    assert press(state, "enter", now=80.0) == [RuleChange(f"{LINE}x")]
     assert (state.page, selected_id(state)) == (Page.QUESTION, 2)
     assert press(state, "y", now=80.1) == [], "the next question counts as new"
 

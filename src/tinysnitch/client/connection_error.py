@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from tinysnitch.core.model.errors import Busy, DaemonNotRunning, NotPermitted, NotUnderstood, SnitchError
-from tinysnitch.protocol.messages import PROTOCOL, VERSION_HINT, Refused, Welcome
+from tinysnitch.protocol.messages import PROTOCOL, VERSION_HINT, FromDaemon, Refused, Welcome
 
 _NOBODY_LISTENS = (errno.ENOENT, errno.ECONNREFUSED, errno.ENOTDIR)
 
@@ -47,6 +47,17 @@ def error_of_greeting(refusal: Refused) -> SnitchError:
     """
     error = error_of_refusal(refusal)
     return Busy(str(error), error.hint) if type(error) is SnitchError else error
+
+
+def read_welcome(message: FromDaemon, path: str | Path) -> Welcome:
+    """The daemon's welcome, which it says first. Raises SnitchError if it takes us not, or is no daemon of ours."""
+    if isinstance(message, Refused):
+        raise error_of_greeting(message)
+    if not isinstance(message, Welcome):
+        problem = f"what listens on {path} does not speak like tinysnitchd"
+        raise SnitchError(problem, "is it another program's socket?")
+    check_welcome(message)
+    return message
 
 
 def check_welcome(welcome: Welcome) -> None:

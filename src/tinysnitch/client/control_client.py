@@ -20,10 +20,9 @@ from tinysnitch.client.connection_error import (
 from tinysnitch.client.knock import AGAIN_S, TIMEOUT_S, connecting, encode_request, knock
 from tinysnitch.core.model.errors import Malformed
 from tinysnitch.protocol.framing import MAX_REPLY, FrameDecoder, FrameReader
-from tinysnitch.protocol.messages import Done, FromDaemon, Hello, ReadLog, Refused, Request, Welcome
+from tinysnitch.protocol.messages import LOG_LINE, Done, FromDaemon, Hello, ReadLog, Refused, Request, Welcome
 
 _CHUNK = 65536
-_LOG_LINE = b'{"event":'
 _decoder: FrameDecoder[FromDaemon] = FrameDecoder(FromDaemon)
 T = TypeVar("T")
 
@@ -83,7 +82,7 @@ class ControlClient:
             self._socket.settimeout(None)
             self._output = output
         for frame in self._frames:
-            if frame.startswith(_LOG_LINE):
+            if frame.startswith(LOG_LINE):
                 yield frame
             elif isinstance(_reply(frame), Done):
                 return

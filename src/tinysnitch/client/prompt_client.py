@@ -1,7 +1,7 @@
 """The client of a prompt, without a socket or a clock: bytes in, events out. A loop connects, reads, writes and waits.
 
 1. The daemon speaks first (protocol/messages.py). We greet it and attach. From then on we send answers, that the person
-   is at a question, and rules whose question was gone.
+   is at a question, and changes of rules.
 2. Replies come in the order of the requests. What became of the answers of one key is an event once all have a reply.
 3. A connection that ends is made anew after RETRY_S, unless that cannot help: not permitted, say, or another version.
 """
@@ -14,15 +14,14 @@ from pathlib import Path
 from typing import assert_never
 
 from tinysnitch.client.connection_error import (
-    check_welcome,
     error_of_end,
-    error_of_greeting,
     error_of_malformed,
     error_of_refusal,
     error_of_silence,
+    read_welcome,
 )
 from tinysnitch.client.knock import AGAIN_S, TIMEOUT_S, encode_request
-from tinysnitch.client.push_event import event_of_end, event_of_line, event_of_push, events_of_replies
+from tinysnitch.client.push_event import event_of_change, event_of_end, event_of_push, events_of_replies
 from tinysnitch.core.model.errors import Busy, DaemonNotRunning, Malformed, SnitchError
 from tinysnitch.protocol.framing import MAX_REPLY, FrameDecoder, FrameReader
 from tinysnitch.protocol.messages import (
@@ -40,6 +39,7 @@ from tinysnitch.protocol.messages import (
     PromptSettings,
     PromptShown,
     Refused,
+    RemoveRule,
     RuleEntry,
     RuleWritten,
     Status,
@@ -47,12 +47,12 @@ from tinysnitch.protocol.messages import (
 )
 from tinysnitch.view.lookup import FindUser
 from tinysnitch.view.prompt_events import (
-    AddLine,
     Answer,
     Answers,
     DaemonGreeted,
     Event,
     KeepQuestions,
+    RuleChange,
     SettingsGiven,
     ToDaemon,
 )
@@ -71,7 +71,13 @@ class _Sent:
     refused: list[tuple[Answer, SnitchError]] = field(default_factory=list)
 
 
-_Asked = tuple[Answer, _Sent] | AddLine | KeepQuestions
+@dataclass(slots=True)
+class _Changing:
+    wanted: RuleChange
+    written: RuleWritten | None = None
+
+
+_Asked = tuple[Answer, _Sent] | _Changing | KeepQuestions
 
 
 class PromptClient:
@@ -120,8 +126,8 @@ class PromptClient:
         match given:
             case Answers():
                 yield from self._answer(given)
-            case AddLine():
-                yield from self._add(given)
+            case RuleChange():
+                yield from self._change(given)
             case KeepQuestions():
                 self._keep(given)
             case _:
@@ -139,15 +145,15 @@ class PromptClient:
             except SnitchError as error:
                 yield from _outcome(answer, sent, error)
 
-    def _add(self, line: AddLine) -> Iterator[Event]:
-        """Send a rule whose question was gone."""
+    def _change(self, wanted: RuleChange) -> Iterator[Event]:
+        """Have a rule added or removed."""
         try:
             if not self._is_welcome:
                 raise DaemonNotRunning("tinysnitchd is not there")
-            self._send(AddRule(line.rule))
-            self._asked.append(line)
+            self._send(AddRule(wanted.line) if wanted.is_added else RemoveRule(wanted.line))
+            self._asked.append(_Changing(wanted))
         except SnitchError as error:
-            yield event_of_line(line.rule, error)
+            yield event_of_change(wanted, None, error)
 
     def _keep(self, kept: KeepQuestions) -> None:
         """Say that the person is at these questions."""
@@ -166,7 +172,7 @@ class PromptClient:
             raise error
         yield event_of_end(error)
 
-    def _send(self, request: Hello | Attach | GiveAnswer | AddRule | KeepOpen) -> None:
+    def _send(self, request: Hello | Attach | GiveAnswer | AddRule | RemoveRule | KeepOpen) -> None:
         self.unsent += encode_request(request)
 
     def _take(self, message: FromDaemon, boot_s: float) -> Iterator[Event]:
@@ -178,6 +184,8 @@ class PromptClient:
                 yield event_of_push(message, self._find_user, boot_s)
             case RuleWritten() if self._asked and isinstance(self._asked[0], tuple):
                 self._asked[0][1].taken = message
+            case RuleWritten() if self._asked and isinstance(self._asked[0], _Changing):
+                self._asked[0].written = message
             case Done() if self._is_attaching:
                 self._is_attaching = False
             case Done() if self._asked:
@@ -195,23 +203,18 @@ class PromptClient:
 
     def _greet(self, message: FromDaemon) -> Event:
         """The first message is the daemon's welcome, or says why it takes us not."""
-        if isinstance(message, Refused):
-            raise error_of_greeting(message)
-        if not isinstance(message, Welcome):
-            problem = f"what listens on {self._path} does not speak like tinysnitchd"
-            raise SnitchError(problem, "is it another program's socket?")
-        check_welcome(message)
+        welcome = read_welcome(message, self._path)
         self._is_welcome = self._is_attaching = True
         self._give_up_s = math.inf
         self._send(Hello())
         self._send(Attach())
-        return DaemonGreeted(is_for_user=not message.sees_all, settings=message.prompt or PromptSettings())
+        return DaemonGreeted(is_for_user=not welcome.sees_all, settings=welcome.prompt or PromptSettings())
 
 
 def _outcome_of(asked: _Asked, refusal: SnitchError | None) -> Iterator[Event]:
     match asked:
-        case AddLine(rule):
-            yield event_of_line(rule, refusal)
+        case _Changing(wanted, written):
+            yield event_of_change(wanted, written, refusal)
         case KeepQuestions():
             pass  # a question that is closed by now: that is told by itself
         case (answer, sent):

@@ -8,7 +8,7 @@ import msgspec
 from tinysnitch.core.model.errors import Busy, SnitchError
 from tinysnitch.core.prompts.prompt import Prompt
 from tinysnitch.protocol.messages import Notice, PromptClosed, PromptShown, Push, RuleWritten
-from tinysnitch.view.answer_words import tell_added, tell_taken
+from tinysnitch.view.answer_words import tell_changed, tell_taken
 from tinysnitch.view.lookup import FindUser
 from tinysnitch.view.prompt_events import (
     Answer,
@@ -18,6 +18,7 @@ from tinysnitch.view.prompt_events import (
     NoticeGiven,
     QuestionClosed,
     QuestionOpened,
+    RuleChange,
 )
 
 
@@ -29,7 +30,7 @@ def event_of_push(push: Push, find_user: FindUser, boot_s: float) -> QuestionOpe
         case PromptClosed(prompt_id, reason, by_uid):
             return QuestionClosed(prompt_id, reason if by_uid is None else _name_user(reason, by_uid, find_user))
         case Notice(text, hint, stands):
-            return NoticeGiven(_join_hint(text, hint), stands)
+            return NoticeGiven(join_hint(text, hint), stands)
         case _:
             assert_never(push)
 
@@ -55,7 +56,7 @@ def event_of_end(error: SnitchError) -> ConnectionLost:
     """The event for the end of a connection, which is then tried again. Busy means that other clients take all places:
     its hint is shown, since only a person can close one. Without a daemon the prompt only has to wait."""
     if isinstance(error, Busy):
-        return ConnectionLost(_join_hint(str(error), error.hint), is_gone=False)
+        return ConnectionLost(join_hint(str(error), error.hint), is_gone=False)
     return ConnectionLost(str(error))
 
 
@@ -71,23 +72,27 @@ def events_of_replies(
         yield _notice_of_taken(given, taken)
     for answer, error in refused:
         hint = error.hint if answer.rule else ""  # for a choice the hint would be about a command line
-        yield AnswerRefused(answer.prompt_id, _join_hint(str(error), hint))
+        yield AnswerRefused(answer.prompt_id, join_hint(str(error), hint))
 
 
-def event_of_line(rule: str, refusal: SnitchError | None) -> NoticeGiven:
-    """What became of a rule whose question was gone. A line that was refused is told, since it stands nowhere else."""
+def event_of_change(wanted: RuleChange, written: RuleWritten | None, refusal: SnitchError | None) -> NoticeGiven:
+    """What became of a rule that was to be added or removed. A line that was refused is told, since one that was
+    written by hand stands nowhere else."""
     if refusal:
-        return NoticeGiven(f"{_join_hint(str(refusal), refusal.hint)}; not added: {rule}")
-    return NoticeGiven(tell_added(rule))
+        undone = "not added" if wanted.is_added else "not taken back"
+        return NoticeGiven(f"{join_hint(str(refusal), refusal.hint)}; {undone}: {wanted.line}")
+    if written and written.problem:
+        return NoticeGiven(join_hint(written.problem, written.hint))
+    return NoticeGiven(tell_changed(written.rule if written else wanted.line, is_added=wanted.is_added))
 
 
 def _notice_of_taken(given: Answers, written: RuleWritten) -> NoticeGiven:
     """Says that our answer was taken; or that its rule could not be saved, which matters more."""
     if written.problem:
-        return NoticeGiven(_join_hint(written.problem, written.hint))
+        return NoticeGiven(join_hint(written.problem, written.hint))
     return NoticeGiven(tell_taken(given, written.rule))
 
 
-def _join_hint(text: str, hint: str) -> str:
+def join_hint(text: str, hint: str) -> str:
     """A message and its hint in one line."""
     return f"{text} ({hint})" if hint else text

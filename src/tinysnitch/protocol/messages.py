@@ -24,6 +24,7 @@ from tinysnitch.core.rules.list_text import BadLine
 PROTOCOL = 1  # goes up when a client of one version cannot speak with a daemon of another
 VERSION_HINT = "after an upgrade restart tinysnitchd, and prompts that ran before; or use the commands of its version"
 LEARNED_RULES = "learned.rules"  # file in the state folder: what observe mode let pass, as rules
+LOG_LINE = b'{"event":'  # how the frame of a line of the log begins
 MAX_PROGRAM = 8192  # characters, path and arguments: the daemon keeps those of the last thousands of requests
 
 MAX_DELAY_S = 10.0  # with a longer delay, the time of a question could end before it takes keys

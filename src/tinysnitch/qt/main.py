@@ -7,6 +7,7 @@ import sys
 import click
 
 from tinysnitch import __version__
+from tinysnitch.client.prompt_settings import read_delay_s, read_font_pt
 from tinysnitch.commandline.command_runner import run_command
 from tinysnitch.commandline.named_path import NamedPath
 from tinysnitch.commandline.notes import print_note
@@ -16,7 +17,6 @@ from tinysnitch.protocol.framing import DEFAULT_SOCKET
 from tinysnitch.protocol.messages import Theme, WindowPosition, WindowSize
 from tinysnitch.qt.single_instance import SingleInstance
 from tinysnitch.qt.window_options import WindowOptions
-from tinysnitch.view.prompt_settings import read_delay_s, read_font_pt
 
 
 @click.command(

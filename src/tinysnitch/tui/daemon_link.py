@@ -1,4 +1,4 @@
-"""Stays attached to the daemon, also through its restarts, in asyncio's loop."""
+"""Stays connected with the daemon, also through its restarts, in asyncio's loop: to be asked, and to read its log."""
 
 import asyncio
 import socket
@@ -6,8 +6,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 from tinysnitch.client.knock import connect_at_once
+from tinysnitch.client.log_client import LogClient
 from tinysnitch.client.prompt_client import RETRY_S, PromptClient
 from tinysnitch.client.user_names import find_user
 from tinysnitch.core.model.errors import SnitchError
@@ -19,11 +21,26 @@ ANSWER_S = 5.0
 _CHUNK = 65536
 
 
-class DaemonLink:
-    def __init__(self, path: str | Path, tell: Callable[[Event], None]) -> None:
+class Client(Protocol):
+    """What a link needs of a client without a socket."""
+
+    unsent: bytearray
+
+    @property
+    def is_answering(self) -> bool: ...
+
+    def wait_for_room(self, now: float, /) -> float: ...
+
+    def receive(self, data: bytes, boot_s: float, /) -> Iterator[Event]: ...
+
+    def end(self, error: SnitchError, /) -> Iterator[Event]: ...
+
+
+class _Link:
+    def __init__(self, path: str | Path, tell: Callable[[Event], None], client: Client) -> None:
         self._path = path
         self._tell = tell
-        self._client = PromptClient(path, find_user)
+        self._client = client
         self._writer: asyncio.StreamWriter | None = None
         self._has_replies = asyncio.Event()  # to all answers
 
@@ -53,9 +70,6 @@ class DaemonLink:
             await asyncio.sleep(self._client.wait_for_room(time.monotonic()))
         return connection
 
-    def answer(self, given: ToDaemon) -> None:
-        self._pass_on(self._client.answer(given))
-
     async def finish(self) -> None:
         """Wait for replies to the last answers: a person who answers and leaves at once must still have answered."""
         with suppress(TimeoutError):
@@ -75,3 +89,21 @@ class DaemonLink:
         if self._writer:
             self._writer.write(self._client.unsent)
         self._client.unsent = bytearray()
+
+
+class DaemonLink(_Link):
+    """Attached, for questions and answers."""
+
+    def __init__(self, path: str | Path, tell: Callable[[Event], None]) -> None:
+        self._prompt = PromptClient(path, find_user)
+        super().__init__(path, tell, self._prompt)
+
+    def answer(self, given: ToDaemon) -> None:
+        self._pass_on(self._prompt.answer(given))
+
+
+class LogLink(_Link):
+    """For the last decisions."""
+
+    def __init__(self, path: str | Path, tell: Callable[[Event], None]) -> None:
+        super().__init__(path, tell, LogClient(path))

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 
 from tinysnitch.client.process_ends import ProcessEnds
 from tinysnitch.client.program_files import ProgramFiles
+from tinysnitch.client.prompt_settings import read_delay_s
 from tinysnitch.client.user_names import find_user
 from tinysnitch.tui.alarm import Alarm
 from tinysnitch.tui.daemon_link import DaemonLink
@@ -44,7 +45,6 @@ from tinysnitch.view.prompt_events import (
     QuestionClosed,
     ScreenRegained,
 )
-from tinysnitch.view.prompt_settings import read_delay_s
 from tinysnitch.view.prompt_state import Page, PromptState
 from tinysnitch.view.prompt_view import PromptView, present_prompt
 from tinysnitch.view.text import escape_text

@@ -16,12 +16,15 @@ from textual.screen import Screen
 from textual.timer import Timer
 
 from tinysnitch.client.control_client import ControlClient
+from tinysnitch.client.local_time import tell_time
+from tinysnitch.client.packaged_catalogue import read_catalogue
 from tinysnitch.client.process_ends import ProcessEnds
 from tinysnitch.client.program_files import ProgramFiles
+from tinysnitch.client.prompt_settings import read_delay_s
 from tinysnitch.client.user_names import find_user
 from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.tui.alarm import Alarm
-from tinysnitch.tui.daemon_link import DaemonLink
+from tinysnitch.tui.daemon_link import DaemonLink, LogLink
 from tinysnitch.tui.paint_report import PaintReport
 from tinysnitch.tui.plain_prompt import run_plain_prompt
 from tinysnitch.tui.prompt_widget import PromptWidget
@@ -29,10 +32,18 @@ from tinysnitch.tui.terminal import DUMB, claim_terminal, stop_job, takes_output
 from tinysnitch.tui.terminal_driver import TerminalDriver, find_screen
 from tinysnitch.view.key_piece import KeyPiece, TypedKey
 from tinysnitch.view.lookup import Lookup
-from tinysnitch.view.prompt_events import Event, KeyPressed, Leave, RowPointed, ScreenRegained, TextPasted
-from tinysnitch.view.prompt_settings import read_delay_s
+from tinysnitch.view.prompt_events import (
+    DecisionsTold,
+    Event,
+    KeyPressed,
+    Leave,
+    RowPointed,
+    ScreenRegained,
+    TextPasted,
+)
 from tinysnitch.view.prompt_state import PromptState
 
+LOG_S = 0.25  # between two drawings of the last decisions
 TICK_S = 1.0  # between two steps of the countdown
 HANGUP_S = 2.0  # to leave in order, once the terminal is gone
 HUNG_UP = 128 + signal.SIGHUP
@@ -58,13 +69,17 @@ class PromptApp(App[None], inherit_bindings=False):
         super().__init__(TerminalDriver, ansi_color=True)  # the terminal's own background and text, dark or light
         self.state = PromptState(delay_s)
         self.failure: SnitchError | None = None
+        self.state.recent.catalogue = read_catalogue()
         self._link = DaemonLink(socket_path, self.tell)
-        lookup = Lookup(find_user, ProgramFiles(self._file_found).find, ProcessEnds().has_ended)
+        self._log_link = LogLink(socket_path, self._tell_log)
+        files, ends = ProgramFiles(self._file_found), ProcessEnds()
+        lookup = Lookup(find_user, files.find, ends.has_ended, tell_time=tell_time)
         self._widget = PromptWidget(self.state, lookup, self._note_painted)
         self._report = PaintReport(self._write, self._note_seen, lambda: takes_output(find_screen()))
         self._piece = KeyPiece()
         self._piece_alarm = Alarm(self._end_piece)
         self._ready_alarm = Alarm(self._redraw)
+        self._log_alarm = Alarm(self._draw_soon)
         self._ticker: Timer | None = None
         self._is_drawing_due = False
 
@@ -79,6 +94,7 @@ class PromptApp(App[None], inherit_bindings=False):
         await self.screen.mount(self._widget)
         self.app_resume_signal.subscribe(self, self._regain_screen, immediate=True)
         self.run_worker(self._follow_daemon(), exit_on_error=True)
+        self.run_worker(self._log_link.run(), exit_on_error=True)
 
     def _watch_terminal(self) -> None:
         """Leave once the terminal is gone. SIGHUP is not enough: only the session's leader gets it (setsid(2))."""
@@ -168,6 +184,15 @@ class PromptApp(App[None], inherit_bindings=False):
     def tell(self, event: Event) -> None:
         self._advance(event, time.monotonic())
 
+    def _tell_log(self, event: Event) -> None:
+        """Decisions may come by the thousand: they are drawn a few times a second, and not behind a question."""
+        if not isinstance(event, DecisionsTold):
+            self.tell(event)
+            return
+        self.state.handle(event, time.monotonic())
+        if self.state.selected is None and not self._log_alarm.is_set:
+            self._log_alarm.set(LOG_S)
+
     def on_cursor_position(self, _event: events.CursorPosition) -> None:
         self._report.note_answer()
 
@@ -229,7 +254,7 @@ class PromptApp(App[None], inherit_bindings=False):
     def _note_painted(self) -> None:
         if self._is_drawing_due:  # what was painted does not show the latest news yet
             return
-        is_unseen = self.state.selected and self.state.next_change_s() is None
+        is_unseen = self.state.takes_answers and self.state.next_change_s() is None
         if is_unseen or self.state.guard.sight == 0:  # 0: ask before the first question whether this terminal answers
             self.call_after_refresh(self._report.note_written, self.state.guard.sight)
         self._draw_when_ready()

@@ -71,8 +71,6 @@ class Spare:
 def render_prompt(view: PromptView, width: int, height: int) -> Text:
     """The whole screen, in at most `height` rows."""
     room = room_of(width)
-    if not view.is_question:
-        return place(_waiting_rows(view, room, height), width, height)
     answers, others = key_rows(view, room)
     warnings = warning_rows(view.warnings, room, MOST)
     spare = Spare(height)
@@ -111,19 +109,6 @@ def _with_blanks(parts: dict[str, list[Text]], blanks: int) -> list[Text]:
     there = [name for name, rows in parts.items() if rows]
     apart = [name for name in _BLANK_BEFORE if name in there[1:]][:blanks]
     return [row for name in there for row in (*([Text()] if name in apart else []), *parts[name])]
-
-
-def _waiting_rows(view: PromptView, room: int, height: int) -> list[Text]:
-    keys = flow(pieces_of(view.everyday[0], room, is_ready=True), room)
-    rows = [Text(shorten_middle(view.title, room), STRONG)]
-    for warning in view.warnings:
-        rows += [Text(), *told_rows(f"! {warning}", room, MAX_TOLD_ROWS, WARNING)]
-    if view.notice:
-        rows += [Text(), *told_rows(view.notice, room, MAX_TOLD_ROWS)]
-    if view.edit:
-        spare = height - sum(bool(row.plain) for row in rows) - len(keys)
-        rows += [Text(), *_edit_rows(view.edit, room, spare)]
-    return [*rows, Text(), *keys]
 
 
 def top_rows(view: PromptView, room: int, height: int) -> list[Text]:
@@ -170,21 +155,21 @@ def rule_rows(view: PromptView, room: int, height: int) -> list[Text]:
     if height <= 0:
         return []
     if view.edit:
-        return _edit_rows(view.edit, room, height)
+        return edit_rows(view.edit, room, height)
     margin = LABEL_WIDTH if room >= LABELLED else 0
     wider = told_rows(view.wider, room - margin, min(MAX_WIDER_ROWS, height - 1), WARNING) if view.wider else []
     most = (height - len(wider)) // len(view.rules)
     rules = [row for rule in view.rules for row in wrap(rule, room - margin, min(MAX_RULE_ROWS, most))]
-    return _behind_label("rule", [*rules, *wider], margin)
+    return behind_label("rule", [*rules, *wider], margin)
 
 
-def _behind_label(label: str, rows: list[Text], margin: int) -> list[Text]:
+def behind_label(label: str, rows: list[Text], margin: int) -> list[Text]:
     """The rows, with the label before the first of them, if there is a margin for it."""
     labels = [label if margin else "", *[""] * len(rows)]
     return [Text.assemble((f"{label:<{margin}}", QUIET), row) for label, row in zip(labels, rows, strict=False)]
 
 
-def _edit_rows(edit: EditView, room: int, height: int) -> list[Text]:
+def edit_rows(edit: EditView, room: int, height: int) -> list[Text]:
     """As much of the edited line as fits, with its cursor; below it the fault and the hint."""
     text = Text(edit.text)
     if edit.fault:
@@ -232,7 +217,7 @@ def fact_block(lines: tuple[Line, ...], width: int, height: int, label_width: in
     for line in _most_telling(lines, height):
         value = wrap(_in_facts(line), max(1, width - label_width), min(MAX_FACT_ROWS, 1 + spare))
         spare -= len(value) - 1
-        rows += _behind_label(line.label, value, label_width)
+        rows += behind_label(line.label, value, label_width)
     return rows[: max(height, 0)]
 
 

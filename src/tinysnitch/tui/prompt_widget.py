@@ -12,6 +12,7 @@ from tinysnitch.tui.group_screen import list_room, render_group
 from tinysnitch.tui.help_screen import count_help_pages, render_help
 from tinysnitch.tui.prompt_screen import render_prompt
 from tinysnitch.tui.rows import key_at, question_at
+from tinysnitch.tui.waiting_screen import render_waiting
 from tinysnitch.view.group_view import GroupView
 from tinysnitch.view.help_view import help_pages
 from tinysnitch.view.lookup import Lookup
@@ -102,7 +103,7 @@ class PromptWidget(Widget):
             return render_help(*help_of, width, height, view=view, page=self._help_page)
         if view.group:
             return render_group(self._with_room(view, view.group), width, height)
-        return render_prompt(view, width, height)
+        return render_prompt(view, width, height) if view.is_question else render_waiting(view, width, height)
 
     def _with_room(self, view: PromptView, group: GroupView) -> PromptView:
         """The view with as much of the list as the screen has room for."""

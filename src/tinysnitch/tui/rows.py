@@ -121,8 +121,7 @@ def pieces_of(hints: Iterable[KeyHint], room: int, *, is_ready: bool) -> list[Te
             piece = Text.assemble((label, f"{color} reverse"), (text, color))
         else:
             piece = Text.assemble((label, "reverse"), (text, COVERED if hint.is_on else ""))
-        piece.stylize(Style(meta={_KEY: hint.name}))
-        pieces.append(piece)
+        pieces.append(as_key(piece, hint.name))
     return pieces
 
 
@@ -135,6 +134,12 @@ def flow(pieces: list[Text], room: int, gap: int = GAP) -> list[Text]:
         else:
             rows.append(piece)
     return rows
+
+
+def as_key(text: Text, name: str) -> Text:
+    """The text, of which a click presses the key."""
+    text.stylize(Style(meta={_KEY: name}))
+    return text
 
 
 def key_at(row: Text, column: int) -> str | None:

@@ -53,6 +53,6 @@ def tell_taken(given: Answers, rule: str) -> str:
     return f"{words}: {shorten_rule(rule)}" if rule else words
 
 
-def tell_added(rule: str) -> str:
-    """That a rule was added which was edited for a question."""
-    return f"the question was gone, and its rule was added: {shorten_rule(rule)}"
+def tell_changed(rule: str, *, is_added: bool) -> str:
+    """That a rule was added or removed which answered no question."""
+    return f"{'added' if is_added else 'taken back'}: {shorten_rule(rule)}"

@@ -51,17 +51,17 @@ def _present_names(attribution: Attribution) -> str:
     which the rule has."""
     own = present_program(attribution)
     other = attribution.process.started_as if attribution.process else None
-    return f"{_name_of(other)} ({own})" if other else own
+    return f"{name_of_path(other)} ({own})" if other else own
 
 
 def present_program(attribution: Attribution) -> str:
     """The program's own name; quoted when it holds blanks, so that it can't pass for a sentence."""
     if attribution.process is None:
         return "the kernel" if attribution.source is AttributionSource.KERNEL else "an unknown program"
-    return _name_of(attribution.process.program)
+    return name_of_path(attribution.process.program)
 
 
-def _name_of(path: str) -> str:
+def name_of_path(path: str) -> str:
     name = path.rstrip("/").rpartition("/")[2] or path
     return escape_text(quote_word(name) if " " in name or not name else name)
 

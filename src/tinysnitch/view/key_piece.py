@@ -82,7 +82,7 @@ def _may_be_pasted(key: KeyPressed, typed_s: float, state: PromptState, *, is_op
     where no key answers; nor if it walks to another question, since such keys may repeat."""
     if key.is_click or is_chord(key.name) or state.guard.delay_s <= 0:
         return False
-    is_asked = state.selected is not None and state.page is Page.QUESTION
+    is_asked = state.takes_answers and state.page is Page.QUESTION
     return is_asked and (is_open or (state.guard.is_ready(typed_s) and not _is_step(key, state)))
 
 

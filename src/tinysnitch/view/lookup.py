@@ -18,6 +18,7 @@ FindUser = Callable[[int], str | None]  # the name of a uid, None if it has none
 FindFile = Callable[[Process], ProgramFile | None]  # None while it is being looked up
 FindEntry = Callable[[Process], DesktopEntry | None]
 HasEnded = Callable[[Process], bool]  # True only if that is certain
+TellTime = Callable[[str], str]  # the time of day of a line of the log, whose time is ISO 8601 in UTC
 
 
 class Lookup(msgspec.Struct, frozen=True):
@@ -25,6 +26,7 @@ class Lookup(msgspec.Struct, frozen=True):
     find_file: FindFile = lambda _process: ProgramFile()
     has_ended: HasEnded = lambda _process: False
     find_entry: FindEntry = lambda _process: None
+    tell_time: TellTime = lambda time: time[11:19]
 
 
 NO_LOOKUP = Lookup()

@@ -4,6 +4,7 @@ import msgspec
 
 from tinysnitch.core.prompts.choice import Choice
 from tinysnitch.core.prompts.prompt import Prompt
+from tinysnitch.protocol.log_lines import ConnectionLine
 from tinysnitch.protocol.messages import PromptSettings
 
 
@@ -89,6 +90,13 @@ class LineChanged(msgspec.Struct, frozen=True):
     cursor: int
 
 
+class DecisionsTold(msgspec.Struct, frozen=True):
+    """What was decided, the oldest first."""
+
+    lines: tuple[ConnectionLine, ...]
+    is_anew: bool = False  # all are told again: what was told before does not count
+
+
 Event = (
     QuestionOpened
     | QuestionClosed
@@ -103,6 +111,7 @@ Event = (
     | LineChanged
     | ListSized
     | RowPointed
+    | DecisionsTold
 )
 
 
@@ -121,6 +130,13 @@ class Answers(msgspec.Struct, frozen=True):
     answers: tuple[Answer, ...]
 
 
+class RuleChange(msgspec.Struct, frozen=True):
+    """Have the daemon add a line to the rules file, or remove a rule."""
+
+    line: str
+    is_added: bool = True
+
+
 class Leave(msgspec.Struct, frozen=True):
     """End the prompt, or hide its window; questions stay open."""
 
@@ -131,11 +147,5 @@ class KeepQuestions(msgspec.Struct, frozen=True):
     prompt_ids: tuple[int, ...]
 
 
-class AddLine(msgspec.Struct, frozen=True):
-    """Add a rule that was written for a question which is gone by now."""
-
-    rule: str
-
-
-ToDaemon = Answers | KeepQuestions | AddLine
+ToDaemon = Answers | KeepQuestions | RuleChange
 Effect = ToDaemon | Leave

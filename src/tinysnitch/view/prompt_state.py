@@ -46,12 +46,12 @@ from tinysnitch.view.keys import (
 )
 from tinysnitch.view.line_edit import LineEdit, begin_edit, find_fault
 from tinysnitch.view.prompt_events import (
-    AddLine,
     Answer,
     AnswerRefused,
     Answers,
     ConnectionLost,
     DaemonGreeted,
+    DecisionsTold,
     Effect,
     Event,
     KeepQuestions,
@@ -63,11 +63,13 @@ from tinysnitch.view.prompt_events import (
     QuestionClosed,
     QuestionOpened,
     RowPointed,
+    RuleChange,
     ScreenRegained,
     SettingsGiven,
     TextPasted,
 )
 from tinysnitch.view.questions import OpenQuestion, Questions
+from tinysnitch.view.recent_decisions import RecentDecisions
 
 DENIED = ", denied"  # follows the reason of a question whose time ended
 SCROLL_FIRST = "scroll to the end first, or press y for the next page"
@@ -87,6 +89,7 @@ class Page(Enum):
 
 _EDIT_KEY = next(key.names[0] for key in KEYS if key.effect is Act.EDIT)
 _LEAVE_AT_ONCE = "ctrl+c"  # `q` goes back from the help, and may be a letter of a text
+TAKE_BACK = ("x", "delete")  # names of the key that takes back the rule of a decision
 _SCOPES = tuple(RemoteScope)  # each wider than the one before
 _SUSPEND_S = 1.0  # clocks that differ by less were only read one after the other; by more, the machine was suspended
 
@@ -104,6 +107,7 @@ class PromptState:
         self.settings = PromptSettings()  # of the daemon
         self.is_guest = is_guest  # it asks for one command only, and cannot be left while that runs
         self.questions = Questions()
+        self.recent = RecentDecisions()
         self.page = Page.QUESTION
         self.edit = LineEdit("", 0)  # the line of Page.EDIT
         self.notice = ""  # what became of the last question, or what went wrong
@@ -121,6 +125,7 @@ class PromptState:
         self.group: GroupList | None = None  # the questions that are answered together
         self._list_size = ListSized(0, 0)
         self._sent_together: frozenset[int] = frozenset()  # the other questions that our last answer was for
+        self._is_edit_of_past = False  # the line of Page.EDIT is for a decision, and no answer
         self._ended: dict[int, str] = {}  # what is told of the last question that ended before our answer came
 
     def begin_anew(self) -> "PromptState":
@@ -170,7 +175,12 @@ class PromptState:
 
     def next_change_s(self) -> float | None:
         """When the question in sight begins to take keys; None until it is painted, or if none is in sight."""
-        return self.guard.ready_s if self.selected else None
+        return self.guard.ready_s if self.takes_answers else None
+
+    @property
+    def takes_answers(self) -> bool:
+        """Whether `y` and `n` mean something: for the question in sight, or the decision that is selected."""
+        return self.selected is not None or (self.recent.selected is not None and self.page is Page.QUESTION)
 
     def note_clocks(self, now: float, *, wall_s: float, boot_s: float) -> None:
         """Note what the wall clock and the boot-time clock say when the clock of `handle` says `now`. To be called
@@ -209,7 +219,7 @@ class PromptState:
                 self._lose_daemon(f"{reason}; new connections may be dropped until it is back" if is_gone else reason)
             case DaemonGreeted(is_for_user, settings):
                 self.is_connected, self.notice = True, ""
-                self._is_for_user = is_for_user
+                self._is_for_user = self.recent.is_for_user = is_for_user
                 self._take_settings(settings)
             case SettingsGiven(settings):
                 self._take_settings(settings)
@@ -219,6 +229,8 @@ class PromptState:
                     self.trouble = text if stands else ""
             case ScreenRegained() if self.group:
                 self.guard.renew(now)
+            case DecisionsTold(lines, is_anew):
+                self.recent.add(lines, is_anew=is_anew)
             case ScreenRegained():
                 self._select(self._selected_id, now)
             case ListSized():
@@ -312,9 +324,12 @@ class PromptState:
         self.page = Page.EDIT if self.page is Page.EDIT else Page.QUESTION
         self.questions.clear()
         self._selected_id = self.group = None
+        self.recent.leave()
 
     def _select(self, prompt_id: int | None, now: float) -> None:
-        """Bring a question into sight, or none."""
+        """Bring a question into sight, or none. A question takes over the screen, whatever was done there."""
+        if prompt_id is not None:
+            self.recent.leave()
         self._selected_id, self._selected_s = prompt_id, now
         self.group = None
         self.guard.renew(now)
@@ -353,9 +368,15 @@ class PromptState:
         if self.group and (in_list := find_list_act(name)):
             self._act_in_list(in_list, self.group, now)
             return None
-        if (is_text := is_of_text(name, text)) or not self.guard.is_seen(now):
+        is_in_past = self.selected is None and self.recent.selected is not None
+        is_text = is_of_text(name, text) and not (is_in_past and name in TAKE_BACK)
+        if is_text or not self.guard.is_seen(now):
             self.guard.note_typing(now, is_text=is_text)
         self.notice = hint_at(name, text) or ("" if key and is_hint(self.notice) else self.notice)
+        if self.selected is None and self._move_in_past(name, now):
+            return None
+        if self.selected is None and self.recent.selected:
+            return self._act_on_past(name, now)
         if key is None:
             return None
         if isinstance(key.effect, Verdict):
@@ -542,12 +563,56 @@ class PromptState:
             self._select(left.ids[0], now)
         return True
 
+    # what was decided
+
+    def _move_in_past(self, name: str, now: float) -> bool:
+        """Select a decision, or with Esc none. Keys for the first one count once it has been in sight for a while."""
+        was_there = self.recent.selected is not None
+        if name == "escape" and was_there:
+            self.recent.leave()
+            return True
+        if not self.recent.move(name):
+            return False
+        if not was_there:
+            self.guard.renew(now)
+        return True
+
+    def _act_on_past(self, name: str, now: float) -> Effect | None:
+        """What a key does with the decision that is selected."""
+        key = find_key(name)
+        act = key.effect if key else None
+        if act in (Act.HELP, Act.LEGEND, Act.NEXT, Act.PREVIOUS):
+            self._act(act, now)
+        if not self.guard.is_seen(now) or self.guard.is_held(name, now):
+            return None
+        if act is Act.EDIT:
+            self._begin_edit_of_past(now)
+            return None
+        if isinstance(act, Verdict | Forever):
+            change = self.recent.change_by(Verdict(act.value))
+        else:
+            change = self.recent.take_back() if name in TAKE_BACK else None
+        if change:
+            self.notice = ""
+            self.guard.note_used(name, now)
+        return change
+
+    def _begin_edit_of_past(self, now: float) -> None:
+        self.edit = self.recent.begin_edit()
+        self.page, self.notice, self._is_edit_of_past = Page.EDIT, "", True
+        self.guard.note_used(_EDIT_KEY, now)
+
     # the rule edited by hand
 
     @property
     def is_edit_lost(self) -> bool:
         """Whether the question whose rule is edited has vanished."""
-        return self.page is Page.EDIT and self.selected is None
+        return self.page is Page.EDIT and self.selected is None and not self._is_edit_of_past
+
+    @property
+    def is_edit_of_past(self) -> bool:
+        """Whether the line that is edited is for a decision that was made."""
+        return self.page is Page.EDIT and self._is_edit_of_past
 
     def _begin_edit(self, now: float) -> None:
         question = self._find_ready(now)
@@ -564,8 +629,7 @@ class PromptState:
         if name == _LEAVE_AT_ONCE and not self.is_guest:
             return Leave()
         if name == "escape":
-            self.page = Page.QUESTION
-            self._select(self._selected_id if self.selected else self.questions.find_first_waiting(), now)
+            self._end_edit(now)
         elif name == "enter":
             return self._answer_by_hand(now)
         elif not self.guard.is_held(name, now):
@@ -573,6 +637,10 @@ class PromptState:
             self.guard.note_edited(now)
             self.guard.note_used("", now)  # a different key came: the `e` that began the edit is no longer held
         return None
+
+    def _end_edit(self, now: float) -> None:
+        self.page, self._is_edit_of_past = Page.QUESTION, False
+        self._select(self._selected_id if self.selected else self.questions.find_first_waiting(), now)
 
     def _takes_text(self, now: float) -> bool:
         """Whether a line is edited. Anywhere else a paste does nothing."""
@@ -585,10 +653,10 @@ class PromptState:
     def _answer_by_hand(self, now: float) -> Effect | None:
         if self.guard.is_pasted(now) or find_fault(self.edit, now + self.wall_ahead_s):
             return None
-        if self.is_edit_lost:
-            self.page, self.notice = Page.QUESTION, ""
-            self._select(self.questions.find_first_waiting(), now)
-            return AddLine(self.edit.text)
+        if self.selected is None:
+            self.notice = ""
+            self._end_edit(now)
+            return RuleChange(self.edit.text)
         question = self._find_ready(now)
         if question is None:
             return None

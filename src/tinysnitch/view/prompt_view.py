@@ -22,11 +22,8 @@ from tinysnitch.core.prompts.answer import (
 )
 from tinysnitch.core.prompts.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.prompts.prompt import Prompt
-from tinysnitch.core.rules.qualifiers import QUALIFIERS
-from tinysnitch.core.rules.rule import RemoteKind
 from tinysnitch.core.rules.secret_args import without_secrets
-from tinysnitch.core.rules.text import COLUMNS, format_rule
-from tinysnitch.core.rules.words import split_words
+from tinysnitch.core.rules.text import format_rule
 from tinysnitch.view.answer_words import name_lifetime
 from tinysnitch.view.connection_view import (
     present_program,
@@ -42,11 +39,10 @@ from tinysnitch.view.keys import KEYS, OWN_KEYS, Act, Forever, Group, Key, keys_
 from tinysnitch.view.lookup import NO_LOOKUP, Lookup
 from tinysnitch.view.prompt_state import DENIED, Page, PromptState, next_scope
 from tinysnitch.view.questions import OpenQuestion
-from tinysnitch.view.span import Line, Span, Weight, span_of, spans_of_name, text_of
+from tinysnitch.view.recent_view import RecentView, SelectedView, present_recent
+from tinysnitch.view.span import Line, Span, Weight, present_line, text_of
 from tinysnitch.view.text import escape_text
 
-_ANY_WORD = "-"
-_QUALIFIERS = tuple(f"{key}=" for key in QUALIFIERS)
 SECRET_IN_RULE = "the arguments in the rule hold what looks like a secret"
 SECRET_LEFT_OUT = "a secret seems to be in its arguments: the rule is for this start alone"
 _WHERE_WRITTEN = {Lifetime.ONCE: "this once, nothing is written", Lifetime.FOREVER: "forever, in the rules file"}
@@ -95,6 +91,7 @@ class PromptView(msgspec.Struct, frozen=True, kw_only=True):
     fraction_left: float = 0.0  # of the question's whole time, 0 to 1
     is_ready: bool = False  # keys count
     hints: tuple[tuple[KeyHint, ...], ...] = ()  # all keys, a row for each group
+    recent: RecentView | None = None  # the last decisions, where no question is in sight
     everyday: tuple[tuple[KeyHint, ...], ...] = ()  # the keys of everyday: what allows, what denies, and some others
     notice: str = ""
 
@@ -127,7 +124,9 @@ def present_prompt(state: PromptState, now: float, lookup: Lookup = NO_LOOKUP) -
     """What to show at this moment, a time on the clock that the state's `handle` is given."""
     question, wall_s = state.selected, now + state.wall_ahead_s
     if question is None:
-        return _present_lost_edit(state, wall_s) if state.is_edit_lost else _present_none(state)
+        if state.page is Page.EDIT:
+            return _present_edit_alone(state, wall_s)
+        return _present_none(state, now, lookup)
     connection, choice = question.prompt.connection, state.choice_of(question, Verdict.ALLOW)
     view = PromptView(
         sentence=present_sentence(connection),
@@ -219,13 +218,14 @@ def _present_list_keys(view: PromptView, group: GroupList) -> tuple[tuple[KeyHin
     return (allow,), (deny,), rest
 
 
-def _present_lost_edit(state: PromptState, wall_s: float) -> PromptView:
-    """The question is gone while its rule is edited. The line stays in sight, and may be added."""
+def _present_edit_alone(state: PromptState, wall_s: float) -> PromptView:
+    """A line that is edited without its question in sight: that of a decision, or of a question that is gone."""
+    title = "a rule for what was decided" if state.is_edit_of_past else "the question whose rule you edited is gone"
     others = "; others wait" if state.questions.waiting_count else ""  # their time goes on
     edit = present_edit(state.edit, wall_s)
     keys = ((KeyHint("Enter", "add the rule", is_dead=bool(edit.fault)), KeyHint("Esc", "go on without it")),)
     return PromptView(
-        sentence=(Span(f"the question whose rule you edited is gone{others}"),),
+        sentence=(Span(f"{title}{others}"),),
         is_question=False,
         edit=edit,
         hints=keys,
@@ -235,7 +235,7 @@ def _present_lost_edit(state: PromptState, wall_s: float) -> PromptView:
     )
 
 
-def _present_none(state: PromptState) -> PromptView:
+def _present_none(state: PromptState, now: float, lookup: Lookup) -> PromptView:
     aside = state.questions.waiting_count  # with none in sight, all that wait were put aside
     if not state.is_connected:
         title = "waiting for the daemon"
@@ -247,14 +247,33 @@ def _present_none(state: PromptState) -> PromptView:
         title = "no questions"
     shown = (Act.NEXT, Act.HELP, Act.LEGEND, Act.LEAVE) if aside else (Act.HELP, Act.LEGEND, Act.LEAVE)
     hints = tuple(KeyHint(key.label, key.short) for key in keys_of(Group.MOVE) if key.effect in shown)
+    recent = present_recent(state.recent, lookup)
     return PromptView(
         sentence=(Span(title),),
         is_question=False,
         warnings=_present_trouble(state),
+        recent=recent,
+        is_ready=state.guard.is_ready(now),
         hints=(hints,),
-        everyday=(hints,),
+        everyday=_keys_for_past(recent, hints),
         notice=_present_notice(state),
     )
+
+
+def _keys_for_past(recent: RecentView, hints: tuple[KeyHint, ...]) -> tuple[tuple[KeyHint, ...], ...]:
+    """The keys where no question is in sight: those for the decision that is selected, or how to select one."""
+    selected = recent.selected
+    if selected is None:
+        return ((*hints, KeyHint("↓", "a rule for one of these")) if recent.rows else hints,)
+    answers = tuple((_hint_for_past(key, key.effect, selected),) for key in KEYS if isinstance(key.effect, Verdict))
+    back = KeyHint("x", "take its rule back", is_dead=not selected.decided_by)
+    return (*answers, (back, KeyHint("e", "edit"), KeyHint("Esc", "back"), KeyHint("?", "all keys")))
+
+
+def _hint_for_past(key: Key, verdict: Verdict, selected: SelectedView) -> KeyHint:
+    hindrance = selected.hindrances[verdict]
+    text = f"{key.short}: {hindrance}" if hindrance else f"{key.short} forever, in the rules file"
+    return KeyHint(key.label, text, verdict=verdict, is_dead=bool(hindrance))
 
 
 def _present_trouble(state: PromptState) -> tuple[str, ...]:
@@ -308,22 +327,10 @@ def _present_wider(state: PromptState, question: OpenQuestion) -> str:
 
 def present_rule(connection: Connection, choice: Choice, wall_s: float) -> tuple[Span, ...]:
     """The line of the rule, but how long it holds is in words behind it; columns that name something are covered."""
-    rule = msgspec.structs.replace(rule_for_choice(connection, choice, wall_s), until_s=None)
-    line = format_rule(rule)
-    starts = [word.column - 1 for word in split_words(line)]
-    words = [line[start:end].rstrip(" ") for start, end in zip(starts, [*starts[1:], len(line)], strict=True)]
-    first = next(index for index, word in enumerate(words) if index and not word.startswith(_QUALIFIERS))
-    spans: list[Span] = []
-    for index, word in enumerate(words):
-        is_any = word == _ANY_WORD and index - first < len(COLUMNS)  # after the columns `-` is an argument
-        is_narrowing = 0 < index < first
-        is_covered = is_narrowing or (index >= first and not is_any)
-        is_name = index == first and rule.remote.kind in (RemoteKind.NAME, RemoteKind.DOMAIN)
-        spans += spans_of_name(word, is_covered=is_covered) if is_name else (span_of(word, is_covered),)
-        spans.append(Span(" "))
+    spans = present_line(msgspec.structs.replace(rule_for_choice(connection, choice, wall_s), until_s=None))
     if choice.lifetime is Lifetime.FOREVER and can_be_remembered(connection):
-        return tuple(spans[:-1])
-    return (*spans[:-1], Span(f", {name_lifetime(connection, choice)}", weight=Weight.QUIET))
+        return spans
+    return (*spans, Span(f", {name_lifetime(connection, choice)}", weight=Weight.QUIET))
 
 
 def present_lifetime(connection: Connection, choice: Choice, *, is_guest: bool = False) -> str:

@@ -15,11 +15,17 @@ from enum import Enum
 import msgspec
 
 from tinysnitch.core.model.domain import find_registrable_domain, is_numbered
+from tinysnitch.core.rules.qualifiers import QUALIFIERS
+from tinysnitch.core.rules.rule import RemoteKind, Rule
+from tinysnitch.core.rules.text import COLUMNS, format_rule
+from tinysnitch.core.rules.words import split_words
 from tinysnitch.view.text import ELLIPSIS, cell_width, escape_text, shorten_middle
 
 READABLE = 9  # columns that a span keeps: enough for the end of a name or path to tell something
 HEAD = 15  # spans that always stay: a rule's words up to its program, with a qualifier or two, and their blanks
 _OF_NO_NAME = frozenset(":/@ ")  # in addresses, networks and lists
+_ANY_WORD = "-"
+_QUALIFIERS = tuple(f"{key}=" for key in QUALIFIERS)
 _COUNTED_S = 120  # the longest time that is shown in seconds alone
 
 
@@ -65,6 +71,23 @@ def spans_of_name(name: str, *, is_covered: bool = False) -> tuple[Span, ...]:
         return (Span(escape_text(name), is_covered, Weight.STRONG),)
     below = name.removesuffix(domain)
     return Span(escape_text(below), is_covered, Weight.QUIET), Span(escape_text(domain), is_covered, Weight.STRONG)
+
+
+def present_line(rule: Rule) -> tuple[Span, ...]:
+    """The line of a rule, of which the words that name something are covered."""
+    line = format_rule(rule)
+    starts = [word.column - 1 for word in split_words(line)]
+    words = [line[start:end].rstrip(" ") for start, end in zip(starts, [*starts[1:], len(line)], strict=True)]
+    first = next(index for index, word in enumerate(words) if index and not word.startswith(_QUALIFIERS))
+    spans: list[Span] = []
+    for index, word in enumerate(words):
+        is_any = word == _ANY_WORD and index - first < len(COLUMNS)  # after the columns `-` is an argument
+        is_narrowing = 0 < index < first
+        is_covered = is_narrowing or (index >= first and not is_any)
+        is_name = index == first and rule.remote.kind in (RemoteKind.NAME, RemoteKind.DOMAIN)
+        spans += spans_of_name(word, is_covered=is_covered) if is_name else (span_of(word, is_covered),)
+        spans.append(Span(" "))
+    return tuple(spans[:-1])
 
 
 def spans_of_names(names: tuple[str, ...]) -> tuple[Span, ...]:

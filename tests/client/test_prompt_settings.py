@@ -1,7 +1,7 @@
 import pytest
 
+from tinysnitch.client.prompt_settings import DELAY_VARIABLE, FONT_VARIABLE, read_delay_s, read_font_pt
 from tinysnitch.core.model.errors import SnitchError
-from tinysnitch.view.prompt_settings import DELAY_VARIABLE, FONT_VARIABLE, read_delay_s, read_font_pt
 
 
 def test_nothing_said_is_the_usual() -> None:
