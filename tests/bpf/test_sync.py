@@ -9,6 +9,7 @@ import pytest
 
 from tests.bpf.bpf_place import Agent, BpfPlace
 from tests.bpf.pinned_tables import find_listener, forget_socket, is_given, read_boundness
+from tests.lab.patience import wait_until
 from tinysnitch.core.model.flow import UDP, parse_address
 from tinysnitch.kernel.bpf.layout import Owner
 from tinysnitch.kernel.bpf.programs import BpfPrograms
@@ -33,7 +34,8 @@ def test_a_port_is_handed_over_while_others_come_and_go_and_the_last_takes_it_al
             programs.replace_owner(cookie, Owner(exec_id, 1, agent.pid, 0))
     assert find_listener(programs, UDP, PORT, parse_address(LOCAL))
     agent.call("close", handle)
-    assert find_listener(programs, UDP, PORT, parse_address(LOCAL)) is None
+    # A closed socket lives on while any process looks at its descriptor in /proc, as the daemons of other labs do.
+    wait_until(lambda: find_listener(programs, UDP, PORT, parse_address(LOCAL)) is None, "the entry is left for good")
 
 
 def test_the_new_owner_of_a_forgotten_socket_has_not_used_it(programs: BpfPrograms, agent: Agent) -> None:
