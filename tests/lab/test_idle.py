@@ -1,5 +1,6 @@
 """A daemon that has nothing to do does not wake up, not even for a timer."""
 
+import os
 import time
 from pathlib import Path
 
@@ -15,7 +16,6 @@ from tinysnitch.store.file_watch import NOISE_S
 pytestmark = [pytest.mark.privileged]
 
 QUIET_S = 1.5  # after the last work: losses and history are written one second after it
-WATCHED_S = 36.0  # some things are looked at each 30 s while it is awake
 MADE = 200
 
 
@@ -25,15 +25,24 @@ def is_quiet(pid: int) -> bool:
     return count_wakeups(pid) == before
 
 
-@pytest.mark.slow
+def waits_for_ever(pid: int) -> bool:
+    """Whether no thread will wake by itself: the event loop is in epoll_wait(2), with -1 for no limit, and the others
+    in futex(2), with NULL. Both take it as their fourth argument (proc_pid_syscall(5)).
+    """
+    calls = {int(each.name): (each / "syscall").read_text().split() for each in Path(f"/proc/{pid}/task").iterdir()}
+    if not all(call[4:] for call in calls.values()):  # one is running
+        return False
+    limits = {thread: int(call[4], 16) & 0xFFFF_FFFF for thread, call in calls.items()}
+    return limits.pop(pid) == 0xFFFF_FFFF and not any(limits.values())
+
+
 def test_an_idle_daemon_sleeps(lab: Lab) -> None:
     daemon = lab.start_daemon(f"allow {WORLD4} 80 tcp {PROGRAM}\n")
     assert StepClient(lab).connect(WORLD4, 80) == "ok"
     daemon.wait_connections(1)
-    wait_until(lambda: is_quiet(daemon.process.pid), "it has always something to do")
-    before = count_wakeups(daemon.process.pid)
-    time.sleep(WATCHED_S)
-    assert count_wakeups(daemon.process.pid) == before
+    pid = daemon.process.pid
+    wait_until(lambda: waits_for_ever(pid) and is_quiet(pid) and waits_for_ever(pid), "it has always something to do")
+    assert not [fd for fd in Path(f"/proc/{pid}/fd").iterdir() if "timerfd" in os.readlink(fd)]
 
 
 def test_files_that_others_make_where_a_rules_path_ends_hardly_wake_it(lab: Lab) -> None:
