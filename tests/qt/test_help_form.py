@@ -1,3 +1,5 @@
+import itertools
+
 import msgspec
 import pytest
 from PySide6.QtGui import QAccessible
@@ -6,6 +8,7 @@ from PySide6.QtWidgets import QWidget
 from tests.qt.sample_views import spoken, view_of
 from tinysnitch.qt.help_form import HelpForm
 from tinysnitch.qt.key_button import KeyButton
+from tinysnitch.qt.span_label import SpanLabel
 from tinysnitch.qt.theme import DARK, Look
 from tinysnitch.view.help_view import present_help, present_legend
 
@@ -41,3 +44,17 @@ def test_keys_are_buttons_but_for_those_that_answer() -> None:
     assert "f, chosen" in spoken(form, QAccessible.Role.Button)
     form.show_help("words", present_legend(), view_of("question"), LOOK)
     assert spoken(form, QAccessible.Role.Button) == []
+
+
+@pytest.mark.usefixtures("application")
+def test_rows_are_as_far_apart_with_buttons_as_without() -> None:
+    window = QWidget()
+    form = HelpForm(window, KeyButton)
+    form.show_help("keys", present_help(), view_of("question"), LOOK)
+    form.resize(800, form.height_for(800))
+    window.show()
+    meanings = [each.geometry() for each in form.findChildren(SpanLabel) if each.x() == form._rows[0]._meaning.x()]
+    tops = [place.center().y() for place in meanings]
+    steps = [lower - upper for upper, lower in itertools.pairwise(tops)]
+    assert len(tops) == len(present_help())
+    assert max(steps) - min(steps) <= 1

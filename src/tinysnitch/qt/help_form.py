@@ -5,7 +5,7 @@ from collections.abc import Callable
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGridLayout, QVBoxLayout, QWidget
 
-from tinysnitch.qt.key_button import KeyButton, KeyRows
+from tinysnitch.qt.key_button import LABEL_HEIGHT, KeyButton, KeyRows
 from tinysnitch.qt.panel import take
 from tinysnitch.qt.prompt_form import TITLE_SCALE
 from tinysnitch.qt.span_label import SpanLabel
@@ -47,6 +47,7 @@ class HelpForm(QWidget):
         hints = {hint.label: hint for row in view.hints for hint in row if not is_answer(hint.name)}
         for number, each in enumerate(self._rows):
             row = rows[number] if number < len(rows) else None
+            self._grid.setRowMinimumHeight(number, look.px(LABEL_HEIGHT) if row else 0)
             of_row = [hints[word] for word in row.word.split() if word in hints] if row else []
             each.show_row(row, of_row, look, is_ready=view.is_ready)
         left = f", {format_time_left(view.seconds_left)}, then deny" if view.is_question else ""

@@ -12,6 +12,7 @@ from tinysnitch.qt.paragraph import text_width
 from tinysnitch.qt.theme import Look
 from tinysnitch.view.prompt_view import KeyHint
 
+LABEL_HEIGHT = 1.25
 _LIGHTER, _DARKER = 112, 112  # percent: under the mouse, and while it is pressed
 
 
@@ -71,7 +72,7 @@ class KeyButton(QPushButton):
         scale, padding = _scale_of(hint), look.px(0.5)
         label = text_width(hint.label, look.font(scale, is_bold=True))
         width = label + text_width(hint.text, look.font(scale)) + look.px(0.45) * bool(hint.text) + 2 * padding
-        return QSize(round(width) + 1, look.px(2.6 if hint.verdict else 1.75))
+        return QSize(round(width) + 1, look.px(_height_of(hint)))
 
     def minimumSizeHint(self) -> QSize:
         return QSize(0, self.sizeHint().height())
@@ -121,6 +122,13 @@ class KeyButton(QPushButton):
 
 def _scale_of(hint: KeyHint) -> float:
     return 1.15 if hint.verdict else 0.9
+
+
+def _height_of(hint: KeyHint) -> float:
+    """In the size of letters. A label alone is no higher than the text beside it in a help page."""
+    if hint.verdict:
+        return 2.6
+    return 1.75 if hint.text else LABEL_HEIGHT
 
 
 class KeyRows(QWidget):
