@@ -29,7 +29,7 @@ from tinysnitch.daemon.rules.lists import ListCompiler, ListLoader
 from tinysnitch.daemon.rules.loader import RuleLoader
 from tinysnitch.store.rules_file import RulesFile
 
-LOOKUPS = 200_000
+LOOKUPS = 50_000
 SAMPLE = 10_000  # names that are looked up
 ROUNDS = 5
 EDITS = 9

@@ -20,8 +20,8 @@ TARGETS = {
         [r"TCP.* \| 200 \| 200 \| 0 ", r"UDP.* \| 200 \| 200 \| 0 ", r"exec .*µs"],
     ),
     "bench-names": (
-        "--messages 200 --names 1000 --rules 1000 --rounds 1 --seconds 0.1",
-        [r"learned: [1-9]", r"\| 1,000 \| \d", r"1,000 rules, 1,000 names \| [1-9]"],
+        "--messages 200 --names 100 --rules 100 --rounds 1 --seconds 0.1",
+        [r"learned: [1-9]", r"\| 1,000 \| \d", r"100 rules, 100 names \| [1-9]"],
     ),
     "bench-prompt": ("--rounds 2 --seconds 1", [r"median [1-9]", r"at rest: \d.*, [1-9]"]),
 }
