@@ -1,5 +1,7 @@
 """Reads and changes entries of BPF's maps that the product itself does not."""
 
+import ctypes
+import os
 from contextlib import closing
 
 from msgspec.structs import asdict, replace
@@ -7,10 +9,12 @@ from msgspec.structs import asdict, replace
 from tinysnitch.core.model.flow import Flow
 from tinysnitch.core.model.verdict import VerdictKey
 from tinysnitch.kernel.bpf.layout import FlowEntry, Listener, ListenerKey, OwnedSocket, Owner, Settings, Share
-from tinysnitch.kernel.bpf.libbpf import U32, Map
+from tinysnitch.kernel.bpf.libbpf import U32, Map, open_pinned
 from tinysnitch.kernel.bpf.maps import BpfMaps
 from tinysnitch.kernel.bpf.pins import PinFolder
 from tinysnitch.kernel.bpf.programs import BpfPrograms, key_of, verdict_key_of
+
+_LIBBPF = ctypes.CDLL("libbpf.so.1")
 
 
 def _open_maps(programs: BpfPrograms) -> closing[BpfMaps]:
@@ -60,6 +64,17 @@ def forget_image(programs: BpfPrograms, exec_id: int) -> None:
     """Remove an image, as once thousands of other programs have ended."""
     with _open_maps(programs) as maps:
         assert maps.images.delete(exec_id)
+
+
+def fill_retired(programs: BpfPrograms) -> int:
+    """Leave no room in the queue of images whose last process has ended, as thousands of ends do; how many it took.
+    What is queued here is no image."""
+    retired = open_pinned(programs.maps_dir / "retired")
+    none, count = ctypes.c_uint64(0), 0
+    while not _LIBBPF.bpf_map_update_elem(retired, None, ctypes.byref(none), 0):
+        count += 1
+    os.close(retired)
+    return count
 
 
 def change_share(programs: BpfPrograms, uid: int, **changes: int) -> dict[str, int]:

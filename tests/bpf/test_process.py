@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.bpf.bpf_place import AGENT, BpfPlace
-from tests.bpf.pinned_tables import change_share
+from tests.bpf.pinned_tables import change_share, fill_retired
 from tests.lab.patience import wait_until
 from tinysnitch.kernel.bpf import layout
 from tinysnitch.kernel.bpf.images import Image
@@ -26,6 +26,7 @@ NOBODY = 65534
 LONER, HERMIT = (6400 + 2 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) + each for each in range(2))
 ROOTS = 40  # more than the programs of root that end during a test, and began after its BPF programs were loaded
 KEPT = 4096  # images that stay known after their end: max_entries of `retired`
+FEW = 100  # images that end here: more than of others, from the load of the programs to the first one here
 
 
 def trace_images(programs: BpfPrograms, run: Callable[[], object]) -> list[Image]:
@@ -299,12 +300,12 @@ signal.pause()
     assert change_share(programs, LONER)["processes"] == layout.PROCESSES_OF_ONE - 1
 
 
-@pytest.mark.slow
 def test_an_image_stays_for_the_next_retirements_and_then_goes(place: BpfPlace, programs: BpfPrograms) -> None:
     first = run_captured(programs, ["/bin/true"])
     agent = place.start_agent()
-    agent.call("run_many", KEPT // 40, "/bin/true")  # few: on a busy machine other programs end by the thousand
+    agent.call("run_many", FEW, "/bin/true")
     assert programs.find_image(first.exec_id)
-    agent.call("run_many", KEPT, "/bin/true")
+    assert fill_retired(programs) > KEPT / 2
+    agent.call("run_many", FEW, "/bin/true")
     assert programs.find_image(first.exec_id) is None
     assert not any(programs.read_statistics().values())
