@@ -45,6 +45,8 @@ def test_marks_say_where_the_cursor_is_and_what_is_left_out(panel: GroupPanel) -
     panel.show_group(list_view("a.test", "b.test", keys=("down", " ", "down")).group, LOOK)
     assert [label.accessibleName() for label in rows_of(panel)] == ["a.test, left out", "b.test, chosen"]
     assert [label.text() for label in rows_of(panel)] == ["\u00a0-\u00a0a.test", ">\u00a0\u00a0b.test"]
+    grounds = [label.grab().toImage().pixelColor(label.width() - 2, 2) for label in rows_of(panel)]
+    assert [ground == LIGHT.key for ground in grounds] == [False, True]
     panel.show_group(None, LOOK)
     assert not panel.isVisible()
 

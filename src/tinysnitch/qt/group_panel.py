@@ -3,7 +3,7 @@
 import time
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QMouseEvent
+from PySide6.QtGui import QMouseEvent, QPalette
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from tinysnitch.qt.keyboard import typed_at
@@ -33,6 +33,10 @@ class RowLabel(SpanLabel):
         mark = _LEFT_OUT if row.is_left_out and row.is_first else _TAKEN
         before = Span(f"{at}{mark} ".replace(" ", "\u00a0"), weight=Weight.STRONG)
         self.show_spans((before, *row.spans), look.style(scale=0.9, is_fixed=True), _BREAKS)
+        palette = self.palette()
+        palette.setColor(QPalette.ColorRole.Window, look.theme.key)
+        self.setPalette(palette)
+        self.setAutoFillBackground(row.is_cursor)
         told = [text_of(row.spans), *(["left out"] if row.is_left_out else []), *(["chosen"] if row.is_cursor else [])]
         self.setAccessibleName(", ".join(told))
 
