@@ -163,18 +163,13 @@ def test_without_a_rules_file_the_starter_set_holds_and_nothing_is_written(lab: 
 # Gets a port without bind(): by listen(), by a sendto() that is refused, or by a connect() that has no route. `again`:
 # before that a hook has seen another port, which the socket left. `wider`: a hook has seen the port for one address,
 # and the socket then has it for all.
-PORT_WITHOUT_BIND = """
+PORTS_WITHOUT_BIND = """
 import ctypes, select, socket, sys
-kind, remote = sys.argv[1], sys.argv[2]
-mine = socket.socket(socket.AF_INET, socket.SOCK_STREAM if kind in ("listen", "mptcp") else socket.SOCK_DGRAM,
-                     socket.IPPROTO_MPTCP if kind == "mptcp" else 0)
-def send_and_disconnect():
+def send_and_disconnect(mine):
     mine.sendto(b"x", ("127.0.0.1", 9))
     assert not ctypes.CDLL(None).connect(mine.fileno(), bytes(16), 16)
     mine.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)  # clears the error of the refusal
-if kind == "again":
-    send_and_disconnect()
-try:
+def take_port(mine, kind, remote):
     if kind in ("listen", "mptcp"):
         mine.listen()
     elif kind == "sendto":
@@ -188,14 +183,22 @@ try:
     elif kind == "wider":
         mine.bind(("", 7320))
         mine.connect(("127.0.0.1", 9))
-        send_and_disconnect()
+        send_and_disconnect(mine)
     else:
         mine.connect((remote, 9))
-except OSError as error:
-    print(error, file=sys.stderr)
-print(mine.getsockname()[1], flush=True)
-for patience_s in sys.stdin:
-    print("got" if select.select([mine], [], [], float(patience_s))[0] else "nothing", flush=True)
+for line in sys.stdin:
+    kind, remote, patience_s = line.split()
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM if kind in ("listen", "mptcp") else socket.SOCK_DGRAM,
+                       socket.IPPROTO_MPTCP if kind == "mptcp" else 0) as mine:
+        if kind == "again":
+            send_and_disconnect(mine)
+        try:
+            take_port(mine, kind, remote)
+        except OSError as error:
+            print(error, file=sys.stderr)
+        print(mine.getsockname()[1], flush=True)
+        sys.stdin.readline()  # somebody has visited the port
+        print("got" if select.select([mine], [], [], float(patience_s))[0] else "nothing", flush=True)
 """
 VISIT = """
 import socket, sys
@@ -211,35 +214,36 @@ with socket.socket(socket.AF_INET, kind) as it:
 """
 
 
-@pytest.mark.parametrize(
-    ("kind", "remote", "rules"),
-    [
-        ("listen", "", ""),
-        ("mptcp", "", ""),
-        ("sendto", WORLD4, f"deny {WORLD4} 9 udp\n"),
-        ("connect", "192.0.2.1", ""),
-        ("again", "192.0.2.1", ""),
-        ("wider", "127.0.0.1", ""),
-    ],
-)
+PORT_KINDS = {  # and a remote
+    "listen": "-",
+    "mptcp": "-",
+    "sendto": WORLD4,
+    "connect": "192.0.2.1",
+    "again": "192.0.2.1",
+    "wider": "127.0.0.1",
+}
+
+
 @pytest.mark.parametrize("is_allowed", [False, True])
-def test_what_comes_to_a_port_that_no_hook_has_seen_is_judged(
-    lab: Lab, kind: str, remote: str, rules: str, is_allowed: bool
-) -> None:
-    rules += "allow - - -src\n" if is_allowed else ""
-    (lab.folder / "run-rules").write_text(rules)
+def test_what_comes_to_a_port_that_no_hook_has_seen_is_judged(lab: Lab, is_allowed: bool) -> None:
+    (lab.folder / "run-rules").write_text(f"deny {WORLD4} 9 udp\n" + ("allow - - -src\n" if is_allowed else ""))
     words = [str(BIN / "tinysnitch"), "run", "--rules", str(lab.folder / "run-rules"), "--"]
-    judged = lab.spawn_outside([*words, "/usr/bin/python3", "-c", PORT_WITHOUT_BIND, kind, remote], subprocess.PIPE)
+    judged = lab.spawn_outside([*words, "/usr/bin/python3", "-c", PORTS_WITHOUT_BIND], subprocess.PIPE)
+    told = []
+    for kind, remote in PORT_KINDS.items():
+        write_line(judged, f"{kind} {remote} {WAIT_S if is_allowed else 0.5}")  # what is allowed must come
+        port = read_until(judged, lambda said: said[-1].strip().isdigit())[-1].strip()
+        visited = lab.run_world(["/usr/bin/python3", "-c", VISIT, kind, port, str(WAIT_S / 4 if is_allowed else 3)])
+        write_line(judged)
+        came = read_until(judged, lambda said: said[-1] in ("got\n", "nothing\n"))[-1]
+        assert came == ("got\n" if is_allowed else "nothing\n"), f"{kind}: {visited.stdout}"
+        protocol = "tcp" if kind in ("listen", "mptcp") else "udp"
+        told.append(f"{'allowed' if is_allowed else 'refused'} {protocol} port {port} from {WORLD4} by")
     assert judged.stdin
-    port = read_until(judged, lambda said: said[-1].strip().isdigit())[-1].strip()
-    protocol = "udp" if remote else "tcp"
-    visited = lab.run_world(["/usr/bin/python3", "-c", VISIT, kind, port, str(WAIT_S / 4 if is_allowed else 3)])
-    write_line(judged, f"{WAIT_S if is_allowed else 0.5}")  # how long it waits: what is allowed must come
-    came = read_until(judged, lambda said: said[-1] in ("got\n", "nothing\n"))[-1]
-    assert came == ("got\n" if is_allowed else "nothing\n"), visited.stdout
     judged.stdin.close()
     judged.stdin = None
-    assert f"{'allowed' if is_allowed else 'refused'} {protocol} port {port} from {WORLD4} by" in read_rest(judged)
+    summary = read_rest(judged)
+    assert [line for line in told if line not in summary] == []
 
 
 def test_learning_refuses_nothing_and_lists_what_was_tried(lab: Lab) -> None:
