@@ -19,18 +19,16 @@ ROOT, NOBODY = 0, 65534
 _ports = itertools.count(7400)
 KINDS = pytest.mark.parametrize("kind", ["tcp", "udp"])
 ADDRESSES = pytest.mark.parametrize("address", [HOST4, HOST6])
-WAYS = pytest.mark.parametrize(
-    ("way", "heir", "uid"),
-    [
-        ("execute", "inherited", ROOT),
-        ("activate", "inherited", ROOT),
-        ("activate_and_close", "inherited", ROOT),
-        ("pass_on", "passed", ROOT),
-        ("pass_on_and_close", "passed", ROOT),
-        ("become_daemon", "become_daemon", ROOT),
-        ("change_user", "change_user", NOBODY),
-    ],
-)
+HANDED_ON = [
+    ("execute", "inherited", ROOT),
+    ("activate", "inherited", ROOT),
+    ("activate_and_close", "inherited", ROOT),
+    ("pass_on", "passed", ROOT),
+    ("pass_on_and_close", "passed", ROOT),
+    ("become_daemon", "become_daemon", ROOT),
+    ("change_user", "change_user", NOBODY),
+]
+WAYS = pytest.mark.parametrize(("way", "heir", "uid"), HANDED_ON)
 TOLD_TO_THE_KERNEL = ("execute", "activate", "activate_and_close", "pass_on", "become_daemon")
 BINDER_IS_GONE = ("pass_on", "become_daemon")
 
@@ -97,12 +95,12 @@ def test_a_port_belongs_to_the_process_that_takes_what_comes_now(
     assert records[-1] == record  # by now the kernel decides alone again
 
 
-@WAYS
-def test_ports_that_were_handed_on_before_the_daemon_started(lab: Lab, way: str, heir: str, uid: int) -> None:
-    handovers = [Handover(lab, way, kind, address) for kind in ("tcp", "udp") for address in (HOST4, HOST6)]
+def test_ports_that_were_handed_on_before_the_daemon_started(lab: Lab) -> None:
+    cases = list(itertools.product(HANDED_ON, ("tcp", "udp"), (HOST4, HOST6)))
+    handovers = [Handover(lab, way, kind, address) for (way, _heir, _uid), kind, address in cases]
     pids = [handover.hand_on() for handover in handovers]
     watched = WatchedLab.watch(lab)
-    for handover, pid in zip(handovers, pids, strict=True):
+    for ((_way, heir, uid), _kind, _address), handover, pid in zip(cases, handovers, pids, strict=True):
         record = handover.visit(watched)
         assert is_it(record, heir, pid, uid), record
         assert record["attribution"] == "procfs"

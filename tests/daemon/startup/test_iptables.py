@@ -69,14 +69,16 @@ DEEDS = (
 
 
 @pytest.mark.privileged
-@pytest.mark.parametrize("flags", [["--no-bpf"], []], ids=["degraded", "bpf"])
-def test_what_others_emptied_while_no_daemon_lived_is_added_again(lab: Lab, flags: list[str]) -> None:
+@pytest.mark.parametrize(("flags", "deeds"), [(["--no-bpf"], DEEDS[:1]), ([], DEEDS)], ids=["degraded", "bpf"])
+def test_what_others_emptied_while_no_daemon_lived_is_added_again(
+    lab: Lab, flags: list[str], deeds: tuple[str, ...]
+) -> None:
     """If a chain of ours is still there but empty, everything passes."""
     lab.start_daemon("", *flags).kill()
     add, left = [str(BIN / "tinysnitch-iptables-add")], str(lab.folder / "left")
     assert lab.run_outside(add).stderr == "tinysnitch: the netfilter rules are there already\n"
     lab.run_outside(["sh", "-ec", f"iptables-save >{left}4; ip6tables-save >{left}6"])
-    for deed in DEEDS:
+    for deed in deeds:
         lab.run_outside(["sh", "-ec", f"iptables-restore <{left}4; ip6tables-restore <{left}6"])
         assert is_closed(lab)
         lab.run_outside(["sh", "-ec", deed])
