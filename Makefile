@@ -54,7 +54,7 @@ check: setup-test  ## format, lint, types, and the repository's own rules
 	$(BIN)/ruff check .
 	$(BIN)/mypy --strict src
 	$(CLANG_FORMAT) --dry-run -Werror bpf/*/*.c bpf/*/*.h bench/*.c
-	$(BIN)/python -m pytest -q tests/repo
+	$(BIN)/python -m pytest -n 2 --dist worksteal -q -m 'not slow' tests/repo
 
 format: setup-test  ## rewrite Python and C in the project's format
 	$(BIN)/ruff format .

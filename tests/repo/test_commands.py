@@ -11,6 +11,8 @@ import pytest
 
 from tests.repo.tree import ROOT
 
+pytestmark = pytest.mark.slow
+
 SCRIPTS: dict[str, str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"].get("scripts", {})
 CONTRACT = {"tinysnitchd", "tinysnitch", "tinysnitch-trace", "tinysnitch-iptables-add", "tinysnitch-iptables-remove"}
 SUBCOMMANDS = ["status", "rules", "lists", "log", "asks", "answer", "explain", "prompt", "run"]

@@ -7,6 +7,8 @@ import pytest
 
 import hatch_build
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(("age", "is_fresh"), [(-10, False), (0, True), (10, True)])
 def test_only_what_is_older_than_a_source_is_made_again(tmp_path: Path, age: int, is_fresh: bool) -> None:

@@ -11,6 +11,8 @@ import pytest
 
 from tests.repo.tree import ROOT
 
+pytestmark = pytest.mark.slow
+
 SCRIPTS: dict[str, str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
 CLOSED = "tinysnitch-closed"  # a shell script, no entry point of the package
 UNITS = (

@@ -6,8 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.lab.patience import WAIT_S
 from tests.repo.tree import ROOT
+
+pytestmark = pytest.mark.slow
 
 PYTEST = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
 NEEDS_SIGINT = "tests/cli/test_main.py::test_a_follower_is_told_at_once_and_ctrl_c_ends_it_quietly"
