@@ -21,7 +21,7 @@
 #define PROCESSES_OF_ONE 16384 /* likewise */
 #define USERS_APART 65536      /* from this uid on they are of containers: anybody may have any number (subuid(5)) */
 
-enum direction { OUTBOUND = 0, INBOUND = 1, ANY_REMOTE = 2 };
+enum direction { OUTBOUND = 0, INBOUND = 1 };
 enum verdict {
 	VERDICT_NONE = 0,
 	VERDICT_ALLOW = 1,
@@ -40,6 +40,7 @@ enum image_flags {
 	IMAGE_DIRECTORY_CUT = 16, /* longer than we keep, or another process can change it */
 	IMAGE_ARGS_UNREADABLE = 32,
 	IMAGE_USER_NAMESPACE = 64, /* in another than the daemon's, or from its mounts: at any path is any file */
+	IMAGE_UNLINKED = 128,      /* the file was not at its path any more at exec */
 };
 
 /* What runs: captured at exec, kept while a process runs it, and after that until 4096 more images have ended. */
@@ -50,6 +51,9 @@ struct image {
 	__u64 cgroup_id;
 	__u64 started_ns;  /* start of the process that executed it */
 	__u64 executed_ns; /* 0: not known (read from /proc) */
+	__u64 file_id;     /* keyed hashes (grain.bpf.h), 0: none; of the file at its path, user and cgroup */
+	__u64 args_id;     /* of these and all arguments */
+	__u64 lineage_id;  /* of file_id and all ancestors, with their arguments */
 	__u32 device;      /* superblock's s_dev: major << 20 | minor */
 	__u32 users;       /* processes that run it */
 	__u32 pid;         /* of the process that executed it */
@@ -198,14 +202,24 @@ struct conversation {
 	__u32 is_local;  /* IPv6: it goes by loopback, which is surer to know than whose the addresses are */
 };
 
-/* With ANY_REMOTE added to the direction, remote and port are 0 and mean any. No packet's own key has it. */
+/*
+ * Which columns of a connection a verdict rests on: the grain of its program, and whether remote and port count. A mask
+ * is a grain, and any of the two flags; there are MASKS of them. Looked up in this order.
+ */
+enum grain { GRAIN_FILE = 0, GRAIN_EXEC = 1, GRAIN_ARGS = 2, GRAIN_LINEAGE = 3 };
+
+#define GRAIN_BITS 3
+#define MASK_ANY_REMOTE 4 /* the key's remote is 0 */
+#define MASK_ANY_PORT 8   /* the key's port is 0 */
+#define MASKS 16
+
 struct verdict_key {
-	__u64 exec_id;
+	__u64 program; /* by the grain of the mask: an exec id, or a hash of the image */
 	__u8 remote[16];
 	__u32 uid;
 	__u16 port; /* the remote one if outbound, the local one if inbound; 0 for all but TCP and UDP */
 	__u8 protocol;
-	__u8 direction;
+	__u8 mask; /* mask << 1 | enum direction */
 };
 
 struct verdict_value {
@@ -245,6 +259,8 @@ struct quota_use {
 struct settings {
 	__u64 next_exec_id;
 	__u64 netns_cookie; /* the only network namespace that is judged */
+	__u64 hash_key_low; /* of the ids in `struct image`: random, and root's alone */
+	__u64 hash_key_high;
 	__u32 generation;
 	__u32 is_scoped;          /* judge one cgroup (tinysnitch run): of what comes in, only ports in `listeners` */
 	__u32 is_tracing;         /* write `traces` */
@@ -257,7 +273,9 @@ struct settings {
 	__u32 is_reset_lost;      /* a reset that refuses a SYN does not reach its socket (BPF alone) */
 	__u32 packet_limit;       /* packets of any one user that may be held in a moment; 0: any number */
 	__u32 message_limit;      /* messages of any one user that may be read in a moment; 0: any number */
-	struct owner reader;      /* of the queues (BPF alone): in its context held packets of others walk again */
+	__u32 masks;              /* those of verdicts of this generation: bit N for mask N */
+	__u32 pad;
+	struct owner reader; /* of the queues (BPF alone): in its context held packets of others walk again */
 };
 
 /* Index into the per-CPU `statistics`. */

@@ -4,6 +4,7 @@
  * exec itself, before the new program runs a single instruction: afterwards that could write its own argv, and even
  * replace /proc/PID/exe (prctl(2), PR_SET_MM_MAP).
  */
+#include "identity/grain.bpf.h"
 #include "identity/inherited.bpf.h"
 #include "include/path.bpf.h"
 #include "include/quota.bpf.h"
@@ -80,6 +81,8 @@ static __always_inline void read_executable(struct image *image, struct task_str
 	image->device = BPF_CORE_READ(inode, i_sb, s_dev);
 	if (BPF_CORE_READ(inode, i_nlink) == 0)
 		image->flags |= IMAGE_DELETED;
+	if (!BPF_CORE_READ(file, f_path.dentry, d_hash.pprev)) /* d_unhashed(), include/linux/dcache.h */
+		image->flags |= IMAGE_UNLINKED;
 	if (!is_of_own_mounts(&file->f_path, task))
 		image->flags |= IMAGE_USER_NAMESPACE;
 	if (!write_path(image->executable, EXECUTABLE_SIZE, &image->executable_size, &file->f_path))
@@ -213,6 +216,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	image->parent_exec_id = find_exec_id(image->parent_pid);
 	if (image->parent_exec_id == EXEC_ID_UNKNOWN)
 		image->parent_exec_id = previous;
+	note_grains(settings, image);
 	store_image(image);
 	inherit_sockets(task, image);
 	release_image(previous);

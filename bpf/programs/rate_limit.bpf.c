@@ -14,6 +14,7 @@ char LICENSE[] SEC("license") = "GPL";
 #define PROGRAMS_TO_A_USER 4 /* a program may have this part of its user's share: a quarter */
 #define LINK_NAMES 64        /* in a moment: some hundred machines of a link answer within a second */
 #define IS_MESSAGE 4         /* added to the direction */
+#define NO_DIRECTION 2       /* that no packet has */
 #define PEOPLE_FROM 1000     /* lower uids are of services (login.defs(5), SYS_UID_MAX) */
 
 /*
@@ -141,7 +142,7 @@ int in_unread(struct __sk_buff *skb)
 SEC("socket")
 int in_told(struct __sk_buff *skb)
 {
-	struct quota_key key = {.exec_id = ANY_PROGRAM, .direction = ANY_REMOTE}; /* a direction that no packet has */
+	struct quota_key key = {.exec_id = ANY_PROGRAM, .direction = NO_DIRECTION};
 
 	return has_place(&key, LINK_NAMES);
 }

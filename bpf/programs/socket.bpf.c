@@ -228,9 +228,9 @@ static __always_inline int note_use(struct bpf_sock_addr *ctx, struct verdict_ke
 		trace(kind, cookie, owner, key->remote, key->port, key->protocol);
 	if (owner->exec_id == EXEC_ID_UNKNOWN)
 		return GO_ON;
-	key->exec_id = owner->exec_id;
+	key->program = owner->exec_id;
 	key->uid = owner->uid;
-	if (find_verdict(settings, key) != VERDICT_DENY)
+	if (find_verdict(key) != VERDICT_DENY)
 		return GO_ON;
 	count(HITS_DENIED_EARLY);
 	bpf_set_retval(-ECONNREFUSED);

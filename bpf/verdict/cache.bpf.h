@@ -15,27 +15,43 @@ static __always_inline bool is_provisional(enum verdict verdict)
 	return verdict == VERDICT_ALLOW_NOTED || verdict == VERDICT_ALLOW_GUARDED;
 }
 
-static __always_inline enum verdict find_verdict_of_key(const struct settings *settings, const struct verdict_key *key)
+/*
+ * The verdict under one of the masks in use. VERDICT_NONE: none is remembered, or it holds no more. `asked` has the exec
+ * id as program, and the direction alone as mask. Whichever mask has one, it is right: a verdict holds for all
+ * connections that are alike in the columns of its mask. Not inlined, so that the verifier checks it once.
+ */
+__noinline __u32 find_verdict(const struct verdict_key *asked)
 {
-	struct verdict_value *value = bpf_map_lookup_elem(&verdicts, key);
+	const struct settings *settings = find_settings();
+	const struct verdict_value *value;
+	const struct image *image;
+	struct verdict_key key;
+	__u64 programs[4] = {}; /* by grain; no verdict is remembered for 0 */
 
-	if (!value || !is_current(settings, value->generation, value->expires_ns))
+	if (!settings || !asked)
 		return VERDICT_NONE;
-	return value->verdict;
-}
-
-/* For this remote, else for any. VERDICT_NONE: none is remembered, or it holds no more. */
-static __always_inline enum verdict find_verdict(const struct settings *settings, const struct verdict_key *key)
-{
-	struct verdict_key everywhere = {
-		.exec_id = key->exec_id,
-		.uid = key->uid,
-		.protocol = key->protocol,
-		.direction = key->direction | ANY_REMOTE,
-	};
-	enum verdict verdict = find_verdict_of_key(settings, key);
-
-	return verdict == VERDICT_NONE ? find_verdict_of_key(settings, &everywhere) : verdict;
+	programs[GRAIN_EXEC] = asked->program;
+	image = bpf_map_lookup_elem(&images, &programs[GRAIN_EXEC]);
+	if (image) {
+		programs[GRAIN_FILE] = image->file_id;
+		programs[GRAIN_ARGS] = image->args_id;
+		programs[GRAIN_LINEAGE] = image->lineage_id;
+	}
+	for (__u32 mask = 0; mask < MASKS; mask++) {
+		if (!(settings->masks & 1U << mask))
+			continue;
+		key = *asked;
+		key.program = programs[mask & GRAIN_BITS];
+		key.mask |= mask << 1;
+		if (mask & MASK_ANY_REMOTE)
+			__builtin_memset(key.remote, 0, sizeof(key.remote));
+		if (mask & MASK_ANY_PORT)
+			key.port = 0;
+		value = bpf_map_lookup_elem(&verdicts, &key);
+		if (value && is_current(settings, value->generation, value->expires_ns))
+			return value->verdict;
+	}
+	return VERDICT_NONE;
 }
 
 #endif

@@ -88,19 +88,18 @@ static __always_inline bool is_of_others(struct __sk_buff *skb, const struct que
  */
 __noinline __u32 find_verdict_of_process(const struct flow_key *flow, const struct owner *owner)
 {
-	struct settings *settings = find_settings();
 	struct verdict_key key = {};
 
-	if (!settings || !flow || !owner)
+	if (!flow || !owner)
 		return VERDICT_NONE;
-	key.exec_id = owner->exec_id;
+	key.program = owner->exec_id;
 	key.uid = owner->uid;
 	key.protocol = flow->protocol;
-	key.direction = flow->direction;
+	key.mask = flow->direction;
 	__builtin_memcpy(key.remote, flow->remote, sizeof(key.remote));
 	if (has_ports(flow->protocol))
 		key.port = flow->direction == OUTBOUND ? flow->remote_port : flow->local_port;
-	return find_verdict(settings, &key);
+	return find_verdict(&key);
 }
 
 /*

@@ -46,7 +46,7 @@ class Sieve:
         """A raw socket of the process, which may send nothing by this protocol."""
         process = self.programs.find_process(self.agent.pid)
         assert process
-        key = VerdictKey(process.exec_id, 0, protocol, Direction.OUTBOUND, None, 0)
+        key = VerdictKey(process.exec_id, 0, protocol, Direction.OUTBOUND, None, None)
         self.programs.remember_verdict(key, Verdict.DENY, self.programs.generation, 0)
         handle, _cookie = self.agent.call("open_socket", family, "SOCK_RAW", socket_protocol or protocol)
         return int(handle)

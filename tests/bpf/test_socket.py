@@ -47,7 +47,7 @@ def deny(programs: BpfPrograms, agent: Agent, remote: str, port: int, protocol: 
 
 def test_a_denial_of_every_remote_refuses_at_once(programs: BpfPrograms, agent: Agent) -> None:
     exec_id = find_process(programs, agent).exec_id
-    key = VerdictKey(exec_id, 0, TCP, Direction.OUTBOUND, None, 0)
+    key = VerdictKey(exec_id, 0, TCP, Direction.OUTBOUND, None, None)
     programs.remember_verdict(key, Verdict.DENY, programs.generation, 0)
     for family, remote in (("AF_INET", "127.0.0.1"), ("AF_INET", "127.0.0.2"), ("AF_INET6", "::1")):
         handle, _cookie = agent.call("open_socket", family, "SOCK_STREAM")

@@ -112,10 +112,10 @@ def test_a_verdict_for_every_remote_holds_for_its_program_protocol_and_direction
     handle, cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
     exec_id = entry_of(outbound, agent, cookie).owner.exec_id
     everywhere = [
-        VerdictKey(exec_id, 1000, UDP, Direction.OUTBOUND, None, 0),
-        VerdictKey(exec_id, 0, TCP, Direction.OUTBOUND, None, 0),
-        VerdictKey(exec_id, 0, UDP, Direction.INBOUND, None, 0),
-        VerdictKey(exec_id, 0, UDP, Direction.OUTBOUND, None, 0),
+        VerdictKey(exec_id, 1000, UDP, Direction.OUTBOUND, None, None),
+        VerdictKey(exec_id, 0, TCP, Direction.OUTBOUND, None, None),
+        VerdictKey(exec_id, 0, UDP, Direction.INBOUND, None, None),
+        VerdictKey(exec_id, 0, UDP, Direction.OUTBOUND, None, None),
     ]
     for key in everywhere[:3]:
         outbound.remember_verdict(key, Verdict.ALLOW, outbound.generation, 0)

@@ -6,6 +6,7 @@ connect in the same way. So a connection of the attacker that is allowed was tak
 
 import subprocess
 from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 from typing import Self
 
@@ -35,6 +36,7 @@ class Stage:
             self._make_files()
             lines = [f"allow - {PORT} tcp {program}\n" for program in (self.honest, self.script)]
             rules = "".join([*lines, f"allow - - -src {self.receiver}\n"])
+            self._rules, self._ports = rules, count(10000)
             self.daemon: Daemon = self.lab.start_daemon(rules, timeout_s=0)
             self._undo = undo.pop_all()
         return self
@@ -70,6 +72,10 @@ class Stage:
         record = self.next_decision(known)
         assert (record["verdict"] == "allow") == is_through, f"{done.stdout}{done.stderr}{record}"
         return record
+
+    def forget_verdicts(self) -> None:
+        """So that the next connection of a known program is decided and logged, too: a change of the rules does it."""
+        self.daemon.edit_rules(f"{self._rules}deny {WORLD4} {next(self._ports)} tcp\n")
 
     def decisions(self) -> list[Record]:
         return [record for record in self.daemon.records() if _is_to_the_port(record)]

@@ -158,7 +158,7 @@ def test_a_flood_of_connections_of_another_users_program(lab: Lab) -> None:
 
 def test_once_a_flood_is_over_a_program_may_send_any_number_again(lab: Lab) -> None:
     """The limits end by themselves: no further packet has to come first."""
-    daemon = lab.start_daemon(f"allow {WORLD4} - udp\n")
+    daemon = lab.start_daemon(f"allow {WORLD4} 1-65535 udp\n")  # of each port there is a decision
     flood = lab.spawn([PYTHON, "-c", FLOOD_OUT, WORLD4], user=ATTACKER, stdin=subprocess.PIPE)
     wait_until(lambda: count_losses(daemon)[KERNEL_LOSSES["lost_over_quota"]])
     wait_until(lambda: is_crowded(daemon))

@@ -155,10 +155,11 @@ def test_a_listener_stays_known_whatever_becomes_of_its_connections(lab: Lab, wa
     """A connection is closed, or another program goes on with it."""
     program = lab.folder / "serve.py"
     program.write_text(SERVE)
-    daemon = lab.start_daemon("allow - - -src\n")
+    remotes = (WORLD4, MORE_WORLD4[0])  # each by a rule of its own, so that each is decided and logged
+    daemon = lab.start_daemon("".join(f"allow {remote} - -src\n" for remote in remotes))
     server = lab.spawn([PYTHON, str(program), str(SERVED), HONEST, way])
     wait_listening(server)
-    for remote in (WORLD4, MORE_WORLD4[0]):
+    for remote in remotes:
         come = lab.spawn_world([PYTHON, "-c", COME, remote, HOST4, str(SERVED)])
         record = daemon.wait_connection(direction="inbound", remote_address=remote)
         assert (record["program"], record["pid"], record["attribution"]) == (str(program), server.pid, "bpf")

@@ -1,10 +1,12 @@
 """What a process can say about itself is not believed: its arguments, its name, even /proc/PID/exe."""
 
 import platform
+from pathlib import Path
 
 import pytest
 
 from tests.evasion.stage import ELSEWHERE, PORT, PYTHON, TARGET, Stage
+from tests.lab.daemon import Record
 from tests.lab.world import WORLD4
 
 pytestmark = [pytest.mark.privileged, pytest.mark.core_lab]
@@ -27,13 +29,18 @@ def test_started_as_is_told_of_links_that_root_made_alone(stage: Stage) -> None:
     by_root, own = stage.honest.parent / "by-root", stage.folder / "own"
     for link in (by_root, own):
         link.symlink_to(stage.honest)
+
+    def run(*command: str | Path) -> Record:
+        stage.forget_verdicts()
+        return stage.run(*command, "plain", *TARGET)
+
     script = 'exec -a "$0" "$@"'
     command = ["/usr/bin/bash", "-c", script]
-    assert stage.run(by_root, "plain", *TARGET)["started_as"] == str(by_root)
-    assert stage.run(*command, "by-root", by_root, "plain", *TARGET)["started_as"] == str(by_root)
+    assert run(by_root)["started_as"] == str(by_root)
+    assert run(*command, "by-root", by_root)["started_as"] == str(by_root)
     forged = [(own, own), (by_root, stage.honest), (own, by_root), (stage.honest, by_root), ("/usr/bin/x", by_root)]
     for first, file in forged:
-        record = stage.run(*command, first, file, "plain", *TARGET)
+        record = run(*command, first, file)
         assert (record["program"], "started_as" in record) == (str(stage.honest), False), (first, file)
 
 

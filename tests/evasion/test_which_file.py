@@ -137,6 +137,7 @@ def test_a_file_that_changed_under_its_process(stage: Stage, change: str) -> Non
         assert stage.next_decision(known)["verdict"] == "deny"
     finally:
         os.replace(saved, stage.honest)
+    stage.forget_verdicts()
     assert stage.run(stage.honest, "plain", *TARGET)["verdict"] == "allow"
 
 
@@ -157,6 +158,7 @@ def test_a_symbolic_link_is_the_file_that_it_leads_to(stage: Stage) -> None:
     to_honest, to_attack = stage.folder / "program", stage.folder / "link"
     to_honest.symlink_to(stage.honest)
     to_attack.symlink_to(stage.attack)
+    stage.forget_verdicts()
     assert stage.run(to_honest, "plain", *TARGET)["program"] == str(stage.honest)
     assert stage.assert_denied(to_attack, "plain", *TARGET)["program"] == str(stage.attack)
 
@@ -165,6 +167,7 @@ def test_a_path_with_dots_is_resolved(stage: Stage) -> None:
     path = f"{stage.honest.parent}/../attackers/attack"
     assert stage.assert_denied(path, "plain", *TARGET)["program"] == str(stage.attack)
     path = f"{stage.folder}/../honest/program"
+    stage.forget_verdicts()
     assert stage.run(path, "plain", *TARGET)["program"] == str(stage.honest)
 
 

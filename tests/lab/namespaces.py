@@ -24,6 +24,10 @@ mount --bind "$1/resolv.conf" /etc/resolv.conf
 mount --bind "$1/hosts" /etc/hosts
 mount --bind "$1/nsswitch.conf" /etc/nsswitch.conf
 mkdir -p /sys/fs/bpf && mount -t bpf bpf /sys/fs/bpf
+# The network namespaces of other labs go with them, and an unmount is news to the daemon.
+for other in /run/netns/*; do case $other in */"$2"-*) ;; *) set -- "$@" "$other" ;; esac; done
+shift 2
+test $# = 0 || umount -l "$@" 2>/dev/null || true
 echo ready
 exec sleep infinity
 """
@@ -33,7 +37,7 @@ class Namespaces:
     """`host` is where the firewall runs, `world` is everything else."""
 
     def __init__(self, undo: ExitStack, name_servers: tuple[str, ...]) -> None:
-        name = own_name("lab")
+        self.name = name = own_name("lab")
         self.host = f"{name}-host"
         self.world = f"{name}-world"
         self.root_cgroup = cgroup.find_root() / name
@@ -90,7 +94,7 @@ class Namespaces:
         (self.folder / "resolv.conf").write_text("".join(f"nameserver {server}\n" for server in name_servers))
         (self.folder / "hosts").write_text("127.0.0.1 localhost\n::1 localhost\n")
         (self.folder / "nsswitch.conf").write_text("passwd: files\ngroup: files\nhosts: files dns\nservices: files\n")
-        command = ["unshare", "--mount", "sh", "-ec", _MOUNTS, "sh", str(self.folder)]
+        command = ["unshare", "--mount", "sh", "-ec", _MOUNTS, "sh", str(self.folder), self.name]
         return self.start_server(_in_cgroup(self.servers_cgroup) + command, "ready").pid
 
     def start_server(self, command: list[str], ready: str) -> subprocess.Popen[str]:

@@ -112,7 +112,7 @@ def test_a_setuid_program_is_named_with_the_user_who_called_it(watched: WatchedL
     [("sendmmsg", "udp", ECHO_PORT), ("uring_connect", "tcp", 80), ("uring_poll", "tcp", 80), ("uring_send", "udp", 9)],
 )
 def test_batched_and_asynchronous_calls(watched: WatchedLab, way: str, protocol: str, port: int) -> None:
-    program = str(watched.compile("batch_client"))
+    program = str(watched.compile("batch_client", place=watched.lab.folder / way))
     record = watched.use([program, way, WORLD4, str(port)], remote_port=port)
     assert (record["program"], record["args"][0], record["protocol"]) == (program, way, protocol)
 

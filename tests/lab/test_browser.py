@@ -89,9 +89,8 @@ def test_each_page_is_logged_with_the_name_that_was_asked(lab: Lab, tmp_path: Pa
     hosts.write_text(hosts.read_text() + BACKGROUND)
     route = ["ip", "-6", "route", "add", "default", "via", WORLD6]  # without a route it asks for no IPv6 address
     assert lab.run_outside(route).returncode == 0
-    daemon = lab.start_daemon(
-        "allow localhost - -\nallow localhost - -src\nallow lan 53 -\nallow - 80 tcp\ndeny - - -\n"
-    )
+    by_name = "".join(f"allow {name} 80 tcp\n" for name in PAGES)  # so that each name is decided and logged
+    daemon = lab.start_daemon(f"allow localhost - -\nallow localhost - -src\nallow lan 53 -\n{by_name}deny - - -\n")
     for name, address in PAGES.items():
         page = lab.run([*browse(tmp_path / "profile"), f"http://{name}/"])
         assert "welcome to the shop" in page.stdout, f"{page.stderr}\n{daemon.describe()}"

@@ -10,7 +10,6 @@ from tests.lab.patience import WAIT_S, wait_listening
 from tests.lab.queue_counter import count_queued
 from tests.lab.step_client import PROGRAM, StepClient
 from tests.lab.world import MORE_WORLD4, PROGRAMS, WORLD4, WORLD6
-from tinysnitch.core.engine.verdict_writer import FIRST_LOOK
 
 pytestmark = [pytest.mark.privileged]
 
@@ -56,18 +55,14 @@ def test_a_second_inbound_connection_never_reaches_user_space(lab: Lab) -> None:
     assert count_queued(lab) == queued
 
 
-def test_a_crowd_of_remotes_is_remembered_as_one(lab: Lab) -> None:
-    """A program that may connect everywhere no longer reaches user space once it has connected to many remotes.
-
-    A change of the rules ends that.
-    """
+def test_where_rules_do_not_ask_for_the_remote_one_decision_is_for_all(lab: Lab) -> None:
+    """Until a rule asks for it."""
     daemon = lab.start_daemon(f"allow - - - {PROGRAM}\nallow localhost - -\n")
     client, last = StepClient(lab), MORE_WORLD4[-1]
-    for address in MORE_WORLD4[:FIRST_LOOK]:
-        assert client.connect(address, 80) == "ok"
-    daemon.wait_connections(FIRST_LOOK)
+    assert client.connect(WORLD4, 80) == "ok"
+    daemon.wait_connections(1)
     queued = count_queued(lab)
-    for address in (*MORE_WORLD4[FIRST_LOOK:], WORLD6):
+    for address in (*MORE_WORLD4, WORLD6):
         assert client.connect(address, 80) == "ok"
     assert client.connect(last, 8080) == "ok"
     assert count_queued(lab) == queued
@@ -76,12 +71,20 @@ def test_a_crowd_of_remotes_is_remembered_as_one(lab: Lab) -> None:
     assert count_queued(lab) == queued + 1
 
 
-def test_each_process_is_judged_for_itself(lab: Lab) -> None:
-    daemon = lab.start_daemon(f"allow {WORLD4} 80 tcp {PROGRAM}\ndeny - - -\n")
-    assert StepClient(lab).connect(WORLD4, 80) == "ok"
-    assert StepClient(lab).connect(WORLD4, 80) == "ok"
-    assert lab.run(["curl", "-sS", f"http://{WORLD4}/"]).returncode == 7
-    assert [record["verdict"] for record in daemon.wait_connections(3)] == ["allow", "allow", "deny"]
+def test_another_process_of_the_program_never_reaches_user_space_and_another_program_does(lab: Lab) -> None:
+    daemon = lab.start_daemon(f"allow {WORLD4} 80 tcp /usr/bin/curl\ndeny - - -\n")
+    for path in ("", "other"):
+        assert lab.run(["/usr/bin/curl", "-s", f"http://{WORLD4}/{path}"]).returncode == 0
+    assert StepClient(lab).connect(WORLD4, 80) == "ECONNREFUSED"
+    assert [record["verdict"] for record in daemon.wait_connections(2)] == ["allow", "deny"]
+
+
+def test_each_process_of_a_script_is_judged_for_itself(lab: Lab) -> None:
+    """Which file the interpreter opens is looked up on the disk each time."""
+    daemon = lab.start_daemon(f"allow {WORLD4} 80 tcp {PROGRAM}\n")
+    for _process in range(2):
+        assert StepClient(lab).connect(WORLD4, 80) == "ok"
+    assert len(daemon.wait_connections(2)) == 2
 
 
 def test_another_remote_and_another_port_are_judged(lab: Lab) -> None:

@@ -3,6 +3,8 @@
 wg-quick drops what comes to the tunnel's address by another interface, and our reset comes by lo.
 """
 
+import shutil
+
 import pytest
 
 from tests.lab.daemon import Daemon
@@ -35,8 +37,10 @@ def url(address: str) -> str:
     return f"http://[{address}]/" if ":" in address else f"http://{address}/"
 
 
-def refuse(lab: Lab, address: str) -> None:
-    done = lab.run(["curl", "-sS", "--connect-timeout", str(20 * PATIENCE), url(address)])
+def refuse(lab: Lab, address: str, number: int) -> None:
+    """By a program of its own, for which no verdict is remembered."""
+    program = shutil.copy("/usr/bin/curl", lab.folder / f"curl-{number}")
+    done = lab.run([str(program), "-sS", "--connect-timeout", str(20 * PATIENCE), url(address)])
     assert done.returncode == NOT_CONNECTED, done.stderr
 
 
@@ -55,8 +59,8 @@ def daemon(lab: Lab) -> Daemon:
 def test_what_is_denied_is_refused_all_the_same(lab: Lab, daemon: Daemon, address: str) -> None:
     """The first connection after a second, when its SYN is sent again; later ones at once, by an ICMP error."""
     drop_resets(lab, address)
-    for _number in range(3):  # a new process each time, without a remembered verdict
-        refuse(lab, address)
+    for number in range(3):
+        refuse(lab, address, number)
     daemon.wait_connections(3)
     assert count_resets(lab, address) == 1
     assert len(daemon.records("connection")) == 3
@@ -65,8 +69,8 @@ def test_what_is_denied_is_refused_all_the_same(lab: Lab, daemon: Daemon, addres
 @pytest.mark.parametrize("address", [WORLD4, WORLD6])
 def test_where_resets_arrive_they_are_what_refuses(lab: Lab, daemon: Daemon, address: str) -> None:
     """The kernel limits ICMP errors (`icmp_msgs_per_sec`), so these are the second choice."""
-    for _number in range(3):
-        refuse(lab, address)
+    for number in range(3):
+        refuse(lab, address, number)
     daemon.wait_connections(3)
     assert count_resets(lab, address) == len(daemon.records("connection")) == 3
 

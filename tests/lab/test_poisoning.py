@@ -15,7 +15,8 @@ pytestmark = [pytest.mark.privileged]
 
 LIAR, TRUTH, LIE = MORE_WORLD4[:3]
 LIAR6, OTHER6 = "fd77::3", "fd77::4"
-RULES = f"allow {LIAR} 53 -\nallow {LIAR6} 53 -\nallow {WORLD4} 53 udp\nallow - 80 tcp\n"
+BY_NAME = "deny unasked.test - -\n"  # so that names matter: each is decided, and logged
+RULES = f"allow {LIAR} 53 -\nallow {LIAR6} 53 -\nallow {WORLD4} 53 udp\nallow - 80 tcp\n{BY_NAME}"
 # Each kind of lie, and how many messages reach the program, the true one included. A message from another address is no
 # answer to the question, and is refused.
 CASES = {

@@ -17,7 +17,7 @@ from tinysnitch.core.engine import commands as cmd
 from tinysnitch.core.engine import events as ev
 from tinysnitch.core.model.connection import Connection, NameSource
 from tinysnitch.core.model.flow import TCP, UDP, Direction, Flow, parse_address
-from tinysnitch.core.model.process import UNKNOWN_EXEC_ID, Attribution
+from tinysnitch.core.model.process import UNKNOWN_EXEC_ID, Attribution, Grains, asker_of
 from tinysnitch.core.model.settings import Settings
 from tinysnitch.core.model.verdict import Verdict, VerdictKey, verdict_key_of
 from tinysnitch.core.packets.packet import Payload, Segment
@@ -375,22 +375,29 @@ class SmallKernel:
     def resolve(self, who: Attribution, name: str) -> None:
         self.asked += 1
         flow = flow_of(50000, RESOLVER, 53, UDP)
-        self.take(self.engine.feed(ev.QuestionSent(1, flow, who, question(name, self.asked).to_wire())))
+        self.take(self.engine.feed(ev.QuestionSent(1, flow, asker_of(who), question(name, self.asked).to_wire())))
         self.take(self.engine.feed(ev.AnswerReceived(2, flow, answer(name, self.asked))))
 
     def connect(self, who: Attribution, port: int) -> Verdict:
         flow = flow_of(port)
-        key = verdict_key_of(Connection(flow=flow, attribution=who))
-        assert key
-        if key not in self.kept:
+        if not self.verdicts_for(flow, who):
             self.take(self.engine.feed(ev.PacketQueued(3, flow, who, cookie=port)))
-        return self.kept[key]
+        (verdict,) = self.verdicts_for(flow, who)
+        return verdict
+
+    def verdicts_for(self, flow: Flow, who: Attribution) -> set[Verdict]:
+        connection = Connection(flow=flow, attribution=who)
+        return {verdict for key, verdict in self.kept.items() if verdict_key_of(connection, key.mask) == key}
 
 
-@pytest.mark.parametrize("turns", ["one program", "two programs", "two programs that change names"])
+GRAINS = Grains(file=11, args=12)
+
+
+@pytest.mark.parametrize("turns", ["one program", "two execs", "two programs", "two programs that change names"])
 def test_two_names_of_one_address_by_turns(turns: str) -> None:
     kernel = SmallKernel()
-    programs = [whose(7), whose(7) if turns == "one program" else whose(8, "/usr/bin/wget")]
+    others = {"one program": whose(7, grains=GRAINS), "two execs": whose(8, grains=GRAINS)}
+    programs = [whose(7, grains=GRAINS), others.get(turns, whose(8, "/usr/bin/wget"))]
     for number in range(1000):
         who = programs[number % 2]
         name = ("shop.test", "ads.test")[(number // 2 if "change" in turns else number) % 2]

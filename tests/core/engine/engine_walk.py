@@ -15,7 +15,7 @@ from tinysnitch.core.engine import events as ev
 from tinysnitch.core.engine.records import ConnectionDecided
 from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.flow import Flow, parse_address
-from tinysnitch.core.model.process import KERNEL, UNKNOWN, Attribution, exec_id_of
+from tinysnitch.core.model.process import KERNEL, UNKNOWN, Attribution, Grains, exec_id_of
 from tinysnitch.core.model.verdict import Verdict, VerdictKey, verdict_key_of
 from tinysnitch.core.prompts.choice import Lifetime
 from tinysnitch.core.rules.rule import Rule
@@ -23,13 +23,23 @@ from tinysnitch.core.rules.text import parse_rule
 
 FLOWS = [flow_of(1), flow_of(2), flow_of(1, BANK), inbound(1), inbound(2)]
 CLOSED = Attribution(UNKNOWN.source, is_listening=False)
-WHO = [whose(7), whose(8), whose(9, "/tmp/x", is_host_file=False), KERNEL, UNKNOWN, CLOSED]
+GRAINS = Grains(file=11, args=12, lineage=13)
+WHO = [
+    whose(7, grains=GRAINS),
+    whose(8, grains=GRAINS),
+    whose(9, "/tmp/x", is_host_file=False),
+    KERNEL,
+    UNKNOWN,
+    CLOSED,
+]
 LINES = ["allow 10.0.0.80 - -", "deny shop.test - -", "ask - - - /usr/bin/curl", "allow - - -src", "deny - - - kernel"]
 LINES += [
     "allow shop.test - -",
     "deny ads.test - -",
     "deny iface=eth1 - - -",
     "allow until=2023-11-14T22:36:00Z - 443 tcp",
+    "allow - - - /usr/bin/curl",
+    "deny - 443 tcp /usr/bin/curl",
 ]
 NAMES = ["shop.test", "ads.test"]
 BY_HAND = [None, None, None, "allow - - - /usr/bin/curl", "deny 10.0.0.80 - -", "ask - - -", "allow iface=eth0 - - -"]
@@ -119,7 +129,7 @@ class Walk:
         """The packets for which the kernel uses the same verdict, by whatever interface they leave."""
         core, now = self.engine.engine, self.engine.now
         each = [core.connection_of(flow, who, "", now) for flow in FLOWS for who in WHO]
-        covered = [one for one in each if verdict_key_of(one) == key]
+        covered = [one for one in each if verdict_key_of(one, key.mask) == key]
         return [replace(one, interface=interface) for one in covered for interface in ("eth0", "eth1")]
 
     def _says(self, told: cmd.RememberVerdict, connection: Connection) -> bool:

@@ -11,7 +11,7 @@ from tests.core.engine.transcript import CURL, SHOP, Transcript, flow_of, inboun
 from tinysnitch.core.dns.questions import Refusal
 from tinysnitch.core.engine import events as ev
 from tinysnitch.core.model.flow import UDP, Flow, parse_address
-from tinysnitch.core.model.process import KERNEL_EXEC_ID
+from tinysnitch.core.model.process import KERNEL_EXEC_ID, asker_of
 
 SHOP_FLOW = flow_of()
 
@@ -39,7 +39,7 @@ def test_what_is_no_dns_message_goes_on_and_teaches_nothing() -> None:
     engine = Transcript()
     flow = flow_of(1, "10.0.0.53", 53, UDP)
     told = "lost DNS question to 10.0.0.53 not learned: malformed 1"
-    assert engine.say(ev.QuestionSent(1, flow, CURL, b"no question")) == ["pass 1", told]
+    assert engine.say(ev.QuestionSent(1, flow, asker_of(CURL), b"no question")) == ["pass 1", told]
     assert engine.say(ev.AnswerReceived(2, flow, b"no answer")) == ["pass 2"]  # once said is enough
     assert sum(engine.engine.dns.names.statistics().refusals.values()) == 2
 
@@ -47,7 +47,7 @@ def test_what_is_no_dns_message_goes_on_and_teaches_nothing() -> None:
 def test_that_a_server_is_not_trusted_is_told_once_the_program_connects() -> None:
     engine = Transcript("allow - - -")
     asked = dns.message.make_query("shop.test", "A").to_wire()
-    assert engine.say(ev.QuestionSent(1, flow_of(1, "198.51.100.66", 53, UDP), CURL, asked)) == ["pass 1"]
+    assert engine.say(ev.QuestionSent(1, flow_of(1, "198.51.100.66", 53, UDP), asker_of(CURL), asked)) == ["pass 1"]
     told = "lost DNS question to 198.51.100.66 not learned: resolver not trusted 1"
     assert engine.queue()[0] == told
     assert told not in engine.queue(flow_of(2))
@@ -127,7 +127,7 @@ def test_that_it_is_a_resolver_may_be_known_in_a_moment(talk: Talk) -> None:
 
 def test_where_a_resolver_tells_what_it_answered_no_guess_is_remembered_for_a_program() -> None:
     """The resolver may tell the other name only after the program has connected again."""
-    engine = Transcript("allow - 443 tcp")
+    engine = Transcript("allow *.test 443 tcp")
     shop, ads = (told_of(name) for name in ("shop.test", "ads.test"))
     assert engine.say(ev.LookUpsTold()) == []
     assert engine.say(ev.LookUpsTold((shop,))) == []
@@ -139,7 +139,7 @@ def test_where_a_resolver_tells_what_it_answered_no_guess_is_remembered_for_a_pr
 
 
 @pytest.mark.parametrize(
-    "decide", [lambda engine: engine.answer(1, yes()), lambda engine: engine.load("allow - 443 tcp")]
+    "decide", [lambda engine: engine.answer(1, yes()), lambda engine: engine.load("allow *.test 443 tcp")]
 )
 def test_a_guess_that_people_were_asked_about_is_not_remembered_either(
     decide: Callable[[Transcript], list[str]],
@@ -151,7 +151,7 @@ def test_a_guess_that_people_were_asked_about_is_not_remembered_either(
 
 
 def test_once_no_resolver_tells_any_more_guesses_are_remembered_again() -> None:
-    engine = Transcript("allow - 443 tcp")
+    engine = Transcript("allow *.test 443 tcp")
     engine.say(ev.LookUpsTold(tuple(told_of(name) for name in ("shop.test", "ads.test"))))
     assert "remember flow allow" in engine.queue(flow_of(1))
     assert engine.say(ev.LookUpsTold(is_last=True)) == []

@@ -6,18 +6,26 @@ import msgspec
 import pytest
 
 from tests.core.engine.transcript import SHOP, WALL_S, Transcript, flow_of, inbound, tell, whose, yes
-from tinysnitch.core.engine import commands as cmd
 from tinysnitch.core.engine.commands import Command, IssueVerdict, RememberFlow, RememberVerdict
 from tinysnitch.core.engine.events import AnswerGiven, PacketQueued
 from tinysnitch.core.engine.open_prompts import HeldFlow
 from tinysnitch.core.engine.verdict_cache import Remembered
-from tinysnitch.core.engine.verdict_writer import FIRST_LOOK, REPLIED_S, AnyRemoteCounts, Basis, VerdictWriter
+from tinysnitch.core.engine.verdict_writer import REPLIED_S, Basis, VerdictWriter
 from tinysnitch.core.model.clock import Instant
 from tinysnitch.core.model.connection import Connection
-from tinysnitch.core.model.flow import TCP, UDP, Direction, Flow
-from tinysnitch.core.model.process import KERNEL, UNKNOWN, UNKNOWN_EXEC_ID, Attribution, AttributionSource, exec_id_of
+from tinysnitch.core.model.flow import TCP, UDP, Direction, Flow, parse_address
+from tinysnitch.core.model.process import (
+    KERNEL,
+    NO_GRAINS,
+    UNKNOWN,
+    UNKNOWN_EXEC_ID,
+    Attribution,
+    AttributionSource,
+    Grains,
+    exec_id_of,
+)
 from tinysnitch.core.model.settings import Settings
-from tinysnitch.core.model.verdict import Verdict, VerdictKey, verdict_key_of
+from tinysnitch.core.model.verdict import Grain, Verdict, VerdictKey, verdict_key_of
 from tinysnitch.core.policy.active_rules import ActiveRules
 from tinysnitch.core.policy.decision import Decision
 from tinysnitch.core.policy.facts import Facts
@@ -272,62 +280,87 @@ def test_a_reply_that_the_kernel_does_not_recognise_is_no_question_either() -> N
     )
 
 
-EVERYWHERE = VerdictKey(7, 1000, TCP, Direction.OUTBOUND, None, 0)
+GRAINS = Grains(file=11, args=12, lineage=13)
+KNOWN = whose(grains=GRAINS)
 
 
-def test_the_check_is_due_at_the_32nd_and_whenever_their_number_doubled() -> None:
-    counts = AnyRemoteCounts(8)
-    looked = [number for number in range(1, 300) if counts.count(PLAIN)]
-    assert looked == [FIRST_LOOK, 64, 128, 256]
-    counts.clear()
-    assert [counts.count(PLAIN) for _ in range(FIRST_LOOK)][-2:] == [None, EVERYWHERE]
+def remembered(engine: Transcript, flow: Flow | None = None, who: Attribution = KNOWN) -> VerdictKey | None:
+    """The key under which the verdict of a new connection is remembered; None: for its flow, or not at all."""
+    commands = engine.feed(engine.next_packet(flow or flow_of(engine.packets + 1), who))
+    return next((one.key for one in commands if isinstance(one, RememberVerdict)), None)
 
 
-def test_each_program_has_a_crowd_of_its_own_and_an_unknown_one_has_none() -> None:
-    counts = AnyRemoteCounts(8)
-    others = [Connection(flow=flow_of(), attribution=whose(8)), Connection(flow=flow_of(), attribution=KERNEL)]
-    for _ in range(FIRST_LOOK - 1):
-        assert not any(counts.count(one) for one in (PLAIN, *others))
-    assert counts.count(others[1]) is None
-    assert counts.count(PLAIN) == EVERYWHERE
+@pytest.mark.parametrize(
+    ("line", "program", "grain", "remote", "port"),
+    [
+        ("allow - - - /usr/bin/curl", 11, Grain.FILE, None, None),
+        ("allow - 443 tcp /usr/bin/curl", 11, Grain.FILE, None, 443),
+        ("allow 10.0.0.80 - - /usr/bin/curl", 11, Grain.FILE, SHOP, None),
+        ("allow 10.0.0.80 443 tcp /usr/bin/curl", 11, Grain.FILE, SHOP, 443),
+        ("deny - - -", 11, Grain.FILE, None, None),
+        ("allow - - - /usr/bin/curl -s", 12, Grain.ARGS, None, None),
+        ("allow parent=/usr/bin/bash - - - /usr/bin/curl", 13, Grain.LINEAGE, None, None),
+        ("allow parent=/usr/bin/bash - - - /usr/bin/curl -s", 7, Grain.EXEC, None, None),
+    ],
+)
+def test_a_verdict_is_remembered_under_what_it_rests_on(
+    line: str, program: int, grain: Grain, remote: str | None, port: int | None
+) -> None:
+    who = whose(grains=GRAINS, args=("-s",), parents=("/usr/bin/bash",))
+    address = remote and parse_address(remote)
+    expected = VerdictKey(program, 1000, TCP, Direction.OUTBOUND, address, port, grain)
+    assert remembered(Transcript(line), who=who) == expected
 
 
-def remembered_everywhere(engine: Transcript, number: int) -> list[cmd.RememberVerdict]:
-    """The verdicts that the engine has remembered for all remotes, after a program went to so many."""
-    told = [
-        command
-        for index in range(number)
-        for command in engine.feed(engine.next_packet(flow_of(port=1000 + index, remote=f"10.1.0.{index}")))
-    ]
-    return [one for one in told if isinstance(one, cmd.RememberVerdict) and one.key.remote is None]
+@pytest.mark.parametrize("grains", [NO_GRAINS, Grains(args=12)])
+def test_a_program_without_the_grain_is_remembered_by_the_next_finer_one(grains: Grains) -> None:
+    key = remembered(Transcript("allow - - - /usr/bin/curl"), who=whose(grains=grains))
+    assert key
+    assert (key.program, key.grain) == ((12, Grain.ARGS) if grains.args else (7, Grain.EXEC))
 
 
-def test_a_crowd_that_the_rules_treat_alike_is_remembered_once() -> None:
-    engine = Transcript("allow - - - /usr/bin/curl", "allow localhost - -")
-    (found,) = remembered_everywhere(engine, 40)
-    assert (found.key, found.verdict, found.expires_s) == (EVERYWHERE, Verdict.ALLOW, None)
-    assert found.generation == engine.engine.rules.generation
+def test_the_kernel_is_remembered_by_its_own_number() -> None:
+    key = remembered(Transcript("allow - - - kernel"), who=KERNEL)
+    assert key
+    assert (key.program, key.uid, key.grain, key.remote) == (1, 0, Grain.EXEC, None)
 
 
-def test_a_crowd_that_the_rules_tell_apart_is_decided_one_by_one() -> None:
-    assert not remembered_everywhere(Transcript("allow - - - /usr/bin/curl", "deny 10.9.9.9 - -"), 40)
-    assert not remembered_everywhere(Transcript("ask - - - /usr/bin/curl", is_learning=True), 40)
+def test_of_what_is_learned_each_connection_is_noted() -> None:
+    engine = Transcript("ask - - - /usr/bin/curl", is_learning=True)
+    assert remembered(engine) == VerdictKey(7, 1000, TCP, Direction.OUTBOUND, flow_of().remote, 443)
 
 
-def test_after_a_change_of_the_rules_it_is_counted_anew() -> None:
-    engine = Transcript("allow - - - /usr/bin/curl")
-    assert not remembered_everywhere(engine, FIRST_LOOK - 1)
-    engine.load("allow - - - /usr/bin/curl", "allow localhost - -")
-    assert not remembered_everywhere(engine, FIRST_LOOK - 1)
-    engine.load("allow - - - /usr/bin/curl")
-    assert len(remembered_everywhere(engine, FIRST_LOOK)) == 1
-    engine.load("allow - - - /usr/bin/curl", "deny 10.9.9.9 - -")
-    assert not remembered_everywhere(engine, FIRST_LOOK)
+def test_a_name_counts_for_all_of_a_file_as_long_as_all_mean_it() -> None:
+    engine = Transcript("allow shop.test 443 tcp", "deny ads.test 443 tcp")
+    engine.resolve("shop.test", SHOP, KNOWN)
+    key = remembered(engine)
+    assert key
+    assert (key.program, key.grain) == (11, Grain.FILE)
+    twin = whose(8, grains=GRAINS)
+    engine.resolve("shop.test", SHOP, twin)
+    found = engine.engine.verdict_writer.find_remembered(Connection(flow=flow_of(99), attribution=twin), engine.now)
+    assert found
+    assert found.decision.verdict is Verdict.ALLOW
+    assert "forget 1" in engine.resolve("ads.test", SHOP, twin)
+    assert remembered(engine, flow_of(5), KNOWN) == VerdictKey(7, 1000, TCP, Direction.OUTBOUND, flow_of().remote, 443)
+    assert engine.queue(flow_of(6), twin)[0] == "remember deny"
 
 
-def test_a_crowd_whose_verdict_ran_out_is_soon_remembered_again() -> None:
-    """A decision that rests on a rule with an end is made anew each minute, however many there were before."""
-    engine = Transcript("allow until=2099-01-01T00:00:00Z - - - /usr/bin/curl")
-    for _minute in range(8):
-        assert len(remembered_everywhere(engine, FIRST_LOOK)) == 1
-        engine.wait(61)
+def test_rules_that_ask_for_no_name_rest_on_none() -> None:
+    engine = Transcript("allow 10.0.0.80 443 tcp")
+    engine.resolve("shop.test", SHOP, KNOWN)
+    engine.resolve("ads.test", SHOP, whose(8))
+    key = remembered(engine)
+    assert key
+    assert key.grain is Grain.FILE
+
+
+def test_a_like_connection_is_found_under_any_mask_in_use() -> None:
+    engine = Transcript("allow - 443 tcp", "deny - 80 tcp")
+    assert engine.queue(flow_of(1), KNOWN)[0] == "remember allow"
+    like = Connection(flow=flow_of(2, "10.9.9.9"), attribution=whose(8, grains=GRAINS))
+    found = engine.engine.verdict_writer.find_remembered(like, engine.now)
+    assert found
+    assert found.decision.verdict is Verdict.ALLOW
+    other = Connection(flow=flow_of(2, "10.9.9.9", 80), attribution=whose(8, grains=GRAINS))
+    assert engine.engine.verdict_writer.find_remembered(other, engine.now) is None

@@ -20,7 +20,7 @@ from tinysnitch.core.engine.records import (
 )
 from tinysnitch.core.model.clock import Instant
 from tinysnitch.core.model.flow import TCP, UDP, Direction, Flow, parse_address
-from tinysnitch.core.model.process import Attribution, AttributionSource, Process
+from tinysnitch.core.model.process import Attribution, AttributionSource, Process, asker_of
 from tinysnitch.core.model.settings import Settings
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.packets.packet import Payload
@@ -192,7 +192,7 @@ class Transcript:
     def ask(self, name: str, who: Attribution = CURL) -> dns.message.Message:
         self.packets += 1
         query = dns.message.make_query(name, "A", id=self.packets & 0xFFFF)
-        self.feed(ev.QuestionSent(self.packets, _TALK, who, query.to_wire()))
+        self.feed(ev.QuestionSent(self.packets, _TALK, asker_of(who), query.to_wire()))
         return query
 
     def hear(self, query: dns.message.Message, address: str, ttl_s: int = 600) -> list[str]:

@@ -172,18 +172,15 @@ def test_a_clock_that_is_set_back_has_a_rule_of_the_file_hold_again_soon() -> No
     rules = active()
     rules.replace_file_rules([until(60, DENY), ALLOW])
     late = Instant(200.0, WALL_S + 100)
-    for decision in (rules.decide(CONNECTION, late), rules.decide_everywhere(CONNECTION, late)):
-        assert decision
-        assert (decision.verdict, decision.until_s) == (Verdict.ALLOW, late.wall_s + LOOK_AGAIN_S)
+    decision = rules.decide(CONNECTION, late)
+    assert (decision.verdict, decision.until_s) == (Verdict.ALLOW, late.wall_s + LOOK_AGAIN_S)
     assert rules.decide(CONNECTION, Instant(260.0, WALL_S + 50)).verdict is Verdict.DENY
 
 
-def test_a_decision_for_all_remotes_ends_by_both_clocks_too() -> None:
-    rules = active(until(180))
-    found = rules.decide_everywhere(CONNECTION, Instant(270.0, WALL_S + 170 - SET_BACK))
-    assert found is not None
-    assert found.until_s == WALL_S + 180 - SET_BACK
-    assert active(parse_rule("allow example.com - -")).decide_everywhere(CONNECTION, NOW) is None
+def test_what_a_decision_rests_on() -> None:
+    rules = active(parse_rule("allow example.com - -"))
+    columns = rules.columns_of(rules.decide(CONNECTION, NOW), CONNECTION.attribution)
+    assert (columns.remote, columns.name, columns.port) == (True, True, False)
 
 
 def test_the_deadline_is_that_of_the_first_that_is_left() -> None:

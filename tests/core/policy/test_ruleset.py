@@ -400,68 +400,8 @@ def test_rules_that_were_removed_leave_nothing_behind(asked: list[Connection], d
 
 def test_a_decision_is_a_value() -> None:
     assert ruleset("allow - - -").decide(connection(), 0.0) == Decision(
-        verdict=Verdict.ALLOW, reason="allowed by a rule", rule=parse_rule("allow - - -")
+        verdict=Verdict.ALLOW, reason="allowed by a rule", rule=parse_rule("allow - - -"), stands_alone=True
     )
-
-
-@pytest.mark.parametrize(
-    ("lines", "verdict"),
-    [
-        (["allow - - - /usr/bin/curl"], Verdict.ALLOW),
-        (["deny - - tcp"], Verdict.DENY),
-        (["allow - - - /usr/bin/curl", "deny - - -"], Verdict.ALLOW),
-        (["allow - - - /usr/bin/curl", "allow localhost - -", "allow @ads - -", "allow - 80 tcp"], Verdict.ALLOW),
-        (["allow - - - /usr/bin/curl", "deny 10.0.0.1 - - /usr/bin/wget", "deny - - -src"], Verdict.ALLOW),
-        (["allow - - - /usr/bin/curl", "deny ads.example.com - -"], None),
-        (["allow - - - /usr/bin/curl", "ask - 22 tcp"], None),
-        (["allow - - - /usr/bin/curl", "deny iface=wlan0 - - -"], None),
-        (["allow - 443 tcp", "allow 0.0.0.0/0 - -"], None),
-        (["ask - - -"], Verdict.ASK),
-        ([], None),
-    ],
-)
-def test_what_is_decided_everywhere(lines: list[str], verdict: Verdict | None) -> None:
-    found = ruleset(*lines).decide_everywhere(connection(), 0.0)
-    assert (found and found.verdict) is verdict
-
-
-def test_what_is_decided_everywhere_ends_with_a_rule_that_makes_it() -> None:
-    rules = ruleset("deny - - -", f"allow {AT_9} - - - /usr/bin/curl", f"allow {AT_5} 10.0.0.1 - -")
-    found = rules.decide_everywhere(connection(), 0.0)
-    assert found is not None
-    assert (found.verdict, found.until_s) == (Verdict.ALLOW, 9.0)
-    assert rules.decide_everywhere(connection(), 9.0) == replace(
-        found,
-        verdict=Verdict.DENY,
-        until_s=None,
-        ending=(),
-        has_ended=True,
-        **{"reason": "denied by a rule", "rule": parse_rule("deny - - -")},
-    )
-
-
-def test_too_many_rules_to_look_at_decide_one_by_one() -> None:
-    rules = ruleset("deny - - -", *(f"deny n{number}.example - -" for number in range(5000)))
-    assert rules.decide_everywhere(connection(), 0.0) is None
-
-
-@settings(deadline=None)
-@given(connections, st.lists(connections, min_size=2, max_size=4), st.sampled_from([0.0, 90.0]), st.data())
-def test_it_is_decided_everywhere_as_looking_at_every_rule_would(
-    asked: Connection, others: list[Connection], wall_s: float, data: st.DataObject
-) -> None:
-    everywhere = [asked]
-    for other in others:
-        flow = replace(other.flow, protocol=asked.flow.protocol, direction=asked.flow.direction)
-        everywhere.append(replace(other, flow=flow, attribution=asked.attribution))
-    rules = data.draw(rules_about(everywhere, 8))
-    found = Ruleset(rules, FACTS).decide_everywhere(asked, wall_s)
-    if found is None:
-        return
-    for each in everywhere:
-        assert decide_slowly(rules, each, wall_s) is found.verdict
-        if found.until_s is not None:
-            assert decide_slowly(rules, each, found.until_s - 0.001) is found.verdict
 
 
 def test_the_rules_about_a_program_follow_links_and_leave_out_what_matches_nothing() -> None:

@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +17,8 @@ def resolve(path: str) -> str | None:
 
 def identify(executable: str, *argv: str, directory: str = "/home/a", **kwargs: bool) -> NamedProgram:
     invocation = Invocation(executable=executable, argv=argv, directory=directory, **kwargs)
-    return identify_program(invocation, resolve, may_climb=lambda _left, _script: True)
+    found = identify_program(invocation, resolve, may_climb=lambda _left, _script: True)
+    return msgspec.structs.replace(found, is_by_args=False, is_by_disk=False)
 
 
 @pytest.mark.parametrize(
@@ -173,3 +175,21 @@ def test_any_argv_names_the_executable_or_an_existing_file(executable: str, argv
     found = identify(executable, *argv)
     assert (found.path, found.run_by) == (executable, None) or (found.path in EXISTS and found.run_by == executable)
     assert list(found.args) == argv[len(argv) - len(found.args) :]
+
+
+@pytest.mark.parametrize(
+    ("executable", "argv", "is_by_args", "is_by_disk"),
+    [
+        ("/usr/bin/curl", ("curl", "-s", "x"), False, False),
+        (PYTHON, ("python3", "-c", "pass"), True, False),
+        (PYTHON, ("python3", "x.py"), True, True),
+        (PYTHON, ("python3", "gone.py"), True, True),
+        (PYTHON, ("python3",), True, False),
+        ("/home/a/bin/python3", ("python3", "-c", "pass"), False, True),
+        ("/home/a/bin/tool", ("tool", "x.py"), False, False),
+    ],
+)
+def test_what_the_name_rests_on(executable: str, argv: tuple[str, ...], *, is_by_args: bool, is_by_disk: bool) -> None:
+    invocation = Invocation(executable=executable, argv=argv, directory="/home/a")
+    found = identify_program(invocation, lambda path: None if "gone" in path else path)
+    assert (found.is_by_args, found.is_by_disk) == (is_by_args, is_by_disk)

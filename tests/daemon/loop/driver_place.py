@@ -16,7 +16,7 @@ from tinysnitch.core.engine.commands import RememberFlow, RememberVerdict
 from tinysnitch.core.engine.engine import Engine
 from tinysnitch.core.engine.events import DataLost
 from tinysnitch.core.model.flow import Flow
-from tinysnitch.core.model.process import AttributedPacket, Attribution
+from tinysnitch.core.model.process import Asker, AttributedPacket, Attribution, asker_of
 from tinysnitch.core.model.scope import Scope
 from tinysnitch.core.model.settings import Settings
 from tinysnitch.daemon.control.clients import ControlClients
@@ -130,6 +130,10 @@ class SmallAttributor:
             raise self.claim
         return AttributedPacket(self.claim, flow.local_port, self.is_note_lost)
 
+    def find_asker(self, flow: Flow, interface: int, sender_uid: int | None) -> Asker:
+        attributed = self.attribute(flow, interface, sender_uid)
+        return asker_of(attributed.attribution, is_note_lost=attributed.is_note_lost)
+
     def forget(self) -> None:
         self.forgotten += 1
 
@@ -157,7 +161,8 @@ class Place:
         self.log = folder / "log"
         self.rules_file = RulesFile(folder / "rules")
         self.rules_file.path.write_text(rules)
-        self.queue, self.names_queue, self.news = SmallQueue(), SmallQueue(), SmallNews()
+        self.queue, self.names_queue = SmallQueue(), SmallQueue()
+        self.news, self.mounts = SmallNews(), SmallNews()
         self.attributor = SmallAttributor()
         self.lists = folder / "lists"
         lists = ListLoader(self.lists, folder / "cache", ListCompiler())
@@ -181,7 +186,7 @@ class Place:
         self.processes = ProcessWatch(lambda process: self.driver.process_exited(process))
         self.ports = self._make_ports(programs)
         self.driver = Driver(self.engine, self.ports, self.failures)
-        self.reloader = Reloader(self.driver, self.loader, self.news)  # type: ignore[arg-type]
+        self.reloader = Reloader(self.driver, self.loader, self.news, self.mounts)  # type: ignore[arg-type]
         self.counters = Counters(self.driver, None, ErrorLog())
         self.permissions = Permissions()
         self.settings_read = SettingsRead(
@@ -232,7 +237,7 @@ class Place:
         self.processes.close()
         self.history.close()
         self._log_output.close()
-        for queue in (self.queue, self.names_queue, self.news):
+        for queue in (self.queue, self.names_queue, self.news, self.mounts):
             queue.close()
 
 

@@ -323,7 +323,7 @@ def test_a_start_that_cannot_read_what_rules_speak_of_ends(
 
     async def run() -> None:
         with closing(Place(tmp_path)) as place, monkeypatch.context() as broken:
-            place.reloader = Reloader(place.driver, place.loader, place.news)  # type: ignore[arg-type]
+            place.reloader = Reloader(place.driver, place.loader, place.news, place.mounts)  # type: ignore[arg-type]
             broken.setattr("tinysnitch.daemon.rules.facts.read_addresses", fail)
             with pytest.raises(SnitchError, match=reloader.NO_RULES) as told:
                 await asyncio.wait_for(start(place), 10)
@@ -331,6 +331,22 @@ def test_a_start_that_cannot_read_what_rules_speak_of_ends(
 
     with caplog.at_level(logging.CRITICAL):
         asyncio.run(run())
+
+
+def test_after_a_mount_everything_is_decided_anew(tmp_path: Path) -> None:
+    """Another file may be at the path of a program. At a limited pace, since users can mount."""
+
+    async def run() -> None:
+        with closing(Place(tmp_path, "allow - - -\n")) as place:
+            place.reloader._looks_at_mounts = Throttle(place.reloader._look_beside_mounts, burst=1, each_s=0.05)
+            await start(place)
+            before, forgotten = place.engine.rules.generation, place.attributor.forgotten
+            for changes in (1, 2):
+                place.mounts.put()
+                await until(lambda changes=changes: place.engine.rules.generation >= before + changes)
+            assert place.attributor.forgotten > forgotten + 1
+
+    asyncio.run(run())
 
 
 def test_facts_that_could_not_be_read_are_tried_again(

@@ -169,7 +169,7 @@ def test_what_comes_by_ipv4_is_not_judged_for_a_socket_of_ipv6_alone(
     agent.call("listen", bound)
     process = programs.find_process(agent.pid)
     assert process
-    everywhere = VerdictKey(process.exec_id, 0, TCP, Direction.INBOUND, None, 0)
+    everywhere = VerdictKey(process.exec_id, 0, TCP, Direction.INBOUND, None, None)
     programs.remember_verdict(everywhere, Verdict.ALLOW, programs.generation, 0)
     place.run("sysctl", "-w", f"net.ipv4.ip_local_port_range={port} {port}")
     taker, _cookie = server.call("open_socket", "AF_INET", "SOCK_STREAM")

@@ -53,9 +53,12 @@ def read(file: int) -> Settings:
     return Settings.unpack_from(os.pread(file, mmap.PAGESIZE, 0))
 
 
+HASH_KEY = bytes(range(16))
+
+
 def test_each_field_goes_to_its_place(file: int) -> None:
     settings = BpfSettings(file)
-    settings.initialize(next_exec_id=2**40, netns_cookie=2**33, is_scoped=True)
+    settings.initialize(next_exec_id=2**40, netns_cookie=2**33, is_scoped=True, hash_key=HASH_KEY)
     settings.generation = 7
     settings.set_tracing(True)
     settings.set_watching()
@@ -63,8 +66,10 @@ def test_each_field_goes_to_its_place(file: int) -> None:
     settings.set_flow_generation(6)
     settings.own_epoch = 5
     settings.set_packet_limit(4)
-    assert (settings.generation, settings.own_epoch) == (7, 5)
+    settings.masks = 3
+    assert (settings.generation, settings.own_epoch, settings.masks) == (7, 5, 3)
     told = read(file)
+    assert (told.masks, told.hash_key_low, told.hash_key_high) == (3, 0x0706050403020100, 0x0F0E0D0C0B0A0908)
     assert (told.next_exec_id, told.netns_cookie, told.generation) == (2**40, 2**33, 7)
     assert (told.is_scoped, told.is_tracing, told.is_watching) == (1, 1, 1)
     assert (told.has_lost_listeners, told.flow_generation, told.own_epoch) == (1, 6, 5)
@@ -75,7 +80,7 @@ def test_each_field_goes_to_its_place(file: int) -> None:
 def test_a_change_leaves_the_fields_beside_it(file: int) -> None:
     """BPF counts `next_exec_id` on meanwhile."""
     settings = BpfSettings(file)
-    settings.initialize(next_exec_id=1, netns_cookie=2, is_scoped=False)
+    settings.initialize(next_exec_id=1, netns_cookie=2, is_scoped=False, hash_key=HASH_KEY)
     os.pwrite(file, (99).to_bytes(8, "little"), Settings.OFFSETS["next_exec_id"])
     settings.generation = 3
     settings.set_tracing(False)

@@ -12,7 +12,7 @@ from tinysnitch.core.dns.wire import MAX_MESSAGE_BYTES
 from tinysnitch.core.engine.events import AnswerReceived, DataSent, QuestionSent
 from tinysnitch.core.model.errors import Malformed
 from tinysnitch.core.model.flow import TCP, UDP, Direction, Flow, parse_address
-from tinysnitch.core.model.process import UNKNOWN, AttributedPacket
+from tinysnitch.core.model.process import UNKNOWN, Asker, AttributedPacket
 from tinysnitch.core.packets.packet import Segment
 from tinysnitch.kernel.nfqueue.packet_events import LOCAL_IN, LOCAL_OUT, POST_ROUTING, PacketEvents
 from tinysnitch.kernel.nfqueue.queue import QueuedPacket
@@ -29,6 +29,10 @@ class Attributor:
     def attribute(self, flow: Flow, interface: int = 0, sender_uid: int | None = None) -> AttributedPacket:
         self.interfaces.append(interface)
         return AttributedPacket(UNKNOWN, flow.local_port)
+
+    def find_asker(self, flow: Flow, interface: int, sender_uid: int | None) -> Asker:
+        self.interfaces.append(interface)
+        return Asker(9, 1000)
 
 
 def make_packet(protocol: int, ports: tuple[int, int], source: bytes, destination: bytes, body: bytes = b"") -> bytes:
@@ -85,7 +89,7 @@ def test_an_inbound_packet(events: PacketEvents) -> None:
 def test_a_question_and_its_answer_are_of_one_flow(events: PacketEvents, hook: int, port: int) -> None:
     flow = Flow(UDP, Direction.OUTBOUND, OURS, port, THEIRS, 53)
     question = events.message_event(queued(make_packet(UDP, (port, 53), OURS, THEIRS, b"who?"), hook))
-    assert question == QuestionSent(7, flow, UNKNOWN, b"who?")
+    assert question == QuestionSent(7, flow, Asker(9, 1000), b"who?")
     answer = events.message_event(queued(make_packet(UDP, (53, port), THEIRS, OURS, b"me"), LOCAL_IN))
     assert answer == AnswerReceived(7, flow, b"me")
 
@@ -94,7 +98,7 @@ def test_a_question_and_its_answer_are_of_one_flow(events: PacketEvents, hook: i
 def test_a_piece_of_a_stream(events: PacketEvents, hook: int) -> None:
     flow = Flow(TCP, Direction.OUTBOUND, OURS, 4000, THEIRS, 53)
     question = events.message_event(queued(make_packet(TCP, (4000, 53), OURS, THEIRS, b"who?"), hook))
-    assert question == QuestionSent(7, flow, UNKNOWN, Segment(0x00180000, 0, 0x02, b"who?"))
+    assert question == QuestionSent(7, flow, Asker(9, 1000), Segment(0x00180000, 0, 0x02, b"who?"))
     answer = events.message_event(queued(make_packet(TCP, (53, 4000), THEIRS, OURS, b"me"), LOCAL_IN))
     assert answer == AnswerReceived(7, flow, Segment(0x00160000, 0, 0x02, b"me"))
 

@@ -40,6 +40,25 @@ def test_what_is_mounted_here() -> None:
 
 
 @pytest.mark.privileged
+def test_a_mount_is_news_once() -> None:
+    script = (
+        "import select, subprocess\n"
+        "from contextlib import closing\n"
+        "from tinysnitch.kernel.proc.mounts import MountNews\n"
+        "def is_there(): return bool(select.select([news], [], [], 0)[0])\n"
+        "with closing(MountNews()) as news:\n"
+        "    for change in (['mount', '-t', 'tmpfs', 'none', '/mnt'], ['umount', '/mnt']):\n"
+        "        assert not is_there()\n"
+        "        subprocess.run(change, check=True)\n"
+        "        assert is_there()\n"
+        "        news.drain()\n"
+        "    assert not is_there()\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    subprocess.run(["unshare", "--mount", sys.executable, "-c", script], check=True, env=environment)
+
+
+@pytest.mark.privileged
 def test_a_path_that_is_no_text(tmp_path: Path) -> None:
     """In a mount namespace of its own, with a locale that has only ASCII."""
     place = os.fsencode(tmp_path) + b"/\xff\xe2\x80\xa8"

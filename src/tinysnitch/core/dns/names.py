@@ -16,6 +16,7 @@
 Times are boot-time seconds, handed in.
 """
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
@@ -133,6 +134,16 @@ class Names:
         """What the process with this exec id means by an address."""
         beliefs, hosts = self._addresses.find(address), self._hosts.get(address, ())
         return self._facts(address, beliefs or {}, now_s, exec_id) if beliefs or hosts else NO_NAME
+
+    def common_until_s(self, address: bytes, now_s: float) -> float:
+        """Until when all programs mean the same by this address, unless a further name comes up; 0: they do not now."""
+        beliefs, has_hosts = self._addresses.find(address) or {}, address in self._hosts
+        held = [belief for belief in beliefs.values() if belief.own_expires_s > now_s]
+        if not held:
+            return math.inf
+        if len(held) > 1 or has_hosts or self.is_own(address) or held[0].expires_s <= now_s:
+            return 0.0
+        return held[0].expires_s
 
     def knows(self, name: str, address: bytes, now_s: float) -> bool:
         """Whether the address has this name for all programs."""

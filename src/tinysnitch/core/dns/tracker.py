@@ -5,6 +5,7 @@ resolvers, link_names.py from those of the link. Messages that should not be the
 so are questions to servers that are not trusted, where it matters (untrusted.py).
 """
 
+import math
 from collections.abc import Callable
 from functools import partial
 from itertools import chain
@@ -58,6 +59,15 @@ class DnsTracker:
         """
         is_question = flow.remote_port in RESOLVER_PORTS and self.names.is_trusted(flow.remote)
         return NO_NAME if is_question else self.names.find(flow.remote, now_s, exec_id)
+
+    def common_until_s(self, flow: Flow, now_s: float) -> float:
+        """Until when `names_of` has the same for all programs, unless a further name comes up; 0: it has not now. A
+        resolver that tells what it answered does so a moment after the program may have connected."""
+        if flow.remote_port in RESOLVER_PORTS and self.names.is_trusted(flow.remote):
+            return math.inf
+        if self.is_told and flow.direction is Direction.OUTBOUND:
+            return 0.0
+        return self.names.common_until_s(flow.remote, now_s)
 
     def note_connection(self, connection: Connection, now_s: float) -> tuple[str, ...]:
         """Note a new connection to a resolver of this machine. What is to be reported, if an untrusted resolver may

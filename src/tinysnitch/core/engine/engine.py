@@ -34,9 +34,9 @@ from tinysnitch.core.engine.verdict_writer import Basis, VerdictWriter
 from tinysnitch.core.model.clock import Instant
 from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.flow import Direction, Flow
-from tinysnitch.core.model.process import Attribution, ProcessKey, exec_id_of, user_of
+from tinysnitch.core.model.process import Attribution, ProcessKey, exec_id_of
 from tinysnitch.core.model.settings import Settings
-from tinysnitch.core.model.verdict import Inspection, Verdict, VerdictKey
+from tinysnitch.core.model.verdict import Inspection, Verdict
 from tinysnitch.core.policy.active_rules import ActiveRules
 from tinysnitch.core.policy.decision import (
     ANSWERED_ONCE,
@@ -208,7 +208,7 @@ class Engine:
         for loss in self.dns.note_connection(connection, now.boot_s):
             yield Report(LossCounted(loss, 1, now.wall_s))
         held = HeldFlow(connection, event.cookie, [event.packet_id], event.says_nothing, event.interface_index)
-        cached = self.verdict_writer.cache.find(held.key, now.boot_s) if held.key else None
+        cached = self.verdict_writer.find_remembered(connection, now)
         decision = self.decide(connection, now, cached.decision if cached else None)
         if decision.verdict is Verdict.ASK:
             yield from self._ask(held, decision, now)
@@ -218,15 +218,6 @@ class Engine:
         if cached is not None and decision is not cached.decision:
             cached = None
         yield from self._settle(held, decision, now, cached=cached)
-        any_remote = self.verdict_writer.any_remote.count(connection)
-        if any_remote is not None:
-            yield from self._widen(any_remote, connection, now)
-
-    def _widen(self, key: VerdictKey, connection: Connection, now: Instant) -> Iterator[Command]:
-        """Put one verdict for all remotes into the cache, if the rules treat all of them alike."""
-        decision = self.rules.decide_everywhere(connection, now)
-        if decision is not None and decision.verdict is not Verdict.ASK:
-            yield from self.verdict_writer.write_for_any_remote(key, decision, now)
 
     def _settle(
         self,
@@ -238,14 +229,24 @@ class Engine:
         cached: Remembered | None = None,
     ) -> Iterator[Command]:
         connection = held.connection
+        columns = self.rules.columns_of(decision, connection.attribution)
         # The program may mean another name, and connect again before a resolver of this machine tells which.
-        is_guess = self.dns.is_told and connection.other_names and not connection.is_name_sure
+        is_guess = columns.name and self.dns.is_told and connection.other_names and not connection.is_name_sure
         if basis is Basis.RULES and (decision.is_unanswered or is_guess):
             basis = Basis.MOMENT
         inspection = self.server_names.inspection_for(connection, decision, now, says_nothing=held.says_nothing)
         if inspection is Inspection.GUARDED and held.says_nothing and held.cookie:
             yield SkipInspection(connection.flow, held.cookie)
-        yield from self.verdict_writer.write(held, decision, now, basis=basis, cached=cached, inspection=inspection)
+        yield from self.verdict_writer.write(
+            held,
+            decision,
+            now,
+            basis=basis,
+            cached=cached,
+            inspection=inspection,
+            columns=columns,
+            common_until_s=self.dns.common_until_s(connection.flow, now.boot_s),
+        )
         if decision.verdict is Verdict.ALLOW and held.is_talk and self.prompts:
             yield from self._let_reply_pass(connection.flow, now)
 
@@ -376,8 +377,7 @@ class Engine:
     # DNS messages, which are held on their way: what is learned from them is in force before they go on
 
     def _question_sent(self, event: ev.QuestionSent, now: Instant) -> Iterator[Command]:
-        exec_id, user = exec_id_of(event.attribution), user_of(event.attribution)
-        losses = self.dns.ask(event.flow, event.payload, exec_id, now.boot_s, user=user)
+        losses = self.dns.ask(event.flow, event.payload, event.asker.exec_id, now.boot_s, user=event.asker.uid)
         yield PassMessage(event.packet_id)
         for loss in losses:
             yield Report(LossCounted(loss, 1, now.wall_s))

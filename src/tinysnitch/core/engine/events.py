@@ -4,7 +4,7 @@ import msgspec
 
 from tinysnitch.core.model.errors import RuleSyntaxError
 from tinysnitch.core.model.flow import Flow
-from tinysnitch.core.model.process import Attribution, ProcessKey
+from tinysnitch.core.model.process import Asker, Attribution, ProcessKey
 from tinysnitch.core.packets.packet import Payload
 from tinysnitch.core.policy.facts import Facts
 from tinysnitch.core.prompts.catalogue import Catalogue
@@ -30,7 +30,7 @@ class QuestionSent(msgspec.Struct, frozen=True):
 
     packet_id: int
     flow: Flow
-    attribution: Attribution
+    asker: Asker
     payload: Payload  # the DNS message; over TCP a piece of the stream that holds it
 
 

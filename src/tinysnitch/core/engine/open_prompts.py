@@ -27,7 +27,7 @@ from tinysnitch.core.model.flow import TCP, Direction, Flow, is_v4
 from tinysnitch.core.model.process import UNKNOWN_EXEC_ID, AttributionSource, share_of
 from tinysnitch.core.model.settings import Settings
 from tinysnitch.core.model.tables import BoundedTable
-from tinysnitch.core.model.verdict import Verdict, VerdictKey, verdict_key_of
+from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.decision import Decision
 from tinysnitch.core.prompts.prompt import Prompt, PromptKey, prompt_key_of
 from tinysnitch.core.prompts.proposal import Proposal, propose
@@ -110,12 +110,10 @@ class HeldFlow:
     says_nothing: bool = False  # its first datagram cannot say a name
     interface_index: int = 0
     is_tied: bool = False  # a rule with iface= took part: on another interface it might not have been asked about
-    key: VerdictKey | None = field(init=False)  # of connections like it; None if its program is unknown
     is_talk: bool = field(init=False)  # its first packet begins what further ones pass in; of TCP each SYN is judged
 
     def __post_init__(self) -> None:
         flow = self.connection.flow
-        self.key = verdict_key_of(self.connection)
         self.is_talk = flow.protocol != TCP and flow.direction is Direction.OUTBOUND
 
     def is_sender_of(self, cookie: int, exec_id: int) -> bool:

@@ -4,8 +4,8 @@ Rules: (1) the verdict is written before the packet is released, since the packe
 decision that depends on more than the kernel's key (a person's answer for one connection, a prompt that nobody
 answered, an interface, a flow of an unknown program) is remembered for that flow alone, and of these only a person's
 answer outlives a change of the rules; (3) nothing is remembered longer than the rule or the name that it rests on: once
-a name is gone other rules may match, and the connection is read for the name that it says itself; (4) a program that
-has many remotes gets one verdict for any remote, where the rules treat all alike (AnyRemoteCounts).
+a name is gone other rules may match, and the connection is read for the name that it says itself; (4) a verdict of the
+rules is remembered under the columns that it rests on, and no more (core/policy/columns.py).
 """
 
 import math
@@ -25,14 +25,15 @@ from tinysnitch.core.model.flow import TCP, Direction, Flow
 from tinysnitch.core.model.process import exec_id_of
 from tinysnitch.core.model.settings import Settings
 from tinysnitch.core.model.tables import BoundedTable, TableStatistics
-from tinysnitch.core.model.verdict import Inspection, Verdict, VerdictKey, verdict_key_of
+from tinysnitch.core.model.verdict import EXACT, Grain, Inspection, Mask, Verdict, VerdictKey, verdict_key_of
 from tinysnitch.core.policy.active_rules import ActiveRules
+from tinysnitch.core.policy.columns import Columns
 from tinysnitch.core.policy.decision import Decision
 from tinysnitch.core.prompts.negotiated_ports import NegotiatedPorts
 
-FIRST_LOOK = 32  # decisions of a program
 # For a flow without a socket of its own that would tell its end, and for an answer that is meant for one SYN: longer
 # than a SYN is sent again (tcp_syn_retries, 63 s and the wait for the last).
+_ALL = Columns(remote=True, name=True, port=True, exec=True)
 FLOW_LASTS_S = 120.0
 NOT_LISTENING_S = 10.0  # for a denial since no program listens: one may start to
 REPLIED_S = 10.0  # how long a reply may be held before it is judged, if the kernel's side did not recognise it
@@ -72,13 +73,23 @@ class VerdictWriter:
         self._rules = rules  # for their generation
         self.cache = VerdictCache(settings.max_verdicts)
         self._flows: BoundedTable[Flow, FlowVerdict] = BoundedTable(settings.max_flows)
-        self.any_remote = AnyRemoteCounts(settings.max_flows)
+        self._masks: dict[Mask, None] = {}  # of the verdicts of this generation
         self.negotiated_ports = NegotiatedPorts()
 
     def find_flow(self, event: PacketQueued, now: Instant) -> FlowVerdict | None:
         """The decision that this flow got a moment ago, if it holds for this packet."""
         known = self._flows.find(event.flow)
         return known if known and known.holds_for(event, self._rules.generation, now.boot_s) else None
+
+    def find_remembered(self, connection: Connection, now: Instant) -> Remembered | None:
+        """What was decided, in this generation, for a connection that is alike in all that the decision rests on."""
+        return next((remembered for _key, remembered in self._find_all(connection, now)), None)
+
+    def _find_all(self, connection: Connection, now: Instant) -> Iterator[tuple[VerdictKey, Remembered]]:
+        for mask in self._masks:
+            key = verdict_key_of(connection, mask)
+            if key and (remembered := self.cache.find(key, now.boot_s)):
+                yield key, remembered
 
     def is_reply(self, connection: Connection, now: Instant) -> bool:
         """Whether it answers a packet that was allowed a moment ago. A reply of TCP is never asked about."""
@@ -102,15 +113,26 @@ class VerdictWriter:
         basis: Basis = Basis.RULES,
         cached: Remembered | None = None,
         inspection: Inspection = Inspection.NONE,
+        columns: Columns = _ALL,
+        common_until_s: float = 0.0,
     ) -> Iterator[Command]:
-        """Remember a decision, release its packets, report it. `cached`: where it comes from; it ends no later."""
+        """Remember a decision, release its packets, report it.
+
+        `cached`: where it comes from; it ends no later. `columns`: what it rests on. `common_until_s`: until when all
+        programs mean the same by the remote's address (core/dns/names.py).
+        """
         connection, verdict = held.connection, decision.verdict
         ends_s = _end_of(decision, now)
+        key = None
         if basis is Basis.RULES:
-            ends_s = min(ends_s, connection.name_expires_s)  # infinite for a name of /etc/hosts, and without a name
+            mask = _mask_for(connection, decision, columns, is_common=now.boot_s < common_until_s)
+            key = None if decision.is_flow_only else verdict_key_of(connection, mask)
+            if mask.has_remote:  # infinite for a name of /etc/hosts, and without a name
+                ends_s = min(ends_s, connection.name_expires_s if mask.grain is Grain.EXEC else common_until_s)
+            elif inspection is Inspection.GUARDED:
+                inspection = Inspection.NONE  # no rule that may be about this program asks for its name
         if cached is not None and cached.expires_s is not None:
             ends_s = min(ends_s, cached.expires_s)
-        key = held.key if basis is Basis.RULES and not decision.is_flow_only else None
         flow_ends_s = min(ends_s, _flow_limit(held, decision, now, basis))
         evicted = None
         if key is None:
@@ -119,6 +141,7 @@ class VerdictWriter:
         else:
             expires_s = ends_s if ends_s < math.inf else None
             evicted = self.cache.put(key, Remembered(decision, expires_s))
+            self._masks[key.mask] = None
             yield RememberVerdict(key, verdict, self._rules.generation, expires_s, inspection)
         for number, packet_id in enumerate(held.packet_ids):
             yield IssueVerdict(packet_id, verdict, follows=number > 0 and verdict is Verdict.ALLOW and held.is_talk)
@@ -157,16 +180,6 @@ class VerdictWriter:
             self.negotiated_ports.note(connection)
         return flow_verdict
 
-    def write_for_any_remote(self, key: VerdictKey, decision: Decision, now: Instant) -> Iterator[Command]:
-        """Remember one verdict for all remotes, names and ports; so no new name takes it back."""
-        self.any_remote.forget(key)
-        ends_s = _end_of(decision, now)
-        expires_s = ends_s if ends_s < math.inf else None
-        evicted = self.cache.put(key, Remembered(decision, expires_s))
-        yield RememberVerdict(key, decision.verdict, self._rules.generation, expires_s)
-        if evicted is not None:
-            yield ForgetVerdicts((evicted,))
-
     def repeat(self, event: PacketQueued, flow_verdict: FlowVerdict) -> Iterator[Command]:
         """Give a further packet of the flow the same verdict, which the kernel did not remember any more."""
         yield self._remember_flow(event.flow, flow_verdict, exec_id_of(event.attribution))
@@ -174,15 +187,14 @@ class VerdictWriter:
 
     def end_inspection(self, connection: Connection, now: Instant) -> Iterator[Command]:
         """The name was read: remember the verdict without an inspection, so that connections like this one are not."""
-        key = verdict_key_of(connection)
-        remembered = self.cache.find(key, now.boot_s) if key else None
-        if key and remembered and remembered.decision.verdict is Verdict.ALLOW:
-            yield RememberVerdict(key, Verdict.ALLOW, self._rules.generation, remembered.expires_s)
+        for key, remembered in self._find_all(connection, now):
+            if remembered.decision.verdict is Verdict.ALLOW:
+                yield RememberVerdict(key, Verdict.ALLOW, self._rules.generation, remembered.expires_s)
 
     def clear(self) -> None:
         """Forget all verdicts, which are stale in the kernel since the rules have another generation."""
         self.cache.clear()
-        self.any_remote.clear()
+        self._masks.clear()
 
     def tables(self) -> dict[str, TableStatistics]:
         return {"verdicts": self.cache.statistics(), "flows": self._flows.statistics()}
@@ -192,35 +204,19 @@ class VerdictWriter:
         return RememberFlow(flow, verdict, generation, known.expires_s, known.inspection, exec_id, known.tied_to)
 
 
-_Program = tuple[int, int, int, Direction]  # exec id, uid, protocol, direction
-
-
-class AnyRemoteCounts:
-    """Counts each program's decisions within one generation of the rules: when to see whether all remotes are alike.
-
-    A port scan or a peer-to-peer client would fill the cache with verdicts that all say the same. The first decisions
-    are made, and written into the history, one by one; the check is due after FIRST_LOOK of them, and whenever their
-    number has doubled.
-    """
-
-    def __init__(self, capacity: int) -> None:
-        self._counts: BoundedTable[_Program, int] = BoundedTable(capacity)
-
-    def count(self, connection: Connection) -> VerdictKey | None:
-        """Count a decision; returns the kernel's key for all remotes when the check is due, else None."""
-        process, flow = connection.attribution.process, connection.flow
-        if process is None:
-            return None
-        program = (process.exec_id, process.uid, flow.protocol, flow.direction)
-        count = (self._counts.find(program) or 0) + 1
-        self._counts.put(program, count)
-        if count < FIRST_LOOK or count & (count - 1):
-            return None
-        return VerdictKey(process.exec_id, process.uid, flow.protocol, flow.direction, None, 0)
-
-    def forget(self, key: VerdictKey) -> None:
-        """Count anew: a verdict for every remote is remembered, and nothing is decided one by one while it holds."""
-        self._counts.pop((key.exec_id, key.uid, key.protocol, key.direction))
-
-    def clear(self) -> None:
-        self._counts.clear()
+def _mask_for(connection: Connection, decision: Decision, columns: Columns, *, is_common: bool) -> Mask:
+    """The columns that the decision rests on. What one exec alone has, or several grains tell, is by the exec.
+    `is_common`: all programs mean the same by the remote's address."""
+    process = connection.attribution.process
+    if decision.is_learned:  # each is noted as a rule of its own
+        return EXACT
+    if process is None or columns.exec or (columns.name and not is_common) or (columns.args and columns.parent):
+        grain = Grain.EXEC
+    elif columns.parent:
+        grain = Grain.LINEAGE
+    elif columns.args or not process.grains.file:
+        grain = Grain.ARGS
+    else:
+        grain = Grain.FILE
+    mask = Mask(grain, columns.remote, columns.port)
+    return mask if verdict_key_of(connection, mask) else replace(mask, grain=Grain.EXEC)

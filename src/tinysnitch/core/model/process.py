@@ -28,6 +28,18 @@ class ProcessKey(msgspec.Struct, frozen=True):
     started_ns: int  # boot-time clock
 
 
+class Grains(msgspec.Struct, frozen=True):
+    """Numbers of all execs that are alike in something: keyed hashes of the kernel's side (bpf/identity/grain.bpf.h).
+    0: they are not known, or tell less than what the process is named by."""
+
+    file: int = 0  # in file and path, user and cgroup
+    args: int = 0  # in these, and in all arguments
+    lineage: int = 0  # in these but the arguments, and in all ancestors with their arguments
+
+
+NO_GRAINS = Grains()
+
+
 class Process(msgspec.Struct, frozen=True, kw_only=True):
     """One process and the image it runs. Equal exec ids mean equal everything but pid and start."""
 
@@ -49,6 +61,7 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
     is_file_told: bool = True  # False: its file or its cgroup was not looked up in time; it may be next time
     sha256: str | None = None  # hex, of the executable, when a rule demands it
     is_sha256_told: bool = True  # False: the file is unreadable; of rules with sha256= only those that allow fail
+    grains: Grains = NO_GRAINS
     warnings: tuple[str, ...] = ()  # for people: "deleted file", ...
 
     @property
@@ -91,6 +104,18 @@ def user_of(attribution: Attribution) -> int:
     if attribution.process:
         return attribution.process.uid
     return 0 if attribution.source is AttributionSource.KERNEL else CONTAINERS_FROM
+
+
+class Asker(msgspec.Struct, frozen=True):
+    """Who asks a DNS question. That is all that names need, and costs no look at the disk."""
+
+    exec_id: int
+    uid: int  # whose share of the tables it takes
+    is_note_lost: bool = False  # as in AttributedPacket
+
+
+def asker_of(attribution: Attribution, *, is_note_lost: bool = False) -> Asker:
+    return Asker(exec_id_of(attribution), user_of(attribution), is_note_lost)
 
 
 OtherFile = tuple[int, int, tuple[str, ...]]  # device, inode, owners

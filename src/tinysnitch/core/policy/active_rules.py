@@ -18,7 +18,8 @@ import msgspec
 
 from tinysnitch.core.model.clock import Instant
 from tinysnitch.core.model.connection import Connection
-from tinysnitch.core.model.process import ProcessKey
+from tinysnitch.core.model.process import Attribution, ProcessKey
+from tinysnitch.core.policy.columns import Columns
 from tinysnitch.core.policy.decision import Decision
 from tinysnitch.core.policy.facts import Facts, RemoteWords
 from tinysnitch.core.policy.ruleset import Contest, Ruleset
@@ -109,10 +110,9 @@ class ActiveRules:
         is_lasting = decision.until_s is None and not decision.has_ended  # as most are
         return decision if is_lasting else self._ended_by_both(decision, now)
 
-    def decide_everywhere(self, connection: Connection, now: Instant) -> Decision | None:
-        """The decision if it is the same for every remote; None: it may depend on the remote."""
-        decision = self._ruleset.decide_everywhere(connection, now.wall_s)
-        return None if decision is None else self._ended_by_both(decision, now)
+    def columns_of(self, decision: Decision, attribution: Attribution) -> Columns:
+        """What the decision rests on, for a connection of this program."""
+        return self._ruleset.columns_of(decision, attribution)
 
     def find_about(self, connection: Connection, now: Instant, *, any_program: bool = False) -> list[Rule] | None:
         """The rules for this program, wherever it connects to; None: too many to look at for a question.

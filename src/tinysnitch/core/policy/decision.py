@@ -21,6 +21,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     ending: tuple[Rule, ...] = ()  # the rules that took part and end by the clock
     has_ended: bool = False  # a rule that would take part has ended; it holds again if the clock is set back
     asking: tuple[Rule, ...] = ()  # all the rules that ask, where the verdict is ASK
+    stands_alone: bool = False  # the rule that won, and those that match and say otherwise, decide alike by themselves
     is_flow_only: bool = False  # a rule that took part tests more than the kernel's cache key: this flow only
     is_learned: bool = False  # no rule decides, and observe mode lets it pass
     is_unanswered: bool = False  # denied since nobody answers: for this flow, until people may be asked again

@@ -17,7 +17,6 @@ from tinysnitch.core.policy.rule_keys import DIMENSIONS, ConnectionKeys, RuleKey
 from tinysnitch.core.rules.rule import Rule
 
 LEAF_SIZE = 8
-_WHERE = ("remote", "ports")
 _PROGRAM = DIMENSIONS.index("program")
 
 
@@ -34,7 +33,6 @@ class _Split(msgspec.Struct, eq=False):
 
 
 _Node = list[Entry] | _Split
-_Wanted = tuple[frozenset[Hashable] | None, ...]  # None: any key
 
 
 class RuleIndex:
@@ -83,24 +81,6 @@ class RuleIndex:
                 nodes += [children[key] for key in keys[node.depth] if key in children]
         return found
 
-    def find_wherever(self, keys: ConnectionKeys, limit: int) -> list[Rule] | None:
-        """Every rule whose keys but remote and ports are among these. None: that takes more than `limit` steps."""
-        wanted = tuple(None if name in _WHERE else own for name, own in zip(DIMENSIONS, keys, strict=True))
-        found: list[Rule] = []
-        nodes = [self._root]
-        while nodes:
-            node = nodes.pop()
-            if isinstance(node, _Split):
-                if wanted[node.depth] is None and len(node.children) > limit:
-                    return None  # instead of making a list of them all
-                nodes += _children_among(node, wanted[node.depth])
-            else:
-                found += [entry.rule for entry in node if _is_among(entry.keys, wanted)]
-            limit -= 1
-            if len(nodes) > limit:
-                return None
-        return found
-
     def find_of_program(self, keys: Iterable[Hashable], limit: int) -> list[Rule] | None:
         """Every rule whose program has one of these keys, but for denials for any program. None: more than `limit`."""
         listed = [self._of_program[key] for key in keys if key in self._of_program]
@@ -115,16 +95,6 @@ class RuleIndex:
 
 def _is_listed(entry: Entry) -> bool:
     return entry.keys[_PROGRAM] is not None or entry.rule.verdict is not Verdict.DENY
-
-
-def _is_among(keys: RuleKeys, wanted: _Wanted) -> bool:
-    return all(own is None or key in own for key, own in zip(keys, wanted, strict=True))
-
-
-def _children_among(split: _Split, wanted: frozenset[Hashable] | None) -> list[_Node]:
-    if wanted is None:
-        return list(split.children.values())
-    return [split.children[key] for key in wanted if key in split.children]
 
 
 def _added(node: _Node, depth: int, entry: Entry) -> _Node:

@@ -69,7 +69,7 @@ def _protocol_keys(protocol: int, is_inbound: bool) -> frozenset[Hashable]:
     return frozenset(((is_inbound, None), (is_inbound, general_protocol(protocol))))
 
 
-def _program_key(program: Program) -> Hashable:
+def program_key(program: Program) -> Hashable:
     match program.kind:
         case ProgramKind.PATH:
             return program.text
@@ -92,7 +92,7 @@ def _certain_key(rule: Rule, value: Hashable) -> Hashable:
 def keys_of(rule: Rule) -> RuleKeys:
     return (
         remote_key(rule.remote),
-        _program_key(rule.program),
+        program_key(rule.program),
         rule.ports or None,
         (rule.direction is Direction.INBOUND, rule.protocol),
         _certain_key(rule, rule.args),

@@ -8,12 +8,6 @@
    (user_rules.py, 4).
 5. Where more than MAX_COMPARED rules match, none is dropped by (1): the strictest verdict holds. To compare a thousand
    with each other would hold up everybody for a second, and users can make rules (user_rules.py).
-
-A decision may be the same for every remote, whatever its address, name and port (`decide_everywhere`). Of the rules
-that may match a program, some match for every remote ("everywhere"), others only for some ("somewhere"). If all rules
-for somewhere have the verdict that the rules for everywhere make among themselves, they change nothing: a rule for
-everywhere that gives way to one of them gives way to the same verdict, and none of them gives way to a rule for
-everywhere, which is never narrower. Otherwise the verdict may depend on the remote.
 """
 
 from collections.abc import Iterable, Iterator
@@ -22,15 +16,17 @@ import msgspec
 from msgspec.structs import replace
 
 from tinysnitch.core.model.connection import Connection
+from tinysnitch.core.model.process import Attribution
 from tinysnitch.core.model.tables import BoundedTable
 from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.policy.columns import BY_NAME, ColumnCounts, Columns
 from tinysnitch.core.policy.decision import DENIED_BY_RULE, Decision
 from tinysnitch.core.policy.facts import Facts
 from tinysnitch.core.policy.precedence import covers, covers_program, find_winner, is_narrower, resolve_rule
 from tinysnitch.core.policy.rule_index import RuleIndex
 from tinysnitch.core.policy.rule_keys import KeyMaker
 from tinysnitch.core.policy.user_rules import has_turnable_path
-from tinysnitch.core.rules.rule import Program, ProgramKind, RemoteKind, Rule
+from tinysnitch.core.rules.rule import Program, ProgramKind, Rule
 from tinysnitch.core.rules.text import format_rule
 
 _REASONS = {
@@ -42,9 +38,7 @@ _NO_RULE = "no rule matches"
 _TURNABLE = "its path leads over a link that others than root can change"
 MAX_COMPARED = 128  # rules that match one connection: 20 ms
 _TOO_MANY = f"more than {MAX_COMPARED} rules match, too many to compare: deny beats ask, and ask allow"
-_BY_NAME = frozenset({RemoteKind.NAME, RemoteKind.DOMAIN, RemoteKind.LIST})
 _KEPT = 4096  # decisions
-_MAX_STEPS = 1024  # nodes of the index that are visited to find the rules for all remotes: at most 3 ms
 
 
 class Contest(msgspec.Struct, frozen=True):
@@ -61,6 +55,8 @@ class Ruleset:
         self._index = RuleIndex()
         self._summed: list[Rule] = []  # rules with sha256=
         self._key_maker = KeyMaker(self._facts)
+        self._columns = ColumnCounts()
+        self._count = 0
         self._name_denials = self._ends = 0  # rules that deny names; rules with an end
         self.denies_names = False  # whether a name could make some rule deny what is allowed without one
         # Decisions, by the interface and the ids of the rules that match.
@@ -104,18 +100,9 @@ class Ruleset:
             self._conclusions.put(key, decision)
         return decision if candidates is found else _with_ended(decision, found, candidates)
 
-    def decide_everywhere(self, connection: Connection, wall_s: float) -> Decision | None:
-        """The decision for this program, direction and protocol, if it is the same for every remote, name and port.
-
-        None: it may depend on these, or there are too many rules to look at.
-        """
-        found = self._index.find_wherever(self._key_maker.keys_for(connection), _MAX_STEPS) or []
-        matching = _in_time(found, wall_s)
-        always = [rule for rule in matching if _is_everywhere(rule)]
-        if not always:
-            return None
-        decision = self._conclude(always, connection.interface)
-        return _with_ended(decision, found, matching) if _holds_everywhere(decision.verdict, matching) else None
+    def columns_of(self, decision: Decision, attribution: Attribution) -> Columns:
+        """What the decision rests on, for a connection of this program."""
+        return self._columns.columns_of(decision, self._key_maker.program_keys_for(attribution))
 
     def find_about(self, connection: Connection, wall_s: float, limit: int, *, any_program: bool) -> list[Rule] | None:
         """The rules for this program, wherever it connects to, the oldest first; None: more than `limit`.
@@ -139,6 +126,8 @@ class Ruleset:
 
     def _note(self, rule: Rule, step: int) -> None:
         self._key_maker.count(rule, step)
+        self._columns.count(rule, step)
+        self._count += step
         self._ends += step * (rule.until_s is not None)
         self._name_denials += step * _denies_names(rule)
         self.denies_names = self._name_denials > 0
@@ -160,7 +149,9 @@ class Ruleset:
         if len(candidates) == 1 and _is_plain(candidates[0]):
             (rule,) = candidates
             asking = (rule,) if rule.verdict is Verdict.ASK else ()
-            return Decision(verdict=rule.verdict, reason=_REASONS[rule.verdict], rule=rule, asking=asking)
+            return Decision(
+                verdict=rule.verdict, reason=_REASONS[rule.verdict], rule=rule, asking=asking, stands_alone=True
+            )
         matching = self._holding(_with_interface(candidates, interface))
         is_flow_only = any(rule.iface for rule in candidates)
         if not matching:
@@ -175,8 +166,17 @@ class Ruleset:
             until_s=min((rule.until_s for rule in ending if rule.until_s is not None), default=None),
             ending=ending,
             asking=tuple(rule for rule in left if winner.verdict is rule.verdict is Verdict.ASK),
+            stands_alone=self._stands_alone(winner, matching),
             is_flow_only=is_flow_only,
         )
+
+    def _stands_alone(self, winner: Rule, matching: list[Rule]) -> bool:
+        """Whether the winner and all that say otherwise decide alike by themselves. Where more rules could match than
+        are compared, those of the same verdict might change the outcome (5)."""
+        others = [rule for rule in matching if rule.verdict is not winner.verdict]
+        if not others:
+            return True
+        return self._count <= MAX_COMPARED and find_winner(self._contest([winner, *others])).verdict is winner.verdict
 
     def _contest(self, matching: list[Rule]) -> list[Rule]:
         """The rules that are left by (1), or all of them by (5)."""
@@ -212,17 +212,7 @@ def _is_plain(rule: Rule) -> bool:
 
 
 def _denies_names(rule: Rule) -> bool:
-    return rule.verdict is Verdict.DENY and rule.remote.kind in _BY_NAME
-
-
-def _is_everywhere(rule: Rule) -> bool:
-    """Whether the rule, if it matches some connection of a program, matches for every remote, port and interface."""
-    return rule.remote.kind is RemoteKind.ANY and not rule.ports and rule.iface is None
-
-
-def _holds_everywhere(verdict: Verdict, matching: Iterable[Rule]) -> bool:
-    """Whether no rule for somewhere can change the verdict of the rules for everywhere."""
-    return all(rule.verdict is verdict for rule in matching if not _is_everywhere(rule))
+    return rule.verdict is Verdict.DENY and rule.remote.kind in BY_NAME
 
 
 def _in_time(rules: list[Rule], wall_s: float) -> list[Rule]:

@@ -166,6 +166,14 @@ def find_interpreter(
     return found if found and (executable.startswith(_TRUSTED) or is_roots(executable)) else None
 
 
+def is_named_for_sure(executable: str, extra: Sequence[str] = ()) -> bool:
+    """Whether the path alone tells whether `find_interpreter` finds an entry, and not who may change the file."""
+    if executable in extra or executable.startswith(_TRUSTED):
+        return True
+    name = executable.rpartition("/")[2]
+    return name not in extra and _find_by_name(name) is None
+
+
 def has_entry(path: str) -> bool:
     """Whether the file has the name of an interpreter of the table, wherever it lies."""
     return _find_by_name(path.rpartition("/")[2]) is not None

@@ -9,7 +9,13 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from tinysnitch.core.programs.interpreters import Interpreter, IsRoots, find_interpreter, nothing_is_roots
+from tinysnitch.core.programs.interpreters import (
+    Interpreter,
+    IsRoots,
+    find_interpreter,
+    is_named_for_sure,
+    nothing_is_roots,
+)
 
 ResolveFile = Callable[[str], str | None]  # an absolute path → the file it leads to, None when there is none
 # The folders that leading `..` went up from, and the script found so → whether the interpreter found the same one. It
@@ -24,6 +30,8 @@ class NamedProgram(msgspec.Struct, frozen=True):
     args: tuple[str, ...]  # after the program's own name
     run_by: str | None = None  # the interpreter, when path is a script
     told: str = ""  # of a script: the absolute path that the interpreter was given, links not followed
+    is_by_args: bool = False  # an interpreter: its arguments tell what runs
+    is_by_disk: bool = False  # what was on the disk told what runs, or whether the file counts as an interpreter
 
 
 class Invocation(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,13 +53,18 @@ def identify_program(
 ) -> NamedProgram:
     """Name the program that runs. `extra`: further interpreters, by name or whole path."""
     interpreter = find_interpreter(invocation.executable, extra, is_roots)
-    position = _find_script(interpreter, invocation) if interpreter else None
+    is_by_disk = not is_named_for_sure(invocation.executable, extra)
+    if interpreter is None:
+        return NamedProgram(invocation.executable, invocation.argv[1:], is_by_disk=is_by_disk)
+    position = _find_script(interpreter, invocation)
     if position is not None:
         path, left = _absolute(invocation.argv[position], invocation.directory)
         script = resolve_file(path) if path else None
         if script and (not left or may_climb(left, script)):
-            return NamedProgram(script, invocation.argv[position + 1 :], invocation.executable, path or "")
-    return NamedProgram(invocation.executable, invocation.argv[1:])
+            args = invocation.argv[position + 1 :]
+            return NamedProgram(script, args, invocation.executable, path or "", is_by_args=True, is_by_disk=True)
+    is_by_disk |= position is not None
+    return NamedProgram(invocation.executable, invocation.argv[1:], is_by_args=True, is_by_disk=is_by_disk)
 
 
 def _find_script(interpreter: Interpreter, invocation: Invocation) -> int | None:

@@ -1,7 +1,8 @@
 """Reads the rules again when their file may have changed, and the facts when one of them may have.
 
-We watch files, the kernel tells of addresses, and the holders of lists, users and paths call `refresh_facts`. When
-something cannot be read, what was read before stays in force, people are told, and it is tried again.
+We watch files, the kernel tells of addresses and mounts, and the holders of lists, users and paths call
+`refresh_facts`. When something cannot be read, what was read before stays in force, people are told, and it is tried
+again.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from tinysnitch.daemon.rules.loader import RuleLoader
 from tinysnitch.daemon.scheduling.follow import follow
 from tinysnitch.daemon.scheduling.timers import SingleTimer, Throttle
 from tinysnitch.kernel.netlink.addresses import AddressNews
+from tinysnitch.kernel.proc.mounts import MountNews
 from tinysnitch.kernel.resolver.hosts_file import HOSTS
 from tinysnitch.kernel.resolver.name_services import NSSWITCH
 from tinysnitch.kernel.resolver.resolv_conf import NM_UPSTREAMS, RESOLV_CONF, RESOLVED_UPSTREAMS, find_netns_files
@@ -40,7 +42,7 @@ _log = logging.getLogger(__name__)
 
 
 class Reloader:
-    def __init__(self, driver: Driver, loader: RuleLoader, news: AddressNews) -> None:
+    def __init__(self, driver: Driver, loader: RuleLoader, news: AddressNews, mounts: MountNews) -> None:
         self.is_behind = False  # rules or facts could not be read again, and the old ones hold
         self._driver = driver
         self._loader = loader
@@ -50,6 +52,8 @@ class Reloader:
         self._has_rules: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._timer = SingleTimer(self.reload_rules)
         self._looks = Throttle(self._look_again, burst=LOOKS, each_s=LOOK_EACH_S)
+        self._mounts = mounts
+        self._looks_at_mounts = Throttle(self._look_beside_mounts, burst=LOOKS, each_s=LOOK_EACH_S)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self, rules: Path, lists: Path) -> None:
@@ -69,18 +73,23 @@ class Reloader:
             await self._has_rules
         finally:
             patience.cancel()
-        asyncio.get_running_loop().add_reader(self._news.fileno(), self._addresses_changed)
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._news.fileno(), self._addresses_changed)
+        loop.add_reader(self._mounts.fileno(), self._mounts_changed)
 
     def _tell_of_waiting(self) -> None:
         if self._loader.is_waiting:
             _log.warning("%s: until then nothing starts", WAITING)
 
     def stop(self) -> None:
-        asyncio.get_running_loop().remove_reader(self._news.fileno())
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._news.fileno())
+        loop.remove_reader(self._mounts.fileno())
         for task in self._tasks:
             task.cancel()
         self._timer.cancel()
         self._looks.cancel()
+        self._looks_at_mounts.cancel()
 
     def _file_changed(self, rules: Path) -> None:
         """Read the file, unless a program has it open for writing: half of a line may allow more than the whole. We are
@@ -160,6 +169,18 @@ class Reloader:
         of the link may announce one network after the other."""
         self._driver.failures.attempt(self._news.drain)
         self._looks.want()
+
+    def _mounts_changed(self) -> None:
+        """At a limited pace, too: with FUSE any user can mount."""
+        self._mounts.drain()
+        self._looks_at_mounts.want()
+
+    def _look_beside_mounts(self) -> None:
+        """Read the facts, and decide everything anew: another file may be at the path of a program, and verdicts of
+        programs are remembered for the path that they were started from."""
+        self._loader.forget_facts()
+        self._driver.ports.attributor.forget()
+        self.refresh_facts()
 
     def _look_again(self) -> None:
         if not self._attempt(self._look_at_addresses):

@@ -60,6 +60,7 @@ from tinysnitch.kernel.nfqueue.nat_replies import NatReplies
 from tinysnitch.kernel.nfqueue.packet_events import PacketEvents
 from tinysnitch.kernel.nfqueue.queue import Queue
 from tinysnitch.kernel.nfqueue.verdicts import VerdictSink
+from tinysnitch.kernel.proc.mounts import MountNews
 from tinysnitch.kernel.system.clock import read_instant
 from tinysnitch.kernel.system.libcrypto import Libcrypto
 from tinysnitch.kernel.system.offload import Offload
@@ -184,7 +185,7 @@ def assemble(
         clients=clients,
     )
     driver = Driver(engine, ports, failures)
-    reloader = Reloader(driver, loader, news)
+    reloader = Reloader(driver, loader, news, _closed_at_end(MountNews(), undo))
     fact_changed.target, feed.target, process_exited.target = reloader.refresh_facts, driver.feed, driver.process_exited
     counters, settings = Counters(driver, programs, error_log), watch_settings(driver, source)
     handler = RequestHandler(

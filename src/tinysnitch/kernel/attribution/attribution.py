@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from tinysnitch.core.model.flow import Flow
-from tinysnitch.core.model.process import UNKNOWN, AttributedPacket
+from tinysnitch.core.model.process import UNKNOWN, Asker, AttributedPacket, asker_of
 from tinysnitch.kernel.attribution.bpf_attribution import BpfAttributor, FlowTable
 from tinysnitch.kernel.attribution.process_builder import NoImages, ProcessBuilder
 from tinysnitch.kernel.attribution.procfs_attribution import ProcfsAttributor
@@ -14,6 +14,7 @@ from tinysnitch.kernel.netlink.sock_diag import SocketDiag
 
 class _Source(Protocol):
     def attribute(self, flow: Flow, interface: int, sender_uid: int | None, /) -> AttributedPacket: ...
+    def find_asker(self, flow: Flow, /) -> Asker | None: ...
     def forget(self) -> None: ...
 
 
@@ -57,3 +58,11 @@ class Attributor:
             return AttributedPacket(UNKNOWN, 0, is_note_lost=True)
         self.unknown += attributed.attribution is UNKNOWN and not attributed.is_note_lost
         return attributed
+
+    def find_asker(self, flow: Flow, interface: int, sender_uid: int | None) -> Asker:
+        """Who sends a DNS question that is held right now. Raises ScanNotDue."""
+        noted = self._source.find_asker(flow)
+        if noted is not None:
+            return noted
+        attributed = self.attribute(flow, interface, sender_uid)
+        return asker_of(attributed.attribution, is_note_lost=attributed.is_note_lost)

@@ -11,6 +11,7 @@ from tinysnitch.core.model.process import (
     KERNEL,
     NOT_LISTENING,
     UNKNOWN,
+    Asker,
     AttributedPacket,
     Attribution,
     AttributionSource,
@@ -59,6 +60,13 @@ class BpfAttributor:
         if entry is None or entry.owner.exec_id == EXEC_ID_UNKNOWN:
             return self._attribute_by_socket(flow, entry, interface)
         return self._attribute_to_sender(entry.owner, entry.cookie)
+
+    def find_asker(self, flow: Flow) -> Asker | None:
+        """Who sends an outbound packet, as BPF has noted it: no Process is built. None: that takes more."""
+        entry = self._table.find_flow(flow)
+        if entry is None or entry.owner.exec_id in (EXEC_ID_UNKNOWN, EXEC_ID_KERNEL):
+            return None
+        return Asker(entry.owner.exec_id, entry.owner.uid)
 
     def _attribute_by_socket(self, flow: Flow, entry: FlowEntry | None, interface: int) -> AttributedPacket:
         """For a flow without a noted owner: its socket is older than the daemon, or found no room in the maps."""

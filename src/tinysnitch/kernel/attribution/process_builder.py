@@ -16,7 +16,7 @@ from typing import Protocol
 import msgspec
 
 from tinysnitch.core.model.errors import unless_short
-from tinysnitch.core.model.process import CONTAINER, MEMORY_FILE, Process
+from tinysnitch.core.model.process import CONTAINER, MEMORY_FILE, NO_GRAINS, Grains, Process
 from tinysnitch.core.model.raw_text import bytes_of
 from tinysnitch.core.model.tables import BoundedTable
 from tinysnitch.core.programs.cgroup_owner import owners_of_cgroup
@@ -159,6 +159,7 @@ class ProcessBuilder:
             is_file_told=look.is_known and not found.is_silent and cgroup is not None,
             sha256=found.sha256,
             is_sha256_told=found.is_known,
+            grains=_grains_of(image, program, parents) if look.is_host_file and cgroup is not None else NO_GRAINS,
             warnings=(
                 *_find_warnings(image, look),
                 *_warn_of_environment(find_loaders(pid, started_ns, image.executable)),
@@ -253,6 +254,18 @@ class ProcessBuilder:
             return captured
         live = procfs.read_process(image.parent_pid)
         return bare_image_of(live) if live and procfs.is_no_younger(live.started_ns, image.started_ns) else None
+
+
+def _grains_of(image: Image, program: NamedProgram, parents: Sequence[NamedProgram]) -> Grains:
+    """The grains that tell all that this process is named by. What the disk told at one time may be otherwise for the
+    next exec. Of ancestors the arguments are in the grain, too."""
+    if program.is_by_disk:
+        return NO_GRAINS
+    return Grains(
+        file=0 if program.is_by_args else image.file_id,
+        args=image.args_id,
+        lineage=0 if program.is_by_args or any(parent.is_by_disk for parent in parents) else image.lineage_id,
+    )
 
 
 def _with_paths(images: Sequence[Image]) -> Iterator[Image]:

@@ -15,6 +15,7 @@ from tinysnitch.core.model.process import (
     KERNEL,
     NOT_LISTENING,
     UNKNOWN,
+    Asker,
     AttributedPacket,
     Attribution,
     AttributionSource,
@@ -62,6 +63,10 @@ class ProcfsAttributor:
         if process.is_file_told:
             self._known.put(process.exec_id, process)  # only now: had it ended, another process may have its pid
         return AttributedPacket(Attribution(AttributionSource.PROCFS, process), found.cookie)
+
+    def find_asker(self, _flow: Flow) -> Asker | None:
+        """Nothing is noted beforehand."""
+        return None
 
     def _find_process(self, live: LiveProcess) -> Process:
         """The known Process, if it still runs the same, or one built anew."""

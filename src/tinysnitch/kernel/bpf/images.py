@@ -34,6 +34,9 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     args: tuple[str, ...]  # argv, its first word too
     started_as: str = ""  # the path that the kernel was given, over links; cut where it is long. "": not known
     users: int = 1  # processes that run it
+    file_id: int = 0  # keyed hashes, 0: none (bpf/identity/grain.bpf.h)
+    args_id: int = 0
+    lineage_id: int = 0
 
 
 _TEXTS = ("executable", "directory", "args", "started_as")

@@ -63,7 +63,10 @@ class BpfSettings:
             view.release()
         self._memory.close()
 
-    def initialize(self, *, next_exec_id: int, netns_cookie: int, is_scoped: bool) -> None:
+    def initialize(self, *, next_exec_id: int, netns_cookie: int, is_scoped: bool, hash_key: bytes) -> None:
+        """`hash_key`: 16 random bytes, for the grains of programs."""
+        for field, half in (("hash_key_low", hash_key[:8]), ("hash_key_high", hash_key[8:])):
+            self._wide[_OFFSETS[field] // 8] = int.from_bytes(half, "little")
         self._wide[_OFFSETS["next_exec_id"] // 8] = next_exec_id
         self._wide[_OFFSETS["netns_cookie"] // 8] = netns_cookie
         self._narrow[_OFFSETS["is_scoped"] // 4] = is_scoped
@@ -84,6 +87,15 @@ class BpfSettings:
     def own_epoch(self, epoch: int) -> None:
         """Own addresses that were written in an earlier epoch do not count any more."""
         self._narrow[_OFFSETS["own_epoch"] // 4] = epoch
+
+    @property
+    def masks(self) -> int:
+        """Of which masks there are verdicts of this generation: bit N for mask N."""
+        return self._narrow[_OFFSETS["masks"] // 4]
+
+    @masks.setter
+    def masks(self, masks: int) -> None:
+        self._narrow[_OFFSETS["masks"] // 4] = masks
 
     def set_watching(self) -> None:
         """Tell BPF that connections may be watched from now on."""

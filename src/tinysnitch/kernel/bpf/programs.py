@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.core.model.flow import Direction, Flow, is_of_link
 from tinysnitch.core.model.scope import Scope
-from tinysnitch.core.model.verdict import Inspection, Verdict, VerdictKey
+from tinysnitch.core.model.verdict import Grain, Inspection, Mask, Verdict, VerdictKey
 from tinysnitch.kernel.bpf import handover as earlier_conversations
 from tinysnitch.kernel.bpf import layout
 from tinysnitch.kernel.bpf.images import Image, decode_image, encode_image
@@ -39,6 +39,12 @@ from tinysnitch.kernel.netlink.addresses import read_addresses
 from tinysnitch.kernel.system.clock import read_boot_ns
 
 _DIRECTIONS = {Direction.OUTBOUND: layout.OUTBOUND, Direction.INBOUND: layout.INBOUND}
+_GRAINS = {
+    Grain.FILE: layout.GRAIN_FILE,
+    Grain.EXEC: layout.GRAIN_EXEC,
+    Grain.ARGS: layout.GRAIN_ARGS,
+    Grain.LINEAGE: layout.GRAIN_LINEAGE,
+}
 _VERDICTS = {Verdict.ALLOW: layout.VERDICT_ALLOW, Verdict.DENY: layout.VERDICT_DENY}
 _PROVISIONAL = {Inspection.NOTED: layout.VERDICT_ALLOW_NOTED, Inspection.GUARDED: layout.VERDICT_ALLOW_GUARDED}
 STATISTICS = tuple(map(str.lower, layout.STATISTIC_NAMES[:-1]))  # the last is their number
@@ -123,6 +129,7 @@ class BpfPrograms:
     def set_generation(self, generation: int, own_addresses: frozenset[bytes] | None = None) -> None:
         """Makes all verdicts of other generations stale at once, even if it raises since addresses were not written."""
         self.settings.generation = generation
+        self.settings.masks = 0
         if own_addresses is not None:
             self._note_own_addresses(own_addresses)
 
@@ -196,6 +203,7 @@ class BpfPrograms:
         """`expires_ns` on the boot-time clock, 0: never."""
         number = self._number_of(verdict, watch)
         value = layout.VerdictValue(expires_ns=expires_ns, generation=generation, verdict=number)
+        self.settings.masks |= 1 << number_of_mask(key.mask)
         self._maps.verdicts.write(verdict_key_of(key), value)
 
     def _number_of(self, verdict: Verdict, watch: Inspection) -> int:
@@ -363,7 +371,12 @@ def initialize_settings(folder: PinFolder, netns_cookie: int, scope: Scope) -> N
     settings = open_settings(folder)
     try:
         # Exec ids start at the boot-time clock, and grow more slowly than it: so none comes twice before a reboot.
-        settings.initialize(next_exec_id=read_boot_ns(), netns_cookie=netns_cookie, is_scoped=scope.makes_cgroup)
+        settings.initialize(
+            next_exec_id=read_boot_ns(),
+            netns_cookie=netns_cookie,
+            is_scoped=scope.makes_cgroup,
+            hash_key=os.urandom(16),
+        )
     finally:
         settings.close()
 
@@ -385,15 +398,19 @@ def conversation_key_of(flow: Flow) -> FlowKey:
 
 
 def verdict_key_of(key: VerdictKey) -> layout.VerdictKey:
-    is_any = key.remote is None
     return layout.VerdictKey(
-        exec_id=key.exec_id,
+        program=key.program,
         remote=key.remote or b"",
         uid=key.uid,
-        port=0 if is_any else key.port,
+        port=key.port or 0,
         protocol=key.protocol,
-        direction=_DIRECTIONS[key.direction] | (layout.ANY_REMOTE if is_any else 0),
+        mask=_DIRECTIONS[key.direction] | number_of_mask(key.mask) << 1,
     )
+
+
+def number_of_mask(mask: Mask) -> int:
+    any_remote = 0 if mask.has_remote else layout.MASK_ANY_REMOTE
+    return _GRAINS[mask.grain] | any_remote | (0 if mask.has_port else layout.MASK_ANY_PORT)
 
 
 def _waits_for_answer(conversation: layout.Conversation) -> bool:

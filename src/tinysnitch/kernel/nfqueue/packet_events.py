@@ -9,7 +9,7 @@ from tinysnitch.core.dns.wire import MAX_MESSAGE_BYTES, mark_truncated
 from tinysnitch.core.engine.events import AnswerReceived, DataSent, PacketQueued, QuestionSent
 from tinysnitch.core.model.errors import Malformed
 from tinysnitch.core.model.flow import DNS_PORT, TCP, UDP, Direction, Flow
-from tinysnitch.core.model.process import AttributedPacket
+from tinysnitch.core.model.process import Asker, AttributedPacket
 from tinysnitch.core.packets.packet import Packet, Payload, flow_of, parse_packet, parse_segment, payload_of, whole_size
 from tinysnitch.core.tls.quic_initial import may_be_initial
 from tinysnitch.kernel.nfqueue.queue import QueuedPacket
@@ -30,6 +30,7 @@ class ClaimSource(Protocol):
     """What is asked of kernel/attribution/attribution.py."""
 
     def attribute(self, flow: Flow, interface: int = 0, sender_uid: int | None = None) -> AttributedPacket: ...
+    def find_asker(self, flow: Flow, interface: int, sender_uid: int | None, /) -> Asker: ...
 
 
 class PacketEvents:
@@ -67,9 +68,9 @@ class PacketEvents:
         # Other outbound packets that are read here are data of watched connections, to no resolver.
         if queued.hook == POST_ROUTING or (queued.hook == LOCAL_OUT and packet.destination_port == DNS_PORT):
             flow = flow_of(packet, Direction.OUTBOUND)
-            claim = self._attributor.attribute(flow, queued.out_interface, queued.sender_uid)
-            self.lost_askers += claim.is_note_lost
-            return QuestionSent(queued.packet_id, flow, claim.attribution, message)
+            asker = self._attributor.find_asker(flow, queued.out_interface, queued.sender_uid)
+            self.lost_askers += asker.is_note_lost
+            return QuestionSent(queued.packet_id, flow, asker, message)
         if queued.hook == LOCAL_OUT:
             if packet.is_routed:  # its connection was judged by the address that it was opened to
                 raise Malformed("a routing header leads a connection elsewhere")
