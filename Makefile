@@ -15,6 +15,7 @@ TESTS ?= tests
 PYTEST ?=
 CMD ?=
 FUZZ ?= 10000000
+PAIRS ?= 100000
 BENCH ?=
 
 .PHONY: help setup setup-window setup-test install uninstall run test check format lab fuzz bench profile trips bench-attribution bench-names bench-prompt questions screenshots test-fresh test-kernel clean
@@ -64,8 +65,9 @@ format: setup-test  ## rewrite Python and C in the project's format
 lab: setup-test  ## run the lab's tests only: whole daemons in network namespaces
 	$(BIN)/python -m pytest -n 3 --dist worksteal -q $(PYTEST) tests/lab
 
-fuzz: setup-test  ## feed 10 000 000 mutated DNS messages to all their parsers; FUZZ=100000: fewer
+fuzz: setup-test  ## feed 10 000 000 mutated DNS messages to their parsers, and compare the cache with the rules 100 000 times; FUZZ= and PAIRS=: fewer
 	$(BIN)/python -m tests.fuzz.fuzz_messages $(FUZZ)
+	$(BIN)/python -m tests.bpf.differential $(PAIRS)
 
 bench: setup-test  ## measure side by side with the bare kernel; BENCH="--part streams" or "--kind udp6 --threads 8" choose what
 	$(BIN)/python -m bench.bench $(BENCH)
