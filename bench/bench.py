@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from bench.new_programs import LOADS, measure_new_programs
 from bench.opensnitch import METHOD
 from bench.prepared_lab import make_ready, prepared_lab
 from bench.rows import KINDS, Bench, Measured
@@ -23,8 +24,8 @@ from tests.lab.lab import Lab
 BASELINES = {"bare kernel": "bare", "conntrack only": "conntrack", "every one accepted by a C loop": "the C loop"}
 COLUMNS = ["a second", *(f"of {name}" for name in BASELINES.values()), "p50 µs", "p99 µs", "queued"]
 COLUMNS += ["daemon CPU s per 10 000", "failed"]
-LOADS = [("tcp4", 1), ("tcp4", 8), ("udp4", 1), ("udp4", 8), ("tcp6", 1), ("tcp6", 8), ("udp6", 8)]
-PARTS = ("connections", "streams", "strains")
+KINDS_AND_THREADS = [("tcp4", 1), ("tcp4", 8), ("udp4", 1), ("udp4", 8), ("tcp6", 1), ("tcp6", 8), ("udp6", 8)]
+PARTS = ("connections", *LOADS, "streams", "strains")
 CONNECT_S, LOAD_S = 0.7, 2.0
 
 
@@ -35,7 +36,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, help="of the client  [default: 1 and 8]")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument(
-        "--seconds", type=float, help="of each row in each round  [default: 0.7, streams and strains 2]"
+        "--seconds", type=float, help="of each row in each round  [default: 0.7, all but connections 2]"
     )
     return parser.parse_args()
 
@@ -55,20 +56,14 @@ def describe_machine() -> str:
     return f"{cores}, Linux {platform.release()}, Python {platform.python_version()}, {iptables}, commit {commit}"
 
 
-def ratio_to(row: Measured, baseline: Measured) -> float:
-    """The median of the ratios within each round: a machine that gets slower does so for both."""
-    rates = zip(row.samples, baseline.samples, strict=True)
-    return statistics.median(sample.rate / base.rate for sample, base in rates)
-
-
 def format_row(name: str, row: Measured, baselines: list[Measured]) -> str:
     rate, p50, p99 = (
         statistics.median(getattr(sample, field) for sample in row.samples) for field in ("rate", "p50_us", "p99_us")
     )
     failed = sum(sample.failed for sample in row.samples)
-    queued = f"{row.queued / row.count:.3f}" if row.has_daemon else ""
+    queued = f"{row.queued:,} of {row.count:,}" if row.has_daemon else ""
     cpu = f"{row.cpu_s / row.count * 10_000:.2f}" if row.has_daemon else ""
-    ratios = (f"{ratio_to(row, baseline):.2f}" for baseline in baselines)
+    ratios = (f"{row.ratio_to(baseline):.2f}" for baseline in baselines)
     cells = [name, f"{rate:,.0f}", *ratios, f"{p50:.1f}", f"{p99:.1f}", queued, cpu, str(failed)]
     return f"| {' | '.join(cells)} |"
 
@@ -85,7 +80,7 @@ def choose_loads(options: argparse.Namespace) -> Iterator[tuple[str, int]]:
     if options.kind and options.threads:
         yield options.kind, options.threads
         return
-    yield from ((kind, number) for kind, number in LOADS if kind in kinds and number in threads)
+    yield from ((kind, number) for kind, number in KINDS_AND_THREADS if kind in kinds and number in threads)
 
 
 def describe_opensnitch(benches: list[Bench]) -> str:
@@ -121,6 +116,8 @@ def main() -> None:
     with prepared_lab() as lab:
         if "connections" in parts:
             measure_connections(lab, options)
+        if loads := [load for part in parts for load in LOADS.get(part, [])]:
+            measure_new_programs(lab, loads, options.rounds, options.seconds or LOAD_S)
         if "streams" in parts:
             measure_streams(lab, options.rounds, options.seconds or LOAD_S)
         if "strains" in parts:

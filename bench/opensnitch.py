@@ -31,13 +31,15 @@ def find_version(lab: Lab) -> str | None:
 
 
 class OpenSnitch:
-    """Judges in the lab once its constructor returns: `allowed` may connect, and no other program."""
+    """Judges in the lab once its constructor returns: the `allowed` may connect, and no other program."""
 
-    def __init__(self, lab: Lab, allowed: str) -> None:
+    def __init__(self, lab: Lab, *allowed: str) -> None:
         self._lab = lab
         self._folder = lab.folder / f"opensnitch-{time.monotonic_ns()}"
         (self._folder / "rules").mkdir(parents=True)
-        (self._folder / "rules" / "allowed.json").write_text(json.dumps(_rule(allowed)))
+        for number, program in enumerate(allowed):
+            rule = _rule(f"allowed-{number}", program)
+            (self._folder / "rules" / f"{rule['name']}.json").write_text(json.dumps(rule))
         (self._folder / "config.json").write_text(json.dumps(_config(self._folder)))
         self._log = self._folder / "log"
         with self._log.open("wb") as log:
@@ -110,8 +112,8 @@ def _config(folder: Path) -> dict[str, Any]:
     }
 
 
-def _rule(program: str) -> dict[str, Any]:
+def _rule(name: str, program: str) -> dict[str, Any]:
     operator = {"type": "simple", "operand": "process.path", "sensitive": True, "data": program, "list": []}
     times = {"created": _TIME, "updated": _TIME}
     verdict = {"enabled": True, "precedence": False, "nolog": False, "action": "allow", "duration": "always"}
-    return {"name": "allowed", **times, **verdict, "operator": operator}
+    return {"name": name, **times, **verdict, "operator": operator}

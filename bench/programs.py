@@ -15,11 +15,11 @@ EVERYWHERE = "connect_everywhere"  # connect_loop under another name, for which 
 
 
 class Sample(msgspec.Struct, frozen=True):
-    """The figures that connect_loop prints."""
+    """The figures that connect_loop and start_loop print."""
 
     count: int
     refused: int
-    failed: int  # neither connected nor refused
+    failed: int  # neither connected nor refused; of a program: it said so at its end
     rate: float  # a second
     p50_us: float
     p99_us: float
@@ -46,7 +46,10 @@ def start_listening(child: subprocess.Popen[str]) -> None:
 
 
 def run_connect_loop(lab: Lab, *words: str, program: str = "connect_loop") -> Sample:
-    done = lab.run([program_path(program), *words], timeout_s=60)
+    return parse_sample(lab.run([program_path(program), *words], timeout_s=60))
+
+
+def parse_sample(done: subprocess.CompletedProcess[str]) -> Sample:
     if done.returncode:
-        raise RuntimeError(f"connect_loop {' '.join(words)}: {done.stderr}")
+        raise RuntimeError(f"{done.args}: {done.stderr}")
     return msgspec.convert(json.loads(done.stdout), Sample)

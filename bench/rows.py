@@ -1,9 +1,11 @@
 """The rows of the table: each puts the lab into one state and measures in it, so that rounds can interleave them."""
 
+import statistics
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Self
 
 from bench.daemon_cost import read_cpu_s, read_resident_mb
 from bench.logging_daemon import LoggingDaemon
@@ -61,6 +63,11 @@ class Measured:
     @property
     def count(self) -> int:
         return sum(sample.count for sample in self.samples)
+
+    def ratio_to(self, baseline: Self) -> float:
+        """The median of the ratios within each round: a machine that gets slower does so for both."""
+        rates = zip(self.samples, baseline.samples, strict=True)
+        return statistics.median(sample.rate / base.rate for sample, base in rates)
 
 
 class Bench:

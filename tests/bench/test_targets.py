@@ -12,12 +12,26 @@ from tests.repo.tree import ROOT
 TARGETS = {
     "bench": (
         "--kind tcp4 --threads 8 --rounds 1 --seconds 0.1",
-        [r"cached allow \| [1-9]", r"a miss \| [1-9]", r"unanswered.* \| [\d,.]{4}", r"without a decision \| 0 "],
+        [
+            r"cached allow \| [1-9]",
+            r"50,000 remotes \|.*\| \d of [1-9]",
+            r"a miss \| [1-9]",
+            r"UDP, eight at a time \| ours \| [1-9].* 0 \|",
+            r"curl by name \| ours \| [1-9].* 0 \|",
+            r"ls-remote.* \| ours \| [1-9].* 0 \|",
+            r"unanswered.* \| [\d,.]{4}",
+            r"without a decision \| 0 ",
+        ],
     ),
     "profile": ("--seconds 0.2", [r"attribution \| [1-9]", r"rules \| [1-9]", r"misses a second \| \d"]),
     "bench-attribution": (
         "--count 200 --rounds 1",
-        [r"TCP.* \| 200 \| 200 \| 0 ", r"UDP.* \| 200 \| 200 \| 0 ", r"exec .*µs"],
+        [
+            r"TCP.* \| 200 \| 200 \| 0 ",
+            r"UDP.* \| 200 \| 200 \| 0 ",
+            r"known.* \| 200 \| 1\d\d \| \d+ \| 0 \| 200 ",
+            r"exec .*µs",
+        ],
     ),
     "bench-names": (
         "--messages 200 --names 100 --rules 100 --rounds 1 --seconds 0.1",
