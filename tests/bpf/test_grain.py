@@ -5,8 +5,9 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -60,11 +61,11 @@ def known(image: Image) -> Known:
 
 
 @pytest.fixture
-def execs(place: BpfPlace, programs: BpfPrograms, tmp_path: Path) -> Execs:
-    tmp_path.chmod(0o755)
-    for folder in tmp_path.parents[:2]:
-        folder.chmod(0o755)
-    return Execs(place, programs, tmp_path)
+def execs(place: BpfPlace, programs: BpfPrograms) -> Iterator[Execs]:
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)  # another user has to reach it
+        yield Execs(place, programs, folder)
 
 
 def test_execs_of_one_program_are_alike_and_others_differ_in_what_tells_them_apart(execs: Execs) -> None:
