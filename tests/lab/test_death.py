@@ -1,5 +1,6 @@
 """The daemon is killed: what was decided goes on, what is unknown does not pass, and the next daemon takes over."""
 
+import shutil
 import subprocess
 import sys
 
@@ -47,6 +48,35 @@ def test_a_killed_daemon_leaves_enforcement_and_is_replaced(lab: Lab) -> None:
     successor.answer(ask, "yes")
     assert unknown.communicate(timeout=WAIT_S)[0] == "welcome to the shop\n"
     assert download.communicate(timeout=WAIT_S)[0] == "3000000"
+
+
+# Starts a program again and again until stdin is closed, and prints how each start ended.
+AGAIN_AND_AGAIN = """
+import select, subprocess, sys
+while not select.select([sys.stdin], [], [], 0)[0]:
+    print(subprocess.run(sys.argv[1:]).returncode, flush=True)
+"""
+
+
+def test_new_processes_of_a_known_program_go_on_while_a_killed_daemon_is_replaced(lab: Lab) -> None:
+    """Each is another process, and its verdict is found by what it has in common with the first. Strangers wait."""
+    stranger = shutil.copy("/usr/bin/curl", lab.folder / "stranger")
+    daemon = lab.start_daemon(f"allow {WORLD4} 80 tcp /usr/bin/curl\n", timeout_s=0)
+    visit = ["-s", "-m", str(2 * PATIENCE), "-o", "/dev/null", f"http://{WORLD4}/"]
+    loop = ["/usr/bin/python3", "-c", AGAIN_AND_AGAIN]
+    known, unknown = (
+        lab.spawn([*loop, str(program), *visit], stdin=subprocess.PIPE) for program in ("/usr/bin/curl", stranger)
+    )
+    for begin in (daemon.kill, lambda: lab.restart_daemon(daemon.rules.parent, timeout_s=0), lambda: None):
+        assert read_until(known, lambda said: len(said) == 20) == ["0\n"] * 20
+        assert "0\n" not in read_until(unknown, len)
+        begin()
+    for ended in (known, unknown):
+        assert ended.stdin
+        ended.stdin.close()
+        ended.wait(timeout=WAIT_S)
+    assert unknown.stdout
+    assert "0\n" not in unknown.stdout.readlines()
 
 
 # Has the daemon's event loop itself end, as for want of memory: other errors of its callbacks do not end it.
