@@ -390,5 +390,5 @@ def test_enter_adds_the_rule_of_a_question_that_is_gone(lab: Lab, sit: Sit, flag
     assert client.wait(timeout=WAIT_S) == 7
     person.see("is gone")
     person.type("\r")
-    person.see("its rule was added")
+    person.see("added: allow ")
     assert lab.run(["curl", "-sS", f"http://{WORLD4}/"]).returncode == 0
