@@ -3,6 +3,7 @@
 import asyncio
 import os
 import pty
+import re
 import termios
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -11,6 +12,8 @@ from tests.tui.question_daemon import QuestionDaemon, question_daemon
 from tests.tui.waiting import SCRIPT_S, until
 from tests.view.sample_prompts import prompt_of
 from tinysnitch.tui.plain_prompt import run_plain_prompt
+
+STYLE = re.compile(r"\x1b\[[0-9;]*m")  # bold and the like, of which a sentence may have several
 
 
 class Person:
@@ -24,7 +27,8 @@ class Person:
         asyncio.get_running_loop().add_reader(self.master, self._read)
 
     def _read(self) -> None:
-        self.seen += os.read(self.master, 65536).decode().replace("\r\n", "\n")
+        written = os.read(self.master, 65536).decode().replace("\r\n", "\n")
+        self.seen = STYLE.sub("", self.seen + written)
 
     def settings(self) -> list[object]:
         return termios.tcgetattr(self._slave)
@@ -55,23 +59,45 @@ async def ask(daemon: QuestionDaemon, person: Person, number: int = 1) -> None:
 Script = Callable[[QuestionDaemon, Person], Awaitable[None]]
 
 
-def play(tmp_path: Path, script: Script, *, delay_s: float | None = None, is_guest: bool = False) -> int:
-    """Run the script beside the prompt until the prompt ends; the terminal must be as it was."""
+class Command:
+    """Whose guest the prompt is."""
+
+    def __init__(self) -> None:
+        self.pauses: list[bool] = []
+        self.signalled: Callable[[], None] = lambda: None
+
+    def pause(self, is_paused: bool, /) -> None:
+        self.pauses.append(is_paused)
+
+
+def play(
+    tmp_path: Path,
+    script: Script,
+    *,
+    delay_s: float | None = None,
+    is_guest: bool = False,
+    screen_of: Command | None = None,
+) -> int:
+    """Run the script beside the prompt until the prompt ends; the terminal must be as it was. `screen_of`: it asks on
+    the second screen, as this command's guest."""
+    host = screen_of or (Command() if is_guest else None)
 
     async def run() -> int:
         async with question_daemon(tmp_path / "s") as daemon:
             person = Person()
             try:
                 asking = asyncio.create_task(
-                    run_plain_prompt(str(tmp_path / "s"), person.tty_path, delay_s=delay_s, is_guest=is_guest)
+                    run_plain_prompt(
+                        str(tmp_path / "s"), person.tty_path, delay_s=delay_s, host=host, is_plain=not screen_of
+                    )
                 )
                 await until(daemon.attached.is_set)
                 async with asyncio.timeout(SCRIPT_S):
                     await script(daemon, person)
-                if is_guest:  # as if the command ended
+                if host:  # as if the command ended
                     asking.cancel()
                     await asyncio.gather(asking, return_exceptions=True)
-                status = 0 if is_guest else await asyncio.wait_for(asking, 60)
+                status = 0 if host else await asyncio.wait_for(asking, 60)
                 assert person.settings() == person.before
                 return status
             finally:

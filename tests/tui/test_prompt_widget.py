@@ -125,7 +125,7 @@ def test_what_changes_between_a_redraw_and_the_painting_is_seen_too(
     ended: list[Process] = []
 
     async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
-        app._widget._lookup = Lookup(has_ended=lambda process: process in ended)
+        app._widget._drawer._lookup = Lookup(has_ended=lambda process: process in ended)
         daemon.open(prompt_of(1))
         await until_ready(app)
         await pilot.press("f")

@@ -9,7 +9,8 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from tinysnitch.core.rules.words import quote_word
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126  # the exit codes of a shell for the same
 _FROM_TERMINAL = (signal.SIGINT, signal.SIGQUIT)  # sent to the whole foreground process group (termios(3), ISIG)
 _FROM_OTHERS = (signal.SIGTERM, signal.SIGHUP)
+_FREEZE_S, _LOOK_S = 0.1, 0.001
 
 
 class CommandNotRun(SnitchError):
@@ -55,6 +57,7 @@ class JudgedCommand:
         self._cgroup = ""
         self._child: asyncio.subprocess.Process | None = None
         self._early: list[signal.Signals] = []  # came before the child was started
+        self.signalled: Callable[[], None] = lambda: None  # called when it got a signal, before it goes on
 
     async def start(self, command: Sequence[str], cgroup: str) -> None:
         """Execute the command in the cgroup. Raises CommandNotRun, or SnitchError if the cgroup is gone."""
@@ -82,12 +85,26 @@ class JudgedCommand:
         """Freeze the command and all that it started, or let them go on (cgroup-v2.rst, cgroup.freeze)."""
         with suppress(OSError):  # the firewall has ended and removed the cgroup
             Path(self._cgroup, "cgroup.freeze").write_text("1" if is_paused else "0")
+            if is_paused:
+                self._wait_frozen()
+
+    def _wait_frozen(self) -> None:
+        """Until nothing more is written, which would be lost on a prompt's screen. What cannot be frozen soon, since it
+        waits for a disk, writes nothing either."""
+        deadline = time.monotonic() + _FREEZE_S
+        events = Path(self._cgroup, "cgroup.events")
+        while "frozen 1" not in events.read_text() and time.monotonic() < deadline:
+            time.sleep(_LOOK_S)
+
+    def _go_on(self) -> None:
+        self.signalled()
+        self.pause(False)
 
     def _listen(self) -> None:
         loop = asyncio.get_running_loop()
         for number in not_ignored((*_FROM_OTHERS, *_FROM_TERMINAL)):
             if self._has_terminal and number in _FROM_TERMINAL:
-                loop.add_signal_handler(number, self.pause, False)  # the terminal sent it to the command, too
+                loop.add_signal_handler(number, self._go_on)  # the terminal sent it to the command, too
             else:
                 loop.add_signal_handler(number, self._pass_on, number)
 
@@ -96,7 +113,7 @@ class JudgedCommand:
             self._early.append(number)
         else:
             send_signal(self._child, number)
-            self.pause(False)  # a frozen command would get the signal only once the question is answered
+            self._go_on()  # a frozen command would get the signal only once the question is answered
 
 
 def send_signal(child: asyncio.subprocess.Process, number: signal.Signals) -> None:

@@ -46,11 +46,13 @@ class _RulesFile(NamedPath):
 @click.option(
     "--socket", "socket_path", type=NamedPath(), help="Make a socket there, where other prompts can attach and answer."
 )
+@click.option("--plain", is_flag=True, help="Ask in lines, beside the command's output.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
-def run_command(rules: str | None, learn: bool, socket_path: str | None, command: tuple[str, ...]) -> int:
+def run_command(rules: str | None, learn: bool, socket_path: str | None, plain: bool, command: tuple[str, ...]) -> int:
     """Judge one command and its children, and nothing else on this machine.
 
-    Questions are asked in this terminal. Without one, what no rule covers is denied at once. A summary at the end lists
+    Questions are asked in this terminal, on a screen of their own: COMMAND stands still meanwhile, and its output is in
+    sight again afterwards. Without a terminal, what no rule covers is denied at once. A summary at the end lists
     what was allowed, refused and not answered. The exit status is that of COMMAND.
 
     It needs root, and COMMAND runs as root, too; to run it as another user, write `runuser -u NAME -- COMMAND`.
@@ -58,4 +60,6 @@ def run_command(rules: str | None, learn: bool, socket_path: str | None, command
     from tinysnitch.cli.scoped_run import ScopedRun
     from tinysnitch.commandline.event_loop import run_in_loop
 
-    return run_in_loop(ScopedRun(command, rules=rules, is_learning=learn, socket_path=socket_path).run())
+    return run_in_loop(
+        ScopedRun(command, rules=rules, is_learning=learn, socket_path=socket_path, is_plain=plain).run()
+    )

@@ -26,12 +26,13 @@ _PROGRAM_WIDTH = 36  # columns of a program's path in the summary on a terminal;
 
 class ScopedRun:
     def __init__(
-        self, command: Sequence[str], *, rules: str | None, is_learning: bool, socket_path: str | None
+        self, command: Sequence[str], *, rules: str | None, is_learning: bool, socket_path: str | None, is_plain: bool
     ) -> None:
         self._command = command
         self._rules = rules
         self._is_learning = is_learning
         self._socket_path = socket_path
+        self._is_plain = is_plain
         self._has_terminal = is_terminal()
         self._ended_by = 0  # the signal that ended us before the command was started
 
@@ -104,9 +105,11 @@ class ScopedRun:
         if not self._has_terminal or self._is_learning:
             return
         from tinysnitch.tui.plain_prompt import run_plain_prompt
+        from tinysnitch.tui.second_screen import has_second_screen
 
+        is_plain = self._is_plain or not has_second_screen(os.environ)
         try:
-            await run_plain_prompt(socket_path, _TTY, is_guest=True, pause=command.pause)
+            await run_plain_prompt(socket_path, _TTY, host=command, is_plain=is_plain)
         except SnitchError as error:
             print_snitch_error(error)
         except Exception as error:  # this task is awaited only after the command, where it would be ignored

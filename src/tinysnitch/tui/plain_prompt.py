@@ -1,4 +1,8 @@
-"""The prompt that prints plain lines: for screen readers, dumb terminals and `tinysnitch run`."""
+"""The prompt without Textual: for `tinysnitch run`, screen readers and dumb terminals.
+
+It prints plain lines. As the guest of a command it draws the page on the terminal's second screen where there is one:
+only while a question is open, and then the command stands still.
+"""
 
 import asyncio
 import os
@@ -7,6 +11,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Protocol
 
 from tinysnitch.client.process_ends import ProcessEnds
 from tinysnitch.client.program_files import ProgramFiles
@@ -16,6 +21,7 @@ from tinysnitch.tui.alarm import Alarm
 from tinysnitch.tui.daemon_link import DaemonLink
 from tinysnitch.tui.further_questions import FurtherQuestions
 from tinysnitch.tui.keyboard import CURSOR_REPORT, KeyReader
+from tinysnitch.tui.page import PageDrawer
 from tinysnitch.tui.paint_report import PaintReport
 from tinysnitch.tui.plain_lines import (
     INDENT,
@@ -29,6 +35,7 @@ from tinysnitch.tui.plain_lines import (
     render_edit,
     rule_lines,
 )
+from tinysnitch.tui.second_screen import SecondScreen
 from tinysnitch.tui.terminal import DUMB, Terminal, stop_job
 from tinysnitch.view.edit_view import EditView, present_edit
 from tinysnitch.view.help_view import help_pages
@@ -53,8 +60,16 @@ LIST_ROWS = 1_000_000  # what is printed can be scrolled back to, so that all of
 SHOW_S = 0.05  # to collect news: of a hundred questions that end together only the last is read out
 REST_S = 0.05  # to wait for the rest of a key of which the beginning was read
 LOOK_S = 1.0  # between two looks whether the process that asks has ended, or further questions have come
-Pause = Callable[[bool], None]  # True: have the command stand still; False: have it go on
 _LEAVE_SIGNALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Host(Protocol):
+    """The command whose guest we are."""
+
+    signalled: Callable[[], None]  # which it calls when it got a signal, before it goes on
+
+    def pause(self, is_paused: bool, /) -> None:
+        """Have it stand still, or go on."""
 
 
 async def run_plain_prompt(
@@ -62,29 +77,40 @@ async def run_plain_prompt(
     tty_path: str = "/dev/tty",
     *,
     delay_s: float | None = None,
-    is_guest: bool = False,
-    pause: Pause | None = None,
+    host: Host | None = None,
+    is_plain: bool = True,
 ) -> int:
     """Ask until the person leaves, the terminal is gone or a signal comes. Returns the exit code. Raises SnitchError.
 
-    `is_guest`: the terminal belongs to a command, and is taken only while a question is open; signals that would end us
-    are left to the command. `pause` is called to stop the command, if it reads the same keys, and to let it go on.
+    `host`: the terminal belongs to this command, and is taken only while a question is open; signals that would end us
+    are left to the command. It stands still if it reads the same keys, or must not write. `is_plain`: print lines,
+    whatever the terminal can.
     """
     delay_s = read_delay_s(os.environ) if delay_s is None else delay_s
     with Terminal(tty_path) as terminal:
-        prompt = PlainPrompt(socket_path, terminal, delay_s, is_guest, pause=pause)
-        with _signals_handled(prompt, is_guest):
+        screen = SecondScreen(terminal) if host and not is_plain else None
+        prompt = PlainPrompt(socket_path, terminal, delay_s, host=host, screen=screen)
+        with _signals_handled(prompt, is_guest=host is not None):
             return await prompt.run()
 
 
 class PlainPrompt:
     def __init__(
-        self, socket_path: str, terminal: Terminal, delay_s: float | None, is_guest: bool, *, pause: Pause | None = None
+        self,
+        socket_path: str,
+        terminal: Terminal,
+        delay_s: float | None,
+        *,
+        host: Host | None = None,
+        screen: SecondScreen | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._terminal = terminal
-        self._pause = pause or (lambda _is_paused: None)
-        self._is_guest = is_guest
+        self._host = host
+        self._is_guest = is_guest = host is not None
+        if host:
+            host.signalled = self._let_go_on
+        self._screen = screen
         is_dumb = os.environ.get("TERM", DUMB) in (DUMB, "")  # it would print the request for its cursor
         # No report for a guest: the terminal might answer when the command reads it again.
         self._report = None if is_guest or is_dumb else PaintReport(terminal.write, self._note_seen)
@@ -93,6 +119,7 @@ class PlainPrompt:
         self._socket_path = socket_path
         self._link = DaemonLink(socket_path, self._tell)
         self._lookup = Lookup(find_user, ProgramFiles(self._file_found).find, ProcessEnds().has_ended)
+        self._drawer = PageDrawer(self._state, self._lookup)
         self._help = help_pages(OWN_HELP if is_guest else KEYS, is_plain=True)
         self._told: set[str] = set()  # facts of the question in sight that were printed
         self._further = FurtherQuestions()
@@ -156,7 +183,8 @@ class PlainPrompt:
             self._shown_notice = ""  # its end is told also if the last one ended in the same words
         self._advance(event, time.monotonic())
         is_of_answer = isinstance(event, NoticeGiven | AnswerRefused)  # at the end only news of our answers are told
-        if is_of_answer if self._is_ending else self._shown_edit is None:
+        is_in_lines = self._shown_edit is None and not (self._screen and self._screen.is_taken)
+        if is_of_answer if self._is_ending else is_in_lines:
             self._tell_notice(escape_text(self._state.notice))
         if not self._show_alarm.is_set and not self._is_ending:
             self._show_alarm.set(SHOW_S)
@@ -176,6 +204,15 @@ class PlainPrompt:
 
     def _end_rest(self) -> None:
         self._press(self._keys.take(), self._read_s)
+
+    def _let_go_on(self) -> None:
+        """The command got a signal, and goes on though a question is open: what it writes must stay. If the signal does
+        not end it, it is asked in lines from now on."""
+        if self._screen and self._screen.is_taken:
+            self._screen.leave()
+            self._screen = None
+            self._shown = ()
+            self._look_alarm.set(LOOK_S)
 
     def _press(self, names: list[str], now: float) -> None:
         """Handle keys that were read. If it was not printed yet that keys count, they were typed before that, and count
@@ -201,8 +238,10 @@ class PlainPrompt:
     def _take(self, keys: list[TypedKey]) -> None:
         """Handle keys that count. Others may still wait in the piece for what comes with them."""
         for one in keys:
+            if self._screen and self._drawer.turn_page(one.key.name, *self._terminal.size()):
+                continue
             self._advance(one.key, one.typed_s)
-            if one.key.name == "enter" and self._state.page is Page.EDIT:
+            if one.key.name == "enter" and self._state.page is Page.EDIT and not self._screen:
                 self._tell_fault()
 
     def _show_taken(self, now: float) -> None:
@@ -226,15 +265,21 @@ class PlainPrompt:
 
     def _hold(self) -> None:
         self._terminal.hold()
-        if self._terminal.was_read_by_keys:  # the command already waits for the next key, and would get it before us
-            self._pause(True)
+        # A command that waits for the next key would get it before us.
+        if self._host and (self._screen or self._terminal.was_read_by_keys):
+            self._host.pause(True)
+        if self._screen:
+            self._screen.take()
         self._loop.add_reader(self._terminal.fd, self._read_keys)
 
     def _release(self) -> None:
         if self._terminal.is_held:
             self._loop.remove_reader(self._terminal.fd)
+            if self._screen:
+                self._screen.leave()
             self._terminal.release()
-            self._pause(False)
+            if self._host:
+                self._host.pause(False)
 
     def _show(self) -> None:
         """Print what is new since the last time."""
@@ -243,6 +288,35 @@ class PlainPrompt:
             return
         self._look_at_clocks()
         view = present_prompt(self._state, time.monotonic(), self._lookup)
+        if self._screen:
+            self._show_on_screen(self._screen, view)
+        else:
+            self._print_news(view)
+        self._note_written(view)
+
+    def _show_on_screen(self, screen: SecondScreen, view: PromptView) -> None:
+        """Draw the page while there is something to answer; else the terminal is the command's."""
+        question = self._state.selected
+        what = (self._state.page, question.prompt.prompt_id if question else view.title)
+        if not (view.is_question or view.edit):
+            self._release()
+            self._tell_notice(escape_text(self._state.notice))
+        elif not self._terminal.is_held and not self._terminal.is_ours:
+            if what != self._shown:
+                self._point_elsewhere(view)
+        else:
+            if not self._terminal.is_held:
+                self._hold()
+                self._state.guard.note_appeared()  # keys went to the command until now
+            if what != self._shown and self._state.page is Page.QUESTION:
+                self._asked_s = time.monotonic()
+                self._wait_until_ready(self._asked_s)
+            screen.paint(self._drawer.draw(*self._terminal.size()))
+            self._shown_notice = escape_text(self._state.notice)
+        self._shown = what
+        self._look_alarm.set(LOOK_S if self._terminal.is_held else None)
+
+    def _print_news(self, view: PromptView) -> None:
         notice = escape_text(self._state.notice)
         if self._shown_edit and (self._state.page is not Page.EDIT or notice != self._shown_notice):
             self._terminal.write("\n")
@@ -268,7 +342,6 @@ class PlainPrompt:
             self._terminal.write(render_edit(self._shown_edit, view.edit, self._terminal.width()))
             self._shown_edit = view.edit
         self._look_again(view)
-        self._note_written(view)
 
     def _note_written(self, view: PromptView) -> None:
         sight = self._state.guard.sight
@@ -357,11 +430,14 @@ class PlainPrompt:
         view = present_prompt(self._state, time.monotonic())
         if view.is_question and self._state.page is Page.QUESTION and self._terminal.is_held:
             self._terminal.flush_input()
-            self._terminal.write_lines([ready_line(view)])
+            if self._screen:
+                self._show()
+            else:
+                self._terminal.write_lines([ready_line(view)])
 
 
 @contextmanager
-def _signals_handled(prompt: PlainPrompt, is_guest: bool) -> Iterator[None]:
+def _signals_handled(prompt: PlainPrompt, *, is_guest: bool) -> Iterator[None]:
     """Have signals stop or end the prompt in order, so that the terminal is restored."""
     loop = asyncio.get_running_loop()
     ending = () if is_guest else _LEAVE_SIGNALS

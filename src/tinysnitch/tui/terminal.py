@@ -107,12 +107,16 @@ class Terminal:
         except OSError:
             return b""
 
-    def width(self) -> int:
-        """The number of columns; 80 if the terminal does not tell."""
+    def size(self) -> tuple[int, int]:
+        """Columns and rows; 80 and 24 if the terminal does not tell."""
         try:
-            return os.get_terminal_size(self.fd).columns or 80
+            columns, rows = os.get_terminal_size(self.fd)
         except OSError:
-            return 80
+            columns = rows = 0
+        return columns or 80, rows or 24
+
+    def width(self) -> int:
+        return self.size()[0]
 
     def write_lines(self, lines: list[str]) -> None:
         """Write lines that are safe to show. They are lost if the terminal is gone."""
