@@ -238,6 +238,22 @@ def test_an_asker_that_has_ended_is_forgotten_else_the_oldest() -> None:
     assert [who for who in askers if talk.name_of(SHOP, exec_id=who) == "ads.test"] == [1, 7]
 
 
+def test_askers_that_ended_leave_together() -> None:
+    """A shell loop starts a new program for each look-up: one in nine of them looks for askers that ended."""
+    looked_up: list[int] = []
+
+    def has_ended(exec_id: int) -> bool:
+        looked_up.append(exec_id)
+        return exec_id not in (1, newest)
+
+    talk = ResolverTalk(has_ended=has_ended)
+    for newest in range(1, 100):
+        talk.looks_up(newest, "shop.test", SHOP)
+    assert len(looked_up) < 2 * 99
+    talk.looks_up(FIREFOX, "ads.test", SHOP)
+    assert talk.name_of(SHOP, exec_id=1) == "shop.test"
+
+
 def test_an_asker_is_looked_up_once_for_all_addresses_of_an_answer() -> None:
     """An answer may have 256 addresses. With nine askers that still run, each answer took 19 ms more."""
     looked_up: list[int] = []

@@ -19,8 +19,6 @@ Times are boot-time seconds, handed in.
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cache
-from operator import itemgetter
 
 import msgspec
 
@@ -121,12 +119,13 @@ class Names:
         self, asked: Asked, addresses: Iterable[tuple[bytes, int]], now_s: float, aliases: tuple[str, ...] = ()
     ) -> Learned:
         """Believe that these addresses (packed, each with its TTL in seconds) have the name that was asked for."""
-        has_ended = cache(self._has_ended)  # 8 µs a look-up: one for each exec id, however many addresses there are
-        longest = dict(sorted(addresses, key=itemgetter(1)))
+        self._forget_over(now_s)
+        ended: dict[int, bool] = {}  # 8 µs a look-up: one for each exec id, however many addresses there are
+        longest: dict[bytes, int] = {}
+        for address, ttl_s in addresses:
+            longest[address] = max(ttl_s, longest.get(address, 0))
         changed = [
-            address
-            for address, ttl_s in longest.items()
-            if self._believe(address, asked, ttl_s, now_s, aliases=aliases, has_ended=has_ended)
+            address for address, ttl_s in longest.items() if self._believe(address, asked, ttl_s, now_s, aliases, ended)
         ]
         return Learned(tuple(changed))
 
@@ -193,12 +192,10 @@ class Names:
         asked: Asked,
         ttl_s: int,
         now_s: float,
-        *,
         aliases: tuple[str, ...],
-        has_ended: HasEnded,
+        ended: dict[int, bool],
     ) -> bool:
         """Believe it of one address; returns whether another name may decide for the address now, or be meant."""
-        self._forget_over(now_s)
         beliefs, is_own = self._beliefs_of(address, asked.user), self.is_own(address)
         used, is_for_all = len(beliefs), not is_own and address not in self._hosts
         for name in find_over(beliefs, now_s) if beliefs else ():
@@ -211,7 +208,7 @@ class Names:
             belief = beliefs[name] = Belief(name, 0, 0.0, {}, asked.source)
         belief.strengthen(asked, expires_s, now_s + (0 if is_own else KEPT_S), aliases=aliases)
         if len(belief.askers) > ASKERS_PER_NAME:
-            _evict_asker(belief, has_ended)
+            self._evict_askers(belief, ended)
         if len(beliefs) > NAMES_PER_ADDRESS:
             self._evict_name(beliefs, now_s)
             is_settled = False  # which processes meant the name that had to go is not known here
@@ -232,6 +229,19 @@ class Names:
             evicted = self._addresses.put(address, beliefs, user)
             self._used_names -= len(evicted[1]) if evicted else 0
         return beliefs
+
+    def _evict_askers(self, belief: Belief, ended: dict[int, bool]) -> None:
+        """Remove the askers that ended, so that the next ones find room; if none did, the oldest.
+
+        Otherwise short-lived programs would push out one that asked once and keeps the address. `ended`: of which exec
+        ids it is known already.
+        """
+        for exec_id in belief.askers.keys() - ended.keys():
+            ended[exec_id] = self._has_ended(exec_id)
+        gone = [exec_id for exec_id in belief.askers if ended[exec_id]]
+        belief.is_askers_lost |= not gone
+        for exec_id in gone or [next(iter(belief.askers))]:
+            del belief.askers[exec_id]
 
     def _evict_name(self, beliefs: Beliefs, now_s: float) -> None:
         """Remove one name.
@@ -257,13 +267,3 @@ class Names:
         while self._used_names > self._max_names and (gone := self._addresses.make_room()):
             self._used_names -= len(gone[1])
             self._evicted_names += len(gone[1])
-
-
-def _evict_asker(belief: Belief, has_ended: HasEnded) -> None:
-    """Remove one asker: one that ended, else the oldest.
-
-    Otherwise short-lived programs would push out one that asked once and keeps the address.
-    """
-    ended = next(filter(has_ended, belief.askers), None)
-    belief.is_askers_lost |= ended is None
-    del belief.askers[next(iter(belief.askers)) if ended is None else ended]
