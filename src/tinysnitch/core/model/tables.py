@@ -85,7 +85,8 @@ class ClaimedTable(Generic[K, V]):
             gone = self.make_room()
             self._evicted += 1
         self._entries[key] = value, self._claim(key, share_of(user), entry[1] if entry else ())
-        self.find(key)
+        if entry is not None:  # a new key stands at the end already
+            self.find(key)
         return gone
 
     def find(self, key: K) -> V | None:

@@ -206,7 +206,7 @@ class Driver:
         end_ns = time.monotonic_ns() + TURN_NS
         while packets := self.ports.names_queue.read_packets(MESSAGES):
             self._judge(self._messages, packets)
-            if time.monotonic_ns() >= end_ns:
+            if len(packets) < MESSAGES or time.monotonic_ns() >= end_ns:
                 return
 
     def _judge(self, source: _Source, packets: list[QueuedPacket]) -> None:
