@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tests.core.policy.test_ruleset import CURL, by, connection
-from tests.core.prompts.catalogued import catalogued
+from tests.core.prompts.catalogued import CATALOGUE, catalogued
 from tinysnitch.core.model.connection import Asking
 from tinysnitch.core.model.process import Process
 from tinysnitch.core.model.verdict import Verdict
@@ -340,3 +340,17 @@ def test_what_runs_anything_is_called_so(path: str, expected: bool) -> None:
     """Also that for which the table of interpreters has no entry."""
     asked = catalogued(connection(program=by(replace(CURL, program=path, executable=path))))
     assert asked.traits.is_its_file is not expected
+
+
+@pytest.mark.parametrize(
+    ("path", "args", "is_kept"),
+    [
+        ("/usr/bin/python3.13", ("-c", "pass"), True),
+        ("/usr/bin/bash", (), True),
+        ("/usr/bin/curl", ("-c", "jar one"), False),
+        ("/home/a/tool", ("-c", "print(1)"), True),
+        ("/home/a/tool", ("-s",), False),
+    ],
+)
+def test_arguments_that_say_what_runs_are_kept(path: str, args: tuple[str, ...], is_kept: bool) -> None:
+    assert CATALOGUE.keeps_args(path, args) is is_kept

@@ -79,15 +79,19 @@ class Catalogue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return msgspec.structs.replace(connection, traits=traits)
 
     def _is_told_what_to_run(self, process: Process) -> bool:
-        return self._runs_anything(process.program) or (process.run_by is None and self._is_one_liner(process))
+        is_one_liner = process.run_by is None and self._is_one_liner(process.executable, process.args)
+        return self._runs_anything(process.program) or is_one_liner
+
+    def keeps_args(self, path: str, args: tuple[str, ...]) -> bool:
+        """Whether the arguments say what the program at the path runs, so that no rule is for any others."""
+        return self._runs_anything(path) or self._is_one_liner(path, args)
 
     def _runs_anything(self, path: str) -> bool:
         return has_entry(path) or _is_among(self.shells, path) or _is_among(self.runs_anything, path)
 
-    def _is_one_liner(self, process: Process) -> bool:
+    def _is_one_liner(self, path: str, args: tuple[str, ...]) -> bool:
         """Whether a user's own file is given what an interpreter is given, or the name of one, as busybox is."""
-        args = process.args
-        if process.executable.startswith(_NAMED_BY_ROOT) or not args:
+        if path.startswith(_NAMED_BY_ROOT) or not args:
             return False
         if self._runs_anything(args[0]):
             return True
