@@ -15,6 +15,7 @@ from tinysnitch.cli.scoped_daemon import ScopedDaemon
 from tinysnitch.client.user_names import find_user
 from tinysnitch.commandline.notes import print_bare_note, print_error, print_note, print_snitch_error
 from tinysnitch.core.model.errors import NotPermitted, SnitchError
+from tinysnitch.core.rules.learned_text import split_learned
 from tinysnitch.protocol.messages import LEARNED_RULES
 
 _TTY = "/dev/tty"
@@ -128,8 +129,8 @@ def _show_learned(learned_rules: TextIO) -> None:
     _header, *rules = learned_rules.read().split("\n")
     if rules:
         print_note("rules that would allow what no rule decided:")
-    for rule in filter(None, rules):
-        print_bare_note(rule)
+    for line in filter(None, rules):
+        print_bare_note(split_learned(line)[0])
 
 
 def _find_place() -> str:

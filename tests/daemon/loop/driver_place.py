@@ -45,6 +45,7 @@ from tinysnitch.kernel.nfqueue.verdicts import VerdictSink
 from tinysnitch.protocol.log_lines import ReadyLine
 from tinysnitch.protocol.messages import Mode
 from tinysnitch.store.history import History
+from tinysnitch.store.learned_rules import LearnedRules
 from tinysnitch.store.rules_file import RulesFile
 from tinysnitch.store.temporary_rules import TemporaryRules
 
@@ -175,6 +176,7 @@ class Place:
         self.engine = Engine(Settings(**settings), self.loader.facts)  # type: ignore[arg-type]
         self.clients = ControlClients()
         self.failures = Failures()
+        self.learned_rules = LearnedRules(folder / "learned.rules")
         self.temporary_rules = TemporaryRules(folder / "temporary")
         self.rule_saver = RuleSaver(
             self.rules_file,
@@ -224,7 +226,7 @@ class Place:
             resolved_names=ResolvedNames(lambda told: self.driver.feed(told)),
             processes=self.processes,
             rule_saver=self.rule_saver,
-            recorder=Recorder(self._log_output, LogFormat.TEXT, self.history),
+            recorder=Recorder(self._log_output, LogFormat.TEXT, self.history, self.learned_rules),
             clients=self.clients,
         )
 

@@ -57,8 +57,13 @@ def _parse_until(text: str) -> int:
     return until_s
 
 
-def _format_until(until_s: Value) -> str:
+def format_until(until_s: float) -> str:
+    """`2026-11-24T23:45:00Z`."""
     return datetime.fromtimestamp(int(until_s), UTC).isoformat().replace("+00:00", "Z")
+
+
+def _format_until(until_s: Value) -> str:
+    return format_until(int(until_s))
 
 
 def _format_text(value: Value) -> str:

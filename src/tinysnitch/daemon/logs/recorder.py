@@ -10,6 +10,7 @@ from tinysnitch.core.engine.records import ConnectionDecided, PromptAnswered, Re
 from tinysnitch.core.model.clock import Instant
 from tinysnitch.core.prompts.answer import bounded, can_be_remembered
 from tinysnitch.core.prompts.proposal import choose_first_for_ever, learn_rule
+from tinysnitch.core.rules.learned_text import LEARN
 from tinysnitch.core.rules.text import format_rule
 from tinysnitch.daemon.logs.history_quota import HistoryQuota, Share
 from tinysnitch.daemon.logs.log_output import LogOutput
@@ -22,13 +23,11 @@ from tinysnitch.store.learned_rules import LearnedRules
 
 
 class Recorder:
-    def __init__(
-        self, log: LogOutput, log_format: LogFormat, history: History, learned_rules: LearnedRules | None = None
-    ) -> None:
+    def __init__(self, log: LogOutput, log_format: LogFormat, history: History, learned_rules: LearnedRules) -> None:
         self._log = log
         self._is_text = log_format is LogFormat.TEXT
         self._history = history
-        self._learned_rules = learned_rules  # None: not observing
+        self.learned_rules = learned_rules
         self._early: list[LogLine] | None = []  # lines from before the ready line; None: that is written
         self.due_s: float | None = None  # boot-time seconds: when `flush` is due; None: nothing waits for it
         self._history_quota = HistoryQuota()
@@ -45,11 +44,11 @@ class Recorder:
         if self._history_quota.has_room(record, now.boot_s):
             self._history.append(encoded, uid)
             self.due_s = self.due_s or 0.0
-        if self._learned_rules is not None and isinstance(record, ConnectionDecided):
-            self._learn(record, self._learned_rules)
+        if isinstance(record, ConnectionDecided):
+            self._learn(record)
         return encoded
 
-    def _learn(self, record: ConnectionDecided, learned_rules: LearnedRules) -> None:
+    def _learn(self, record: ConnectionDecided) -> None:
         """Add the rule that a prompt would propose, if no rule decided this connection."""
         connection = record.connection
         if record.decision.is_learned and can_be_remembered(connection):
@@ -57,7 +56,7 @@ class Recorder:
             if bounded(connection, choice) != choice:  # no lasting rule is proposed, as for a secret
                 return
             rule, wider = learn_rule(connection, record.decision.rule, record.wall_s)
-            learned_rules.add(format_rule(rule), tuple(map(format_rule, wider)))
+            self.learned_rules.add(format_rule(rule), LEARN, record.wall_s, tuple(map(format_rule, wider)))
 
     def begin(self, ready: ReadyLine, *remarks: str) -> None:
         """Begin the log with the ready line, now that enforcement stands."""
@@ -73,12 +72,11 @@ class Recorder:
     def flush(self, now: Instant) -> None:
         self._log.flush()
         self.due_s = self._history.flush_due(now.boot_s)
-        if self._learned_rules is not None:
-            self._learned_rules.flush()
+        self.learned_rules.flush()
 
     def losses(self) -> dict[str, int]:
-        learned = {} if self._learned_rules is None else {"learned rules": self._learned_rules.lost}
-        return {"log lines": self._log.lost, "history rows": self._history.lost, **learned}
+        lost = {"log lines": self._log.lost, "history rows": self._history.lost}
+        return lost | {"learned rules": self.learned_rules.lost}
 
     def not_kept(self) -> dict[str, int]:
         """Records that are in the log but were left out of the history."""

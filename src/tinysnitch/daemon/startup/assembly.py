@@ -247,8 +247,7 @@ def _closed_at_end(part: C, undo: AsyncExitStack) -> C:
 def _open_log(options: Options, history: History, undo: AsyncExitStack) -> Recorder:
     log = LogOutput(sys.stdout.fileno())
     undo.callback(close_log, log)
-    learned_rules = LearnedRules(options.state_dir / LEARNED_RULES) if options.is_learning else None
-    return Recorder(log, options.log, history, learned_rules)
+    return Recorder(log, options.log, history, LearnedRules(options.state_dir / LEARNED_RULES))
 
 
 def _make_engine(
