@@ -2,8 +2,9 @@ import pytest
 
 from tests.cli.running import Command
 from tests.daemon.requests.small_handler import RunningServer
-from tinysnitch.cli.rule_doubts import find_doubts, is_missing
+from tinysnitch.cli.rule_doubts import find_doubts, is_missing, tell_of_suffixes
 from tinysnitch.client.control_client import ControlClient
+from tinysnitch.core.rules.text import parse_rule
 from tinysnitch.protocol.messages import ListEntry, ListState
 
 
@@ -71,3 +72,9 @@ def test_a_path_that_nobody_may_look_at_is_not_missing(monkeypatch: pytest.Monke
         found = is_missing("/x")
     assert not found
     assert not is_missing("/\0")
+
+
+def test_only_what_allows_a_whole_public_suffix_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = ["allow *.co.uk - -", "allow *.shop.test - -", "allow *.lan - -", "deny *.com - -", "allow com - -"]
+    tell_of_suffixes(map(parse_rule, lines))
+    assert capsys.readouterr().err == "tinysnitch: anybody can have a name in *.co.uk: allow *.co.uk - -\n"

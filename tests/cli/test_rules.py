@@ -252,3 +252,11 @@ def test_check_tells_of_secrets_and_is_glad(tmp_path: Path, command: Command) ->
     (tmp_path / "rules").write_text(f"{RULE}\n{SECRETIVE}\n")
     told = command.plain("rules", "check", str(tmp_path / "rules"))
     assert (told.code, told.err) == (0, f"{SHORT}tinysnitch: 2 rules, no errors\n")
+
+
+def test_what_allows_a_whole_public_suffix_is_told(tmp_path: Path, running: RunningServer, command: Command) -> None:
+    wide = "allow *.co.uk 443 tcp"
+    (tmp_path / "rules").write_text(f"{wide}\nallow *.shop.test - -\n")
+    note = f"tinysnitch: anybody can have a name in *.co.uk: {wide}\n"
+    assert command.plain("rules", "check", str(tmp_path / "rules")).err == f"{note}tinysnitch: 2 rules, no errors\n"
+    assert note in change(running, command, "add", wide).err

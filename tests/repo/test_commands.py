@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 SCRIPTS: dict[str, str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"].get("scripts", {})
 CONTRACT = {"tinysnitchd", "tinysnitch", "tinysnitch-trace", "tinysnitch-iptables-add", "tinysnitch-iptables-remove"}
-SUBCOMMANDS = ["status", "rules", "lists", "log", "asks", "answer", "explain", "prompt", "run"]
+SUBCOMMANDS = ["status", "rules", "lists", "log", "learned", "asks", "answer", "explain", "prompt", "run"]
 BIN = Path(sys.executable).parent
 
 

@@ -7,9 +7,11 @@ from collections.abc import Iterable, Iterator
 
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.commandline.notes import print_note
-from tinysnitch.core.rules.rule import ProgramKind, RemoteKind
+from tinysnitch.core.model.domain import is_public_suffix
+from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.rules.rule import ProgramKind, RemoteKind, Rule
 from tinysnitch.core.rules.secret_args import shorten_rule
-from tinysnitch.core.rules.text import parse_rule
+from tinysnitch.core.rules.text import format_rule, parse_rule
 from tinysnitch.protocol.log_lines import format_time
 from tinysnitch.protocol.messages import ListEntry, ListLists, ListState
 
@@ -19,7 +21,7 @@ def find_doubts(line: str, client: ControlClient) -> Iterator[str]:
     rule = parse_rule(line)
     if rule.until_s is not None and rule.until_s <= time.time():
         yield f"it ended at {format_time(rule.until_s)}"
-    if rule.user is not None and not _is_user(rule.user):
+    if rule.user is not None and not is_user(rule.user):
         yield f"there is no user {rule.user}"
     if rule.program.kind is ProgramKind.PATH and os.path.isdir(rule.program.text):
         yield f"{rule.program.text} is a folder; {rule.program.text.rstrip('/')}/** means every file below it"
@@ -35,6 +37,15 @@ def tell_of_secrets(lines: Iterable[str]) -> None:
     for line in lines:
         if (shown := shorten_rule(line)) != line:
             print_note(f"the rule holds what looks like a secret: {shown}")
+
+
+def tell_of_suffixes(rules: Iterable[Rule]) -> None:
+    """Print a note for each rule that allows a whole public suffix, as `*.com` or `*.co.uk` is: everybody can have a
+    name there. To deny or ask for one is what people do on purpose."""
+    for rule in rules:
+        is_domain = rule.remote.kind is RemoteKind.DOMAIN and rule.verdict is Verdict.ALLOW
+        if is_domain and is_public_suffix(rule.remote.text):
+            print_note(f"anybody can have a name in *.{rule.remote.text}: {shorten_rule(format_rule(rule))}")
 
 
 def _is_unread(entry: ListEntry) -> bool:
@@ -61,7 +72,7 @@ def is_missing(path: str) -> bool:
     return False
 
 
-def _is_user(name: str) -> bool:
+def is_user(name: str) -> bool:
     """Whether there is a user of that name; any number counts as one."""
     if name.isdigit():
         return True

@@ -16,13 +16,13 @@ import click
 from tinysnitch.cli.command_group import CommandGroup
 from tinysnitch.cli.options import examples, json_option, socket_option
 from tinysnitch.cli.output import print_entry, print_line, print_lines
-from tinysnitch.cli.rule_doubts import find_doubts, tell_of_secrets
+from tinysnitch.cli.rule_doubts import find_doubts, tell_of_secrets, tell_of_suffixes
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.commandline.named_path import NamedPath
 from tinysnitch.commandline.notes import print_note
 from tinysnitch.core.model.errors import NotPermitted, SnitchError
 from tinysnitch.core.model.raw_text import MAX_BYTES, text_of
-from tinysnitch.core.rules.text import format_rule, parse_rules
+from tinysnitch.core.rules.text import format_rule, parse_rule, parse_rules
 from tinysnitch.core.rules.words import BadWord, quote_word, split_words
 from tinysnitch.protocol.log_text import what_holds
 from tinysnitch.protocol.messages import (
@@ -46,6 +46,7 @@ _NOT_YET = (
 @click.group(
     "rules",
     cls=CommandGroup,
+    commands_in={"tidy": "tinysnitch.cli.tidy.rules_tidy:tidy_command"},
     no_args_is_help=False,
     invoke_without_command=True,
     epilog=examples(
@@ -53,18 +54,19 @@ _NOT_YET = (
         "tinysnitch rules check /etc/tinysnitch.rules",
         "tinysnitch rules add 'allow github.com 443 tcp /usr/bin/git'",
         "tinysnitch rules remove 'allow github.com 443 tcp /usr/bin/git'",
+        "tinysnitch rules tidy",
     ),
 )
 @socket_option
 @json_option
 @click.pass_context
 def rules_group(ctx: click.Context, socket_path: str, as_json: bool) -> None:
-    """List the rules; add, remove or check some."""
+    """List the rules; add, remove, check or tidy some."""
     given = {"socket_path": socket_path, "as_json": as_json}
     if ctx.invoked_subcommand is None:
         ctx.invoke(_list_command, **given)
     else:
-        ctx.default_map = dict.fromkeys(rules_group.commands, given)
+        ctx.default_map = dict.fromkeys(rules_group.list_commands(ctx), given)
 
 
 @rules_group.command("list", epilog=examples("tinysnitch rules list", "tinysnitch rules list --json"))
@@ -147,6 +149,7 @@ def _add_command(line: tuple[str, ...], socket_path: str) -> None:
         for reason in find_doubts(written, client):
             print_note(f"the rule matches nothing: {reason}")
         tell_of_secrets([written])
+        tell_of_suffixes([parse_rule(written)])
         if written not in _lasting_rules(client):
             print_note(_NOT_YET)
 
@@ -188,6 +191,7 @@ def _check_command(file: str, socket_path: str) -> int:
     rules, errors = parse_rules(_read(file), "<stdin>" if file == "-" else file)
     print_lines(error.with_hint() for error in errors)
     tell_of_secrets(format_rule(rule) for rule in rules if rule.args)
+    tell_of_suffixes(rules)
     if errors:
         are = "is" if len(errors) == 1 else "are"
         print_note(f"{len(errors)} of {len(rules) + len(errors)} rules {are} wrong")

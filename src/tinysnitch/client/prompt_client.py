@@ -33,17 +33,20 @@ from tinysnitch.protocol.messages import (
     GiveAnswer,
     Hello,
     KeepOpen,
+    LearnedEntry,
     ListEntry,
     Notice,
     PromptClosed,
     PromptSettings,
     PromptShown,
+    ProposalEntry,
     Refused,
     RemoveRule,
     RuleEntry,
     RuleWritten,
     Status,
     Welcome,
+    Working,
 )
 from tinysnitch.view.lookup import FindUser
 from tinysnitch.view.prompt_events import (
@@ -197,6 +200,8 @@ class PromptClient:
             case Welcome():
                 yield SettingsGiven(message.prompt or PromptSettings())
             case Done() | RuleWritten() | Status() | RuleEntry() | ListEntry() | Explanation():
+                pass  # no reply to what we send
+            case Working() | ProposalEntry() | LearnedEntry():
                 pass  # no reply to what we send
             case _:
                 assert_never(message)

@@ -20,6 +20,7 @@ from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.prompts.choice import Choice, Lifetime
 from tinysnitch.core.prompts.prompt import Prompt
 from tinysnitch.core.rules.list_text import BadLine
+from tinysnitch.core.tidy.proposal import Kind
 
 PROTOCOL = 1  # goes up when a client of one version cannot speak with a daemon of another
 VERSION_HINT = "after an upgrade restart tinysnitchd, and prompts that ran before; or use the commands of its version"
@@ -95,6 +96,33 @@ class RemoveRule(Message, frozen=True):
     line: str
 
 
+class ListProposals(Message, frozen=True):
+    """What would make the rules fewer. What is gone is what the client does not find: the daemon waits for no disk."""
+
+    gone_paths: tuple[str, ...] = ()  # of programs and parents, as rules name them
+    gone_users: tuple[str, ...] = ()
+    gone_lists: tuple[str, ...] = ()
+
+
+class TakeProposal(Message, frozen=True):
+    """A proposal as it was listed. It is refused if the rules have changed so that it is none any more."""
+
+    kind: Kind
+    removed: tuple[str, ...]
+    added: str | None = None
+
+
+class ListLearned(Message, frozen=True):
+    """What passed without a rule, as the fewest lines."""
+
+
+class TakeLearned(Message, frozen=True):
+    """Add the rule to the rules file, and take these lines off the list."""
+
+    lines: tuple[str, ...]
+    rule: str | None = None  # None: the lines are only taken off
+
+
 class ReadLog(Message, frozen=True):
     limit: int  # how many lines of the past, the newest ones
     follow: bool = False
@@ -131,8 +159,9 @@ class Attach(Message, frozen=True):
     """From now on this client shows prompts."""
 
 
-_Listing = ListRules | ListLists | ListAsks | ReadLog
-Request = Hello | ReadStatus | _Listing | AddRule | RemoveRule | GiveAnswer | KeepOpen | Explain | Attach
+_Listing = ListRules | ListLists | ListAsks | ReadLog | ListProposals | ListLearned
+_Tidying = TakeProposal | TakeLearned
+Request = Hello | ReadStatus | _Listing | _Tidying | AddRule | RemoveRule | GiveAnswer | KeepOpen | Explain | Attach
 
 # -- replies and pushes -----------------------------------------------------------------------------------------
 
@@ -238,6 +267,38 @@ class RuleWritten(Message, frozen=True):
     hint: str = ""
 
 
+class Working(Message, frozen=True):
+    """Nothing yet: a long answer lets others have their turn."""
+
+
+class ProposalEntry(Message, frozen=True):
+    kind: Kind
+    removed: tuple[str, ...]
+    added: str | None
+    why: str
+    effect: str  # what the new rule decides that none of the old ones did; "": nothing changes
+
+
+class LearnedLine(msgspec.Struct, frozen=True):
+    rule: str
+    since: str = ""  # why and since when it is listed, as `learn since 2026-12-02T12:20:03Z`; "": not known
+    count: int = 0  # connections that it stands for since the daemon started
+
+
+class WiderRule(msgspec.Struct, frozen=True):
+    rule: str
+    effect: str
+
+
+class LearnedEntry(Message, frozen=True):
+    kind: Kind
+    lines: tuple[LearnedLine, ...]
+    added: str | None  # None: the lines can go
+    why: str
+    effect: str
+    wider: tuple[WiderRule, ...] = ()  # what may be added instead, the narrowest first
+
+
 class BeatenRule(msgspec.Struct, frozen=True):
     rule: str
     why: str  # one lower-case clause
@@ -271,7 +332,8 @@ class Notice(Message, frozen=True, omit_defaults=True):
     stands: bool | None = None  # true: until a notice has false, or another one has true; None: it is news only
 
 
-Reply = Done | Refused | Status | RuleEntry | ListEntry | RuleWritten | Explanation | PromptShown
+_Proposed = Working | ProposalEntry | LearnedEntry
+Reply = Done | Refused | Status | _Proposed | RuleEntry | ListEntry | RuleWritten | Explanation | PromptShown
 Push = PromptShown | PromptClosed | Notice
 FromDaemon = Welcome | Reply | Push
 

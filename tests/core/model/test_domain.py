@@ -9,6 +9,7 @@ from tinysnitch.core.model.domain import (
     find_registrable_domain,
     format_label,
     is_numbered,
+    is_public_suffix,
     is_within,
     normalize_name,
 )
@@ -158,3 +159,11 @@ def test_every_name_on_the_wire_has_a_spelling_that_can_be_written(labels: list[
     name = ".".join(map(format_label, labels))
     assert normalize_name(name) == name
     assert len(list(domains_of(name))) == len(labels)
+
+
+def test_a_public_suffix_is_where_anybody_may_have_a_name() -> None:
+    assert [name for name in ("com", "co.uk", "github.io", "shop.com", "lan", "corp") if is_public_suffix(name)] == [
+        "com",
+        "co.uk",
+        "github.io",
+    ]

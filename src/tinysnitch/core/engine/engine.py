@@ -279,10 +279,10 @@ class Engine:
         is_negotiated = not decision.asking and self.verdict_writer.negotiated_ports.has(connection)
         words = self.rules.remote_words
         asked = with_asking(connection, decision, words, is_port_negotiated=is_negotiated)
-        return self._catalogue.describe(asked)
+        return self.catalogue.describe(asked)
 
     def _set_catalogue(self, catalogue: Catalogue) -> None:
-        self._catalogue = catalogue
+        self.catalogue = catalogue
         self.verdict_writer.negotiated_ports.told_at = frozenset(catalogue.told_ports)
 
     def _propose(self, connection: Connection, decision: Decision, now: Instant) -> Proposal:

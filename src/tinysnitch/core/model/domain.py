@@ -69,6 +69,16 @@ def find_registrable_domain(name: str) -> str | None:
     return _public_suffixes().privatesuffix(name)
 
 
+def is_public_suffix(name: str) -> bool:
+    """Whether anybody may have a name below it (`com`, `co.uk`, `github.io`). A last label that is on no list, as of a
+    network of one's own (`lan`, `corp`), is none."""
+    if find_registrable_domain(name) is not None:
+        return False
+    from publicsuffixlist import PublicSuffixList
+
+    return bool(PublicSuffixList(accept_unknown=False).is_public(name))
+
+
 @cache
 def _public_suffixes() -> "PublicSuffixList":
     # Loaded at the first use: it takes 1.2 MB and 28 ms, and a machine without prompts never needs it.

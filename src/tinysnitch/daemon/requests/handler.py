@@ -36,6 +36,7 @@ from tinysnitch.daemon.loop.settings_watch import SettingsWatch
 from tinysnitch.daemon.requests.counters import Counters
 from tinysnitch.daemon.requests.explainer import Explainer
 from tinysnitch.daemon.requests.rule_permission import ChangeBudget, check_new_rule, check_owner, may_see_rule
+from tinysnitch.daemon.requests.tidying import Tidying
 from tinysnitch.daemon.rules.lists import HeldList, ListLoader
 from tinysnitch.daemon.rules.loader import RuleLoader
 from tinysnitch.kernel.system.clock import read_instant
@@ -119,6 +120,7 @@ class RequestHandler:
         self._settings = settings
         self._budget = ChangeBudget()
         self._explainer = Explainer(driver.engine)
+        self._tidying = Tidying(driver, add_rule=self.add_rule, remove_rule=self.remove_rule)
 
     def handle(self, request: msg.Request, right: Right) -> Iterable[msg.Reply]:
         """Answer a request that can be answered at once. Raises SnitchError."""
@@ -137,6 +139,14 @@ class RequestHandler:
                 return (msg.RuleWritten(self.add_rule(line, right)),)
             case msg.RemoveRule(line):
                 return (msg.RuleWritten(self.remove_rule(line, right)),)
+            case msg.ListProposals():
+                return self._tidying.list_proposals(request, right)
+            case msg.TakeProposal():
+                return (self._tidying.take(request, right),)
+            case msg.ListLearned():
+                return self._tidying.list_learned(right)
+            case msg.TakeLearned():
+                return (self._tidying.take_learned(request, right),)
             case msg.GiveAnswer():
                 return (self._give_answer(request, right),)
             case msg.KeepOpen(prompt_id):
