@@ -46,10 +46,11 @@ def test_an_item_goes_from_its_lines_to_the_widest_rule_and_back() -> None:
     assert list(present_learned(item, "1 left", 79)) == [
         "1 left  names",
         "",
-        "    allow a.b - -  # learn since X, once",
+        "    allow a.b - -",
         "    allow c.b - -",
         "  + allow *.b - -",
         "",
+        "  passed: learn since X, once",
         "  e",
     ]
     assert present_keys(item.keys) == "  y take   w widen   n narrow   d drop   s later   q quit "
@@ -58,8 +59,13 @@ def test_an_item_goes_from_its_lines_to_the_widest_rule_and_back() -> None:
     assert item.narrow() == [item]
     first, second = item.narrow()
     assert (first.rule, second.rule, list(first.keys)) == ("allow a.b - -", "allow c.b - -", list("ywdsq"))
-    assert list(present_learned(first, "1 left", 79))[2:4] == ["    allow a.b - -  # learn since X, once", ""]
+    assert list(present_learned(first, "1 left", 79))[2:] == [
+        "    allow a.b - -",
+        "",
+        "  passed: learn since X, once",
+        "  lets pass this alone",
+    ]
     assert present_learned_line(entry) == "allow *.b - -  # 2 lines, learn since X, once; e"
     gone = LearnedItem(LearnedEntry(kind=Kind.DENIED, lines=lines[:1], added=None, why="denied", effect=""))
     assert (gone.rule, list(gone.keys)) == (None, list("dsq"))
-    assert "  - allow a.b - -  # learn since X, once" in present_learned(gone, "1 left", 79)
+    assert "  - allow a.b - -" in present_learned(gone, "1 left", 79)

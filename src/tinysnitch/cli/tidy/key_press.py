@@ -4,12 +4,12 @@ import os
 import sys
 import termios
 import tty
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 import click
 
 from tinysnitch.cli.output import print_lines
-from tinysnitch.cli.tidy.shown import present_keys
+from tinysnitch.cli.tidy.shown import NEW, present_keys
 from tinysnitch.tui.keyboard import KeyReader
 
 WIDTH = 79  # columns, where the terminal does not tell
@@ -27,6 +27,16 @@ def find_width() -> int:
         return max(40, os.get_terminal_size(1).columns - 1)
     except OSError:
         return WIDTH
+
+
+def show(lines: Iterable[str]) -> None:
+    """Show an entry, whose texts are escaped: on a terminal what it is about and the line that comes stand out."""
+    if not is_on_terminal():
+        print_lines([*lines, ""])
+        return
+    for number, line in enumerate(lines):
+        click.echo(click.style(line, bold=number == 0 or line.startswith(NEW)))
+    click.echo()
 
 
 def choose(keys: dict[str, str]) -> str:

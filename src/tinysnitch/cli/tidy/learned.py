@@ -5,7 +5,7 @@ import msgspec
 
 from tinysnitch.cli.options import examples, json_option, socket_option
 from tinysnitch.cli.output import print_lines, print_object
-from tinysnitch.cli.tidy.key_press import choose, find_width, is_on_terminal
+from tinysnitch.cli.tidy.key_press import choose, find_width, is_on_terminal, show
 from tinysnitch.cli.tidy.shown import LearnedItem, present_learned, present_learned_line
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.commandline.notes import print_note, print_snitch_error
@@ -62,7 +62,7 @@ def review(client: ControlClient, entries: list[LearnedEntry]) -> None:
     taken = 0
     while left:
         item = left.pop(0)
-        print_lines([*present_learned(item, f"{len(left) + 1} left", find_width()), ""])
+        show(present_learned(item, f"{len(left) + 1} left", find_width()))
         key = choose(item.keys)
         if key == "q":
             break

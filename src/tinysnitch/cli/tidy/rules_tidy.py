@@ -6,9 +6,9 @@ import click
 import msgspec
 
 from tinysnitch.cli.options import examples, json_option, socket_option
-from tinysnitch.cli.output import print_lines, print_object
+from tinysnitch.cli.output import print_object
 from tinysnitch.cli.rule_doubts import is_missing, is_user
-from tinysnitch.cli.tidy.key_press import choose, find_width, is_on_terminal
+from tinysnitch.cli.tidy.key_press import choose, find_width, is_on_terminal, show
 from tinysnitch.cli.tidy.shown import TIDY_KEYS, present_proposal
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.commandline.notes import print_note, print_snitch_error
@@ -121,7 +121,7 @@ class _Tidying:
         if self._as_json:
             print_object(encode_object(msgspec.structs.asdict(entry)))
         else:
-            print_lines([*present_proposal(entry, place, find_width()), ""])
+            show(present_proposal(entry, place, find_width()))
 
     def _take(self, entry: ProposalEntry) -> bool:
         """Whether it could be taken. If not, why is told: the rules may have changed since."""

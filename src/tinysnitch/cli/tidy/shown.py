@@ -13,6 +13,7 @@ from tinysnitch.view.text import escape_text, shorten_end, wrap_columns
 MOST_SHOWN = 8  # lines that go; of more the rest is counted
 TIDY_KEYS = {"y": "yes", "n": "no", "q": "quit"}
 _INDENT = "  "
+NEW = "  + "  # how the line begins that comes
 _NOTHING = "changes nothing"
 
 
@@ -22,7 +23,7 @@ def present_proposal(entry: ProposalEntry, place: str, width: int) -> Iterator[s
     yield ""
     yield from _present_old(list(map(shorten_rule, entry.removed)), "- ", width)
     if entry.added is not None:
-        yield from _wrap(entry.added, width, f"{_INDENT}+ ")
+        yield from _wrap(entry.added, width, NEW)
     yield ""
     yield from _wrap(entry.effect or _NOTHING, width, _INDENT)
 
@@ -30,11 +31,13 @@ def present_proposal(entry: ProposalEntry, place: str, width: int) -> Iterator[s
 def present_learned(item: "LearnedItem", place: str, width: int) -> Iterator[str]:
     yield from _wrap(f"{place}  {item.entry.why}", width, "")
     yield ""
-    lines = [f"{shorten_rule(line.rule)}{_told_of(line)}" for line in item.entry.lines]
+    lines = [shorten_rule(line.rule) for line in item.entry.lines]
     yield from _present_old(lines, "" if item.rule is not None else "- ", width)
     if item.rule is not None and (item.rule,) != tuple(line.rule for line in item.entry.lines):
-        yield from _wrap(item.rule, width, f"{_INDENT}+ ")
+        yield from _wrap(item.rule, width, NEW)
     yield ""
+    told = ", ".join(_sum_up(item.entry.lines))
+    yield from _wrap(f"passed: {told}", width, _INDENT) if told else ()
     yield from _wrap(item.effect or _NOTHING, width, _INDENT)
 
 
@@ -92,7 +95,12 @@ class LearnedItem:
 
 def _alone(line: LearnedLine, wider: tuple[WiderRule, ...]) -> LearnedEntry:
     return LearnedEntry(
-        kind=Kind.ALONE, lines=(line,), added=line.rule, why="it passed without a rule", effect="", wider=wider
+        kind=Kind.ALONE,
+        lines=(line,),
+        added=line.rule,
+        why="it passed without a rule",
+        effect="lets pass this alone",
+        wider=wider,
     )
 
 
@@ -101,11 +109,6 @@ def _present_old(lines: list[str], mark: str, width: int) -> Iterator[str]:
         yield shorten_end(escape_text(f"{_INDENT}{mark or '  '}{line}"), width)
     if len(lines) > MOST_SHOWN:
         yield f"{_INDENT}{mark or '  '}and {len(lines) - MOST_SHOWN} more"
-
-
-def _told_of(line: LearnedLine) -> str:
-    told = ", ".join(_sum_up((line,)))
-    return f"  # {told}" if told else ""
 
 
 def _sum_up(lines: tuple[LearnedLine, ...]) -> Iterator[str]:
