@@ -34,7 +34,7 @@ def test_options_after_the_command_are_the_commands(
     command: Command, started: list[tuple[tuple[str, ...], dict[str, Any]]], words: str
 ) -> None:
     assert command.plain("run", *words.split()) == (5, "", "")
-    options = {"rules": None, "is_learning": True, "socket_path": None}
+    options = {"rules": None, "is_learning": True, "socket_path": None, "is_plain": False}
     assert started == [(("curl", "--rules", "x", "--help"), options)]
 
 
@@ -99,7 +99,7 @@ def test_a_prompt_that_fails_is_told(monkeypatch: pytest.MonkeyPatch, capsys: py
 
     monkeypatch.setattr(scoped_run, "is_terminal", lambda: True)
     monkeypatch.setattr(plain_prompt, "run_plain_prompt", fail)
-    run = scoped_run.ScopedRun(["make"], rules=None, is_learning=False, socket_path="/none")
+    run = scoped_run.ScopedRun(["make"], rules=None, is_learning=False, socket_path="/none", is_plain=False)
     asyncio.run(run._ask("/none", JudgedCommand(has_terminal=True)))
     assert capsys.readouterr().err.startswith(
         "tinysnitch: error: the prompt failed: no such colour\ntinysnitch: hint: "
