@@ -36,8 +36,9 @@ def test_a_server_is_reached_by_what_was_learned_of_its_visitors(lab: Lab) -> No
     observing = lab.start_daemon("", "--learn")
     assert lab.run([*CURL, VISITS[0]]).returncode == 0
     assert lab.run_world(visit).returncode == 0
-    learned = observing.rules.parent / "state" / "learned.rules"
+    assert "/tcp_server.py" in observing.cli("learned", "--yes").stdout
+    assert observing.cli("learned", "--json").stdout == "", "what was taken is off the list"
     assert observing.stop() == 0
-    enforcing = lab.start_daemon(learned.read_text())
+    enforcing = lab.restart_daemon(observing.rules.parent)
     assert lab.run_world(visit).returncode == 0, enforcing.describe()
     assert not enforcing.records("ask")

@@ -17,6 +17,7 @@ DROP = msg.ProposalEntry(Kind.COVERED, ("allow a.test - -",), None, "a wider rul
 JOIN = msg.ProposalEntry(
     Kind.DOMAIN, ("allow a.b.test - -", "allow c.b.test - -"), "allow *.b.test - -", "their names are b's", "also more"
 )
+FULL = msg.ProposalEntry(Kind.ARGS, ("allow y.test - - /a b",), None, "args", "")
 STALE = msg.ProposalEntry(Kind.PORTS, ("allow x.test 1 tcp", "allow x.test 2 tcp"), "allow x.test 1,2 tcp", "ports", "")
 LEARNED = msg.LearnedEntry(
     kind=Kind.DOMAIN,
@@ -45,12 +46,19 @@ class SmallTidying(Tidying):
         self.request = request
         return iter((msg.Working(), *self.entries))
 
-    def take(self, request: msg.TakeProposal, right: Right) -> msg.RuleWritten:
+    def take(self, request: msg.TakeProposal, right: Right) -> Iterator[msg.Reply]:
         if request.kind is Kind.PORTS:
             raise SnitchError("the rules have changed since", "ask again")
         self.entries = [each for each in self.entries if each.removed != request.removed]
         self.taken.append(request)
-        return msg.RuleWritten(request.added or request.removed[0])
+        return self._finish(request)
+
+    def _finish(self, request: msg.TakeProposal) -> Iterator[msg.Reply]:
+        """What fails in the middle of a reply is told, and the next request is answered as any other."""
+        yield msg.Working()
+        if request.kind is Kind.ARGS:
+            raise SnitchError("the disk is full", "make room")
+        yield msg.RuleWritten(request.added or request.removed[0])
 
     def list_learned(self, right: Right) -> Iterator[msg.Reply]:
         return iter(self.learned)

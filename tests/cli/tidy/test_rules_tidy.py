@@ -4,7 +4,7 @@ import click
 import pytest
 
 from tests.cli.running import Command
-from tests.cli.tidy.small_tidying import DROP, JOIN, STALE, SmallTidying, keys_pressed
+from tests.cli.tidy.small_tidying import DROP, FULL, JOIN, STALE, SmallTidying, keys_pressed
 from tests.daemon.requests.small_handler import RunningServer
 from tinysnitch.cli.rules import rules_group
 from tinysnitch.cli.tidy import key_press, rules_tidy
@@ -67,6 +67,14 @@ def test_each_proposal_is_taken_by_a_key(
     monkeypatch.setattr(key_press, "ask_key", lambda _keys: next(left))
     assert command("rules", "tidy").code == 0
     assert tidying.taken == take_of(*taken)
+
+
+def test_what_fails_half_way_is_told_and_the_rest_goes_on(command: Command, tidying: SmallTidying) -> None:
+    tidying.entries = [FULL, JOIN]
+    code, out, err = command("rules", "tidy", "--yes", "all")
+    assert (code, tidying.taken) == (0, take_of(FULL, JOIN))
+    assert "error: the disk is full" in err
+    assert out.count("taken") == 1
 
 
 def test_that_there_is_nothing_to_tidy_is_told(command: Command, tidying: SmallTidying) -> None:

@@ -100,3 +100,12 @@ def test_all_that_passed_passes_once_all_is_taken(data: st.DataObject) -> None:
     for connection in asked:
         if decide(learned, connection).rule is not None:
             assert decide(taken, connection).verdict is Verdict.ALLOW
+
+
+def test_of_more_names_than_a_message_holds_one_line_comes_first_and_covers_the_rest() -> None:
+    learned = [parse_rule(f"allow n{number}.shop.test 443 {CURL}") for number in range(1000)]
+    (first,) = reviewed(learned, [])
+    assert first.proposal.added == parse_rule(f"allow *.shop.test 443 {CURL}")
+    rest = reviewed(learned[len(first.proposal.removed) :], [first.proposal.added])
+    assert {each.proposal.kind for each in rest} == {Kind.COVERED}
+    assert sum(len(each.proposal.removed) for each in (first, *rest)) == 1000

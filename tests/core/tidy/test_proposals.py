@@ -111,7 +111,7 @@ def test_what_names_nothing_any_more_is_dropped_unless_something_would_pass_then
         "deny - - - /gone",
     ]
     found = proposed(*lines, gone=Gone({"/gone"}, {"gone"}, {"gone"}))
-    assert [each.why for each in found] == ["there is no file /gone", "there is no file /gone"]
+    assert [(each.why, len(each.removed)) for each in found] == [("there is no file /gone", 2)]
     only = proposed(
         "deny user=gone - - -", "deny @gone - -", "deny - - - /gone", gone=Gone({"/gone"}, {"gone"}, {"gone"})
     )
@@ -143,6 +143,16 @@ def test_a_proposal_is_unsound_once_the_rules_have_changed() -> None:
     covered = Proposal(kind=Kind.COVERED, removed=(rules[0],), why="")
     assert is_still_sound(covered, ScopeIndex(FACTS, [*rules, parse_rule("allow *.shop.test - -")]))
     assert not is_still_sound(covered, ScopeIndex(FACTS, rules))
+
+
+def test_what_is_proposed_for_many_rules_fits_into_a_message() -> None:
+    lines = [f"allow n{number}.shop.test {CURL}" for number in range(1000)]
+    joined = proposed(*lines)
+    assert sum(len(each.removed) for each in joined) == 1000
+    assert all(sum(map(len, map(format_rule, each.removed))) < 32_768 for each in joined)
+    (first, *rest) = proposed(*lines, f"allow *.shop.test {CURL}")
+    assert {each.kind for each in (first, *rest)} == {Kind.COVERED}
+    assert len(first.removed) > 100
 
 
 def test_others_may_have_their_turn_while_many_rules_are_looked_at() -> None:

@@ -42,8 +42,8 @@ def test_a_proposal_is_taken_as_it_was_listed(tmp_path: Path) -> None:
         (entry,) = proposals(place)
         assert (entry.kind, entry.removed, entry.added) == (Kind.DOMAIN, (A, B), JOINED)
         assert entry.effect.startswith("also lets pass every other name of shop.test")
-        (written,) = place.handler.handle(TakeProposal(entry.kind, entry.removed, entry.added), ROOT)
-        assert written == RuleWritten(JOINED)
+        replies = list(place.handler.handle(TakeProposal(entry.kind, entry.removed, entry.added), ROOT))
+        assert replies == [Working(), Working(), RuleWritten(JOINED)]
         assert in_force(place) == [JOINED]
         assert proposals(place) == []
 
@@ -73,7 +73,7 @@ def test_a_user_tidies_their_own_rules_alone(tmp_path: Path) -> None:
         assert entry.removed == tuple(MINE)
         with pytest.raises(NotPermitted):
             place.handler.handle(TakeProposal(Kind.DOMAIN, (A, B), JOINED), ALICE)
-        place.handler.handle(TakeProposal(entry.kind, entry.removed, entry.added), ALICE)
+        list(place.handler.handle(TakeProposal(entry.kind, entry.removed, entry.added), ALICE))
         assert in_force(place) == [A, B, "allow user=1000 *.mine.test 443 tcp /usr/bin/curl"]
 
     with_place(tmp_path, use, "\n".join([A, B, *MINE, ""]))

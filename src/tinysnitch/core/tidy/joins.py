@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from tinysnitch.core.model.domain import find_registrable_domain
 from tinysnitch.core.rules.port_text import ANY_PORT, merge_ranges
 from tinysnitch.core.rules.rule import ANY_REMOTE, ProgramKind, Remote, RemoteKind, Rule
-from tinysnitch.core.tidy.proposal import Kind, Proposal, effect_of_args, effect_of_domain
+from tinysnitch.core.tidy.proposal import Kind, Proposal, chunks_of, effect_of_args, effect_of_domain
 from tinysnitch.core.tidy.scope_index import ScopeIndex
 from tinysnitch.core.tidy.soundness import is_free, replaces
 
@@ -64,7 +64,8 @@ def _groups(rules: Iterable[Rule], key_of: Callable[[Rule], Key]) -> Iterator[tu
     groups: dict[Key, list[Rule]] = {}
     for rule in rules:
         groups.setdefault(key_of(rule), []).append(rule)
-    return (tuple(group) for group in groups.values() if len(group) > 1)
+    chunks = (chunk for group in groups.values() if len(group) > 1 for chunk in chunks_of(group))
+    return (chunk for chunk in chunks if len(chunk) > 1)
 
 
 def _if_sound(

@@ -20,6 +20,7 @@ from tinysnitch.core.tidy.joins import KeepsArgs, join_args, join_domains, join_
 from tinysnitch.core.tidy.proposal import (
     Kind,
     Proposal,
+    drop_together,
     effect_of_any_remote,
     effect_of_domain,
     effect_of_rule,
@@ -58,7 +59,7 @@ def review(
     order = {rule: place for place, rule in enumerate(drops)}
     for proposal in sorted(lines.values(), key=lambda each: order[each.removed[0]]):
         yield Reviewed(proposal, tuple(_widen(proposal.added, index)) if proposal.added else ())
-    yield from (Reviewed(drop) for drop in drops.values() if drop)
+    yield from map(Reviewed, drop_together(filter(None, drops.values())))
 
 
 def may_be_taken(rule: Rule, index: ScopeIndex) -> bool:
@@ -70,6 +71,8 @@ def _merge(lines: dict[Rule, Proposal], joined: Proposal) -> None:
     """Put the join of some lines, each of which may be one already, in their place."""
     assert joined.added is not None
     parts = [lines.pop(rule) for rule in joined.removed]
+    if joined.added in lines:  # there are so many that one message does not hold them: it covers the rest, once taken
+        return
     effects = [part.effect for part in parts if part.kind in (Kind.DOMAIN, Kind.ARGS)]
     is_exact = joined.kind is Kind.PORTS
     lines[joined.added] = replace(

@@ -1,8 +1,10 @@
 """A proposal: rules that go, the one that takes their place, and in words why, and what else that changes."""
 
+from collections.abc import Iterable, Iterator
 from enum import Enum
 
 import msgspec
+from msgspec.structs import replace
 
 from tinysnitch.core.model.flow import Direction
 from tinysnitch.core.model.verdict import Verdict
@@ -33,7 +35,33 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     effect: str = ""  # what it decides that no rule decided before, or no longer decides; "": nothing
 
 
+MOST_CHARACTERS = 16_384  # of the lines of one proposal, for a message has 64 KB, and some characters are escaped
+_BESIDES = 64  # characters of a line besides its remote, program and arguments
 _PASSES = {Verdict.ALLOW: "lets pass", Verdict.DENY: "refuses", Verdict.ASK: "asks about"}
+
+
+def chunks_of(rules: Iterable[Rule]) -> Iterator[tuple[Rule, ...]]:
+    """The rules in parts, each of which fits into one message."""
+    chunk, room = list[Rule](), MOST_CHARACTERS
+    for rule in rules:
+        size = _BESIDES + len(rule.remote.text) + len(rule.program.text) + sum(map(len, rule.args or ()))
+        if chunk and size > room:
+            yield tuple(chunk)
+            chunk, room = [], MOST_CHARACTERS
+        chunk.append(rule)
+        room -= size
+    if chunk:
+        yield tuple(chunk)
+
+
+def drop_together(drops: Iterable[Proposal]) -> Iterator[Proposal]:
+    """One proposal for all rules that go for the same reason."""
+    alike: dict[tuple[Kind, str], list[Proposal]] = {}
+    for drop in drops:
+        alike.setdefault((drop.kind, drop.why), []).append(drop)
+    for first, *others in alike.values():
+        for chunk in chunks_of(rule for drop in (first, *others) for rule in drop.removed):
+            yield replace(first, removed=chunk)
 
 
 def effect_of_domain(rule: Rule) -> str:

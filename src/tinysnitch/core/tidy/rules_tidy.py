@@ -13,7 +13,7 @@ from tinysnitch.core.policy.precedence import covers
 from tinysnitch.core.rules.rule import ProgramKind, RemoteKind, Rule
 from tinysnitch.core.rules.text import format_rule
 from tinysnitch.core.tidy.joins import KeepsArgs, is_sound, join_args, join_domains, join_ports
-from tinysnitch.core.tidy.proposal import Kind, Proposal
+from tinysnitch.core.tidy.proposal import Kind, Proposal, drop_together
 from tinysnitch.core.tidy.scope_index import ScopeIndex
 from tinysnitch.core.tidy.soundness import find_cover, is_lasting, is_missed_by_none
 
@@ -53,19 +53,20 @@ def propose(
             yield None
         else:
             index.add(rule)
-    dropped: set[Rule] = set()
+    drops: dict[Rule, Proposal] = {}
     finds: tuple[Callable[[Rule], Proposal | None], ...] = (
         lambda rule: _find_dead(rule, index, wall_s, gone, last_used or {}),
-        lambda rule: _find_covered(rule, index, dropped),
+        lambda rule: _find_covered(rule, index, drops),
     )
     for find in finds:
         for rule in _resting(looked_at):
-            drop = find(rule) if rule and rule not in dropped else None
+            drop = find(rule) if rule and rule not in drops else None
             if rule and drop:
-                dropped.add(rule)
-            if drop or rule is None:
-                yield drop
-    left = [rule for rule in looked_at if rule not in dropped and is_lasting(rule, index)]
+                drops[rule] = drop
+            if rule is None:
+                yield None
+    yield from drop_together(drops.values())
+    left = [rule for rule in looked_at if rule not in drops and is_lasting(rule, index)]
     yield from join(left, index, keeps_args)
 
 

@@ -187,24 +187,23 @@ class ControlServer:
                 return itertools.chain(map(encode_frame, asks), map(encode_frame, notices), (_DONE,))
             case _:
                 values = self._handler.handle(request, peer.right)
-                return itertools.chain(map(encode_frame, values), (_DONE,))
+                return _frames_of(map(encode_frame, values), (_DONE,))
 
     def _log_frames(self, peer: ControlPeer, request: msg.ReadLog) -> Iterator[bytes]:
         limit = min(max(request.limit, 0), MAX_LINES)
         lines = self._handler.read_history(limit, peer.right) if limit else ()
         if request.follow:
             self.clients.add_follower(peer)
-        return _frames_of_log(lines, () if request.follow else (_DONE,))
+        return _frames_of((line + b"\n" for line in lines), () if request.follow else (_DONE,))
 
     def _make_peer(self) -> ControlPeer:
         return ControlPeer(self, next(self._ids))
 
 
-def _frames_of_log(lines: Iterable[bytes], end: Iterable[bytes]) -> Iterator[bytes]:
-    """A frame for each line, then `end`. Lines are read as they are sent; when that fails a Refused ends the reply."""
+def _frames_of(frames: Iterable[bytes], end: Iterable[bytes]) -> Iterator[bytes]:
+    """The frames, then `end`. They are made as they are sent; when that fails a Refused ends the reply."""
     try:
-        for line in lines:
-            yield line + b"\n"
+        yield from frames
     except SnitchError as error:
         yield _refusal(error)
     else:

@@ -142,7 +142,7 @@ class RequestHandler:
             case msg.ListProposals():
                 return self._tidying.list_proposals(request, right)
             case msg.TakeProposal():
-                return (self._tidying.take(request, right),)
+                return self._tidying.take(request, right)
             case msg.ListLearned():
                 return self._tidying.list_learned(right)
             case msg.TakeLearned():

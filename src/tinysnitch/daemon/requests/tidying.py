@@ -6,6 +6,7 @@ moment less is decided.
 """
 
 from collections.abc import Callable, Iterator
+from itertools import chain
 
 from tinysnitch.core.model.errors import NotPermitted, SnitchError
 from tinysnitch.core.policy.facts import Facts
@@ -45,7 +46,11 @@ class Tidying:
 
     def list_proposals(self, request: msg.ListProposals, right: Right) -> Iterator[msg.Reply]:
         rules = tuple(self._engine.rules)
-        gone = Gone(*map(frozenset, (request.gone_paths, request.gone_users, request.gone_lists)))
+        gone = Gone(
+            paths=frozenset(request.gone_paths),
+            users=set(request.gone_users) - self._facts.users.keys(),  # a look-up may have failed for the client alone
+            lists=set(request.gone_lists) - self._facts.lists.keys(),
+        )
         found = propose(
             rules,
             self._facts,
@@ -56,7 +61,8 @@ class Tidying:
         )
         return (_WORKING if each is None else _entry(each) for each in found)
 
-    def take(self, request: msg.TakeProposal, right: Right) -> msg.RuleWritten:
+    def take(self, request: msg.TakeProposal, right: Right) -> Iterator[msg.Reply]:
+        """Rules are removed one by one as this goes on: each removal reads and writes the file."""
         removed = tuple(map(parse_rule, request.removed))
         added = None if request.added is None else parse_rule(request.added)
         if not removed or not set(removed) <= set(self._engine.rules):
@@ -65,9 +71,13 @@ class Tidying:
         if not is_still_sound(proposal, ScopeIndex(self._facts, self._engine.rules)):
             raise SnitchError(_CHANGED, _AGAIN)
         written = format_rule(removed[0]) if added is None else self._add_rule(format_rule(added), right)
-        for rule in removed:
-            self._remove_rule(format_rule(rule), right)
-        return msg.RuleWritten(written)
+        return chain(self._remove(removed, right, besides=added), (msg.RuleWritten(written),))
+
+    def _remove(self, rules: tuple[Rule, ...], right: Right, *, besides: Rule | None) -> Iterator[msg.Reply]:
+        for rule in rules:
+            if rule != besides:
+                self._remove_rule(format_rule(rule), right)
+                yield _WORKING
 
     def list_learned(self, right: Right) -> Iterator[msg.Reply]:
         _check_sees_all(right)
