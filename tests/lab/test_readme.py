@@ -72,8 +72,8 @@ def test_the_firewall_and_its_prompt_in_one_terminal(lab: Lab, people: list[Pers
 def test_one_command_in_a_terminal(lab: Lab, people: list[Person]) -> None:
     before = traces(lab)
     people.append(person := Person([*PrivateMachine(lab).enter(), *without_setup(RUN_ONE)]))
-    person.see("curl wants to reach example.com")
-    person.see("y allow")
+    person.see("allow example.com 443 tcp /usr/bin/curl")
+    person.see("asked because")  # from now on keys count
     person.type("y")
     person.see("welcome to the shop")
     person.see("allowed tcp example.com:443")
