@@ -24,8 +24,10 @@ mount --bind "$1/resolv.conf" /etc/resolv.conf
 mount --bind "$1/hosts" /etc/hosts
 mount --bind "$1/nsswitch.conf" /etc/nsswitch.conf
 mkdir -p /sys/fs/bpf && mount -t bpf bpf /sys/fs/bpf
-# The network namespaces of other labs go with them, and an unmount is news to the daemon.
-for other in /run/netns/*; do case $other in */"$2"-*) ;; *) set -- "$@" "$other" ;; esac; done
+# What other tests mounted goes with them, and each unmount has the daemon decide everything anew.
+for other in $(cut -d" " -f2 /proc/mounts); do
+	case $other in */"$2"-*) ;; /run/netns/* | "${1%/*}"/ts-*) set -- "$@" "$other" ;; esac
+done
 shift 2
 test $# = 0 || umount -l "$@" 2>/dev/null || true
 echo ready
