@@ -364,3 +364,13 @@ def test_a_like_connection_is_found_under_any_mask_in_use() -> None:
     assert found.decision.verdict is Verdict.ALLOW
     other = Connection(flow=flow_of(2, "10.9.9.9", 80), attribution=whose(8, grains=GRAINS))
     assert engine.engine.verdict_writer.find_remembered(other, engine.now) is None
+
+
+def test_what_rests_on_no_name_does_not_end_with_one() -> None:
+    """Though the address has two names, of which no program's rule asks for any: it was judged again for each packet."""
+    engine = Transcript("allow 10.0.0.80 443 tcp")
+    engine.resolve("shop.test", SHOP, KNOWN)
+    engine.resolve("ads.test", SHOP, whose(8))
+    commands = engine.feed(engine.next_packet(flow_of(5), KNOWN))
+    assert [one.expires_s for one in commands if isinstance(one, RememberVerdict)] == [None]
+    assert engine.engine.verdict_writer.find_remembered(Connection(flow=flow_of(6), attribution=KNOWN), engine.now)

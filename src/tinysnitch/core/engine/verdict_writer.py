@@ -31,9 +31,9 @@ from tinysnitch.core.policy.columns import Columns
 from tinysnitch.core.policy.decision import Decision
 from tinysnitch.core.prompts.negotiated_ports import NegotiatedPorts
 
+_ALL = Columns(remote=True, name=True, port=True, exec=True)
 # For a flow without a socket of its own that would tell its end, and for an answer that is meant for one SYN: longer
 # than a SYN is sent again (tcp_syn_retries, 63 s and the wait for the last).
-_ALL = Columns(remote=True, name=True, port=True, exec=True)
 FLOW_LASTS_S = 120.0
 NOT_LISTENING_S = 10.0  # for a denial since no program listens: one may start to
 REPLIED_S = 10.0  # how long a reply may be held before it is judged, if the kernel's side did not recognise it
@@ -127,9 +127,9 @@ class VerdictWriter:
         if basis is Basis.RULES:
             mask = _mask_for(connection, decision, columns, is_common=now.boot_s < common_until_s)
             key = None if decision.is_flow_only else verdict_key_of(connection, mask)
-            if mask.has_remote:  # infinite for a name of /etc/hosts, and without a name
+            if columns.name or decision.is_learned:  # infinite for a name of /etc/hosts, and without a name
                 ends_s = min(ends_s, connection.name_expires_s if mask.grain is Grain.EXEC else common_until_s)
-            elif inspection is Inspection.GUARDED:
+            if not mask.has_remote and inspection is Inspection.GUARDED:
                 inspection = Inspection.NONE  # no rule that may be about this program asks for its name
         if cached is not None and cached.expires_s is not None:
             ends_s = min(ends_s, cached.expires_s)
