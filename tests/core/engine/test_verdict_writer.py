@@ -367,7 +367,7 @@ def test_a_like_connection_is_found_under_any_mask_in_use() -> None:
 
 
 def test_what_rests_on_no_name_does_not_end_with_one() -> None:
-    """Though the address has two names, of which no program's rule asks for any: it was judged again for each packet."""
+    """Though the address has two names, of which no rule asks for any: each packet was judged again."""
     engine = Transcript("allow 10.0.0.80 443 tcp")
     engine.resolve("shop.test", SHOP, KNOWN)
     engine.resolve("ads.test", SHOP, whose(8))

@@ -73,7 +73,7 @@ def test_what_is_removed_counts_no_more() -> None:
     for step in (1, 1, -1, -1):
         counts.count(rule, step)
     decision = ruleset("allow - - - /usr/bin/curl").decide(connection(), 0.0)
-    assert counts.columns_of(decision, [None, "/usr/bin/curl"]) == Columns()
+    assert counts.columns_of(decision, frozenset({None, "/usr/bin/curl"})) == Columns()
 
 
 def alike(asked: Connection, other: Connection, columns: Columns) -> Connection:

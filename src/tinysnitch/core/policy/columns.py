@@ -10,11 +10,13 @@ from collections.abc import Hashable, Iterable
 
 import msgspec
 
+from tinysnitch.core.model.tables import BoundedTable
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.decision import Decision
 from tinysnitch.core.policy.rule_keys import count_use, program_key
 from tinysnitch.core.rules.rule import RemoteKind, Rule
 
+_KEPT = 4096
 BY_NAME = frozenset({RemoteKind.NAME, RemoteKind.DOMAIN, RemoteKind.LIST})
 
 
@@ -34,14 +36,25 @@ class ColumnCounts:
 
     def __init__(self) -> None:
         self._tested: dict[tuple[Hashable, Verdict], Counter[str]] = {}
+        # By what they depend on: a program with many remotes has one decision after the other by the same rule.
+        self._known: BoundedTable[tuple[Hashable, ...], Columns] = BoundedTable(_KEPT)
 
     def count(self, rule: Rule, step: int) -> None:
+        self._known.clear()
         tested = self._tested.setdefault((program_key(rule.program), rule.verdict), Counter())
         for column in _tested_by(rule):
             count_use(tested, column, step)
 
-    def columns_of(self, decision: Decision, programs: Iterable[Hashable]) -> Columns:
+    def columns_of(self, decision: Decision, programs: frozenset[Hashable]) -> Columns:
         """`programs`: the keys of the connection's program."""
+        key = (decision.rule, decision.verdict, decision.stands_alone, programs)
+        known = self._known.find(key)
+        if known is None:
+            known = self._find(decision, programs)
+            self._known.put(key, known)
+        return known
+
+    def _find(self, decision: Decision, programs: Iterable[Hashable]) -> Columns:
         is_alone = decision.rule is not None and decision.stands_alone
         others = [each for each in Verdict if not (is_alone and each is decision.verdict)]
         tested = {column for key in programs for each in others for column in self._tested.get((key, each), ())}

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.core.model.flow import Direction, Flow, is_of_link
 from tinysnitch.core.model.scope import Scope
-from tinysnitch.core.model.verdict import Grain, Inspection, Mask, Verdict, VerdictKey
+from tinysnitch.core.model.verdict import Grain, Inspection, Verdict, VerdictKey
 from tinysnitch.kernel.bpf import handover as earlier_conversations
 from tinysnitch.kernel.bpf import layout
 from tinysnitch.kernel.bpf.images import Image, decode_image, encode_image
@@ -203,7 +203,7 @@ class BpfPrograms:
         """`expires_ns` on the boot-time clock, 0: never."""
         number = self._number_of(verdict, watch)
         value = layout.VerdictValue(expires_ns=expires_ns, generation=generation, verdict=number)
-        self.settings.masks |= 1 << number_of_mask(key.mask)
+        self.settings.masks |= 1 << number_of_mask(key)
         self._maps.verdicts.write(verdict_key_of(key), value)
 
     def _number_of(self, verdict: Verdict, watch: Inspection) -> int:
@@ -404,13 +404,13 @@ def verdict_key_of(key: VerdictKey) -> layout.VerdictKey:
         uid=key.uid,
         port=key.port or 0,
         protocol=key.protocol,
-        mask=_DIRECTIONS[key.direction] | number_of_mask(key.mask) << 1,
+        mask=_DIRECTIONS[key.direction] | number_of_mask(key) << 1,
     )
 
 
-def number_of_mask(mask: Mask) -> int:
-    any_remote = 0 if mask.has_remote else layout.MASK_ANY_REMOTE
-    return _GRAINS[mask.grain] | any_remote | (0 if mask.has_port else layout.MASK_ANY_PORT)
+def number_of_mask(key: VerdictKey) -> int:
+    any_remote = layout.MASK_ANY_REMOTE if key.remote is None else 0
+    return _GRAINS[key.grain] | any_remote | (layout.MASK_ANY_PORT if key.port is None else 0)
 
 
 def _waits_for_answer(conversation: layout.Conversation) -> bool:
