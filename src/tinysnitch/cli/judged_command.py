@@ -6,6 +6,7 @@ While it runs, signals sent to us are for it; it may already have ended without 
 import asyncio
 import errno
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -21,7 +22,7 @@ from tinysnitch.core.rules.words import quote_word
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126  # the exit codes of a shell for the same
 _FROM_TERMINAL = (signal.SIGINT, signal.SIGQUIT)  # sent to the whole foreground process group (termios(3), ISIG)
 _FROM_OTHERS = (signal.SIGTERM, signal.SIGHUP)
-_FREEZE_S, _LOOK_S = 0.1, 0.001
+_FREEZE_S = 0.1
 
 
 class CommandNotRun(SnitchError):
@@ -90,11 +91,15 @@ class JudgedCommand:
 
     def _wait_frozen(self) -> None:
         """Until nothing more is written, which would be lost on a prompt's screen. What cannot be frozen soon, since it
-        waits for a disk, writes nothing either."""
-        deadline = time.monotonic() + _FREEZE_S
-        events = Path(self._cgroup, "cgroup.events")
-        while "frozen 1" not in events.read_text() and time.monotonic() < deadline:
-            time.sleep(_LOOK_S)
+        waits for a disk, writes nothing either. A change of the file is a POLLPRI (cgroup-v2.rst, cgroup.events)."""
+        deadline, changes = time.monotonic() + _FREEZE_S, select.poll()
+        with Path(self._cgroup, "cgroup.events").open() as events:
+            changes.register(events, select.POLLPRI)
+            while "frozen 1" not in events.read():
+                left_s = deadline - time.monotonic()
+                if left_s <= 0 or not changes.poll(left_s * 1000):
+                    return
+                events.seek(0)
 
     def _go_on(self) -> None:
         self.signalled()
