@@ -1,6 +1,6 @@
 """A line of the file of learned rules: a rule, and in a comment why it passed without one, and since when.
 
-`allow shop.test 443 tcp /usr/bin/curl # pause since 2026-12-02T12:20:03Z`. Lines of earlier builds have no comment.
+`allow shop.test 443 tcp /usr/bin/curl # learn since 2026-12-02T12:20:03Z`. Lines of earlier builds have no comment.
 """
 
 import re
