@@ -85,7 +85,10 @@ def test_the_help_says_what_is_taken_for_granted(command: Command) -> None:
 
 def test_json_has_the_verdict_and_what_is_beaten(running: RunningServer, command: Command) -> None:
     told = json.loads(command("explain", "kernel", "10.0.0.5", "-", "icmp", "--json").out)
-    assert (told["verdict"], told["beaten"]) == ("allow", [{"rule": "deny - - -", "why": "the winner is narrower"}])
+    assert (told["verdict"], told["beaten"]) == (
+        "allow",
+        [{"rule": "deny - - -", "why": "the winner is narrower", "group": None}],
+    )
 
 
 def test_the_sum_of_the_file_goes_with_the_question(

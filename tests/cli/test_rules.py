@@ -13,7 +13,7 @@ from tests.daemon.requests.small_handler import ALICE, ROOT, Comers, RunningServ
 from tinysnitch.cli.rules import join_words, present_entry
 from tinysnitch.core.rules.text import parse_rule
 from tinysnitch.daemon.control.permissions import Right
-from tinysnitch.protocol.messages import RuleEntry, RuleSource
+from tinysnitch.protocol.messages import RuleEntry, RuleGroup, RuleSource
 
 RULE = "allow google.com 443 tcp /usr/bin/curl"
 
@@ -82,7 +82,7 @@ def test_the_socket_may_stand_before_the_second_word(running: RunningServer, com
 @pytest.mark.parametrize("words", [("rules", "--json"), ("rules", "list", "--json")])
 def test_json_is_one_object_a_line(running: RunningServer, command: Command, words: tuple[str, ...]) -> None:
     first, second = map(json.loads, command(*words).out.splitlines())
-    assert first == {"rule": RULE, "source": "file", "until": None, "pid": None}
+    assert first == {"rule": RULE, "source": "file", "until": None, "pid": None, "group": None, "note": ""}
     assert (second["source"], second["until"]) == ("temporary", "2023-11-14T22:13:20.000Z")
 
 
@@ -260,3 +260,41 @@ def test_what_allows_a_whole_public_suffix_is_told(tmp_path: Path, running: Runn
     note = f"tinysnitch: anybody can have a name in *.co.uk: {wide}\n"
     assert command.plain("rules", "check", str(tmp_path / "rules")).err == f"{note}tinysnitch: 2 rules, no errors\n"
     assert note in change(running, command, "add", wide).err
+
+
+def test_groups_have_a_heading_and_their_rules_a_note(running: RunningServer, command: Command) -> None:
+    running.handler.grouped = [("work", "allow git.test 443 tcp")]
+    running.handler.groups = (
+        RuleGroup("games", "/etc/tinysnitch.d/games.rules.off", is_on=False),
+        RuleGroup("work", "/etc/tinysnitch.d/work.rules", is_on=True, rules=1),
+    )
+    told = command("rules").out.splitlines()
+    assert told[0] == RULE
+    assert told[2:] == [
+        "# group games is off: /etc/tinysnitch.d/games.rules.off",
+        "# group work: /etc/tinysnitch.d/work.rules",
+        "allow git.test 443 tcp  # why",
+    ]
+    last = json.loads(command("rules", "--json").out.splitlines()[-1])
+    assert (last["group"], last["note"]) == ("work", "why")
+    running.handler.rule_errors = ("/etc/tinysnitch.d/work.rules:3:1: not a verdict",)
+    assert "the group work did not load, the old rules hold: /etc/tinysnitch.d/work.rules:3:1" in command("rules").err
+    running.handler.groups = ()
+    assert "# group work" in command("rules").out.splitlines(), "who does not see all is told no file"
+
+
+def test_a_rule_is_added_to_a_group_and_moved(running: RunningServer, command: Command) -> None:
+    line = "deny *.doubleclick.net - -"
+    assert change(running, command, "add", "--group", "ads", line) == (0, f"{line}\n", "")
+    assert running.handler.grouped == [("ads", line)]
+    assert change(running, command, "add", "--group", "ads", *line.split()).err.startswith("tinysnitch: the rule was")
+    assert change(running, command, "move", RULE, "ads") == (0, f"{RULE}\n", "")
+    assert (running.handler.rules, running.handler.grouped[-1]) == ([], ("ads", RULE))
+    running.handler.rules = [RULE]
+    change(running, command, "move", RULE, "main")
+    assert running.handler.rules == [RULE]
+
+
+def test_a_group_is_switched(running: RunningServer, command: Command) -> None:
+    assert command("rules", "disable", "ads").out == "ads is off: /etc/tinysnitch.d/ads.rules.off\n"
+    assert command("rules", "enable", "ads").out == "ads is on, 1 rule: /etc/tinysnitch.d/ads.rules\n"

@@ -6,8 +6,8 @@ import pytest
 from tests.cli.running import Command
 from tests.daemon.requests.small_handler import ROOT, RunningServer
 from tinysnitch import __version__
-from tinysnitch.cli.status import present_status
-from tinysnitch.protocol.messages import Mode
+from tinysnitch.cli.status import find_broken, present_status
+from tinysnitch.protocol.messages import Mode, RuleGroup
 
 WHOLE = """\
 mode                enforcing, programs identified by the kernel (BPF)
@@ -150,3 +150,18 @@ def test_who_may_not_see_all_rules_is_told_no_count_of_all(running: RunningServe
     status = running.call(running.handler.status, ROOT)
     assert dict(present_status(status, 0))["rules"] == "1 in /etc/tinysnitch.rules, 0 temporary"
     assert dict(present_status(status, 1000))["rules"] == "1 that you may see in /etc/tinysnitch.rules, 0 temporary"
+
+
+def test_groups_are_told_and_which_file_is_broken(running: RunningServer) -> None:
+    groups = (RuleGroup("games", "/g.off", is_on=False), RuleGroup("work", "/etc/office.rules", is_on=True, rules=2))
+    status = msgspec.structs.replace(running.handler.status(ROOT), groups=groups, rules=5)
+    rows = list(present_status(status))
+    assert ("rules", "5 in /etc/tinysnitch.rules and groups, 0 temporary") in rows
+    assert ("in groups", "games off, work 2") in rows
+    broken = msgspec.structs.replace(status, rule_errors=("/etc/office.rules:1:1: x",))
+    assert find_broken(broken) == ("the group work", "/etc/office.rules", 2)
+    assert ("", "hint: `tinysnitch rules check /etc/office.rules` says how to correct it") in list(
+        present_status(broken)
+    )
+    other = msgspec.structs.replace(status, rule_errors=("/etc/tinysnitch.rules:1:1: x",))
+    assert find_broken(other) == ("the rules file", "/etc/tinysnitch.rules", 3)

@@ -110,7 +110,7 @@ def test_a_member_of_a_port_group_that_came_when_the_table_was_full(stage: Stage
 def test_a_program_gets_its_answer_though_the_table_is_or_was_full(stage: Stage, *, is_over: bool) -> None:
     honest = stage.script.with_name(f"ask_{is_over}.py")
     honest.write_text(ASK)
-    stage.daemon.edit_rules(f"{stage.daemon.rules.read_text()}allow - 7314 udp {honest}\n")
+    stage.daemon.edit_rules(f"{stage.daemon.read_rules()}allow - 7314 udp {honest}\n")
     filling = fill(stage)
     if is_over:
         end(filling)
@@ -126,7 +126,7 @@ def test_a_program_gets_its_answer_though_the_table_is_or_was_full(stage: Stage,
 def test_endless_conversations_of_an_attacker_keep_nobody_elses_answer_out(stage: Stage) -> None:
     honest = stage.script.with_name("ask_later.py")
     honest.write_text(ASK)
-    rules = f"{stage.daemon.rules.read_text()}allow - 7316 udp {honest}\nallow localhost - -\nallow localhost - -src\n"
+    rules = f"{stage.daemon.read_rules()}allow - 7316 udp {honest}\nallow localhost - -\nallow localhost - -src\n"
     stage.daemon.edit_rules(rules)
     server = stage.lab.spawn_world([PYTHON, "-c", ANSWER_LATER], stdin=subprocess.PIPE)
     wait_listening(server)

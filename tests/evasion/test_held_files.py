@@ -93,7 +93,7 @@ def test_the_folder_of_the_rules_file(lab: Lab) -> None:
         refused = daemon.cli("rules", "add", "allow - 82 tcp")
         assert (refused.returncode, "does not answer" in refused.stderr) == (1, True)
     lines = [f"allow {WORLD4} 81 tcp", str(daemon.records("answer")[0]["rule"])]
-    wait_until(lambda: daemon.rules.read_text().splitlines()[:2] == lines)
+    wait_until(lambda: daemon.read_rules().splitlines()[:2] == lines)
     assert daemon.stop() == 0
 
 

@@ -70,7 +70,7 @@ def test_what_php_reads_from_standard_input_is_no_script(stage: Stage) -> None:
     """To php alone, all that stands behind `--` is an argument."""
     script = stage.honest.parent / "script.php"
     script.write_text(PHP_CONNECT)
-    before = stage.daemon.rules.read_text()
+    before = stage.daemon.read_rules()
     stage.daemon.edit_rules(f"{before}allow - {PORT} tcp {script}\n")
     try:
         assert stage.run("php", script, *TARGET)["program"] == str(script)
@@ -86,7 +86,7 @@ def test_what_a_shell_reads_from_standard_input_is_no_script(stage: Stage, optio
     """Options with long names make zsh read it, too: no `-s` is among the words."""
     script = stage.honest.parent / "script.zsh"
     script.write_text(ZSH_CONNECT)
-    before = stage.daemon.rules.read_text()
+    before = stage.daemon.read_rules()
     stage.daemon.edit_rules(f"{before}allow - {PORT} tcp {script}\n")
     try:
         assert stage.run("zsh", "-o", "nounset", script, *TARGET)["program"] == str(script)
@@ -118,7 +118,7 @@ def test_a_link_that_is_turned_to_a_script_of_the_same_user(stage: Stage) -> Non
     )
     give = ["chown", "-hR", ATTACKER, str(stage.folder)]
     subprocess.run(give, check=True)
-    before = stage.daemon.rules.read_text()
+    before = stage.daemon.read_rules()
     stage.daemon.edit_rules(f"{before}allow - {PORT} tcp {honest}\n")
     try:
         assert stage.assert_denied(PYTHON, link, *TARGET)["program"] != str(honest)

@@ -97,7 +97,7 @@ def leaver(stage: Stage, way: str, *remote: str) -> Iterator[subprocess.Popen[st
     """Run the program that leaves its port. Rules allow it everything."""
     honest = stage.receiver.with_name(f"leave_{way}.py")
     honest.write_text(LEAVE_PORT)
-    stage.daemon.edit_rules(f"{stage.daemon.rules.read_text()}allow - - -src {honest}\nallow - - udp {honest}\n")
+    stage.daemon.edit_rules(f"{stage.daemon.read_rules()}allow - - -src {honest}\nallow - - udp {honest}\n")
     process = stage.lab.spawn([PYTHON, str(honest), way, *remote], stdin=subprocess.PIPE)
     yield process
     process.communicate("\n", timeout=WAIT_S)
@@ -141,7 +141,7 @@ def test_a_second_user_gets_the_port_that_a_living_program_closed(stage: Stage) 
     honest, evil = stage.receiver.with_name("close_port.py"), stage.folder / "take_port.py"
     honest.write_text(CLOSE_PORT)
     evil.write_text(TAKE_PORT)
-    stage.daemon.edit_rules(f"{stage.daemon.rules.read_text()}allow - - -src {honest}\n")
+    stage.daemon.edit_rules(f"{stage.daemon.read_rules()}allow - - -src {honest}\n")
     with only_port(stage, PORT):
         first = stage.lab.spawn([PYTHON, str(honest), PORT], stdin=subprocess.PIPE)
         assert hear(first) == "listening"
@@ -155,7 +155,7 @@ def test_a_second_user_gets_the_port_that_a_living_program_closed(stage: Stage) 
 
 def test_a_program_that_takes_a_port_does_not_answer_what_came_before(stage: Stage) -> None:
     """A rule let that in for any program, but none had the port. What is sent from it later is no answer to it."""
-    stage.daemon.edit_rules(f"{stage.daemon.rules.read_text()}allow - 7311 udp-src\n")
+    stage.daemon.edit_rules(f"{stage.daemon.read_rules()}allow - 7311 udp-src\n")
     assert stage.lab.run_world([PYTHON, "-c", SEND, "7312", HOST4, "7311"]).returncode == 0
     assert stage.daemon.wait_connection(direction="inbound", remote_port=7312)["verdict"] == "allow"
     stage.lab.run([PYTHON, "-c", SEND, "7311", WORLD4, "7312"], user="nobody")

@@ -218,7 +218,7 @@ def test_a_second_user_joins_the_port_of_a_conversation(stage: Stage) -> None:
     honest, evil = stage.receiver.with_name("echo.py"), stage.folder / "echo.py"
     for program in (honest, evil):
         program.write_text(ECHO)
-    stage.daemon.edit_rules(f"{stage.daemon.rules.read_text()}allow - 7306 udp-src {honest}\n")
+    stage.daemon.edit_rules(f"{stage.daemon.read_rules()}allow - 7306 udp-src {honest}\n")
     local = next(_ports)
     with receiver(stage, honest, "7306"):
         assert [talk(stage, "7306", local, word, ANSWER_S) for word in ("one", "two")] == ["one\n", "two\n"]
@@ -235,7 +235,7 @@ def test_two_programs_take_the_port_of_a_conversation_that_ended(stage: Stage) -
     honest, evil, other = stage.receiver.with_name("echo.py"), stage.folder / "one.py", stage.folder / "other.py"
     for program in (honest, evil, other):
         program.write_text(ECHO)
-    stage.daemon.edit_rules(f"{stage.daemon.rules.read_text()}allow - 7307 udp-src {honest}\n")
+    stage.daemon.edit_rules(f"{stage.daemon.read_rules()}allow - 7307 udp-src {honest}\n")
     local = next(_ports)
     with receiver(stage, honest, "7307"):
         assert talk(stage, "7307", local, "one", ANSWER_S) == "one\n"
@@ -291,7 +291,7 @@ def test_a_second_user_gets_the_port_of_a_conversation_that_ended(stage: Stage) 
     honest, evil = stage.script.with_name("ask.py"), stage.folder / "take_port.py"
     honest.write_text(ASK)
     evil.write_text(TAKE_PORT)
-    stage.daemon.edit_rules(f"{stage.daemon.rules.read_text()}allow - 7310 udp {honest}\n")
+    stage.daemon.edit_rules(f"{stage.daemon.read_rules()}allow - 7310 udp {honest}\n")
     server = stage.lab.spawn_world([PYTHON, "-c", ANSWER_TWICE], stdin=subprocess.PIPE)
     assert read_line(server) == "listening\n"
     port = stage.lab.run([PYTHON, str(honest), WORLD4, "7310"]).stdout.strip()
@@ -347,7 +347,7 @@ visitor.connect((address, 7311))
 def test_a_second_user_listens_where_a_connection_of_the_honest_program_was(stage: Stage) -> None:
     honest = stage.receiver.with_name("connect_from.py")
     honest.write_text(CONNECT_FROM)
-    stage.daemon.edit_rules(f"{stage.daemon.rules.read_text()}allow - 7312 tcp {honest}\nallow - - -src {honest}\n")
+    stage.daemon.edit_rules(f"{stage.daemon.read_rules()}allow - 7312 tcp {honest}\nallow - - -src {honest}\n")
     first = stage.lab.spawn([PYTHON, str(honest), WORLD4], stdin=subprocess.PIPE)
     wait_listening(first)
     remote = stage.lab.spawn_world([PYTHON, "-c", COME_BACK, HOST4], stdin=subprocess.PIPE)

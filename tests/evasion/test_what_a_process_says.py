@@ -69,7 +69,7 @@ def test_threads_that_connect_while_another_program_takes_over(stage: Stage, rou
 
 
 def test_arguments_that_are_too_long_to_capture_get_past_no_denial(stage: Stage) -> None:
-    before, words = stage.daemon.rules.read_text(), ("x" * 3000, *TARGET)
+    before, words = stage.daemon.read_rules(), ("x" * 3000, *TARGET)
     stage.daemon.edit_rules(f"{before}deny - - - {stage.script} {' '.join(words)}\n")
     try:
         stage.assert_denied(PYTHON, stage.script, *words)

@@ -100,7 +100,7 @@ def test_a_file_of_another_btrfs_subvolume(stage: Stage) -> None:
     made = stage.lab.run_outside(["sh", "-ec", make, str(image), str(root), str(stage.honest)])
     try:
         honest, evil = root / "bin" / "program", root / "home" / "own"
-        stage.daemon.edit_rules(f"{stage.daemon.rules.read_text()}allow - 80 tcp {honest}\n")
+        stage.daemon.edit_rules(f"{stage.daemon.read_rules()}allow - 80 tcp {honest}\n")
         assert stage.run(honest, "plain", *TARGET)["verdict"] == "allow", made.stderr
         command = [PYTHON, "-c", SAME_INODE, str(evil), made.stdout.strip(), str(stage.attack)]
         assert stage.lab.run(command, user="nobody").returncode == 0

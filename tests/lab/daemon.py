@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import select
 import signal
 import subprocess
@@ -64,6 +65,10 @@ class Daemon:
         self._reader = threading.Thread(target=self._read_log, daemon=True)
         self._reader.start()
         self.wait_for(lambda record: record["event"] == "rules")  # the line that follows `ready`
+
+    def read_rules(self) -> str:
+        """The text of the rules file, without who made each rule and when."""
+        return re.sub(r"  # by \S+ [0-9]{4}-[0-9]{2}-[0-9]{2}$", "", self.rules.read_text(), flags=re.MULTILINE)
 
     def _read_log(self) -> None:
         while not self._is_over:

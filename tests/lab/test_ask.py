@@ -34,7 +34,7 @@ def test_with_no_rules_each_connection_waits_for_its_answer(lab: Lab) -> None:
     assert (listed["direction"], listed["attribution"], listed["pid"]) == ("outbound", "bpf", curl.pid)
     daemon.answer(listed, "yes", "--for", "forever")
     assert curl.communicate(timeout=WAIT_S)[0] == PAGE
-    assert RULE.split() in columns(daemon.rules.read_text())
+    assert RULE.split() in columns(daemon.read_rules())
 
 
 def test_what_was_allowed_forever_is_not_asked_again(lab: Lab) -> None:
@@ -80,7 +80,7 @@ def test_answered_no_the_program_is_refused_at_once(lab: Lab) -> None:
     assert curl.returncode == 7
     assert "Connection refused" in output
     assert time.monotonic() - answered < AT_ONCE_S
-    assert [*RULE.replace("allow", "deny", 1).split(), "-v"] in columns(daemon.rules.read_text())
+    assert [*RULE.replace("allow", "deny", 1).split(), "-v"] in columns(daemon.read_rules())
 
 
 def test_what_was_denied_forever_is_refused_without_a_question(lab: Lab) -> None:
@@ -144,13 +144,13 @@ def test_flags_widen_the_rule(lab: Lab, flags: list[str], rule: str) -> None:
     daemon = lab.start_daemon(DNS_RULE)
     lab.spawn(CURL)
     daemon.answer(daemon.wait_ask(), "yes", "--for", "forever", *flags)
-    written = columns(daemon.rules.read_text())[-1]
+    written = columns(daemon.read_rules())[-1]
     assert [word for word in written if word != "-"] == [word for word in rule.split() if word != "-"]
     assert written[:4] == rule.split()[:4]
 
 
 def test_a_missing_rules_file_is_made_with_a_starter_set(lab: Lab) -> None:
     daemon = lab.start_daemon(None)
-    assert ["allow", "@resolvers", "53", "udp"] in columns(daemon.rules.read_text())
+    assert ["allow", "@resolvers", "53", "udp"] in columns(daemon.read_rules())
     assert "10.77.0.1" in lab.run(["dig", "+short", "+tries=1", "shop.test"]).stdout
     assert daemon.stop_and_tell("ask") == []

@@ -52,6 +52,6 @@ def test_an_answer_for_a_file_that_a_flatpak_brought_along_is_for_the_flatpak(la
     assert ask["program"] == str(app)
     daemon.answer(ask, "yes", "--for", "forever", "--any-args")
     assert running.wait(timeout=WAIT_S) == 0
-    assert daemon.rules.read_text() == f"{DNS_RULE}allow user=0 shop.test 80 tcp flatpak:org.example.App\n"
+    assert daemon.read_rules() == f"{DNS_RULE}allow user=0 shop.test 80 tcp flatpak:org.example.App\n"
     assert lab.run(client).returncode == 0
     assert len(daemon.records("ask")) == 1

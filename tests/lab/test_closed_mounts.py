@@ -47,7 +47,7 @@ def test_an_answer_makes_a_rule_that_holds(lab: Lab, home: Path) -> None:
     assert ask["program"] == str(program)
     daemon.answer(ask, "yes", "--for", "forever", "--any-args")
     assert client.wait(timeout=WAIT_S) == 0
-    assert f"allow shop.test 80 tcp {program}\n" in daemon.rules.read_text()
+    assert f"allow shop.test 80 tcp {program}\n" in daemon.read_rules()
     assert lab.run([str(program), *WORDS], user=USER).returncode == 0
     assert len(daemon.records("ask")) == 1
 

@@ -54,7 +54,7 @@ def _answered(lab: Lab) -> tuple[Lab, str]:
     for words in READERS:
         assert_harmless(daemon.cli(*words).stdout)
     assert daemon.stop() == 0
-    return lab, daemon.rules.read_text()
+    return lab, daemon.read_rules()
 
 
 def test_it_is_one_harmless_line(answered: tuple[Lab, str]) -> None:
@@ -116,7 +116,7 @@ def test_a_path_in_commands_and_rules(lab: Lab, hostile: str) -> None:
     assert client.wait(timeout=WAIT_S) == 0
     for words in READERS[1:3]:
         assert_told(daemon.cli(*words).stdout)
-    assert daemon.rules.read_text().count("\n") == 1
+    assert daemon.read_rules().count("\n") == 1
     assert daemon.stop() == 0
     lab.restart_daemon(daemon.rules.parent)
     assert lab.run([hostile, "-sS", f"http://{WORLD4}/"]).returncode == 0

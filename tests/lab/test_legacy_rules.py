@@ -38,7 +38,7 @@ def test_four_columns_load_unchanged(lab: Lab) -> None:
     daemon = lab.start_daemon(FOUR_COLUMNS)
     assert daemon.records("rules")[0]["errors"] == []
     assert lab.run(CURL).returncode == 0
-    assert daemon.rules.read_text() == FOUR_COLUMNS
+    assert daemon.read_rules() == FOUR_COLUMNS
 
 
 def test_six_columns_load_unchanged(lab: Lab) -> None:
@@ -46,7 +46,7 @@ def test_six_columns_load_unchanged(lab: Lab) -> None:
     assert daemon.records("rules")[0]["errors"] == []
     assert lab.run(CURL).returncode == 0
     assert lab.run(["wget", "-4", "-q", "-t1", "-O-", "http://shop.test/"]).returncode == 4
-    assert daemon.rules.read_text() == SIX_COLUMNS
+    assert daemon.read_rules() == SIX_COLUMNS
 
 
 def test_check_accepts_both(tmp_path: Path, lab: Lab) -> None:
@@ -76,5 +76,5 @@ def test_add_and_remove_edit_the_file(lab: Lab) -> None:
     listed = [json.loads(row) for row in daemon.cli("rules", "list", "--json").stdout.splitlines()]
     assert [entry["rule"].split() for entry in listed] == [DNS_RULE.split(), line.split()]
     assert daemon.cli("rules", "remove", line).returncode == 0
-    assert daemon.rules.read_text() == "# mine\n" + DNS_RULE
+    assert daemon.read_rules() == "# mine\n" + DNS_RULE
     assert daemon.cli("rules", "remove", line).returncode == 1

@@ -121,7 +121,7 @@ def test_an_answer_that_cannot_be_saved_says_so_and_outlives_a_reload(lab: Lab) 
     daemon.wait_for_count(lambda record: record["event"] == "rules" and not record["errors"], 2)
     assert client.connect(WORLD4, 80) == "ECONNREFUSED"
     assert daemon.stop() == 0
-    assert daemon.rules.read_text() == f"deny - 23 tcp\n{told.stdout}"
+    assert daemon.read_rules() == f"deny - 23 tcp\n{told.stdout}"
 
 
 def test_a_rule_with_a_time_ends_on_time(lab: Lab) -> None:
@@ -143,7 +143,7 @@ def test_an_answer_for_a_minute_is_listed_with_its_end(lab: Lab) -> None:
     client = StepClient(lab)
     assert answer_next(daemon, client, "yes", "--for", "1m") == "ok"
     assert client.connect(WORLD4, 80) == "ok"
-    assert daemon.rules.read_text() == ""
+    assert daemon.read_rules() == ""
     listed = daemon.cli("rules", "list", "--json").stdout
     assert "until=" in listed
     assert "temporary" in listed
@@ -176,7 +176,7 @@ def test_once_lets_exactly_one_connection_through(lab: Lab) -> None:
     assert answer_next(daemon, client, "yes", "--for", "once") == "ok"
     assert answer_next(daemon, client, "no", "--for", "once") == "ECONNREFUSED"
     assert answer_next(daemon, client, "yes", "--for", "once") == "ok"
-    assert daemon.rules.read_text() == ""
+    assert daemon.read_rules() == ""
     assert daemon.cli("log").stdout.count(" # answered once by uid 0\n") == 3
 
 

@@ -74,7 +74,7 @@ def test_one_answer_is_for_each_address_that_is_given_out(lab: Lab) -> None:
     assert [f"{echo['remote_address']}\n" for echo in echoes] == offered
     assert offered[0] != offered[1]
     assert len(daemon.records("ask")) == 1
-    assert "allow lan - icmp /usr/sbin/dnsmasq\n" in daemon.rules.read_text()
+    assert "allow lan - icmp /usr/sbin/dnsmasq\n" in daemon.read_rules()
 
 
 # A DHCP and DNS server for the link, as libvirt, NetworkManager and podman (aardvark-dns) run one.
@@ -132,7 +132,7 @@ def test_one_answer_each_way_is_for_all_machines_of_the_link(lab: Lab) -> None:
     assert asking.wait(timeout=WAIT_S) == 0, daemon.describe()
     assert lab.run_world([PYTHON, "-c", ASK_ALL, *MORE_WORLD4[10:15]]).returncode == 0, daemon.describe()
     assert daemon.asks() == []
-    written = [line.split()[:4] for line in daemon.rules.read_text().splitlines()]
+    written = [line.split()[:4] for line in daemon.read_rules().splitlines()]
     assert written == [["allow", "lan", str(PORT), protocol] for protocol in ("udp-src", "udp")]
 
 
@@ -151,7 +151,7 @@ def test_an_answer_about_broadcasts_also_holds_in_the_next_network(lab: Lab) -> 
     daemon = lab.start_daemon("")
     lab.run([PYTHON, str(script), "10.77.0.255"])
     daemon.answer(daemon.wait_ask(), "yes", "--domain", "--any-args", "--for", "forever")
-    assert daemon.rules.read_text() == f"allow lan 21027 udp {script}\n"
+    assert daemon.read_rules() == f"allow lan 21027 udp {script}\n"
     assert lab.run_outside(["ip", "address", "add", "192.168.50.7/24", "dev", "eth0"]).returncode == 0
     lab.run([PYTHON, str(script), "192.168.50.255"])
     assert daemon.wait_connection(remote_address="192.168.50.255")["verdict"] == "allow"
@@ -206,5 +206,5 @@ def test_all_machines_of_the_lan_may_be_let_in_to_a_port(lab: Lab) -> None:
         assert first.wait(timeout=WAIT_S) == 0
         assert lab.run_world([PYTHON, "-c", COME_IN, MORE_WORLD4[1]]).returncode == 0
     assert len(daemon.records("ask")) == 1
-    (line,) = daemon.rules.read_text().splitlines()
+    (line,) = daemon.read_rules().splitlines()
     assert line.split()[:4] == ["allow", "lan", str(PORT), "tcp-src"]

@@ -61,7 +61,7 @@ def test_the_id_of_anothers_question_is_refused_like_one_that_is_not_open(waitin
     assert "is not open" in guessed.stderr
     daemon.answer(asks[whose], "no")
     assert daemon.cli("answer", number, "yes", user=ALICE).stderr == guessed.stderr
-    assert daemon.rules.read_text() == DNS_RULE
+    assert daemon.read_rules() == DNS_RULE
 
 
 def test_an_answer_holds_for_the_user_who_gave_it_alone(waiting: Waiting) -> None:
@@ -70,7 +70,7 @@ def test_an_answer_holds_for_the_user_who_gave_it_alone(waiting: Waiting) -> Non
     assert told.returncode == 0, told.stderr
     assert told.stdout == f"allow user={UID[ALICE]} shop.test 80 tcp /usr/bin/curl\n"
     assert clients[ALICE].communicate(timeout=WAIT_S)[0] == PORTAL
-    assert told.stdout.split() in columns(daemon.rules.read_text())
+    assert told.stdout.split() in columns(daemon.read_rules())
     assert lab.run(curl(ALICE), user=ALICE).stdout == PORTAL
     lab.spawn(curl(ALICE), user=BOB)
     assert daemon.wait_ask(uid=UID[BOB], name="shop.test")["id"] > asks["root"]["id"]
@@ -129,13 +129,13 @@ def test_each_changes_their_own_rules(lab: Lab) -> None:
         assert "tinysnitch: hint: " in told.stderr
     for line in ("deny - 25 tcp", "deny user=daemon - 23 tcp", "allow - - -"):
         assert daemon.cli("rules", "remove", line, user=ALICE).returncode == 4
-    assert daemon.rules.read_text() == file
+    assert daemon.read_rules() == file
     mine = "deny user=nobody - 23 tcp"
     assert daemon.cli("rules", "add", mine, user=ALICE).stdout == f"{mine}\n"
-    assert daemon.cli("rules", "list", user=ALICE).stdout == f"{mine}\n"
-    assert daemon.rules.read_text() == f"{file}{mine}\n"
+    assert daemon.cli("rules", "list", user=ALICE).stdout.startswith(f"{mine}  # by nobody 20")
+    assert daemon.read_rules() == f"{file}{mine}\n"
     assert daemon.cli("rules", "remove", mine, user=ALICE).returncode == 0
-    assert daemon.rules.read_text() == file
+    assert daemon.read_rules() == file
 
 
 def test_explain_tells_users_about_their_own_programs(lab: Lab) -> None:
@@ -178,7 +178,7 @@ def test_raw_frames_achieve_no_more_than_the_commands(waiting: Waiting) -> None:
     ]
     refused = say(lab, daemon, ALICE, *attempts)[1:]
     assert [reply["type"] for reply in refused] == ["refused"] * len(attempts)
-    assert daemon.rules.read_text() == DNS_RULE
+    assert daemon.read_rules() == DNS_RULE
     assert len(daemon.asks()) == len(asks)
 
 
@@ -188,7 +188,7 @@ def test_a_user_named_by_admin_may_do_everything(lab: Lab) -> None:
     ask = daemon.wait_ask(uid=0)
     assert daemon.cli("answer", str(ask["id"]), "yes", "--for", "forever", "--any-args", user=ALICE).returncode == 0
     assert client.communicate(timeout=WAIT_S)[0] == PORTAL
-    assert ["allow", "n1.cdn.test", "80", "tcp", "/usr/bin/curl"] in columns(daemon.rules.read_text())
+    assert ["allow", "n1.cdn.test", "80", "tcp", "/usr/bin/curl"] in columns(daemon.read_rules())
     assert daemon.cli("asks", user=BOB).returncode == 4
 
 

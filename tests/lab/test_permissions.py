@@ -53,7 +53,7 @@ def daemon(_clean_machine: None) -> Iterator[Daemon]:
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_another_user_is_refused(daemon: Daemon, words: tuple[str, ...]) -> None:
     check_refused(daemon.cli(*words, user="nobody"))
-    assert daemon.rules.read_text() == "deny - 23 tcp\n"
+    assert daemon.read_rules() == "deny - 23 tcp\n"
 
 
 def test_another_users_window_is_refused(lab: Lab) -> None:

@@ -32,7 +32,7 @@ def test_a_developer_is_not_asked_twice(lab: Lab) -> None:
     asked = [one for done in first for one in done.asked]
     assert find_needless(asked) == []
     assert len(asked) <= 8
-    assert TOKEN not in daemon.rules.read_text()
+    assert TOKEN not in daemon.read_rules()
     daemon = pass_hour(lab, daemon)
     again = hour.play(daemon, FOREVER, lines)
     assert find_remarks(again) == []

@@ -31,7 +31,7 @@ def answer_all(daemon: Daemon, running: subprocess.Popen[str]) -> list[str]:
             daemon.answer(ask, "yes", "--for", "forever")
             answered += 1
         time.sleep(0.05)
-    return daemon.rules.read_text().splitlines()[1:]
+    return daemon.read_rules().splitlines()[1:]
 
 
 def run_twice(lab: Lab, command: list[str]) -> list[str]:

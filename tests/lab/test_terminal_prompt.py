@@ -130,7 +130,7 @@ def test_one_key_lets_the_program_through_and_writes_the_rule(lab: Lab, sit: Sit
     person.type("j")
     person.type("y")
     assert client.communicate(timeout=WAIT_S)[0] == PAGE
-    assert "allow shop.test 80 tcp /usr/bin/curl\n" in daemon.rules.read_text()
+    assert "allow shop.test 80 tcp /usr/bin/curl\n" in daemon.read_rules()
     assert person.leave() == 0
 
 
@@ -203,7 +203,7 @@ def test_a_rule_edited_by_hand_is_the_one_that_is_written(lab: Lab, sit: Sit, fl
     time.sleep(2 * PASTED_S)
     person.type("\r")
     assert client.communicate(timeout=WAIT_S)[0] == PAGE
-    assert daemon.rules.read_text().endswith("allow *.shop.test - tcp\n")
+    assert daemon.read_rules().endswith("allow *.shop.test - tcp\n")
     assert person.leave() == 0
 
 

@@ -65,7 +65,7 @@ def test_a_rule_made_for_a_titled_server_holds_after_its_restart(lab: Lab) -> No
     ask = daemon.wait_ask(program="/usr/sbin/nginx", attribution="procfs", args=[])
     daemon.answer(ask, "yes", "--for", "forever")
     assert visitor.communicate(timeout=WAIT_S)[0] == "here", daemon.describe()
-    assert daemon.rules.read_text() == RULE
+    assert daemon.read_rules() == RULE
     reload(nginx)
     expect_no_question(lab, daemon, 1)
     os.kill(nginx.pid, signal.SIGTERM)

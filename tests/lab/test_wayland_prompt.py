@@ -28,7 +28,7 @@ def test_the_window_comes_to_the_front_and_takes_keys(lab: Lab) -> None:
         pass_in_one_piece(2 * DELAY_S + 2.0)  # nothing tells when it is painted: it was late once
         desktop.press("f", "d", "j", "y")
         assert curl.communicate(timeout=WAIT_S)[0] == "welcome to the shop\n"
-        assert "allow *.shop.test 80 tcp /usr/bin/curl\n" in daemon.rules.read_text()
+        assert "allow *.shop.test 80 tcp /usr/bin/curl\n" in daemon.read_rules()
         desktop.see("curl wants to reach www.example.com")
         desktop.stop(other)
         desktop.see_nothing()

@@ -46,7 +46,7 @@ def try_toggles(lab: Lab, daemon: Daemon, answer: Callable[[str, str], None]) ->
         assert (until_s is None) is (held_s in (0, None)), keys
         # The line has whole seconds, and the record is written a little later, on a slow machine up to some seconds.
         assert until_s is None or -10 <= until_s - (held_s or 0) <= 1, keys
-        assert daemon.rules.read_text() == DNS_RULE + (f"{written}\n" if held_s is None else "")
+        assert daemon.read_rules() == DNS_RULE + (f"{written}\n" if held_s is None else "")
         if held_s != 0:
             assert daemon.cli("rules", "remove", told["rule"]).returncode == 0
 

@@ -41,7 +41,7 @@ def test_questions_are_answered_with_keys(lab: Lab, desktop: Desktop) -> None:
         return client
 
     def last_rule() -> str:
-        return daemon.rules.read_text().splitlines()[-1]
+        return daemon.read_rules().splitlines()[-1]
 
     client = ask("n0.page.test")
     desktop.press(*"fjdy")
@@ -63,7 +63,7 @@ def test_questions_are_answered_with_keys(lab: Lab, desktop: Desktop) -> None:
     desktop.press("Return")
     assert "Failed to connect" in client.communicate(timeout=WAIT_S)[0]
     assert last_rule() == "deny shop.test 80 tcp /usr/bin/curl"
-    assert len(daemon.rules.read_text().splitlines()) == 4
+    assert len(daemon.read_rules().splitlines()) == 4
 
     clients = [ask("n2.img.test")]  # it is left, comes back with the next question, and all is answered together
     desktop.press("q")

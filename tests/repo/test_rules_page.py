@@ -26,7 +26,8 @@ def test_the_page_has_the_tables_that_the_parser_reads(name: str, rows: Iterable
 
 
 def test_the_rules_file_on_the_page_parses() -> None:
-    (block,) = re.findall(r"```\n(.*?)```", PAGE, re.DOTALL)
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+    (block,) = [text for language, text in blocks if not language]
     found, errors = parse_rules(block, "docs/rules.md")
     assert len(found) == 6
     assert errors == []

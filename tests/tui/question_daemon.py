@@ -84,7 +84,7 @@ class QuestionDaemon(RequestHandler):
     def read_history(self, limit: int, right: Right) -> list[bytes]:
         return []
 
-    def add_rule(self, line: str, right: Right) -> str:
+    def add_rule(self, line: str, right: Right, group: str | None = None) -> str:
         self.changes.append(("added", line))
         return line
 

@@ -118,11 +118,16 @@ def _read_sum(path: str) -> tuple[str | None, bool]:
 def present_explanation(explanation: Explanation) -> Iterator[str]:
     yield f"{explanation.verdict.value}: {explanation.reason}"
     if explanation.rule is not None:
-        yield f"  {explanation.rule}"
+        yield f"  {explanation.rule}{_tell_group(explanation.group)}"
     label = "misses" if explanation.rule is None else "beats "
     for beaten in explanation.beaten:
-        yield f"{label} {beaten.rule}"
+        yield f"{label} {beaten.rule}{_tell_group(beaten.group)}"
         yield f"       {beaten.why}"
     for other in explanation.elsewhere:
-        yield f"unless {other.rule}"
+        yield f"unless {other.rule}{_tell_group(other.group)}"
         yield f"       {other.why}"
+
+
+def _tell_group(group: str | None) -> str:
+    """A comment, so that the line is still a rule."""
+    return f"  # group {group}" if group else ""

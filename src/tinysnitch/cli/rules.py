@@ -1,4 +1,5 @@
-"""`tinysnitch rules`: lists, adds and removes rules through the daemon; checks a file without it.
+"""`tinysnitch rules`: lists, adds, removes and moves rules, and switches groups, through the daemon; checks a file
+without it.
 
 LINE, the argument of `rules add` and `rules remove`, is a rule quoted as one word, or as the several words it has.
 """
@@ -6,7 +7,7 @@ LINE, the argument of `rules add` and `rules remove`, is a rule quoted as one wo
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import assert_never
@@ -17,6 +18,7 @@ from tinysnitch.cli.command_group import CommandGroup
 from tinysnitch.cli.options import examples, json_option, socket_option
 from tinysnitch.cli.output import print_entry, print_line, print_lines
 from tinysnitch.cli.rule_doubts import find_doubts, tell_of_secrets, tell_of_suffixes
+from tinysnitch.cli.status import find_broken
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.commandline.named_path import NamedPath
 from tinysnitch.commandline.notes import print_note
@@ -27,15 +29,20 @@ from tinysnitch.core.rules.words import BadWord, quote_word, split_words
 from tinysnitch.protocol.log_text import what_holds
 from tinysnitch.protocol.messages import (
     AddRule,
+    GroupSwitched,
     ListRules,
+    MoveRule,
     ReadStatus,
     RemoveRule,
     RuleEntry,
+    RuleGroup,
     RuleSource,
     RuleWritten,
     Status,
+    SwitchGroup,
 )
 
+MAIN = "main"  # instead of the name of a group: the main rules file
 _QUALIFIER_NAME = re.compile("[A-Za-z0-9_-]+=")
 _NOT_YET = (
     "the change takes effect once the lists and users that the rules file names are known; "
@@ -55,13 +62,15 @@ _NOT_YET = (
         "tinysnitch rules add 'allow github.com 443 tcp /usr/bin/git'",
         "tinysnitch rules remove 'allow github.com 443 tcp /usr/bin/git'",
         "tinysnitch rules tidy",
+        "tinysnitch rules add --group work 'allow git.work.test 443 tcp # the shop'",
+        "tinysnitch rules disable work",
     ),
 )
 @socket_option
 @json_option
 @click.pass_context
 def rules_group(ctx: click.Context, socket_path: str, as_json: bool) -> None:
-    """List the rules; add, remove, check or tidy some."""
+    """List the rules; add, remove, move, check or tidy some; switch groups of rules on and off."""
     given = {"socket_path": socket_path, "as_json": as_json}
     if ctx.invoked_subcommand is None:
         ctx.invoke(_list_command, **given)
@@ -75,25 +84,51 @@ def rules_group(ctx: click.Context, socket_path: str, as_json: bool) -> None:
 def _list_command(socket_path: str, as_json: bool) -> None:
     """List every rule in force.
 
-    Those of the file come first, then the temporary ones.
+    Those of the main file come first, then the temporary ones, then those of each group.
     """
     with ControlClient(socket_path) as client:
         entries = client.ask(ListRules(), RuleEntry)
-        for entry in entries:
-            if as_json:
-                print_entry(entry, moment="until")
-            else:
-                print_line(present_entry(entry, time.time()))
         status = client.ask_one(ReadStatus(), Status)
-    if status.rule_errors:  # people who edited the file look here to see whether it was loaded
-        print_note(f"the rules file did not load, {what_holds(status.rules)}: {status.rule_errors[0]}")
+    if as_json:
+        for entry in entries:
+            print_entry(entry, moment="until")
+    else:
+        print_lines(present_entries(entries, status.groups, time.time()))
+    if status.rule_errors:  # people who edited a file look here to see whether it was loaded
+        print_note(tell_errors(status))
     elif not entries and not as_json:
         print_note("there is no rule" if client.sees_all else "there is no rule that you may see")
 
 
+def tell_errors(status: Status) -> str:
+    """The first error, and what holds of its file."""
+    broken = find_broken(status)
+    return f"{broken.what} did not load, {what_holds(broken.rules)}: {status.rule_errors[0]}"
+
+
+def present_entries(entries: Iterable[RuleEntry], groups: Iterable[RuleGroup], now_s: float) -> Iterator[str]:
+    """The rules, and a comment before those of each group: so the list can be used as a rules file."""
+    by_group: dict[str | None, list[RuleEntry]] = {}
+    for entry in entries:
+        by_group.setdefault(entry.group, []).append(entry)
+    known = {group.group: group for group in groups}
+    for entry in by_group.pop(None, ()):
+        yield present_entry(entry, now_s)
+    for name in sorted({*filter(None, by_group), *known}):
+        yield _present_group(name, known.get(name))
+        for entry in by_group.get(name, ()):
+            yield present_entry(entry, now_s)
+
+
+def _present_group(name: str, group: RuleGroup | None) -> str:
+    """The heading of a group. Its file is known to who sees all."""
+    where = f": {group.path}" if group else ""
+    return f"# group {name}{' is off' if group and not group.is_on else ''}{where}"
+
+
 def present_entry(entry: RuleEntry, now_s: float) -> str:
-    """The rule, with remarks as a comment: so the list can be used as a rules file."""
-    remarks = list(_present_source(entry))
+    """The rule, with its note and remarks as a comment."""
+    remarks = [*filter(None, [entry.note]), *_present_source(entry)]
     if entry.until is not None and entry.until <= now_s:
         remarks.append("expired: it matches nothing any more")
     return f"{entry.rule}  # {', '.join(remarks)}" if remarks else entry.rule
@@ -123,6 +158,7 @@ class _LineCommand(click.Command):
 
 
 _line_argument = click.argument("line", nargs=-1, required=True, type=click.UNPROCESSED)
+_group_option = click.option("--group", metavar="NAME", help="Put it into this group, made if there is none.")
 
 
 @rules_group.command(
@@ -131,18 +167,21 @@ _line_argument = click.argument("line", nargs=-1, required=True, type=click.UNPR
     epilog=examples(
         "tinysnitch rules add 'allow github.com 443 tcp /usr/bin/git'",
         "tinysnitch rules add deny '*.doubleclick.net' - -",
+        "tinysnitch rules add --group work 'allow git.work.test 443 tcp # the shop'",
     ),
 )
 @socket_option
+@_group_option
 @_line_argument
-def _add_command(line: tuple[str, ...], socket_path: str) -> None:
-    """Add the rule LINE to the rules file. LINE may be quoted as one word, or not.
+def _add_command(line: tuple[str, ...], socket_path: str, group: str | None) -> None:
+    """Add the rule LINE to the rules file, or to a group. LINE may be quoted as one word, or not.
 
-    Options go before LINE: all after its first word belongs to the rule.
+    A comment in it is kept behind who added the rule, and when. Options go before LINE: all after its first word
+    belongs to the rule.
     """
     with ControlClient(socket_path) as client:
-        before = _lasting_rules(client)
-        written = client.ask_one(AddRule(join_words(line)), RuleWritten).rule
+        before = _lasting_rules(client, group)
+        written = client.ask_one(AddRule(join_words(line), group), RuleWritten).rule
         print_line(written)
         if written in before:
             print_note("the rule was already in the file")
@@ -154,9 +193,10 @@ def _add_command(line: tuple[str, ...], socket_path: str) -> None:
             print_note(_NOT_YET)
 
 
-def _lasting_rules(client: ControlClient) -> set[str]:
-    """The rules of the file that are in force."""
-    return {entry.rule for entry in client.ask(ListRules(), RuleEntry) if entry.source is RuleSource.FILE}
+def _lasting_rules(client: ControlClient, *groups: str | None) -> set[str]:
+    """The rules of all files that are in force, or of these groups (None: the main file)."""
+    entries = (entry for entry in client.ask(ListRules(), RuleEntry) if entry.source is RuleSource.FILE)
+    return {entry.rule for entry in entries if not groups or entry.group in groups}
 
 
 @rules_group.command(
@@ -167,7 +207,7 @@ def _lasting_rules(client: ControlClient) -> set[str]:
 @socket_option
 @_line_argument
 def _remove_command(line: tuple[str, ...], socket_path: str) -> None:
-    """Remove the rule LINE, from the file or the temporary rules. LINE may be quoted as one word, or not.
+    """Remove the rule LINE, from its file or the temporary rules. LINE may be quoted as one word, or not.
 
     Options go before LINE: all after its first word belongs to the rule.
     """
@@ -176,6 +216,48 @@ def _remove_command(line: tuple[str, ...], socket_path: str) -> None:
         print_line(removed)
         if removed in _lasting_rules(client):
             print_note(_NOT_YET)
+
+
+@rules_group.command(
+    "move",
+    epilog=examples(
+        "tinysnitch rules move 'allow github.com 443 tcp /usr/bin/git' work",
+        f"tinysnitch rules move 'allow github.com 443 tcp /usr/bin/git' {MAIN}",
+    ),
+)
+@socket_option
+@click.argument("line")
+@click.argument("group", metavar="NAME")
+def _move_command(line: str, group: str, socket_path: str) -> None:
+    """Move the rule LINE to the group NAME, with its comment. LINE is one word, quoted.
+
+    The group is made if there is none; `main` is the main rules file.
+    """
+    with ControlClient(socket_path) as client:
+        print_line(client.ask_one(MoveRule(line, None if group == MAIN else group), RuleWritten).rule)
+
+
+@rules_group.command("enable", epilog=examples("tinysnitch rules enable work"))
+@socket_option
+@click.argument("name")
+def _enable_command(name: str, socket_path: str) -> None:
+    """Put the group NAME in force: its file is NAME.rules from then on."""
+    _switch(name, socket_path, is_on=True)
+
+
+@rules_group.command("disable", epilog=examples("tinysnitch rules disable work"))
+@socket_option
+@click.argument("name")
+def _disable_command(name: str, socket_path: str) -> None:
+    """Put the group NAME out of force: its file is NAME.rules.off from then on."""
+    _switch(name, socket_path, is_on=False)
+
+
+def _switch(name: str, socket_path: str, *, is_on: bool) -> None:
+    with ControlClient(socket_path) as client:
+        group = client.ask_one(SwitchGroup(name, is_on), GroupSwitched).group
+    rules = "1 rule" if group.rules == 1 else f"{group.rules} rules"
+    print_line(f"{group.group} is {f'on, {rules}' if group.is_on else 'off'}: {group.path}")
 
 
 @rules_group.command(
@@ -188,7 +270,9 @@ def _check_command(file: str, socket_path: str) -> int:
 
     FILE may be - for standard input. No daemon is needed.
     """
-    rules, errors = parse_rules(_read(file), "<stdin>" if file == "-" else file)
+    rules, errors = parse_rules(
+        _read(file), "<stdin>" if file == "-" else file
+    )
     print_lines(error.with_hint() for error in errors)
     tell_of_secrets(format_rule(rule) for rule in rules if rule.args)
     tell_of_suffixes(rules)
@@ -223,7 +307,7 @@ def _begins_with_whole_line(args: list[str]) -> bool:
     for word in words:
         if not word.startswith("-"):
             return len(word.split()) > 1
-        if word == "--socket":
+        if word in ("--socket", "--group"):
             next(words, None)
     return False
 

@@ -3,6 +3,7 @@
 import os
 import textwrap
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import click
 
@@ -77,13 +78,31 @@ def _present_nobody(status: Status) -> str:
 def _present_rules(status: Status, uid: int) -> Iterator[tuple[str, str]]:
     """The daemon counts only rules that the user may see: for an admin these are all, but it does not say so."""
     shown = " that you may see" if uid else ""
-    yield "rules", f"{status.rules}{shown} in {status.rules_file}, {status.temporary_rules} temporary"
+    groups = " and groups" if status.groups else ""
+    yield "rules", f"{status.rules}{shown} in {status.rules_file}{groups}, {status.temporary_rules} temporary"
+    told = (f"{group.group} {group.rules if group.is_on else 'off'}" for group in status.groups)
+    yield from _present_wrapped("in groups", ", ".join(told))
     if status.rule_errors:
-        yield "RULES NOT LOADED", f"the rules file has errors, {what_holds(status.rules)}"
-    for error in status.rule_errors:
-        yield "", error
-    if status.rule_errors:
-        yield "", f"hint: `tinysnitch rules check {status.rules_file}` says how to correct it"
+        broken = find_broken(status)
+        yield "RULES NOT LOADED", f"{broken.what} has errors, {what_holds(broken.rules)}"
+        yield from (("", error) for error in status.rule_errors)
+        yield "", f"hint: `tinysnitch rules check {broken.path}` says how to correct it"
+
+
+class BrokenFile(NamedTuple):
+    what: str
+    path: str
+    rules: int  # of it that hold
+
+
+def find_broken(status: Status) -> BrokenFile:
+    """The file of the first error in the rules."""
+    first = status.rule_errors[0]
+    for group in status.groups:
+        if first.startswith(f"{group.path}:"):
+            return BrokenFile(f"the group {group.group}", group.path, group.rules)
+    of_groups = sum(group.rules for group in status.groups)
+    return BrokenFile("the rules file", status.rules_file, status.rules - of_groups)
 
 
 def _present_settings(status: Status) -> Iterator[tuple[str, str]]:

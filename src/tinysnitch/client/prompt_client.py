@@ -31,6 +31,7 @@ from tinysnitch.protocol.messages import (
     Explanation,
     FromDaemon,
     GiveAnswer,
+    GroupSwitched,
     Hello,
     KeepOpen,
     LearnedEntry,
@@ -199,7 +200,7 @@ class PromptClient:
                 raise error_of_refusal(message)
             case Welcome():
                 yield SettingsGiven(message.prompt or PromptSettings())
-            case Done() | RuleWritten() | Status() | RuleEntry() | ListEntry() | Explanation():
+            case Done() | RuleWritten() | Status() | RuleEntry() | ListEntry() | Explanation() | GroupSwitched():
                 pass  # no reply to what we send
             case Working() | ProposalEntry() | LearnedEntry():
                 pass  # no reply to what we send

@@ -31,7 +31,7 @@ class OnExit(Enum):
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    config_dir: Path = Path("/etc/tinysnitch.d")  # holds tinysnitch.toml and programs.toml
+    config_dir: Path = Path("/etc/tinysnitch.d")  # holds tinysnitch.toml, programs.toml, groups of rules
     rules: Path = Path("/etc/tinysnitch.rules")
     lists: Path = Path(LISTS_FOLDER)
     state_dir: Path = Path("/var/lib/tinysnitch")
@@ -47,11 +47,17 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     has_prompt: bool | None = None  # whether to start the prompt's window; None: where who called sudo has a desktop
     users: tuple[str, ...] = ()  # may answer for their own processes, besides the group: names, uids, %GROUP
     admins: tuple[str, ...] = ()  # may see and do everything: names, uids, %GROUP
+    has_groups: bool = True  # whether the groups of rules count
 
     @property
     def asks_people(self) -> bool:
         """Whether questions wait for an answer, and the daemon itself tells how to give one."""
         return self.scope.is_service and not self.is_learning and self.timeout_s > 0
+
+    @property
+    def groups(self) -> Path | None:
+        """The folder of the groups of rules."""
+        return self.config_dir if self.has_groups else None
 
     @property
     def settings_file(self) -> Path:

@@ -62,7 +62,7 @@ def _format_other(line: _OtherLine, remarks: tuple[str, ...]) -> str:
             return f"answer {line.id} uid {line.by_uid}: {escape(shorten_rule(line.rule))}{holds}"
         case RulesLine():
             if line.errors:
-                return "; ".join((f"rules not loaded, {what_holds(line.loaded)}", *map(escape, line.errors)))
+                return "; ".join((f"rules not all loaded, {line.loaded} hold", *map(escape, line.errors)))
             return f"rules {line.loaded} loaded"
         case LostLine():
             return escape(line.what if _is_sentence(line) else f"lost {line.count} {line.what}")

@@ -89,7 +89,8 @@ class ListLists(Message, frozen=True):
 
 
 class AddRule(Message, frozen=True):
-    line: str
+    line: str  # its comment becomes the note
+    group: str | None = None  # None: the main rules file
 
 
 class RemoveRule(Message, frozen=True):
@@ -121,6 +122,18 @@ class TakeLearned(Message, frozen=True):
 
     lines: tuple[str, ...]
     rule: str | None = None  # None: the lines are only taken off
+
+
+class MoveRule(Message, frozen=True):
+    line: str
+    group: str | None = None  # None: the main rules file
+
+
+class SwitchGroup(Message, frozen=True):
+    """Put a group of rules in force, or out of it."""
+
+    group: str
+    is_on: bool
 
 
 class ReadLog(Message, frozen=True):
@@ -160,8 +173,8 @@ class Attach(Message, frozen=True):
 
 
 _Listing = ListRules | ListLists | ListAsks | ReadLog | ListProposals | ListLearned
-_Tidying = TakeProposal | TakeLearned
-Request = Hello | ReadStatus | _Listing | _Tidying | AddRule | RemoveRule | GiveAnswer | KeepOpen | Explain | Attach
+_Edit = AddRule | RemoveRule | MoveRule | SwitchGroup | TakeProposal | TakeLearned
+Request = Hello | ReadStatus | _Listing | _Edit | GiveAnswer | KeepOpen | Explain | Attach
 
 # -- replies and pushes -----------------------------------------------------------------------------------------
 
@@ -192,6 +205,15 @@ class Mode(Enum):
     DEGRADED = "degraded"  # without BPF: attribution is weaker
 
 
+class RuleGroup(msgspec.Struct, frozen=True):
+    """A group of rules: a file in the folder of the settings."""
+
+    group: str  # its name
+    path: str
+    is_on: bool
+    rules: int = 0  # in force, from this file
+
+
 class Status(Message, frozen=True, kw_only=True):
     version: str = __version__
     pid: int
@@ -206,12 +228,13 @@ class Status(Message, frozen=True, kw_only=True):
     uptime_s: float
     is_learning: bool = False
     learned_rules: str = ""  # path of the file with what it let pass, as rules
-    rules: int  # from the file
+    rules: int  # from the files
     temporary_rules: int = 0
+    groups: tuple[RuleGroup, ...] = ()  # for who sees all
     settings_file: str = ""
     setting_errors: tuple[str, ...] = ()  # FILE:LINE: problem (hint: ...); what is set there does not count
     settings_later: tuple[str, ...] = ()  # keys that were changed there, and count at the next start
-    rule_errors: tuple[str, ...] = ()  # FILE:LINE:COLUMN: problem (hint: ...); while there are any, the old rules hold
+    rule_errors: tuple[str, ...] = ()  # FILE:LINE:COLUMN: problem (hint: ...); of a file with any, the old rules hold
     prompts: int  # open
     clients: int  # on the control socket
     prompt_clients: int = 0
@@ -224,7 +247,7 @@ class Status(Message, frozen=True, kw_only=True):
 
 
 class RuleSource(Enum):
-    FILE = "file"
+    FILE = "file"  # the main one, or a group
     TEMPORARY = "temporary"
     QUIT = "quit"  # bound to a process
 
@@ -234,6 +257,8 @@ class RuleEntry(Message, frozen=True):
     source: RuleSource
     until: float | None = None  # wall-clock seconds
     pid: int | None = None  # of the process that it is bound to
+    group: str | None = None  # None: it is in no group
+    note: str = ""  # the comment behind it
 
 
 class ListState(Enum):
@@ -299,15 +324,23 @@ class LearnedEntry(Message, frozen=True):
     wider: tuple[WiderRule, ...] = ()  # what may be added instead, the narrowest first
 
 
+class GroupSwitched(Message, frozen=True):
+    """The group as it is now."""
+
+    group: RuleGroup
+
+
 class BeatenRule(msgspec.Struct, frozen=True):
     rule: str
     why: str  # one lower-case clause
+    group: str | None = None
 
 
 class Explanation(Message, frozen=True, kw_only=True):
     verdict: Verdict
     reason: str
     rule: str | None = None  # the line that wins
+    group: str | None = None  # that this line is in
     beaten: tuple[BeatenRule, ...] = ()
     elsewhere: tuple[BeatenRule, ...] = ()  # rules that would decide on a certain network interface
 
@@ -333,7 +366,8 @@ class Notice(Message, frozen=True, omit_defaults=True):
 
 
 _Proposed = Working | ProposalEntry | LearnedEntry
-Reply = Done | Refused | Status | _Proposed | RuleEntry | ListEntry | RuleWritten | Explanation | PromptShown
+_Entry = RuleEntry | ListEntry
+Reply = Done | Refused | Status | _Proposed | _Entry | RuleWritten | GroupSwitched | Explanation | PromptShown
 Push = PromptShown | PromptClosed | Notice
 FromDaemon = Welcome | Reply | Push
 

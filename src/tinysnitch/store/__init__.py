@@ -1,9 +1,9 @@
 """Files that outlive the daemon: rules, lists, history, and what one daemon leaves to the next.
 
 `RulesFile` (rules_file.py) is the file that people edit too: read whole, changed line by line, under a lock (locks.py)
-and never in the middle of somebody's editing. `TemporaryRules` are in the state folder, as `LearnedRules` and `History`
-(SQLite) are. handover_files.py has what a daemon leaves to its successor of the same boot. Settings that people write
-in TOML are read by toml_file.py.
+and never in the middle of somebody's editing. `RuleGroups` (rule_groups.py) are more such files. `TemporaryRules` are
+in the state folder, as `LearnedRules` and `History` (SQLite) are. handover_files.py has what a daemon leaves to its
+successor of the same boot. Settings that people write in TOML are read by toml_file.py.
 
 A long list is compiled by a process of its own (compile_list.py) into a file that is mapped (compiled_list.py,
 remote_set.py).

@@ -9,9 +9,10 @@ import msgspec
 
 from tinysnitch.core.model.errors import RuleSyntaxError, SnitchError
 from tinysnitch.core.model.raw_text import BYTE_ORDER_MARK, text_of
+from tinysnitch.core.rules.note import with_note
 from tinysnitch.core.rules.rule import Rule
 from tinysnitch.core.rules.rule_file import RuleFileParser
-from tinysnitch.core.rules.text import format_rule, parse_line, parse_rule
+from tinysnitch.core.rules.text import format_rule, lines_of, parse_line, parse_rule
 from tinysnitch.store.file_stamp import Stamp, read_stamp
 from tinysnitch.store.locks import PATIENCE_S, LockHeld, locked
 from tinysnitch.store.text_file import errors_named, is_being_written, read_bytes, replace_text
@@ -55,12 +56,12 @@ class LoadedRules(msgspec.Struct, frozen=True):
     errors: tuple[RuleSyntaxError, ...]
 
 
-def _do_here(_path: Path, change: Callable[[], bool]) -> bool:
+def do_here(_path: Path, change: Callable[[], bool]) -> bool:
     return change()
 
 
 class RulesFile:
-    def __init__(self, path: Path, do: Callable[[Path, Callable[[], bool]], bool] = _do_here) -> None:
+    def __init__(self, path: Path, do: Callable[[Path, Callable[[], bool]], bool] = do_here) -> None:
         """`do` carries out a change of the file at the path, maybe in a thread. It may raise SnitchError before the
         change is done."""
         self.path = path
@@ -108,21 +109,35 @@ class RulesFile:
         except OSError:
             return None
 
-    def append(self, rule: Rule) -> bool:
-        """Add the rule as a line of its own; False when it is there already.
+    def lines(self) -> tuple[tuple[str, Rule], ...]:
+        """The lines that were rules in the last text without errors that was read, and the rule on each."""
+        return self._parser.lines()
+
+    def append(self, rule: Rule, note: str = "") -> bool:
+        """Add the rule as a line of its own, with this comment; False when it is there already.
 
         Raises SnitchError, also when the file is gone: a new one with this rule alone would end all others in force.
         """
-        return self._change(partial(self._append, {rule: _line_of(rule)}))
+        return self._change(partial(self._append, {rule: with_note(_line_of(rule), note)}))
+
+    def move_to(self, other: "RulesFile", rule: Rule) -> bool:
+        """Move the line of this rule, comment and all, to the other file; False when there is none. Between the two
+        writes both files have it. Raises SnitchError."""
+        line = next((line for line in lines_of(self._get_text()) if self._parser.parse_line(line) == rule), None)
+        if line is None:
+            return False
+        other._change(partial(other._append, {rule: line.strip()}))
+        return self.remove(line)
 
     @property
     def unsaved(self) -> tuple[Rule, ...]:
         """Rules that are in force but could not be written yet."""
         return tuple(self._unsaved)
 
-    def save(self, rule: Rule) -> None:
+    def save(self, rule: Rule, note: str = "") -> None:
         """Append a rule that is in force already. If that fails it stays in `unsaved`. Raises SnitchError."""
-        self._unsaved[rule] = _line_of(rule)  # one that no line can say would keep the others from being saved
+        line = _line_of(rule)  # one that no line can say would keep the others from being saved
+        self._unsaved[rule] = with_note(line, note)
         self.save_again()
 
     def save_again(self) -> None:

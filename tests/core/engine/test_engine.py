@@ -369,11 +369,14 @@ def test_the_same_rules_again_change_nothing() -> None:
     assert engine.load("deny - 23 tcp", ALLOW_SHOP) == []
 
 
-def test_a_broken_file_leaves_the_old_rules_and_that_it_is_whole_again_is_told() -> None:
+def test_what_holds_beside_a_broken_file_is_loaded_and_that_it_is_whole_again_is_told() -> None:
     engine = Transcript(ALLOW_SHOP)
-    broken = ev.RulesLoaded((), (RuleSyntaxError("rules", 1, 1, "not a verdict"),))
-    assert engine.say(broken) == ["rules 1, errors 1"]
+    errors = (RuleSyntaxError("rules", 1, 1, "not a verdict"),)
+    old, new = parse_rule(ALLOW_SHOP), parse_rule("deny - 23 tcp")
+    assert engine.say(ev.RulesLoaded((old,), errors)) == ["rules 1, errors 1"]
     assert "allow 1" in engine.queue()
+    assert engine.say(ev.RulesLoaded((old, new), errors))[0] == "rules 2, errors 1"
+    assert engine.say(ev.RulesLoaded((old,), errors))[0] == "rules 1, errors 1"
     assert engine.load(ALLOW_SHOP) == ["rules 1, errors 0"]
     assert engine.load(ALLOW_SHOP) == []
 

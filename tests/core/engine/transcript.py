@@ -106,7 +106,7 @@ def tell(command: cmd.Command) -> str:
             return f"ask {prompt.prompt_id} x{prompt.count}"
         case cmd.ClosePrompt(prompt_id, reason):
             return f"close {prompt_id}: {reason}"
-        case cmd.AppendRule(rule):
+        case cmd.AppendRule(rule=rule):
             return f"write {format_rule(rule)}"
         case cmd.KeepTemporaryRules(rules):
             return f"keep {len(rules)}"

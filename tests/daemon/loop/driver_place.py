@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import re
 import socket
 import struct
 from collections.abc import Callable
@@ -46,6 +47,7 @@ from tinysnitch.protocol.log_lines import ReadyLine
 from tinysnitch.protocol.messages import Mode
 from tinysnitch.store.history import History
 from tinysnitch.store.learned_rules import LearnedRules
+from tinysnitch.store.rule_groups import RuleGroups
 from tinysnitch.store.rules_file import RulesFile
 from tinysnitch.store.temporary_rules import TemporaryRules
 
@@ -168,7 +170,8 @@ class Place:
         self.lists = folder / "lists"
         lists = ListLoader(self.lists, folder / "cache", ListCompiler())
         self.fact_source = make_fact_source(lists, again=lambda: self.reloader.refresh_facts(), max_threads=4)
-        self.loader = RuleLoader(self.rules_file, self.fact_source)
+        self.groups = RuleGroups(folder / "groups", self.rules_file.path)
+        self.loader = RuleLoader(self.rules_file, self.fact_source, self.groups)
         self.history = History(folder / "history")
         descriptor = os.open(self.log, os.O_WRONLY | os.O_CREAT)
         self._log_output = LogOutput(descriptor)
@@ -229,6 +232,11 @@ class Place:
             recorder=Recorder(self._log_output, LogFormat.TEXT, self.history, self.learned_rules),
             clients=self.clients,
         )
+
+    def read_rules(self) -> str:
+        """The text of the rules file, without who made each rule and when."""
+        text = self.rules_file.path.read_text()
+        return re.sub(r"  # by \S+ [0-9]{4}-[0-9]{2}-[0-9]{2}$", "", text, flags=re.MULTILINE)
 
     def read_log(self) -> str:
         return self.log.read_text()

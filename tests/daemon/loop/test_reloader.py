@@ -409,3 +409,51 @@ def test_what_the_engine_fails_at_is_told_and_tried_again(
     with caplog.at_level(logging.CRITICAL):
         asyncio.run(run())
     assert told == [f"{reloader.NOT_READ}, the old ones hold", "the rules file loads again"]
+
+
+def test_an_edit_of_a_group_is_read_and_what_is_wrong_with_it_told(tmp_path: Path) -> None:
+    told: list[str] = []
+    group = tmp_path / "groups" / "work.rules"
+
+    async def run() -> None:
+        with closing(Place(tmp_path, "allow - 80 tcp\n")) as place:
+            hear_notices(place, told)
+            await start(place)
+            reads = place.attributor.forgotten
+            group.parent.mkdir()
+            (group.parent / "tinysnitch.toml").write_text("")
+            group.write_text("deny - 23 tcp\n")
+            await until(lambda: len(place.engine.rules) == 2)
+            group.write_text("nonsense\n")
+            await until(lambda: told)
+            assert len(place.engine.rules) == 2
+            group.write_text("deny - 25 tcp\ndeny - 26 tcp\n")
+            await until(lambda: len(place.engine.rules) == 3)
+            group.rename(f"{group}.off")
+            await until(lambda: len(place.engine.rules) == 1)
+            assert place.attributor.forgotten == reads + 4, "other files in the folder are not ours to read"
+
+    asyncio.run(run())
+    broken = f"the group work did not load, the old rules hold: {group}:1:1: not a verdict"
+    assert told == [broken, "the group work loads again"]
+
+
+def test_a_group_that_an_editor_renames_away_stays_for_a_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reloader, "WRITTEN_S", 0.2)
+    group = tmp_path / "groups" / "work.rules"
+
+    async def run() -> None:
+        with closing(Place(tmp_path)) as place:
+            place.handler.add_rule("deny - 23 tcp", ROOT, "work")
+            await start(place)
+            group.rename(f"{group}~")
+            await asyncio.sleep(0.05)
+            assert len(place.engine.rules) == 1
+            group.write_text("deny - 25 tcp\n")
+            await until(lambda: list(map(format_rule, place.engine.rules)) == ["deny - 25 tcp"])
+            group.unlink()
+            await until(lambda: not len(place.engine.rules))
+
+    asyncio.run(run())

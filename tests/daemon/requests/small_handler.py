@@ -28,6 +28,7 @@ from tinysnitch.protocol.messages import (
     ListEntry,
     Mode,
     RuleEntry,
+    RuleGroup,
     RuleSource,
     Status,
 )
@@ -105,6 +106,8 @@ class SmallHandler(RequestHandler):
 
     def __init__(self) -> None:
         self.rules = ["allow google.com 443 tcp /usr/bin/curl"]
+        self.grouped: list[tuple[str, str]] = []  # rules with their group
+        self.groups: tuple[RuleGroup, ...] = ()
         self.rule_errors: tuple[str, ...] = ()
         self.old_rules: list[str] | None = None  # that hold on, since those of the file wait for a list
         self.prompts = {3: make_prompt(3, args=(HOSTILE,))}
@@ -128,21 +131,34 @@ class SmallHandler(RequestHandler):
             misses=6,
             losses={"history rows": 4},
             rule_errors=self.rule_errors,
+            groups=self.groups,
         )
 
     def list_rules(self, right: Right) -> list[RuleEntry]:
         temporary = RuleEntry("deny - 23 tcp", RuleSource.TEMPORARY, until=1_700_000_000.0)
         lasting = self.rules if self.old_rules is None else self.old_rules
-        return [*(RuleEntry(rule, RuleSource.FILE) for rule in lasting), temporary]
+        grouped = (RuleEntry(rule, RuleSource.FILE, group=name, note="why") for name, rule in self.grouped)
+        return [*(RuleEntry(rule, RuleSource.FILE) for rule in lasting), temporary, *grouped]
 
     def list_lists(self, right: Right) -> list[ListEntry]:
         return self.lists
 
-    def add_rule(self, line: str, right: Right) -> str:
+    def add_rule(self, line: str, right: Right, group: str | None = None) -> str:
         if not line.startswith(("allow", "deny")):
             raise RuleSyntaxError("<argument>", 1, 1, "not a verdict", "write allow or deny")
-        self.rules.append(line)
+        if group:
+            self.grouped.append((group, line))
+        else:
+            self.rules.append(line)
         return line
+
+    def move_rule(self, line: str, group: str | None, right: Right) -> str:
+        self.remove_rule(line, right)
+        return self.add_rule(line, right, group)
+
+    def switch_group(self, name: str, right: Right, *, is_on: bool) -> RuleGroup:
+        self.groups = (RuleGroup(name, f"/etc/tinysnitch.d/{name}.rules{'' if is_on else '.off'}", is_on, int(is_on)),)
+        return self.groups[0]
 
     def remove_rule(self, line: str, right: Right) -> str:
         if line not in self.rules:

@@ -27,6 +27,7 @@ from tinysnitch.protocol.messages import Explain, Explanation
 
 BOB = Right(1001, sees_all=False)
 SHOP = ("/usr/bin/curl", "shop.test", 443, "tcp")
+IN_WORK = "allow shop.test 443 tcp"
 
 
 class Asked:
@@ -36,7 +37,7 @@ class Asked:
         found, errors = parse_rules(rules, "rules")
         assert errors == []
         self.engine = Engine(Settings(**settings), facts or Facts())  # type: ignore[arg-type]
-        self.explainer = Explainer(self.engine)
+        self.explainer = Explainer(self.engine, {parse_rule(IN_WORK): "work"}.get)
         list(self.engine.handle(RulesLoaded(tuple(found)), read_instant()))
 
     def __call__(self, *words: str | int | None, right: Right = ROOT) -> Explanation:
@@ -61,6 +62,14 @@ def test_the_rule_that_decides(words: tuple[str | int, ...], told: str) -> None:
     rules += "allow 2001:db8::/32 22 tcp-src\n"
     explanation = Asked(rules)(*words)
     assert f"{explanation.verdict.value}: {explanation.rule}" == told
+
+
+def test_the_groups_of_the_rules_are_told() -> None:
+    explanation = Asked(f"{IN_WORK}\nallow - - -\n")(*SHOP)
+    assert (explanation.rule, explanation.group) == (IN_WORK, "work")
+    explanation = Asked(f"{IN_WORK}\nallow shop.test 443 tcp /usr/bin/curl\n")(*SHOP)
+    assert explanation.group is None
+    assert [(beaten.rule, beaten.group) for beaten in explanation.beaten] == [(IN_WORK, "work")]
 
 
 def test_localhost_is_what_a_rule_means_by_it() -> None:

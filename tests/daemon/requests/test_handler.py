@@ -4,6 +4,7 @@ import asyncio
 import errno
 import logging
 import os
+import re
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -25,10 +26,11 @@ from tinysnitch.core.rules.rule import Rule
 from tinysnitch.core.rules.text import format_rule, parse_rule
 from tinysnitch.daemon.control.permissions import Right
 from tinysnitch.daemon.requests import handler as request_handler
+from tinysnitch.daemon.requests import rule_list
 from tinysnitch.daemon.requests.handler import list_entries
 from tinysnitch.kernel.nfqueue.queue import NfVerdict
 from tinysnitch.kernel.proc.procfs import read_stat
-from tinysnitch.protocol.messages import Explain, KeepOpen, ListEntry, ListState, Mode, RuleSource
+from tinysnitch.protocol.messages import Explain, KeepOpen, ListEntry, ListState, Mode, RuleGroup, RuleSource
 
 
 def with_place(folder: Path, use: Callable[[Place], None], rules: str = "") -> None:
@@ -77,7 +79,7 @@ def test_rules_are_written_out_one_after_the_other(tmp_path: Path, monkeypatch: 
         return format_rule(rule)
 
     def use(place: Place) -> None:
-        monkeypatch.setattr(request_handler, "format_rule", format_one)
+        monkeypatch.setattr(rule_list, "format_rule", format_one)
         entries = iter(place.handler.list_rules(ROOT))
         assert (len(written), next(entries).rule, len(written)) == (0, "allow - 80 tcp", 1)
 
@@ -345,7 +347,7 @@ def test_each_makes_sees_and_removes_their_own_rules(tmp_path: Path) -> None:
             for change in (place.handler.add_rule, place.handler.remove_rule):
                 with pytest.raises(NotPermitted):
                     change(line, ALICE)
-        assert place.rules_file.path.read_text() == f"{theirs}\n{everybodys}\n{mine}\n"
+        assert place.read_rules() == f"{theirs}\n{everybodys}\n{mine}\n"
         assert [entry.rule for entry in place.handler.list_rules(ALICE)] == [mine]
         assert (place.handler.status(ALICE).rules, place.handler.status(ROOT).rules) == (1, 3)
         assert [len(place.handler.list_lists(right)) for right in (ALICE, ROOT)] == [0, 1]
@@ -428,3 +430,119 @@ def test_a_list_on_its_way(tmp_path: Path) -> None:
     place.compiler.fail()
     (entry,) = list_entries(place.loader, ())
     assert (entry.state, entry.problem) == (ListState.MISSING, "no room")
+
+
+# Groups of rules
+
+
+def listed(place: Place, right: Right = ROOT) -> list[tuple[str, str | None, str]]:
+    return [(entry.rule, entry.group, entry.note) for entry in place.handler.list_rules(right)]
+
+
+def test_a_rule_goes_into_a_group_with_who_made_it_and_what_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(request_handler, "made_by", lambda who, _wall_s, note: f"by {who} 2026-12-02 {note}".strip())
+
+    def use(place: Place) -> None:
+        assert place.handler.add_rule("deny  - 23 tcp # the shop", ROOT, "work") == "deny - 23 tcp"
+        place.handler.add_rule("deny - 25 tcp", ROOT)
+        assert listed(place) == [
+            ("allow - 80 tcp", None, "mine"),
+            ("deny - 25 tcp", None, "by root 2026-12-02"),
+            ("deny - 23 tcp", "work", "by root 2026-12-02 the shop"),
+        ]
+        group = RuleGroup("work", str(tmp_path / "groups" / "work.rules"), is_on=True, rules=1)
+        assert place.handler.status(ROOT).groups == (group,)
+        assert place.handler.status(ALICE).groups == ()
+        assert place.handler.explain(Explain("unknown", "10.0.0.1", 23, "tcp"), ROOT).group == "work"
+        place.handler.remove_rule("deny - 23 tcp", ROOT)
+        assert [group for _rule, group, _note in listed(place)] == [None, None]
+
+    with_place(tmp_path, use, "allow - 80 tcp # mine\n")
+
+
+def test_an_answer_is_written_with_who_gave_it(tmp_path: Path) -> None:
+    def use(place: Place) -> None:
+        place.driver.feed(PacketQueued(1, flow_of(1), whose()))
+        line = place.handler.answer(1, yes(), ROOT)
+        written = place.rules_file.path.read_text()
+        assert re.fullmatch(rf"{re.escape(line)}  # by root 20\d\d-\d\d-\d\d\n", written)
+        assert [(rule, group) for rule, group, _note in listed(place)] == [(line, None)]
+
+    with_place(tmp_path, use)
+
+
+def test_a_rule_moves_between_groups_and_back(tmp_path: Path) -> None:
+    def use(place: Place) -> None:
+        assert place.handler.move_rule("allow - 80 tcp", "work", ROOT) == "allow - 80 tcp"
+        assert listed(place) == [("allow - 80 tcp", "work", "mine")]
+        with pytest.raises(SnitchError, match=r"the rule is in .* already"):
+            place.handler.move_rule("allow - 80 tcp", "work", ROOT)
+        place.handler.move_rule("allow - 80 tcp", None, ROOT)
+        assert listed(place) == [("allow - 80 tcp", None, "mine")]
+        with pytest.raises(SnitchError, match="there is no rule"):
+            place.handler.move_rule("allow - 81 tcp", "work", ROOT)
+
+    with_place(tmp_path, use, "allow - 80 tcp # mine\n")
+
+
+def test_a_group_is_switched_off_and_on(tmp_path: Path) -> None:
+    def use(place: Place) -> None:
+        place.handler.add_rule("deny - 23 tcp", ROOT, "work")
+        path = str(tmp_path / "groups" / "work.rules")
+        assert place.handler.switch_group("work", ROOT, is_on=False) == RuleGroup("work", f"{path}.off", is_on=False)
+        assert listed(place) == []
+        assert place.handler.switch_group("work", ROOT, is_on=True) == RuleGroup("work", path, is_on=True, rules=1)
+        assert [rule for rule, _group, _note in listed(place)] == ["deny - 23 tcp"]
+
+    with_place(tmp_path, use)
+
+
+def test_a_broken_file_keeps_nobody_from_changing_another(tmp_path: Path) -> None:
+    def use(place: Place) -> None:
+        place.rules_file.path.write_text("nonsense\n")
+        place.handler.add_rule("deny - 23 tcp", ROOT, "work")
+        assert len(place.engine.rules) == 2
+        with pytest.raises(SnitchError, match=r"it does not load, and the old rules hold: .*rules:1:1: not a verdict"):
+            place.handler.add_rule("deny - 25 tcp", ROOT)
+        (tmp_path / "groups" / "work.rules").write_text("nonsense\n")
+        with pytest.raises(SnitchError, match=r"the old rules hold: .*work\.rules:1:1: not a verdict"):
+            place.handler.add_rule("deny - 26 tcp", ROOT, "work")
+        assert len(place.engine.rules) == 2
+
+    with_place(tmp_path, use, "allow - 80 tcp\n")
+
+
+def test_groups_are_for_those_who_see_all(tmp_path: Path) -> None:
+    def use(place: Place) -> None:
+        for change in (
+            lambda: place.handler.add_rule("deny user=1000 - 23 tcp", ALICE, "work"),
+            lambda: place.handler.move_rule("deny user=1000 - 23 tcp", "work", ALICE),
+            lambda: place.handler.switch_group("work", ALICE, is_on=False),
+        ):
+            with pytest.raises(NotPermitted, match="user 1000 may not"):
+                change()
+        place.handler.add_rule("deny user=1000 - 23 tcp", ROOT, "work")
+        place.handler.add_rule("deny - 25 tcp", ROOT, "work")
+        assert [(rule, group) for rule, group, _note in listed(place, ALICE)] == [("deny user=1000 - 23 tcp", "work")]
+
+    with_place(tmp_path, use)
+
+
+def test_a_rule_that_no_file_says_yet_is_listed_too(tmp_path: Path) -> None:
+    """An answer while the file has errors, say."""
+
+    def use(place: Place) -> None:
+        place.handler.add_rule("deny - 23 tcp", ROOT, "work")
+        place.rules_file.path.write_text("nonsense\n")
+        place.reloader.reload_rules()
+        place.driver.feed(PacketQueued(1, flow_of(1), whose()))
+        line = place.handler.answer(1, yes(), ROOT)
+        assert [(rule, group) for rule, group, _note in listed(place)] == [
+            ("allow - 80 tcp", None),
+            (line, None),
+            ("deny - 23 tcp", "work"),
+        ]
+
+    with_place(tmp_path, use, "allow - 80 tcp\n")

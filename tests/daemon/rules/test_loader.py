@@ -5,18 +5,21 @@ from pathlib import Path
 
 import pytest
 
+from tests.daemon.loop.driver_place import fail_with_emfile
 from tests.daemon.rules.small_facts import make_fact_source
 from tests.daemon.rules.test_facts import source_of
 from tests.daemon.rules.test_lists import LONG, SlowCompiler
 from tinysnitch.core.engine.events import DataLost, FactsChanged, RulesLoaded
 from tinysnitch.core.engine.records import RulesReplaced
 from tinysnitch.core.model.errors import SnitchError
+from tinysnitch.core.rules.rule import Rule
 from tinysnitch.core.rules.rule_file import MAX_ERRORS
-from tinysnitch.core.rules.text import parse_rule
+from tinysnitch.core.rules.text import format_rule, parse_rule
 from tinysnitch.daemon.rules.lists import ListLoader
 from tinysnitch.daemon.rules.loader import RuleLoader
 from tinysnitch.protocol.framing import MAX_REPLY, encode_object
 from tinysnitch.protocol.log_lines import log_line_of
+from tinysnitch.store.rule_groups import RuleGroups
 from tinysnitch.store.rules_file import LoadedRules, RulesFile
 
 
@@ -163,3 +166,100 @@ def test_rules_that_name_a_list_hold_once_it_is_there(tmp_path: Path) -> None:
     assert facts.facts.lists["ads"].has_name("ads.test")
     assert rules == RulesLoaded((parse_rule("deny @ads - -"),), is_edited=True)
     assert not loader.is_waiting
+
+
+class WithGroups:
+    """The rules that are in force as the engine would have them, read from a main file and groups."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.loader = RuleLoader(RulesFile(folder / "main"), source_of(folder), RuleGroups(folder))
+        self.in_force: tuple[Rule, ...] = ()
+
+    def write(self, name: str, text: str) -> None:
+        (self.folder / name).write_text(text)
+
+    def read(self) -> list[str]:
+        for event in self.loader.read_rules(self.in_force):
+            if isinstance(event, RulesLoaded):
+                self.in_force = event.rules
+        return list(map(format_rule, self.in_force))
+
+    def errors(self) -> list[str]:
+        return [str(error).removeprefix(f"{self.folder}/") for error in self.loader.errors]
+
+
+def test_a_broken_group_keeps_its_rules_and_no_others(tmp_path: Path) -> None:
+    files = WithGroups(tmp_path)
+    files.write("main", "deny - 1 tcp\n")
+    files.write("a.rules", "deny - 2 tcp\n")
+    files.write("b.rules", "deny - 3 tcp\n")
+    assert files.read() == ["deny - 1 tcp", "deny - 2 tcp", "deny - 3 tcp"]
+    files.write("a.rules", "deny - 4 tcp\nnonsense\n")
+    files.write("b.rules", "deny - 5 tcp\n")
+    assert files.read() == ["deny - 1 tcp", "deny - 2 tcp", "deny - 5 tcp"]
+    assert files.errors() == ["a.rules:2:1: not a verdict"]
+    assert files.loader.find_broken(files.loader.errors[0]) == ("the group a", 1)
+    files.write("main", "deny - 6 tcp\n")
+    assert files.read() == ["deny - 6 tcp", "deny - 2 tcp", "deny - 5 tcp"], "with the same errors as before"
+    (tmp_path / "a.rules").unlink()
+    assert files.read() == ["deny - 6 tcp", "deny - 5 tcp"]
+    assert files.errors() == []
+
+
+def test_a_broken_main_file_keeps_its_rules_and_those_of_answers(tmp_path: Path) -> None:
+    files = WithGroups(tmp_path)
+    files.write("main", "deny - 1 tcp\n")
+    files.write("a.rules", "deny - 2 tcp\ndeny - 3 tcp\n")
+    files.read()
+    files.in_force = (*files.in_force, parse_rule("allow - 7 tcp"))  # an answer
+    files.write("main", "nonsense\nallow - 7 tcp\n")
+    files.write("a.rules", "deny - 2 tcp\n")
+    assert files.read() == ["deny - 1 tcp", "allow - 7 tcp", "deny - 2 tcp"]
+    assert files.read() == ["deny - 1 tcp", "allow - 7 tcp", "deny - 2 tcp"]
+    assert files.loader.find_broken(files.loader.errors[0]) == ("the rules file", 2)
+    (tmp_path / "a.rules").rename(tmp_path / "a.rules.off")
+    assert files.read() == ["deny - 1 tcp", "allow - 7 tcp"]
+    files.write("main", "allow - 7 tcp\n")
+    assert files.read() == ["allow - 7 tcp"]
+
+
+def test_of_a_group_that_was_broken_from_the_start_nothing_holds(tmp_path: Path) -> None:
+    files = WithGroups(tmp_path)
+    files.write("main", "deny - 1 tcp\n")
+    files.write("a.rules", "deny - 2 tcp\nnonsense\n")
+    (tmp_path / "b.rules").symlink_to(tmp_path)
+    files.write("my b.rules", "deny - 3 tcp\n")
+    assert files.read() == ["deny - 1 tcp"]
+    assert files.errors() == [
+        "my b.rules: 'my b' is no name of a group",
+        "a.rules:2:1: not a verdict",
+    ]
+    assert files.loader.count_held("a") == 0
+
+
+def test_a_rule_is_known_by_its_group(tmp_path: Path) -> None:
+    files = WithGroups(tmp_path)
+    files.write("main", "deny - 1 tcp\n")
+    files.write("a.rules", "deny - 2 tcp # why\n\n")
+    files.read()
+    of_main, of_a = map(parse_rule, ("deny - 1 tcp", "deny - 2 tcp"))
+    assert (files.loader.find_group(of_main), files.loader.find_group(of_a)) == (None, "a")
+    assert files.loader.lines() == [(None, (("deny - 1 tcp", of_main),)), ("a", (("deny - 2 tcp # why", of_a),))]
+    assert files.loader.count_in_groups() == 1
+    assert files.loader.errors_of(files.loader.groups.on["a"]) == ()
+
+
+def test_a_folder_of_groups_that_cannot_be_read_keeps_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = WithGroups(tmp_path)
+    files.write("main", "deny - 1 tcp\n")
+    files.write("a.rules", "deny - 2 tcp\n")
+    files.read()
+    files.write("main", "deny - 3 tcp\n")
+    with monkeypatch.context() as broken:
+        broken.setattr("os.scandir", fail_with_emfile)
+        assert files.read() == ["deny - 3 tcp", "deny - 2 tcp"]
+        assert files.loader.is_unreadable
+        assert "Too many open files" in files.errors()[0]
+    assert files.read() == ["deny - 3 tcp", "deny - 2 tcp"]
+    assert (files.errors(), files.loader.is_unreadable) == ([], False)

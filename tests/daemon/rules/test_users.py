@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from tinysnitch.daemon.rules import users as user_ids
-from tinysnitch.daemon.rules.users import UserIds
+from tinysnitch.daemon.rules.users import UserIds, UserNames
 from tinysnitch.kernel.system.offload import Offload
 
 ALICE, BOTH = frozenset({"alice"}), frozenset({"alice", "bob"})
@@ -248,3 +248,17 @@ def test_without_threads_what_is_known_holds(service: Service, monkeypatch: pyte
     monkeypatch.setattr(user_ids, "find_uid", service.uids.get)
     users = UserIds(lambda: None, Offload(max_threads=0))
     assert [users.find(ALICE) for _ in range(3)] == [{"alice": 1000}] * 3
+
+
+def test_who_made_a_rule_is_named_or_is_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name service may need the network, and so our verdicts: nobody waits for it for long."""
+    may_end = threading.Event()
+    names = UserNames()
+    assert (names.find(0), names.find(4_294_967_000)) == ("root", "4294967000")
+    with monkeypatch.context() as slow:
+        slow.setattr(user_ids, "find_name", lambda _uid: may_end.wait(60) and "alice")
+        slow.setattr(user_ids, "MOMENT_S", 0.01)
+        assert names.find(1000) == "1000"
+        may_end.set()
+    monkeypatch.setattr(user_ids, "find_name", lambda _uid: "alice")
+    assert names.find(1000) == "alice", "the next time it is asked again"

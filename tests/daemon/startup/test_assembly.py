@@ -98,7 +98,7 @@ def test_an_answer_that_could_not_be_written_is_written_at_the_end(lab: Lab) -> 
     client.wait(WAIT_S)
     assert lab.run_outside(["umount", folder]).returncode == 0
     assert daemon.stop() == 0
-    assert daemon.rules.read_text().startswith("allow ")
+    assert daemon.read_rules().startswith("allow ")
 
 
 @pytest.mark.privileged

@@ -10,12 +10,13 @@ import pytest
 from tests.shortage import descriptors_left
 from tinysnitch.kernel.system import users as user_database
 from tinysnitch.kernel.system import users as user_groups
-from tinysnitch.kernel.system.users import find_uid, read_groups
+from tinysnitch.kernel.system.users import find_name, find_uid, read_groups
 
 
 def test_all_users_are_found_as_python_finds_them() -> None:
     for user in pwd.getpwall():
         assert find_uid(user.pw_name) == pwd.getpwnam(user.pw_name).pw_uid
+        assert find_name(user.pw_uid) == pwd.getpwuid(user.pw_uid).pw_name
 
 
 @pytest.mark.parametrize("name", ["no-one-has-it", "", "root\0", "\ud800", "r" * 100_000])

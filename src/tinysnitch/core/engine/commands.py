@@ -104,6 +104,7 @@ class AppendRule(msgspec.Struct, frozen=True):
     """Add one line to the rules file."""
 
     rule: Rule
+    by_uid: int  # of the user whose answer it is
 
 
 class KeepTemporaryRules(msgspec.Struct, frozen=True):

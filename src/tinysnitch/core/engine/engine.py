@@ -312,7 +312,7 @@ class Engine:
         answered = f"{ANSWERED_UNTIL} process {process.pid} ends" if process else "answered"
         reason = f"{answered} by uid {event.by_uid}"
         yield prompt.report_answer(rule, event.by_uid, now, quit_pid=process.pid if process else None)
-        yield from self._put_in_force(rule, process, now)
+        yield from self._put_in_force(rule, process, event.by_uid, now)
         for held in list(prompt.held.values()):
             if event.rule is None or self.rules.would_match(rule, held.connection, now):
                 yield from self._follow(held, rule, reason, now)
@@ -361,12 +361,12 @@ class Engine:
         held.connection = known
         return self._settle(held, decision, now)
 
-    def _put_in_force(self, rule: Rule, process: ProcessKey | None, now: Instant) -> Iterator[Command]:
+    def _put_in_force(self, rule: Rule, process: ProcessKey | None, by_uid: int, now: Instant) -> Iterator[Command]:
         self.rules.add(rule, now, process)
         if process is not None:
             yield WatchProcess(process)
         elif rule.until_s is None:
-            yield AppendRule(rule)
+            yield AppendRule(rule, by_uid)
         else:
             yield self._keep_temporary()
         yield from self._new_generation()
@@ -406,9 +406,9 @@ class Engine:
     # Rules
 
     def _rules_loaded(self, event: ev.RulesLoaded, now: Instant) -> Iterator[Command]:
-        """A file with errors changes nothing: all old rules stay. That it is without errors again is reported too."""
+        """That no file has errors any more is reported too."""
         was_broken, self._is_file_broken = self._is_file_broken, bool(event.errors)
-        is_changed = not event.errors and self.rules.replace_file_rules(event.rules)
+        is_changed = self.rules.replace_file_rules(event.rules)
         if is_changed or was_broken or event.errors or event.is_edited:  # before what these rules decide
             yield Report(RulesReplaced(self.rules.count_from_file(), event.errors, now.wall_s))
         if is_changed:

@@ -86,9 +86,9 @@ class ClientDetached(msgspec.Struct, frozen=True):
 
 
 class RulesLoaded(msgspec.Struct, frozen=True):
-    """The rules file as it is now. With errors the engine keeps the old rules."""
+    """The rules files as they are now."""
 
-    rules: tuple[Rule, ...]
+    rules: tuple[Rule, ...]  # all that are to be in force: of a file with errors, those that it had before
     errors: tuple[RuleSyntaxError, ...] = ()
     is_edited: bool = False  # a person edited the file, and is told the outcome even if the rules are the same
 

@@ -75,6 +75,10 @@ class ActiveRules:
         self.generation += bool(gone)
         return bool(gone)
 
+    def has(self, rule: Rule, *, is_temporary: bool) -> bool:
+        """Whether the rule is in force, as a temporary one or as one of the file."""
+        return rule in (self._temporary if is_temporary else self._from_file)
+
     def drop_expired(self, now: Instant) -> bool:
         """Remove the temporary rules that ran out. True if there were any."""
         gone = [rule for rule in self._temporary if self._end_of(rule, now) <= now.boot_s]

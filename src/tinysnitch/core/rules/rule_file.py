@@ -35,6 +35,10 @@ class RuleFileParser:
             self._rules = by_line
         return tuple(rules), tuple(errors)
 
+    def lines(self) -> tuple[tuple[str, Rule], ...]:
+        """The lines with a rule of the last text without errors, each once, and the rule on each."""
+        return tuple(self._rules.items())
+
     def parse_line(self, line: str, number: int = 1) -> Rule | RuleSyntaxError | None:
         """The rule on the line, or what is wrong with it; None: there is no rule, only a comment or nothing."""
         return self._rules.get(line) or parse_line(line, self._source, number)

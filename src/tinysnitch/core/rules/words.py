@@ -70,6 +70,14 @@ def _split_quoted(line: str) -> Iterator[Word]:
         yield word
 
 
+def find_comment(line: str) -> str:
+    """The comment of a line, without its `#`; "" if it has none. Raises BadWord."""
+    position = 0
+    while position < len(line) and line[position] != "#":
+        position = position + 1 if line[position] in " \t" else _read_word(line, position)[1]
+    return line[position + 1 :]
+
+
 def _read_word(line: str, start: int) -> tuple[Word, int]:
     text, pattern, is_bare, position = "", "", True, start
     while position < len(line) and line[position] not in " \t":
@@ -146,6 +154,11 @@ def quote_word(text: str) -> str:
         return f"'{text}'"
     has_bytes = _is_from_bytes(text)
     return "$'" + "".join(_escape(character, has_bytes) for character in text) + "'"
+
+
+def visible_text(text: str) -> str:
+    """The text with an escape for each character that nobody would see, or that would change how a line looks."""
+    return "".join(each if _is_visible(each) else _escape(each, has_bytes=True) for each in text)
 
 
 def _is_visible(character: str) -> bool:

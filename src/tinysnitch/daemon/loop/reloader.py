@@ -1,4 +1,4 @@
-"""Reads the rules again when their file may have changed, and the facts when one of them may have.
+"""Reads the rules again when one of their files may have changed, and the facts when one of them may have.
 
 We watch files, the kernel tells of addresses and mounts, and the holders of lists, users and paths call
 `refresh_facts`. When something cannot be read, what was read before stays in force, people are told, and it is tried
@@ -43,6 +43,7 @@ _log = logging.getLogger(__name__)
 
 class Reloader:
     def __init__(self, driver: Driver, loader: RuleLoader, news: AddressNews, mounts: MountNews) -> None:
+        self._broken = "the rules file"  # the file that prompts were told of
         self.is_behind = False  # rules or facts could not be read again, and the old ones hold
         self._driver = driver
         self._loader = loader
@@ -67,6 +68,8 @@ class Reloader:
         for folder in (RESOLVED_UPSTREAMS.parent, NM_UPSTREAMS.parent, lists):
             self._follow(partial(watch_folder, folder, look), self.refresh_facts)
         self._follow(partial(watch_file, rules, look), partial(self._file_changed, rules))
+        if groups := self._loader.groups.folder:
+            self._follow(partial(watch_folder, groups, look), self._groups_changed)
         patience = SingleTimer(self._tell_of_waiting)
         patience.start(PATIENCE_S)
         try:
@@ -99,8 +102,22 @@ class Reloader:
         else:
             self.reload_rules()
 
+    def _groups_changed(self) -> None:
+        """Read the groups if one has changed: their folder holds other files too, and our locks. Half of a group must
+        not be read either, nor one be missed that an editor has renamed away for a moment."""
+        groups = self._loader.groups
+        try:
+            is_changed = groups.is_changed()
+            must_wait = is_changed and self._has_rules.done() and groups.is_unsettled()
+        except SnitchError:  # the folder cannot be read: that is told, and it is tried again
+            is_changed, must_wait = True, False
+        if must_wait:
+            self._timer.start(WRITTEN_S)
+        elif is_changed:
+            self.reload_rules()
+
     def reload_rules(self) -> None:
-        """Read the rules file. With errors in it people are told, and the rules in force stay."""
+        """Read the rules files. With errors in one people are told, and its rules in force stay."""
         is_done = self._attempt(self._read_rules)
         give_back_memory()
         if not is_done:
@@ -146,17 +163,19 @@ class Reloader:
         self._timer.start(AGAIN_S)
 
     def _read_rules(self) -> None:
-        loader, rules = self._loader, self._driver.engine.rules
-        self._driver.feed(*loader.read_rules(rules))
+        loader = self._loader
+        self._driver.feed(*loader.read_rules(self._driver.engine.rules))
         self._driver.ports.attributor.forget()
         if loader.errors:
-            first, holds = loader.errors[0], what_holds(rules.count_from_file())
-            self._clients.hold_notice(f"the rules file did not load, {holds}: {first}", first.hint)
+            first = loader.errors[0]
+            self._broken, held = loader.find_broken(first)
+            self._clients.hold_notice(f"{self._broken} did not load, {what_holds(held)}: {first}", first.hint)
         elif loader.is_waiting:
             hint = "`tinysnitch lists` shows the lists, `getent passwd NAME` asks for a user"
+            self._broken = "the rules file"
             self._clients.hold_notice(f"{WAITING}, the old rules hold", hint)
         else:
-            self._clients.lift_notice("the rules file loads again")
+            self._clients.lift_notice(f"{self._broken} loads again")
 
     def _read_facts(self) -> None:
         self._driver.feed(*self._loader.read_facts(self._driver.engine.rules))

@@ -1,6 +1,6 @@
 """Answers `tinysnitch explain`: what would be decided for an imagined connection, by which rule, and why not others."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 
@@ -47,8 +47,9 @@ class Explainer:
     The interface that its packets would leave by is not looked up: rules with `iface=` are listed apart (`elsewhere`).
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, find_group: Callable[[Rule], str | None]) -> None:
         self._engine = engine
+        self._find_group = find_group
         self._reader = Offload()
 
     def explain(self, question: Explain, right: Right) -> Explanation:
@@ -63,14 +64,16 @@ class Explainer:
             verdict=decision.verdict,
             reason=decision.reason + _tell_program(winner, connection) + self._reservation(connection, decision) + more,
             rule=format_rule(winner) if winner else None,
-            beaten=tuple(
-                BeatenRule(format_rule(rule), why) for rule, why in (*losers[:_MAX_LOSERS], *near[:_MAX_NEAR])
-            ),
+            group=self._find_group(winner) if winner else None,
+            beaten=tuple(self._beaten(rule, why) for rule, why in (*losers[:_MAX_LOSERS], *near[:_MAX_NEAR])),
             elsewhere=tuple(
-                BeatenRule(format_rule(rule), f"it would decide on {interface}")
+                self._beaten(rule, f"it would decide on {interface}")
                 for rule, interface in contest.elsewhere[:_MAX_NEAR]
             ),
         )
+
+    def _beaten(self, rule: Rule, why: str) -> BeatenRule:
+        return BeatenRule(format_rule(rule), why, self._find_group(rule))
 
     def _near_misses(self, connection: Connection, right: Right, now: Instant) -> Iterator[tuple[Rule, str]]:
         """Rules that would match with other arguments, parents or another user, each with what it needs. The client

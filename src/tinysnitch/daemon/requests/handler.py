@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain
 from typing import assert_never
 
 import msgspec
@@ -25,6 +24,7 @@ from tinysnitch.core.policy.user_rules import find_excess
 from tinysnitch.core.prompts.answer import is_rule_kept, rule_for_choice
 from tinysnitch.core.prompts.choice import Choice, Lifetime
 from tinysnitch.core.prompts.prompt import Prompt
+from tinysnitch.core.rules.note import made_by, note_of
 from tinysnitch.core.rules.rule import RemoteKind, Rule
 from tinysnitch.core.rules.text import format_rule, parse_rule
 from tinysnitch.daemon.control.clients import UNSAVED
@@ -35,10 +35,18 @@ from tinysnitch.daemon.loop.reloader import Reloader
 from tinysnitch.daemon.loop.settings_watch import SettingsWatch
 from tinysnitch.daemon.requests.counters import Counters
 from tinysnitch.daemon.requests.explainer import Explainer
-from tinysnitch.daemon.requests.rule_permission import ChangeBudget, check_new_rule, check_owner, may_see_rule
+from tinysnitch.daemon.requests.rule_list import rule_entries
+from tinysnitch.daemon.requests.rule_permission import (
+    ChangeBudget,
+    check_new_rule,
+    check_owner,
+    check_sees_all,
+    may_see_rule,
+)
 from tinysnitch.daemon.requests.tidying import Tidying
 from tinysnitch.daemon.rules.lists import HeldList, ListLoader
 from tinysnitch.daemon.rules.loader import RuleLoader
+from tinysnitch.daemon.rules.users import UserNames
 from tinysnitch.kernel.system.clock import read_instant
 from tinysnitch.protocol import messages as msg
 from tinysnitch.protocol.log_text import what_holds
@@ -49,10 +57,11 @@ from tinysnitch.protocol.messages import (
     ListEntry,
     ListState,
     RuleEntry,
-    RuleSource,
+    RuleGroup,
     Status,
 )
 from tinysnitch.store.history import History
+from tinysnitch.store.rule_groups import Group
 from tinysnitch.store.rules_file import RulesFile
 
 _NS = 1_000_000_000
@@ -113,13 +122,14 @@ class RequestHandler:
         self._engine = driver.engine
         self._clients = driver.ports.clients
         self._rules_file = rules_file
+        self._names = UserNames()
         self._loader = loader
         self._reloader = reloader
         self._counters = counters
         self._history = history
         self._settings = settings
         self._budget = ChangeBudget()
-        self._explainer = Explainer(driver.engine)
+        self._explainer = Explainer(driver.engine, loader.find_group)
         self._tidying = Tidying(driver, add_rule=self.add_rule, remove_rule=self.remove_rule)
 
     def handle(self, request: msg.Request, right: Right) -> Iterable[msg.Reply]:
@@ -135,8 +145,12 @@ class RequestHandler:
                 return map(msg.prompt_shown, self.list_asks(right))
             case msg.Explain():
                 return (self.explain(request, right),)
-            case msg.AddRule(line):
-                return (msg.RuleWritten(self.add_rule(line, right)),)
+            case msg.AddRule(line, group):
+                return (msg.RuleWritten(self.add_rule(line, right, group)),)
+            case msg.MoveRule(line, group):
+                return (msg.RuleWritten(self.move_rule(line, group, right)),)
+            case msg.SwitchGroup(group, is_on):
+                return (msg.GroupSwitched(self.switch_group(group, right, is_on=is_on)),)
             case msg.RemoveRule(line):
                 return (msg.RuleWritten(self.remove_rule(line, right)),)
             case msg.ListProposals():
@@ -177,6 +191,7 @@ class RequestHandler:
             learned_rules=str(options.state_dir / LEARNED_RULES) if options.is_learning else "",
             rules=len(self._visible(rules.from_file(), right)),
             temporary_rules=len(self._visible(rules.temporary(), right)),
+            groups=tuple(map(self._tell_group, self._loader.groups.list_all())) if right.sees_all else (),
             settings_file=str(self._settings.path),
             setting_errors=tuple(error.with_hint() for error in self._settings.now.errors) if right.sees_all else (),
             settings_later=self._settings.later if right.sees_all else (),
@@ -197,13 +212,7 @@ class RequestHandler:
     def list_rules(self, right: Right) -> Iterator[RuleEntry]:
         """The rules in force. Each line is made as it is sent: there may be many, and verdicts must not wait."""
         rules = self._engine.rules
-        lasting, temporary = self._visible(rules.from_file(), right), self._visible(rules.temporary(), right)
-        listed = (RuleEntry(format_rule(rule), RuleSource.FILE, rule.until_s) for rule in lasting)
-        return chain(listed, map(self._temporary_entry, temporary))
-
-    def _temporary_entry(self, rule: Rule) -> RuleEntry:
-        source = RuleSource.TEMPORARY if rule.exec_id is None else RuleSource.QUIT
-        return RuleEntry(format_rule(rule), source, rule.until_s, self._engine.rules.find_pid(rule))
+        return rule_entries(rules, self._loader, lambda rule: may_see_rule(rule, right, rules))
 
     def _visible(self, rules: tuple[Rule, ...], right: Right) -> tuple[Rule, ...]:
         if right.sees_all:
@@ -213,13 +222,45 @@ class RequestHandler:
     def list_lists(self, right: Right) -> list[ListEntry]:
         return list_entries(self._loader.lists, self._engine.rules) if right.sees_all else []  # users' rules name none
 
-    def add_rule(self, line: str, right: Right) -> str:
+    def add_rule(self, line: str, right: Right, group: str | None = None) -> str:
         self._count_change(right)
         rule = parse_rule(line)
         self._check_change(rule, right, check_new_rule)
-        self._rules_file.append(rule)
-        self._reload(right)
+        note = made_by(self._names.find(right.uid), read_instant().wall_s, note_of(line))
+        file = self._file_of(group, right)
+        file.append(rule, note)
+        self._reload(right, file)
         return format_rule(rule)
+
+    def _file_of(self, group: str | None, right: Right) -> RulesFile:
+        """The file of a group, made if there is none; None is the main one. Raises SnitchError."""
+        if group is None:
+            return self._rules_file
+        check_sees_all(right, "put rules into groups")
+        return self._loader.groups.make(group)
+
+    def move_rule(self, line: str, group: str | None, right: Right) -> str:
+        """Move the rule's line from where it is. Raises SnitchError."""
+        check_sees_all(right, "put rules into groups")
+        rule = parse_rule(line)
+        target = self._file_of(group, right)
+        moved = [file for file in self._files() if file is not target and file.move_to(target, rule)]
+        if not moved:
+            if rule in target.read().rules:
+                raise SnitchError(f"the rule is in {target.path} already")
+            raise self._not_found(rule)
+        self._reload(right, target)
+        return format_rule(rule)
+
+    def switch_group(self, name: str, right: Right, *, is_on: bool) -> RuleGroup:
+        check_sees_all(right, "switch groups on and off")
+        groups = self._loader.groups
+        if groups.switch(name, is_on=is_on):
+            self._reload(right, groups.on.get(name))
+        return self._tell_group(groups.get(name))
+
+    def _tell_group(self, group: Group) -> RuleGroup:
+        return RuleGroup(group.name, str(group.path), group.is_on, self._loader.count_held(group.name))
 
     def remove_rule(self, line: str, right: Right) -> str:
         self._count_change(right)
@@ -230,14 +271,14 @@ class RequestHandler:
         if temporary:
             self._driver.feed(TemporaryRulesRemoved(temporary))
         try:
-            is_removed = self._rules_file.remove(line)
+            changed = [file for file in self._files() if file.remove(line)]
         except SnitchError:
             if not temporary or rule in self._engine.rules.from_file():
                 raise
             return wanted
-        if is_removed:
-            self._reload(right)
-        if not is_removed and not temporary:
+        for file in changed:
+            self._reload(right, file)
+        if not changed and not temporary:
             raise self._not_found(rule)
         return wanted
 
@@ -272,19 +313,24 @@ class RequestHandler:
                 raise SnitchError("the user or list that the rule names is still being looked up", _AWAITED_HINT)
             self._driver.feed(*self._loader.read_facts((*self._engine.rules, rule)))
 
-    def _reload(self, right: Right) -> None:
-        """Load the changed file. Raises SnitchError when the change is not in force, since the file does not load."""
+    def _files(self) -> tuple[RulesFile, ...]:
+        """Those that count."""
+        return (self._rules_file, *self._loader.groups.on.values())
+
+    def _reload(self, right: Right, changed: RulesFile | None) -> None:
+        """Load the files anew. Raises SnitchError when a change is not in force, since the changed file does not load.
+        None: it is a file that counts no more."""
         self._reloader.reload_rules()
         if self._reloader.is_behind:
             problem = "the file is changed, but could not be loaded, and the old rules hold"
             raise SnitchError(problem, "tinysnitchd tries again; its log tells why")
-        if self._loader.errors:
-            holds = what_holds(self._engine.rules.count_from_file())
-            problem = f"the file is changed, but it does not load, and {holds}"
+        errors = self._loader.errors_of(changed) if changed else ()
+        if errors:
+            _broken, held = self._loader.find_broken(errors[0])
+            problem = f"the file is changed, but it does not load, and {what_holds(held)}"
             if not right.sees_all:
                 raise SnitchError(problem, "root can see why: `tinysnitch status`")
-            first = self._loader.errors[0]
-            raise SnitchError(f"{problem}: {first}", first.hint)
+            raise SnitchError(f"{problem}: {errors[0]}", errors[0].hint)
 
     # Questions
 

@@ -26,6 +26,12 @@ def may_see_rule(rule: Rule, right: Right, rules: ActiveRules) -> bool:
     return right.sees_all or is_own(rule, right.uid, rules.facts)
 
 
+def check_sees_all(right: Right, what: str) -> None:
+    """Raise NotPermitted for a user with the right for their own processes."""
+    if not right.sees_all:
+        raise NotPermitted(f"user {right.uid} may not {what}", "ask root: a group is for all users")
+
+
 def check_owner(rule: Rule, right: Right, rules: ActiveRules) -> None:
     """Raise NotPermitted when the rule is not for this client's user alone."""
     if not may_see_rule(rule, right, rules):

@@ -11,10 +11,13 @@ from typing import assert_never
 from tinysnitch.core.engine.commands import AppendRule, KeepTemporaryRules
 from tinysnitch.core.engine.events import DataLost
 from tinysnitch.core.model.errors import SnitchError
+from tinysnitch.core.rules.note import made_by
 from tinysnitch.core.rules.rule import Rule
 from tinysnitch.daemon.control.clients import ControlClients
+from tinysnitch.daemon.rules.users import UserNames
 from tinysnitch.daemon.scheduling.failures import Failures
 from tinysnitch.daemon.scheduling.timers import SingleTimer
+from tinysnitch.kernel.system.clock import read_instant
 from tinysnitch.store.rules_file import RulesFile
 from tinysnitch.store.temporary_rules import TemporaryRules
 
@@ -36,6 +39,7 @@ class RuleSaver:
         """`report` is called in a later turn of the loop: rules are saved in the middle of the engine's commands."""
         self._rules_file = rules_file
         self._temporary_rules = temporary_rules
+        self._names = UserNames()
         self._clients = clients
         self._failures = failures
         self._report = report
@@ -50,8 +54,8 @@ class RuleSaver:
     def save(self, command: AppendRule | KeepTemporaryRules) -> None:
         try:
             match command:
-                case AppendRule(rule):
-                    self._rules_file.save(rule)
+                case AppendRule(rule, by_uid):
+                    self._rules_file.save(rule, made_by(self._names.find(by_uid), read_instant().wall_s))
                 case KeepTemporaryRules(rules):
                     self._unsaved_temporary = rules
                     self._save_temporary()

@@ -1,4 +1,4 @@
-"""The uids of the users that rules name.
+"""The uids of the users that rules name, and the names of those who change rules.
 
 A name service may need the network, and so our verdicts. Therefore names are looked up in threads; the loop waits only
 MOMENT_S for a new name. Names that are known are looked up again each time, to notice changes.
@@ -6,12 +6,13 @@ MOMENT_S for a new name. Names that are known are looked up again each time, to 
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from threading import Event
 from time import sleep
 
 from tinysnitch.core.model.errors import is_shortage
-from tinysnitch.kernel.system.offload import NoThread, Offload
-from tinysnitch.kernel.system.users import find_uid
+from tinysnitch.kernel.system.offload import Late, NoThread, Offload
+from tinysnitch.kernel.system.users import find_name, find_uid
 
 MOMENT_S = 0.2  # most name services read a file, which takes less than a millisecond
 MAX_LOOKS = 16  # threads that look up new names
@@ -32,6 +33,26 @@ class _Look:
     def run(self) -> None:
         self.found = _find_at_last(self.names)
         self.is_over.set()
+
+
+class UserNames:
+    """Who made a rule, for the comment behind it."""
+
+    def __init__(self, offload: Offload | None = None) -> None:
+        self._offload = offload or Offload(max_threads=4)
+        self._known = {0: "root"}
+
+    def find(self, uid: int) -> str:
+        """The name, or the uid in digits if there is none or the name service does not say it within a moment."""
+        if uid not in self._known:
+            try:
+                name = self._offload.finish(partial(find_name, uid), MOMENT_S)
+            except (Late, NoThread):
+                return str(uid)
+            if len(self._known) >= MAX_LATE:
+                self._known = {0: "root"}
+            self._known[uid] = name or str(uid)
+        return self._known[uid]
 
 
 class UserIds:

@@ -68,6 +68,7 @@ from tinysnitch.protocol.messages import LEARNED_RULES
 from tinysnitch.store.handover_files import KeptNames
 from tinysnitch.store.history import History
 from tinysnitch.store.learned_rules import LearnedRules
+from tinysnitch.store.rule_groups import RuleGroups
 from tinysnitch.store.rules_file import RulesFile
 from tinysnitch.store.temporary_rules import TemporaryRules
 
@@ -148,7 +149,8 @@ class Assembly:
         """Refuse to observe without the rules, since what they deny would pass. Without --learn nothing would."""
         if self.loader.errors:
             first = self.loader.errors[0]
-            raise SnitchError(f"the rules file does not load: {first}", first.hint or "mend it, or leave --learn out")
+            broken, _held = self.loader.find_broken(first)
+            raise SnitchError(f"{broken} does not load: {first}", first.hint or "mend it, or leave --learn out")
 
 
 def assemble(
@@ -157,6 +159,7 @@ def assemble(
     undo: AsyncExitStack,
     *,
     rules_file: RulesFile,
+    groups: RuleGroups,
     permissions: Permissions,
     error_log: ErrorLog,
     watch_settings: Callable[[Driver, FactSource], SettingsWatch],
@@ -164,9 +167,8 @@ def assemble(
     options = identity.options
     fact_changed, feed, process_exited = Relay(), Relay(), Relay()
     source = make_source(options, undo, fact_changed)
-    loader = RuleLoader(rules_file, source)
-    history = _closed_at_end(History(options.state_dir / "history.sqlite"), undo)
-    recorder = _open_log(options, history, undo)
+    loader = RuleLoader(rules_file, source, groups)
+    history, recorder = _open_logs(options, undo)
     temporary_rules = TemporaryRules(options.state_dir / "temporary.rules")
     engine = _make_engine(options, loader, programs, history, temporary_rules, undo)
     clients, failures = _make_clients(options, undo), Failures()
@@ -244,10 +246,11 @@ def _closed_at_end(part: C, undo: AsyncExitStack) -> C:
     return part
 
 
-def _open_log(options: Options, history: History, undo: AsyncExitStack) -> Recorder:
+def _open_logs(options: Options, undo: AsyncExitStack) -> tuple[History, Recorder]:
+    history = _closed_at_end(History(options.state_dir / "history.sqlite"), undo)
     log = LogOutput(sys.stdout.fileno())
     undo.callback(close_log, log)
-    return Recorder(log, options.log, history, LearnedRules(options.state_dir / LEARNED_RULES))
+    return history, Recorder(log, options.log, history, LearnedRules(options.state_dir / LEARNED_RULES))
 
 
 def _make_engine(

@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from shlex import quote
@@ -56,8 +56,10 @@ from tinysnitch.kernel.netlink.sock_diag import check_lists
 from tinysnitch.kernel.proc.cgroups import path_in_hierarchy
 from tinysnitch.kernel.proc.netns import read_netns_cookie, read_netns_inode
 from tinysnitch.kernel.system.clock import check_boot_clock, read_instant
+from tinysnitch.kernel.system.offload import Offload
 from tinysnitch.kernel.system.resources import give_back_memory, raise_limit
 from tinysnitch.protocol.log_lines import ReadyLine, format_time
+from tinysnitch.store.rule_groups import RuleGroups
 from tinysnitch.store.rules_file import RulesFile
 from tinysnitch.store.text_file import close_folder_to_readers, close_to_readers, is_open_to_others
 
@@ -102,7 +104,9 @@ class SetUp:
         self._stop = stop
         self._limits = raise_limit()
         self._prompt = find_window(options, os.environ)
-        self._rules_file = RulesFile(options.rules, BoundedWriter().do)
+        writer = BoundedWriter()
+        self._rules_file = RulesFile(options.rules, writer.do)
+        self._groups = RuleGroups(options.groups, options.rules, writer.do, Offload().look)
         self.permissions = Permissions(options.users, options.admins)
         if self._prompt:
             self.permissions.invite(self._prompt.user.pw_uid)
@@ -117,6 +121,7 @@ class SetUp:
         ending = claim_machine(options, instance, self._stop, undo)
         cgroup = choose_cgroup(options, instance, undo)
         prepare_rules_file(self._rules_file, options)
+        prepare_groups(self._groups, options)
         close_state_folder(options.state_dir)
         programs, problem = load_programs(options, instance, cgroup, ending, undo)
         import_the_rest()
@@ -150,6 +155,7 @@ class SetUp:
             programs,
             self._undo,
             rules_file=self._rules_file,
+            groups=self._groups,
             permissions=self.permissions,
             error_log=self._error_log,
             watch_settings=partial(SettingsWatch, self._settings, self._read_settings, self.permissions),
@@ -237,7 +243,22 @@ def prepare_rules_file(file: RulesFile, options: Options) -> None:
         file.hold_starter()
     elif file.ensure_exists():
         _log.warning("%s was not there: made with a starter set of rules", path)
-    elif is_open_to_others(path):
+    else:
+        _guard(path)
+
+
+def prepare_groups(groups: RuleGroups, options: Options) -> None:
+    """The same for the groups that there are. Which they are is looked at again when the rules are read: a folder that
+    cannot be read is told then."""
+    with suppress(SnitchError):
+        groups.look()
+    if options.scope.makes_rules_file:
+        for group in groups.list_all():
+            _guard(group.path)
+
+
+def _guard(path: Path) -> None:
+    if is_open_to_others(path):
         mend = f"chown root: {quote(str(path))} && chmod 600 {quote(str(path))}"
         _log.warning("others than root can change %s, and let pass what they like (hint: %s)", path, mend)
     else:

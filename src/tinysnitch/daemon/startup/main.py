@@ -196,21 +196,27 @@ def _run(settings_file: SettingsFile) -> None:
     log_to_standard_error()
     settings = settings_file.read()
     options = settings.options
-    if not options.scope.accepts_wrong_rules and options.rules.exists():
-        _check_rules(options.rules)
+    if not options.scope.accepts_wrong_rules:
+        _check_rules(options)
     run_in_loop(run_daemon(settings, settings_file.read))
 
 
-def _check_rules(path: Path) -> None:
+def _check_rules(options: Options) -> None:
     """Refuse rules with errors for one command: no earlier rules are in force, so it would be judged by none."""
+    from tinysnitch.store.rule_groups import RuleGroups
     from tinysnitch.store.rules_file import RulesFile
 
-    errors = RulesFile(path).read().errors
-    for error in errors:
-        print_snitch_error(error)
-    if errors:
-        count = "one error" if len(errors) == 1 else f"{len(errors)} errors"
-        raise SnitchError(f"{path} has {count}", "mend the file first: the command would be judged by no rule at all")
+    groups = RuleGroups(options.groups, options.rules)
+    groups.look()
+    files = [RulesFile(options.rules)] if options.rules.exists() else []
+    for file in (*files, *groups.on.values()):
+        errors = file.read().errors
+        for error in errors:
+            print_snitch_error(error)
+        if errors:
+            count = "one error" if len(errors) == 1 else f"{len(errors)} errors"
+            hint = "mend the file first: the command would be judged by no rule at all"
+            raise SnitchError(f"{file.path} has {count}", hint)
 
 
 def main() -> None:

@@ -72,7 +72,9 @@ class SettingsFile:
         taken = {name: value for name, value in found.items() if name in counted and name not in self._given}
         values = {**self._flags, **taken}
         values |= {"log": LogFormat(values["log"]), "on_exit": OnExit(values["on_exit"])}
-        return Options(scope=self._scope, **values)
+        # `tinysnitch run --rules FILE` judges by these rules, and not by those of the machine.
+        has_groups = self._scope.takes_all_settings or "rules" not in self._given
+        return Options(scope=self._scope, has_groups=has_groups, **values)
 
     def _find_option(self, key: str, table: str) -> click.Option:
         option = self._options.get(PROMPT if table else key)

@@ -1,4 +1,4 @@
-"""The uid of a user, and the groups: getpwnam_r(3), getgrouplist(3).
+"""The uid of a user, the name of a uid, and the groups: getpwnam_r(3), getpwuid(3), getgrouplist(3).
 
 Python's pwd cannot tell a failed look-up from a user that does not exist, and its os.getgrouplist() stops all threads
 meanwhile.
@@ -7,6 +7,7 @@ meanwhile.
 import ctypes
 import errno
 import os
+import pwd
 
 from tinysnitch.core.model.errors import unless_short
 
@@ -51,6 +52,14 @@ def _look_up(name: bytes) -> int | None:
     if failed:
         raise OSError(failed, os.strerror(failed))
     return int(entry.uid) if found.value else None
+
+
+def find_name(uid: int) -> str | None:
+    """The name of a user, for people to read. None: there is none, or the name service does not know."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return None
 
 
 def read_groups(user: str, primary: int) -> frozenset[int]:
