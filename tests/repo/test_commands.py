@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 SCRIPTS: dict[str, str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"].get("scripts", {})
 CONTRACT = {"tinysnitchd", "tinysnitch", "tinysnitch-trace", "tinysnitch-iptables-add", "tinysnitch-iptables-remove"}
-SUBCOMMANDS = ["status", "rules", "lists", "log", "learned", "asks", "answer", "explain", "prompt", "run"]
+SUBCOMMANDS = ["status", "rules", "lists", "log", "learned", "asks", "answer", "explain", "import", "prompt", "run"]
 BIN = Path(sys.executable).parent
 
 
@@ -43,7 +43,7 @@ def test_every_command_has_help_and_is_documented(command: str) -> None:
 @pytest.mark.parametrize("subcommand", SUBCOMMANDS)
 def test_every_subcommand_has_help_with_an_example_and_is_documented(subcommand: str) -> None:
     told = read_help("tinysnitch", subcommand)
-    assert "--socket" in told or subcommand == "rules"
+    assert "--socket" in told or subcommand in ("rules", "import")
     assert f"tinysnitch {subcommand}" in told
     assert f"tinysnitch {subcommand}" in documentation()
 

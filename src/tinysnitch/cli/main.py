@@ -19,6 +19,7 @@ _COMMANDS = {
     "asks": "tinysnitch.cli.asks:asks_command",
     "answer": "tinysnitch.cli.answer:answer_command",
     "explain": "tinysnitch.cli.explain:explain_command",
+    "import": "tinysnitch.cli.imports:import_group",
     "prompt": "tinysnitch.cli.prompt:prompt_command",
     "run": "tinysnitch.cli.run:run_command",
 }

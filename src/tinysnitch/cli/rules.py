@@ -271,7 +271,7 @@ def _check_command(file: str, socket_path: str) -> int:
     FILE may be - for standard input. No daemon is needed.
     """
     rules, errors = parse_rules(
-        _read(file), "<stdin>" if file == "-" else file
+        read_file(file, "name a rules file, or - for stdin"), "<stdin>" if file == "-" else file
     )
     print_lines(error.with_hint() for error in errors)
     tell_of_secrets(format_rule(rule) for rule in rules if rule.args)
@@ -284,7 +284,8 @@ def _check_command(file: str, socket_path: str) -> int:
     return 0
 
 
-def _read(file: str) -> str:
+def read_file(file: str, hint: str) -> str:
+    """The text of a file, or of standard input (`-`). Raises SnitchError."""
     if file == "-" and sys.stdin is None:
         raise SnitchError("cannot read: standard input is closed", "name a rules file")
     try:
@@ -293,7 +294,7 @@ def _read(file: str) -> str:
     except PermissionError as error:
         raise NotPermitted(f"cannot read {file}: {error.strerror}", "run it as root or as its owner") from error
     except OSError as error:
-        raise SnitchError(f"cannot read {file}: {error.strerror}", "name a rules file, or - for stdin") from error
+        raise SnitchError(f"cannot read {file}: {error.strerror}", hint) from error
     if len(data) > MAX_BYTES:
         raise SnitchError(
             f"{file} has more than {MAX_BYTES >> 20} MB, which is all that tinysnitchd takes", "is it the right file?"
