@@ -18,7 +18,7 @@ FUZZ ?= 10000000
 PAIRS ?= 100000
 BENCH ?=
 
-.PHONY: help setup setup-window setup-test install uninstall run test check format lab fuzz bench profile trips bench-attribution bench-names bench-prompt questions screenshots test-fresh test-kernel clean
+.PHONY: help setup setup-window setup-test install uninstall run test check format lab fuzz bench profile trips bench-attribution bench-names bench-prompt questions screenshots release test-fresh test-kernel clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 27
@@ -93,6 +93,9 @@ bench-prompt: setup-test  ## measure the window: the time from a held packet to 
 screenshots: setup-test  ## take pictures of window and terminal in every state, into build/screenshots
 	$(BIN)/python -m bench.screenshots build/screenshots
 	$(BIN)/python -m bench.terminal_pictures build/screenshots
+
+release: setup-test  ## build the wheel of the last commit, into dist/
+	$(BIN)/python -m release
 
 test-fresh:  ## prove `make setup` on a bare Debian 13 in a scratch folder; SUITE=noble MIRROR=URL: on Ubuntu 24.04
 	tests/fresh/run.sh
