@@ -38,6 +38,7 @@ from tinysnitch.daemon.rules.lists import ListCompiler, ListLoader
 from tinysnitch.daemon.rules.loader import RuleLoader
 from tinysnitch.daemon.rules.saver import RuleSaver
 from tinysnitch.daemon.scheduling.failures import Failures
+from tinysnitch.daemon.traffic.feed import TrafficFeed
 from tinysnitch.kernel.nfqueue.intake import Intake
 from tinysnitch.kernel.nfqueue.nat_replies import NatReplies
 from tinysnitch.kernel.nfqueue.packet_events import LOCAL_OUT, POST_ROUTING, PacketEvents
@@ -231,6 +232,7 @@ class Place:
             rule_saver=self.rule_saver,
             recorder=Recorder(self._log_output, LogFormat.TEXT, self.history, self.learned_rules),
             clients=self.clients,
+            traffic=TrafficFeed(self.failures),
         )
 
     def read_rules(self) -> str:
@@ -242,7 +244,7 @@ class Place:
         return self.log.read_text()
 
     def close(self) -> None:
-        for part in (self.settings, self.reloader, self.driver, self.rule_saver):
+        for part in (self.settings, self.reloader, self.driver, self.ports.traffic, self.rule_saver):
             part.stop()
         self.processes.close()
         self.history.close()

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from tinysnitch.core.engine import commands as cmd
 from tinysnitch.core.engine.engine import Engine
 from tinysnitch.core.engine.events import DataLost, DeadlineReached, Event, PacketQueued, ProcessExited
-from tinysnitch.core.engine.records import Record, uid_told_of
+from tinysnitch.core.engine.records import ConnectionDecided, Record, uid_told_of
 from tinysnitch.core.model.clock import Instant
 from tinysnitch.core.model.process import ProcessKey
 from tinysnitch.core.model.verdict import Verdict
@@ -28,6 +28,7 @@ from tinysnitch.daemon.loop.resolved_names import ResolvedNames
 from tinysnitch.daemon.rules.saver import RuleSaver
 from tinysnitch.daemon.scheduling.failures import Failures
 from tinysnitch.daemon.scheduling.timers import SingleTimer
+from tinysnitch.daemon.traffic.feed import TrafficFeed
 from tinysnitch.kernel.attribution.attribution import Attributor
 from tinysnitch.kernel.nfqueue.intake import FAILED, Drop, Hold, Intake, Intaken, Judge, Pass, unread
 from tinysnitch.kernel.nfqueue.queue import BATCH, Queue, QueuedPacket
@@ -57,6 +58,7 @@ class Ports:
     rule_saver: RuleSaver
     recorder: Recorder
     clients: ControlClients
+    traffic: TrafficFeed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -333,6 +335,8 @@ class Driver:
                 line = recorder.record(record, uid, now)
                 if clients.followers:
                     clients.push_record(line, uid)
+                if isinstance(record, ConnectionDecided):
+                    self.ports.traffic.note(record)
             except Exception:
                 self.failures.note("recording")
         try:

@@ -77,6 +77,7 @@ class Counters:
             "clients turned away, not permitted": clients.refused,
             "clients cut off, not understood": clients.malformed,
             **self._ports.recorder.losses(),
+            "connections in no row of the traffic": self._ports.traffic.lost,
             "lines on standard error": self._error_log.lost,
             **self._kernel_losses(),
             "DNS connections given up": self._engine.dns.streams.given_up,

@@ -51,6 +51,7 @@ from tinysnitch.daemon.scheduling.follow import follow
 from tinysnitch.daemon.scheduling.timers import SingleTimer
 from tinysnitch.daemon.startup.handover import find_first_number, names_handed_over
 from tinysnitch.daemon.startup.prompt_process import how_to_be_asked
+from tinysnitch.daemon.traffic.feed import TrafficFeed
 from tinysnitch.kernel.attribution.attribution import Attributor
 from tinysnitch.kernel.bpf.programs import BpfPrograms
 from tinysnitch.kernel.netlink.addresses import AddressNews
@@ -124,7 +125,16 @@ class Assembly:
         undo.callback(watch.stop)
         watch.start()
         resolved_names = self.driver.ports.resolved_names
-        parts = (self.rule_saver, self.driver, self.reloader, self.programs_file, self.settings, resolved_names)
+        traffic = self.driver.ports.traffic
+        parts = (
+            self.rule_saver,
+            traffic,
+            self.driver,
+            self.reloader,
+            self.programs_file,
+            self.settings,
+            resolved_names,
+        )
         for part in parts:
             undo.callback(part.stop)
         self.programs_file.start()
@@ -167,8 +177,7 @@ def assemble(
     options = identity.options
     fact_changed, feed, process_exited = Relay(), Relay(), Relay()
     source = make_source(options, undo, fact_changed)
-    loader = RuleLoader(rules_file, source, groups)
-    history, recorder = _open_logs(options, undo)
+    loader, (history, recorder) = RuleLoader(rules_file, source, groups), _open_logs(options, undo)
     temporary_rules = TemporaryRules(options.state_dir / "temporary.rules")
     engine = _make_engine(options, loader, programs, history, temporary_rules, undo)
     clients, failures = _make_clients(options, undo), Failures()
@@ -185,6 +194,7 @@ def assemble(
         rule_saver=saver,
         recorder=recorder,
         clients=clients,
+        failures=failures,
     )
     driver = Driver(engine, ports, failures)
     reloader = Reloader(driver, loader, news, _closed_at_end(MountNews(), undo))
@@ -294,6 +304,7 @@ def _open_ports(
     rule_saver: RuleSaver,
     recorder: Recorder,
     clients: ControlClients,
+    failures: Failures,
 ) -> Ports:
     queue, names_queue = _open_queues(identity.instance, undo, is_alone=programs is None)
     attributor = _make_attributor(programs, engine, undo)
@@ -311,6 +322,7 @@ def _open_ports(
         rule_saver=rule_saver,
         recorder=recorder,
         clients=clients,
+        traffic=TrafficFeed(failures),
     )
 
 
