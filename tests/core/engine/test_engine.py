@@ -145,7 +145,7 @@ def test_forever_writes_the_rule_and_lets_everything_go_that_waits_for_it() -> N
     assert told[:3] == [f"answered 1: {line}", f"write {line}", "generation 3"]
     assert told[3:] == [
         *("remember allow", "allow 1", "allow 2", decided),
-        *("remember allow", "allow 3", decided),
+        *("remember allow", "allow 3", f"{decided} (cached)"),
         "close 1: answered yes by uid 1000",
     ]
     assert engine.queue(flow_of(3))[1] == "allow 4"
@@ -246,7 +246,7 @@ def test_an_answer_decides_other_questions_too() -> None:
     engine.queue(flow_of(1, port=443))
     engine.queue(flow_of(2, port=80))
     told = engine.answer(1, yes(), parse_rule("allow - - - /usr/bin/curl"))
-    assert told[-3:] == ["allow 2", "decided: allowed by a rule", "close 2: decided by a rule"]
+    assert told[-3:] == ["allow 2", "decided: allowed by a rule (cached)", "close 2: decided by a rule"]
 
 
 def test_a_late_answer_hits_nothing() -> None:

@@ -34,6 +34,7 @@ from tinysnitch.core.prompts.choice import Lifetime
 NOW = Instant(100.0, WALL_S)
 ALLOW = Decision(verdict=Verdict.ALLOW, reason="allowed by a rule")
 DENY = Decision(verdict=Verdict.DENY, reason="denied by a rule")
+CACHED = "decided: allowed by a rule (cached)"
 PLAIN = Connection(flow=flow_of(), attribution=whose())
 
 
@@ -43,11 +44,10 @@ def write(
     *,
     cookie: int = 5,
     basis: Basis = Basis.RULES,
-    cached: Remembered | None = None,
 ) -> list[Command]:
     verdict_writer = VerdictWriter(Settings(), ActiveRules(Facts(), 3))
     held = HeldFlow(connection, cookie, [1])
-    return list(verdict_writer.write(held, decision, NOW, basis=basis, cached=cached))
+    return list(verdict_writer.write(held, decision, NOW, basis=basis))
 
 
 def expiry_of(connection: Connection = PLAIN, decision: Decision = ALLOW, **how: object) -> float | None:
@@ -145,13 +145,6 @@ def test_a_verdict_ends_with_the_name_since_other_rules_may_match_then() -> None
 
 def test_an_answer_for_one_connection_does_not_end_with_its_name() -> None:
     assert expiry_of(named(130.0), cookie=5, basis=Basis.PERSON) == 220.0
-
-
-def test_a_verdict_that_is_taken_over_ends_when_it_did_before() -> None:
-    """The name that it rested on may have been forgotten meanwhile."""
-    assert expiry_of(PLAIN, cached=Remembered(ALLOW, 130.0)) == 130.0
-    assert expiry_of(named(120.0), cached=Remembered(ALLOW, 130.0)) == 120.0
-    assert expiry_of(named(130.0), cached=Remembered(ALLOW, None)) == 130.0
 
 
 @pytest.mark.parametrize("basis", [Basis.PERSON, Basis.MOMENT])
@@ -338,9 +331,7 @@ def test_a_name_counts_for_all_of_a_file_as_long_as_all_mean_it() -> None:
     assert (key.program, key.grain) == (11, Grain.FILE)
     twin = whose(8, grains=GRAINS)
     engine.resolve("shop.test", SHOP, twin)
-    found = engine.engine.verdict_writer.find_remembered(Connection(flow=flow_of(99), attribution=twin), engine.now)
-    assert found
-    assert found.decision.verdict is Verdict.ALLOW
+    assert CACHED in engine.queue(flow_of(99), twin)
     assert "forget 1" in engine.resolve("ads.test", SHOP, twin)
     assert remembered(engine, flow_of(5), KNOWN) == VerdictKey(7, 1000, TCP, Direction.OUTBOUND, flow_of().remote, 443)
     assert engine.queue(flow_of(6), twin)[0] == "remember deny"
@@ -355,15 +346,11 @@ def test_rules_that_ask_for_no_name_rest_on_none() -> None:
     assert key.grain is Grain.FILE
 
 
-def test_a_like_connection_is_found_under_any_mask_in_use() -> None:
+def test_a_connection_that_is_alike_in_the_columns_is_told_as_cached() -> None:
     engine = Transcript("allow - 443 tcp", "deny - 80 tcp")
-    assert engine.queue(flow_of(1), KNOWN)[0] == "remember allow"
-    like = Connection(flow=flow_of(2, "10.9.9.9"), attribution=whose(8, grains=GRAINS))
-    found = engine.engine.verdict_writer.find_remembered(like, engine.now)
-    assert found
-    assert found.decision.verdict is Verdict.ALLOW
-    other = Connection(flow=flow_of(2, "10.9.9.9", 80), attribution=whose(8, grains=GRAINS))
-    assert engine.engine.verdict_writer.find_remembered(other, engine.now) is None
+    assert CACHED not in engine.queue(flow_of(1), KNOWN)
+    assert CACHED in engine.queue(flow_of(2, "10.9.9.9"), whose(8, grains=GRAINS))
+    assert "decided: denied by a rule" in engine.queue(flow_of(2, "10.9.9.9", 80), whose(8, grains=GRAINS))
 
 
 def test_what_rests_on_no_name_does_not_end_with_one() -> None:
@@ -373,4 +360,4 @@ def test_what_rests_on_no_name_does_not_end_with_one() -> None:
     engine.resolve("ads.test", SHOP, whose(8))
     commands = engine.feed(engine.next_packet(flow_of(5), KNOWN))
     assert [one.expires_s for one in commands if isinstance(one, RememberVerdict)] == [None]
-    assert engine.engine.verdict_writer.find_remembered(Connection(flow=flow_of(6), attribution=KNOWN), engine.now)
+    assert CACHED in engine.queue(flow_of(6), KNOWN)

@@ -179,7 +179,7 @@ def test_a_clock_that_is_set_back_has_a_rule_of_the_file_hold_again_soon() -> No
 
 def test_what_a_decision_rests_on() -> None:
     rules = active(parse_rule("allow example.com - -"))
-    columns = rules.columns_of(rules.decide(CONNECTION, NOW), CONNECTION.attribution)
+    columns = rules.decide(CONNECTION, NOW).columns
     assert (columns.remote, columns.name, columns.port) == (True, True, False)
 
 

@@ -20,7 +20,7 @@ from tinysnitch.core.rules.text import parse_rule
 
 def columns_of(*lines: str) -> set[str]:
     rules, asked = ruleset(*lines), connection()
-    columns = rules.columns_of(rules.decide(asked, 0.0), asked.attribution)
+    columns = rules.decide(asked, 0.0).columns
     return {name for name in Columns.__struct_fields__ if getattr(columns, name)}
 
 
@@ -52,7 +52,7 @@ def test_a_decision_rests_on_its_rule_and_on_what_would_say_otherwise(lines: lis
 def test_a_rule_that_ends_with_a_process_is_for_one_exec_alone() -> None:
     rules, asked = ruleset("deny - - -"), connection()
     rules.add(replace(parse_rule("allow - - - /usr/bin/curl"), exec_id=7))
-    assert rules.columns_of(rules.decide(asked, 0.0), asked.attribution).exec
+    assert rules.decide(asked, 0.0).columns.exec
 
 
 def test_a_rule_that_wins_only_beside_others_of_its_verdict_does_not_stand_alone() -> None:
@@ -72,8 +72,8 @@ def test_what_is_removed_counts_no_more() -> None:
     counts, rule = ColumnCounts(), parse_rule("deny a.test 443 tcp")
     for step in (1, 1, -1, -1):
         counts.count(rule, step)
-    decision = ruleset("allow - - - /usr/bin/curl").decide(connection(), 0.0)
-    assert counts.columns_of(decision, frozenset({None, "/usr/bin/curl"})) == Columns()
+    winner = parse_rule("allow - - - /usr/bin/curl")
+    assert counts.columns_of(winner, {None, "/usr/bin/curl"}, stands_alone=True) == Columns()
 
 
 def alike(asked: Connection, other: Connection, columns: Columns) -> Connection:
@@ -113,11 +113,10 @@ def test_whatever_is_alike_in_these_columns_is_decided_alike(
     rules = data.draw(rules_about([asked, *others], 8))
     made = Ruleset(rules, FACTS)
     decision = made.decide(asked, wall_s)
-    columns = made.columns_of(decision, asked.attribution)
     if decision.is_flow_only or decision.verdict is Verdict.ASK:
         return
     for other in others:
-        each = alike(asked, other, columns)
+        each = alike(asked, other, decision.columns)
         assert decide_slowly(rules, each, wall_s) is decision.verdict
         if decision.until_s is not None:
             assert decide_slowly(rules, each, decision.until_s - 0.001) is decision.verdict

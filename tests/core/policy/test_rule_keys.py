@@ -81,7 +81,7 @@ def test_cut_arguments_are_those_that_they_may_begin(
     rules = ruleset("allow - - - /usr/bin/curl", f"{verdict.value} - - - /usr/bin/curl {args}")
     expected = verdict if is_taken else Verdict.ALLOW
     assert rules.decide(asked, 0.0).verdict is expected
-    assert rules.columns_of(rules.decide(asked, 0.0), asked.attribution).args
+    assert rules.decide(asked, 0.0).columns.args
     assert rules.explain(asked, 0.0).decision.verdict is expected
     rules.remove(parse_rule(f"{verdict.value} - - - /usr/bin/curl {args}"))
     rules.add(parse_rule(f"allow - - - /usr/bin/curl {args}"))

@@ -12,6 +12,7 @@ from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.flow import Direction, Flow, parse_address
 from tinysnitch.core.model.process import KERNEL, UNKNOWN, Attribution, AttributionSource, Process
 from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.policy.columns import Columns
 from tinysnitch.core.policy.decision import Decision
 from tinysnitch.core.policy.facts import Facts
 from tinysnitch.core.policy.ruleset import MAX_COMPARED, Ruleset
@@ -399,9 +400,9 @@ def test_rules_that_were_removed_leave_nothing_behind(asked: list[Connection], d
 
 
 def test_a_decision_is_a_value() -> None:
-    assert ruleset("allow - - -").decide(connection(), 0.0) == Decision(
-        verdict=Verdict.ALLOW, reason="allowed by a rule", rule=parse_rule("allow - - -"), stands_alone=True
-    )
+    rule = parse_rule("allow - - -")
+    expected = Decision(verdict=Verdict.ALLOW, reason="allowed by a rule", rule=rule, columns=Columns())
+    assert ruleset("allow - - -").decide(connection(), 0.0) == expected
 
 
 def test_the_rules_about_a_program_follow_links_and_leave_out_what_matches_nothing() -> None:

@@ -1,9 +1,10 @@
 """The engine decides: facts go in by one door, requests come out. It never reads a socket, a clock or a file.
 
-For a packet it asks in turn: is its flow settled, or waiting already? Was a connection like it decided in this
-generation of the rules? What do the rules say? What do people say? When the rules change, what waits is decided again.
+For a packet it asks in turn: is its flow settled, or waiting already? What do the rules say? What do people say? When
+the rules change, what waits is decided again.
 """
 
+import math
 from collections.abc import Iterator
 from itertools import chain
 from typing import assert_never
@@ -29,7 +30,6 @@ from tinysnitch.core.engine.commands import (
 from tinysnitch.core.engine.open_prompts import HeldFlow, OpenPrompt, Prompts
 from tinysnitch.core.engine.records import LossCounted, PromptOpened, RulesReplaced
 from tinysnitch.core.engine.server_name_check import ServerNameCheck
-from tinysnitch.core.engine.verdict_cache import Remembered
 from tinysnitch.core.engine.verdict_writer import Basis, VerdictWriter
 from tinysnitch.core.model.clock import Instant
 from tinysnitch.core.model.connection import Connection
@@ -160,12 +160,9 @@ class Engine:
             asked_name=asked_name,
         )
 
-    def decide(self, connection: Connection, now: Instant, remembered: Decision | None = None) -> Decision:
-        """What the engine does with a new connection: to ask only where people would be asked. Changes nothing.
-
-        `remembered`: what was decided for a connection like it, in this generation of the rules.
-        """
-        decision = remembered or self.rules.decide(connection, now)
+    def decide(self, connection: Connection, now: Instant) -> Decision:
+        """What the engine does with a new connection: to ask only where people would be asked. Changes nothing."""
+        decision = self.rules.decide(connection, now)
         if decision.verdict is Verdict.ALLOW:
             return decision
         if self.verdict_writer.is_reply(connection, now):
@@ -208,46 +205,33 @@ class Engine:
         for loss in self.dns.note_connection(connection, now.boot_s):
             yield Report(LossCounted(loss, 1, now.wall_s))
         held = HeldFlow(connection, event.cookie, [event.packet_id], event.says_nothing, event.interface_index)
-        cached = self.verdict_writer.find_remembered(connection, now)
-        decision = self.decide(connection, now, cached.decision if cached else None)
+        decision = self.decide(connection, now)
         if decision.verdict is Verdict.ASK:
             yield from self._ask(held, decision, now)
             return
         if decision.is_learned:  # noted as the rule that a prompt would propose
             held.connection = self._as_asked(connection, decision)
-        if cached is not None and decision is not cached.decision:
-            cached = None
-        yield from self._settle(held, decision, now, cached=cached)
+        yield from self._settle(held, decision, now)
 
     def _settle(
-        self,
-        held: HeldFlow,
-        decision: Decision,
-        now: Instant,
-        *,
-        basis: Basis = Basis.RULES,
-        cached: Remembered | None = None,
+        self, held: HeldFlow, decision: Decision, now: Instant, *, basis: Basis = Basis.RULES
     ) -> Iterator[Command]:
         connection = held.connection
-        columns = self.rules.columns_of(decision, connection.attribution)
-        # The program may mean another name, and connect again before a resolver of this machine tells which.
-        is_guess = columns.name and self.dns.is_told and connection.other_names and not connection.is_name_sure
-        if basis is Basis.RULES and (decision.is_unanswered or is_guess):
+        common_until_s = math.inf
+        if decision.columns.name:
+            common_until_s = self.dns.common_until_s(connection.flow, now.boot_s)
+            # The program may mean another name, and connect again before a resolver of this machine tells which.
+            is_guess = self.dns.is_told and connection.other_names and not connection.is_name_sure
+            basis = Basis.MOMENT if is_guess and basis is Basis.RULES else basis
+        if decision.is_unanswered and basis is Basis.RULES:
             basis = Basis.MOMENT
         inspection = self.server_names.inspection_for(connection, decision, now, says_nothing=held.says_nothing)
         if inspection is Inspection.GUARDED and held.says_nothing and held.cookie:
             yield SkipInspection(connection.flow, held.cookie)
         yield from self.verdict_writer.write(
-            held,
-            decision,
-            now,
-            basis=basis,
-            cached=cached,
-            inspection=inspection,
-            columns=columns,
-            common_until_s=self.dns.common_until_s(connection.flow, now.boot_s),
+            held, decision, now, basis=basis, inspection=inspection, common_until_s=common_until_s
         )
-        if decision.verdict is Verdict.ALLOW and held.is_talk and self.prompts:
+        if self.prompts and decision.verdict is Verdict.ALLOW and held.is_talk:
             yield from self._let_reply_pass(connection.flow, now)
 
     def _let_reply_pass(self, allowed: Flow, now: Instant) -> Iterator[Command]:

@@ -110,11 +110,12 @@ class HeldFlow:
     says_nothing: bool = False  # its first datagram cannot say a name
     interface_index: int = 0
     is_tied: bool = False  # a rule with iface= took part: on another interface it might not have been asked about
-    is_talk: bool = field(init=False)  # its first packet begins what further ones pass in; of TCP each SYN is judged
 
-    def __post_init__(self) -> None:
+    @property
+    def is_talk(self) -> bool:
+        """Whether its first packet begins what further ones pass in; of TCP each SYN is judged."""
         flow = self.connection.flow
-        self.is_talk = flow.protocol != TCP and flow.direction is Direction.OUTBOUND
+        return flow.protocol != TCP and flow.direction is Direction.OUTBOUND
 
     def is_sender_of(self, cookie: int, exec_id: int) -> bool:
         """Whether a further packet of the flow is from the same socket, and the same program as far as is known."""

@@ -25,13 +25,11 @@ from tinysnitch.core.model.flow import TCP, Direction, Flow
 from tinysnitch.core.model.process import exec_id_of
 from tinysnitch.core.model.settings import Settings
 from tinysnitch.core.model.tables import BoundedTable, TableStatistics
-from tinysnitch.core.model.verdict import EXACT, Grain, Inspection, Mask, Verdict, VerdictKey, verdict_key_of
+from tinysnitch.core.model.verdict import Grain, Inspection, Mask, Verdict, VerdictKey, verdict_key_of
 from tinysnitch.core.policy.active_rules import ActiveRules
-from tinysnitch.core.policy.columns import Columns
 from tinysnitch.core.policy.decision import Decision
 from tinysnitch.core.prompts.negotiated_ports import NegotiatedPorts
 
-_ALL = Columns(remote=True, name=True, port=True, exec=True)
 # For a flow without a socket of its own that would tell its end, and for an answer that is meant for one SYN: longer
 # than a SYN is sent again (tcp_syn_retries, 63 s and the wait for the last).
 FLOW_LASTS_S = 120.0
@@ -73,23 +71,13 @@ class VerdictWriter:
         self._rules = rules  # for their generation
         self.cache = VerdictCache(settings.max_verdicts)
         self._flows: BoundedTable[Flow, FlowVerdict] = BoundedTable(settings.max_flows)
-        self._masks: dict[Mask, None] = {}  # of the verdicts of this generation
+        self._inspected: set[Mask] = set()  # masks of the verdicts of this generation with an inspection
         self.negotiated_ports = NegotiatedPorts()
 
     def find_flow(self, event: PacketQueued, now: Instant) -> FlowVerdict | None:
         """The decision that this flow got a moment ago, if it holds for this packet."""
         known = self._flows.find(event.flow)
         return known if known and known.holds_for(event, self._rules.generation, now.boot_s) else None
-
-    def find_remembered(self, connection: Connection, now: Instant) -> Remembered | None:
-        """What was decided, in this generation, for a connection that is alike in all that the decision rests on."""
-        return next((remembered for _key, remembered in self._find_all(connection, now)), None)
-
-    def _find_all(self, connection: Connection, now: Instant) -> Iterator[tuple[VerdictKey, Remembered]]:
-        for mask in self._masks:
-            key = verdict_key_of(connection, mask)
-            if key and (remembered := self.cache.find(key, now.boot_s)):
-                yield key, remembered
 
     def is_reply(self, connection: Connection, now: Instant) -> bool:
         """Whether it answers a packet that was allowed a moment ago. A reply of TCP is never asked about."""
@@ -111,28 +99,23 @@ class VerdictWriter:
         now: Instant,
         *,
         basis: Basis = Basis.RULES,
-        cached: Remembered | None = None,
         inspection: Inspection = Inspection.NONE,
-        columns: Columns = _ALL,
         common_until_s: float = 0.0,
     ) -> Iterator[Command]:
         """Remember a decision, release its packets, report it.
 
-        `cached`: where it comes from; it ends no later. `columns`: what it rests on. `common_until_s`: until when all
-        programs mean the same by the remote's address (core/dns/names.py).
+        `common_until_s`: until when all programs mean the same by the remote's address (core/dns/names.py).
         """
-        connection, verdict = held.connection, decision.verdict
+        connection, verdict, key = held.connection, decision.verdict, None
         ends_s = _end_of(decision, now)
-        key = None
         if basis is Basis.RULES:
-            mask = _mask_for(connection, decision, columns, is_common=now.boot_s < common_until_s)
-            key = None if decision.is_flow_only else verdict_key_of(connection, mask)
-            if columns.name or decision.is_learned:  # infinite for a name of /etc/hosts, and without a name
-                ends_s = min(ends_s, connection.name_expires_s if mask.grain is Grain.EXEC else common_until_s)
-            if not mask.has_remote and inspection is Inspection.GUARDED:
+            key = _key_for(connection, decision, is_common=now.boot_s < common_until_s)
+            if decision.columns.name or decision.is_learned:  # infinite for a name of /etc/hosts, and without a name
+                is_for_all = key is not None and key.grain is not Grain.EXEC
+                ends_s = min(ends_s, common_until_s if is_for_all else connection.name_expires_s)
+            if not decision.columns.remote and inspection is Inspection.GUARDED:
                 inspection = Inspection.NONE  # no rule that may be about this program asks for its name
-        if cached is not None and cached.expires_s is not None:
-            ends_s = min(ends_s, cached.expires_s)
+        is_cached = key is not None and self.cache.find(key, now.boot_s) is not None
         flow_ends_s = min(ends_s, _flow_limit(held, decision, now, basis))
         evicted = None
         if key is None:
@@ -141,7 +124,8 @@ class VerdictWriter:
         else:
             expires_s = ends_s if ends_s < math.inf else None
             evicted = self.cache.put(key, Remembered(decision, expires_s))
-            self._masks[key.mask] = None
+            if inspection is not Inspection.NONE:
+                self._inspected.add(key.mask)
             yield RememberVerdict(key, verdict, self._rules.generation, expires_s, inspection)
         for number, packet_id in enumerate(held.packet_ids):
             yield IssueVerdict(packet_id, verdict, follows=number > 0 and verdict is Verdict.ALLOW and held.is_talk)
@@ -149,7 +133,7 @@ class VerdictWriter:
             self._put_flow(held, decision, now, basis, flow_ends_s, inspection)
         if evicted is not None:
             yield ForgetVerdicts((evicted,))
-        yield Report(ConnectionDecided(connection, decision, cached is not None, now.wall_s))
+        yield Report(ConnectionDecided(connection, decision, is_cached, now.wall_s))
 
     def _put_flow(
         self,
@@ -187,14 +171,16 @@ class VerdictWriter:
 
     def end_inspection(self, connection: Connection, now: Instant) -> Iterator[Command]:
         """The name was read: remember the verdict without an inspection, so that connections like this one are not."""
-        for key, remembered in self._find_all(connection, now):
-            if remembered.decision.verdict is Verdict.ALLOW:
+        for mask in self._inspected:
+            key = verdict_key_of(connection, mask)
+            remembered = self.cache.find(key, now.boot_s) if key else None
+            if key and remembered and remembered.decision.verdict is Verdict.ALLOW:
                 yield RememberVerdict(key, Verdict.ALLOW, self._rules.generation, remembered.expires_s)
 
     def clear(self) -> None:
         """Forget all verdicts, which are stale in the kernel since the rules have another generation."""
         self.cache.clear()
-        self._masks.clear()
+        self._inspected.clear()
 
     def tables(self) -> dict[str, TableStatistics]:
         return {"verdicts": self.cache.statistics(), "flows": self._flows.statistics()}
@@ -204,12 +190,15 @@ class VerdictWriter:
         return RememberFlow(flow, verdict, generation, known.expires_s, known.inspection, exec_id, known.tied_to)
 
 
-def _mask_for(connection: Connection, decision: Decision, columns: Columns, *, is_common: bool) -> Mask:
-    """The columns that the decision rests on. What one exec alone has, or several grains tell, is by the exec.
-    `is_common`: all programs mean the same by the remote's address."""
-    process = connection.attribution.process
+def _key_for(connection: Connection, decision: Decision, *, is_common: bool) -> VerdictKey | None:
+    """The key of the connections that are alike in the columns that the decision rests on; None: there is none. What
+    one exec alone has, or several grains tell, is by the exec. `is_common`: all programs mean the same by the remote's
+    address."""
+    columns, process = decision.columns, connection.attribution.process
+    if decision.is_flow_only:
+        return None
     if decision.is_learned:  # each is noted as a rule of its own
-        return EXACT
+        return verdict_key_of(connection)
     if process is None or columns.exec or (columns.name and not is_common) or (columns.args and columns.parent):
         grain = Grain.EXEC
     elif columns.parent:
@@ -219,4 +208,4 @@ def _mask_for(connection: Connection, decision: Decision, columns: Columns, *, i
     else:
         grain = Grain.FILE
     mask = Mask(grain, columns.remote, columns.port)
-    return mask if verdict_key_of(connection, mask) else replace(mask, grain=Grain.EXEC)
+    return verdict_key_of(connection, mask) or verdict_key_of(connection, replace(mask, grain=Grain.EXEC))

@@ -18,8 +18,7 @@ import msgspec
 
 from tinysnitch.core.model.clock import Instant
 from tinysnitch.core.model.connection import Connection
-from tinysnitch.core.model.process import Attribution, ProcessKey
-from tinysnitch.core.policy.columns import Columns
+from tinysnitch.core.model.process import ProcessKey
 from tinysnitch.core.policy.decision import Decision
 from tinysnitch.core.policy.facts import Facts, RemoteWords
 from tinysnitch.core.policy.ruleset import Contest, Ruleset
@@ -113,10 +112,6 @@ class ActiveRules:
         decision = self._ruleset.decide(connection, now.wall_s)
         is_lasting = decision.until_s is None and not decision.has_ended  # as most are
         return decision if is_lasting else self._ended_by_both(decision, now)
-
-    def columns_of(self, decision: Decision, attribution: Attribution) -> Columns:
-        """What the decision rests on, for a connection of this program."""
-        return self._ruleset.columns_of(decision, attribution)
 
     def find_about(self, connection: Connection, now: Instant, *, any_program: bool = False) -> list[Rule] | None:
         """The rules for this program, wherever it connects to; None: too many to look at for a question.

@@ -4,6 +4,7 @@ import msgspec
 from msgspec.structs import replace
 
 from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.policy.columns import ALL, Columns
 from tinysnitch.core.rules.rule import Rule
 
 # How reasons begin that are looked for in lines of the log and in messages to clients, which have no field for them.
@@ -21,7 +22,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     ending: tuple[Rule, ...] = ()  # the rules that took part and end by the clock
     has_ended: bool = False  # a rule that would take part has ended; it holds again if the clock is set back
     asking: tuple[Rule, ...] = ()  # all the rules that ask, where the verdict is ASK
-    stands_alone: bool = False  # the rule that won, and those that match and say otherwise, decide alike by themselves
+    columns: Columns = ALL  # that it rests on
     is_flow_only: bool = False  # a rule that took part tests more than the kernel's cache key: this flow only
     is_learned: bool = False  # no rule decides, and observe mode lets it pass
     is_unanswered: bool = False  # denied since nobody answers: for this flow, until people may be asked again

@@ -13,11 +13,10 @@ from operator import contains
 import msgspec
 
 from tinysnitch.core.model.verdict import Verdict
-from tinysnitch.core.policy.rule_keys import DIMENSIONS, ConnectionKeys, RuleKeys, keys_of
+from tinysnitch.core.policy.rule_keys import DIMENSIONS, PROGRAM, ConnectionKeys, RuleKeys, keys_of
 from tinysnitch.core.rules.rule import Rule
 
 LEAF_SIZE = 8
-_PROGRAM = DIMENSIONS.index("program")
 
 
 class Entry(msgspec.Struct, eq=False):
@@ -49,7 +48,7 @@ class RuleIndex:
             return False
         self._root = _added(self._root, 0, entry)
         if _is_listed(entry):
-            self._of_program.setdefault(entry.keys[_PROGRAM], []).append(rule)
+            self._of_program.setdefault(entry.keys[PROGRAM], []).append(rule)
         return True
 
     def remove(self, rule: Rule) -> bool:
@@ -59,10 +58,10 @@ class RuleIndex:
             return False
         self._root = _removed(self._root, entry)
         if _is_listed(entry):
-            listed = self._of_program[entry.keys[_PROGRAM]]
+            listed = self._of_program[entry.keys[PROGRAM]]
             listed.remove(rule)
             if not listed:
-                del self._of_program[entry.keys[_PROGRAM]]
+                del self._of_program[entry.keys[PROGRAM]]
         return True
 
     def __contains__(self, rule: Rule) -> bool:
@@ -94,7 +93,7 @@ class RuleIndex:
 
 
 def _is_listed(entry: Entry) -> bool:
-    return entry.keys[_PROGRAM] is not None or entry.rule.verdict is not Verdict.DENY
+    return entry.keys[PROGRAM] is not None or entry.rule.verdict is not Verdict.DENY
 
 
 def _added(node: _Node, depth: int, entry: Entry) -> _Node:

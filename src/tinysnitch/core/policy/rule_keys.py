@@ -27,6 +27,7 @@ Used = TypeVar("Used")
 
 # Keys of two kinds differ in type, or say their kind: so no hostile name or path is taken for a key of another kind.
 DIMENSIONS = ("remote", "program", "ports", "service", "args", "user", "parent", "sha256", "exec_id")
+PROGRAM = DIMENSIONS.index("program")
 RuleKeys = tuple[Hashable, ...]  # one for each dimension, None where the rule leaves it open
 ConnectionKeys = tuple[frozenset[Hashable], ...]  # for each dimension all keys that match
 _KeptKeys = tuple[Attribution, frozenset[Hashable], ConnectionKeys]  # of its program, and of its process

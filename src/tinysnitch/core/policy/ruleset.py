@@ -10,21 +10,20 @@
    with each other would hold up everybody for a second, and users can make rules (user_rules.py).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 
 import msgspec
 from msgspec.structs import replace
 
 from tinysnitch.core.model.connection import Connection
-from tinysnitch.core.model.process import Attribution
 from tinysnitch.core.model.tables import BoundedTable
 from tinysnitch.core.model.verdict import Verdict
-from tinysnitch.core.policy.columns import BY_NAME, ColumnCounts, Columns
+from tinysnitch.core.policy.columns import BY_NAME, ColumnCounts
 from tinysnitch.core.policy.decision import DENIED_BY_RULE, Decision
 from tinysnitch.core.policy.facts import Facts
 from tinysnitch.core.policy.precedence import covers, covers_program, find_winner, is_narrower, resolve_rule
 from tinysnitch.core.policy.rule_index import RuleIndex
-from tinysnitch.core.policy.rule_keys import KeyMaker
+from tinysnitch.core.policy.rule_keys import PROGRAM, KeyMaker
 from tinysnitch.core.policy.user_rules import has_turnable_path
 from tinysnitch.core.rules.rule import Program, ProgramKind, Rule
 from tinysnitch.core.rules.text import format_rule
@@ -59,7 +58,7 @@ class Ruleset:
         self._count = 0
         self._name_denials = self._ends = 0  # rules that deny names; rules with an end
         self.denies_names = False  # whether a name could make some rule deny what is allowed without one
-        # Decisions, by the interface and the ids of the rules that match.
+        # Decisions, by the interface, the keys of the program and the ids of the rules that match.
         self._conclusions: BoundedTable[tuple[object, ...], Decision] = BoundedTable(_KEPT)
         for rule in rules:
             self.add(rule)
@@ -74,7 +73,6 @@ class Ruleset:
     def remove(self, rule: Rule) -> None:
         if self._index.remove(rule):
             self._note(rule, -1)
-            self._conclusions.clear()  # a new rule may get the id of a removed one
 
     def __contains__(self, rule: Rule) -> bool:
         return rule in self._index
@@ -91,18 +89,15 @@ class Ruleset:
         return any(rule.program.kind is ProgramKind.OWNER or covers_program(rule.program, program) for rule in resolved)
 
     def decide(self, connection: Connection, wall_s: float) -> Decision:
-        found = self._index.find(self._key_maker.keys_for(connection))
+        keys = self._key_maker.keys_for(connection)
+        found, programs = self._index.find(keys), keys[PROGRAM]
         candidates = _in_time(found, wall_s) if self._ends else found
-        key: tuple[object, ...] = (connection.interface, *map(id, candidates))
+        key: tuple[object, ...] = (connection.interface, programs, *map(id, candidates))
         decision = self._conclusions.find(key)
         if decision is None:
-            decision = self._conclude(candidates, connection.interface)
+            decision = self._conclude(candidates, connection.interface, programs)
             self._conclusions.put(key, decision)
         return decision if candidates is found else _with_ended(decision, found, candidates)
-
-    def columns_of(self, decision: Decision, attribution: Attribution) -> Columns:
-        """What the decision rests on, for a connection of this program."""
-        return self._columns.columns_of(decision, self._key_maker.program_keys_for(attribution))
 
     def find_about(self, connection: Connection, wall_s: float, limit: int, *, any_program: bool) -> list[Rule] | None:
         """The rules for this program, wherever it connects to, the oldest first; None: more than `limit`.
@@ -116,15 +111,17 @@ class Ruleset:
     def explain(self, connection: Connection, wall_s: float) -> Contest:
         """The decision, and why the other matching rules did not make it."""
         decision = self.decide(connection, wall_s)
-        candidates = _in_time(self._index.find(self._key_maker.keys_for(connection)), wall_s)
+        keys = self._key_maker.keys_for(connection)
+        candidates = _in_time(self._index.find(keys), wall_s)
         matching = _with_interface(candidates, connection.interface)
         losers = sorted((rule for rule in matching if rule is not decision.rule), key=format_rule)
         winner = [decision.rule] if decision.rule else []  # without one, all that match are dropped by (4)
         rivals = [*winner, *self._holding(losers)]
         why = tuple((rule, self._why_lost(rule, rivals)) for rule in losers)
-        return Contest(decision, why, tuple(self._decide_elsewhere(candidates, decision)))
+        return Contest(decision, why, tuple(self._decide_elsewhere(candidates, decision, keys[PROGRAM])))
 
     def _note(self, rule: Rule, step: int) -> None:
+        self._conclusions.clear()  # a new rule may get the id of a removed one, and others rest on what it tests
         self._key_maker.count(rule, step)
         self._columns.count(rule, step)
         self._count += step
@@ -135,9 +132,11 @@ class Ruleset:
             change = self._summed.append if step > 0 else self._summed.remove
             change(rule)
 
-    def _decide_elsewhere(self, candidates: list[Rule], decision: Decision) -> Iterator[tuple[Rule, str]]:
+    def _decide_elsewhere(
+        self, candidates: list[Rule], decision: Decision, programs: frozenset[Hashable]
+    ) -> Iterator[tuple[Rule, str]]:
         for interface in sorted({rule.iface for rule in candidates if rule.iface}):
-            rule = self._conclude(candidates, interface).rule
+            rule = self._conclude(candidates, interface, programs).rule
             if rule is not None and rule is not decision.rule:
                 yield rule, interface
 
@@ -145,17 +144,19 @@ class Ruleset:
         """The rules without those that match nothing by (4)."""
         return [rule for rule in rules if not has_turnable_path(rule, self._facts)]
 
-    def _conclude(self, candidates: list[Rule], interface: str) -> Decision:
+    def _conclude(self, candidates: list[Rule], interface: str, programs: frozenset[Hashable]) -> Decision:
         if len(candidates) == 1 and _is_plain(candidates[0]):
             (rule,) = candidates
             asking = (rule,) if rule.verdict is Verdict.ASK else ()
+            columns = self._columns.columns_of(rule, programs, stands_alone=True)
             return Decision(
-                verdict=rule.verdict, reason=_REASONS[rule.verdict], rule=rule, asking=asking, stands_alone=True
+                verdict=rule.verdict, reason=_REASONS[rule.verdict], rule=rule, asking=asking, columns=columns
             )
         matching = self._holding(_with_interface(candidates, interface))
         is_flow_only = any(rule.iface for rule in candidates)
         if not matching:
-            return Decision(verdict=Verdict.ASK, reason=_NO_RULE, is_flow_only=is_flow_only)
+            columns = self._columns.columns_of(None, programs)
+            return Decision(verdict=Verdict.ASK, reason=_NO_RULE, columns=columns, is_flow_only=is_flow_only)
         left = self._contest(matching)
         winner = find_winner(left)
         ending = tuple(rule for rule in matching if rule.until_s is not None)
@@ -166,7 +167,7 @@ class Ruleset:
             until_s=min((rule.until_s for rule in ending if rule.until_s is not None), default=None),
             ending=ending,
             asking=tuple(rule for rule in left if winner.verdict is rule.verdict is Verdict.ASK),
-            stands_alone=self._stands_alone(winner, matching),
+            columns=self._columns.columns_of(winner, programs, stands_alone=self._stands_alone(winner, matching)),
             is_flow_only=is_flow_only,
         )
 
