@@ -10,7 +10,7 @@ from textual.pilot import Pilot
 
 from tests.tui.question_daemon import QuestionDaemon, question_daemon
 from tests.tui.waiting import SCRIPT_S, until
-from tinysnitch.tui.prompt_app import PromptApp
+from tinysnitch.tui.prompt_app import MakeApp, PromptApp
 from tinysnitch.view import key_guard
 
 Script = Callable[[QuestionDaemon, PromptApp, Pilot[None]], Awaitable[None]]
@@ -18,23 +18,29 @@ Script = Callable[[QuestionDaemon, PromptApp, Pilot[None]], Awaitable[None]]
 
 @asynccontextmanager
 async def running(
-    path: Path, delay_s: float, size: tuple[int, int]
+    path: Path, delay_s: float, size: tuple[int, int], make_app: MakeApp = PromptApp
 ) -> AsyncIterator[tuple[QuestionDaemon, PromptApp, Pilot[None]]]:
     async with question_daemon(path) as daemon:
-        app = PromptApp(str(path), delay_s)
+        app = make_app(str(path), delay_s)
         async with app.run_test(size=size) as pilot:
             await until(daemon.attached.is_set)
             yield daemon, app, pilot
 
 
-def play(path: Path, script: Script, delay_s: float = 0.05, size: tuple[int, int] = (80, 24)) -> None:
+def play(
+    path: Path,
+    script: Script,
+    delay_s: float = 0.05,
+    size: tuple[int, int] = (80, 24),
+    make_app: MakeApp = PromptApp,
+) -> None:
     async def run() -> None:
         # However slow the machine is: keys count when `until_ready` returns.
         with mock.patch.object(key_guard, "LATE_S", SCRIPT_S):
             await run_script()
 
     async def run_script() -> None:
-        async with running(path, delay_s, size) as (daemon, app, pilot):
+        async with running(path, delay_s, size, make_app) as (daemon, app, pilot):
             async with asyncio.timeout(SCRIPT_S):
                 await script(daemon, app, pilot)
 

@@ -1,7 +1,7 @@
 """A daemon with questions and without packets: the real control server over a request handler that a test holds."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from tinysnitch.daemon.control.permissions import Permissions, Right
 from tinysnitch.daemon.control.server import ControlServer
 from tinysnitch.daemon.requests.handler import RequestHandler
 from tinysnitch.protocol.log_lines import ConnectionLine
-from tinysnitch.protocol.messages import Mode, Status
+from tinysnitch.protocol.messages import Mode, RuleEntry, Status
 
 RULE = "allow shop.test 443 tcp /usr/bin/curl"
 
@@ -31,6 +31,7 @@ class QuestionDaemon(RequestHandler):
         self.attached = asyncio.Event()
         self.kept: list[int] = []  # of which a person was at it, as told
         self.changes: list[tuple[str, str]] = []  # of rules, that answered no question
+        self.rules: list[RuleEntry] = []
         self.refusal = ""  # if set, the next answers are refused with this reason
         self.unsaved = ""  # why the rules of the next answers can't be saved
 
@@ -83,6 +84,9 @@ class QuestionDaemon(RequestHandler):
 
     def read_history(self, limit: int, right: Right) -> list[bytes]:
         return []
+
+    def list_rules(self, right: Right) -> Iterator[RuleEntry]:
+        return iter(self.rules)
 
     def add_rule(self, line: str, right: Right, group: str | None = None) -> str:
         self.changes.append(("added", line))

@@ -1,4 +1,4 @@
-"""The command `tinysnitch`: finds and runs the subcommand; without one, the prompt."""
+"""The command `tinysnitch`: finds and runs the subcommand; without one, the prompt and the pages beside it."""
 
 import sys
 
@@ -9,6 +9,7 @@ from tinysnitch.cli.command_group import CommandGroup
 from tinysnitch.cli.options import examples
 from tinysnitch.commandline.command_runner import run_command
 from tinysnitch.commandline.standard_streams import make_printable
+from tinysnitch.protocol.framing import DEFAULT_SOCKET
 
 _COMMANDS = {
     "status": "tinysnitch.cli.status:status_command",
@@ -41,9 +42,13 @@ _COMMANDS = {
 @click.version_option(__version__, message="tinysnitch %(version)s")
 @click.pass_context
 def tinysnitch(ctx: click.Context) -> int:
-    """The firewall that asks. These commands talk to its daemon, tinysnitchd; without a command the prompt opens."""
-    prompt = None if ctx.invoked_subcommand else tinysnitch.get_command(ctx, "prompt")
-    return ctx.invoke(prompt) if prompt else 0
+    """The firewall that asks. These commands talk to its daemon, tinysnitchd; without a command the prompt opens, with
+    further pages beside it."""
+    if ctx.invoked_subcommand:
+        return 0
+    from tinysnitch.tui.pages.pages_app import run_pages
+
+    return run_pages(DEFAULT_SOCKET)
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ import select
 import signal
 import threading
 import time
+from collections.abc import Callable
 from typing import ClassVar
 
 from textual import events
@@ -14,6 +15,7 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.timer import Timer
+from textual.widget import Widget
 
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.client.local_time import tell_time
@@ -62,7 +64,7 @@ class PromptApp(App[None], inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+z", "suspend_process", priority=True)]
     CSS = """
     Screen { background: ansi_default; color: ansi_default; }
-    PromptWidget { width: 100%; height: 100%; }
+    PromptWidget { width: 100%; height: 1fr; }
     """
 
     def __init__(self, socket_path: str, delay_s: float | None) -> None:
@@ -86,12 +88,21 @@ class PromptApp(App[None], inherit_bindings=False):
     def get_default_screen(self) -> PromptScreen:
         return PromptScreen()
 
+    @property
+    def shows_questions(self) -> bool:
+        """Whether the prompt is in sight, so that keys are for it."""
+        return True
+
+    def widgets(self) -> tuple[Widget, ...]:
+        """From the top of the screen to its end."""
+        return (self._widget,)
+
     async def on_mount(self) -> None:
         self._own_loop = asyncio.get_running_loop()
         self._watch_terminal()
         for number in _LEAVE_SIGNALS:  # exit() restores the terminal
             asyncio.get_running_loop().add_signal_handler(number, self.exit, None, 128 + number)
-        await self.screen.mount(self._widget)
+        await self.screen.mount(*self.widgets())
         self.app_resume_signal.subscribe(self, self._regain_screen, immediate=True)
         self.run_worker(self._follow_daemon(), exit_on_error=True)
         self.run_worker(self._log_link.run(), exit_on_error=True)
@@ -121,13 +132,16 @@ class PromptApp(App[None], inherit_bindings=False):
             self.exit()
 
     def on_key(self, event: events.Key) -> None:
-        """A key counts from when it was typed, not from when we read it."""
         event.stop()
+        self.press(KeyPressed(event.key, event.character or ""), event.time)
+
+    def press(self, key: KeyPressed, typed_s: float) -> None:
+        """A key counts from when it was typed, not from when we read it."""
         self.state.guard.note_awake(time.monotonic())
-        if self._widget.turn_page(event.key):
+        if self._widget.turn_page(key.name):
             self._widget.redraw()
             return
-        self._take(self._piece.press(KeyPressed(event.key, event.character or ""), event.time, self.state))
+        self._take(self._piece.press(key, typed_s, self.state))
 
     def _take(self, keys: list[TypedKey]) -> None:
         """Handle keys that count. Others may still wait in the piece for what comes with them."""
@@ -142,29 +156,35 @@ class PromptApp(App[None], inherit_bindings=False):
 
     def on_paste(self, event: events.Paste) -> None:
         event.stop()
+        self.paste(event.text, event.time)
+
+    def paste(self, text: str, typed_s: float) -> None:
         self._take(self._piece.take())  # first what was typed before it
-        self._advance(TextPasted(event.text), event.time)
+        self._advance(TextPasted(text), typed_s)
 
     def on_click(self, event: events.Click) -> None:
-        name = self._widget.key_at(event.screen_x, event.screen_y)
-        if name:
-            self._press(KeyPressed(name, is_click=True))
-        elif (prompt_id := self._widget.question_at(event.screen_x, event.screen_y)) is not None:
+        self.click(int(event.screen_x), int(event.screen_y))
+
+    def click(self, column: int, row: int) -> None:
+        if name := self._widget.key_at(column, row):
+            self._press_by_mouse(KeyPressed(name, is_click=True))
+        elif (prompt_id := self._widget.question_at(column, row)) is not None:
             self.tell(RowPointed(prompt_id))
 
     def on_mouse_scroll_down(self, _event: events.MouseScrollDown) -> None:
-        self._turn_wheel("wheel down", 1)
+        self.turn_wheel(1)
 
     def on_mouse_scroll_up(self, _event: events.MouseScrollUp) -> None:
-        self._turn_wheel("wheel up", -1)
+        self.turn_wheel(-1)
 
-    def _turn_wheel(self, name: str, step: int) -> None:
+    def turn_wheel(self, step: int) -> None:
+        """One notch down, or with -1 up."""
         if self._widget.scroll_help(step):
             self._widget.redraw()
         else:
-            self._press(KeyPressed(name, is_click=True))
+            self._press_by_mouse(wheel_key(step))
 
-    def _press(self, clicked: KeyPressed) -> None:
+    def _press_by_mouse(self, clicked: KeyPressed) -> None:
         """Handle what the mouse did, which is no key of a text."""
         self._take([*self._piece.take(), TypedKey(clicked, time.monotonic())])
 
@@ -190,7 +210,7 @@ class PromptApp(App[None], inherit_bindings=False):
             self.tell(event)
             return
         self.state.handle(event, time.monotonic())
-        if self.state.selected is None and not self._log_alarm.is_set:
+        if self.shows_questions and self.state.selected is None and not self._log_alarm.is_set:
             self._log_alarm.set(LOG_S)
 
     def on_cursor_position(self, _event: events.CursorPosition) -> None:
@@ -236,6 +256,10 @@ class PromptApp(App[None], inherit_bindings=False):
     def _redraw(self) -> None:
         self._look_at_clocks()
         self.state.guard.note_awake(time.monotonic())
+        self.draw()
+
+    def draw(self) -> None:
+        """Draw what is in sight as it is now."""
         self._widget.redraw()
 
     def _file_found(self) -> None:
@@ -252,7 +276,7 @@ class PromptApp(App[None], inherit_bindings=False):
             self._ticker = self.set_interval(TICK_S, self._redraw)
 
     def _note_painted(self) -> None:
-        if self._is_drawing_due:  # what was painted does not show the latest news yet
+        if self._is_drawing_due or not self.shows_questions:  # what was painted does not show the latest news yet
             return
         is_unseen = self.state.takes_answers and self.state.next_change_s() is None
         if is_unseen or self.state.guard.sight == 0:  # 0: ask before the first question whether this terminal answers
@@ -271,7 +295,14 @@ class PromptApp(App[None], inherit_bindings=False):
         self._ready_alarm.set(ready_s - now if ready_s is not None and ready_s > now else None)
 
 
-def run_prompt(socket_path: str, plain: bool) -> int:
+def wheel_key(step: int) -> KeyPressed:
+    return KeyPressed("wheel down" if step > 0 else "wheel up", is_click=True)
+
+
+MakeApp = Callable[[str, float | None], PromptApp]  # of the path of the socket, and the person's delay
+
+
+def run_prompt(socket_path: str, plain: bool, make_app: MakeApp | None = None) -> int:
     """Show the prompt until the person leaves it, and return the exit code. Raises SnitchError."""
     delay_s = read_delay_s(os.environ)
     ControlClient(socket_path).close()  # raises if there is no daemon, before the screen is taken
@@ -282,7 +313,7 @@ def run_prompt(socket_path: str, plain: bool) -> int:
         hint = "without one, start `tinysnitchd`, and use `tinysnitch asks` and `tinysnitch answer`"
         raise SnitchError("the prompt needs a terminal", hint)
     claim_terminal(0)
-    app = PromptApp(socket_path, delay_s)
+    app = (make_app or PromptApp)(socket_path, delay_s)
     app.run()
     if app.failure:
         raise app.failure

@@ -12,7 +12,8 @@
    until its first question takes keys. Whoever types then, but for an early answer, does not mean the question: keys
    wait as after a letter of a text, within the limit of 2. When the window gets the keyboard focus, keys wait for one
    more delay; clicks do not wait.
-5. An Enter that comes at once after a text was pasted with it. Other keys that come at once: see key_piece.py.
+5. A key that is pressed on another page than that of the questions must be released, too, before it counts there.
+6. An Enter that comes at once after a text was pasted with it. Other keys that come at once: see key_piece.py.
 
 With a delay of 0 every key counts at once. Times are seconds on one clock that does not step back; those of keys say
 when they were typed.
@@ -123,6 +124,11 @@ class KeyGuard:
 
     def note_used(self, name: str, now: float) -> None:
         self._used_key, self._held_until_s = name, now + HELD_FIRST_S
+
+    def note_elsewhere(self, name: str, now: float) -> None:
+        """A key was pressed while another page was in sight."""
+        if not self.is_held(name, now):
+            self.note_used(name, now)
 
     def is_held(self, name: str, now: float) -> bool:
         """Whether this is a repeat of the key that was used, which is still held. A repeat prolongs the wait for its

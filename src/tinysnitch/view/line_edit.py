@@ -26,6 +26,7 @@ class LineEdit(msgspec.Struct, frozen=True):
     cursor: int  # 0 to the text's length
     uid: int | None = None  # the user that the rule must name, if it may be for that user alone
     remark: str = ""  # what a line cannot say
+    is_answer: bool = True  # False: any rule, also one that asks
 
     def press(self, name: str, typed: str = "") -> "LineEdit":
         """The line after a key; `typed` is the key's character, if its name does not tell."""
@@ -71,7 +72,7 @@ class LineEdit(msgspec.Struct, frozen=True):
         return self._with(self.text[: self.cursor] + shown + self.text[self.cursor :], self.cursor + len(shown))
 
     def _with(self, text: str, cursor: int) -> "LineEdit":
-        return LineEdit(text, cursor, self.uid, self.remark)
+        return msgspec.structs.replace(self, text=text, cursor=cursor)
 
 
 def begin_edit(connection: Connection, choice: Choice, wall_s: float, draft: str = "") -> LineEdit:
@@ -91,7 +92,7 @@ def find_fault(line: LineEdit, wall_s: float) -> RuleSyntaxError | None:
         rule = parse_rule(line.text)
     except RuleSyntaxError as error:
         return error
-    if rule.verdict is Verdict.ASK:
+    if rule.verdict is Verdict.ASK and line.is_answer:
         return RuleSyntaxError(ARGUMENT, 1, 1, "`ask` is not an answer", "write allow or deny")
     if rule.until_s is not None and rule.until_s <= wall_s:
         column = next(word.column for word in split_words(line.text) if word.text.startswith(_UNTIL))

@@ -1,0 +1,61 @@
+"""Lays out a page with a list: title and filter, the list, what is told of the selected row, news, and the keys.
+
+The list has all rows that are left. In a small terminal blank rows go first, then what is told, then the keys but one
+row.
+"""
+
+from collections.abc import Sequence
+
+from rich.text import Text
+
+from tinysnitch.tui.pages.table import Column, Row, list_rows
+from tinysnitch.tui.prompt_screen import LABELLED, behind_label, edit_rows
+from tinysnitch.tui.rows import CURSOR, QUIET, STRONG, WARNING, at_both_ends, flow, pieces_of, told_rows, wrap
+from tinysnitch.view.pages.list_frame import ListFrame
+from tinysnitch.view.text import shorten_end
+
+MARGIN = 1  # columns at each side
+LEAST_ROWS = 4  # of the list with its titles
+BLANKS_FROM = 18  # rows of a page from which on it has blank ones
+MAX_FACT_ROWS = 3  # of one fact
+LABEL_WIDTH = 12
+
+
+def render_list(
+    frame: ListFrame, columns: Sequence[Column], rows: Sequence[Row], width: int, height: int
+) -> list[Text]:
+    """The page, in at most `height` rows."""
+    room = max(1, width - 2 * MARGIN)
+    blank = [Text()] if height >= BLANKS_FROM else []
+    warnings = [row for text in frame.warnings for row in told_rows(f"! {text}", room, 2, WARNING)]
+    head = [_title_row(frame, room), *warnings]
+    keys = flow(pieces_of(frame.hints, room, is_ready=True), room)
+    told = _told(frame, room, max(0, height - len(head) - len(keys) - LEAST_ROWS))
+    below = [*blank, *told, *(blank if told else []), *keys]
+    space = max(1, height - len(head) - len(blank) - len(below))
+    page = [*head, *blank, *list_rows(columns, rows, room, space, frame.at), *below][:height]
+    for row in page:
+        row.pad_left(MARGIN)
+    return page
+
+
+def _title_row(frame: ListFrame, room: int) -> Text:
+    if frame.is_filtering:
+        shown = Text.assemble(("/", QUIET), frame.filter, (" ", CURSOR))
+    else:
+        shown = Text(f"/{frame.filter}", STRONG) if frame.filter else Text()
+    return at_both_ends(Text(frame.title, STRONG), shown, room)
+
+
+def _told(frame: ListFrame, room: int, height: int) -> list[Text]:
+    rows: list[Text] = []
+    if frame.edit:
+        rows = edit_rows(frame.edit, room, height)
+    margin = LABEL_WIDTH if room >= LABELLED else 0
+    for line in frame.facts:
+        rows += behind_label(
+            shorten_end(line.label, margin - 1), wrap(line.spans, room - margin, MAX_FACT_ROWS), margin
+        )
+    if frame.notice:
+        rows += told_rows(frame.notice, room, 2)
+    return rows[:height]

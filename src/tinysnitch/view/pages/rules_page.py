@@ -1,0 +1,153 @@
+"""The page of the rules: each one in force, with how to change, remove or add one.
+
+A changed rule is added before the old one is removed, so that nothing between the two is decided by neither.
+"""
+
+import re
+from typing import ClassVar
+
+from tinysnitch.core.model.errors import RuleSyntaxError, SnitchError
+from tinysnitch.core.rules.note import MAX_NOTE, note_of, with_note
+from tinysnitch.core.rules.text import parse_rule
+from tinysnitch.protocol.messages import (
+    AddRule,
+    FromDaemon,
+    ListRules,
+    ReadStatus,
+    RemoveRule,
+    Request,
+    RuleEntry,
+    RuleGroup,
+    RuleSource,
+    RuleWritten,
+    Status,
+)
+from tinysnitch.view.line_edit import LineEdit
+from tinysnitch.view.pages.list_page import ListPage, PageKey, Requests, Waiting
+from tinysnitch.view.pages.tabs import PageName
+
+_READ: Requests = (ListRules(), ReadStatus())
+_BY = re.compile(r"by \S+ \d{4}-\d\d-\d\d ?")  # how a note begins
+_NEW = "allow "  # what the line of a new rule begins with
+
+
+class RulesPage(ListPage):
+    name = PageName.RULES
+    keys: ClassVar[tuple[PageKey, ...]] = (
+        PageKey("e", "e", "edit", "edit the rule by hand; Enter writes it, Esc leaves it as it was"),
+        PageKey("x", "x", "remove", "remove the rule (also Delete); Enter does it"),
+        PageKey("a", "a", "add", "write a new rule"),
+        PageKey("r", "r", "", "read the rules again"),
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.entries: dict[str, RuleEntry] = {}  # by the keys of their rows
+        self.groups: tuple[RuleGroup, ...] = ()
+        self.file_errors: tuple[str, ...] = ()
+        self.is_read = False
+        self._changed: RuleEntry | None = None  # whose line is edited; None: a new one
+        self._written = ""  # the rule that was just written, to be selected
+
+    @property
+    def entry(self) -> RuleEntry | None:
+        """The one that is selected."""
+        return self.entries.get(self.selected) if self.selected else None
+
+    @property
+    def shown(self) -> dict[str, RuleEntry]:
+        """Those that the filter shows."""
+        words = self.filter.text.lower().split()
+        return {key: entry for key, entry in self.entries.items() if all(word in _text_of(entry) for word in words)}
+
+    def row_keys(self) -> tuple[str, ...]:
+        return tuple(self.shown)
+
+    def open(self) -> Requests:
+        return _READ
+
+    def act(self, name: str, now: float) -> Requests:
+        entry = self.entry
+        match name:
+            case "r":
+                return _READ
+            case "a":
+                self._changed = None
+                self.edit = LineEdit(line := f"{_NEW}{self._own}", len(line), self.uid, is_answer=False)
+            case "e" if entry:
+                self._changed = entry
+                self.edit = LineEdit(entry.rule, len(entry.rule), self.uid, _remark_of(entry), is_answer=False)
+            case "x" | "delete" if entry:
+                self._changed = None
+                self.waiting = Waiting((RemoveRule(entry.rule),), "remove this rule", (entry.rule,), now)
+        return ()
+
+    @property
+    def _own(self) -> str:
+        return "" if self.uid is None else f"user={self.uid} "
+
+    def accept(self, line: str) -> Requests:
+        old = self._changed
+        if old is None:
+            return (AddRule(line),)
+        kept = "" if note_of(line) else _BY.sub("", old.note)[:MAX_NOTE]  # by whom and when is written anew
+        return (AddRule(with_note(line, kept), old.group), RemoveRule(old.rule)) if line != old.rule else ()
+
+    def take(self, request: Request, replies: tuple[FromDaemon, ...]) -> Requests:
+        match request:
+            case ListRules():
+                self._hold(tuple(reply for reply in replies if isinstance(reply, RuleEntry)))
+            case ReadStatus():
+                for status in (reply for reply in replies if isinstance(reply, Status)):
+                    self.groups, self.file_errors = status.groups, status.rule_errors
+            case AddRule() | RemoveRule():
+                if written := next((reply for reply in replies if isinstance(reply, RuleWritten)), None):
+                    self._tell(request, written)
+                return _READ
+        return ()
+
+    def _tell(self, request: AddRule | RemoveRule, written: RuleWritten) -> None:
+        if isinstance(request, AddRule):
+            self.notice, self._written = f"written: {written.rule}", written.rule
+        elif self._changed is None or request.line != self._changed.rule:  # else it made room for the one just written
+            self.notice = f"removed: {written.rule}"
+        if written.problem:
+            self.notice = f"{written.problem}: {written.rule}"
+
+    def refuse(self, request: Request, error: SnitchError) -> Requests:
+        super().refuse(request, error)
+        return () if request in _READ else _READ
+
+    def _hold(self, entries: tuple[RuleEntry, ...]) -> None:
+        """The rules as they are now. If the one that is selected is gone, the one in its place is selected."""
+        before, self.is_read = list(self.shown), True
+        self.entries = {_key_of(entry): entry for entry in entries if _is_read(entry.rule)}
+        if self.selected and self.selected not in self.entries:
+            after = [key for key in before[before.index(self.selected) :] if key in self.entries] if before else []
+            self.selected = next(iter(after), None)
+        if self._written:
+            self.selected = next(
+                (key for key, each in self.entries.items() if each.rule == self._written), self.selected
+            )
+            self._written = ""
+
+
+def _is_read(line: str) -> bool:
+    try:
+        parse_rule(line)
+    except RuleSyntaxError:  # of a daemon of another version
+        return False
+    return True
+
+
+def _key_of(entry: RuleEntry) -> str:
+    return f"{entry.source.value} {entry.group or ''} {entry.rule}"
+
+
+def _text_of(entry: RuleEntry) -> str:
+    """What the filter looks at."""
+    return f"{entry.rule} {entry.note} {entry.group or ''} {entry.source.value}".lower()
+
+
+def _remark_of(entry: RuleEntry) -> str:
+    return "the line that you write stays when its process ends" if entry.source is RuleSource.QUIT else ""

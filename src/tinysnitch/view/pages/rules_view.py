@@ -1,0 +1,127 @@
+"""What is shown of the rules: a row each, in the columns of a rule, and of the selected one the whole line."""
+
+from functools import lru_cache
+
+import msgspec
+
+from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.rules.qualifiers import format_qualifiers
+from tinysnitch.core.rules.rule import RemoteKind
+from tinysnitch.core.rules.secret_args import without_secrets
+from tinysnitch.core.rules.text import format_rule, parse_rule
+from tinysnitch.core.rules.words import split_words
+from tinysnitch.protocol.messages import RuleEntry, RuleSource
+from tinysnitch.view.pages.list_frame import ListFrame, present_frame
+from tinysnitch.view.pages.list_page import key_of_row
+from tinysnitch.view.pages.rules_page import RulesPage
+from tinysnitch.view.span import Line, Span, Weight, format_duration, present_line, span_of, spans_of_name
+from tinysnitch.view.text import escape_text
+
+
+class RuleRow(msgspec.Struct, frozen=True, kw_only=True):
+    key: str  # the name of the key that a click on it presses
+    verdict: Verdict
+    remote: tuple[Span, ...]
+    port: str
+    protocol: str
+    program: tuple[Span, ...]  # with its arguments
+    remarks: str  # its qualifiers, its group, and how long it holds
+    is_over: bool  # its time has ended
+
+
+class RulesView(msgspec.Struct, frozen=True):
+    frame: ListFrame
+    rows: tuple[RuleRow, ...]
+
+
+def present_rules(page: RulesPage, now: float) -> RulesView:
+    wall_s = now + page.wall_ahead_s
+    shown = page.shown
+    frame = present_frame(
+        page,
+        now,
+        title=_present_title(page, len(shown)),
+        warnings=tuple(escape_text(error) for error in page.file_errors[:1]),
+        facts=_present_facts(page),
+    )
+    return RulesView(frame, tuple(_present_row(key, entry, wall_s) for key, entry in shown.items()))
+
+
+def _present_title(page: RulesPage, shown: int) -> str:
+    if not page.is_read:
+        return "reading the rules"
+    count = len(page.entries)
+    title = f"{shown} of {count} rules" if shown < count else f"{count} {'rule' if count == 1 else 'rules'}"
+    off = [group.group for group in page.groups if not group.is_on]
+    return escape_text(f"{title}; off: {', '.join(off)}" if off else title)
+
+
+def _present_row(key: str, entry: RuleEntry, wall_s: float) -> RuleRow:
+    columns = _columns_of(entry.rule)
+    return RuleRow(
+        key=key_of_row(key),
+        verdict=columns.verdict,
+        remote=columns.remote,
+        port=columns.port,
+        protocol=columns.protocol,
+        program=columns.program,
+        remarks=escape_text(", ".join(_remarks_of(columns, entry, wall_s))),
+        is_over=entry.until is not None and entry.until <= wall_s,
+    )
+
+
+class _Columns(msgspec.Struct, frozen=True):
+    verdict: Verdict
+    remote: tuple[Span, ...]
+    port: str
+    protocol: str
+    program: tuple[Span, ...]
+    qualifiers: tuple[str, ...]
+
+
+@lru_cache(maxsize=4096)  # the page is drawn anew for each key
+def _columns_of(line: str) -> _Columns:
+    rule = without_secrets(parse_rule(line))
+    words = [word.text for word in split_words(format_rule(msgspec.structs.replace(rule, **_NO_QUALIFIERS)))]
+    _verdict, remote, port, protocol, *program = words
+    is_name = rule.remote.kind in (RemoteKind.NAME, RemoteKind.DOMAIN)
+    return _Columns(
+        rule.verdict,
+        spans_of_name(remote) if is_name else (span_of(remote),),
+        port,
+        protocol,
+        _present_program(program),
+        tuple(format_qualifiers(msgspec.structs.replace(rule, until_s=None))),
+    )
+
+
+_NO_QUALIFIERS = {"user": None, "parent": None, "sha256": None, "iface": None, "until_s": None}
+
+
+def _present_program(words: list[str]) -> tuple[Span, ...]:
+    """The path, of which the file's name is strong, and the arguments."""
+    path, *args = words or ["-"]
+    folder, slash, name = path.rpartition("/")
+    head = (Span(escape_text(f"{folder}{slash}"), weight=Weight.QUIET), Span(escape_text(name), weight=Weight.STRONG))
+    behind = (Span(f" {escape_text(' '.join(args))}"),) if args else ()
+    return (*(head if name and slash else (span_of(path),)), *behind)
+
+
+def _remarks_of(columns: _Columns, entry: RuleEntry, wall_s: float) -> list[str]:
+    remarks = [*filter(None, [entry.group]), *columns.qualifiers]
+    if entry.until is not None:
+        left_s = entry.until - wall_s
+        remarks.append(f"{format_duration(left_s)} left" if left_s > 0 else "its time is over")
+    elif entry.source is RuleSource.TEMPORARY:
+        remarks.append("temporary")
+    if entry.source is RuleSource.QUIT:
+        remarks.append("until its process ends" if entry.pid is None else f"until process {entry.pid} ends")
+    return remarks
+
+
+def _present_facts(page: RulesPage) -> tuple[Line, ...]:
+    entry = page.entry
+    if entry is None:
+        return ()
+    rule = Line("rule", present_line(parse_rule(entry.rule)))
+    return (rule, Line("note", (span_of(entry.note),))) if entry.note else (rule,)

@@ -1,0 +1,163 @@
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+from textual.events import Paste
+from textual.pilot import Pilot
+
+from tests.tui.app_stage import play, screen_of, see, until_ready
+from tests.tui.question_daemon import QuestionDaemon
+from tests.tui.waiting import until
+from tests.view.pages.open_page import LINES, entry_of
+from tests.view.sample_prompts import connection_of, prompt_of
+from tinysnitch.core.model.errors import SnitchError
+from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.tui.pages import pages_app
+from tinysnitch.tui.pages.pages_app import PagesApp, run_pages
+from tinysnitch.tui.prompt_app import PromptApp
+from tinysnitch.view.pages.tabs import PageName
+
+
+def rules_app(path: str, delay_s: float | None) -> PagesApp:
+    return PagesApp(path, delay_s, PageName.RULES)
+
+
+def test_it_begins_with_the_questions_and_a_key_goes_to_the_rules(tmp_path: Path) -> None:
+    async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
+        daemon.rules = [entry_of(line) for line in LINES]
+        await see(app, "no questions")
+        await see(app, "F2  questions")
+        await pilot.press("f6")
+        await see(app, "3 rules")
+        assert "no questions" not in screen_of(app)
+        await pilot.press("ctrl+n")
+        await see(app, "no questions")
+        await pilot.click(offset=(screen_of(app).split("\n")[0].index("rules"), 0))
+        await see(app, "3 rules")
+        await pilot.press("question_mark")
+        await see(app, "keys of rules")
+        await pilot.press("q")
+        await see(app, "3 rules")
+
+    play(tmp_path / "s", script, make_app=PagesApp)
+
+
+async def show_rules(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None], *lines: str) -> None:
+    daemon.rules = [entry_of(line) for line in lines]
+    await pilot.press("r")
+    await see(app, f"{len(lines)} rule")
+
+
+def test_a_question_that_opens_on_another_page_is_seen_and_no_key_there_answers_it(tmp_path: Path) -> None:
+    async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
+        await show_rules(daemon, app, pilot, *LINES)
+        daemon.open(prompt_of(1))
+        await see(app, " ? curl wants to reach shop.test")
+        for key in ("y", "n", "Y", "N", "f", "enter", "g", "y", "escape", "1"):
+            await pilot.press(key)
+        app.post_message(Paste("y\n"))
+        await asyncio.sleep(0.3)
+        await pilot.press("n")
+        assert not app.state.guard.is_painted, "the question was never in sight"
+        await pilot.press("f2")
+        await until_ready(app)
+        assert daemon.answers.empty()
+        assert "curl wants to reach shop.test" in screen_of(app)
+        await pilot.press("y")
+        prompt_id, choice = await daemon.answers.get()
+        assert (prompt_id, choice.verdict) == (1, Verdict.ALLOW)
+
+    play(tmp_path / "s", script, make_app=rules_app)
+
+
+def test_a_key_that_is_held_while_the_page_changes_answers_nothing(tmp_path: Path) -> None:
+    async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
+        await see(app, "0 rules")
+        daemon.open(prompt_of(1))
+        await see(app, "F2 answers")
+        await pilot.press("y", "f2")
+        await until_ready(app)
+        await pilot.press("y")
+        await asyncio.sleep(0.3)
+        assert daemon.answers.empty()
+        await until(lambda: not app.state.guard.is_held("n", time.monotonic()))
+        await pilot.press("n")
+        assert (await daemon.answers.get())[1].verdict is Verdict.DENY
+
+    play(tmp_path / "s", script, make_app=rules_app)
+
+
+def test_a_question_counts_as_new_each_time_its_page_comes_back(tmp_path: Path) -> None:
+    async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
+        daemon.open(prompt_of(1))
+        await see(app, "curl wants to reach shop.test")
+        sight = app.state.guard.sight
+        await pilot.press("f6")
+        await see(app, "F2 answers")
+        await pilot.press("f2", "y")
+        await see(app, "keys do not count yet")
+        assert app.state.guard.sight > sight
+        assert daemon.answers.empty()
+
+    play(tmp_path / "s", script, delay_s=30.0, make_app=PagesApp)
+
+
+def test_a_rule_is_removed_and_the_list_is_read_again(tmp_path: Path) -> None:
+    async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
+        await show_rules(daemon, app, pilot, *LINES)
+        await pilot.press("down", "x")
+        await see(app, "remove this rule")
+        daemon.rules = daemon.rules[1:]
+        await asyncio.sleep(0.1)
+        await pilot.press("enter")
+        await see(app, "2 rules")
+        assert daemon.changes == [("removed", LINES[0])]
+
+    play(tmp_path / "s", script, make_app=rules_app)
+
+
+def test_a_refusal_is_told_and_an_answer_has_the_rules_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> str:
+        raise SnitchError("the rule is not yours")
+
+    async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
+        await show_rules(daemon, app, pilot, LINES[0])
+        await pilot.press("down", "x")
+        await asyncio.sleep(0.1)
+        await pilot.press("enter")
+        await see(app, "the rule is not yours")
+        daemon.open(prompt_of(1))
+        await see(app, "F2 answers")
+        daemon.rules = [entry_of(line) for line in LINES]
+        daemon.close(1)
+        await see(app, "3 rules")
+
+    monkeypatch.setattr(QuestionDaemon, "remove_rule", refuse)
+    play(tmp_path / "s", script, make_app=rules_app)
+
+
+def test_in_a_small_terminal_a_question_has_all_rows(tmp_path: Path) -> None:
+    async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
+        daemon.open(prompt_of(1, connection_of()))
+        await see(app, "curl wants to reach")
+        assert "F2" not in screen_of(app).split("\n")[0]
+        await pilot.press("f6")
+        await see(app, "0 rules")
+        await pilot.press("q")
+
+    play(tmp_path / "s", script, size=(40, 14), make_app=PagesApp)
+
+
+def test_the_pages_run_as_the_prompt_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+
+    def run(path: str, *, plain: bool, make_app: object) -> int:
+        made.append(make_app(path, None))  # type: ignore[operator]
+        return 7 if not plain else 1
+
+    monkeypatch.setattr(pages_app, "run_prompt", run)
+    assert run_pages("/s", PageName.RULES) == 7
+    assert made[0].on_page is PageName.RULES
