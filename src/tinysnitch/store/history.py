@@ -5,7 +5,6 @@ error: an empty answer would mean that nothing was decided.
 """
 
 import logging
-import os
 import sqlite3
 from collections.abc import Iterator
 from itertools import chain
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from tinysnitch.core.engine.records import MAX_LINES
 from tinysnitch.core.model.errors import SnitchError
+from tinysnitch.store.database import Database, reason_of, used_bytes
 
 BATCH = 128  # so many lines, or so many bytes, are written at once; no verdict is given meanwhile
 BATCH_BYTES = 1 << 20
@@ -22,18 +22,13 @@ FLUSH_AFTER_S = 1.0  # how long a line waits for its batch
 LOOKED_THROUGH = 20_000  # rows that `find_newest` looks at: 10 MB, 20 ms
 PAGE = 64  # rows that are read at once: 3.5 MB at worst
 
-_BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _log = logging.getLogger(__name__)
 
-# journal_mode: with a WAL a reader never stops the writer. synchronous: no fsync in the daemon's loop; after a power
-# cut the newest lines may be missing or the file broken, and a broken file is moved aside. cache_size: only the ends of
-# the table and of the index are written to, for which 256 KiB do; SQLite would take 2 MB. wal_autocheckpoint: a few
-# pages at a time, since SQLite's 1000 pages at once hold up verdicts for 3 ms, and take as long in sum.
+# cache_size: only the ends of the table and of the index are written to, for which 256 KiB do; SQLite would take 2 MB.
+# wal_autocheckpoint: a few pages at a time, since SQLite's 1000 pages at once hold up verdicts for 3 ms, and take as
+# long in sum.
 _SET_UP = """
-pragma journal_mode = wal;
-pragma synchronous = off;
 pragma cache_size = -256;
-pragma journal_size_limit = 4194304;
 pragma wal_autocheckpoint = 50;
 create table if not exists history (id integer primary key, line blob not null, uid integer);
 create index if not exists history_of_user on history (uid, id) where uid is not null;
@@ -47,21 +42,18 @@ _ADD_UID = "alter table history add column uid integer"  # to a file of an earli
 class History:
     def __init__(self, path: Path, max_rows: int = MAX_LINES, max_bytes: int = MAX_BYTES) -> None:
         self.lost = 0  # lines
-        self._path = path
-        self._aside = path.with_name(f"{path.name}.broken")
         self._max_rows = max_rows
         self._max_bytes = max_bytes
         self._pending: list[tuple[bytes, int | None]] = []
         self._pending_bytes = 0
         self._deadline_s: float | None = None
         self._first = self._last = 0  # ids: the rows first + 1 to last exist
-        self._db: sqlite3.Connection | None = None
-        self._was_failing = False
-        self._open()
+        self._database = Database(path, self._set_up, _log.warning, what="history", lost="lines")
+        self._database.open()
 
     def append(self, line: bytes, uid: int | None = None) -> None:
         """Queue a line about a process of this user (None: of none); `flush_due` writes it."""
-        if len(self._pending) >= (BATCH if self._was_failing else MAX_PENDING):
+        if len(self._pending) >= (BATCH if self._database.is_failing else MAX_PENDING):
             self.lost += 1
         else:
             self._pending.append((line, uid))
@@ -77,7 +69,7 @@ class History:
         if self._deadline_s is None:
             self._deadline_s = now_s + FLUSH_AFTER_S
         is_large = len(self._pending) >= BATCH or self._pending_bytes >= BATCH_BYTES
-        is_batch = is_large and not self._was_failing
+        is_batch = is_large and not self._database.is_failing
         if is_batch or now_s >= self._deadline_s:
             self.flush()
         return self._deadline_s
@@ -89,10 +81,10 @@ class History:
             return
         try:
             self._write(lines)
-            self._was_failing = False
+            self._database.is_failing = False
         except (sqlite3.Error, OSError) as error:
             self.lost += len(lines)
-            self._fail(error)
+            self._database.fail(error)
 
     def read_newest(self, limit: int, uid: int | None = None) -> Iterator[bytes]:
         """The newest lines, of one user or of all, the oldest of them first, with those that are not written yet.
@@ -112,51 +104,27 @@ class History:
         query = "select line from history where id > ? and substr(line, 1, ?) = ? order by id desc limit 1"
         try:
             values = (self._last - LOOKED_THROUGH, len(beginning), beginning)
-            found = self._connect().execute(query, values).fetchone()
+            found = self._database.connect().execute(query, values).fetchone()
         except (sqlite3.Error, OSError) as error:
-            self._fail(error)
+            self._database.fail(error)
             return None
         return found[0] if found else None
 
     def close(self) -> None:
         self.flush()
-        self._disconnect()
+        self._database.disconnect()
 
-    def _open(self) -> None:
-        try:
-            self._connect()
-        except (sqlite3.Error, OSError) as error:
-            self._fail(error)
-
-    def _connect(self) -> sqlite3.Connection:
-        if self._db is not None and self._is_in_place():
-            return self._db
-        self._disconnect()
-        # Mode 0600: arguments of programs may hold secrets. SQLite gives -wal and -shm the same (findCreateFileMode).
-        fd = os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600)
-        self._file = os.fstat(fd)
-        os.close(fd)
-        db = sqlite3.connect(self._path, timeout=0.0, isolation_level=None)
-        try:
-            _set_up(db)
-            first, last = db.execute("select min(id) - 1, max(id) from history").fetchone()
-        except BaseException:
-            db.close()
-            raise
+    def _set_up(self, db: sqlite3.Connection) -> None:
+        columns = [name for _, name, *_ in db.execute("pragma table_info(history)")]
+        if columns and "uid" not in columns:
+            db.execute(_ADD_UID)
+        db.executescript(_SET_UP)
+        first, last = db.execute("select min(id) - 1, max(id) from history").fetchone()
         self._first, self._last = first or 0, last or 0
-        self._db = db
-        return db
-
-    def _is_in_place(self) -> bool:
-        """Whether the file that we have open is still at its path: somebody may remove it to clear the history."""
-        try:
-            return os.path.samestat(os.stat(self._path), self._file)
-        except FileNotFoundError:
-            return False
 
     def _write(self, lines: list[tuple[bytes, int | None]]) -> None:
-        db = self._connect()
-        limit = max(self._max_bytes, _used_bytes(db))
+        db = self._database.connect()
+        limit = max(self._max_bytes, used_bytes(db))
         db.execute("begin immediate")
         try:
             db.executemany("insert into history (line, uid) values (?, ?)", lines)
@@ -175,18 +143,18 @@ class History:
         Twice as many as came, so that no flush takes long; and as many again while the file uses more than `limit`
         bytes, since new rows may be longer than old ones.
         """
-        first, used = self._first, _used_bytes(db)
+        first, used = self._first, used_bytes(db)
         last = self._last if used > self._max_bytes else self._last + came - self._max_rows
         while first < last:
             first = min(last, first + 2 * came)
             db.execute("delete from history where id <= ?", (first,))
-            if _used_bytes(db) <= limit:
+            if used_bytes(db) <= limit:
                 break
         return first
 
     def _find_start(self, limit: int, uid: int | None) -> int:
         """The id before the newest `limit` rows."""
-        db = self._connect()
+        db = self._database.connect()
         if limit <= 0:
             return self._last
         if uid is None:
@@ -203,67 +171,15 @@ class History:
         """The next rows after that id; none at the end."""
         query, whose = (_PAGE_OF_ALL, ()) if uid is None else (_PAGE_OF_USER, (uid,))
         try:
-            return self._connect().execute(query, (*whose, after, last, PAGE)).fetchall()
+            return self._database.connect().execute(query, (*whose, after, last, PAGE)).fetchall()
         except (sqlite3.Error, OSError) as error:
             raise self._fail_to_read(error) from error
 
     def _fail_to_read(self, error: Exception) -> SnitchError:
-        self._fail(error)
+        self._database.fail(error)
         hint = (
             "see that its folder is there, and has room; `tinysnitch log --follow --lines 0` shows what happens now"
-            if self._was_failing
-            else f"what can be saved of it is in {self._aside}; a new one is begun"
+            if self._database.is_failing
+            else f"what can be saved of it is in {self._database.aside}; a new one is begun"
         )
-        return SnitchError(f"the history {self._path} cannot be read: {_reason_of(error)}", hint)
-
-    def _fail(self, error: Exception) -> None:
-        if not self._was_failing:
-            _log.warning(
-                "history %s: %s; verdicts go on, lines are lost until it works again", self._path, _reason_of(error)
-            )
-        self._was_failing = True
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte is the primary code
-        if code in _BROKEN:
-            self._move_aside()
-        elif code == sqlite3.SQLITE_PROTOCOL:  # perhaps a lock of our own that was not released is in the way
-            self._disconnect()  # which releases it: while it is held each try takes 10 s (walBeginReadTransaction())
-
-    def _move_aside(self) -> None:
-        self._disconnect()
-        try:
-            self._path.replace(self._aside)
-            for ending in ("-wal", "-shm"):
-                self._path.with_name(f"{self._path.name}{ending}").unlink(missing_ok=True)
-        except OSError as error:
-            _log.warning("history %s is broken and cannot be moved aside: %s", self._path, error.strerror)
-            return
-        _log.warning("history %s was broken; it is now %s and a new one is begun", self._path, self._aside)
-        self._was_failing = False
-
-    def _disconnect(self) -> None:
-        db, self._db = self._db, None
-        self._first = self._last = 0
-        if db is not None:
-            try:
-                db.close()
-            except sqlite3.Error as error:
-                _log.warning("history %s: %s", self._path, error)
-
-
-def _reason_of(error: Exception) -> object:
-    return getattr(error, "strerror", None) or error
-
-
-def _used_bytes(db: sqlite3.Connection) -> int:
-    """The size of the file without its free pages."""
-    pages, free, size = (
-        db.execute(f"pragma {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
-    )
-    return int((pages - free) * size)
-
-
-def _set_up(db: sqlite3.Connection) -> None:
-    columns = [name for _, name, *_ in db.execute("pragma table_info(history)")]
-    if columns and "uid" not in columns:
-        db.execute(_ADD_UID)
-    db.executescript(_SET_UP)
+        return SnitchError(f"the history {self._database.path} cannot be read: {reason_of(error)}", hint)
