@@ -20,6 +20,7 @@ COMMANDS = [
     ("rules", "remove", "deny - 23 tcp"),
     ("log",),
     ("log", "--follow"),
+    ("history",),
     ("lists",),
     ("asks",),
     ("answer", "1", "yes"),

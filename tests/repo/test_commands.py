@@ -15,7 +15,20 @@ pytestmark = pytest.mark.slow
 
 SCRIPTS: dict[str, str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"].get("scripts", {})
 CONTRACT = {"tinysnitchd", "tinysnitch", "tinysnitch-trace", "tinysnitch-iptables-add", "tinysnitch-iptables-remove"}
-SUBCOMMANDS = ["status", "rules", "lists", "log", "learned", "asks", "answer", "explain", "import", "prompt", "run"]
+SUBCOMMANDS = [
+    "status",
+    "rules",
+    "lists",
+    "log",
+    "history",
+    "learned",
+    "asks",
+    "answer",
+    "explain",
+    "import",
+    "prompt",
+    "run",
+]
 BIN = Path(sys.executable).parent
 
 

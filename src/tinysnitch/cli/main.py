@@ -16,6 +16,7 @@ _COMMANDS = {
     "rules": "tinysnitch.cli.rules:rules_group",
     "lists": "tinysnitch.cli.lists:lists_group",
     "log": "tinysnitch.cli.log:log_command",
+    "history": "tinysnitch.cli.history.history:history_command",
     "learned": "tinysnitch.cli.tidy.learned:learned_command",
     "asks": "tinysnitch.cli.asks:asks_command",
     "answer": "tinysnitch.cli.answer:answer_command",

@@ -33,6 +33,8 @@ from tinysnitch.protocol.messages import (
     GiveAnswer,
     GroupSwitched,
     Hello,
+    HistoryEntry,
+    HistoryTotal,
     KeepOpen,
     LearnedEntry,
     ListEntry,
@@ -202,7 +204,7 @@ class PromptClient:
                 yield SettingsGiven(message.prompt or PromptSettings())
             case Done() | RuleWritten() | Status() | RuleEntry() | ListEntry() | Explanation() | GroupSwitched():
                 pass  # no reply to what we send
-            case Working() | ProposalEntry() | LearnedEntry():
+            case Working() | ProposalEntry() | LearnedEntry() | HistoryEntry() | HistoryTotal():
                 pass  # no reply to what we send
             case _:
                 assert_never(message)

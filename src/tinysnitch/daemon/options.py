@@ -47,6 +47,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     has_prompt: bool | None = None  # whether to start the prompt's window; None: where who called sudo has a desktop
     users: tuple[str, ...] = ()  # may answer for their own processes, besides the group: names, uids, %GROUP
     admins: tuple[str, ...] = ()  # may see and do everything: names, uids, %GROUP
+    history_days: int = 365  # how long the sums of traffic are kept
+    history_size: int = 200  # MiB that they may take
     has_groups: bool = True  # whether the groups of rules count
 
     @property

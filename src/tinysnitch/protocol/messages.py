@@ -21,6 +21,7 @@ from tinysnitch.core.prompts.choice import Choice, Lifetime
 from tinysnitch.core.prompts.prompt import Prompt
 from tinysnitch.core.rules.list_text import BadLine
 from tinysnitch.core.tidy.proposal import Kind
+from tinysnitch.core.traffic.questions import TrafficLine, TrafficQuestion, TrafficTotal
 
 PROTOCOL = 1  # goes up when a client of one version cannot speak with a daemon of another
 VERSION_HINT = "after an upgrade restart tinysnitchd, and prompts that ran before; or use the commands of its version"
@@ -168,13 +169,17 @@ class Explain(Message, frozen=True):
     is_sha256_told: bool = True  # False: the client cannot read it
 
 
+class ReadHistory(Message, frozen=True):
+    question: TrafficQuestion
+
+
 class Attach(Message, frozen=True):
     """From now on this client shows prompts."""
 
 
 _Listing = ListRules | ListLists | ListAsks | ReadLog | ListProposals | ListLearned
 _Edit = AddRule | RemoveRule | MoveRule | SwitchGroup | TakeProposal | TakeLearned
-Request = Hello | ReadStatus | _Listing | _Edit | GiveAnswer | KeepOpen | Explain | Attach
+Request = Hello | ReadStatus | _Listing | _Edit | GiveAnswer | KeepOpen | Explain | ReadHistory | Attach
 
 # -- replies and pushes -----------------------------------------------------------------------------------------
 
@@ -345,6 +350,16 @@ class Explanation(Message, frozen=True, kw_only=True):
     elsewhere: tuple[BeatenRule, ...] = ()  # rules that would decide on a certain network interface
 
 
+class HistoryEntry(Message, frozen=True):
+    line: TrafficLine
+
+
+class HistoryTotal(Message, frozen=True):
+    """The last reply of a history."""
+
+    total: TrafficTotal
+
+
 class PromptShown(Message, frozen=True):
     """A question is open, or its count has changed."""
 
@@ -367,7 +382,10 @@ class Notice(Message, frozen=True, omit_defaults=True):
 
 _Proposed = Working | ProposalEntry | LearnedEntry
 _Entry = RuleEntry | ListEntry
-Reply = Done | Refused | Status | _Proposed | _Entry | RuleWritten | GroupSwitched | Explanation | PromptShown
+_History = HistoryEntry | HistoryTotal
+Reply = (
+    Done | Refused | Status | _Proposed | _Entry | RuleWritten | GroupSwitched | Explanation | _History | PromptShown
+)
 Push = PromptShown | PromptClosed | Notice
 FromDaemon = Welcome | Reply | Push
 

@@ -5,7 +5,7 @@ Python would write each as an escape of six columns, and so push the rest of the
 
 import sys
 
-_ASCII = str.maketrans({"█": "#", "─": "-", "…": "~", "↑": "^", "↓": "v", "←": "<", "→": ">"})
+_ASCII = str.maketrans({"█": "#", "▌": "=", "─": "-", "…": "~", "↑": "^", "↓": "v", "←": "<", "→": ">"})
 
 
 def terminal_encoding() -> str:

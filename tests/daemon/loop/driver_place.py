@@ -26,6 +26,7 @@ from tinysnitch.daemon.instance import Identity, name_instance
 from tinysnitch.daemon.logs.error_log import ErrorLog
 from tinysnitch.daemon.logs.log_output import LogOutput
 from tinysnitch.daemon.logs.recorder import Recorder
+from tinysnitch.daemon.logs.traffic_recorder import TrafficRecorder
 from tinysnitch.daemon.loop.driver import Driver, Ports
 from tinysnitch.daemon.loop.process_watch import ProcessWatch
 from tinysnitch.daemon.loop.reloader import Reloader
@@ -34,6 +35,7 @@ from tinysnitch.daemon.loop.settings_watch import SettingsWatch
 from tinysnitch.daemon.options import LogFormat, Options, SettingsRead
 from tinysnitch.daemon.requests.counters import Counters
 from tinysnitch.daemon.requests.handler import RequestHandler
+from tinysnitch.daemon.requests.looking_back import LookingBack
 from tinysnitch.daemon.rules.lists import ListCompiler, ListLoader
 from tinysnitch.daemon.rules.loader import RuleLoader
 from tinysnitch.daemon.rules.saver import RuleSaver
@@ -51,6 +53,8 @@ from tinysnitch.store.learned_rules import LearnedRules
 from tinysnitch.store.rule_groups import RuleGroups
 from tinysnitch.store.rules_file import RulesFile
 from tinysnitch.store.temporary_rules import TemporaryRules
+from tinysnitch.store.traffic.traffic_reader import TrafficReader
+from tinysnitch.store.traffic.traffic_store import TrafficStore
 
 _CLIENT, _SERVER = bytes([10, 0, 0, 2]), bytes([10, 0, 0, 80])
 
@@ -213,10 +217,16 @@ class Place:
             reloader=self.reloader,
             counters=self.counters,
             history=self.history,
+            looking_back=self._make_looking_back(folder / "sums"),
             settings=self.settings,
         )
         self.ports.recorder.begin(ReadyLine(time="", pid=1, mode=Mode.BPF, netns=2, rules=0, socket="", cgroup=""))
         self.reloader.reload_rules()
+
+    def _make_looking_back(self, path: Path) -> LookingBack:
+        self.traffic_recorder = TrafficRecorder(TrafficStore(path), lambda work, done: done(work()))
+        self.ports.traffic.listen(self.traffic_recorder.take)
+        return LookingBack(self.ports.traffic, self.traffic_recorder, TrafficReader(path))
 
     def _make_ports(self, programs: object) -> Ports:
         events = PacketEvents(self.attributor, lambda _index: "eth0")
@@ -247,6 +257,7 @@ class Place:
         for part in (self.settings, self.reloader, self.driver, self.ports.traffic, self.rule_saver):
             part.stop()
         self.processes.close()
+        self.traffic_recorder.close()
         self.history.close()
         self._log_output.close()
         for queue in (self.queue, self.names_queue, self.news, self.mounts):

@@ -3,6 +3,7 @@
 from functools import lru_cache
 
 import msgspec
+from msgspec.structs import replace
 
 from tinysnitch.core.engine.records import ConnectionDecided
 from tinysnitch.core.model.flow import Direction
@@ -10,6 +11,8 @@ from tinysnitch.core.model.process import program_of, uid_of
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.rules.rule import Rule
 from tinysnitch.core.rules.text import format_rule
+
+PRIVATE = "private"  # in place of a program that is counted and not named
 
 
 class TrafficKey(msgspec.Struct, frozen=True):
@@ -57,3 +60,9 @@ def row_of(record: ConnectionDecided) -> TrafficRow:
         rule=line_of(decision.rule) if decision.rule else None,
     )
     return TrafficRow(key, 1, 0, 0, record.wall_s, record.wall_s)
+
+
+def without_names(row: TrafficRow) -> TrafficRow:
+    """The row of a program that is not to be named: it is counted with all such programs of its user."""
+    key = replace(row.key, program=PRIVATE, remote=b"", name="", port=0, rule=None)
+    return replace(row, key=key)

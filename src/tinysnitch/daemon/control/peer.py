@@ -6,7 +6,8 @@
 2. Pushes wait behind a reply that is under way; a client that lets too many wait is cut off.
 3. `push` never begins a request: the engine is in the middle of its commands then, and the reply could come before that
    of an earlier request, or replace it.
-4. A frame that is not a message is answered with Refused, and the connection ends.
+4. A reply may pause (Pause) while a thread works for it. Pushes go on then; further requests wait.
+5. A frame that is not a message is answered with Refused, and the connection ends.
 """
 
 import asyncio
@@ -54,6 +55,23 @@ class Turns:
             work()
 
 
+class Pause:
+    """Stands between the frames of a reply that is not ready: the next ones come once it is over. For the loop."""
+
+    def __init__(self) -> None:
+        self._is_over = False
+        self._go_on: Callable[[], None] = lambda: None
+
+    def end(self) -> None:
+        self._is_over = True
+        self._go_on()
+
+    def then(self, go_on: Callable[[], None]) -> bool:
+        """Whether it is over; if not `go_on` will be called."""
+        self._go_on = go_on
+        return self._is_over
+
+
 class Clients(Protocol):
     malformed: int  # clients cut off after a frame that is no message
     slow: int  # cut off because they did not read their pushes
@@ -74,7 +92,7 @@ class Server(Protocol):
 
     def forget(self, peer: "ControlPeer") -> None: ...
 
-    def answer(self, peer: "ControlPeer", request: Request) -> Iterator[bytes]:
+    def answer(self, peer: "ControlPeer", request: Request) -> Iterator[bytes | Pause]:
         """The frames that answer a request. Raises nothing."""
         ...
 
@@ -86,7 +104,8 @@ class ControlPeer(asyncio.Protocol):
         self._server = server
         self._reader = FrameReader()
         self._inbox: deque[bytes] = deque()
-        self._replies: Iterator[bytes] = iter(())
+        self._replies: Iterator[bytes | Pause] = iter(())
+        self._has_pause = False  # of the replies
         self._pushes: deque[bytes] = deque()
         self._push_bytes = 0
         self._is_greeted = False
@@ -181,11 +200,23 @@ class ControlPeer(asyncio.Protocol):
             if not self._server.turns.has_time():
                 self._server.turns.wait(self._pump)
                 return False
-            frame = next(self._replies, None) or self._next_push()
+            frame = self._next_reply() or self._next_push()
             if frame is None:
-                return True
+                return not self._has_pause
             self._write(frame)
         return False
+
+    def _next_reply(self) -> bytes | None:
+        while not self._has_pause:
+            found = next(self._replies, None)
+            if not isinstance(found, Pause):
+                return found
+            self._has_pause = not found.then(self._end_pause)
+        return None
+
+    def _end_pause(self) -> None:
+        self._has_pause = False
+        self._pump()
 
     def _write(self, frame: bytes) -> None:
         """Raises nothing: a push goes to other clients too."""

@@ -23,7 +23,7 @@ from tinysnitch.core.model.errors import (
 )
 from tinysnitch.core.prompts.prompt import Prompt
 from tinysnitch.daemon.control.clients import ControlClients
-from tinysnitch.daemon.control.peer import ControlPeer, Turns
+from tinysnitch.daemon.control.peer import ControlPeer, Pause, Turns
 from tinysnitch.daemon.control.permissions import GROUP, Permissions, Right, RightLookup
 from tinysnitch.daemon.control.socket import BACKLOG, ControlSocket
 from tinysnitch.protocol import messages as msg
@@ -34,7 +34,7 @@ class RequestHandler(Protocol):
     """What answers requests. Each method returns at once, returns only what the right covers, and raises SnitchError
     with a hint for the user."""
 
-    def handle(self, request: msg.Request, right: Right) -> Iterable[msg.Reply]:
+    def handle(self, request: msg.Request, right: Right) -> Iterable[msg.Reply | Pause]:
         """Answer any request but Hello, ReadLog and Attach."""
         ...
 
@@ -156,7 +156,7 @@ class ControlServer:
         if self.clients.remove(peer):
             self._handler.detach(peer.client_id)
 
-    def answer(self, peer: ControlPeer, request: msg.Request) -> Iterator[bytes]:
+    def answer(self, peer: ControlPeer, request: msg.Request) -> Iterator[bytes | Pause]:
         """The frames that answer a request. An error before the first frame becomes a Refused, and is not raised."""
         try:
             return self._frames(peer, request)
@@ -175,7 +175,7 @@ class ControlServer:
             hint = "its log tells more; please report it"
         return msg.Refused("the daemon failed at this request", hint)
 
-    def _frames(self, peer: ControlPeer, request: msg.Request) -> Iterator[bytes]:
+    def _frames(self, peer: ControlPeer, request: msg.Request) -> Iterator[bytes | Pause]:
         match request:
             case msg.ReadLog():
                 return self._log_frames(peer, request)
@@ -187,9 +187,9 @@ class ControlServer:
                 return itertools.chain(map(encode_frame, asks), map(encode_frame, notices), (_DONE,))
             case _:
                 values = self._handler.handle(request, peer.right)
-                return _frames_of(map(encode_frame, values), (_DONE,))
+                return _frames_of(map(_encode, values), (_DONE,))
 
-    def _log_frames(self, peer: ControlPeer, request: msg.ReadLog) -> Iterator[bytes]:
+    def _log_frames(self, peer: ControlPeer, request: msg.ReadLog) -> Iterator[bytes | Pause]:
         limit = min(max(request.limit, 0), MAX_LINES)
         lines = self._handler.read_history(limit, peer.right) if limit else ()
         if request.follow:
@@ -200,7 +200,11 @@ class ControlServer:
         return ControlPeer(self, next(self._ids))
 
 
-def _frames_of(frames: Iterable[bytes], end: Iterable[bytes]) -> Iterator[bytes]:
+def _encode(value: msg.Reply | Pause) -> bytes | Pause:
+    return value if isinstance(value, Pause) else encode_frame(value)
+
+
+def _frames_of(frames: Iterable[bytes | Pause], end: Iterable[bytes]) -> Iterator[bytes | Pause]:
     """The frames, then `end`. They are made as they are sent; when that fails a Refused ends the reply."""
     try:
         yield from frames

@@ -3,6 +3,7 @@
 from collections import Counter
 
 from tinysnitch.daemon.logs.error_log import ErrorLog
+from tinysnitch.daemon.logs.traffic_recorder import TrafficRecorder
 from tinysnitch.daemon.loop.driver import Driver
 from tinysnitch.daemon.loop.file_guard import GONE, HINT, InterpreterWatch
 from tinysnitch.daemon.loop.netfilter_guard import PUT_BACK, NetfilterGuard
@@ -36,6 +37,7 @@ class Counters:
     def __init__(self, driver: Driver, programs: BpfPrograms | None, error_log: ErrorLog) -> None:
         self._error_log = error_log
         self.guard: NetfilterGuard | None = None  # once the netfilter rules stand
+        self.sums: TrafficRecorder | None = None  # once rows of traffic are kept
         self.interpreter: InterpreterWatch | None = None  # once it is watched
         self._driver = driver
         self._ports = driver.ports
@@ -78,6 +80,7 @@ class Counters:
             "clients cut off, not understood": clients.malformed,
             **self._ports.recorder.losses(),
             "connections in no row of the traffic": self._ports.traffic.lost,
+            "connections in no row of the history": self.sums.lost if self.sums else 0,
             "lines on standard error": self._error_log.lost,
             **self._kernel_losses(),
             "DNS connections given up": self._engine.dns.streams.given_up,

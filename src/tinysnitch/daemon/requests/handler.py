@@ -28,6 +28,7 @@ from tinysnitch.core.rules.note import made_by, note_of
 from tinysnitch.core.rules.rule import RemoteKind, Rule
 from tinysnitch.core.rules.text import format_rule, parse_rule
 from tinysnitch.daemon.control.clients import UNSAVED
+from tinysnitch.daemon.control.peer import Pause
 from tinysnitch.daemon.control.permissions import Right
 from tinysnitch.daemon.instance import Identity
 from tinysnitch.daemon.loop.driver import Driver
@@ -35,6 +36,7 @@ from tinysnitch.daemon.loop.reloader import Reloader
 from tinysnitch.daemon.loop.settings_watch import SettingsWatch
 from tinysnitch.daemon.requests.counters import Counters
 from tinysnitch.daemon.requests.explainer import Explainer
+from tinysnitch.daemon.requests.looking_back import LookingBack
 from tinysnitch.daemon.requests.rule_list import rule_entries
 from tinysnitch.daemon.requests.rule_permission import (
     ChangeBudget,
@@ -115,6 +117,7 @@ class RequestHandler:
         reloader: Reloader,
         counters: Counters,
         history: History,
+        looking_back: LookingBack,
         settings: SettingsWatch,
     ) -> None:
         self._identity = identity
@@ -127,12 +130,13 @@ class RequestHandler:
         self._reloader = reloader
         self._counters = counters
         self._history = history
+        self._looking_back = looking_back
         self._settings = settings
         self._budget = ChangeBudget()
         self._explainer = Explainer(driver.engine, loader.find_group)
         self._tidying = Tidying(driver, add_rule=self.add_rule, remove_rule=self.remove_rule)
 
-    def handle(self, request: msg.Request, right: Right) -> Iterable[msg.Reply]:
+    def handle(self, request: msg.Request, right: Right) -> Iterable[msg.Reply | Pause]:
         """Answer a request that can be answered at once. Raises SnitchError."""
         match request:
             case msg.ReadStatus():
@@ -161,6 +165,8 @@ class RequestHandler:
                 return self._tidying.list_learned(right)
             case msg.TakeLearned():
                 return (self._tidying.take_learned(request, right),)
+            case msg.ReadHistory(question):
+                return self._looking_back.read_history(question, right)
             case msg.GiveAnswer():
                 return (self._give_answer(request, right),)
             case msg.KeepOpen(prompt_id):

@@ -30,6 +30,7 @@ from tinysnitch.daemon.logs.error_log import ErrorLog
 from tinysnitch.daemon.logs.log_output import LogOutput
 from tinysnitch.daemon.logs.loss_watch import LossWatch
 from tinysnitch.daemon.logs.recorder import Recorder
+from tinysnitch.daemon.logs.traffic_recorder import TrafficRecorder
 from tinysnitch.daemon.loop.driver import Driver, Ports
 from tinysnitch.daemon.loop.file_guard import SocketWatch
 from tinysnitch.daemon.loop.process_watch import ProcessWatch
@@ -39,6 +40,7 @@ from tinysnitch.daemon.loop.settings_watch import SettingsWatch
 from tinysnitch.daemon.options import Options
 from tinysnitch.daemon.requests.counters import Counters
 from tinysnitch.daemon.requests.handler import RequestHandler
+from tinysnitch.daemon.requests.looking_back import LookingBack
 from tinysnitch.daemon.rules.facts import FactSource
 from tinysnitch.daemon.rules.lists import ListCompiler, ListLoader
 from tinysnitch.daemon.rules.loader import RuleLoader
@@ -72,8 +74,11 @@ from tinysnitch.store.learned_rules import LearnedRules
 from tinysnitch.store.rule_groups import RuleGroups
 from tinysnitch.store.rules_file import RulesFile
 from tinysnitch.store.temporary_rules import TemporaryRules
+from tinysnitch.store.traffic.traffic_reader import TrafficReader
+from tinysnitch.store.traffic.traffic_store import TrafficStore
 
 HEADERS_SIZE = 1280  # bytes of a packet that is judged: all headers are in the first ones (RFC 7112 5, RFC 8200 5)
+SUMS = "traffic.sqlite"  # file in the state folder
 RESET_TAKES_S = 1.0  # a reset crosses the loopback at once, except on a very busy machine
 
 _log = logging.getLogger(__name__)
@@ -178,11 +183,10 @@ def assemble(
     fact_changed, feed, process_exited = Relay(), Relay(), Relay()
     source = make_source(options, undo, fact_changed)
     loader, (history, recorder) = RuleLoader(rules_file, source, groups), _open_logs(options, undo)
-    temporary_rules = TemporaryRules(options.state_dir / "temporary.rules")
+    temporary_rules, news = TemporaryRules(options.state_dir / "temporary.rules"), _closed_at_end(AddressNews(), undo)
     engine = _make_engine(options, loader, programs, history, temporary_rules, undo)
     clients, failures = _make_clients(options, undo), Failures()
     saver = RuleSaver(rules_file, temporary_rules, clients=clients, failures=failures, report=feed)
-    news = _closed_at_end(AddressNews(), undo)
     ports = _open_ports(
         identity,
         programs,
@@ -208,6 +212,7 @@ def assemble(
         reloader=reloader,
         counters=counters,
         history=history,
+        looking_back=_keep_sums(options, ports.traffic, counters, undo),
         settings=settings,
     )
     return Assembly(
@@ -261,6 +266,14 @@ def _open_logs(options: Options, undo: AsyncExitStack) -> tuple[History, Recorde
     log = LogOutput(sys.stdout.fileno())
     undo.callback(close_log, log)
     return history, Recorder(log, options.log, history, LearnedRules(options.state_dir / LEARNED_RULES))
+
+
+def _keep_sums(options: Options, feed: TrafficFeed, counters: Counters, undo: AsyncExitStack) -> LookingBack:
+    path = options.state_dir / SUMS
+    store = TrafficStore(path, options.history_days, options.history_size << 20)
+    counters.sums = recorder = _closed_at_end(TrafficRecorder(store, Offload().begin), undo)
+    feed.listen(recorder.take)
+    return LookingBack(feed, recorder, TrafficReader(path))
 
 
 def _make_engine(

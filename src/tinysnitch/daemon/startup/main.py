@@ -39,6 +39,20 @@ class _Seconds(click.ParamType[float]):
         return seconds
 
 
+class _Whole(click.ParamType[int]):
+    name = "number"
+
+    def __init__(self, least: int, most: int) -> None:
+        self._least = least
+        self._most = most
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        text = str(value)
+        if not (text.isascii() and text.isdigit() and len(text) < 10 and self._least <= int(text) <= self._most):
+            self.fail(f"{value!r} is not a whole number from {self._least} to {self._most}", param, ctx)
+        return int(text)
+
+
 def _check_addresses(_ctx: click.Context, _param: click.Parameter, addresses: tuple[str, ...]) -> tuple[str, ...]:
     for address in addresses:
         try:
@@ -143,6 +157,20 @@ Examples:
     metavar="NAME",
     multiple=True,
     help="May see and answer everything, as root may: a user, uid or %GROUP; repeat it for more.",
+)
+@click.option(
+    "--history-days",
+    type=_Whole(1, 3650),
+    default=DEFAULTS.history_days,
+    show_default=True,
+    help="Keep the sums of `tinysnitch history` for so many days.",
+)
+@click.option(
+    "--history-size",
+    type=_Whole(16, 65536),
+    default=DEFAULTS.history_size,
+    show_default=True,
+    help="Keep them within so many MiB: the oldest go first.",
 )
 @click.option("--scoped", "is_scoped", is_flag=True, hidden=True, help="Judge a cgroup of our own making only.")
 @click.option("--run-folder", type=Place(), hidden=True, help="With --scoped: take this folder away at the end.")

@@ -24,6 +24,7 @@ from tinysnitch.store.toml_file import read_toml
 PROMPT, START = "prompt", "start"
 OF_COMMANDS = frozenset({"rules", "lists", "timeout", "resolver"})  # those that count for `tinysnitch run`
 _WHO = ("user", "admin")
+_NUMBERS = {"seconds": "seconds as a number", "number": "a whole number"}  # types of options, and what to write
 _NO_KEYS = ("config-dir", "version", "help")
 
 
@@ -116,9 +117,9 @@ def _check_kind(option: click.Option, value: object) -> None:
         raise _Mistake("neither true nor false", "write true or false, without quotes")
     if option.multiple and not (isinstance(value, list) and all(isinstance(each, str) for each in value)):
         raise _Mistake("not a list of texts", 'write ["one", "two"]')
-    if option.type.name == "seconds":
+    if option.type.name in _NUMBERS:
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise _Mistake("not a number", "write seconds as a number, without quotes")
+            raise _Mistake("not a number", f"write {_NUMBERS[option.type.name]}, without quotes")
     elif not (option.is_flag or option.multiple or isinstance(value, str)):
         raise _Mistake("not a text", f'write it in quotes: "{value}"')
 

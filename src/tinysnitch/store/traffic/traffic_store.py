@@ -1,0 +1,213 @@
+"""Writes the sums, and keeps the file within its size and age.
+
+What cannot be written is counted as lost, and nothing is raised. `write` may take long: it is for a thread, which gets
+the warnings back, as only the daemon's loop may log.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Lock
+from typing import NamedTuple
+
+import msgspec
+
+from tinysnitch.core.model.domain import find_registrable_domain
+from tinysnitch.core.model.flow import Direction
+from tinysnitch.core.model.process import share_of
+from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.traffic.row import TrafficRow
+from tinysnitch.store.database import Database, used_bytes
+from tinysnitch.store.traffic import schema
+from tinysnitch.store.traffic.schema import HOUR_S
+
+DAYS = 365
+MAX_BYTES = 200 << 20
+MAX_ROWS = 10_000  # in an hour, of a user and a direction; what is beyond is summed up without names
+MAX_KNOWN = 20_000  # texts whose number is remembered
+_FULL = 0.9  # of the size: from there on the oldest rows go
+_DAY_S = 24 * HOUR_S
+_NOBODY = -1  # in place of a uid: there is no process
+
+
+class _Subject(NamedTuple):
+    """What a row of the file is about, in one hour. As a named tuple it is hashed without any Python of ours."""
+
+    hour: int  # its first second
+    program: str
+    remote: str | bytes  # a name, or a packed address; "": many
+    port: int
+    uid: int
+    protocol: int
+    is_inbound: bool
+    is_denied: bool
+    rule: str
+
+
+class Written(msgspec.Struct, frozen=True):
+    lost: int = 0  # connections that are not in the file
+    warnings: tuple[str, ...] = ()
+
+
+class TrafficStore:
+    def __init__(self, path: Path, days: int = DAYS, max_bytes: int = MAX_BYTES) -> None:
+        self.path = path
+        self._days = days
+        self._max_bytes = max_bytes
+        self._warnings: list[str] = []
+        self._database = Database(path, self._set_up, self._warnings.append, what="history of sums", lost="rows")
+        self._lock = Lock()
+        self._texts: dict[tuple[int, str | bytes], int] = {}  # numbers of texts that were used today
+        self._today = 0
+        self._hour = 0
+        self._days_of: dict[int, int] = {}  # by hour
+        self._rows_of: dict[tuple[int, bool], set[int]] = {}  # hashes of this hour's rows, by share and direction
+
+    def write(self, rows: Sequence[TrafficRow], now_s: float) -> Written:
+        with self._lock:
+            try:
+                self._write(rows, now_s)
+                self._database.is_failing = False
+                lost = 0
+            except (sqlite3.Error, OSError) as error:
+                lost = sum(row.connections for row in rows)
+                self._texts.clear()  # what was added may be gone with the rest
+                self._database.fail(error)
+            warnings = tuple(self._warnings)
+            self._warnings.clear()
+        return Written(lost, warnings)
+
+    def close(self) -> None:
+        with self._lock:
+            self._database.disconnect()
+
+    def _set_up(self, db: sqlite3.Connection) -> None:
+        schema.set_up(db)
+        (page,) = db.execute("pragma page_size").fetchone()
+        db.execute(f"pragma max_page_count = {self._max_bytes // page}")  # beyond it a write fails as on a full disk
+        self._texts.clear()
+
+    def _write(self, rows: Sequence[TrafficRow], now_s: float) -> None:
+        db = self._database.connect()
+        self._begin_period(now_s)
+        with _transaction(db):
+            self._tidy(db, now_s)
+        with _transaction(db):
+            for row in rows:
+                self._add(db, self._within_quota(_subject_of(row)), row)
+
+    def _begin_period(self, now_s: float) -> None:
+        self._days_of.clear()  # the time zone may have changed
+        today, hour = schema.day_of(now_s), int(now_s) // HOUR_S
+        if today != self._today or len(self._texts) > MAX_KNOWN:
+            self._today = today
+            self._texts.clear()
+        if hour != self._hour:
+            self._hour = hour
+            self._rows_of.clear()
+
+    def _within_quota(self, subject: _Subject) -> _Subject:
+        """The same, or without names once there are too many."""
+        known = self._rows_of.setdefault((share_of(subject.uid), subject.is_inbound), set())
+        row = hash(subject)
+        if row in known:
+            return subject
+        if len(known) >= MAX_ROWS:
+            return subject._replace(remote="", port=0)
+        known.add(row)
+        return subject
+
+    def _add(self, db: sqlite3.Connection, subject: _Subject, row: TrafficRow) -> None:
+        hour, program_path, remote_text, port, uid, protocol, is_inbound, is_denied, rule_line = subject
+        day = self._day_of(hour)
+        program, rule = self._number(db, schema.PROGRAM, program_path), self._number(db, schema.RULE, rule_line)
+        remote, domain = self._number_remote(db, remote_text)
+        sums = int(row.first_s), int(row.last_s), row.connections, row.bytes_in, row.bytes_out
+        key = hour, program, remote, port, uid, protocol, is_inbound, is_denied, rule
+        db.execute(schema.ADD_HOUR, (*key, day, domain, *sums))
+        db.execute(schema.ADD_DAY_SUM, (day, domain, program, uid, is_inbound, is_denied, *sums))
+        counts = (0, row.connections) if is_denied else (row.connections, 0)
+        db.execute(schema.ADD_PAIR, (domain, program, uid, *sums[:2], *counts))
+
+    def _day_of(self, hour: int) -> int:
+        if hour not in self._days_of:
+            self._days_of[hour] = schema.day_of(hour)
+        return self._days_of[hour]
+
+    def _number_remote(self, db: sqlite3.Connection, remote: str | bytes) -> tuple[int, int]:
+        """The numbers of a name and of its domain; an address is its own."""
+        if isinstance(remote, bytes):
+            number = self._number(db, schema.ADDRESS, remote)
+            return number, number
+        domain = find_registrable_domain(remote) or remote
+        return self._number(db, schema.NAME, remote), self._number(db, schema.NAME, domain)
+
+    def _number(self, db: sqlite3.Connection, kind: int, text: str | bytes) -> int:
+        found = self._texts.get((kind, text))
+        if found is None:
+            stored = text if isinstance(text, bytes) else text.encode(errors="surrogateescape")
+            (found,) = db.execute(schema.NAME_TEXT, (kind, stored, self._today)).fetchone()
+            self._texts[kind, text] = found
+        return found
+
+    def _tidy(self, db: sqlite3.Connection, now_s: float) -> None:
+        """One step at most of each kind, so that no write takes long: an old hour becomes part of its day, and what is
+        too old or too much goes."""
+        (hour,) = db.execute("select min(period) from hours").fetchone()
+        if hour is not None and hour < now_s - schema.HOURS_KEPT_S:
+            db.execute(schema.HOUR_TO_DAYS, (hour,))
+            db.execute("delete from hours where period = ?", (hour,))
+        oldest = _find_oldest(db)
+        if oldest is None:
+            return
+        is_full = used_bytes(db) > _FULL * self._max_bytes
+        if oldest < self._today - self._days * _DAY_S or (is_full and oldest < self._today):
+            self._forget_day(db, oldest)
+        elif is_full and hour is not None:
+            db.execute("delete from hours where period = ?", (hour,))
+
+    def _forget_day(self, db: sqlite3.Connection, day: int) -> None:
+        db.execute("delete from day_sums where day <= ?", (day,))
+        db.execute("delete from days where period <= ?", (day,))
+        db.execute("delete from hours where day <= ?", (day,))
+        oldest = _find_oldest(db)
+        if oldest is not None:
+            db.execute("delete from pairs where last < ?", (oldest,))
+            db.execute("delete from texts where day < ?", (oldest,))
+
+
+def _subject_of(row: TrafficRow) -> _Subject:
+    key = row.key
+    return _Subject(
+        int(row.last_s) // HOUR_S * HOUR_S,
+        key.program,
+        key.remote if key.name is None else key.name,
+        key.port,
+        _NOBODY if key.uid is None else key.uid,
+        key.protocol,
+        key.direction is Direction.INBOUND,
+        key.verdict is Verdict.DENY,
+        key.rule or "",
+    )
+
+
+@contextmanager
+def _transaction(db: sqlite3.Connection) -> Iterator[None]:
+    db.execute("begin immediate")
+    try:
+        yield
+        db.execute("commit")
+    except BaseException:
+        with suppress(sqlite3.Error):
+            if db.in_transaction:  # some errors roll back by themselves
+                db.execute("rollback")
+        raise
+
+
+def _find_oldest(db: sqlite3.Connection) -> int | None:
+    """The first day that there is anything of."""
+    found: int | None = db.execute(
+        "select min(day) from (select min(day) as day from day_sums union all select min(period) from days)"
+    ).fetchone()[0]
+    return found

@@ -1,0 +1,78 @@
+"""A table of spans, laid out for a width: one column gives way, and one may be drawn as bars.
+
+On a terminal the table is as wide as the terminal at most. Without a width (a pipe, a file) nothing is cut.
+"""
+
+import msgspec
+
+from tinysnitch.view.span import Span, Weight, fit_spans, text_of
+from tinysnitch.view.text import cell_width
+
+GAP = "  "
+_LEAST_BAR, _MOST_BAR = 6, 30
+_FULL, _HALF = "█", "▌"
+_UNITS = ("kB", "MB", "GB", "TB", "PB")
+Cell = tuple[Span, ...]
+
+
+class Table(msgspec.Struct, frozen=True, kw_only=True):
+    head: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    left: frozenset[int]  # columns that are aligned to the left
+    giving: int = 0  # the column that is shortened where there is no room
+    bars: tuple[float, ...] = ()  # for each row, of the largest one; drawn behind the column `bar_behind`
+    bar_behind: int = 0
+
+
+def lay_out(table: Table, width: int | None) -> list[Cell]:
+    """The lines, the head first. Columns that are empty in all rows are left out."""
+    shown = [at for at in range(len(table.head)) if any(text_of(row[at]) for row in table.rows)]
+    widths = {at: max(cell_width(text_of(row[at])) for row in table.rows) for at in shown}
+    widths = {at: max(size, cell_width(table.head[at])) for at, size in widths.items()}
+    bar = 0
+    if width is not None and table.giving in widths:
+        rest = width - sum(widths.values()) - len(GAP) * (len(shown) - 1)
+        if table.bars:
+            bar = min(max(rest - 1, _LEAST_BAR), _MOST_BAR)
+            rest -= bar + 1
+        widths[table.giving] += min(0, rest)
+    lines = [_join(table, shown, widths, tuple((Span(title, weight=Weight.QUIET),) for title in table.head), bar, None)]
+    for number, row in enumerate(table.rows):
+        lines.append(_join(table, shown, widths, row, bar, table.bars[number] if bar else None))
+    return lines
+
+
+def _join(
+    table: Table, shown: list[int], widths: dict[int, int], row: tuple[Cell, ...], bar: int, share: float | None
+) -> Cell:
+    spans: list[Span] = []
+    for at in shown:
+        if spans:
+            spans.append(Span(GAP))
+        cell = fit_spans(row[at], max(1, widths[at]))
+        padding = Span(" " * max(0, widths[at] - cell_width(text_of(cell))))
+        spans += (*cell, padding) if at in table.left else (padding, *cell)
+        if bar and at == table.bar_behind:
+            drawn = "" if share is None else draw_bar(share, bar)
+            spans += (Span(" "), Span(drawn, weight=Weight.QUIET), Span(" " * (bar - len(drawn))))
+    while spans and not spans[-1].text.strip(" "):
+        spans.pop()
+    return tuple(spans)
+
+
+def draw_bar(share: float, width: int) -> str:
+    """A bar of at most `width` columns; of anything but nothing half a column at least."""
+    halves = max(round(share * width * 2), 1 if share > 0 else 0)
+    return _FULL * (halves // 2) + _HALF * (halves % 2)
+
+
+def format_bytes(count: int) -> str:
+    """`0`, `812 B`, `1.2 kB`, `48 MB`."""
+    if count < 1000:
+        return f"{count} B" if count else "0"
+    size = float(count)
+    for unit in _UNITS:
+        size /= 1000
+        if size < 999.5 or unit == _UNITS[-1]:
+            break
+    return f"{size:.1f} {unit}" if size < 9.95 else f"{size:.0f} {unit}"

@@ -1,0 +1,48 @@
+"""The history of a scene with real clients, over the end of its daemon."""
+
+import json
+import time
+
+import pytest
+
+from tests.lab.daemon import Daemon
+from tests.lab.lab import DNS_RULE, Lab
+from tests.lab.test_attribution_inbound import come, receiver
+from tests.lab.test_names import CURL, GIT, fetch, make_repository
+from tests.lab.world import HOST4, PROGRAMS
+
+pytestmark = [pytest.mark.privileged]
+
+WRITTEN_S = 2.0  # what happened longer ago outlives a kill
+RULES = f"{DNS_RULE}allow - 80 tcp\nallow - - tcp-src\ndeny evilshop.test - -\n"
+
+
+def read_history(daemon: Daemon, *words: str, by: str = "name", user: str | None = None) -> set[tuple[object, ...]]:
+    """What each line is about, with its connections, and how many of them were denied and came in."""
+    told = daemon.cli("history", "--by", by, "--json", *words, user=user)
+    assert told.returncode == 0, told.stderr
+    lines = map(json.loads, told.stdout.splitlines())
+    return {(line[by], line["connections"], line["denied"], line["inbound"]) for line in lines}
+
+
+def test_a_scene_is_in_the_history_and_outlives_a_kill(lab: Lab) -> None:
+    make_repository(lab)
+    daemon = lab.start_daemon(RULES, "--user", "nobody", timeout_s=0)
+    assert fetch(lab, "http://shop.test/", "-4") == 0
+    assert fetch(lab, "http://evilshop.test/", "-4") != 0
+    assert lab.run(["git", "ls-remote", "http://four.test/repo.git"]).returncode == 0
+    assert lab.run([CURL, "-sS", "-4", "http://six.test/"], user="nobody").returncode != 0  # it has IPv6 alone
+    with receiver(lab, "tcp", "0.0.0.0", "7100"):
+        come(lab, "tcp", HOST4, 7100)
+    time.sleep(WRITTEN_S)
+    daemon.kill()
+    daemon = lab.restart_daemon(daemon.rules.parent, "--user", "nobody", timeout_s=0)
+    names = {("shop.test", 1, 0, 0), ("evilshop.test", 1, 1, 0)}
+    assert read_history(daemon, CURL, "--port", "80") == names
+    assert read_history(daemon, "git-remote-http", "--to", "four.test", by="program") == {(GIT, 1, 0, 0)}
+    assert read_history(daemon, "--port", "7100", by="program") == {(str(PROGRAMS / "receiver.py"), 1, 0, 1)}
+    new = daemon.cli("history", "--new", "--to", "shop.test").stdout
+    assert new.split()[-3:] == [CURL, "shop.test", "1"]
+    assert read_history(daemon, by="program", user="nobody") == read_history(daemon, "--user", "nobody", by="program")
+    assert {what for what, *_counts in read_history(daemon, by="program", user="nobody")} == {CURL}
+    assert json.loads(daemon.cli("status", "--json").stdout)["losses"]["connections in no row of the history"] == 0
