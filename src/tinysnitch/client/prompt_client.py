@@ -48,6 +48,8 @@ from tinysnitch.protocol.messages import (
     RuleEntry,
     RuleWritten,
     Status,
+    TrafficEntry,
+    TrafficTold,
     Welcome,
     Working,
 )
@@ -205,6 +207,8 @@ class PromptClient:
             case Done() | RuleWritten() | Status() | RuleEntry() | ListEntry() | Explanation() | GroupSwitched():
                 pass  # no reply to what we send
             case Working() | ProposalEntry() | LearnedEntry() | HistoryEntry() | HistoryTotal():
+                pass  # no reply to what we send
+            case TrafficEntry() | TrafficTold():
                 pass  # no reply to what we send
             case _:
                 assert_never(message)

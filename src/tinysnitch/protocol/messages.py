@@ -8,6 +8,8 @@
    settings of prompts have changed.
 4. After a ReadLog with `follow` the daemon also sends log lines. These are sent as they are: their tag is "event", not
    "type".
+5. After a WatchTraffic it sends, each second in which there is any, the rows of traffic that have changed, and then
+   TrafficTold.
 """
 
 from enum import Enum
@@ -16,6 +18,7 @@ from typing import Annotated
 import msgspec
 
 from tinysnitch import __version__
+from tinysnitch.core.model.flow import Direction
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.prompts.choice import Choice, Lifetime
 from tinysnitch.core.prompts.prompt import Prompt
@@ -177,9 +180,13 @@ class Attach(Message, frozen=True):
     """From now on this client shows prompts."""
 
 
+class WatchTraffic(Message, frozen=True):
+    """From now on this client looks at who talks with whom. There is no Done."""
+
+
 _Listing = ListRules | ListLists | ListAsks | ReadLog | ListProposals | ListLearned
 _Edit = AddRule | RemoveRule | MoveRule | SwitchGroup | TakeProposal | TakeLearned
-Request = Hello | ReadStatus | _Listing | _Edit | GiveAnswer | KeepOpen | Explain | ReadHistory | Attach
+Request = Hello | ReadStatus | _Listing | _Edit | GiveAnswer | KeepOpen | Explain | ReadHistory | Attach | WatchTraffic
 
 # -- replies and pushes -----------------------------------------------------------------------------------------
 
@@ -380,6 +387,32 @@ class Notice(Message, frozen=True, omit_defaults=True):
     stands: bool | None = None  # true: until a notice has false, or another one has true; None: it is news only
 
 
+class TrafficEntry(Message, frozen=True, kw_only=True):
+    """What was counted of connections that are alike, since the last time."""
+
+    program: str
+    uid: int | None  # of the process; None: there is none
+    remote_address: str
+    name: str | None
+    port: int  # that rules test: outbound theirs, inbound ours, 0 where there are none
+    protocol: str
+    direction: Direction
+    verdict: Verdict
+    rule: str | None  # that decided
+    connections: int  # new ones
+    bytes_in: int
+    bytes_out: int
+    first: float  # wall-clock seconds
+    last: float
+
+
+class TrafficTold(Message, frozen=True):
+    """All rows of this second were sent."""
+
+    until: float  # wall-clock seconds
+    left_out: int = 0  # rows, of those that have the least
+
+
 _Proposed = Working | ProposalEntry | LearnedEntry
 _Entry = RuleEntry | ListEntry
 _History = HistoryEntry | HistoryTotal
@@ -387,7 +420,8 @@ Reply = (
     Done | Refused | Status | _Proposed | _Entry | RuleWritten | GroupSwitched | Explanation | _History | PromptShown
 )
 Push = PromptShown | PromptClosed | Notice
-FromDaemon = Welcome | Reply | Push
+Traffic = TrafficEntry | TrafficTold
+FromDaemon = Welcome | Reply | Push | Traffic
 
 
 def prompt_shown(prompt: Prompt) -> PromptShown:

@@ -21,6 +21,8 @@ from tinysnitch.daemon.control.clients import ControlClients
 from tinysnitch.daemon.control.permissions import Permissions, Right
 from tinysnitch.daemon.control.server import ControlServer
 from tinysnitch.daemon.requests.handler import RequestHandler
+from tinysnitch.daemon.requests.traffic_watch import Watcher
+from tinysnitch.protocol.framing import encode_frame
 from tinysnitch.protocol.messages import (
     BeatenRule,
     Explain,
@@ -31,6 +33,7 @@ from tinysnitch.protocol.messages import (
     RuleGroup,
     RuleSource,
     Status,
+    Traffic,
 )
 
 T = TypeVar("T")
@@ -114,6 +117,8 @@ class SmallHandler(RequestHandler):
         self.history = [b'{"event":"lost","time":"t","what":"packets","count":%d}' % n for n in range(5)]
         self.lists: list[ListEntry] = []
         self.attached: dict[int, int] = {}
+        self.watchers: dict[int, Watcher] = {}
+        self.traffic: list[Traffic] = []  # what a client is told that begins to look
         self.clients = self._clients = ControlClients()
 
     def status(self, right: Right) -> Status:
@@ -193,6 +198,14 @@ class SmallHandler(RequestHandler):
 
     def detach(self, client_id: int) -> None:
         del self.attached[client_id]
+
+    def watch(self, peer: Watcher) -> None:
+        self.watchers[peer.client_id] = peer
+        for message in self.traffic:
+            peer.push(encode_frame(message))
+
+    def unwatch(self, client_id: int) -> None:
+        self.watchers.pop(client_id, None)
 
 
 class RunningServer:

@@ -35,7 +35,7 @@ class RequestHandler(Protocol):
     with a hint for the user."""
 
     def handle(self, request: msg.Request, right: Right) -> Iterable[msg.Reply | Pause]:
-        """Answer any request but Hello, ReadLog and Attach."""
+        """Answer any request but Hello, ReadLog, Attach and WatchTraffic."""
         ...
 
     def list_asks(self, right: Right) -> list[Prompt]: ...
@@ -49,6 +49,12 @@ class RequestHandler(Protocol):
         ...
 
     def detach(self, client_id: int) -> None: ...
+
+    def watch(self, peer: ControlPeer) -> None:
+        """Push traffic to the client from now on, as far as its right goes."""
+        ...
+
+    def unwatch(self, client_id: int) -> None: ...
 
 
 # In one turn of the loop asyncio accepts one more than this. Any user may connect, and each time takes 0.2 ms from the
@@ -155,6 +161,7 @@ class ControlServer:
         self._newcomers.discard(peer)
         if self.clients.remove(peer):
             self._handler.detach(peer.client_id)
+        self._handler.unwatch(peer.client_id)
 
     def answer(self, peer: ControlPeer, request: msg.Request) -> Iterator[bytes | Pause]:
         """The frames that answer a request. An error before the first frame becomes a Refused, and is not raised."""
@@ -185,6 +192,9 @@ class ControlServer:
                 asks = map(msg.prompt_shown, self._handler.list_asks(peer.right))
                 notices = self.clients.find_standing(peer.right)
                 return itertools.chain(map(encode_frame, asks), map(encode_frame, notices), (_DONE,))
+            case msg.WatchTraffic():
+                self._handler.watch(peer)
+                return iter(())
             case _:
                 values = self._handler.handle(request, peer.right)
                 return _frames_of(map(_encode, values), (_DONE,))

@@ -46,6 +46,7 @@ from tinysnitch.daemon.requests.rule_permission import (
     may_see_rule,
 )
 from tinysnitch.daemon.requests.tidying import Tidying
+from tinysnitch.daemon.requests.traffic_watch import TrafficWatch, Watcher
 from tinysnitch.daemon.rules.lists import HeldList, ListLoader
 from tinysnitch.daemon.rules.loader import RuleLoader
 from tinysnitch.daemon.rules.users import UserNames
@@ -134,6 +135,7 @@ class RequestHandler:
         self._settings = settings
         self._budget = ChangeBudget()
         self._explainer = Explainer(driver.engine, loader.find_group)
+        self._traffic = TrafficWatch(driver.ports.traffic)
         self._tidying = Tidying(driver, add_rule=self.add_rule, remove_rule=self.remove_rule)
 
     def handle(self, request: msg.Request, right: Right) -> Iterable[msg.Reply | Pause]:
@@ -172,7 +174,7 @@ class RequestHandler:
             case msg.KeepOpen(prompt_id):
                 self.keep_open(prompt_id, right)
                 return ()
-            case msg.Hello() | msg.ReadLog() | msg.Attach():
+            case msg.Hello() | msg.ReadLog() | msg.Attach() | msg.WatchTraffic():
                 raise AssertionError(f"{request} is for the control server")
             case _:
                 assert_never(request)
@@ -415,7 +417,13 @@ class RequestHandler:
     def detach(self, client_id: int) -> None:
         self._driver.feed(ClientDetached(client_id))
 
-    # Looking back and ahead
+    # Looking at what happens, back and ahead
+
+    def watch(self, peer: Watcher) -> None:
+        self._traffic.add(peer)
+
+    def unwatch(self, client_id: int) -> None:
+        self._traffic.remove(client_id)
 
     def read_history(self, limit: int, right: Right) -> Iterator[bytes]:
         return self._history.read_newest(limit, None if right.sees_all else right.uid)
