@@ -20,6 +20,7 @@ SUBCOMMANDS = [
     "rules",
     "lists",
     "log",
+    "top",
     "history",
     "learned",
     "asks",

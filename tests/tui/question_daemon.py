@@ -1,6 +1,7 @@
 """A daemon with questions and without packets: the real control server over a request handler that a test holds."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,8 +16,10 @@ from tinysnitch.daemon.control.clients import ControlClients
 from tinysnitch.daemon.control.permissions import Permissions, Right
 from tinysnitch.daemon.control.server import ControlServer
 from tinysnitch.daemon.requests.handler import RequestHandler
+from tinysnitch.daemon.requests.traffic_watch import Watcher
+from tinysnitch.protocol.framing import encode_frame
 from tinysnitch.protocol.log_lines import ConnectionLine
-from tinysnitch.protocol.messages import Mode, RuleEntry, Status
+from tinysnitch.protocol.messages import Mode, RuleEntry, Status, TrafficEntry, TrafficTold
 
 RULE = "allow shop.test 443 tcp /usr/bin/curl"
 
@@ -32,6 +35,7 @@ class QuestionDaemon(RequestHandler):
         self.kept: list[int] = []  # of which a person was at it, as told
         self.changes: list[tuple[str, str]] = []  # of rules, that answered no question
         self.rules: list[RuleEntry] = []
+        self.watchers: dict[int, Watcher] = {}
         self.refusal = ""  # if set, the next answers are refused with this reason
         self.unsaved = ""  # why the rules of the next answers can't be saved
 
@@ -84,6 +88,18 @@ class QuestionDaemon(RequestHandler):
 
     def read_history(self, limit: int, right: Right) -> list[bytes]:
         return []
+
+    def watch(self, peer: Watcher) -> None:
+        self.watchers[peer.client_id] = peer
+
+    def unwatch(self, client_id: int) -> None:
+        self.watchers.pop(client_id, None)
+
+    def count(self, *entries: TrafficEntry) -> None:
+        """To who looks at the traffic."""
+        for watcher in self.watchers.values():
+            for message in (*entries, TrafficTold(time.time())):
+                watcher.push(encode_frame(message))
 
     def list_rules(self, right: Right) -> Iterator[RuleEntry]:
         return iter(self.rules)

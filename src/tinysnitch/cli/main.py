@@ -17,12 +17,13 @@ _COMMANDS = {
     "lists": "tinysnitch.cli.lists:lists_group",
     "log": "tinysnitch.cli.log:log_command",
     "history": "tinysnitch.cli.history.history:history_command",
+    "top": "tinysnitch.cli.screens.top:top_command",
     "learned": "tinysnitch.cli.tidy.learned:learned_command",
     "asks": "tinysnitch.cli.asks:asks_command",
     "answer": "tinysnitch.cli.answer:answer_command",
     "explain": "tinysnitch.cli.explain:explain_command",
     "import": "tinysnitch.cli.imports:import_group",
-    "prompt": "tinysnitch.cli.prompt:prompt_command",
+    "prompt": "tinysnitch.cli.screens.prompt:prompt_command",
     "run": "tinysnitch.cli.run:run_command",
 }
 

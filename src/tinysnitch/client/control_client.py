@@ -20,7 +20,18 @@ from tinysnitch.client.connection_error import (
 from tinysnitch.client.knock import AGAIN_S, TIMEOUT_S, connecting, encode_request, knock
 from tinysnitch.core.model.errors import Malformed
 from tinysnitch.protocol.framing import MAX_REPLY, FrameDecoder, FrameReader
-from tinysnitch.protocol.messages import LOG_LINE, Done, FromDaemon, Hello, ReadLog, Refused, Request, Welcome
+from tinysnitch.protocol.messages import (
+    LOG_LINE,
+    Done,
+    FromDaemon,
+    Hello,
+    ReadLog,
+    Refused,
+    Request,
+    Traffic,
+    WatchTraffic,
+    Welcome,
+)
 
 _CHUNK = 65536
 _decoder: FrameDecoder[FromDaemon] = FrameDecoder(FromDaemon)
@@ -37,6 +48,7 @@ class ControlClient:
         self._reader = FrameReader(MAX_REPLY)
         self._frames = self._read_frames()
         self._output: int | None = None
+        self._ends_s: float | None = None  # when no more is waited for
         try:
             self._greet()
         except BaseException:
@@ -87,6 +99,16 @@ class ControlClient:
             elif isinstance(_reply(frame), Done):
                 return
 
+    def watch(self, seconds: float | None, output: int | None = None) -> Iterator[Traffic]:
+        """Who talks with whom, as it is counted, for so long; None: without end. `output` as for the log."""
+        self._send(WatchTraffic())
+        self._socket.settimeout(None)
+        self._output = output
+        self._ends_s = None if seconds is None else time.monotonic() + seconds
+        for frame in self._frames:
+            if isinstance(reply := _reply(frame), Traffic):
+                yield reply
+
     def _greet(self) -> None:
         """Wait for the daemon's welcome, which it sends first. Raises its refusal, if it sends that instead."""
         for frame in self._frames:
@@ -108,8 +130,8 @@ class ControlClient:
 
     def _read_frames(self) -> Iterator[bytes]:
         while True:
-            if self._output is not None:
-                _wait(self._socket, self._output)
+            if not _wait(self._socket, self._output, self._ends_s):
+                return
             try:
                 data = self._socket.recv(_CHUNK)
             except TimeoutError:
@@ -127,14 +149,21 @@ class ControlClient:
             raise error_of_version(f"the daemon sent too long a message: {error}") from error
 
 
-def _wait(sock: socket.socket, output: int) -> None:
-    """Wait for what the daemon says. Raises BrokenPipeError when the last reader of the output is gone, which poll(2)
-    tells without being asked; a write would tell only with the next line."""
+def _wait(sock: socket.socket, output: int | None, ends_s: float | None) -> bool:
+    """Wait for what the daemon says, if it matters that the last reader of the output goes, or when it ends; false if
+    it has ended. Raises BrokenPipeError when that reader is gone, which poll(2) tells without being asked; a write
+    would tell only with the next line."""
+    if output is None and ends_s is None:
+        return True
     poller = select.poll()
     poller.register(sock, select.POLLIN)
-    poller.register(output, 0)
-    if any(ready == output for ready, _events in poller.poll()):
+    if output is not None:
+        poller.register(output, 0)
+    left_ms = None if ends_s is None else max(0.0, ends_s - time.monotonic()) * 1000
+    ready = [descriptor for descriptor, _events in poller.poll(left_ms)]
+    if output in ready:
         raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+    return bool(ready)
 
 
 def _reply(frame: bytes) -> FromDaemon:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from tinysnitch.client.knock import connect_at_once
 from tinysnitch.client.log_client import LogClient
@@ -21,7 +21,11 @@ ANSWER_S = 5.0
 _CHUNK = 65536
 
 
-class Client(Protocol):
+E_co = TypeVar("E_co", covariant=True)  # what is told
+E = TypeVar("E")
+
+
+class Client(Protocol[E_co]):
     """What a link needs of a client without a socket."""
 
     unsent: bytearray
@@ -31,13 +35,13 @@ class Client(Protocol):
 
     def wait_for_room(self, now: float, /) -> float: ...
 
-    def receive(self, data: bytes, boot_s: float, /) -> Iterator[Event]: ...
+    def receive(self, data: bytes, boot_s: float, /) -> Iterator[E_co]: ...
 
-    def end(self, error: SnitchError, /) -> Iterator[Event]: ...
+    def end(self, error: SnitchError, /) -> Iterator[E_co]: ...
 
 
-class _Link:
-    def __init__(self, path: str | Path, tell: Callable[[Event], None], client: Client) -> None:
+class Link(Generic[E]):
+    def __init__(self, path: str | Path, tell: Callable[[E], None], client: Client[E]) -> None:
         self._path = path
         self._tell = tell
         self._client = client
@@ -78,7 +82,7 @@ class _Link:
                     self._has_replies.clear()
                     await self._has_replies.wait()
 
-    def _pass_on(self, events: Iterator[Event]) -> None:
+    def _pass_on(self, events: Iterator[E]) -> None:
         """Tell the events, and send what the client has to say now."""
         try:
             for event in events:
@@ -91,7 +95,7 @@ class _Link:
         self._client.unsent = bytearray()
 
 
-class DaemonLink(_Link):
+class DaemonLink(Link[Event]):
     """Attached, for questions and answers."""
 
     def __init__(self, path: str | Path, tell: Callable[[Event], None]) -> None:
@@ -102,7 +106,7 @@ class DaemonLink(_Link):
         self._pass_on(self._prompt.answer(given))
 
 
-class LogLink(_Link):
+class LogLink(Link[Event]):
     """For the last decisions."""
 
     def __init__(self, path: str | Path, tell: Callable[[Event], None]) -> None:

@@ -136,9 +136,9 @@ def flow(pieces: list[Text], room: int, gap: int = GAP) -> list[Text]:
     return rows
 
 
-def as_key(text: Text, name: str) -> Text:
-    """The text, of which a click presses the key."""
-    text.stylize(Style(meta={_KEY: name}))
+def as_key(text: Text, name: str, start: int = 0, end: int | None = None) -> Text:
+    """The text, of which a click, perhaps on some of its characters alone, presses the key."""
+    text.stylize(Style(meta={_KEY: name}), start, end)
     return text
 
 

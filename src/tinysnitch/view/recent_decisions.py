@@ -28,7 +28,7 @@ from tinysnitch.view.prompt_events import RuleChange
 
 MAX_KEPT = 200
 PAGE = 10  # rows that a page key moves by
-_NUMBERS = {"tcp": TCP, "udp": UDP, "icmp": ICMP}
+PROTOCOLS = {"tcp": TCP, "udp": UDP, "icmp": ICMP}
 _STEPS = {"down": 1, "up": -1, "pagedown": PAGE, "pageup": -PAGE, "wheel down": 1, "wheel up": -1}
 _ENDS = {"home": -MAX_KEPT, "end": MAX_KEPT}
 _ROW = "row "  # how the name of the key begins that a click on a row presses
@@ -52,7 +52,7 @@ def _connection_of(line: ConnectionLine) -> Connection | None:
     """The connection, as far as the line tells of it."""
     try:
         flow = Flow(
-            protocol=_NUMBERS.get(line.protocol) or int(line.protocol),
+            protocol=PROTOCOLS.get(line.protocol) or int(line.protocol),
             direction=line.direction,
             local=parse_address(line.local_address),
             local_port=line.local_port,
@@ -93,6 +93,16 @@ def _wins(decided: Rule, new: Rule) -> bool:
     if is_narrower(new, decided, _NOBODY):
         return False
     return is_narrower(decided, new, _NOBODY) or decided.verdict is Verdict.DENY
+
+
+def find_hindrance(decided_by: str | None, line: str) -> str:
+    """Why the rule in the line would change nothing for what that other one has decided; "" if it would."""
+    decided, new = _parse(decided_by), parse_rule(line)
+    if decided is None or decided.verdict is Verdict.ASK:
+        return ""
+    if decided.verdict is new.verdict:
+        return "a rule does so already"
+    return "its rule would win, take that back first" if _wins(decided, new) else ""
 
 
 class RecentDecisions:
@@ -170,12 +180,7 @@ class RecentDecisions:
         line = self.propose(verdict)
         if line is None:
             return "a secret or an odd name in it, edit it"
-        decided = _parse(self.selected.line.rule) if self.selected else None
-        if decided is None or decided.verdict is Verdict.ASK:
-            return ""
-        if decided.verdict is verdict:
-            return "a rule does so already"
-        return "its rule would win, take that back first" if _wins(decided, parse_rule(line)) else ""
+        return find_hindrance(self.selected.line.rule if self.selected else None, line)
 
     def change_by(self, verdict: Verdict) -> RuleChange | None:
         """What `y` or `n` has the daemon do; None if the key does nothing."""

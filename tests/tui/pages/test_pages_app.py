@@ -9,6 +9,7 @@ from textual.pilot import Pilot
 from tests.tui.app_stage import play, screen_of, see, until_ready
 from tests.tui.question_daemon import QuestionDaemon
 from tests.tui.waiting import until
+from tests.view.live.sample_traffic import entry
 from tests.view.pages.open_page import LINES, entry_of
 from tests.view.sample_prompts import connection_of, prompt_of
 from tinysnitch.core.model.errors import SnitchError
@@ -161,3 +162,42 @@ def test_the_pages_run_as_the_prompt_does(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(pages_app, "run_prompt", run)
     assert run_pages("/s", PageName.RULES) == 7
     assert made[0].on_page is PageName.RULES
+
+
+def live_app(path: str, delay_s: float | None) -> PagesApp:
+    return PagesApp(path, delay_s, PageName.LIVE)
+
+
+def test_the_live_page_looks_while_it_is_in_sight_and_no_longer(tmp_path: Path) -> None:
+    async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
+        await see(app, "nobody talks")
+        await until(lambda: daemon.watchers)
+        daemon.count(entry(), entry("/usr/bin/wget"))
+        await see(app, "2 programs")
+        await pilot.press("slash", *"wget", "enter")
+        await see(app, "1 program,")
+        await pilot.press("f2")
+        await until(lambda: not daemon.watchers)
+        await pilot.press("f3")
+        await see(app, "wget")
+        await until(lambda: daemon.watchers)
+
+    play(tmp_path / "s", script, make_app=live_app)
+
+
+def test_a_rule_is_made_of_what_talks(tmp_path: Path) -> None:
+    async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
+        await until(lambda: daemon.watchers)
+        daemon.count(entry())
+        await see(app, "1 program,")
+        await pilot.press("down", "n")
+        await see(app, "deny - 443 tcp /usr/bin/curl")
+        await asyncio.sleep(0.1)
+        daemon.open(prompt_of(1))
+        await see(app, "F2 answers")
+        await pilot.press("enter")
+        await see(app, "written: deny - 443 tcp /usr/bin/curl")
+        assert daemon.changes == [("added", "deny - 443 tcp /usr/bin/curl")]
+        assert daemon.answers.empty()
+
+    play(tmp_path / "s", script, make_app=live_app)

@@ -96,7 +96,7 @@ def test_each_rule_is_a_row_in_its_columns() -> None:
     ]
     assert [text_of(row.program) for row in view.rows] == ["/usr/bin/curl", "/usr/bin/ssh", "-", "-", "-"]
     assert [row.remarks for row in view.rows] == [
-        "", "work, user=0", "1 min 30 s left", "its time is over", "until process 7 ends",
+        "", "work, user=0", "1 min 30 s left", "its time is over", "ends with 7",
     ]  # fmt: skip
     assert [row.is_over for row in view.rows] == [False, False, False, True, False]
     assert [(line.label, line.text) for line in view.frame.facts] == [

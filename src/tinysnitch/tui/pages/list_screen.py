@@ -26,17 +26,28 @@ def render_list(
 ) -> list[Text]:
     """The page, in at most `height` rows."""
     room = max(1, width - 2 * MARGIN)
-    blank = [Text()] if height >= BLANKS_FROM else []
-    warnings = [row for text in frame.warnings for row in told_rows(f"! {text}", room, 2, WARNING)]
-    head = [_title_row(frame, room), *warnings]
-    keys = flow(pieces_of(frame.hints, room, is_ready=True), room)
-    told = _told(frame, room, max(0, height - len(head) - len(keys) - LEAST_ROWS))
-    below = [*blank, *told, *(blank if told else []), *keys]
-    space = max(1, height - len(head) - len(blank) - len(below))
-    page = [*head, *blank, *list_rows(columns, rows, room, space, frame.at), *below][:height]
+    above, below = _around(frame, room, height)
+    space = max(1, height - len(above) - len(below))
+    page = [*above, *list_rows(columns, rows, room, space, frame.at), *below][:height]
     for row in page:
         row.pad_left(MARGIN)
     return page
+
+
+def list_height(frame: ListFrame, width: int, height: int) -> int:
+    """The rows that the list has, with its titles."""
+    above, below = _around(frame, max(1, width - 2 * MARGIN), height)
+    return max(1, height - len(above) - len(below))
+
+
+def _around(frame: ListFrame, room: int, height: int) -> tuple[list[Text], list[Text]]:
+    """The rows above the list, and those below it."""
+    blank = [Text()] if height >= BLANKS_FROM else []
+    warnings = [row for text in frame.warnings for row in told_rows(f"! {text}", room, 2, WARNING)]
+    above = [_title_row(frame, room), *warnings, *blank]
+    keys = flow(pieces_of(frame.hints, room, is_ready=True), room)
+    told = _told(frame, room, max(0, height - len(above) - len(keys) - LEAST_ROWS))
+    return above, [*blank, *told, *(blank if told else []), *keys]
 
 
 def _title_row(frame: ListFrame, room: int) -> Text:

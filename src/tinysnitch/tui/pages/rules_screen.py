@@ -11,10 +11,10 @@ from tinysnitch.view.pages.rules_view import RuleRow, RulesView
 _COLORS = {Verdict.ALLOW: YES, Verdict.DENY: NO, Verdict.ASK: WARNING}
 _COLUMNS = (
     Column("rule"),
-    Column("remote", least=16),
+    Column("remote", least=10),
     Column("port", least=5, most=12),
-    Column("protocol", most=8),
-    Column("program", least=14),
+    Column("protocol", most=8, is_dispensable=True),
+    Column("program", least=12),
     Column("", least=8, is_dispensable=True),
 )
 

@@ -22,6 +22,8 @@ class Column(msgspec.Struct, frozen=True):
     is_right: bool = False
     most: int = 1000
     is_dispensable: bool = False  # left out where there is little room, the last one first
+    fixed: int = 0  # columns that it always has; 0: as its cells need
+    key: str = ""  # that a click on its title presses
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -38,7 +40,7 @@ def cell(text: str) -> Cell:
 def fit_columns(columns: Sequence[Column], rows: Sequence[Row], room: int) -> list[int]:
     """The width of each column; 0: it is left out."""
     widths = [
-        min(column.most, max([cell_width(column.title), *(_width_of(row.cells[at]) for row in rows)]))
+        column.fixed or min(column.most, max([cell_width(column.title), *(_width_of(row.cells[at]) for row in rows)]))
         for at, column in enumerate(columns)
     ]
     for at in reversed([at for at, column in enumerate(columns) if column.is_dispensable]):
@@ -68,8 +70,13 @@ def _width_of(spans: Cell) -> int:
 
 
 def title_row(columns: Sequence[Column], widths: list[int]) -> Text:
-    titles = [Row("", tuple(cell(column.title) for column in columns), style=QUIET)]
-    return table_row(columns, widths, titles[0])
+    row = table_row(columns, widths, Row("", tuple(cell(column.title) for column in columns), style=QUIET))
+    start = 0
+    for column, width in zip(columns, widths, strict=True):
+        if column.key and width:
+            as_key(row, column.key, start, start + width)
+        start += width + GAP if width else 0
+    return row
 
 
 def table_row(columns: Sequence[Column], widths: list[int], row: Row, *, is_selected: bool = False) -> Text:

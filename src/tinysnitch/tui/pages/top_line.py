@@ -27,7 +27,7 @@ def call_row(call: Call, width: int) -> Text:
     """The question, and the key that goes to it; a click does so, too."""
     key = key_of(PageName.QUESTIONS)
     style = URGENT if call.is_urgent else WARNING
-    rest = f" {call.rest}  {key.upper()} answers "
+    rest = f" {call.rest}  {key.upper()} {'answers ' if width >= WITH_KEYS else ''}"
     sentence = join(fit_spans(call.sentence, max(1, width - cell_width(rest) - 4)))
     row = at_both_ends(Text.assemble(" ? ", sentence), Text(rest), width)
     row = Text(row.plain.ljust(width), f"{style} {CURSOR}")

@@ -44,6 +44,7 @@ class Waiting(msgspec.Struct, frozen=True):
     told: str  # what it does
     lines: tuple[str, ...]  # of rules, with their verdict
     since_s: float  # when it came into sight
+    hindrance: str = ""  # why Enter does nothing; "" if it does
 
 
 MOVES = (
@@ -149,7 +150,7 @@ class ListPage(ABC):
 
     def _press_in_waiting(self, name: str, waiting: Waiting, now: float, *, is_at_once: bool) -> Requests:
         if name == "enter":
-            if is_at_once or now - waiting.since_s < self.delay_s:
+            if is_at_once or self._is_early(waiting, now) or waiting.hindrance:
                 return ()
             self.waiting = None
             return waiting.requests
@@ -157,6 +158,13 @@ class ListPage(ABC):
             self.waiting = None
             return ()
         return self.choose(name, now)
+
+    def _is_early(self, waiting: Waiting, now: float) -> bool:
+        return now - waiting.since_s < self.delay_s
+
+    def choices(self) -> tuple[KeyHint, ...]:
+        """The keys of `choose`."""
+        return ()
 
     def choose(self, _name: str, _now: float) -> Requests:
         """A key was pressed while a change waits; on some pages it changes what Enter does."""
@@ -203,8 +211,10 @@ class ListPage(ABC):
         if self.is_filtering:
             return KeyHint("Enter", "keep these"), KeyHint("Esc", "show all")
         if self.waiting:
-            is_dead = now - self.waiting.since_s < self.delay_s
-            return KeyHint("Enter", self.waiting.told, is_dead=is_dead), KeyHint("Esc", "leave it as it is")
+            hindrance = self.waiting.hindrance
+            told = f"{self.waiting.told}: {hindrance}" if hindrance else self.waiting.told
+            enter = KeyHint("Enter", told, is_dead=bool(hindrance) or self._is_early(self.waiting, now))
+            return enter, *self.choices(), KeyHint("Esc", "leave it as it is")
         own = tuple(KeyHint(key.label, key.short) for key in (*self.keys, _FILTER_KEY) if key.short)
         return (*own, KeyHint("?", "all keys"))
 

@@ -15,7 +15,9 @@ from tinysnitch.view.pages.list_frame import ListFrame, present_frame
 from tinysnitch.view.pages.list_page import key_of_row
 from tinysnitch.view.pages.rules_page import RulesPage
 from tinysnitch.view.span import Line, Span, Weight, format_duration, present_line, span_of, spans_of_name
-from tinysnitch.view.text import escape_text
+from tinysnitch.view.text import escape_text, shorten_end
+
+MOST_ARGS = 40  # columns of a program's arguments
 
 
 class RuleRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,12 +101,16 @@ _NO_QUALIFIERS = {"user": None, "parent": None, "sha256": None, "iface": None, "
 
 
 def _present_program(words: list[str]) -> tuple[Span, ...]:
-    """The path, of which the file's name is strong, and the arguments."""
+    """The path, of which the file's name is strong; with arguments only that name, and so much of them as tells
+    something."""
     path, *args = words or ["-"]
     folder, slash, name = path.rpartition("/")
-    head = (Span(escape_text(f"{folder}{slash}"), weight=Weight.QUIET), Span(escape_text(name), weight=Weight.STRONG))
-    behind = (Span(f" {escape_text(' '.join(args))}"),) if args else ()
-    return (*(head if name and slash else (span_of(path),)), *behind)
+    if not slash or not name:
+        return (span_of(path),)
+    strong = Span(escape_text(name), weight=Weight.STRONG)
+    if args:
+        return strong, Span(f" {shorten_end(escape_text(' '.join(args)), MOST_ARGS)}")
+    return Span(escape_text(f"{folder}{slash}"), weight=Weight.QUIET), strong
 
 
 def _remarks_of(columns: _Columns, entry: RuleEntry, wall_s: float) -> list[str]:
@@ -115,7 +121,7 @@ def _remarks_of(columns: _Columns, entry: RuleEntry, wall_s: float) -> list[str]
     elif entry.source is RuleSource.TEMPORARY:
         remarks.append("temporary")
     if entry.source is RuleSource.QUIT:
-        remarks.append("until its process ends" if entry.pid is None else f"until process {entry.pid} ends")
+        remarks.append("ends with its process" if entry.pid is None else f"ends with {entry.pid}")
     return remarks
 
 

@@ -2,9 +2,14 @@ import pytest
 
 from tests.cli.running import Command
 from tests.daemon.requests.small_handler import RunningServer
+from tinysnitch.cli.screens.prompt import prompt_command
 from tinysnitch.protocol.framing import DEFAULT_SOCKET
 from tinysnitch.tui import prompt_app
 from tinysnitch.tui.pages import pages_app
+
+
+def test_its_options_are_plain_and_the_socket() -> None:
+    assert {name for option in prompt_command.params for name in option.opts} == {"--plain", "--socket"}
 
 
 def test_without_a_daemon_it_is_3(command: Command) -> None:
