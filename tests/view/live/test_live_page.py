@@ -145,7 +145,7 @@ def test_without_a_row_keys_do_nothing() -> None:
     page = live_page()
     assert press(page, "y", "n", "e", "enter", "right", start_s=1.0) == ()
     assert (page.waiting, page.edit) == (None, None)
-    assert page.open() == ()
+    assert page.open(0.0) == ()
 
 
 def test_what_no_connection_has_makes_no_rule() -> None:

@@ -19,7 +19,7 @@ def entry_of(line: str, **more: object) -> RuleEntry:
 def rules_page(*entries: RuleEntry) -> RulesPage:
     page = RulesPage()
     page.wall_ahead_s = 1_700_000_000.0
-    assert page.open() == (ListRules(), ReadStatus())
+    assert page.open(0.0) == (ListRules(), ReadStatus())
     fill(page, *(entries or map(entry_of, LINES)))
     return page
 

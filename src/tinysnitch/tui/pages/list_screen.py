@@ -4,7 +4,7 @@ The list has all rows that are left. In a small terminal blank rows go first, th
 row.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rich.text import Text
 
@@ -25,10 +25,17 @@ def render_list(
     frame: ListFrame, columns: Sequence[Column], rows: Sequence[Row], width: int, height: int
 ) -> list[Text]:
     """The page, in at most `height` rows."""
+    return render_frame(frame, lambda room, space: list_rows(columns, rows, room, space, frame.at), width, height)
+
+
+Make = Callable[[int, int], list[Text]]  # the list, for so many columns and rows
+
+
+def render_frame(frame: ListFrame, make: Make, width: int, height: int) -> list[Text]:
+    """The page with a list that is made to fit."""
     room = max(1, width - 2 * MARGIN)
     above, below = _around(frame, room, height)
-    space = max(1, height - len(above) - len(below))
-    page = [*above, *list_rows(columns, rows, room, space, frame.at), *below][:height]
+    page = [*above, *make(room, max(1, height - len(above) - len(below))), *below][:height]
     for row in page:
         row.pad_left(MARGIN)
     return page

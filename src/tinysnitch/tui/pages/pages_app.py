@@ -18,6 +18,7 @@ from tinysnitch.protocol.messages import Request
 from tinysnitch.tui.encoding import fit_columns, terminal_encoding
 from tinysnitch.tui.help_screen import render_help
 from tinysnitch.tui.pages.daemon_requests import DaemonRequests, Outcome
+from tinysnitch.tui.pages.history_screen import draw_history
 from tinysnitch.tui.pages.live_screen import draw_live
 from tinysnitch.tui.pages.rules_screen import render_rules
 from tinysnitch.tui.pages.top_line import call_row, tab_row
@@ -26,6 +27,7 @@ from tinysnitch.tui.prompt_app import PromptApp, run_prompt, wheel_key
 from tinysnitch.tui.rows_widget import RowsWidget
 from tinysnitch.view.live.live_page import LivePage
 from tinysnitch.view.pages.call import present_call
+from tinysnitch.view.pages.history_page import HistoryPage
 from tinysnitch.view.pages.list_page import ListPage
 from tinysnitch.view.pages.rules_page import RulesPage
 from tinysnitch.view.pages.rules_view import present_rules
@@ -49,9 +51,10 @@ class PagesApp(PromptApp):
 
     def __init__(self, socket_path: str, delay_s: float | None, first: PageName = PageName.QUESTIONS) -> None:
         super().__init__(socket_path, delay_s)
-        rules, live = RulesPage(), LivePage()
+        rules, live, history = RulesPage(), LivePage(), HistoryPage()
         self._pages: dict[PageName, tuple[ListPage, Draw]] = {
             PageName.LIVE: (live, lambda *place: draw_live(live, self._lookup, *place)),
+            PageName.HISTORY: (history, lambda *place: draw_history(history, self._lookup, *place)),
             PageName.RULES: (rules, lambda now, width, height: render_rules(present_rules(rules, now), width, height)),
         }
         self.on_page = first
@@ -136,7 +139,7 @@ class PagesApp(PromptApp):
         self._traffic.watch(is_on=self.on_page is PageName.LIVE)
         if self.page is not None:
             self._prepare(self.page)
-            self._requests.ask(self.page, self.page.open())
+            self._requests.ask(self.page, self.page.open(time.monotonic()))
 
     def _prepare(self, page: ListPage) -> None:
         """What the page needs to know of us."""

@@ -83,7 +83,7 @@ class LivePage(ListPage):
     def see(self, seen: TrafficSeen) -> None:
         self.traffic.add(seen.entries, seen.until_s, seen.left_out)
 
-    def open(self) -> Requests:
+    def open(self, _now: float) -> Requests:
         return ()
 
     @property

@@ -80,7 +80,7 @@ class ListPage(ABC):
         """Of the rows that the filter shows, in order."""
 
     @abstractmethod
-    def open(self) -> Requests:
+    def open(self, now: float) -> Requests:
         """The page comes into sight."""
 
     @abstractmethod
@@ -91,9 +91,9 @@ class ListPage(ABC):
     def take(self, request: Request, replies: tuple[FromDaemon, ...]) -> Requests:
         """The daemon has done what was asked."""
 
-    @abstractmethod
-    def accept(self, line: str) -> Requests:
-        """The edited line is the one that is wanted."""
+    def accept(self, _line: str) -> Requests:
+        """The edited line is the one that is wanted. On a page without rules none is edited."""
+        return ()
 
     def refuse(self, _request: Request, error: SnitchError) -> Requests:
         """The daemon has not done it."""

@@ -63,7 +63,7 @@ class RulesPage(ListPage):
     def row_keys(self) -> tuple[str, ...]:
         return tuple(self.shown)
 
-    def open(self) -> Requests:
+    def open(self, _now: float) -> Requests:
         return _READ
 
     def act(self, name: str, now: float) -> Requests:
