@@ -27,6 +27,7 @@ from tinysnitch.protocol.framing import MAX_REPLY, FrameDecoder, FrameReader
 from tinysnitch.protocol.messages import (
     AddRule,
     Attach,
+    ConnectionsEnded,
     Done,
     Explanation,
     FromDaemon,
@@ -208,7 +209,7 @@ class PromptClient:
                 pass  # no reply to what we send
             case Working() | ProposalEntry() | LearnedEntry() | HistoryEntry() | HistoryTotal():
                 pass  # no reply to what we send
-            case TrafficEntry() | TrafficTold():
+            case TrafficEntry() | TrafficTold() | ConnectionsEnded():
                 pass  # no reply to what we send
             case _:
                 assert_never(message)

@@ -180,13 +180,35 @@ class Attach(Message, frozen=True):
     """From now on this client shows prompts."""
 
 
+class EndConnections(Message, frozen=True, kw_only=True):
+    """End what a program has now with this remote and port."""
+
+    program: Annotated[str, msgspec.Meta(max_length=MAX_PROGRAM)]
+    remote_address: str
+    port: int  # that rules test: outbound theirs, inbound ours
+    protocol: str
+    direction: Direction
+
+
 class WatchTraffic(Message, frozen=True):
     """From now on this client looks at who talks with whom. There is no Done."""
 
 
 _Listing = ListRules | ListLists | ListAsks | ReadLog | ListProposals | ListLearned
 _Edit = AddRule | RemoveRule | MoveRule | SwitchGroup | TakeProposal | TakeLearned
-Request = Hello | ReadStatus | _Listing | _Edit | GiveAnswer | KeepOpen | Explain | ReadHistory | Attach | WatchTraffic
+Request = (
+    Hello
+    | ReadStatus
+    | _Listing
+    | _Edit
+    | GiveAnswer
+    | KeepOpen
+    | Explain
+    | ReadHistory
+    | Attach
+    | WatchTraffic
+    | EndConnections
+)
 
 # -- replies and pushes -----------------------------------------------------------------------------------------
 
@@ -348,6 +370,10 @@ class BeatenRule(msgspec.Struct, frozen=True):
     group: str | None = None
 
 
+class ConnectionsEnded(Message, frozen=True):
+    count: int
+
+
 class Explanation(Message, frozen=True, kw_only=True):
     verdict: Verdict
     reason: str
@@ -417,7 +443,17 @@ _Proposed = Working | ProposalEntry | LearnedEntry
 _Entry = RuleEntry | ListEntry
 _History = HistoryEntry | HistoryTotal
 Reply = (
-    Done | Refused | Status | _Proposed | _Entry | RuleWritten | GroupSwitched | Explanation | _History | PromptShown
+    Done
+    | Refused
+    | Status
+    | _Proposed
+    | _Entry
+    | RuleWritten
+    | GroupSwitched
+    | Explanation
+    | _History
+    | PromptShown
+    | ConnectionsEnded
 )
 Push = PromptShown | PromptClosed | Notice
 Traffic = TrafficEntry | TrafficTold

@@ -88,12 +88,12 @@ def test_a_connection_is_ended_for_its_program(diag: SocketDiag, address: str) -
             flow = Flow(TCP, Direction.OUTBOUND, local, port_of(client), local, port_of(server))
             found = diag.find_receiver(flow)
             assert found
-            diag.end_connection(flow, found.cookie + 1)
+            assert not diag.end_connection(flow, found.cookie + 1)
             client.send(b"x")
-            diag.end_connection(flow, found.cookie)
+            assert diag.end_connection(flow, found.cookie)
             with pytest.raises(ConnectionAbortedError):
                 client.send(b"x")
-        diag.end_connection(flow, found.cookie)  # it has ended
+        assert not diag.end_connection(flow, found.cookie)  # it has ended
 
 
 def test_what_the_kernel_has_no_list_of_is_told(diag: SocketDiag) -> None:

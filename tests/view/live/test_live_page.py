@@ -5,6 +5,8 @@ from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.protocol.messages import (
     AddRule,
     BeatenRule,
+    ConnectionsEnded,
+    EndConnections,
     Explain,
     Explanation,
     ListRules,
@@ -139,6 +141,30 @@ def test_enter_explains_why_since_when_and_what_it_beats() -> None:
     page.take(asked[1], (RuleEntry(rule, RuleSource.FILE, note="by alice 2026-12-01"),))
     assert page.told
     assert (page.told.explanation, page.told.note) == (said, "by alice 2026-12-01")
+
+
+def test_connections_of_a_row_are_ended_once_enter_says_so() -> None:
+    page = at_row(live_page(), FIREFOX)
+    assert press(page, "x") == ()
+    assert page.waiting
+    assert page.waiting.told == "end its connections"
+    ends = press(page, "enter", start_s=20.0)
+    assert [(end.program, end.port) for end in ends if isinstance(end, EndConnections)] == [
+        (FIREFOX, 443),
+        (FIREFOX, 80),
+    ]
+    for end in ends:
+        page.take(end, (ConnectionsEnded(2),))
+    assert page.notice == "ended: 4"
+
+
+def test_only_tcp_is_ended_and_only_what_was_allowed() -> None:
+    page = at_row(live_page(), "kernel")
+    press(page, "x")
+    assert (page.waiting, page.notice) == (None, "only connections of tcp can be ended")
+    page = at_row(live_page(), "t.ads.test", Level.REMOTE)
+    press(page, "x")
+    assert page.waiting is None
 
 
 def test_without_a_row_keys_do_nothing() -> None:

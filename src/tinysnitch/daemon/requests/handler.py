@@ -34,6 +34,7 @@ from tinysnitch.daemon.instance import Identity
 from tinysnitch.daemon.loop.driver import Driver
 from tinysnitch.daemon.loop.reloader import Reloader
 from tinysnitch.daemon.loop.settings_watch import SettingsWatch
+from tinysnitch.daemon.requests.connection_end import end_connections
 from tinysnitch.daemon.requests.counters import Counters
 from tinysnitch.daemon.requests.explainer import Explainer
 from tinysnitch.daemon.requests.looking_back import LookingBack
@@ -169,6 +170,8 @@ class RequestHandler:
                 return (self._tidying.take_learned(request, right),)
             case msg.ReadHistory(question):
                 return self._looking_back.read_history(question, right)
+            case msg.EndConnections():
+                return (msg.ConnectionsEnded(self.end_connections(request, right)),)
             case msg.GiveAnswer():
                 return (self._give_answer(request, right),)
             case msg.KeepOpen(prompt_id):
@@ -421,6 +424,10 @@ class RequestHandler:
 
     def watch(self, peer: Watcher) -> None:
         self._traffic.add(peer)
+
+    def end_connections(self, wanted: msg.EndConnections, right: Right) -> int:
+        self._count_change(right)  # the kernel lists all sockets for it
+        return end_connections(wanted, right, self._driver.ports.attributor)
 
     def unwatch(self, client_id: int) -> None:
         self._traffic.remove(client_id)

@@ -11,7 +11,6 @@ import socket
 import struct
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Self
 
 import msgspec
@@ -166,11 +165,15 @@ class SocketDiag:
         sockets = self.list_sockets(flow.protocol, flow.local_port, states)
         return next((each for each in sockets if each.interface and each.takes(flow)), None)
 
-    def end_connection(self, flow: Flow, cookie: int) -> None:
-        """End a TCP connection for its program, as a reset would, if this very socket still has it."""
+    def end_connection(self, flow: Flow, cookie: int) -> bool:
+        """End a TCP connection for its program, as a reset would, if this very socket still has it. False if not: it is
+        over already, or the kernel has no INET_DIAG_DESTROY."""
         request = _pack_request(flow, 0, struct.pack("=II", cookie & 0xFFFFFFFF, cookie >> 32))
-        with suppress(OSError):  # it is over already, or the kernel has no INET_DIAG_DESTROY
+        try:
             self._netlink.request(SOCK_DESTROY, request)
+        except OSError:
+            return False
+        return True
 
     def _look_up(self, flow: Flow, interface: int) -> DiagSocket | None:
         try:

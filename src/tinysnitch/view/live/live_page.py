@@ -19,6 +19,8 @@ from tinysnitch.core.rules.text import format_rule
 from tinysnitch.core.rules.words import quote_word
 from tinysnitch.protocol.messages import (
     AddRule,
+    ConnectionsEnded,
+    EndConnections,
     Explain,
     Explanation,
     FromDaemon,
@@ -43,6 +45,7 @@ from tinysnitch.view.recent_decisions import find_hindrance
 
 SORT_KEY = "sort "  # how the name of the key begins that a click on a column's title presses
 _LIFETIMES = (Lifetime.ONE_MINUTE, Lifetime.THREE_MINUTES, Lifetime.NINE_MINUTES, Lifetime.DAY, Lifetime.FOREVER)
+_TCP = "tcp"
 _CHOSEN = (Verdict.ALLOW, Verdict.DENY, Act.CYCLE_REMOTE, Act.TOGGLE_PORT, Act.EDIT)
 
 
@@ -64,6 +67,7 @@ class LivePage(ListPage):
         ),
         PageKey("n", "n", "deny", ""),
         PageKey("e", "e", "edit", "write the rule by hand"),
+        PageKey("x", "x", "end", "end the connections of the row, if they are tcp: Enter does it"),
         PageKey("s", "s", "sort", "sort by rate, total, connections, last, name (also a click on a title)"),
         PageKey("Space", "space", "pause", "stand still, and go on"),
     )
@@ -77,6 +81,7 @@ class LivePage(ListPage):
         self._paused: tuple[Traffic, float] | None = None  # what is shown meanwhile, and of when it is
         self._draft: tuple[Meter, Choice] | None = None  # the rule that is shown, if a key made it
         self._nodes: list[Node] = []
+        self._ended = 0  # connections, by the last `x`
 
     # what the daemon tells
 
@@ -140,6 +145,8 @@ class LivePage(ListPage):
                 return self._ask(node)
             case "y" | "Y" | "n" | "N":
                 self._begin_rule(node, Verdict.ALLOW if name in "yY" else Verdict.DENY, now)
+            case "x" | "delete":
+                self._begin_end(node, now)
             case "e":
                 self._begin_rule(node, node.newest.key.verdict, now)
                 self._begin_edit()
@@ -168,6 +175,21 @@ class LivePage(ListPage):
             is_for_user=self.uid is not None,
         )
         self._show_rule(node.newest, choice, now)
+
+    def _begin_end(self, node: Node, now: float) -> None:
+        """Show what would be ended, for Enter to do it."""
+        keys = [meter.key for meter in node.sum.meters if meter.key.verdict is Verdict.ALLOW]
+        places = {(key.program, key.address, key.port, key.protocol, key.direction) for key in keys}
+        ends = tuple(
+            EndConnections(program=program, remote_address=address, port=port, protocol=protocol, direction=direction)
+            for program, address, port, protocol, direction in sorted(places, key=str)
+            if protocol == _TCP
+        )
+        self._draft, self._ended = None, 0
+        if ends:
+            self.waiting = Waiting(ends, "end its connections", (), now)
+        else:
+            self.notice = "only connections of tcp can be ended"
 
     def _show_rule(self, meter: Meter, choice: Choice, now: float) -> None:
         """Show the rule, for Enter to write."""
@@ -233,6 +255,9 @@ class LivePage(ListPage):
                 self.told = Told(self.selected, reply)
             elif isinstance(reply, RuleEntry) and self.told and reply.rule == self.told.explanation.rule:
                 self.told = msgspec.structs.replace(self.told, note=reply.note)
+            elif isinstance(reply, ConnectionsEnded):
+                self._ended += reply.count
+                self.notice = f"ended: {self._ended}"
             elif isinstance(reply, RuleWritten):
                 self.notice = f"{reply.problem or 'written'}: {reply.rule}"
         return ()

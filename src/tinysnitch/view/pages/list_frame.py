@@ -27,7 +27,7 @@ def present_frame(
 ) -> ListFrame:
     keys = page.row_keys()
     waiting = page.waiting
-    if waiting:
+    if waiting and waiting.lines:
         facts = tuple(Line("rule", present_line(parse_rule(line))) for line in waiting.lines)
     return ListFrame(
         title=title,
