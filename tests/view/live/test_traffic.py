@@ -16,9 +16,15 @@ def test_a_rate_is_the_mean_of_the_last_seconds_and_falls_to_nothing() -> None:
     for second in (1, 2, 3):
         meter.add(entry(), WALL_S + second)
     assert meter.rates(WALL_S + 3) == (3000, 300)
-    assert meter.rates(WALL_S + 4.5) == (2000, 200)
+    assert meter.rates(WALL_S + 3.6) == (2000, 200)
     assert meter.rates(WALL_S + 7) == (0, 0)
     assert Sum([meter, meter], WALL_S + 3).rate == 6600
+
+
+def test_rates_are_of_the_second_that_was_told_last_while_it_is_fresh() -> None:
+    traffic = Traffic()
+    traffic.add([], WALL_S)
+    assert [traffic.moment(WALL_S + late) for late in (-1, 0.3, 1.4, 1.6)] == [WALL_S - 1, WALL_S, WALL_S, WALL_S + 1.6]
 
 
 def test_the_line_has_the_last_minutes_and_forgets_older_ones() -> None:

@@ -105,7 +105,7 @@ class LivePage(ListPage):
 
     def shown(self, now: float) -> tuple[Traffic, float]:
         """The traffic that is shown, and the time that its rates are of."""
-        return self._paused or (self.traffic, now + self.wall_ahead_s)
+        return self._paused or (self.traffic, self.traffic.moment(now + self.wall_ahead_s))
 
     def row_keys(self) -> tuple[str, ...]:
         return tuple(node.key for node in self._nodes)
@@ -133,7 +133,7 @@ class LivePage(ListPage):
         return requests
 
     def _pause(self, now: float) -> None:
-        self._paused = None if self._paused else (copy.deepcopy(self.traffic), now + self.wall_ahead_s)
+        self._paused = None if self._paused else copy.deepcopy(self.shown(now))
 
     def _act_on(self, node: Node, name: str, now: float) -> Requests:
         match name:

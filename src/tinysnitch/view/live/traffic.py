@@ -13,6 +13,7 @@ from tinysnitch.protocol.messages import TrafficEntry
 
 MAX_KEPT = 2000
 RATE_S = 3.0  # over which a rate is the mean
+SLACK_S = 0.5  # of what is told each second
 STEP_S = 5.0  # of the line of the last minutes
 STEPS = 60  # of that line
 
@@ -55,7 +56,7 @@ class Meter:
 
     def rates(self, now_s: float) -> tuple[float, float]:
         """Bytes a second, in and out."""
-        since_s = now_s - RATE_S
+        since_s = now_s - RATE_S + SLACK_S
         lately = [one for one in self.lately if one[0] > since_s]
         return sum(one[1] for one in lately) / RATE_S, sum(one[2] for one in lately) / RATE_S
 
@@ -102,10 +103,12 @@ class Sum:
 class Traffic:
     def __init__(self) -> None:
         self.meters: dict[Key, Meter] = {}  # the one that talked last is the last
+        self.until_s = 0.0  # when it was told last
         self.left_out = 0  # rows that the daemon has not told, or that have made room for others
 
     def add(self, entries: Iterable[TrafficEntry], until_s: float, left_out: int = 0) -> None:
         self.left_out += left_out
+        self.until_s = until_s
         for entry in entries:
             key = key_of(entry)
             meter = self.meters.pop(key, None) or Meter(key, entry.first)
@@ -114,6 +117,10 @@ class Traffic:
         while len(self.meters) > MAX_KEPT:
             del self.meters[next(iter(self.meters))]
             self.left_out += 1
+
+    def moment(self, now_s: float) -> float:
+        """The time that rates are of: of the last second that was told, unless that was too long ago."""
+        return self.until_s if 0 <= now_s - self.until_s < 1 + SLACK_S else now_s
 
 
 def key_of(entry: TrafficEntry) -> Key:
