@@ -93,6 +93,7 @@ bench-prompt: setup-test  ## measure the window: the time from a held packet to 
 screenshots: setup-test  ## take pictures of window and terminal in every state, into build/screenshots
 	$(BIN)/python -m bench.screenshots build/screenshots
 	$(BIN)/python -m bench.terminal_pictures build/screenshots
+	$(BIN)/python -m bench.page_pictures build/screenshots
 
 release: setup-test  ## build the wheel of the last commit, into dist/
 	$(BIN)/python -m release

@@ -30,7 +30,12 @@ def asked(requests: Requests) -> TrafficQuestion:
 
 
 def answer(page: HistoryPage, requests: tuple[Request, ...], *lines: TrafficLine, more: int = 0) -> None:
-    total = TrafficTotal(len(lines) + more, sum(line.connections for line in lines))
+    total = TrafficTotal(
+        len(lines) + more,
+        sum(line.connections for line in lines),
+        received=sum(line.received for line in lines),
+        sent=sum(line.sent for line in lines),
+    )
     page.take(requests[0], (*map(HistoryEntry, lines), HistoryTotal(total)))
 
 
