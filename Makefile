@@ -18,7 +18,7 @@ FUZZ ?= 10000000
 PAIRS ?= 100000
 BENCH ?=
 
-.PHONY: help setup setup-window setup-test install uninstall run test check format lab fuzz bench profile trips bench-attribution bench-names bench-prompt questions screenshots release test-fresh test-kernel clean
+.PHONY: help setup setup-window setup-test install uninstall run test check format lab fuzz bench profile trips bench-attribution bench-names bench-prompt questions screenshots release test-fresh test-packages test-kernel clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 27
@@ -95,11 +95,14 @@ screenshots: setup-test  ## take pictures of window and terminal in every state,
 	$(BIN)/python -m bench.terminal_pictures build/screenshots
 	$(BIN)/python -m bench.page_pictures build/screenshots
 
-release: setup-test  ## build the wheel of the last commit, into dist/
+release: setup-test  ## build packages and wheel of the last commit, into dist/
 	$(BIN)/python -m release
 
 test-fresh:  ## prove `make setup` on a bare Debian 13 in a scratch folder; SUITE=noble MIRROR=URL: on Ubuntu 24.04
 	tests/fresh/run.sh
+
+test-packages: setup-test  ## prove the .deb on a bare Debian 13: first question, upgrade, removal, purge; SUITE=noble MIRROR=URL: on Ubuntu 24.04
+	tests/packages/run.sh
 
 test-kernel: setup-test  ## run the core tests on the distribution's newest kernel, in a virtual machine; SUITE=bookworm: of Debian 12
 	tests/kernel_vm/run.sh

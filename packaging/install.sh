@@ -8,6 +8,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . packaging/fail.sh
+. packaging/ssh_session.sh
 umask 022
 DESTDIR=${DESTDIR:-}
 COMMANDS=$DESTDIR/usr/local/bin
@@ -80,25 +81,6 @@ drop_unknown_settings() {
 	local version=254
 	if has_systemd; then version=$(systemctl --version | sed -n '1s/^systemd \([0-9]*\).*/\1/p'); fi
 	if [ "${version:-254}" -lt 254 ]; then sed -i '/^RestartSteps=/d; /^RestartMaxDelaySec=/d' "$1"; fi
-}
-
-# The port of the SSH session that this runs in, if it does. sudo drops SSH_CONNECTION, but the shell that called it has
-# it.
-find_ssh_port() {
-	local pid=$$ port
-	while [ "$pid" -gt 1 ]; do
-		port=$(tr '\0' '\n' <"/proc/$pid/environ" | sed -n 's/^SSH_CONNECTION=.* //p')
-		if [ -n "$port" ]; then echo "$port" && return; fi
-		pid=$(sed 's/.*) . \([0-9]*\) .*/\1/' "/proc/$pid/stat")
-	done
-}
-
-# Once the daemon runs, the next SSH login is a question, which only somebody who is logged in can answer.
-warn_of_lockout() {
-	local port
-	port=$(find_ssh_port 2>/dev/null) || true # in a container /proc may not tell
-	[ -z "$port" ] || echo "tinysnitch: hint: you are logged in by SSH: once tinysnitchd runs, and before you log out, let" \
-		"yourself in again: tinysnitch rules add allow - $port tcp-src" >&2
 }
 
 # Removes the netfilter rules of a daemon that died: they close the machine, and the commands that open it are removed

@@ -2,6 +2,8 @@
 
 The same commit makes the same bytes, in whatever folder: time comes from the commit (SOURCE_DATE_EPOCH), paths are left
 out. Another version of clang or of libbpf's headers makes other BPF objects.
+
+`python -m release deb-amd64` makes no other packages than those.
 """
 
 import hashlib
@@ -10,6 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from release.packages import build_packages
 from release.source import ROOT, build_wheel, export_commit
 
 DIST = ROOT / "dist"
@@ -21,7 +24,8 @@ def main() -> None:
     DIST.mkdir()
     with tempfile.TemporaryDirectory(prefix="tinysnitch-release-") as folder:
         source = export_commit(ROOT, Path(folder) / "source")
-        build_wheel(source, DIST)
+        wheel = build_wheel(source, DIST)
+        build_packages(source, wheel, Path(folder) / "work", DIST, sys.argv[1:])
     write_sums(DIST)
 
 

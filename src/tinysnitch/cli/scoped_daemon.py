@@ -110,7 +110,7 @@ def find_daemon() -> str:
     beside = Path(sys.executable).with_name("tinysnitchd")
     found = str(beside) if beside.exists() else shutil.which("tinysnitchd")
     if found is None:
-        raise SnitchError("tinysnitchd is not installed", "`make setup` leaves it in .venv/bin")
+        raise SnitchError("tinysnitchd is not installed", "it is where `tinysnitch` was installed, too")
     return found
 
 

@@ -74,7 +74,7 @@ def tinysnitch_prompt(socket_path: str, demo: bool, window: str | None, position
     try:
         from tinysnitch.qt.application import run_application
     except ImportError as error:
-        hint = "`make setup-window` installs it; `tinysnitch prompt` asks in a terminal"
+        hint = "the package tinysnitch-window brings it, in a clone `make setup-window`; or ask by `tinysnitch prompt`"
         raise SnitchError(f"Qt does not load: {error}", hint) from error
     options = WindowOptions(
         WindowSize(window) if window else None,

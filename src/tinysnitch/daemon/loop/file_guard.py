@@ -19,7 +19,7 @@ from tinysnitch.kernel.system.offload import Offload
 from tinysnitch.store.file_watch import watch_ways
 
 GONE = "the Python that tinysnitchd runs by is gone: it could not start again"
-HINT = "run `make install` and restart tinysnitchd before the next boot, which has no firewall otherwise"
+HINT = "install it anew and restart tinysnitchd before the next boot, which has no firewall otherwise"
 AGAIN_S = 5.0  # how soon we try again when the socket cannot be made or watched
 
 _log = logging.getLogger(__name__)

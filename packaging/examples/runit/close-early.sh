@@ -1,0 +1,2 @@
+# Closes the network until tinysnitchd's own rules stand.
+tinysnitch-closed close
