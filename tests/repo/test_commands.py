@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.repo.tree import ROOT
+from tinysnitch import __version__
 
 pytestmark = pytest.mark.slow
 
@@ -89,5 +90,4 @@ def test_ci_runs_the_test_command_of_the_readme() -> None:
 
 
 def test_the_changelog_knows_this_version() -> None:
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    assert f"## {version}" in (ROOT / "CHANGELOG.md").read_text()
+    assert f"## {__version__}" in (ROOT / "CHANGELOG.md").read_text()
