@@ -5,7 +5,9 @@ Python would write each as an escape of six columns, and so push the rest of the
 
 import sys
 
-_ASCII = str.maketrans({"█": "#", "▌": "=", "─": "-", "…": "~", "↑": "^", "↓": "v", "←": "<", "→": ">"})
+_SIGNS = {"█": "#", "▌": "=", "─": "-", "…": "~", "↑": "^", "↓": "v", "←": "<", "→": ">", "▸": ">", "▾": "v"}
+_HEIGHTS = dict(zip("▁▂▃▄▅▆▇", "_.-=+*%", strict=True))
+_ASCII = str.maketrans(_SIGNS | _HEIGHTS)
 
 
 def terminal_encoding() -> str:

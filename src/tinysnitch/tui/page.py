@@ -10,7 +10,7 @@ from tinysnitch.tui.help_screen import count_help_pages, render_help
 from tinysnitch.tui.prompt_screen import render_prompt
 from tinysnitch.tui.waiting_screen import render_waiting
 from tinysnitch.view.group_view import GroupView
-from tinysnitch.view.help_view import help_pages
+from tinysnitch.view.help_view import HelpRow, help_pages
 from tinysnitch.view.keys import KEYS, OWN_HELP
 from tinysnitch.view.lookup import Lookup
 from tinysnitch.view.prompt_events import ListSized
@@ -23,10 +23,11 @@ _HELP_ENDS = ("escape", "q", "ctrl+c")
 class PageDrawer:
     """Draws the state. All that it keeps itself is the page of the help, since paging depends on the screen's size."""
 
-    def __init__(self, state: PromptState, lookup: Lookup) -> None:
+    def __init__(self, state: PromptState, lookup: Lookup, more_help: tuple[HelpRow, ...] = ()) -> None:
+        """`more_help`: keys of the front end itself."""
         self._state = state
         self._lookup = lookup
-        self._help = help_pages(OWN_HELP if state.is_guest else KEYS)
+        self._help = help_pages(OWN_HELP if state.is_guest else KEYS, more=more_help)
         self._help_page = 0
 
     def draw(self, width: int, height: int) -> list[Text]:

@@ -32,6 +32,7 @@ from tinysnitch.tui.plain_prompt import run_plain_prompt
 from tinysnitch.tui.prompt_widget import PromptWidget
 from tinysnitch.tui.terminal import DUMB, claim_terminal, stop_job, takes_output
 from tinysnitch.tui.terminal_driver import TerminalDriver, find_screen
+from tinysnitch.view.help_view import HelpRow
 from tinysnitch.view.key_piece import KeyPiece, TypedKey
 from tinysnitch.view.lookup import Lookup
 from tinysnitch.view.prompt_events import (
@@ -67,6 +68,8 @@ class PromptApp(App[None], inherit_bindings=False):
     PromptWidget { width: 100%; height: 1fr; }
     """
 
+    more_help: ClassVar[tuple[HelpRow, ...]] = ()  # keys that are not the prompt's
+
     def __init__(self, socket_path: str, delay_s: float | None) -> None:
         super().__init__(TerminalDriver, ansi_color=True)  # the terminal's own background and text, dark or light
         self.state = PromptState(delay_s)
@@ -76,7 +79,7 @@ class PromptApp(App[None], inherit_bindings=False):
         self._log_link = LogLink(socket_path, self._tell_log)
         files, ends = ProgramFiles(self._file_found), ProcessEnds()
         self._lookup = Lookup(find_user, files.find, ends.has_ended, tell_time=tell_time)
-        self._widget = PromptWidget(self.state, self._lookup, self._note_painted)
+        self._widget = PromptWidget(self.state, self._lookup, self._note_painted, self.more_help)
         self._report = PaintReport(self._write, self._note_seen, lambda: takes_output(find_screen()))
         self._piece = KeyPiece()
         self._piece_alarm = Alarm(self._end_piece)
@@ -302,13 +305,18 @@ def wheel_key(step: int) -> KeyPressed:
 MakeApp = Callable[[str, float | None], PromptApp]  # of the path of the socket, and the person's delay
 
 
+def has_screen() -> bool:
+    """Whether there is a terminal that can be filled."""
+    return os.environ.get("TERM") != DUMB and os.isatty(0) and os.isatty(find_screen())
+
+
 def run_prompt(socket_path: str, plain: bool, make_app: MakeApp | None = None) -> int:
     """Show the prompt until the person leaves it, and return the exit code. Raises SnitchError."""
     delay_s = read_delay_s(os.environ)
     ControlClient(socket_path).close()  # raises if there is no daemon, before the screen is taken
     if plain or os.environ.get("TERM") == DUMB:
         return asyncio.run(run_plain_prompt(socket_path, delay_s=delay_s))
-    if not (os.isatty(0) and os.isatty(find_screen())):
+    if not has_screen():
         # The hint names tinysnitchd, too: the daemon of `make run` ends with this error, and the two commands need one.
         hint = "without one, start `tinysnitchd`, and use `tinysnitch asks` and `tinysnitch answer`"
         raise SnitchError("the prompt needs a terminal", hint)

@@ -47,10 +47,13 @@ _LEGEND = (
 _ON_A_SCREEN = ("colour", "!")
 
 
-def help_pages(keys: tuple[Key, ...] = KEYS, *, is_plain: bool = False) -> dict[Page, tuple[str, tuple[HelpRow, ...]]]:
-    """Title and rows of each page. `is_plain`: for a prompt without colours and bar."""
+def help_pages(
+    keys: tuple[Key, ...] = KEYS, *, more: tuple[HelpRow, ...] = (), is_plain: bool = False
+) -> dict[Page, tuple[str, tuple[HelpRow, ...]]]:
+    """Title and rows of each page. `more`: keys of the front end itself. `is_plain`: for a prompt without colours and
+    bar."""
     return {
-        Page.HELP: ("keys", present_help(keys)),
+        Page.HELP: ("keys", (*present_help(keys), *more)),
         Page.LIST_HELP: ("keys of the list", present_list_help(keys)),
         Page.LEGEND: ("what the words mean", present_legend(is_plain=is_plain)),
     }

@@ -29,6 +29,9 @@ def test_it_begins_with_the_questions_and_a_key_goes_to_the_rules(tmp_path: Path
         daemon.rules = [entry_of(line) for line in LINES]
         await see(app, "no questions")
         await see(app, "F2  questions")
+        await pilot.press("question_mark", "question_mark")  # the second turns to the next page
+        await see(app, "another page (also Ctrl-N")
+        await pilot.press("escape")
         await pilot.press("f6")
         await see(app, "3 rules")
         assert "no questions" not in screen_of(app)
@@ -160,6 +163,9 @@ def test_the_pages_run_as_the_prompt_does(monkeypatch: pytest.MonkeyPatch) -> No
         return 7 if not plain else 1
 
     monkeypatch.setattr(pages_app, "run_prompt", run)
+    with pytest.raises(SnitchError, match="the live page needs a terminal") as refused:
+        run_pages("/s", PageName.LIVE)
+    assert "--once" in refused.value.hint
     assert run_pages("/s", PageName.RULES) == 7
     assert made[0].on_page is PageName.RULES
 

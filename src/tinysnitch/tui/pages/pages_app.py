@@ -9,6 +9,7 @@
 import os
 import time
 from collections.abc import Callable
+from typing import ClassVar
 
 from rich.text import Text
 from textual.widget import Widget
@@ -23,12 +24,13 @@ from tinysnitch.tui.pages.live_screen import draw_live
 from tinysnitch.tui.pages.rules_screen import render_rules
 from tinysnitch.tui.pages.top_line import call_row, tab_row
 from tinysnitch.tui.pages.traffic_watch import TrafficWatch
-from tinysnitch.tui.prompt_app import PromptApp, run_prompt, wheel_key
+from tinysnitch.tui.prompt_app import PromptApp, has_screen, run_prompt, wheel_key
 from tinysnitch.tui.rows_widget import RowsWidget
+from tinysnitch.view.help_view import HelpRow
 from tinysnitch.view.live.live_page import LivePage
 from tinysnitch.view.pages.call import present_call
 from tinysnitch.view.pages.history_page import HistoryPage
-from tinysnitch.view.pages.list_page import ListPage
+from tinysnitch.view.pages.list_page import PAGES_HELP, ListPage
 from tinysnitch.view.pages.rules_page import RulesPage
 from tinysnitch.view.pages.rules_view import present_rules
 from tinysnitch.view.pages.tabs import PageName, find_page, present_tabs
@@ -48,6 +50,8 @@ class PagesApp(PromptApp):
     RowsWidget {{ width: 100%; height: 1fr; }}
     #top {{ height: 1; }}
     """
+
+    more_help: ClassVar[tuple[HelpRow, ...]] = (PAGES_HELP,)
 
     def __init__(self, socket_path: str, delay_s: float | None, first: PageName = PageName.QUESTIONS) -> None:
         super().__init__(socket_path, delay_s)
@@ -202,4 +206,6 @@ def _fit(rows: list[Text]) -> list[Text]:
 
 def run_pages(socket_path: str, first: PageName = PageName.QUESTIONS) -> int:
     """Show the pages until the person leaves, and return the exit code. Raises SnitchError."""
+    if first is PageName.LIVE and not has_screen():
+        raise SnitchError("the live page needs a terminal", "`tinysnitch top --once` prints, `--json` streams")
     return run_prompt(socket_path, plain=False, make_app=lambda path, delay_s: PagesApp(path, delay_s, first))

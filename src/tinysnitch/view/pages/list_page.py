@@ -47,9 +47,10 @@ class Waiting(msgspec.Struct, frozen=True):
     hindrance: str = ""  # why Enter does nothing; "" if it does
 
 
+PAGES_HELP = HelpRow("pages", "F2 … F6", "another page (also Ctrl-N, Ctrl-P, a click on its name)")
 MOVES = (
     HelpRow("", "↓ ↑ PgDn PgUp", "go to a row (also Home, End, the wheel, a click)"),
-    HelpRow("", "F2 … F6", "another page (also Ctrl-N, Ctrl-P, a click on its name)"),
+    msgspec.structs.replace(PAGES_HELP, heading=""),
     HelpRow("", "q", "leave (also Ctrl-C)"),
 )
 _FILTER_KEY = PageKey("/", "slash", "filter", "show only rows with these words; Enter keeps them, Esc shows all")
