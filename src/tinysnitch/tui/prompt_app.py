@@ -109,6 +109,10 @@ class PromptApp(App[None], inherit_bindings=False):
         self.app_resume_signal.subscribe(self, self._regain_screen, immediate=True)
         self.run_worker(self._follow_daemon(), exit_on_error=True)
         self.run_worker(self._log_link.run(), exit_on_error=True)
+        self.begin()
+
+    def begin(self) -> None:
+        """The widgets are there, and the loop runs."""
 
     def _watch_terminal(self) -> None:
         """Leave once the terminal is gone. SIGHUP is not enough: only the session's leader gets it (setsid(2))."""

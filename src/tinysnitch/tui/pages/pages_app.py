@@ -6,6 +6,7 @@
 3. A question that waits meanwhile is a line on top.
 """
 
+import contextlib
 import os
 import time
 from collections.abc import Callable
@@ -14,11 +15,11 @@ from typing import ClassVar
 from rich.text import Text
 from textual.widget import Widget
 
+from tinysnitch.client.request_queue import Outcome, RequestQueue
 from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.protocol.messages import Request
 from tinysnitch.tui.encoding import fit_columns, terminal_encoding
 from tinysnitch.tui.help_screen import render_help
-from tinysnitch.tui.pages.daemon_requests import DaemonRequests, Outcome
 from tinysnitch.tui.pages.history_screen import draw_history
 from tinysnitch.tui.pages.live_screen import draw_live
 from tinysnitch.tui.pages.rules_screen import render_rules
@@ -63,7 +64,7 @@ class PagesApp(PromptApp):
         }
         self.on_page = first
         self._traffic = TrafficWatch(socket_path, live.see, self._draw_soon)
-        self._requests = DaemonRequests(socket_path, self._take_outcome)
+        self._requests = RequestQueue(socket_path, self._post, self._take_outcome)
         self._top = RowsWidget(self._draw_top)
         self._top.id = "top"
         self._body = RowsWidget(self._draw_body)
@@ -85,7 +86,7 @@ class PagesApp(PromptApp):
     def widgets(self) -> tuple[Widget, ...]:
         return (self._top, *super().widgets(), self._body)
 
-    async def on_mount(self) -> None:
+    def begin(self) -> None:
         self._lay_out()
         self._open()
 
@@ -157,6 +158,11 @@ class PagesApp(PromptApp):
         super().tell(event)
         if isinstance(event, QuestionClosed) and self.page is not None:  # its answer may have made a rule
             self._open()
+
+    def _post(self, act: Callable[[], None]) -> None:
+        """Called in another thread."""
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            self._own_loop.call_soon_threadsafe(act)
 
     def _take_outcome(self, page: ListPage, request: Request, outcome: Outcome) -> None:
         refused = outcome if isinstance(outcome, SnitchError) else None

@@ -4,36 +4,37 @@ Each batch has a connection of its own, with the time limits of the commands. Th
 of thousands of rules would stand before an answer.
 """
 
-import asyncio
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
+from functools import partial
 from threading import Lock, Thread
+from typing import Generic, TypeVar
 
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.protocol.messages import FromDaemon, Request
-from tinysnitch.view.pages.list_page import ListPage, Requests
 
 Outcome = tuple[FromDaemon, ...] | SnitchError
-Tell = Callable[[ListPage, Request, Outcome], None]
+Post = Callable[[Callable[[], None]], None]
+Asker = TypeVar("Asker")  # who asks, and is told
 
 
-class DaemonRequests:
-    def __init__(self, path: str, tell: Tell) -> None:
-        """`tell` is called in the loop in which `ask` was called."""
+class RequestQueue(Generic[Asker]):
+    def __init__(self, path: str, post: Post, tell: Callable[[Asker, Request, Outcome], None]) -> None:
+        """`post` has a function called in the thread of the front end, where `tell` is to be called."""
         self._path = path
+        self._post = post
         self._tell = tell
-        self._asked: deque[tuple[ListPage, Requests, asyncio.AbstractEventLoop]] = deque()
+        self._asked: deque[tuple[Asker, tuple[Request, ...]]] = deque()
         self._lock = Lock()
         self._is_running = False
 
-    def ask(self, page: ListPage, requests: Requests) -> None:
+    def ask(self, asker: Asker, requests: tuple[Request, ...]) -> None:
         """Have them carried out in order; none that follows a refused one."""
         if not requests:
             return
         with self._lock:
-            self._asked.append((page, requests, asyncio.get_running_loop()))
+            self._asked.append((asker, requests))
             if self._is_running:
                 return
             self._is_running = True
@@ -45,12 +46,11 @@ class DaemonRequests:
                 if not self._asked:
                     self._is_running = False
                     return
-                page, requests, loop = self._asked.popleft()
+                asker, requests = self._asked.popleft()
             for request, outcome in self._carry_out(requests):
-                with suppress(RuntimeError):  # the loop has ended
-                    loop.call_soon_threadsafe(self._tell, page, request, outcome)
+                self._post(partial(self._tell, asker, request, outcome))
 
-    def _carry_out(self, requests: Requests) -> list[tuple[Request, Outcome]]:
+    def _carry_out(self, requests: tuple[Request, ...]) -> list[tuple[Request, Outcome]]:
         done: list[tuple[Request, Outcome]] = []
         try:
             with ControlClient(self._path) as client:
