@@ -35,7 +35,7 @@ def key(code: Qt.Key, text: str = "", modifiers: Qt.KeyboardModifier = NONE, *, 
         (key(Key.Key_Y, "\x19", CONTROL), None),
         (key(Key.Key_Y, "y", ALT), None),
         (key(Key.Key_Shift), None),
-        (key(Key.Key_F5), None),
+        (key(Key.Key_F9), None),
         (key(Key.Key_Clear, "\x0c"), None),
     ],
 )

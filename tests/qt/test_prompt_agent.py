@@ -29,6 +29,7 @@ from tinysnitch.qt.prompt_window import PromptWindow
 from tinysnitch.qt.theme import DARK, LIGHT
 from tinysnitch.view import key_guard
 from tinysnitch.view.key_guard import PASTED_S, TYPING_S
+from tinysnitch.view.pages.tabs import PageName
 from tinysnitch.view.prompt_events import (
     Answer,
     Answers,
@@ -411,3 +412,18 @@ def test_the_time_in_an_edited_rule_is_of_the_clock_as_it_is_now(stage: Stage) -
     stage.wait_paint()
     stage.type("e", time.monotonic() + 1)
     assert "until the time in the line" in stage.texts()
+
+
+def test_a_page_opens_from_the_question_with_its_program_and_answers_nothing(application: QApplication) -> None:
+    stage = Stage(application)
+    opened: list[tuple[PageName, str | None]] = []
+    stage.agent.open_page = lambda page, program: opened.append((page, program))
+    stage.ask(1)
+    wait_until(lambda: QTest.qWait(5) or stage.agent.state.guard.ready_s)
+    assert any("what else it does" in text for text in stage.texts())
+    stage.type("f3", stage.ready_s + 1)
+    stage.agent.click("f6", stage.ready_s + 2)
+    program = SAMPLES["question"].attribution.process
+    assert program
+    assert opened == [(PageName.LIVE, program.program), (PageName.RULES, program.program)]
+    assert (stage.link.answers, stage.window.isVisible()) == ([], True)

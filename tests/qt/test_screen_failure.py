@@ -1,6 +1,7 @@
 import pytest
+from PySide6.QtCore import qWarning
 
-from tinysnitch.qt.screen_failure import find_reason
+from tinysnitch.qt.screen_failure import find_reason, screen_failure_told
 
 NOT_LOADED = 'Could not load the Qt platform plugin "xcb" in "" even though it was found.'
 
@@ -19,3 +20,9 @@ NOT_LOADED = 'Could not load the Qt platform plugin "xcb" in "" even though it w
 )
 def test_the_cause_is_found_among_what_qt_says(messages: list[str], reason: str) -> None:
     assert find_reason(messages) == reason
+
+
+def test_what_qt_says_at_a_start_that_succeeds_is_not_repeated(capfd: pytest.CaptureFixture[str]) -> None:
+    with screen_failure_told():
+        qWarning("a module is missing")
+    assert capfd.readouterr().err == ""

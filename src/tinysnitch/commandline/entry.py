@@ -31,7 +31,7 @@ def tinysnitchd() -> None:
 
 
 def tinysnitch_prompt() -> None:
-    begin("tinysnitch.qt.main")
+    begin("tinysnitch.qt.start.main")
 
 
 def tinysnitch_trace() -> None:

@@ -4,6 +4,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Generic, Protocol, TypeVar
 
 from PySide6.QtCore import QSocketNotifier, QTimer
 
@@ -18,14 +19,32 @@ _CHUNK = 65536
 _Kind = QSocketNotifier.Type
 
 
-class QtDaemonLink:
+E = TypeVar("E")  # what is told
+E_co = TypeVar("E_co", covariant=True)
+
+
+class Client(Protocol[E_co]):
+    """What a link needs of a client without a socket."""
+
+    unsent: bytearray
+
+    def wait_for_room(self, now: float, /) -> float: ...
+
+    def receive(self, data: bytes, boot_s: float, /) -> Iterator[E_co]: ...
+
+    def end(self, error: SnitchError, /) -> Iterator[E_co]: ...
+
+
+class QtLink(Generic[E]):
     """`tell` is called with each event; `fail` with an error that connecting again cannot help, as NotPermitted."""
 
-    def __init__(self, path: str | Path, tell: Callable[[Event], None], fail: Callable[[SnitchError], None]) -> None:
+    def __init__(
+        self, path: str | Path, client: Client[E], tell: Callable[[E], None], fail: Callable[[SnitchError], None]
+    ) -> None:
         self._path = path
         self._tell = tell
         self._fail = fail
-        self._client = PromptClient(path, find_user)
+        self._client = client
         self._socket: socket.socket | None = None
         self._notifiers: dict[_Kind, QSocketNotifier] = {}
         self._is_told = False  # it was printed that there is no daemon
@@ -60,10 +79,7 @@ class QtDaemonLink:
             self._socket.close()
             self._socket = None
 
-    def answer(self, given: ToDaemon) -> None:
-        self._pass_on(self._client.answer(given))
-
-    def _pass_on(self, events: Iterator[Event]) -> None:
+    def _pass_on(self, events: Iterator[E]) -> None:
         """Tell the events, and send what the client has to say now."""
         for event in events:
             if isinstance(event, DaemonGreeted):
@@ -107,3 +123,14 @@ class QtDaemonLink:
         if not self._is_told:  # with no question open no window could show it: a wrong --socket would not be noticed
             self._is_told = True
             print_note(f"{error}; trying again each second")
+
+
+class QtDaemonLink(QtLink[Event]):
+    """Attached, for questions and answers."""
+
+    def __init__(self, path: str | Path, tell: Callable[[Event], None], fail: Callable[[SnitchError], None]) -> None:
+        self._prompt = PromptClient(path, find_user)
+        super().__init__(path, self._prompt, tell, fail)
+
+    def answer(self, given: ToDaemon) -> None:
+        self._pass_on(self._prompt.answer(given))

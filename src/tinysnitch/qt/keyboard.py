@@ -3,6 +3,7 @@
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeyEvent
 
+_PAGE_KEYS = (Qt.Key.Key_F2, Qt.Key.Key_F3, Qt.Key.Key_F4, Qt.Key.Key_F5, Qt.Key.Key_F6)
 _NAMES = {
     Qt.Key.Key_Escape: "escape",
     Qt.Key.Key_Tab: "tab",
@@ -19,6 +20,7 @@ _NAMES = {
     Qt.Key.Key_Delete: "delete",
     Qt.Key.Key_Return: "enter",
     Qt.Key.Key_Enter: "enter",
+    **{key: f"f{number}" for number, key in enumerate(_PAGE_KEYS, 2)},
 }
 _WITH_CONTROL = {
     Qt.Key.Key_A: "ctrl+a",

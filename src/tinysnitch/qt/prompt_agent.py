@@ -20,12 +20,14 @@ from tinysnitch.client.desktop_entries import DesktopEntries
 from tinysnitch.client.process_ends import ProcessEnds
 from tinysnitch.client.program_files import ProgramFiles
 from tinysnitch.client.user_names import find_user
+from tinysnitch.core.model.process import program_of
 from tinysnitch.qt.group_panel import COLUMNS, ROWS
 from tinysnitch.qt.prompt_window import PromptWindow
 from tinysnitch.view.help_view import help_pages
 from tinysnitch.view.key_piece import KeyPiece, TypedKey
 from tinysnitch.view.keys import KEYS, WINDOW_KEYS
 from tinysnitch.view.lookup import FindFile, Lookup
+from tinysnitch.view.pages.tabs import PageName, find_page, key_of
 from tinysnitch.view.prompt_events import (
     Event,
     KeyPressed,
@@ -38,11 +40,16 @@ from tinysnitch.view.prompt_events import (
     ToDaemon,
 )
 from tinysnitch.view.prompt_state import Page, PromptState
-from tinysnitch.view.prompt_view import PromptView, present_prompt
+from tinysnitch.view.prompt_view import KeyHint, PromptView, present_prompt
 
 TICK_MS = 500  # between two steps of the countdown
 LET_GO_S = 2.0  # to wait at most for the release of keys, which we may not be told of
 LOOK_MS = 30  # between two looks whether they are released
+
+
+OpenPage = Callable[[PageName, str | None], None]  # and the program that its row of is selected
+_PAGES = tuple(PageName)
+_LIVE = KeyHint(key_of(PageName.LIVE).upper(), "what else it does")
 
 
 class AnswerLink(Protocol):
@@ -71,6 +78,7 @@ class PromptAgent:
         find_file: FindFile | None = None,
     ) -> None:
         self.link: AnswerLink | None = None
+        self.open_page: OpenPage | None = None  # where there are pages beside the questions
         self.state = PromptState(delay_s)
         self.state.handle(ListSized(COLUMNS, ROWS), 0.0)
         self._window = window
@@ -133,6 +141,11 @@ class PromptAgent:
         self._show()
 
     def _type(self, key: KeyPressed, typed_s: float) -> None:
+        page = find_page(key.name, PageName.QUESTIONS, _PAGES)
+        if page and self.open_page:  # such a key answers nothing
+            question = self.state.selected
+            self.open_page(page, program_of(question.prompt.connection.attribution) if question else None)
+            return
         self.state.guard.note_awake(time.monotonic())
         self._take(self._piece.press(key, typed_s, self.state))
 
@@ -234,7 +247,11 @@ class PromptAgent:
             self.state.page = Page.QUESTION  # close the help, which would hide the next question
 
     def _view(self) -> PromptView:
-        return present_prompt(self.state, time.monotonic(), self._lookup)
+        view = present_prompt(self.state, time.monotonic(), self._lookup)
+        if self.open_page is None or view.edit or view.group or not view.everyday:
+            return view
+        *rows, others = view.everyday
+        return msgspec.structs.replace(view, everyday=(*rows, (*others[:-1], _LIVE, *others[-1:])))
 
     def _wait_until_ready(self) -> None:
         """Show again when keys begin to count."""

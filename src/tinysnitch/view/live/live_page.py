@@ -115,6 +115,11 @@ class LivePage(ListPage):
         """The row that is selected."""
         return next((node for node in self._nodes if node.key == self.selected), None)
 
+    def point_to(self, program: str) -> None:
+        """Select the row of a program, unfolded, whether it has talked yet or not."""
+        self.selected = f"\0{program}"
+        self.unfolded |= {self.selected}
+
     # keys
 
     def act(self, name: str, now: float) -> Requests:

@@ -137,3 +137,26 @@ def test_the_daemon_starts_the_window_of_who_called_and_ends_it(lab: Lab, deskto
     daemon.stop()
     assert lab.run_outside(find).returncode == 1
     desktop.see_nothing()
+
+
+def test_from_a_question_a_key_shows_what_else_the_program_does(lab: Lab, desktop: Desktop) -> None:
+    daemon = lab.start_daemon(DNS_RULE)
+    desktop.attach_prompt(daemon, delay_s=0.0)
+    client = lab.spawn(CURL)
+    desktop.see(QUESTION)
+    desktop.press("F3")
+    desktop.see("tinysnitch")
+    desktop.press("y", "n")  # in the window of the pages, which answers nothing
+    assert client.poll() is None
+    desktop.press("q")
+    desktop.see(QUESTION)
+    desktop.press("y")
+    assert client.communicate(timeout=WAIT_S)[0] == WELCOME
+
+
+def test_the_pages_alone_end_with_their_window(lab: Lab, desktop: Desktop) -> None:
+    daemon = lab.start_daemon("")
+    monitor = desktop.start_prompt("--monitor", "--socket", str(daemon.socket))
+    desktop.see("tinysnitch")
+    desktop.press("q")
+    assert monitor.wait(timeout=WAIT_S) == 0

@@ -38,6 +38,7 @@ TINYSNITCH_FONTSIZE sets the font size in points, TINYSNITCH_DELAY_SECONDS how l
     help="The control socket of the daemon.",
 )
 @click.option("--demo", is_flag=True, help="Show sample questions without a daemon.")
+@click.option("--monitor", is_flag=True, help="Show who talks, the history and the rules, and ask nothing.")
 @click.option(
     "--window",
     type=click.Choice([one.value for one in WindowSize]),
@@ -53,7 +54,9 @@ TINYSNITCH_FONTSIZE sets the font size in points, TINYSNITCH_DELAY_SECONDS how l
     type=click.Choice([one.value for one in Theme]),
     help="The colours; auto is as the desktop has it.  [default: as tinysnitch.toml says, or auto]",
 )
-def tinysnitch_prompt(socket_path: str, demo: bool, window: str | None, position: str | None, theme: str | None) -> int:
+def tinysnitch_prompt(
+    *, socket_path: str, demo: bool, monitor: bool, window: str | None, position: str | None, theme: str | None
+) -> int:
     """Show each question in a window, and answer it with a key.
 
     Waits for questions as long as the session lasts, also through restarts of the daemon. It runs once in each session.
@@ -62,7 +65,7 @@ def tinysnitch_prompt(socket_path: str, demo: bool, window: str | None, position
     if not any(os.environ.get(name) for name in ("WAYLAND_DISPLAY", "DISPLAY", "QT_QPA_PLATFORM")):
         raise SnitchError("there is no screen here: DISPLAY is not set", "in a terminal, use `tinysnitch prompt`")
     lock = SingleInstance(os.environ)
-    if not demo and not lock.claim():
+    if not (demo or monitor or lock.claim()):
         print_note("a prompt window already waits in this session")
         return 0
     # Paint without OpenGL, whose libraries would take more memory than all the rest.
@@ -72,7 +75,7 @@ def tinysnitch_prompt(socket_path: str, demo: bool, window: str | None, position
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)  # end at once: there is nothing to restore
     try:
-        from tinysnitch.qt.application import run_application
+        from tinysnitch.qt.start.application import run_application, run_monitor
     except ImportError as error:
         hint = "the package tinysnitch-window brings it, in a clone `make setup-window`; or ask by `tinysnitch prompt`"
         raise SnitchError(f"Qt does not load: {error}", hint) from error
@@ -82,6 +85,8 @@ def tinysnitch_prompt(socket_path: str, demo: bool, window: str | None, position
         Theme(theme) if theme else None,
         font_pt,
     )
+    if monitor:
+        return run_monitor(socket_path, options)
     return run_application(None if demo else socket_path, delay_s, options)
 
 

@@ -12,7 +12,7 @@ from tests.lab.daemon import BIN
 from tests.lab.patience import wait_until
 from tests.qt.desktop import WAIT_S, Desktop
 from tests.repo.tree import ROOT
-from tinysnitch.qt.main import main
+from tinysnitch.qt.start.main import main
 
 COMMAND = str(BIN / "tinysnitch-prompt")
 
@@ -26,6 +26,7 @@ def run(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     ("words", "variables", "exit_code", "said"),
     [
         ([], {}, 1, "DISPLAY is not set"),
+        (["--monitor"], {}, 1, "DISPLAY is not set"),
         (["--nonsense"], {}, 2, "no such option '--nonsense'"),
         (["--socket", ""], {"DISPLAY": ":0"}, 2, "the path is empty"),
         ([], {"DISPLAY": ":0", "TINYSNITCH_FONTSIZE": "big"}, 1, "TINYSNITCH_FONTSIZE is not a number"),

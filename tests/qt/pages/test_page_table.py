@@ -1,0 +1,42 @@
+from datetime import UTC, datetime
+
+from tests.view.live.sample_traffic import SAMPLES, live_page, press
+from tests.view.pages.open_page import entry_of, rules_page
+from tests.view.pages.test_history_page import history_page
+from tinysnitch.protocol.messages import RuleSource
+from tinysnitch.qt.pages.page_table import PageTable, present_page
+from tinysnitch.view.lookup import NO_LOOKUP
+from tinysnitch.view.pages.list_page import ListPage
+
+NOW = datetime(2026, 12, 2, 20, 40, tzinfo=UTC)
+
+
+def table_of(page: ListPage) -> PageTable:
+    return present_page(page, 1.0, NO_LOOKUP, NOW)
+
+
+def test_the_live_page_is_a_row_for_each_program_with_titles_that_sort() -> None:
+    table = table_of(live_page(*SAMPLES))
+    assert table.rows[0].cells[:6] == ("▸ firefox", "2.0M", "300", "6.1M", "900", "4")
+    assert len(table.titles) == len(table.rows[0].cells)
+    assert (table.sorts[0], table.sorts[1]) == ("sort name", "sort rate")
+    assert {table.titles[at] for at in table.numbers} == {"in/s", "out/s", "in", "out", "connections"}
+    assert table.frame.title.startswith("4 programs")
+
+
+def test_rules_and_history_have_their_columns() -> None:
+    table = table_of(rules_page(entry_of("deny a.test - -", source=RuleSource.QUIT, pid=7), entry_of("ask - - -")))
+    assert table.rows[0].cells == ("deny", "a.test", "-", "-", "-", "ends with 7")
+    assert [row.verdict for row in table.rows] == ["deny", ""]
+    table = table_of(history_page())
+    assert table.titles[:2] == ("program", "connections")
+    assert table.rows[0].cells[:2] == ("/usr/bin/git", "412")
+    assert table.rows[0].key == "row /usr/bin/git"
+
+
+def test_the_help_is_a_table_of_keys() -> None:
+    page = rules_page()
+    press(page, "question_mark")
+    table = table_of(page)
+    assert (table.titles, table.rows[0].cells[0]) == (("key", "does"), "e")
+    assert {row.key for row in table.rows} == {""}
