@@ -18,6 +18,7 @@ from tests.lab.patience import wait_until
 from tinysnitch.kernel.bpf import layout
 from tinysnitch.kernel.bpf.images import Image
 from tinysnitch.kernel.bpf.programs import BpfPrograms
+from tinysnitch.kernel.files.identity import decode_device, is_same_file
 
 pytestmark = pytest.mark.privileged
 
@@ -59,13 +60,13 @@ def run_python(script: str, *descriptors: int) -> None:
 
 def test_an_exec_is_captured_whole(programs: BpfPrograms) -> None:
     image = run_captured(programs, ["true", "a b", "", "c\nd"], file=Path("/bin/true"), cwd="/usr/share")
-    file = os.stat("/bin/true")
     assert image.executable == os.path.realpath("/bin/true")
     assert image.directory == "/usr/share"
     assert image.args == ("true", "a b", "", "c\nd")
     assert (image.uid, image.parent_pid, image.flags) == (0, os.getpid(), 0)
-    assert image.inode == file.st_ino
-    assert (image.device >> 20, image.device & 0xFFFFF) == (os.major(file.st_dev), os.minor(file.st_dev))
+    file = os.open("/bin/true", os.O_PATH)
+    assert is_same_file(file, decode_device(image.device), image.inode)
+    os.close(file)
 
 
 def test_the_user_is_known(programs: BpfPrograms) -> None:
