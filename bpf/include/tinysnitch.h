@@ -302,6 +302,17 @@ enum statistic {
 	STATISTICS
 };
 
+/* A DNS question that left, from its IP header, and who asked. With the ring buffer's header it takes 512 bytes. */
+#define ASKED_SIZE 480
+
+struct asked {
+	__u64 time_ns;
+	__u64 exec_id;
+	__u32 uid;
+	__u32 size;
+	__u8 packet[ASKED_SIZE];
+};
+
 /* One line of tinysnitch-trace, only while `is_tracing` is set. */
 enum trace_kind { TRACE_EXEC = 1, TRACE_CONNECT = 2, TRACE_SEND = 3, TRACE_BIND = 4 };
 

@@ -10,6 +10,7 @@
 #include "verdict/egress.bpf.h"
 #include "verdict/reject.bpf.h"
 #include "verdict/watch.bpf.h"
+#include "verdict/asked.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -210,6 +211,13 @@ int out_stream(struct __sk_buff *skb)
 	if (!read_question(skb, OUTBOUND, &question) || !has_payload(skb, &question))
 		return 0;
 	return is_stream_watched(&question, socket) ? show(skb, &question) : 0;
+}
+
+/* Is it a question that was copied for user space? */
+SEC("socket")
+int out_copied(struct __sk_buff *skb)
+{
+	return copy_asked(skb);
 }
 
 SEC("socket")

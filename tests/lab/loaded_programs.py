@@ -52,7 +52,7 @@ class LoadedPrograms:
         with _bpffs() as folder:
             self._objects = {name: ObjectFile(object_path(name), folder) for name in PROGRAMS}
             self._maps = {name: open_pinned(folder / name) for name in MAPS}
-            self._ring = Ring(folder / "traces")
+            self._rings = [Ring(folder / name) for name in ("questions", "traces")]
 
     @contextmanager
     def lent(self) -> Iterator[None]:
@@ -88,7 +88,8 @@ class LoadedPrograms:
         return settings.raw
 
     def _empty(self) -> None:
-        self._ring.consume()
+        for ring in self._rings:
+            ring.consume()
         for descriptor in self._maps.values():
             _empty_map(descriptor)
 
@@ -143,7 +144,7 @@ def _empty_map(descriptor: int) -> None:
         case _Kind.ARRAY | _Kind.PERCPU_ARRAY:
             _zero_array(descriptor, info)
         case _Kind.RINGBUF:
-            pass  # whoever reads it has taken what was in it
+            pass  # `_rings` were read
 
 
 def _empty_hash(descriptor: int, key_size: int) -> None:

@@ -14,9 +14,11 @@ from tests.daemon.loop.driver_place import Place, Refusing, datagram, fail_with_
 from tests.daemon.requests.small_handler import ALICE, ROOT
 from tests.lab.patience import WAIT_S
 from tinysnitch.core.engine.commands import Command
-from tinysnitch.core.engine.events import AnswerGiven, DataLost, Event, PacketQueued
+from tinysnitch.core.engine.events import AnswerGiven, DataLost, Event, PacketQueued, QuestionSent
 from tinysnitch.core.engine.records import LossCounted
 from tinysnitch.core.model.clock import Instant
+from tinysnitch.core.model.flow import UDP
+from tinysnitch.core.model.process import Asker
 from tinysnitch.daemon.control.permissions import Right
 from tinysnitch.daemon.loop import driver
 from tinysnitch.kernel.attribution.socket_holders import ScanNotDue
@@ -61,6 +63,32 @@ def test_the_verdict_of_a_packet_that_came_alone_leaves_before_the_engine_is_don
             place.driver.feed(PacketQueued(7, flow_of(7, port=80), whose()))
             place.driver.feed(AnswerGiven(1, yes(), 0))
             assert sent[-1] == count
+
+    asyncio.run(run())
+
+
+def test_questions_that_left_are_noted_before_what_may_answer_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each as of its own time; also before what does not come by a queue."""
+
+    async def run() -> None:
+        with closing(start(Place(tmp_path))) as place:
+            handle, handled = place.engine.handle, list[tuple[Event, float]]()
+            asked = QuestionSent(None, flow_of(5, port=53, protocol=UDP), Asker(7, 1000), b"no DNS")
+
+            def handle_and_note(event: Event, now: Instant) -> Iterator[Command]:
+                handled.append((event, now.boot_s))
+                return handle(event, now)
+
+            monkeypatch.setattr(place.engine, "handle", handle_and_note)
+            monkeypatch.setattr(place.ports.intake, "take_questions", lambda: iter([(asked, 5.5)]))
+            place.names_queue.put(datagram(1))
+            await until(lambda: place.names_queue.sent)
+            assert place.names_queue.sent == [(1, NfVerdict.ACCEPT)]
+            place.driver.feed(PacketQueued(1, flow_of(1), whose()))
+            assert [each for each in handled if each[0] == asked] == [(asked, 5.5)] * 2
+            assert [type(event) for event, _now_s in handled[-2:]] == [QuestionSent, PacketQueued]
 
     asyncio.run(run())
 

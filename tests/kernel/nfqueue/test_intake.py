@@ -10,13 +10,19 @@ from tests.daemon.loop.driver_place import SmallAttributor, SmallQueue, datagram
 from tinysnitch.core.engine.events import DataSent, PacketQueued, QuestionSent
 from tinysnitch.core.model.clock import Instant
 from tinysnitch.core.model.flow import Flow
+from tinysnitch.core.model.process import Asker
 from tinysnitch.kernel.attribution.socket_holders import ScanNotDue
+from tinysnitch.kernel.bpf.layout import Asked
 from tinysnitch.kernel.nfqueue.intake import EARLY_S, NO_PACKET, PASS, TOO_LATE, Hold, Intake, Judge, unread
 from tinysnitch.kernel.nfqueue.nat_replies import NatReplies
 from tinysnitch.kernel.nfqueue.packet_events import LOCAL_IN, LOCAL_OUT, POST_ROUTING, PacketEvents
 from tinysnitch.kernel.nfqueue.verdicts import VerdictSink
 
 NOW = Instant(7.0, 1_700_000_000.0)
+
+
+WHOLE = Asked(5_500_000_000, 7, 1000, len(datagram(1).payload), datagram(1).payload)
+CUT = Asked(6_000_000_000, 7, 1000, 4, datagram(1).payload)
 
 
 class KnownReplies(NatReplies):
@@ -40,7 +46,7 @@ def intake(attributor: SmallAttributor) -> Iterator[Intake]:
     events = PacketEvents(attributor, lambda _index: "eth0")
     with closing(SmallQueue()) as queue, closing(SmallQueue()) as names:
         verdicts = VerdictSink(queue, names, None)  # type: ignore[arg-type]
-        yield Intake(events, KnownReplies(), verdicts, lambda flow, _exec_id, _now_s: flow.local_port == 2)
+        yield Intake(events, KnownReplies(), verdicts, lambda flow, *_else: flow.local_port == 2, lambda: [WHOLE, CUT])
 
 
 def test_a_packet_is_judged_passes_or_is_held_for_a_name(intake: Intake) -> None:
@@ -72,6 +78,13 @@ def test_messages_and_what_a_connection_sends_are_judged(intake: Intake) -> None
         taken = intake.take_message(queued, NOW)
         assert isinstance(taken, Judge)
         assert isinstance(taken.event, kind)
+
+
+def test_a_question_that_left_has_its_own_time_and_one_that_cannot_be_read_costs_no_other(intake: Intake) -> None:
+    (event, asked_s) = next(intake.take_questions())
+    assert (event.packet_id, event.asker, event.payload, asked_s) == (None, Asker(7, 1000), b"no DNS", 5.5)
+    assert len(list(intake.take_questions())) == 1
+    assert intake.malformed == 1
 
 
 @pytest.mark.parametrize(("hook", "expected"), [(LOCAL_OUT, NO_PACKET), (POST_ROUTING, PASS)])

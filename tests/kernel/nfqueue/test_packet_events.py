@@ -6,6 +6,7 @@ import dns.rrset
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tinysnitch.core.dns.message import parse_answer
 from tinysnitch.core.dns.wire import MAX_MESSAGE_BYTES
@@ -14,6 +15,7 @@ from tinysnitch.core.model.errors import Malformed
 from tinysnitch.core.model.flow import TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.model.process import UNKNOWN, Asker, AttributedPacket
 from tinysnitch.core.packets.packet import Segment
+from tinysnitch.kernel.bpf.layout import ASKED_SIZE, Asked
 from tinysnitch.kernel.nfqueue.packet_events import LOCAL_IN, LOCAL_OUT, POST_ROUTING, PacketEvents
 from tinysnitch.kernel.nfqueue.queue import QueuedPacket
 
@@ -92,6 +94,19 @@ def test_a_question_and_its_answer_are_of_one_flow(events: PacketEvents, hook: i
     assert question == QuestionSent(7, flow, Asker(9, 1000), b"who?")
     answer = events.message_event(queued(make_packet(UDP, (53, port), THEIRS, OURS, b"me"), LOCAL_IN))
     assert answer == AnswerReceived(7, flow, b"me")
+
+
+def copy_of(packet: bytes) -> Asked:
+    return Asked(time_ns=5, exec_id=9, uid=1000, size=len(packet), packet=packet.ljust(ASKED_SIZE, b"\0"))
+
+
+def test_a_question_that_was_copied_is_as_one_that_is_held(events: PacketEvents) -> None:
+    packet = make_packet(UDP, (4000, 53), OURS, THEIRS, b"who?")
+    held = events.message_event(queued(packet, POST_ROUTING))
+    assert isinstance(held, QuestionSent)
+    assert events.copied_question(copy_of(packet)) == replace(held, packet_id=None)
+    with pytest.raises(Malformed):
+        events.copied_question(copy_of(packet[:6] + b"\x20" + packet[7:]))  # a first fragment
 
 
 @pytest.mark.parametrize("hook", [LOCAL_OUT, POST_ROUTING])

@@ -362,7 +362,8 @@ class Engine:
 
     def _question_sent(self, event: ev.QuestionSent, now: Instant) -> Iterator[Command]:
         losses = self.dns.ask(event.flow, event.payload, event.asker.exec_id, now.boot_s, user=event.asker.uid)
-        yield PassMessage(event.packet_id)
+        if event.packet_id is not None:
+            yield PassMessage(event.packet_id)
         for loss in losses:
             yield Report(LossCounted(loss, 1, now.wall_s))
 

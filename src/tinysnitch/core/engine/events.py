@@ -28,7 +28,7 @@ class PacketQueued(msgspec.Struct, frozen=True):
 class QuestionSent(msgspec.Struct, frozen=True):
     """A DNS question that was allowed already is held on its way out, only to be read."""
 
-    packet_id: int
+    packet_id: int | None  # None: it has gone on
     flow: Flow
     asker: Asker
     payload: Payload  # the DNS message; over TCP a piece of the stream that holds it

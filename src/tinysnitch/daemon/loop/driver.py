@@ -163,6 +163,7 @@ class Driver:
 
     def feed(self, *events: Event) -> list[Record]:
         """Hand events to the engine, carry out its commands, and return the records that it reported."""
+        self.failures.attempt(self._note_questions)
         now, before = read_instant(), len(self._records)
         for event in events:
             self.failures.attempt(self._handle, event, now)
@@ -224,10 +225,16 @@ class Driver:
             source.overload.note_batch(len(packets), source.batch, began_ns)
 
     def _begin(self) -> Instant:
-        """Before packets are judged: learn the names that systemd-resolved has told by now."""
+        """Before packets are judged: note the questions that left, and learn what systemd-resolved has told by now."""
+        self.failures.attempt(self._note_questions)
         if self.ports.resolved_names.is_connected:
             self.failures.attempt(self.ports.resolved_names.read)
         return read_instant()
+
+    def _note_questions(self) -> None:
+        """Hand the engine the DNS questions that left by now, which nobody woke us for: what comes next may answer."""
+        for event, asked_s in self.ports.intake.take_questions():
+            self.failures.attempt(self._handle, event, Instant(asked_s, read_instant().wall_s))
 
     def _take_in(self, source: _Source, queued: QueuedPacket, now: Instant) -> Intaken:
         """Do what becomes of a packet. If that fails it is as one that cannot be read."""

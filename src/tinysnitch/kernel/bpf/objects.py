@@ -32,6 +32,7 @@ VERDICT_PROGRAMS = (
     "out_watched",
     "out_guarded",
     "out_leaves",
+    "out_copied",
     "out_escaped",
     "out_unheard",
     "out_ours",
@@ -80,6 +81,7 @@ MAPS = (
     "watched",
     "settings",
     "statistics",
+    "questions",
     "traces",
     "scratch",
 )

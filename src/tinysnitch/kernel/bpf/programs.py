@@ -61,7 +61,7 @@ class BpfPrograms:
         self._maps = BpfMaps(folder)
         self.settings = open_settings(folder)
         self._next_bootstrapped = layout.EXEC_ID_BOOTSTRAPPED + read_boot_ns()
-        self._ring: Ring | None = None
+        self._rings: dict[str, Ring] = {}  # that are read, by their names
         self._own: frozenset[bytes] | None = None  # addresses of this machine as the kernel's side has them
 
     @classmethod
@@ -80,6 +80,7 @@ class BpfPrograms:
             programs = cls(folder, was_adopted=was_adopted)
             programs._note_own_addresses(read_addresses().own)
             programs.note_reader()
+            programs._ring("questions")  # opened now, while its pin is there
             programs.settings.set_packet_limit(0)  # a killed daemon may have left a limit
             programs.settings.set_message_limit(0)
             undo.pop_all()
@@ -87,9 +88,8 @@ class BpfPrograms:
 
     def close(self) -> None:
         """Close our descriptors. All that is pinned stays in force."""
-        if self._ring is not None:
-            self._ring.close()
-            self._ring = None
+        while self._rings:
+            self._rings.popitem()[1].close()
         self.settings.close()
         self._maps.close()
 
@@ -336,19 +336,23 @@ class BpfPrograms:
         }
         return {name: own.get(name, 0) + sum(maps.statistics.find_each(index)) for index, name in enumerate(STATISTICS)}
 
+    def read_questions(self) -> list[layout.Asked]:
+        """DNS questions that left since the last call; never waits."""
+        return list(map(layout.Asked.unpack_from, self._ring("questions").consume()))
+
     @property
     def traces_fd(self) -> int:
         """Readable when there is something to consume. Only one process may read."""
-        return self._traces().fd
+        return self._ring("traces").fd
 
     def read_traces(self) -> list[TraceEvent]:
         """All that are there; never waits."""
-        return list(map(TraceEvent.unpack_from, self._traces().consume()))
+        return list(map(TraceEvent.unpack_from, self._ring("traces").consume()))
 
-    def _traces(self) -> Ring:
-        if self._ring is None:
-            self._ring = Ring(self._folder.map_path("traces"))
-        return self._ring
+    def _ring(self, name: str) -> Ring:
+        if name not in self._rings:
+            self._rings[name] = Ring(self._folder.map_path(name))
+        return self._rings[name]
 
 
 def name_purpose(cgroup: Path, netns_cookie: int, scope: Scope) -> str:

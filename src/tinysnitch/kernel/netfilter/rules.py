@@ -356,7 +356,9 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
         """Chains that have DNS messages read, except for what is beyond their sender's share."""
         if self.program_path is None:
             return {}
-        return {f"READ{way.upper()}": [f"{self._asks(f'{way}_unread')} -j DROP", self._look()] for way in ("out", "in")}
+        read = {way: [f"{self._asks(f'{way}_unread')} -j DROP", self._look()] for way in ("out", "in")}
+        read["out"].insert(1, f"{self._asks('out_copied')} -j RETURN")
+        return {f"READ{way.upper()}": rules for way, rules in read.items()}
 
     def _questions(self) -> dict[str, list[str]]:
         """DNS questions that leave: they were allowed before."""

@@ -4,7 +4,7 @@
 `Pass`: it needs no decision. What cannot be read is counted here, by its reason.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
@@ -14,6 +14,7 @@ from tinysnitch.core.model.errors import Malformed
 from tinysnitch.core.model.flow import Flow
 from tinysnitch.core.model.process import exec_id_of
 from tinysnitch.kernel.attribution.socket_holders import ScanNotDue
+from tinysnitch.kernel.bpf.layout import Asked
 from tinysnitch.kernel.nfqueue.nat_replies import NatReplies
 from tinysnitch.kernel.nfqueue.packet_events import LOCAL_IN, LOCAL_OUT, NoteLost, PacketEvents
 from tinysnitch.kernel.nfqueue.queue import QueuedPacket
@@ -57,12 +58,15 @@ class Intake:
         nat_replies: NatReplies,
         verdicts: VerdictSink,
         is_early: Callable[[Flow, int, float], bool],
+        read_questions: Callable[[], Iterable[Asked]] = tuple,
     ) -> None:
-        """`is_early`: whether more may be known of a flow's remote in a moment, as the program means it."""
+        """`is_early`: whether more may be known of a flow's remote in a moment, as the program means it.
+        `read_questions`: DNS questions that left without being held."""
         self.events = events
         self._nat_replies = nat_replies
         self._verdicts = verdicts
         self._is_early = is_early
+        self._read_questions = read_questions
         self.malformed = 0  # packets that could not be parsed
         self.too_late = 0  # packets dropped since nobody can tell any more whose they are
 
@@ -87,6 +91,14 @@ class Intake:
         if self._is_early(event.flow, exec_id_of(event.attribution), now.boot_s):
             return Hold(EARLY_S, event)
         return Judge(event)
+
+    def take_questions(self) -> Iterator[tuple[QuestionSent, float]]:
+        """DNS questions that left since the last call, each with the boot-time seconds when it did."""
+        for asked in self._read_questions():
+            try:
+                yield self.events.copied_question(asked), asked.time_ns / 1e9
+            except Malformed:
+                self.malformed += 1
 
     def take_message(self, queued: QueuedPacket, _now: Instant) -> Intaken:
         """A packet of the names queue: a DNS message, or what an inspected connection sends."""

@@ -12,6 +12,7 @@ from tinysnitch.core.model.flow import DNS_PORT, TCP, UDP, Direction, Flow
 from tinysnitch.core.model.process import Asker, AttributedPacket
 from tinysnitch.core.packets.packet import Packet, Payload, flow_of, parse_packet, parse_segment, payload_of, whole_size
 from tinysnitch.core.tls.quic_initial import may_be_initial
+from tinysnitch.kernel.bpf.layout import Asked
 from tinysnitch.kernel.nfqueue.queue import QueuedPacket
 
 # include/uapi/linux/netfilter.h, enum nf_inet_hooks
@@ -64,7 +65,7 @@ class PacketEvents:
     def message_event(self, queued: QueuedPacket) -> QuestionSent | AnswerReceived | DataSent:
         """A packet of the names queue; raises Malformed, ScanNotDue, NoteLost."""
         packet = parse_packet(queued.payload)
-        message = _message_of(packet, queued)
+        message = _message_of(packet, queued.hook, queued.payload)
         # Other outbound packets that are read here are data of watched connections, to no resolver.
         if queued.hook == POST_ROUTING or (queued.hook == LOCAL_OUT and packet.destination_port == DNS_PORT):
             flow = flow_of(packet, Direction.OUTBOUND)
@@ -77,6 +78,13 @@ class PacketEvents:
             return self._data_event(queued, flow_of(packet, Direction.OUTBOUND), message)
         return AnswerReceived(queued.packet_id, asked_flow(packet), message)
 
+    def copied_question(self, asked: Asked) -> QuestionSent:
+        """A question that left; raises Malformed."""
+        payload = asked.packet[: asked.size]
+        packet = parse_packet(payload)
+        message = _message_of(packet, POST_ROUTING, payload)
+        return QuestionSent(None, flow_of(packet, Direction.OUTBOUND), Asker(asked.exec_id, asked.uid), message)
+
     def _data_event(self, queued: QueuedPacket, flow: Flow, payload: Payload) -> DataSent:
         claim = self._attributor.attribute(flow, queued.out_interface, queued.sender_uid)
         if claim.is_note_lost:  # a rule for its program may deny what it says
@@ -85,13 +93,13 @@ class PacketEvents:
         return DataSent(queued.packet_id, flow, claim.attribution, interface, claim.cookie, payload)
 
 
-def _message_of(packet: Packet, queued: QueuedPacket) -> Payload:
+def _message_of(packet: Packet, hook: int, payload: bytes) -> Payload:
     if packet.protocol == TCP:
-        return parse_segment(packet, queued.payload)
-    if packet.protocol != UDP or (packet.is_fragment and queued.hook != LOCAL_IN):
+        return parse_segment(packet, payload)
+    if packet.protocol != UDP or (packet.is_fragment and hook != LOCAL_IN):
         raise Malformed("not a whole datagram of UDP")
-    message = payload_of(packet, queued.payload)
-    return _read_part(packet, queued.payload, message) if packet.is_fragment else message
+    message = payload_of(packet, payload)
+    return _read_part(packet, payload, message) if packet.is_fragment else message
 
 
 def _read_part(packet: Packet, payload: bytes, part: bytes) -> bytes:
