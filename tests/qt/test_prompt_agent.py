@@ -427,3 +427,20 @@ def test_a_page_opens_from_the_question_with_its_program_and_answers_nothing(app
     assert program
     assert opened == [(PageName.LIVE, program.program), (PageName.RULES, program.program)]
     assert (stage.link.answers, stage.window.isVisible()) == ([], True)
+
+
+def test_how_many_wait_is_told_and_what_was_left_is_brought_back(application: QApplication) -> None:
+    stage = Stage(application)
+    told: list[int] = []
+    stage.agent.tell_waiting = told.append
+    stage.ask(1)
+    stage.ask(2, "inbound")
+    stage.window.closed.emit()
+    assert (told, stage.window.isVisible()) == ([1, 2], False)
+    sight = stage.agent.state.guard.sight
+    stage.agent.bring_back()
+    assert stage.window.isVisible()
+    assert not stage.agent.state.guard.is_ready(time.monotonic()), "it counts as new"
+    assert sight
+    stage.tell(QuestionClosed(1, "answered"))
+    assert told[-1] == 1

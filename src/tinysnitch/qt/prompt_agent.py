@@ -79,6 +79,7 @@ class PromptAgent:
     ) -> None:
         self.link: AnswerLink | None = None
         self.open_page: OpenPage | None = None  # where there are pages beside the questions
+        self.tell_waiting: Callable[[int], None] = lambda _count: None  # how many questions wait
         self.state = PromptState(delay_s)
         self.state.handle(ListSized(COLUMNS, ROWS), 0.0)
         self._window = window
@@ -112,6 +113,7 @@ class PromptAgent:
         if self._is_left and isinstance(event, QuestionOpened) and event.prompt.prompt_id not in self.state.questions:
             self._come_back()
         self.state.handle(event, time.monotonic())
+        self.tell_waiting(self.state.questions.waiting_count)
         self._show_timer.start()  # shows once for all events that come together
 
     def press(self, name: str, typed_s: float) -> None:
@@ -178,6 +180,12 @@ class PromptAgent:
         self.state.note_clocks(time.monotonic(), wall_s=time.time(), boot_s=boot_s)
 
     # coming and going
+
+    def bring_back(self) -> None:
+        """Show the questions again that were left."""
+        if self._is_left and self.state.questions:
+            self._come_back()
+        self._show()
 
     def _come_back(self) -> None:
         """Begin a new state with the same questions, so that each takes keys only after its delay."""

@@ -207,3 +207,16 @@ def test_a_rule_is_made_of_what_talks(tmp_path: Path) -> None:
         assert daemon.answers.empty()
 
     play(tmp_path / "s", script, make_app=live_app)
+
+
+def test_from_a_question_the_row_of_its_program_is_selected(tmp_path: Path) -> None:
+    async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
+        daemon.open(prompt_of(1))
+        await see(app, "curl wants to reach shop.test")
+        await pilot.press("f3")
+        await until(lambda: daemon.watchers)
+        daemon.count(entry("/usr/bin/wget"), entry(name="other.test"))
+        await see(app, "other.test :443")
+        await see(app, "/usr/bin/curl")
+
+    play(tmp_path / "s", script, make_app=PagesApp)

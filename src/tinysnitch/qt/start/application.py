@@ -10,6 +10,7 @@ from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.protocol.messages import Theme
 from tinysnitch.qt.daemon_link import QtDaemonLink
 from tinysnitch.qt.demo import Demo, find_sample_file
+from tinysnitch.qt.pages.tray import Tray, has_tray
 from tinysnitch.qt.program_icon import read_icons_of_root
 from tinysnitch.qt.prompt_agent import PromptAgent
 from tinysnitch.qt.prompt_window import PromptWindow
@@ -41,6 +42,10 @@ def run_application(socket_path: str | None, delay_s: float | None, options: Win
         link = QtDaemonLink(socket_path, agent.tell, fail)
         pages = _Pages(socket_path, options, lambda: agent.state.recent.is_for_user, window)
         agent.open_page = pages.open
+        if has_tray():
+            tray = Tray(pages.open, agent.bring_back, application.exit)
+            agent.tell_waiting = tray.tell_waiting
+            tray.show()
     else:
         agent = PromptAgent(window, delay_s, leave=application.quit, find_file=find_sample_file)
         link = Demo(agent.tell, application.quit)

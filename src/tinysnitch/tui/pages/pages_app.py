@@ -17,6 +17,7 @@ from textual.widget import Widget
 
 from tinysnitch.client.request_queue import Outcome, RequestQueue
 from tinysnitch.core.model.errors import SnitchError
+from tinysnitch.core.model.process import program_of
 from tinysnitch.protocol.messages import Request
 from tinysnitch.tui.encoding import fit_columns, terminal_encoding
 from tinysnitch.tui.help_screen import render_help
@@ -57,6 +58,7 @@ class PagesApp(PromptApp):
     def __init__(self, socket_path: str, delay_s: float | None, first: PageName = PageName.QUESTIONS) -> None:
         super().__init__(socket_path, delay_s)
         rules, live, history = RulesPage(), LivePage(), HistoryPage()
+        self._live = live
         self._pages: dict[PageName, tuple[ListPage, Draw]] = {
             PageName.LIVE: (live, lambda *place: draw_live(live, self._lookup, *place)),
             PageName.HISTORY: (history, lambda *place: draw_history(history, self._lookup, *place)),
@@ -134,6 +136,8 @@ class PagesApp(PromptApp):
         if page is self.on_page:
             return
         self._piece.take()  # what was typed just before is for the page that goes
+        if page is PageName.LIVE and self.shows_questions and self.state.selected:  # what else does that program do?
+            self._live.point_to(program_of(self.state.selected.prompt.connection.attribution))
         self.on_page = page
         self._lay_out()
         self.tell(ScreenRegained())  # to the questions: they are new, or out of sight
