@@ -45,4 +45,9 @@ def test_a_scene_is_in_the_history_and_outlives_a_kill(lab: Lab) -> None:
     assert new.split()[-3:] == [CURL, "shop.test", "1"]
     assert read_history(daemon, by="program", user="nobody") == read_history(daemon, "--user", "nobody", by="program")
     assert {what for what, *_counts in read_history(daemon, by="program", user="nobody")} == {CURL}
-    assert json.loads(daemon.cli("status", "--json").stdout)["losses"]["connections in no row of the history"] == 0
+    assert (
+        json.loads(daemon.cli("status", "--json").stdout)["losses"][
+            "connections and questions in no row of the history"
+        ]
+        == 0
+    )

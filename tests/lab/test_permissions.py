@@ -21,6 +21,7 @@ COMMANDS = [
     ("log",),
     ("log", "--follow"),
     ("history",),
+    ("names",),
     ("lists",),
     ("asks",),
     ("answer", "1", "yes"),

@@ -23,6 +23,7 @@ SUBCOMMANDS = [
     "log",
     "top",
     "history",
+    "names",
     "learned",
     "asks",
     "answer",

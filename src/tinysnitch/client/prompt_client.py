@@ -39,6 +39,9 @@ from tinysnitch.protocol.messages import (
     KeepOpen,
     LearnedEntry,
     ListEntry,
+    NamesAsked,
+    NamesProgram,
+    NamesSum,
     Notice,
     PromptClosed,
     PromptSettings,
@@ -208,6 +211,8 @@ class PromptClient:
             case Done() | RuleWritten() | Status() | RuleEntry() | ListEntry() | Explanation() | GroupSwitched():
                 pass  # no reply to what we send
             case Working() | ProposalEntry() | LearnedEntry() | HistoryEntry() | HistoryTotal():
+                pass  # no reply to what we send
+            case NamesProgram() | NamesAsked() | NamesSum():
                 pass  # no reply to what we send
             case TrafficEntry() | TrafficTold() | ConnectionsEnded():
                 pass  # no reply to what we send

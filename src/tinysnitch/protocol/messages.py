@@ -24,6 +24,7 @@ from tinysnitch.core.prompts.choice import Choice, Lifetime
 from tinysnitch.core.prompts.prompt import Prompt
 from tinysnitch.core.rules.list_text import BadLine
 from tinysnitch.core.tidy.proposal import Kind
+from tinysnitch.core.traffic.names import AskedName, AskingProgram, NamesQuestion, NamesTotal
 from tinysnitch.core.traffic.questions import TrafficLine, TrafficQuestion, TrafficTotal
 
 PROTOCOL = 1  # goes up when a client of one version cannot speak with a daemon of another
@@ -176,6 +177,10 @@ class ReadHistory(Message, frozen=True):
     question: TrafficQuestion
 
 
+class ReadNames(Message, frozen=True):
+    question: NamesQuestion
+
+
 class Attach(Message, frozen=True):
     """From now on this client shows prompts."""
 
@@ -205,6 +210,7 @@ Request = (
     | KeepOpen
     | Explain
     | ReadHistory
+    | ReadNames
     | Attach
     | WatchTraffic
     | EndConnections
@@ -387,6 +393,20 @@ class HistoryEntry(Message, frozen=True):
     line: TrafficLine
 
 
+class NamesProgram(Message, frozen=True):
+    program: AskingProgram
+
+
+class NamesAsked(Message, frozen=True):
+    asked: AskedName
+
+
+class NamesSum(Message, frozen=True):
+    """The last reply to ReadNames."""
+
+    total: NamesTotal
+
+
 class HistoryTotal(Message, frozen=True):
     """The last reply of a history."""
 
@@ -441,7 +461,7 @@ class TrafficTold(Message, frozen=True):
 
 _Proposed = Working | ProposalEntry | LearnedEntry
 _Entry = RuleEntry | ListEntry
-_History = HistoryEntry | HistoryTotal
+_History = HistoryEntry | HistoryTotal | NamesProgram | NamesAsked | NamesSum
 Reply = (
     Done
     | Refused

@@ -62,7 +62,7 @@ class Talk:
         self.dns = DnsTracker(Settings(), FACTS)
 
     def ask(self, flow: Flow, payload: Payload, now_s: float = 10.0) -> tuple[str, ...]:
-        return self.dns.ask(flow, payload, CURL_ID, now_s)
+        return self.dns.ask(flow, payload, CURL_ID, now_s).losses
 
     def ask_rogue(self, rogue: str = ROGUE, now_s: float = 10.0) -> tuple[str, ...]:
         """Ask a server that is not trusted, and connect to what it answered."""
@@ -232,7 +232,7 @@ def test_each_server_that_a_program_asked_is_told_once_and_each_question_counted
 
 
 def test_the_question_of_an_unknown_program_is_told_at_once(talk: Talk) -> None:
-    assert len(talk.dns.ask(udp(ROGUE), question().to_wire(), UNKNOWN_EXEC_ID, 10.0)) == 1
+    assert len(talk.dns.ask(udp(ROGUE), question().to_wire(), UNKNOWN_EXEC_ID, 10.0).losses) == 1
 
 
 def test_a_resolver_of_the_network_that_was_left_may_answer_what_it_was_asked(talk: Talk) -> None:

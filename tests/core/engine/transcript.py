@@ -88,6 +88,8 @@ def tell(command: cmd.Command) -> str:
             return f"drop {packet_id}"
         case cmd.PassMessage(packet_id):
             return f"pass {packet_id}"
+        case cmd.NoteNames(names=names):
+            return f"names {', '.join(names)}"
         case cmd.InspectMore(packet_id):
             return f"more after {packet_id}"
         case cmd.EndInspection(packet_id, verdict=verdict):

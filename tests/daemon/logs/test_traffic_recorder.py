@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.store.traffic.rows import make_row
+from tinysnitch.core.traffic.names import NameAsked
 from tinysnitch.core.traffic.row import PRIVATE, TrafficRow
 from tinysnitch.daemon.logs import traffic_recorder
 from tinysnitch.daemon.logs.traffic_recorder import TrafficRecorder
@@ -22,7 +23,7 @@ class SmallStore(TrafficStore):
         self.batches: list[Sequence[TrafficRow]] = []
         self.answer = Written()
 
-    def write(self, rows: Sequence[TrafficRow], now_s: float) -> Written:
+    def write(self, rows: Sequence[TrafficRow], now_s: float, asked: Sequence[NameAsked] = ()) -> Written:
         self.batches.append(rows)
         return self.answer
 

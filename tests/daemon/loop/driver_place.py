@@ -41,6 +41,7 @@ from tinysnitch.daemon.rules.loader import RuleLoader
 from tinysnitch.daemon.rules.saver import RuleSaver
 from tinysnitch.daemon.scheduling.failures import Failures
 from tinysnitch.daemon.traffic.feed import TrafficFeed
+from tinysnitch.daemon.traffic.question_feed import QuestionFeed
 from tinysnitch.kernel.nfqueue.intake import Intake
 from tinysnitch.kernel.nfqueue.nat_replies import NatReplies
 from tinysnitch.kernel.nfqueue.packet_events import LOCAL_OUT, POST_ROUTING, PacketEvents
@@ -226,7 +227,8 @@ class Place:
     def _make_looking_back(self, path: Path) -> LookingBack:
         self.traffic_recorder = TrafficRecorder(TrafficStore(path), lambda work, done: done(work()))
         self.ports.traffic.listen(self.traffic_recorder.take)
-        return LookingBack(self.ports.traffic, self.traffic_recorder, TrafficReader(path))
+        self.ports.questions.listener = self.traffic_recorder.take_questions
+        return LookingBack(self.ports.traffic, self.ports.questions, self.traffic_recorder, TrafficReader(path))
 
     def _make_ports(self, programs: object) -> Ports:
         events = PacketEvents(self.attributor, lambda _index: "eth0")
@@ -243,6 +245,7 @@ class Place:
             recorder=Recorder(self._log_output, LogFormat.TEXT, self.history, self.learned_rules),
             clients=self.clients,
             traffic=TrafficFeed(self.failures),
+            questions=QuestionFeed(lambda _exec_id: None),
         )
 
     def read_rules(self) -> str:
@@ -254,7 +257,14 @@ class Place:
         return self.log.read_text()
 
     def close(self) -> None:
-        for part in (self.settings, self.reloader, self.driver, self.ports.traffic, self.rule_saver):
+        for part in (
+            self.settings,
+            self.reloader,
+            self.driver,
+            self.ports.traffic,
+            self.ports.questions,
+            self.rule_saver,
+        ):
             part.stop()
         self.processes.close()
         self.traffic_recorder.close()

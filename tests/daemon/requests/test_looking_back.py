@@ -16,6 +16,7 @@ from tinysnitch.daemon.logs.traffic_recorder import TrafficRecorder
 from tinysnitch.daemon.requests.looking_back import LookingBack
 from tinysnitch.daemon.scheduling.failures import Failures
 from tinysnitch.daemon.traffic.feed import TrafficFeed
+from tinysnitch.daemon.traffic.question_feed import QuestionFeed
 from tinysnitch.kernel.system.clock import read_instant
 from tinysnitch.kernel.system.offload import Offload
 from tinysnitch.protocol.messages import Attach, Hello, ReadHistory, ReadStatus
@@ -48,7 +49,9 @@ def serving(folder: Path, *rights: object) -> Iterator[tuple[RunningServer, Slow
     ):
         feed = TrafficFeed(Failures())
         feed.listen(recorder.take)
-        running.handler._looking_back = LookingBack(feed, recorder, reader)
+        questions = QuestionFeed(lambda _exec_id: None)
+        questions.listener = recorder.take_questions
+        running.handler._looking_back = LookingBack(feed, questions, recorder, reader)
         now_s = read_instant().wall_s
         rows = [make_row(now_s), make_row(now_s, 2, uid=1001, program="/other"), make_row(now_s, 4, uid=None)]
         running.call(recorder.take, rows)

@@ -1,20 +1,15 @@
 """`tinysnitch history`: who talked with whom, how often and how much."""
 
-import csv
-import io
-import pwd
-import re
-import time
-from collections.abc import Iterator
 from datetime import datetime
 
 import click
 import msgspec
 
 from tinysnitch.cli.explain import Port
-from tinysnitch.cli.history.painting import is_terminal, print_table
+from tinysnitch.cli.history.options import Since, User, lines_wanted, tell_since
+from tinysnitch.cli.history.painting import is_terminal, print_csv, print_table
 from tinysnitch.cli.options import Number, examples, json_option, socket_option
-from tinysnitch.cli.output import print_line, print_lines, print_object
+from tinysnitch.cli.output import print_line, print_object
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.client.user_names import find_user
 from tinysnitch.commandline.notes import print_note
@@ -24,44 +19,8 @@ from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.log_lines import format_time
 from tinysnitch.protocol.messages import HistoryEntry, HistoryTotal, ReadHistory
 from tinysnitch.view.history.history_view import present_history, present_new, present_total
-from tinysnitch.view.text import escape_text
 
 SINCE = "1d"
-_ON_SCREEN, _ELSEWHERE = 40, 1000  # lines, unless --lines says another number
-_SPAN = re.compile("([0-9]{1,6})([mhdw])")
-_UNITS_S = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-_LAST_UID = 2**32 - 2
-
-
-class Since(click.ParamType[float]):
-    """A span of time that ends now, or a day."""
-
-    name = "time"
-
-    def convert(self, value: str | float, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        span = _SPAN.fullmatch(str(value))
-        if span:
-            return max(0.0, time.time() - int(span[1]) * _UNITS_S[span[2]])
-        if value == "today":
-            return datetime.now().replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
-        try:
-            return datetime.strptime(str(value), "%Y-%m-%d").timestamp()
-        except (ValueError, OverflowError):
-            said = f"{str(value)[:20]!r} is no time"
-            self.fail(f"{said}: write 30m, 12h, 7d, 4w, today or a day such as 2026-12-02", param, ctx)
-
-
-class User(click.ParamType[int]):
-    name = "user"
-
-    def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        text = str(value)
-        if text.isascii() and text.isdigit() and len(text) <= 10 and int(text) <= _LAST_UID:
-            return int(text)
-        try:
-            return pwd.getpwnam(text).pw_uid
-        except (KeyError, ValueError):
-            self.fail(f"there is no user {text[:40]!r}: write a name or a uid", param, ctx)
 
 
 @click.command(
@@ -103,7 +62,7 @@ def history_command(
     question = TrafficQuestion(
         by=By(by) if by else By.DOMAIN if asked["program"] else By.PROGRAM,
         since_s=since,
-        limit=(_ON_SCREEN if is_screen else _ELSEWHERE) if lines is None else lines,
+        limit=lines_wanted(lines, is_screen=is_screen),
         **asked,  # type: ignore[arg-type]
     )
     with ControlClient(socket_path) as client:
@@ -114,7 +73,7 @@ def history_command(
         for line in found:
             print_object(encode_object(_fields_of(line, question)))
     elif as_csv:
-        print_lines(_present_csv(found, question))
+        print_csv([_fields_of(line, question) for line in found])
     else:
         _show(question, found, total, is_screen=is_screen)
 
@@ -125,9 +84,8 @@ def _show(question: TrafficQuestion, lines: list[TrafficLine], total: TrafficTot
         print_note("there is nothing of that kind in the history")
         return
     if is_screen:
-        since = datetime.fromtimestamp(question.since_s, now.tzinfo)
-        told = f"{since:%H:%M}" if since.date() == now.date() else f"{since.day} {since:%b %H:%M}"
-        print_line(present_total(total, question.by, told, is_new=question.is_new))
+        since = tell_since(question.since_s, now)
+        print_line(present_total(total, question.by, since, is_new=question.is_new))
         print_line("")
     is_new = question.is_new
     print_table(present_new(lines, now) if is_new else present_history(lines, question.by, now, find_user))
@@ -142,11 +100,3 @@ def _fields_of(line: TrafficLine, question: TrafficQuestion) -> dict[str, object
     key = {"program": program, "domain": what} if question.is_new else {question.by.value: what}
     first_s, last_s = fields.pop("first_s"), fields.pop("last_s")
     return {**key, "first": format_time(first_s), "last": format_time(last_s), **fields}
-
-
-def _present_csv(lines: list[TrafficLine], question: TrafficQuestion) -> Iterator[str]:
-    rows = [_fields_of(line, question) for line in lines]
-    for row in ([list(rows[0])] if rows else []) + [list(row.values()) for row in rows]:
-        text = io.StringIO()
-        csv.writer(text, lineterminator="").writerow([escape_text(str(cell)) for cell in row])
-        yield text.getvalue()

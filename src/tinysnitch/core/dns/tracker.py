@@ -35,6 +35,13 @@ TOLD_AGAIN_S = 24 * 3600.0
 _UNREADABLE = b""  # in place of a message that cannot be read; parsing it raises Malformed
 
 
+class DnsHeard(msgspec.Struct, frozen=True):
+    """What follows from questions."""
+
+    names: tuple[str, ...] = ()  # that are looked up
+    losses: tuple[str, ...] = ()  # as of DnsUpdate
+
+
 class DnsUpdate(msgspec.Struct, frozen=True):
     """What follows from an answer."""
 
@@ -99,13 +106,14 @@ class DnsTracker:
         is_meant = self.is_told and exec_id != KERNEL_EXEC_ID
         return is_meant and self.names.may_ask_unseen(flow.remote, now_s, exec_id)
 
-    def ask(self, flow: Flow, payload: Payload, exec_id: int, now_s: float, *, user: int = 0) -> tuple[str, ...]:
-        """Note the questions in a packet; returns what is to be reported. `user`: the uid that asks."""
+    def ask(self, flow: Flow, payload: Payload, exec_id: int, now_s: float, *, user: int = 0) -> DnsHeard:
+        """Note the questions in a packet. `user`: the uid that asks."""
         read = partial(self.streams.read_questions, user=user)
         messages = self._read(read, flow, payload, now_s) if isinstance(payload, Segment) else [payload]
         asked = [self._ask(flow, message, exec_id, now_s, user=user) for message in messages]
-        refusals = [refusal for refusal in asked if refusal]
-        return self._report(flow, "question to", refusals, now_s) if refusals else ()
+        names = tuple(name for each in asked if isinstance(each, tuple) for name in each)
+        refusals = [each for each in asked if isinstance(each, Refusal)]
+        return DnsHeard(names, self._report(flow, "question to", refusals, now_s) if refusals else ())
 
     def learn(self, flow: Flow, payload: Payload, now_s: float) -> DnsUpdate:
         """Learn from the answers in a packet. `flow`: that of the questions."""
@@ -167,20 +175,24 @@ class DnsTracker:
         except Malformed:
             return [_UNREADABLE]
 
-    def _ask(self, flow: Flow, message: bytes, exec_id: int, now_s: float, *, user: int) -> Refusal | None:
+    def _ask(self, flow: Flow, message: bytes, exec_id: int, now_s: float, *, user: int) -> tuple[str, ...] | Refusal:
+        """The names that are asked for, or why that is not learned."""
         try:
             if source := LINK_PORTS.get(flow.remote_port):
-                for question in parse_link_questions(message):
+                questions = parse_link_questions(message)
+                for question in questions:
                     self.link.ask(source, question, exec_id, now_s, user=user)
-            elif self.names.is_trusted(flow.remote):
-                self.names.ask(flow, parse_question(message), exec_id, now_s, user=user)
-            elif exec_id == UNKNOWN_EXEC_ID:  # no later connection could be told to be of the same program
-                return self.names.refuse(Refusal.NOT_TRUSTED).refusal
-            else:
-                self._untrusted.add(flow, exec_id)
+                return tuple(question.name for question in questions)
+            if self.names.is_trusted(flow.remote):
+                question = parse_question(message)
+                self.names.ask(flow, question, exec_id, now_s, user=user)
+                return (question.name,)
+            if exec_id == UNKNOWN_EXEC_ID:  # no later connection could be told to be of the same program
+                return self.names.refuse(Refusal.NOT_TRUSTED).refusal or ()
+            self._untrusted.add(flow, exec_id)
         except Malformed as error:
-            return self._refuse(error).refusal
-        return None
+            return self._refuse(error).refusal or ()
+        return ()
 
     def _learn(self, flow: Flow, message: bytes, now_s: float) -> list[Learned]:
         try:

@@ -4,7 +4,7 @@ import msgspec
 
 from tinysnitch.core.engine.records import Record
 from tinysnitch.core.model.flow import Flow
-from tinysnitch.core.model.process import ProcessKey
+from tinysnitch.core.model.process import Asker, ProcessKey
 from tinysnitch.core.model.verdict import Inspection, Verdict, VerdictKey
 from tinysnitch.core.prompts.prompt import Prompt
 from tinysnitch.core.rules.rule import Rule
@@ -125,6 +125,14 @@ class Report(msgspec.Struct, frozen=True):
     record: Record
 
 
+class NoteNames(msgspec.Struct, frozen=True):
+    """Count that a program asks for these names."""
+
+    asker: Asker
+    names: tuple[str, ...]
+    wall_s: float
+
+
 # What becomes of held packets and flows, in the kernel.
 VerdictCommand = (
     RememberVerdict
@@ -138,4 +146,5 @@ VerdictCommand = (
     | ForgetVerdicts
     | SetGeneration
 )
-Command = VerdictCommand | Report | ShowPrompt | ClosePrompt | WatchProcess | AppendRule | KeepTemporaryRules
+_ForPeople = Report | NoteNames
+Command = VerdictCommand | _ForPeople | ShowPrompt | ClosePrompt | WatchProcess | AppendRule | KeepTemporaryRules

@@ -20,6 +20,7 @@ from tinysnitch.core.engine.commands import (
     DropPacket,
     ForgetVerdicts,
     KeepTemporaryRules,
+    NoteNames,
     PassMessage,
     Report,
     SetGeneration,
@@ -361,10 +362,12 @@ class Engine:
     # DNS messages, which are held on their way: what is learned from them is in force before they go on
 
     def _question_sent(self, event: ev.QuestionSent, now: Instant) -> Iterator[Command]:
-        losses = self.dns.ask(event.flow, event.payload, event.asker.exec_id, now.boot_s, user=event.asker.uid)
+        heard = self.dns.ask(event.flow, event.payload, event.asker.exec_id, now.boot_s, user=event.asker.uid)
         if event.packet_id is not None:
             yield PassMessage(event.packet_id)
-        for loss in losses:
+        if heard.names:
+            yield NoteNames(event.asker, heard.names, now.wall_s)
+        for loss in heard.losses:
             yield Report(LossCounted(loss, 1, now.wall_s))
 
     def _answer_received(self, event: ev.AnswerReceived, now: Instant) -> Iterator[Command]:

@@ -8,7 +8,10 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from threading import Lock
 
-from tinysnitch.core.traffic.row import TrafficRow, without_names
+from msgspec.structs import replace
+
+from tinysnitch.core.traffic.names import NameAsked
+from tinysnitch.core.traffic.row import PRIVATE, TrafficRow, without_names
 from tinysnitch.kernel.system.clock import read_instant
 from tinysnitch.kernel.system.offload import NoThread
 from tinysnitch.store.traffic.traffic_store import TrafficStore, Written
@@ -23,11 +26,12 @@ _log = logging.getLogger(__name__)
 
 class TrafficRecorder:
     def __init__(self, store: TrafficStore, begin: Begin) -> None:
-        self.lost = 0  # connections that are in no row of the file
+        self.lost = 0  # connections and questions that are in no row of the file
         self.private: frozenset[str] = frozenset()  # programs that are counted, and never kept by name
         self._store = store
         self._begin = begin
         self._waiting: list[TrafficRow] = []
+        self._asked: list[NameAsked] = []
         self._lock = Lock()  # of what waits
         self._is_writing = False
 
@@ -40,11 +44,21 @@ class TrafficRecorder:
         self._lose(kept[room:])
         self._write_soon()
 
+    def take_questions(self, asked: Sequence[NameAsked]) -> None:
+        """Have the names that programs asked for written, in a moment."""
+        kept = [replace(one, program=PRIVATE, name="") if one.program in self.private else one for one in asked]
+        with self._lock:
+            room = MAX_WAITING - len(self._asked)
+            self._asked += kept[:room]
+        self.lost += len(kept[room:])
+        self._write_soon()
+
     def write_waiting(self) -> Written:
         """Write what waits, now, and behind a write that is under way. For a thread; `note` takes what comes of it."""
         with self._lock:
             rows, self._waiting = self._waiting, []
-        return self._store.write(rows, read_instant().wall_s)
+            asked, self._asked = self._asked, []
+        return self._store.write(rows, read_instant().wall_s, asked)
 
     def note(self, written: Written) -> None:
         """Count what was lost, and tell of it. For the loop, as others may not log."""
@@ -70,7 +84,7 @@ class TrafficRecorder:
         self._is_writing = False
         if written is not None:
             self.note(written)
-        if self._waiting:
+        if self._waiting or self._asked:
             self._write_soon()
 
     def _lose(self, rows: Iterable[TrafficRow]) -> None:

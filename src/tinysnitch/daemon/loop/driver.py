@@ -29,6 +29,7 @@ from tinysnitch.daemon.rules.saver import RuleSaver
 from tinysnitch.daemon.scheduling.failures import Failures
 from tinysnitch.daemon.scheduling.timers import SingleTimer
 from tinysnitch.daemon.traffic.feed import TrafficFeed
+from tinysnitch.daemon.traffic.question_feed import QuestionFeed
 from tinysnitch.kernel.attribution.attribution import Attributor
 from tinysnitch.kernel.nfqueue.intake import FAILED, Drop, Hold, Intake, Intaken, Judge, Pass, unread
 from tinysnitch.kernel.nfqueue.queue import BATCH, Queue, QueuedPacket
@@ -59,6 +60,7 @@ class Ports:
     recorder: Recorder
     clients: ControlClients
     traffic: TrafficFeed
+    questions: QuestionFeed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -306,6 +308,8 @@ class Driver:
                 self.ports.verdicts.carry_out(command)
             case cmd.Report(record):
                 self._records.append(record)
+            case cmd.NoteNames(asker, names, wall_s):
+                self.ports.questions.note(asker, names, wall_s)
             case cmd.ShowPrompt(prompt):
                 self.ports.clients.push_prompt(prompt)
             case cmd.ClosePrompt():
@@ -346,6 +350,7 @@ class Driver:
                     clients.push_record(line, uid)
                 if isinstance(record, ConnectionDecided):
                     self.ports.traffic.note(record)
+                    self.ports.questions.note_decision(record)
             except Exception:
                 self.failures.note("recording")
         try:

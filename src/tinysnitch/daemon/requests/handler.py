@@ -172,6 +172,8 @@ class RequestHandler:
                 return self._looking_back.read_history(question, right)
             case msg.EndConnections():
                 return (msg.ConnectionsEnded(self.end_connections(request, right)),)
+            case msg.ReadNames(question):
+                return self._looking_back.read_names(question, right)
             case msg.GiveAnswer():
                 return (self._give_answer(request, right),)
             case msg.KeepOpen(prompt_id):

@@ -9,14 +9,17 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from tinysnitch.core.model.errors import NotPermitted, SnitchError
+from tinysnitch.core.traffic.names import NamesQuestion
 from tinysnitch.core.traffic.questions import TrafficQuestion
 from tinysnitch.daemon.control.peer import Pause
 from tinysnitch.daemon.control.permissions import Right
 from tinysnitch.daemon.logs.traffic_recorder import TrafficRecorder
 from tinysnitch.daemon.traffic.feed import TrafficFeed
+from tinysnitch.daemon.traffic.question_feed import QuestionFeed
 from tinysnitch.kernel.system.clock import read_instant
 from tinysnitch.kernel.system.offload import NoThread, Offload
 from tinysnitch.protocol import messages as msg
+from tinysnitch.store.traffic.names_reader import NamesAnswer
 from tinysnitch.store.traffic.traffic_reader import Answer, TrafficReader
 from tinysnitch.store.traffic.traffic_store import Written
 
@@ -26,24 +29,38 @@ T = TypeVar("T")
 
 
 class LookingBack:
-    def __init__(self, feed: TrafficFeed, recorder: TrafficRecorder, reader: TrafficReader) -> None:
+    def __init__(
+        self, feed: TrafficFeed, questions: QuestionFeed, recorder: TrafficRecorder, reader: TrafficReader
+    ) -> None:
         self._feed = feed
+        self._questions = questions
         self._recorder = recorder
         self._reader = reader
         self._offload = Offload(max_threads=MAX_THREADS)
 
     def read_history(self, question: TrafficQuestion, right: Right) -> Iterator[msg.Reply | Pause]:
         """Raises SnitchError while iterating."""
-        own = _within_right(question, right)
+        own = replace(question, uid=_uid_within(right, question.uid))
         found: list[Answer] = []
         yield from self._ask(lambda: self._reader.answer(own, read_instant().wall_s), found, right)
         (answer,) = found
         yield from map(msg.HistoryEntry, answer.lines)
         yield msg.HistoryTotal(answer.total)
 
+    def read_names(self, question: NamesQuestion, right: Right) -> Iterator[msg.Reply | Pause]:
+        """Raises SnitchError while iterating."""
+        own = replace(question, uid=_uid_within(right, question.uid))
+        found: list[NamesAnswer] = []
+        yield from self._ask(lambda: self._reader.answer_names(own), found, right)
+        (answer,) = found
+        yield from map(msg.NamesProgram, answer.programs)
+        yield from map(msg.NamesAsked, answer.asked)
+        yield msg.NamesSum(answer.total)
+
     def _ask(self, read: Callable[[], T], found: list[T], right: Right) -> Iterator[Pause]:
         """Have `found` hold what `read` returns, once the pause is over. Raises SnitchError."""
         self._feed.hand_over()
+        self._questions.hand_over()
         pause, results = Pause(), list[tuple[Written, T | SnitchError]]()
 
         def work() -> tuple[Written, T | SnitchError]:
@@ -72,9 +89,10 @@ class LookingBack:
         found.append(answer)
 
 
-def _within_right(question: TrafficQuestion, right: Right) -> TrafficQuestion:
+def _uid_within(right: Right, asked: int | None) -> int | None:
+    """Whose rows are told; None: those of all."""
     if right.sees_all:
-        return question
-    if question.uid not in (None, right.uid):
+        return asked
+    if asked not in (None, right.uid):
         raise NotPermitted("you see the traffic of your own processes alone", "leave out --user, or run it as root")
-    return replace(question, uid=right.uid)
+    return right.uid

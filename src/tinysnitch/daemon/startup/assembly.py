@@ -54,6 +54,7 @@ from tinysnitch.daemon.scheduling.timers import SingleTimer
 from tinysnitch.daemon.startup.handover import find_first_number, names_handed_over
 from tinysnitch.daemon.startup.prompt_process import how_to_be_asked
 from tinysnitch.daemon.traffic.feed import TrafficFeed
+from tinysnitch.daemon.traffic.question_feed import QuestionFeed
 from tinysnitch.kernel.attribution.attribution import Attributor
 from tinysnitch.kernel.bpf.programs import BpfPrograms
 from tinysnitch.kernel.netlink.addresses import AddressNews
@@ -134,6 +135,7 @@ class Assembly:
         parts = (
             self.rule_saver,
             traffic,
+            self.driver.ports.questions,
             self.driver,
             self.reloader,
             self.programs_file,
@@ -212,7 +214,7 @@ def assemble(
         reloader=reloader,
         counters=counters,
         history=history,
-        looking_back=_keep_sums(options, ports.traffic, counters, undo),
+        looking_back=_keep_sums(options, ports, counters, undo),
         settings=settings,
     )
     return Assembly(
@@ -268,12 +270,13 @@ def _open_logs(options: Options, undo: AsyncExitStack) -> tuple[History, Recorde
     return history, Recorder(log, options.log, history, LearnedRules(options.state_dir / LEARNED_RULES))
 
 
-def _keep_sums(options: Options, feed: TrafficFeed, counters: Counters, undo: AsyncExitStack) -> LookingBack:
+def _keep_sums(options: Options, ports: Ports, counters: Counters, undo: AsyncExitStack) -> LookingBack:
     path = options.state_dir / SUMS
     store = TrafficStore(path, options.history_days, options.history_size << 20)
     counters.sums = recorder = _closed_at_end(TrafficRecorder(store, Offload().begin), undo)
-    feed.listen(recorder.take)
-    return LookingBack(feed, recorder, TrafficReader(path))
+    ports.traffic.listen(recorder.take)
+    ports.questions.listener = recorder.take_questions
+    return LookingBack(ports.traffic, ports.questions, recorder, TrafficReader(path))
 
 
 def _make_engine(
@@ -342,6 +345,7 @@ def _open_ports(
         recorder=recorder,
         clients=clients,
         traffic=TrafficFeed(failures),
+        questions=QuestionFeed(attributor.find_program),
     )
 
 

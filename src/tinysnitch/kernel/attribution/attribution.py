@@ -15,6 +15,7 @@ from tinysnitch.kernel.netlink.sock_diag import SocketDiag
 class _Source(Protocol):
     def attribute(self, flow: Flow, interface: int, sender_uid: int | None, /) -> AttributedPacket: ...
     def find_asker(self, flow: Flow, /) -> Asker | None: ...
+    def find_program(self, exec_id: int, /) -> str | None: ...
     def forget(self) -> None: ...
 
 
@@ -58,6 +59,10 @@ class Attributor:
             return AttributedPacket(UNKNOWN, 0, is_note_lost=True)
         self.unknown += attributed.attribution is UNKNOWN and not attributed.is_note_lost
         return attributed
+
+    def find_program(self, exec_id: int) -> str | None:
+        """What an exec runs, as rules name it; None: that is forgotten."""
+        return self._source.find_program(exec_id)
 
     def find_asker(self, flow: Flow, interface: int, sender_uid: int | None) -> Asker:
         """Who sends a DNS question that is held right now. Raises ScanNotDue."""

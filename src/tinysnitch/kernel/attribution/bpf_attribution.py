@@ -68,6 +68,10 @@ class BpfAttributor:
             return None
         return Asker(entry.owner.exec_id, entry.owner.uid)
 
+    def find_program(self, exec_id: int) -> str | None:
+        image = self._table.find_image(exec_id)
+        return self._builder.name(image).path if image else None
+
     def _attribute_by_socket(self, flow: Flow, entry: FlowEntry | None, interface: int) -> AttributedPacket:
         """For a flow without a noted owner: its socket is older than the daemon, or found no room in the maps."""
         cookie = entry.cookie if entry else 0

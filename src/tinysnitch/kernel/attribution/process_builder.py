@@ -188,7 +188,7 @@ class ProcessBuilder:
     def _look(self, images: Sequence[Image], known: Sequence[NamedProgram | None], pid: int) -> _DiskFacts:
         """`known`: the program of each image, if it was found before."""
         image, device = images[0], file_identity.decode_device(images[0].device)
-        programs = tuple(program or self._name(each) for each, program in zip(images, known, strict=True))
+        programs = tuple(program or self.name(each) for each, program in zip(images, known, strict=True))
         is_changed = _is_changed(image, programs[0])
         is_host_file = not is_changed and _is_host_file(image, programs[0], pid)
         return _DiskFacts(
@@ -217,7 +217,8 @@ class ProcessBuilder:
             return _Sum(is_known=False, is_silent=not is_any_size)
         return _Sum(digest or None)
 
-    def _name(self, image: Image) -> NamedProgram:
+    def name(self, image: Image) -> NamedProgram:
+        """What the image runs."""
         invocation = Invocation(
             executable=image.executable,
             argv=image.args,

@@ -68,6 +68,10 @@ class ProcfsAttributor:
         """Nothing is noted beforehand."""
         return None
 
+    def find_program(self, exec_id: int) -> str | None:
+        process = self._known.find(exec_id)
+        return process.program if process else None
+
     def _find_process(self, live: LiveProcess) -> Process:
         """The known Process, if it still runs the same, or one built anew."""
         exec_id = _number(live)

@@ -29,6 +29,14 @@ create table if not exists day_sums (
   first integer, last integer, connections integer, received integer, sent integer,
   primary key (day, domain, program, uid, inbound, denied)
 ) without rowid;
+create table if not exists questions (
+  id integer primary key, at_ms integer, program integer, uid integer, remote integer, domain integer, denied integer
+);
+create table if not exists asked (
+  day integer, program integer, uid integer, remote integer, domain integer,
+  first integer, last integer, questions integer, denied integer,
+  primary key (day, program, uid, remote)
+) without rowid;
 create table if not exists pairs (
   domain integer, program integer, uid integer, first integer, last integer, allowed integer, denied integer,
   primary key (domain, program, uid)
@@ -44,6 +52,12 @@ ADD_PAIR = """
 insert into pairs values (?,?,?,?,?,?,?)
 on conflict do update set first = min(first, excluded.first), last = max(last, excluded.last),
   allowed = allowed + excluded.allowed, denied = denied + excluded.denied
+"""
+ADD_QUESTION = "insert into questions (at_ms, program, uid, remote, domain, denied) values (?,?,?,?,?,?)"
+ADD_ASKED = """
+insert into asked values (?,?,?,?,?,?,?,1,?)
+on conflict do update set first = min(first, excluded.first), last = max(last, excluded.last),
+  questions = questions + 1, denied = denied + excluded.denied
 """
 NAME_TEXT = """
 insert into texts (kind, text, day) values (?,?,?)

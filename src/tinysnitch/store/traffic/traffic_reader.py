@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -10,10 +10,13 @@ from typing import NamedTuple
 
 from tinysnitch.core.model.domain import find_registrable_domain, normalize_name
 from tinysnitch.core.model.errors import Malformed, SnitchError
-from tinysnitch.core.model.flow import V4_PREFIX, format_address, format_protocol
+from tinysnitch.core.model.flow import V4_PREFIX, format_protocol
+from tinysnitch.core.traffic.names import NamesQuestion
 from tinysnitch.core.traffic.questions import By, TrafficLine, TrafficQuestion, TrafficTotal
 from tinysnitch.store.database import reason_of
-from tinysnitch.store.traffic.schema import ADDRESS, HOUR_S, NAME, PROGRAM, day_of
+from tinysnitch.store.traffic.names_reader import NamesAnswer, find_names
+from tinysnitch.store.traffic.schema import ADDRESS, HOUR_S, NAME, day_of
+from tinysnitch.store.traffic.texts import Filter, at_end, filter_of_program, read_texts
 
 LIMIT_S = 10.0  # of one question
 BY_HOURS_S = 48 * HOUR_S  # a question that looks back no farther is answered to the hour, others to the day
@@ -52,12 +55,6 @@ class Answer(NamedTuple):
     total: TrafficTotal
 
 
-class _Filter(NamedTuple):
-    where: str
-    values: tuple[object, ...] = ()
-    needs_rows: bool = False  # the smaller tables do not know what it tests
-
-
 class TrafficReader:
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -66,6 +63,11 @@ class TrafficReader:
         """Raises SnitchError."""
         with self._reading() as db:
             return _find_pairs(db, question) if question.is_new else _find_lines(db, question, now_s)
+
+    def answer_names(self, question: NamesQuestion) -> NamesAnswer:
+        """Raises SnitchError."""
+        with self._reading() as db:
+            return find_names(db, question)
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
@@ -111,8 +113,8 @@ def _find_pairs(db: sqlite3.Connection, question: TrafficQuestion) -> Answer:
 
 def _answer_of(db: sqlite3.Connection, question: TrafficQuestion, rows: list[tuple[int, ...]]) -> Answer:
     by = By.DOMAIN if question.is_new else question.by
-    texts = _read_texts(db, (row[12] for row in rows)) if by in _OF_TEXTS else {}
-    programs = _read_texts(db, (row[13] for row in rows)) if question.is_new else {}
+    texts = read_texts(db, (row[12] for row in rows)) if by in _OF_TEXTS else {}
+    programs = read_texts(db, (row[13] for row in rows)) if question.is_new else {}
     lines = tuple(
         TrafficLine(
             what=texts.get(row[12], "") if by in _OF_TEXTS else _tell(by, row[12:]),
@@ -141,64 +143,39 @@ def _tell(by: By, group: tuple[int, ...]) -> str:
             return str(group[0])
 
 
-def _read_texts(db: sqlite3.Connection, numbers: Iterable[int]) -> dict[int, str]:
-    found = {}
-    for number in set(numbers):
-        row = db.execute("select kind, text from texts where id = ?", (number,)).fetchone()
-        if row:
-            kind, text = row
-            found[number] = format_address(text) if kind == ADDRESS else text.decode(errors="surrogateescape")
-    return found
-
-
 # What a question asks about
 
 
-def _filter_of(question: TrafficQuestion) -> _Filter:
-    parts = [_Filter("1")]
+def _filter_of(question: TrafficQuestion) -> Filter:
+    parts = [Filter("1")]
     if question.program is not None:
-        parts.append(_filter_of_program(question.program))
+        parts.append(filter_of_program(question.program))
     if question.to is not None:
         parts.append(_filter_of_remote(question.to))
     if question.port is not None:
-        parts.append(_Filter("port = ?", (question.port,), needs_rows=True))
+        parts.append(Filter("port = ?", (question.port,), needs_rows=True))
     if question.uid is not None:
-        parts.append(_Filter("uid = ?", (question.uid,)))
+        parts.append(Filter("uid = ?", (question.uid,)))
     if question.is_denied:
-        parts.append(_Filter("denied"))
+        parts.append(Filter("denied"))
     values = tuple(value for part in parts for value in part.values)
-    return _Filter(" and ".join(part.where for part in parts), values, any(part.needs_rows for part in parts))
+    return Filter(" and ".join(part.where for part in parts), values, any(part.needs_rows for part in parts))
 
 
-def _filter_of_program(program: str) -> _Filter:
-    """A path, or all that end with this word."""
-    text = program.encode(errors="surrogateescape")
-    is_like_it, values = ("text = ?", (text,)) if b"/" in text else _at_end(text, b"/")
-    return _Filter(
-        f"program in (select id from texts where kind = {PROGRAM} and {is_like_it})", values, needs_rows=False
-    )
-
-
-def _filter_of_remote(to: str) -> _Filter:
+def _filter_of_remote(to: str) -> Filter:
     """A network, a registered domain, or any other name with all below it. The domain of an address is that itself."""
     network = _parse_network(to)
     if network:
         is_within, values = "text between ? and ?", (_packed(network[0]), _packed(network[-1]))
-        return _Filter(
+        return Filter(
             f"domain in (select id from texts where kind = {ADDRESS} and {is_within})", values, needs_rows=False
         )
     name = _parse_name(to)
     text = name.encode()
     if find_registrable_domain(name) == name:
-        return _Filter(f"domain in (select id from texts where kind = {NAME} and text = ?)", (text,))
-    is_like_it, end = _at_end(text, b".")
-    return _Filter(f"remote in (select id from texts where kind = {NAME} and {is_like_it})", end, needs_rows=True)
-
-
-def _at_end(text: bytes, before: bytes) -> tuple[str, tuple[object, ...]]:
-    """What tells that a text is this one, or ends with it behind `before`."""
-    end = before + text
-    return "(text = ? or substr(text, ?) = ?)", (text, -len(end), end)
+        return Filter(f"domain in (select id from texts where kind = {NAME} and text = ?)", (text,))
+    is_like_it, end = at_end(text, b".")
+    return Filter(f"remote in (select id from texts where kind = {NAME} and {is_like_it})", end, needs_rows=True)
 
 
 def _parse_network(text: str) -> IPv4Network | IPv6Network | None:

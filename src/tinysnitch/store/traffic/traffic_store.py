@@ -5,6 +5,7 @@ the warnings back, as only the daemon's loop may log.
 """
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,6 +18,7 @@ from tinysnitch.core.model.domain import find_registrable_domain
 from tinysnitch.core.model.flow import Direction
 from tinysnitch.core.model.process import share_of
 from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.traffic.names import NameAsked
 from tinysnitch.core.traffic.row import TrafficRow
 from tinysnitch.store.database import Database, used_bytes
 from tinysnitch.store.traffic import schema
@@ -25,9 +27,12 @@ from tinysnitch.store.traffic.schema import HOUR_S
 DAYS = 365
 MAX_BYTES = 200 << 20
 MAX_ROWS = 10_000  # in an hour, of a user and a direction; what is beyond is summed up without names
+MAX_QUESTIONS = 20_000  # in an hour, of a user, that are kept one by one
+QUESTIONS_KEPT = 200_000  # of all users
 MAX_KNOWN = 20_000  # texts whose number is remembered
 _FULL = 0.9  # of the size: from there on the oldest rows go
 _DAY_S = 24 * HOUR_S
+_IN, _OUT, _NAMES = "in", "out", "names"
 _NOBODY = -1  # in place of a uid: there is no process
 
 
@@ -44,9 +49,13 @@ class _Subject(NamedTuple):
     is_denied: bool
     rule: str
 
+    @property
+    def direction(self) -> str:
+        return _IN if self.is_inbound else _OUT
+
 
 class Written(msgspec.Struct, frozen=True):
-    lost: int = 0  # connections that are not in the file
+    lost: int = 0  # connections and questions that are not in the file
     warnings: tuple[str, ...] = ()
 
 
@@ -62,16 +71,17 @@ class TrafficStore:
         self._today = 0
         self._hour = 0
         self._days_of: dict[int, int] = {}  # by hour
-        self._rows_of: dict[tuple[int, bool], set[int]] = {}  # hashes of this hour's rows, by share and direction
+        self._rows_of: dict[tuple[int, str], set[int]] = {}  # hashes of this hour's rows, by share and what they tell
+        self._asked: Counter[int] = Counter()  # questions in this hour, by share
 
-    def write(self, rows: Sequence[TrafficRow], now_s: float) -> Written:
+    def write(self, rows: Sequence[TrafficRow], now_s: float, asked: Sequence[NameAsked] = ()) -> Written:
         with self._lock:
             try:
-                self._write(rows, now_s)
+                self._write(rows, asked, now_s)
                 self._database.is_failing = False
                 lost = 0
             except (sqlite3.Error, OSError) as error:
-                lost = sum(row.connections for row in rows)
+                lost = sum(row.connections for row in rows) + len(asked)
                 self._texts.clear()  # what was added may be gone with the rest
                 self._database.fail(error)
             warnings = tuple(self._warnings)
@@ -88,7 +98,7 @@ class TrafficStore:
         db.execute(f"pragma max_page_count = {self._max_bytes // page}")  # beyond it a write fails as on a full disk
         self._texts.clear()
 
-    def _write(self, rows: Sequence[TrafficRow], now_s: float) -> None:
+    def _write(self, rows: Sequence[TrafficRow], asked: Sequence[NameAsked], now_s: float) -> None:
         db = self._database.connect()
         self._begin_period(now_s)
         with _transaction(db):
@@ -96,6 +106,8 @@ class TrafficStore:
         with _transaction(db):
             for row in rows:
                 self._add(db, self._within_quota(_subject_of(row)), row)
+            for each in asked:
+                self._add_question(db, each)
 
     def _begin_period(self, now_s: float) -> None:
         self._days_of.clear()  # the time zone may have changed
@@ -106,17 +118,35 @@ class TrafficStore:
         if hour != self._hour:
             self._hour = hour
             self._rows_of.clear()
+            self._asked.clear()
 
     def _within_quota(self, subject: _Subject) -> _Subject:
         """The same, or without names once there are too many."""
-        known = self._rows_of.setdefault((share_of(subject.uid), subject.is_inbound), set())
-        row = hash(subject)
-        if row in known:
-            return subject
-        if len(known) >= MAX_ROWS:
-            return subject._replace(remote="", port=0)
+        has_room = self._has_room((share_of(subject.uid), subject.direction), hash(subject))
+        return subject if has_room else subject._replace(remote="", port=0)
+
+    def _has_room(self, share: tuple[int, str], row: int) -> bool:
+        """Whether the share has this row in this hour already, or may have one more."""
+        known = self._rows_of.setdefault(share, set())
+        if row not in known and len(known) >= MAX_ROWS:
+            return False
         known.add(row)
-        return subject
+        return True
+
+    def _add_question(self, db: sqlite3.Connection, asked: NameAsked) -> None:
+        """A single one, and in the sums of its day. Of a user with too many names the rest are sums without names."""
+        share = share_of(asked.uid)
+        has_room = self._has_room((share, _NAMES), hash((asked.program, asked.name)))
+        name = asked.name if has_room else ""
+        program, (remote, domain) = self._number(db, schema.PROGRAM, asked.program), self._number_remote(db, name)
+        at_s, day = int(asked.at_s), self._day_of(int(asked.at_s) // HOUR_S * HOUR_S)
+        key = day, program, asked.uid, remote, domain
+        db.execute(schema.ADD_ASKED, (*key, at_s, at_s, asked.is_denied))
+        self._asked[share] += 1
+        if has_room and self._asked[share] <= MAX_QUESTIONS:
+            whose = program, asked.uid, remote, domain, asked.is_denied
+            number = db.execute(schema.ADD_QUESTION, (int(asked.at_s * 1000), *whose)).lastrowid or 0
+            db.execute("delete from questions where id <= ?", (number - QUESTIONS_KEPT,))
 
     def _add(self, db: sqlite3.Connection, subject: _Subject, row: TrafficRow) -> None:
         hour, program_path, remote_text, port, uid, protocol, is_inbound, is_denied, rule_line = subject
@@ -171,9 +201,11 @@ class TrafficStore:
         db.execute("delete from day_sums where day <= ?", (day,))
         db.execute("delete from days where period <= ?", (day,))
         db.execute("delete from hours where day <= ?", (day,))
+        db.execute("delete from asked where day <= ?", (day,))
         oldest = _find_oldest(db)
         if oldest is not None:
             db.execute("delete from pairs where last < ?", (oldest,))
+            db.execute("delete from questions where at_ms < ?", (oldest * 1000,))
             db.execute("delete from texts where day < ?", (oldest,))
 
 
@@ -208,6 +240,7 @@ def _transaction(db: sqlite3.Connection) -> Iterator[None]:
 def _find_oldest(db: sqlite3.Connection) -> int | None:
     """The first day that there is anything of."""
     found: int | None = db.execute(
-        "select min(day) from (select min(day) as day from day_sums union all select min(period) from days)"
+        """select min(day) from (select min(day) as day from day_sums
+             union all select min(period) from days union all select min(day) from asked)"""
     ).fetchone()[0]
     return found

@@ -8,7 +8,7 @@ from tinysnitch.core.traffic.questions import By, TrafficLine, TrafficTotal
 from tinysnitch.view.history.table import Cell, Table, format_bytes
 from tinysnitch.view.span import Span, Weight, span_of, spans_of_name
 
-_MANY = "(not named)"
+NOT_NAMED = "(not named)"
 _NO_RULE = "(no rule)"
 _NOBODY = "-1"  # in place of a uid
 _PLURALS = {
@@ -100,7 +100,7 @@ def _tell_what(what: str, by: By, find_user: FindUser) -> Cell:
 
 
 def _tell_remote(what: str) -> Cell:
-    return spans_of_name(what) if what else (Span(_MANY, weight=Weight.QUIET),)
+    return spans_of_name(what) if what else (Span(NOT_NAMED, weight=Weight.QUIET),)
 
 
 def _tell_count(count: int) -> Cell:
