@@ -7,6 +7,7 @@ import pytest
 
 from tests.lab.daemon import Daemon
 from tests.lab.lab import DNS_RULE, Lab
+from tests.lab.patience import wait_until
 from tests.lab.test_attribution_inbound import come, receiver
 from tests.lab.test_names import CURL, GIT, fetch, make_repository
 from tests.lab.world import HOST4, PROGRAMS
@@ -36,6 +37,8 @@ def test_a_scene_is_in_the_history_and_outlives_a_kill(lab: Lab) -> None:
         come(lab, "tcp", HOST4, 7100)
     time.sleep(WRITTEN_S)
     daemon.kill()
+    (daemon.rules.parent / "config").mkdir(exist_ok=True)
+    (daemon.rules.parent / "config" / "private").write_text(f"{GIT}\n")
     daemon = lab.restart_daemon(daemon.rules.parent, "--user", "nobody", timeout_s=0)
     names = {("shop.test", 1, 0, 0), ("evilshop.test", 1, 1, 0)}
     assert read_history(daemon, CURL, "--port", "80") == names
@@ -45,9 +48,21 @@ def test_a_scene_is_in_the_history_and_outlives_a_kill(lab: Lab) -> None:
     assert new.split()[-3:] == [CURL, "shop.test", "1"]
     assert read_history(daemon, by="program", user="nobody") == read_history(daemon, "--user", "nobody", by="program")
     assert {what for what, *_counts in read_history(daemon, by="program", user="nobody")} == {CURL}
-    assert (
-        json.loads(daemon.cli("status", "--json").stdout)["losses"][
-            "connections and questions in no row of the history"
-        ]
-        == 0
-    )
+    asked = {tuple(line.split(",")[3:]) for line in daemon.cli("names", CURL, "--csv").stdout.splitlines()[1:]}
+    assert ("shop.test", "shop.test", "1", "True", "False") in asked
+    assert ("evilshop.test", "evilshop.test", "1", "False", "True") in asked
+    (git,) = (line for line in daemon.cli("names").stdout.splitlines() if line.startswith(GIT))
+    assert git.split()[2:5] == ["1", "1", "1"]  # a name, a domain, and it was used
+    check_that_it_is_private_now(lab, daemon)
+    losses = json.loads(daemon.cli("status", "--json").stdout)["losses"]
+    assert losses["connections and questions in no row of the history"] == 0
+
+
+def check_that_it_is_private_now(lab: Lab, daemon: Daemon) -> None:
+    """git is: it is counted, and neither it nor what it talks with is named."""
+    assert lab.run(["git", "ls-remote", "http://alias.test/repo.git"]).returncode == 0
+    daemon.wait_connection(program=GIT, name="alias.test")  # the log has it
+    wait_until(lambda: "private" in {what for what, *_counts in read_history(daemon, by="program")})
+    assert read_history(daemon, "--to", "alias.test") == set()
+    assert "alias.test" not in daemon.cli("log").stdout
+    assert "alias.test" not in daemon.cli("names", "private", "--json").stdout

@@ -237,3 +237,15 @@ def test_what_connections_say_of_themselves_is_of_their_users_share() -> None:
 def test_whatever_a_port_that_nobody_has_is_let_in_for() -> None:
     let_in = ConnectionDecided(Connection(flow=inbound(), attribution=NOT_LISTENING), ALLOWED, False, 1.5)
     assert len(kept(HistoryQuota(), [let_in] * (PORTS.burst + 7), 50.0)) == PORTS.burst
+
+
+def test_what_names_a_private_program_is_in_the_log_alone(place: Place) -> None:
+    place.begin()
+    place.recorder.private = frozenset({"/usr/bin/curl"})
+    connection = Connection(flow=flow_of(), attribution=CURL)
+    decided = ConnectionDecided(connection, Decision(verdict=Verdict.ALLOW, reason=""), False, 1.0)
+    answer = PromptAnswered(8, "allow shop.test - - /usr/bin/curl", 1000, 1.5)
+    lines = place.record(decided, answer, ANSWER)
+    assert place.read_log()[1:] == lines
+    assert list(place.history.read_newest(9)) == lines[2:]
+    assert place.recorder.not_kept()["records of private programs, in the log alone"] == 2

@@ -6,12 +6,21 @@ of the ready line, so that times in the log never go back.
 
 import msgspec
 
-from tinysnitch.core.engine.records import ConnectionDecided, PromptAnswered, Record
+from tinysnitch.core.engine.records import (
+    ConnectionDecided,
+    PacketSocketSeen,
+    PromptAnswered,
+    PromptOpened,
+    Record,
+    ServerNameRead,
+)
 from tinysnitch.core.model.clock import Instant
+from tinysnitch.core.model.process import program_of
 from tinysnitch.core.prompts.answer import bounded, can_be_remembered
 from tinysnitch.core.prompts.proposal import choose_first_for_ever, learn_rule
 from tinysnitch.core.rules.learned_text import LEARN
 from tinysnitch.core.rules.text import format_rule
+from tinysnitch.core.rules.words import quote_word
 from tinysnitch.daemon.logs.history_quota import HistoryQuota, Share
 from tinysnitch.daemon.logs.log_output import LogOutput
 from tinysnitch.daemon.options import LogFormat
@@ -31,6 +40,8 @@ class Recorder:
         self._early: list[LogLine] | None = []  # lines from before the ready line; None: that is written
         self.due_s: float | None = None  # boot-time seconds: when `flush` is due; None: nothing waits for it
         self._history_quota = HistoryQuota()
+        self.private: frozenset[str] = frozenset()  # programs that the history does not name
+        self._unnamed = 0  # records about these
 
     def record(self, record: Record, uid: int | None, now: Instant) -> bytes:
         """Write a record about a process of `uid` to the log and the history; return its line as JSON."""
@@ -41,7 +52,9 @@ class Recorder:
             self._log.write(self._format(line, encoded, remarks))
         else:
             self._early.append(line)
-        if self._history_quota.has_room(record, now.boot_s):
+        if _names_one_of(record, self.private):
+            self._unnamed += 1
+        elif self._history_quota.has_room(record, now.boot_s):
             self._history.append(encoded, uid)
             self.due_s = self.due_s or 0.0
         if isinstance(record, ConnectionDecided):
@@ -81,4 +94,19 @@ class Recorder:
     def not_kept(self) -> dict[str, int]:
         """Records that are in the log but were left out of the history."""
         left_out = self._history_quota.left_out
-        return {f"{share.what}, in the log alone": left_out[share] for share in Share}
+        unnamed = {"records of private programs, in the log alone": self._unnamed}
+        return unnamed | {f"{share.what}, in the log alone": left_out[share] for share in Share}
+
+
+def _names_one_of(record: Record, programs: frozenset[str]) -> bool:
+    if not programs:
+        return False
+    match record:
+        case ConnectionDecided(connection) | ServerNameRead(connection) | PromptOpened(connection=connection):
+            return program_of(connection.attribution) in programs
+        case PromptAnswered(rule=rule):
+            return any(quote_word(program) in rule for program in programs)
+        case PacketSocketSeen(program=program):
+            return program in programs
+        case _:
+            return False

@@ -29,6 +29,7 @@ from tinysnitch.daemon.instance import Identity, Instance
 from tinysnitch.daemon.logs.error_log import ErrorLog
 from tinysnitch.daemon.logs.log_output import LogOutput
 from tinysnitch.daemon.logs.loss_watch import LossWatch
+from tinysnitch.daemon.logs.private_file import PRIVATE_FILE, PrivateFile
 from tinysnitch.daemon.logs.recorder import Recorder
 from tinysnitch.daemon.logs.traffic_recorder import TrafficRecorder
 from tinysnitch.daemon.loop.driver import Driver, Ports
@@ -214,7 +215,7 @@ def assemble(
         reloader=reloader,
         counters=counters,
         history=history,
-        looking_back=_keep_sums(options, ports, counters, undo),
+        looking_back=_keep_sums(options, ports, counters, feed, undo),
         settings=settings,
     )
     return Assembly(
@@ -270,12 +271,17 @@ def _open_logs(options: Options, undo: AsyncExitStack) -> tuple[History, Recorde
     return history, Recorder(log, options.log, history, LearnedRules(options.state_dir / LEARNED_RULES))
 
 
-def _keep_sums(options: Options, ports: Ports, counters: Counters, undo: AsyncExitStack) -> LookingBack:
+def _keep_sums(
+    options: Options, ports: Ports, counters: Counters, feed: Callable[..., object], undo: AsyncExitStack
+) -> LookingBack:
     path = options.state_dir / SUMS
     store = TrafficStore(path, options.history_days, options.history_size << 20)
     counters.sums = recorder = _closed_at_end(TrafficRecorder(store, Offload().begin), undo)
     ports.traffic.listen(recorder.take)
     ports.questions.listener = recorder.take_questions
+    private = PrivateFile(options.config_dir / PRIVATE_FILE, (ports.recorder, recorder), feed)
+    undo.callback(private.stop)
+    private.start()
     return LookingBack(ports.traffic, ports.questions, recorder, TrafficReader(path))
 
 
