@@ -26,11 +26,15 @@ def test_programs_and_how_much_they_ask_for() -> None:
 
 
 def test_each_page_load_has_its_names_below_it() -> None:
-    asked = [ask(0, 0, "shop.t", is_used=True), ask(0, 0.25, "ads.\u202eshop.t", is_denied=True), ask(1, 90, "")]
+    asked = [
+        ask(0, 0, "shop.t", is_used=True, is_denied=True),
+        ask(0, 0.25, "ads.\u202eshop.t", is_denied=True),
+        ask(1, 90, ""),
+    ]
     lines = [text_of(line) for line in present_loads(asked, NOW, 80)]
     assert [line.split() for line in lines] == [
         ["20:40:00", "2", "names", "of", "1", "domain"],
-        ["0.0", "s", "shop.t", "2", "times", "used"],
+        ["0.0", "s", "shop.t", "2", "times", "used,", "denied"],
         ["0.2", "s", "ads.\\u202eshop.t", "2", "times", "denied"],
         [],
         ["20:41:30", "1", "name", "of", "1", "domain"],

@@ -34,6 +34,16 @@ def test_on_a_terminal_it_fits_and_bars_take_what_is_left(width: int) -> None:
     assert lines[2].count("▌") == 1
 
 
+def test_all_columns_of_text_give_way_the_widest_first() -> None:
+    cells = ((Span("/usr/bin/a-program-of-some-length"),), (Span("a.name.of.any.length.at.all.test"),), (Span("3"),))
+    table = Table(head=("program", "domain", "connections"), rows=(cells,), left=frozenset({0, 1}))
+    for width in (80, 60, 40):
+        lines = [text_of(line) for line in lay_out(table, width)]
+        assert max(map(len, lines)) <= width
+        assert lines[1].endswith("test            3")
+    assert text_of(lay_out(table, 10)[1]).count("…") == 2
+
+
 def test_a_bar_is_never_empty_but_of_nothing() -> None:
     assert [draw_bar(share, 4) for share in (0, 0.01, 0.5, 0.6, 1)] == ["", "▌", "██", "██▌", "████"]
 

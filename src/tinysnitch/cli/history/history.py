@@ -7,9 +7,9 @@ import msgspec
 
 from tinysnitch.cli.explain import Port
 from tinysnitch.cli.history.options import Since, User, lines_wanted, tell_since
-from tinysnitch.cli.history.painting import is_terminal, print_csv, print_table
+from tinysnitch.cli.history.painting import is_terminal, print_csv, print_heading, print_table
 from tinysnitch.cli.options import Number, examples, json_option, socket_option
-from tinysnitch.cli.output import print_line, print_object
+from tinysnitch.cli.output import print_object
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.client.user_names import find_user
 from tinysnitch.commandline.notes import print_note
@@ -85,8 +85,7 @@ def _show(question: TrafficQuestion, lines: list[TrafficLine], total: TrafficTot
         return
     if is_screen:
         since = tell_since(question.since_s, now)
-        print_line(present_total(total, question.by, since, is_new=question.is_new))
-        print_line("")
+        print_heading(present_total(total, question.by, since, is_new=question.is_new))
     is_new = question.is_new
     print_table(present_new(lines, now) if is_new else present_history(lines, question.by, now, find_user))
     if total.lines > len(lines):

@@ -6,9 +6,9 @@ import click
 import msgspec
 
 from tinysnitch.cli.history.options import Since, User, lines_wanted, tell_since
-from tinysnitch.cli.history.painting import find_width, is_terminal, print_cells, print_csv, print_table
+from tinysnitch.cli.history.painting import find_width, is_terminal, print_cells, print_csv, print_heading, print_table
 from tinysnitch.cli.options import Number, examples, json_option, socket_option
-from tinysnitch.cli.output import print_line, print_object
+from tinysnitch.cli.output import print_object
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.commandline.notes import print_note
 from tinysnitch.core.traffic.names import AskedName, AskingProgram, NamesQuestion, NamesTotal
@@ -71,8 +71,7 @@ def _show(
 ) -> None:
     now = datetime.now().astimezone()
     if is_screen:
-        print_line(present_names_total(total, tell_since(since, now)))
-        print_line("")
+        print_heading(present_names_total(total, tell_since(since, now)))
     if asked:
         print_cells(present_loads(asked, now, find_width()))
     else:

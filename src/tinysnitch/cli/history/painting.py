@@ -4,6 +4,7 @@ import csv
 import io
 import os
 import shutil
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 
 from tinysnitch.cli.output import find_output, print_lines
@@ -22,6 +23,11 @@ def is_terminal() -> bool:
 def find_width() -> int | None:
     """That of the terminal; None: the output goes elsewhere."""
     return shutil.get_terminal_size().columns if is_terminal() else None
+
+
+def print_heading(text: str) -> None:
+    """Above a table on a terminal."""
+    print_lines([*textwrap.wrap(text, shutil.get_terminal_size().columns), ""])
 
 
 def print_table(table: Table) -> None:

@@ -61,7 +61,6 @@ def present_new(lines: Sequence[TrafficLine], now: datetime) -> Table:
             for line in lines
         ),
         left=frozenset({1, 2}),
-        giving=1,
     )
 
 

@@ -35,7 +35,7 @@ def present_programs(programs: Sequence[AskingProgram], now: datetime) -> Table:
 def present_loads(asked: Sequence[AskedName], now: datetime, width: int | None) -> Iterator[Cell]:
     """A line for each page load, and below it the names in the order in which they were asked for."""
     rows = tuple(_present_name(each, first) for _load, names in _loads(asked) for first in names[:1] for each in names)
-    table = Table(head=("after", "name", "asked", "then"), rows=rows, left=frozenset({1, 3}), giving=1)
+    table = Table(head=("after", "name", "asked", "then"), rows=rows, left=frozenset({1, 3}))
     lines = iter(lay_out(table, width)[1:])
     for number, (_load, names) in enumerate(_loads(asked)):
         if number:
@@ -63,7 +63,7 @@ def _tell_load(names: list[AskedName], now: datetime) -> str:
 
 
 def _present_name(asked: AskedName, first: AskedName) -> tuple[Cell, ...]:
-    then = "denied" if asked.is_denied else "used" if asked.is_used else ""
+    then = ", ".join(["used"] * asked.is_used + ["denied"] * asked.is_denied)
     return (
         (Span(f"{asked.at_s - first.at_s:.1f} s", weight=Weight.QUIET),),
         spans_of_name(asked.name) if asked.name else (Span(NOT_NAMED, weight=Weight.QUIET),),

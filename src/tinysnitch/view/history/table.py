@@ -1,11 +1,11 @@
-"""A table of spans, laid out for a width: one column gives way, and one may be drawn as bars.
+"""A table of spans, laid out for a width: columns of text give way, the widest first, and one may be drawn as bars.
 
 On a terminal the table is as wide as the terminal at most. Without a width (a pipe, a file) nothing is cut.
 """
 
 import msgspec
 
-from tinysnitch.view.span import Span, Weight, fit_spans, text_of
+from tinysnitch.view.span import READABLE, Span, Weight, fit_spans, text_of
 from tinysnitch.view.text import cell_width
 
 GAP = "  "
@@ -18,8 +18,7 @@ Cell = tuple[Span, ...]
 class Table(msgspec.Struct, frozen=True, kw_only=True):
     head: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
-    left: frozenset[int]  # columns that are aligned to the left
-    giving: int = 0  # the column that is shortened where there is no room
+    left: frozenset[int]  # columns that are aligned to the left, and are shortened where there is no room
     bars: tuple[float, ...] = ()  # for each row, of the largest one; drawn behind the column `bar_behind`
     bar_behind: int = 0
 
@@ -30,16 +29,25 @@ def lay_out(table: Table, width: int | None) -> list[Cell]:
     widths = {at: max(cell_width(text_of(row[at])) for row in table.rows) for at in shown}
     widths = {at: max(size, cell_width(table.head[at])) for at, size in widths.items()}
     bar = 0
-    if width is not None and table.giving in widths:
+    if width is not None:
         rest = width - sum(widths.values()) - len(GAP) * (len(shown) - 1)
         if table.bars:
             bar = min(max(rest - 1, _LEAST_BAR), _MOST_BAR)
             rest -= bar + 1
-        widths[table.giving] += min(0, rest)
+        _give_way({at: size for at, size in widths.items() if at in table.left}, widths, -rest)
     lines = [_join(table, shown, widths, tuple((Span(title, weight=Weight.QUIET),) for title in table.head), bar, None)]
     for number, row in enumerate(table.rows):
         lines.append(_join(table, shown, widths, row, bar, table.bars[number] if bar else None))
     return lines
+
+
+def _give_way(texts: dict[int, int], widths: dict[int, int], missing: int) -> None:
+    """Take the missing columns of the terminal from the widest columns of text, down to a width that still tells."""
+    while missing > 0 and texts and max(texts.values()) > READABLE:
+        widest = max(texts, key=texts.__getitem__)
+        texts[widest] -= 1
+        widths[widest] -= 1
+        missing -= 1
 
 
 def _join(
