@@ -7,6 +7,7 @@ from tests.cli.running import Command
 from tests.daemon.requests.small_handler import ROOT, RunningServer
 from tinysnitch import __version__
 from tinysnitch.cli.status import find_broken, present_status
+from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.protocol.messages import Mode, RuleGroup
 
 WHOLE = """\
@@ -97,6 +98,20 @@ def test_where_it_is_that_observing_learned_is_told(running: RunningServer) -> N
     older = list(present_status(msgspec.structs.replace(observing, learned_rules="")))  # of an older daemon
     assert not any("as rules" in text for _label, text in older)
     assert not any("as rules" in text for _label, text in present_status(status))
+
+
+def test_that_nobody_is_asked_is_told_with_what_is_left_of_it(running: RunningServer) -> None:
+    status = running.call(running.handler.status, ROOT)
+    paused = msgspec.structs.replace(
+        status, asking=Verdict.ALLOW, asking_left_s=598.2, learned_rules="/x/learned.rules"
+    )
+    lines = list(present_status(paused))
+    place = [label for label, _text in lines].index("NOT ASKING")
+    told = " ".join(text for _label, text in lines[place : place + 2])
+    assert told == "paused, 9 min 59 s left: what no rule covers passes unasked (`tinysnitch resume` ends it)"
+    assert lines[place + 2] == ("", "what passes is listed in /x/learned.rules")
+    assert dict(lines)["prompts attached"] == "none"
+    assert "NOT ASKING" not in dict(present_status(status))
 
 
 def test_who_does_not_enforce_does_not_say_so(running: RunningServer) -> None:

@@ -7,6 +7,7 @@ from tests.client.odd_daemon import UNASKED
 from tests.view.sample_prompts import CURL, connection_of, prompt_of
 from tinysnitch.client.knock import AGAIN_S, TIMEOUT_S
 from tinysnitch.client.prompt_client import PromptClient
+from tinysnitch.core.model.asking_mode import ASKING, AskingMode
 from tinysnitch.core.model.errors import Busy, DaemonNotRunning, NotPermitted, SnitchError
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.prompts.choice import Choice, Lifetime
@@ -37,6 +38,7 @@ from tinysnitch.view.prompt_events import (
     DaemonGreeted,
     Event,
     KeepQuestions,
+    ModeTold,
     NoticeGiven,
     QuestionClosed,
     QuestionOpened,
@@ -183,6 +185,16 @@ def test_settings_of_the_daemon_are_told_at_the_welcome_and_when_they_change() -
     assert talk.hear(Welcome(prompt=forever)) == [DaemonGreeted(settings=forever)]
     talk.hear(Done())
     assert talk.hear(Welcome(prompt=PromptSettings())) == [SettingsGiven(PromptSettings())]
+
+
+def test_of_a_pause_what_is_left_is_told_as_it_is_now() -> None:
+    """The welcome may have waited for us."""
+    mode = AskingMode(verdict=Verdict.ALLOW, ends_s=9.0 + 60, until_s=5.0)
+    assert Talk().hear(Welcome(asking=mode))[1:] == [ModeTold(mode, 60.0)]
+    over = msgspec.structs.replace(mode, ends_s=9.0 - 1)
+    talk = attached()
+    assert talk.hear(Welcome(asking=over))[1:] == [ModeTold(over, 0.0)]
+    assert talk.hear(Welcome(asking=over), Welcome()) == [*[SettingsGiven(PromptSettings())] * 2, ModeTold(ASKING)]
 
 
 LINE = "deny shop.test 443 tcp /usr/bin/curl --token 0mWk3Zq8TxLr5Vb1Nc7H"

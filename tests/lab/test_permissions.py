@@ -25,6 +25,9 @@ COMMANDS = [
     ("lists",),
     ("asks",),
     ("answer", "1", "yes"),
+    ("pause",),
+    ("resume",),
+    ("mode", "deny"),
     ("explain", "/usr/bin/curl", "shop.test", "80", "tcp"),
     ("prompt",),
 ]

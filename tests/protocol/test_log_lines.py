@@ -7,6 +7,7 @@ from tests.daemon.requests.small_handler import HOSTILE, make_connection, make_p
 from tinysnitch.core.engine.records import (
     ConnectionDecided,
     LossCounted,
+    ModeChanged,
     PacketSocketSeen,
     PromptAnswered,
     PromptOpened,
@@ -119,6 +120,14 @@ def test_an_open_ask_tells_how_many_wait_and_how_long() -> None:
         ),
         (LossCounted("packets", 7, WALL_S), {"event": "lost", "what": "packets", "count": 7}),
         (PacketSocketSeen(7, 0, "/a b", WALL_S), {"event": "packet_socket", "pid": 7, "uid": 0, "program": "/a b"}),
+        (
+            ModeChanged(Verdict.ALLOW, WALL_S, 1000, WALL_S),
+            {"event": "mode", "mode": "allow", "until": TIME, "by_uid": 1000},
+        ),
+        (
+            ModeChanged(Verdict.ASK, None, None, WALL_S),
+            {"event": "mode", "mode": "ask", "until": None, "by_uid": None},
+        ),
         (RulesReplaced(2, (), WALL_S), {"event": "rules", "loaded": 2, "errors": []}),
         (
             RulesReplaced(2, (RuleSyntaxError("/etc/r", 3, 7, "no port", "-"),), WALL_S),

@@ -5,6 +5,7 @@ from tests.daemon.requests.small_handler import HOSTILE, make_connection, make_p
 from tests.protocol.test_log_lines import RULE, TIME, WALL_S, decided
 from tinysnitch.core.engine.records import (
     LossCounted,
+    ModeChanged,
     PacketSocketSeen,
     PromptAnswered,
     PromptOpened,
@@ -12,6 +13,9 @@ from tinysnitch.core.engine.records import (
     RulesReplaced,
     ServerNameRead,
 )
+from tinysnitch.core.model.asking_mode import ASKING, begin_mode
+from tinysnitch.core.model.asking_mode import OBSERVING as OBSERVED
+from tinysnitch.core.model.clock import Instant
 from tinysnitch.core.model.errors import RuleSyntaxError
 from tinysnitch.core.model.flow import ICMPV6, TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.model.process import KERNEL
@@ -20,7 +24,15 @@ from tinysnitch.core.policy.decision import Decision
 from tinysnitch.core.rules.rule import Rule
 from tinysnitch.core.rules.text import parse_rule
 from tinysnitch.protocol.log_lines import ReadyLine, ask_line_of, log_line_of
-from tinysnitch.protocol.log_text import format_endpoint, format_endpoints, format_text, remarks_on, what_holds
+from tinysnitch.protocol.log_text import (
+    OBSERVING,
+    format_endpoint,
+    format_endpoints,
+    format_text,
+    remarks_on,
+    remarks_on_mode,
+    what_holds,
+)
 from tinysnitch.protocol.messages import Mode
 
 REPLACE = msgspec.structs.replace
@@ -119,6 +131,8 @@ def test_the_other_lines() -> None:
         LossCounted("packets", 7, WALL_S): "WARNING lost 7 packets",
         PacketSocketSeen(7, 0, "/a\n", WALL_S): "WARNING 7 $'/a\\n' has a packet socket, which no firewall rule sees",
         RulesReplaced(2, (), WALL_S): "INFO rules 2 loaded",
+        ModeChanged(Verdict.ALLOW, WALL_S, 1000, WALL_S): f"INFO mode allow until {TIME}, uid 1000",
+        ModeChanged(Verdict.ASK, None, None, WALL_S): "INFO mode ask, its time is over",
     }
     for record, text in texts.items():
         assert format_text(log_line_of(record)).startswith(f"{TIME} {text}")
@@ -158,6 +172,14 @@ def test_ready_says_the_mode_and_the_socket() -> None:
     assert format_text(line) == f"{TIME} INFO ready, mode bpf, 2 rules, socket /run/s"
     assert "bpf, 1 rule, " in format_text(msgspec.structs.replace(line, rules=1))
     assert format_text(line, ("observing",)).endswith("socket /run/s, observing")
+
+
+def test_the_ready_line_tells_that_nobody_is_asked() -> None:
+    assert remarks_on_mode(ASKING) == ()
+    assert remarks_on_mode(OBSERVED) == (OBSERVING,)
+    paused = begin_mode(Verdict.ALLOW, 600.0, Instant(5.0, 1_700_000_000.0))
+    assert remarks_on_mode(paused) == ("mode allow until 2023-11-14T22:23:20Z",)
+    assert remarks_on_mode(begin_mode(Verdict.DENY, None, Instant(5.0, 5.0))) == ("mode deny",)
 
 
 def test_the_ends_for_a_list() -> None:

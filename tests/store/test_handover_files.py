@@ -6,14 +6,18 @@ from pathlib import Path
 
 import pytest
 
+from tests.store.test_learned_rules import limited_files
 from tests.store.test_text_file import leave_unfinished
 from tinysnitch.core.dns.belief import KnownName
+from tinysnitch.core.model.asking_mode import ASKING, AskingMode
 from tinysnitch.core.model.connection import NameSource
 from tinysnitch.core.model.errors import SnitchError
+from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.store.handover_files import (
     Asker,
     KeptArguments,
     KeptFile,
+    KeptMode,
     KeptName,
     KeptNames,
     KeptProcess,
@@ -128,3 +132,23 @@ def test_arguments_that_are_none_say_nothing(tmp_path: Path, caplog: pytest.LogC
     kept.path.write_text('{"boot_id": "one", "processes": [[1, 2]]}')
     assert kept.read("one") == ()
     assert "arguments cannot be read" in caplog.text
+
+
+PAUSED = AskingMode(verdict=Verdict.ALLOW, ends_s=12.5, until_s=99.5)
+
+
+def test_a_mode_is_kept_within_the_boot_until_people_are_asked_again(tmp_path: Path) -> None:
+    kept = KeptMode(tmp_path / "mode")
+    assert kept.read("one") == ASKING
+    kept.replace("one", PAUSED)
+    assert (kept.read("one"), kept.read("two")) == (PAUSED, ASKING)
+    kept.replace("one", ASKING)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_mode_that_cannot_be_kept_leaves_no_earlier_one(tmp_path: Path) -> None:
+    kept = KeptMode(tmp_path / "mode")
+    kept.replace("one", PAUSED)
+    with limited_files(5), pytest.raises(SnitchError, match="mode: "):
+        kept.replace("one", AskingMode(verdict=Verdict.DENY))
+    assert kept.read("one") == ASKING

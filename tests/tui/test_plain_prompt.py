@@ -15,15 +15,18 @@ from tests.tui.question_daemon import RULE, QuestionDaemon, question_daemon
 from tests.tui.waiting import until
 from tests.view.sample_prompts import CURL, connection_of, prompt_of
 from tinysnitch.client.prompt_client import PromptClient
+from tinysnitch.core.model.asking_mode import ASKING, begin_mode
 from tinysnitch.core.model.process import ProgramFile
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.prompts.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.kernel.proc import procfs
+from tinysnitch.kernel.system.clock import read_instant
 from tinysnitch.tui import daemon_link, plain_prompt
 from tinysnitch.tui.daemon_link import DaemonLink
 from tinysnitch.tui.paint_report import REQUEST
 from tinysnitch.tui.plain_prompt import PlainPrompt, run_plain_prompt
 from tinysnitch.tui.terminal import Terminal
+from tinysnitch.view.answer_words import ASKING_AGAIN
 from tinysnitch.view.key_guard import TEXT_S, KeyGuard
 from tinysnitch.view.prompt_events import ConnectionLost, NoticeGiven, QuestionOpened
 from tinysnitch.view.prompt_view import PromptView
@@ -80,6 +83,20 @@ def test_of_questions_that_end_together_only_the_one_that_is_left_is_read_out(tm
         assert person.seen.count("no answer within 60 s, denied") == 99  # each is told, though all in the same words
         assert person.seen.count("asked because") < 10
         await person.see("keys: ")
+        person.type("q")
+
+    play(tmp_path, script, delay_s=0.05)
+
+
+def test_a_pause_is_told_when_it_begins_with_each_question_and_when_it_ends(tmp_path: Path) -> None:
+    async def script(daemon: QuestionDaemon, person: Person) -> None:
+        daemon.clients.change_mode(begin_mode(Verdict.ALLOW, 600.0, read_instant()))
+        await person.see("paused, 10 min 0 s left: what no rule covers passes unasked")
+        daemon.open(prompt_of(1))
+        await person.see("warning: paused, ")
+        await person.see("keys: ")
+        daemon.clients.change_mode(ASKING)
+        await person.see(ASKING_AGAIN)
         person.type("q")
 
     play(tmp_path, script, delay_s=0.05)

@@ -14,18 +14,21 @@ from textual.events import AppFocus, Key, Paste
 from textual.pilot import Pilot
 
 from tests.daemon.requests.small_handler import Comers
-from tests.tui.app_stage import play, see, until_ready
+from tests.tui.app_stage import play, screen_of, see, until_ready
 from tests.tui.prompt_process import prompt_in_terminal, running_in_terminal
 from tests.tui.question_daemon import QuestionDaemon, question_daemon
 from tests.tui.waiting import SCRIPT_S, until
 from tests.view.sample_decisions import line_of
 from tests.view.sample_prompts import CURL, connection_of, prompt_of
+from tinysnitch.core.model.asking_mode import ASKING, begin_mode
 from tinysnitch.core.model.errors import DaemonNotRunning, NotPermitted
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.prompts.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.kernel.proc import procfs
+from tinysnitch.kernel.system.clock import read_instant
 from tinysnitch.tui import daemon_link, prompt_app
 from tinysnitch.tui.prompt_app import PromptApp, run_prompt
+from tinysnitch.view.answer_words import ASKING_AGAIN
 from tinysnitch.view.key_guard import PASTED_S
 from tinysnitch.view.prompt_events import KeyPressed
 
@@ -156,6 +159,19 @@ def test_escape_puts_aside_and_the_countdown_sleeps_without_a_question(tmp_path:
         await pilot.press("escape")
         await see(app, "1 question put aside")
         assert (app._ticker, ticker._task) == (None, None)  # it ticks no more
+
+    play(tmp_path / "s", script)
+
+
+def test_what_is_left_of_a_pause_counts_down_without_a_question(tmp_path: Path) -> None:
+    async def script(daemon: QuestionDaemon, app: PromptApp, _pilot: Pilot[None]) -> None:
+        daemon.clients.change_mode(begin_mode(Verdict.ALLOW, 100.0, read_instant()))
+        await see(app, "! paused, 100 s left: what no rule covers passes")
+        await see(app, "! paused, 98 s left: ")
+        daemon.clients.change_mode(ASKING)
+        await see(app, ASKING_AGAIN)
+        assert "paused" not in screen_of(app)
+        assert app._ticker is None
 
     play(tmp_path / "s", script)
 

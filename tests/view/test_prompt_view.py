@@ -11,6 +11,7 @@ from tests.core.model.any_text import SOME_TEXT
 from tests.core.prompts.test_catalogue import KERNEL_ARGS, worker
 from tests.view.painted_state import PaintedState
 from tests.view.sample_prompts import CURL, IN, OUT, connection_of, learned_prompt_of, prompt_of
+from tinysnitch.core.model.asking_mode import ASKING, OBSERVING, AskingMode
 from tinysnitch.core.model.connection import Asking, Connection
 from tinysnitch.core.model.flow import ICMP, UDP
 from tinysnitch.core.model.process import UNKNOWN
@@ -18,12 +19,14 @@ from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.prompts.answer import rule_for_choice
 from tinysnitch.core.prompts.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.rules.text import format_rule, parse_rule
+from tinysnitch.view.answer_words import ASKING_AGAIN
 from tinysnitch.view.keys import KEYS
 from tinysnitch.view.prompt_events import (
     Answers,
     ConnectionLost,
     DaemonGreeted,
     KeyPressed,
+    ModeTold,
     NoticeGiven,
     QuestionClosed,
     QuestionOpened,
@@ -338,6 +341,40 @@ def test_what_is_wrong_stays_in_sight_until_it_is_over() -> None:
         state = state.begin_anew()
     state.handle(NoticeGiven("rules load again", stands=False), 20.0)
     assert (shown(state).warnings, shown(state).notice) == ((), "rules load again")
+
+
+PAUSE = AskingMode(verdict=Verdict.ALLOW, ends_s=700.0, until_s=5.0)
+TOLD = "what no rule covers passes unasked (`tinysnitch resume` ends it)"
+
+
+def test_that_nobody_is_asked_is_in_sight_with_what_is_left_of_it() -> None:
+    """With a question, for which a rule asks, and without one; also after the window was left and came back."""
+    state = opened(connection_of())
+    state.handle(ModeTold(PAUSE, 600.0), 1.0)
+    for now, left in ((1.0, "10 min 0 s"), (421.5, "3 min 0 s"), (500.2, "101 s"), (700.0, "0 s")):
+        view = present_prompt(state, now)
+        assert (view.warnings, view.notice) == ((f"paused, {left} left: {TOLD}",), ""), now
+        assert view.countdown == view.warnings[-1]
+    state = state.begin_anew()
+    assert shown(state).warnings == (f"paused, 9 min 51 s left: {TOLD}",)
+    state.handle(NoticeGiven("rules not loaded", stands=True), 1.0)
+    assert shown(state).warnings[0] == "rules not loaded"
+    state.note_clocks(2.0, wall_s=0.0, boot_s=100.0)
+    state.note_clocks(3.0, wall_s=0.0, boot_s=101.0 + 300.0)
+    assert present_prompt(state, 3.0).countdown.startswith("paused, 4 min 58 s left"), "the machine was suspended"
+    state.handle(ModeTold(ASKING), 3.0)
+    assert (shown(state).warnings, shown(state).notice) == (("rules not loaded",), ASKING_AGAIN)
+
+
+def test_of_a_mode_without_end_and_of_observing_no_time_is_told() -> None:
+    state = PaintedState()
+    state.handle(ModeTold(AskingMode(verdict=Verdict.DENY)), 1.0)
+    assert shown(state).warnings == ("mode deny: what no rule covers is denied unasked (`tinysnitch resume` ends it)",)
+    assert not state.is_counting_down
+    state.handle(ModeTold(OBSERVING), 1.0)
+    assert shown(state).warnings == ("observing (--learn): what no rule decides passes unasked",)
+    state.handle(ConnectionLost("gone"), 2.0)
+    assert shown(state).warnings == ()
 
 
 def test_what_was_wrong_with_a_daemon_that_is_gone_is_not_known_of_the_next() -> None:

@@ -10,9 +10,11 @@ import click
 from tinysnitch.cli.options import examples, json_option, socket_option
 from tinysnitch.cli.output import print_lines, print_object
 from tinysnitch.client.control_client import ControlClient
+from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.log_text import what_holds
 from tinysnitch.protocol.messages import Mode, ReadStatus, Status
+from tinysnitch.view.answer_words import tell_mode
 from tinysnitch.view.span import format_duration
 
 _MODES = {
@@ -54,6 +56,10 @@ def present_status(status: Status, uid: int = 0) -> Iterator[tuple[str, str]]:
         yield "observing", "what no rule decides is allowed and recorded"
         if status.learned_rules:  # empty from the daemon of an older version, not yet restarted after an upgrade
             yield "", f"as rules in {status.learned_rules}"
+    elif status.asking is not Verdict.ASK:
+        yield from _present_wrapped("NOT ASKING", tell_mode(status.asking, status.asking_left_s))
+        if status.learned_rules:
+            yield "", f"what passes is listed in {status.learned_rules}"
     yield "questions open", str(status.prompts)
     yield "prompts attached", str(status.prompt_clients or _present_nobody(status))
     yield from _present_rules(status, uid)
@@ -72,7 +78,8 @@ def present_status(status: Status, uid: int = 0) -> Iterator[tuple[str, str]]:
 
 def _present_nobody(status: Status) -> str:
     """What happens while no prompt is attached. With `--timeout 0` the time of a question is over at once."""
-    return "none" if status.is_learning else "none: what no rule covers is denied when its time is over"
+    is_asked = status.asking is Verdict.ASK and not status.is_learning
+    return "none" if not is_asked else "none: what no rule covers is denied when its time is over"
 
 
 def _present_rules(status: Status, uid: int) -> Iterator[tuple[str, str]]:

@@ -21,7 +21,14 @@ from tinysnitch.client.connection_error import (
     read_welcome,
 )
 from tinysnitch.client.knock import AGAIN_S, TIMEOUT_S, encode_request
-from tinysnitch.client.push_event import event_of_change, event_of_end, event_of_push, events_of_replies
+from tinysnitch.client.push_event import (
+    event_of_change,
+    event_of_end,
+    event_of_mode,
+    event_of_push,
+    events_of_replies,
+)
+from tinysnitch.core.model.asking_mode import ASKING
 from tinysnitch.core.model.errors import Busy, DaemonNotRunning, Malformed, SnitchError
 from tinysnitch.protocol.framing import MAX_REPLY, FrameDecoder, FrameReader
 from tinysnitch.protocol.messages import (
@@ -39,6 +46,7 @@ from tinysnitch.protocol.messages import (
     KeepOpen,
     LearnedEntry,
     ListEntry,
+    ModeState,
     NamesAsked,
     NamesProgram,
     NamesSum,
@@ -107,6 +115,7 @@ class PromptClient:
         self._reader = FrameReader(MAX_REPLY)
         self._asked: deque[_Asked] = deque()  # what has no reply yet, in order
         self._is_attaching = False  # Attach, the first request, has no reply yet
+        self._mode = ASKING  # as told last
 
     @property
     def is_answering(self) -> bool:
@@ -190,6 +199,7 @@ class PromptClient:
     def _take(self, message: FromDaemon, boot_s: float) -> Iterator[Event]:
         if not self._is_welcome:
             yield self._greet(message)
+            yield from self._take_mode(message, boot_s)
             return
         match message:
             case PromptShown() | PromptClosed() | Notice():
@@ -208,7 +218,10 @@ class PromptClient:
                 raise error_of_refusal(message)
             case Welcome():
                 yield SettingsGiven(message.prompt or PromptSettings())
+                yield from self._take_mode(message, boot_s)
             case Done() | RuleWritten() | Status() | RuleEntry() | ListEntry() | Explanation() | GroupSwitched():
+                pass  # no reply to what we send
+            case ModeState():
                 pass  # no reply to what we send
             case Working() | ProposalEntry() | LearnedEntry() | HistoryEntry() | HistoryTotal():
                 pass  # no reply to what we send
@@ -218,6 +231,11 @@ class PromptClient:
                 pass  # no reply to what we send
             case _:
                 assert_never(message)
+
+    def _take_mode(self, message: FromDaemon, boot_s: float) -> Iterator[Event]:
+        if isinstance(message, Welcome) and message.asking != self._mode:
+            self._mode = message.asking
+            yield event_of_mode(message, boot_s)
 
     def _greet(self, message: FromDaemon) -> Event:
         """The first message is the daemon's welcome, or says why it takes us not."""

@@ -7,7 +7,7 @@ import msgspec
 
 from tinysnitch.core.model.errors import Busy, SnitchError
 from tinysnitch.core.prompts.prompt import Prompt
-from tinysnitch.protocol.messages import Notice, PromptClosed, PromptShown, Push, RuleWritten
+from tinysnitch.protocol.messages import Notice, PromptClosed, PromptShown, Push, RuleWritten, Welcome
 from tinysnitch.view.answer_words import tell_changed, tell_taken
 from tinysnitch.view.lookup import FindUser
 from tinysnitch.view.prompt_events import (
@@ -15,6 +15,7 @@ from tinysnitch.view.prompt_events import (
     AnswerRefused,
     Answers,
     ConnectionLost,
+    ModeTold,
     NoticeGiven,
     QuestionClosed,
     QuestionOpened,
@@ -33,6 +34,12 @@ def event_of_push(push: Push, find_user: FindUser, boot_s: float) -> QuestionOpe
             return NoticeGiven(join_hint(text, hint), stands)
         case _:
             assert_never(push)
+
+
+def event_of_mode(welcome: Welcome, boot_s: float) -> ModeTold:
+    """The mode that a welcome tells, with what is left of it at `boot_s` of the boot-time clock."""
+    ends_s = welcome.asking.ends_s
+    return ModeTold(welcome.asking, None if ends_s is None else max(0.0, ends_s - boot_s))
 
 
 def _aged(prompt: Prompt, boot_s: float) -> Prompt:

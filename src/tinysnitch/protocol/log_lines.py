@@ -10,6 +10,7 @@ from tinysnitch import __version__
 from tinysnitch.core.engine.records import (
     ConnectionDecided,
     LossCounted,
+    ModeChanged,
     PacketSocketSeen,
     PromptAnswered,
     PromptOpened,
@@ -93,6 +94,14 @@ class RulesLine(_Line, frozen=True, kw_only=True, tag="rules"):
     errors: tuple[str, ...]  # FILE:LINE:COLUMN: problem
 
 
+class ModeLine(_Line, frozen=True, kw_only=True, tag="mode"):
+    """What no rule covers is decided in another way from now on."""
+
+    mode: Verdict
+    until: str | None  # as `time`; null: no end
+    by_uid: int | None  # null: the time of the mode before is over
+
+
 class LostLine(_Line, frozen=True, kw_only=True, tag="lost"):
     what: str
     count: int
@@ -104,7 +113,9 @@ class PacketSocketLine(_Line, frozen=True, kw_only=True, tag="packet_socket"):
     program: str  # its executable
 
 
-LogLine = ReadyLine | ConnectionLine | SaidLine | AskLine | AnswerLine | RulesLine | LostLine | PacketSocketLine
+LogLine = (
+    ReadyLine | ConnectionLine | SaidLine | AskLine | AnswerLine | RulesLine | ModeLine | LostLine | PacketSocketLine
+)
 
 _decoder: FrameDecoder[LogLine] = FrameDecoder(LogLine)
 
@@ -128,6 +139,9 @@ def log_line_of(record: Record) -> LogLine:
             return AnswerLine(time=time, id=prompt_id, rule=rule, by_uid=by_uid)
         case RulesReplaced(loaded, errors):
             return RulesLine(time=time, loaded=loaded, errors=tuple(error.with_hint() for error in errors))
+        case ModeChanged(mode, until_s, by_uid):
+            until = None if until_s is None else format_time(until_s)
+            return ModeLine(time=time, mode=mode, until=until, by_uid=by_uid)
         case LossCounted(what, count):
             return LostLine(time=time, what=what, count=count)
         case PacketSocketSeen(pid, uid, program):

@@ -4,9 +4,12 @@ from functools import lru_cache
 from typing import assert_never
 
 from tinysnitch.core.engine.records import PromptAnswered, Record
+from tinysnitch.core.model.asking_mode import AskingMode
 from tinysnitch.core.model.domain import is_numbered
 from tinysnitch.core.model.flow import Direction
+from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.decision import ANSWERED_ONCE, ANSWERED_UNTIL
+from tinysnitch.core.rules.qualifiers import format_until
 from tinysnitch.core.rules.secret_args import shorten_rule, shorten_secrets
 from tinysnitch.core.rules.words import quote_word
 from tinysnitch.protocol.log_lines import (
@@ -15,13 +18,16 @@ from tinysnitch.protocol.log_lines import (
     ConnectionLine,
     LogLine,
     LostLine,
+    ModeLine,
     PacketSocketLine,
     ReadyLine,
     RulesLine,
     SaidLine,
 )
 
-_OtherLine = SaidLine | AskLine | AnswerLine | RulesLine | LostLine | PacketSocketLine | ReadyLine  # no ConnectionLine
+# All but ConnectionLine.
+_OtherLine = SaidLine | AskLine | AnswerLine | RulesLine | ModeLine | LostLine | PacketSocketLine | ReadyLine
+OBSERVING = "observing: what no rule decides is allowed and recorded"
 WITH_PORTS = ("tcp", "udp")
 _HOLD_FOR_LESS = (ANSWERED_ONCE, ANSWERED_UNTIL)  # the rule of these holds for less than its line tells
 
@@ -45,6 +51,14 @@ def remarks_on(record: Record) -> tuple[str, ...]:
     return ()
 
 
+def remarks_on_mode(mode: AskingMode) -> tuple[str, ...]:
+    """That nobody is asked, which the ready line has no field for."""
+    if mode.is_observing:
+        return (OBSERVING,)
+    until = "" if mode.until_s is None else f" until {format_until(mode.until_s)}"
+    return () if mode.verdict is Verdict.ASK else (f"mode {mode.verdict.value}{until}",)
+
+
 def _level(line: _OtherLine) -> str:
     if isinstance(line, LostLine | PacketSocketLine):
         return "WARNING"
@@ -64,6 +78,10 @@ def _format_other(line: _OtherLine, remarks: tuple[str, ...]) -> str:
             if line.errors:
                 return "; ".join((f"rules not all loaded, {line.loaded} hold", *map(escape, line.errors)))
             return f"rules {line.loaded} loaded"
+        case ModeLine():
+            who = "its time is over" if line.by_uid is None else f"uid {line.by_uid}"
+            until = f" until {line.until}" if line.until else ""
+            return f"mode {line.mode.value}{until}, {who}"
         case LostLine():
             return escape(line.what if _is_sentence(line) else f"lost {line.count} {line.what}")
         case PacketSocketLine():

@@ -5,7 +5,7 @@
 2. A request is answered by any number of replies and then Done, or by Refused. Requests are answered in order.
 3. Attach is answered with PromptShown for each open question, and the Notice that still stands, if there is one. From
    then on the daemon also sends PromptShown, PromptClosed and Notice as they come up; and Welcome once more when the
-   settings of prompts have changed.
+   settings of prompts, or the mode, have changed.
 4. After a ReadLog with `follow` the daemon also sends log lines. These are sent as they are: their tag is "event", not
    "type".
 5. After a WatchTraffic it sends, each second in which there is any, the rows of traffic that have changed, and then
@@ -18,6 +18,7 @@ from typing import Annotated
 import msgspec
 
 from tinysnitch import __version__
+from tinysnitch.core.model.asking_mode import ASKING, AskingMode
 from tinysnitch.core.model.flow import Direction
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.prompts.choice import Choice, Lifetime
@@ -29,10 +30,11 @@ from tinysnitch.core.traffic.questions import TrafficLine, TrafficQuestion, Traf
 
 PROTOCOL = 1  # goes up when a client of one version cannot speak with a daemon of another
 VERSION_HINT = "after an upgrade restart tinysnitchd, and prompts that ran before; or use the commands of its version"
-LEARNED_RULES = "learned.rules"  # file in the state folder: what observe mode let pass, as rules
+LEARNED_RULES = "learned.rules"  # file in the state folder: what observing or a pause let pass, as rules
 LOG_LINE = b'{"event":'  # how the frame of a line of the log begins
 MAX_PROGRAM = 8192  # characters, path and arguments: the daemon keeps those of the last thousands of requests
 
+MAX_MODE_S = 86400.0  # of a pause: who wants more time says that there is no end
 MAX_DELAY_S = 10.0  # with a longer delay, the time of a question could end before it takes keys
 
 # JSON has no infinity. Later than any date that means something, and exact as a float.
@@ -181,6 +183,13 @@ class ReadNames(Message, frozen=True):
     question: NamesQuestion
 
 
+class SetMode(Message, frozen=True):
+    """Have what no rule covers decided in this way from now on: asked about, allowed, or denied."""
+
+    mode: Verdict
+    for_s: Annotated[float, msgspec.Meta(gt=0, le=MAX_MODE_S)] | None = None  # None: without end
+
+
 class Attach(Message, frozen=True):
     """From now on this client shows prompts."""
 
@@ -200,7 +209,7 @@ class WatchTraffic(Message, frozen=True):
 
 
 _Listing = ListRules | ListLists | ListAsks | ReadLog | ListProposals | ListLearned
-_Edit = AddRule | RemoveRule | MoveRule | SwitchGroup | TakeProposal | TakeLearned
+_Edit = AddRule | RemoveRule | MoveRule | SwitchGroup | TakeProposal | TakeLearned | SetMode
 Request = (
     Hello
     | ReadStatus
@@ -224,6 +233,7 @@ class Welcome(Message, frozen=True):
     version: str = __version__
     sees_all: bool = True  # False: only what is about the client's own user, and its rules must have that user=
     prompt: PromptSettings | None = None  # None: the daemon is of a version that has none
+    asking: AskingMode = ASKING
 
 
 class Done(Message, frozen=True):
@@ -268,6 +278,9 @@ class Status(Message, frozen=True, kw_only=True):
     uptime_s: float
     is_learning: bool = False
     learned_rules: str = ""  # path of the file with what it let pass, as rules
+    asking: Verdict = Verdict.ASK  # what becomes of connections that no rule covers
+    asking_until: str | None = None  # as times in the log; None: no end
+    asking_left_s: float | None = None  # until then
     rules: int  # from the files
     temporary_rules: int = 0
     groups: tuple[RuleGroup, ...] = ()  # for who sees all
@@ -370,6 +383,17 @@ class GroupSwitched(Message, frozen=True):
     group: RuleGroup
 
 
+class ModeState(Message, frozen=True, kw_only=True):
+    """How what no rule covers is decided now."""
+
+    mode: Verdict
+    was: Verdict  # before the request
+    until: str | None = None  # as times in the log; None: no end
+    left_s: float | None = None
+    decided: int = 0  # questions that were open, and are decided by it
+    learned_rules: str = ""  # path of the file with what passes, as rules
+
+
 class BeatenRule(msgspec.Struct, frozen=True):
     rule: str
     why: str  # one lower-case clause
@@ -470,6 +494,7 @@ Reply = (
     | _Entry
     | RuleWritten
     | GroupSwitched
+    | ModeState
     | Explanation
     | _History
     | PromptShown

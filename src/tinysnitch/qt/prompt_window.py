@@ -225,7 +225,8 @@ class PromptWindow(QDialog):
     def _tell_reader(self, view: PromptView) -> None:
         """Have a screen reader say what came into sight."""
         listed = [text_of(row.spans) for row in view.group.rows] if view.group else []
-        parts = [view.title, *listed, *(f"warning: {one}" for one in view.warnings), view.notice]
+        lasting = (one.partition(",")[0] if one == view.countdown else one for one in view.warnings)
+        parts = [view.title, *listed, *(f"warning: {one}" for one in lasting), view.notice]
         if view.is_question and not view.edit:
             keys = ", ".join(f"{hint.label} {hint.text}" for row in view.everyday for hint in row)
             rules = ", or ".join(map(text_of, view.rules))

@@ -1,4 +1,4 @@
-"""Files in the state folder that one daemon leaves to the next: names of addresses, and arguments of programs.
+"""Files in the state folder that one daemon leaves to the next: names of addresses, arguments of programs, the mode.
 
 Their content holds within one boot of the machine, whose clock and pids it has. A file that cannot be read is ignored.
 """
@@ -12,6 +12,8 @@ from typing import Generic, TypeVar
 import msgspec
 
 from tinysnitch.core.dns.belief import KnownName
+from tinysnitch.core.model.asking_mode import ASKING, AskingMode
+from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.store.text_file import errors_named, read_text, remove_unfinished, replace_text
 
 _MODE = 0o600  # names that programs asked for, and arguments hidden by a title, are for no other user
@@ -120,3 +122,26 @@ class KeptArguments:
     def replace(self, boot_id: str, processes: Sequence[KeptProcess]) -> None:
         """Raises SnitchError."""
         self._file.replace(_Arguments(boot_id, tuple(processes)))
+
+
+class _Mode(OfBoot, frozen=True):
+    mode: AskingMode
+
+
+class KeptMode:
+    """The mode that somebody set, until it ends. There is no file while people are asked."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = KeptFile(path, _Mode, "people are asked again")
+
+    def read(self, boot_id: str) -> AskingMode:
+        content = self._file.read(boot_id)
+        return content.mode if content else ASKING
+
+    def replace(self, boot_id: str, mode: AskingMode) -> None:
+        """Raises SnitchError. An earlier mode is not kept even then, if its file can be removed."""
+        with errors_named(self.path):
+            self.path.unlink(missing_ok=True)
+        if mode.verdict is not Verdict.ASK:
+            self._file.replace(_Mode(boot_id, mode))

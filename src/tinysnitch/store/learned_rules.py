@@ -1,4 +1,4 @@
-"""The rules that observe mode learns: a file in the state folder, for people to read and copy lines from.
+"""The rules that observing and pauses learn: a file in the state folder, for people to read and copy lines from.
 
 Each line has a comment that says why and since when (core/rules/learned_text.py). The file is read once there is
 something to add.
@@ -18,7 +18,9 @@ from tinysnitch.store.text_file import errors_named, read_text, replace_text
 
 MAX_BYTES = 4 << 20  # of the file and of the memory: a program's arguments can make a line as long as 54 KB
 CROWD = 16  # after so many lines that differ only in their remote, or their arguments, one wider line is written
-_HEADER = "# What observing (--learn) let pass, as the rules that a prompt proposes. Read them before they hold.\n"
+_HEADER = (
+    "# What observing (--learn) and pauses let pass, as the rules that a prompt proposes. Read them before they hold.\n"
+)
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
 _MODE = 0o600
 

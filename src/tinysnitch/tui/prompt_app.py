@@ -275,11 +275,11 @@ class PromptApp(App[None], inherit_bindings=False):
             self._own_loop.call_soon_threadsafe(self._redraw)
 
     def _set_ticker(self) -> None:
-        """Tick while a question is in sight; else not, so that an idle prompt needs no processor."""
-        if self.state.selected is None and self._ticker:
+        """Tick while a question is in sight, or a pause; else not, so that an idle prompt needs no processor."""
+        if not self.state.is_counting_down and self._ticker:
             self._ticker.stop()
             self._ticker = None
-        elif self.state.selected and self._ticker is None:
+        elif self.state.is_counting_down and self._ticker is None:
             self._ticker = self.set_interval(TICK_S, self._redraw)
 
     def _note_painted(self) -> None:

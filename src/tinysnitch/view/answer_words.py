@@ -1,12 +1,17 @@
-"""What is said of an answer that was taken: its rule, and how long that holds, which the rule's line may not tell."""
+"""What is said of an answer that was taken: its rule, and how long that holds, which the rule's line may not tell.
+And what is said of a mode in which nobody is asked, and how long that lasts."""
+
+import math
 
 from tinysnitch.core.model.connection import Connection
+from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.prompts.answer import can_be_remembered
 from tinysnitch.core.prompts.choice import Choice, Lifetime
 from tinysnitch.core.rules.secret_args import shorten_rule
 from tinysnitch.core.rules.text import parse_rule
 from tinysnitch.view.connection_view import present_program
 from tinysnitch.view.prompt_events import Answers
+from tinysnitch.view.span import format_time_left
 
 _LIFETIMES = {
     Lifetime.ONCE: "once",
@@ -56,3 +61,19 @@ def tell_taken(given: Answers, rule: str) -> str:
 def tell_changed(rule: str, *, is_added: bool) -> str:
     """That a rule was added or removed which answered no question."""
     return f"{'added' if is_added else 'taken back'}: {shorten_rule(rule)}"
+
+
+_OUTCOMES = {Verdict.ALLOW: "passes", Verdict.DENY: "is denied"}
+ASKING_AGAIN = "what no rule covers is asked about again"
+
+
+def tell_mode(verdict: Verdict, left_s: float | None, *, is_observing: bool = False) -> str:
+    """`paused, 9 min 58 s left: what no rule covers passes unasked (...)`; "" while people are asked."""
+    if verdict is Verdict.ASK:
+        return ""
+    if is_observing:
+        return "observing (--learn): what no rule decides passes unasked"
+    is_pause = verdict is Verdict.ALLOW and left_s is not None
+    left = "" if left_s is None else f", {format_time_left(math.ceil(left_s))} left"
+    word = "paused" if is_pause else f"mode {verdict.value}"
+    return f"{word}{left}: what no rule covers {_OUTCOMES[verdict]} unasked (`tinysnitch resume` ends it)"

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from tinysnitch.core.model.asking_mode import AskingMode
 from tinysnitch.core.prompts.choice import Choice
 from tinysnitch.core.prompts.prompt import Prompt
 from tinysnitch.protocol.log_lines import ConnectionLine
@@ -51,6 +52,13 @@ class NoticeGiven(msgspec.Struct, frozen=True):
 
     text: str
     stands: bool | None = None  # True: a problem that lasts; False: that problem is over; None: no such problem
+
+
+class ModeTold(msgspec.Struct, frozen=True):
+    """How the daemon decides what no rule covers."""
+
+    mode: AskingMode
+    left_s: float | None = None  # until people are asked again; None: no end
 
 
 class ScreenRegained(msgspec.Struct, frozen=True):
@@ -105,6 +113,7 @@ Event = (
     | DaemonGreeted
     | SettingsGiven
     | NoticeGiven
+    | ModeTold
     | ScreenRegained
     | KeyPressed
     | TextPasted

@@ -21,13 +21,14 @@ from typing import assert_never
 
 import msgspec
 
+from tinysnitch.core.model.asking_mode import ASKING
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.decision import NO_ANSWER
 from tinysnitch.core.prompts.answer import bounded
 from tinysnitch.core.prompts.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.prompts.prompt import Prompt
 from tinysnitch.protocol.messages import PromptSettings
-from tinysnitch.view.answer_words import ANSWERED
+from tinysnitch.view.answer_words import ANSWERED, ASKING_AGAIN, tell_mode
 from tinysnitch.view.connection_view import present_title
 from tinysnitch.view.group_list import GroupList
 from tinysnitch.view.group_view import lay_out, lay_out_list, order_questions, present_members
@@ -59,6 +60,7 @@ from tinysnitch.view.prompt_events import (
     Leave,
     LineChanged,
     ListSized,
+    ModeTold,
     NoticeGiven,
     QuestionClosed,
     QuestionOpened,
@@ -113,6 +115,9 @@ class PromptState:
         self.notice = ""  # what became of the last question, or what went wrong
         self.unanswered_count = 0  # of questions in a row whose time ended; `notice` tells of the last one
         self.trouble = ""  # a problem that lasts until the daemon says that it is over
+        self.mode = ASKING  # how the daemon decides what no rule covers
+        self.mode_ends_s: float | None = None  # when people are asked again; None: no end
+        self.mode_news = ""  # what was told when the mode began
         self.is_connected = False
         self.wall_ahead_s = 0.0  # wall clock minus the clock of `handle`, as noted last: the wall clock may be set
         self._boot_ahead_s: float | None = None  # boot-time clock minus the clock of `handle`: grows in a suspend
@@ -134,6 +139,7 @@ class PromptState:
         state._take_settings(self.settings)
         state._lifetime = self._lifetime
         state.is_connected, state.trouble = self.is_connected, self.trouble
+        state.mode, state.mode_ends_s, state.mode_news = self.mode, self.mode_ends_s, self.mode_news
         state._is_for_user = self._is_for_user
         state._list_size = self._list_size
         return state
@@ -193,6 +199,8 @@ class PromptState:
         if slept_s < _SUSPEND_S:
             return
         self._boot_ahead_s = ahead_s
+        if self.mode_ends_s is not None:
+            self.mode_ends_s -= slept_s
         for number, each in tuple(self.questions.items()):
             self.questions.change(number, deadline_s=each.deadline_s - slept_s, opened_s=each.opened_s - slept_s)
 
@@ -227,6 +235,8 @@ class PromptState:
                 self.notice = text
                 if stands is not None:
                     self.trouble = text if stands else ""
+            case ModeTold():
+                self._take_mode(event, now)
             case ScreenRegained() if self.group:
                 self.guard.renew(now)
             case DecisionsTold(lines, is_anew):
@@ -248,6 +258,22 @@ class PromptState:
         self.settings = settings
         if self._own_delay_s is None:
             self.guard.delay_s = DELAY_S if settings.delay is None else settings.delay
+
+    def _take_mode(self, told: ModeTold, now: float) -> None:
+        self.mode = told.mode
+        self.mode_ends_s = None if told.left_s is None else now + told.left_s
+        self.mode_news = self.tell_mode(now)
+        self.notice = self.mode_news or ASKING_AGAIN
+
+    def tell_mode(self, now: float) -> str:
+        """That nobody is asked, and how long still; "" while people are asked."""
+        left_s = None if self.mode_ends_s is None else max(0.0, self.mode_ends_s - now)
+        return tell_mode(self.mode.verdict, left_s, is_observing=self.mode.is_observing)
+
+    @property
+    def is_counting_down(self) -> bool:
+        """Whether what is shown changes with the time."""
+        return self.selected is not None or self.mode_ends_s is not None
 
     def _open(self, prompt: Prompt, now: float) -> None:
         prompt = self._as_ours(prompt)
@@ -320,7 +346,8 @@ class PromptState:
 
     def _lose_daemon(self, reason: str) -> None:
         self.is_connected, self.notice = False, reason
-        self.trouble = ""
+        self.trouble = self.mode_news = ""
+        self.mode, self.mode_ends_s = ASKING, None
         self.page = Page.EDIT if self.page is Page.EDIT else Page.QUESTION
         self.questions.clear()
         self._selected_id = self.group = None

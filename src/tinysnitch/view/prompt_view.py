@@ -77,7 +77,8 @@ class PromptView(msgspec.Struct, frozen=True, kw_only=True):
     why: str = ""  # why it is asked
     who: tuple[Line, ...] = ()  # the facts of the program
     where: tuple[Line, ...] = ()  # the facts of the remote
-    warnings: tuple[str, ...] = ()  # about this question, and problems that last
+    warnings: tuple[str, ...] = ()  # about this question, problems that last, and a mode in which nobody is asked
+    countdown: str = ""  # of these the last one, if it tells what is left of a mode, and so changes each second
     rule: tuple[Span, ...] = ()  # the line that `y` writes; `n` writes it with `deny`
     denied: tuple[Span, ...] = ()  # the line that `n` writes, if it differs in more: one of both was learned
     wider: str = ""  # why one of both is for more than this question; "" if none is
@@ -125,7 +126,7 @@ def present_prompt(state: PromptState, now: float, lookup: Lookup = NO_LOOKUP) -
     question, wall_s = state.selected, now + state.wall_ahead_s
     if question is None:
         if state.page is Page.EDIT:
-            return _present_edit_alone(state, wall_s)
+            return _present_edit_alone(state, now)
         return _present_none(state, now, lookup)
     connection, choice = question.prompt.connection, state.choice_of(question, Verdict.ALLOW)
     view = PromptView(
@@ -135,7 +136,8 @@ def present_prompt(state: PromptState, now: float, lookup: Lookup = NO_LOOKUP) -
         why=_present_why(question.prompt),
         who=present_who(connection, choice, lookup, is_full=state.page is Page.EDIT),
         where=present_where(connection, choice),
-        warnings=(*present_warnings(connection), *_find_secrets(state, question), *_present_trouble(state)),
+        warnings=(*present_warnings(connection), *_find_secrets(state, question), *_present_trouble(state, now)),
+        countdown=_present_countdown(state, now),
         rule=present_rule(connection, choice, wall_s),
         denied=_present_denied(state, question, wall_s),
         wider=_present_wider(state, question),
@@ -194,7 +196,7 @@ def _with_group(view: PromptView, state: PromptState, group: GroupList, now: flo
         warnings=(
             *shared_warnings([one for one, _choice in members]),
             *_find_secrets(state, members[0][0]),
-            *_present_trouble(state),
+            *_present_trouble(state, now),
         ),
         rule=rules[group.ids[0] if group.cursor is None else group.cursor],
         together=f"{'the' if taken == count else f'{taken} of the'} {count} questions of {program}{with_rules}",
@@ -218,11 +220,11 @@ def _present_list_keys(view: PromptView, group: GroupList) -> tuple[tuple[KeyHin
     return (allow,), (deny,), rest
 
 
-def _present_edit_alone(state: PromptState, wall_s: float) -> PromptView:
+def _present_edit_alone(state: PromptState, now: float) -> PromptView:
     """A line that is edited without its question in sight: that of a decision, or of a question that is gone."""
     title = "a rule for what was decided" if state.is_edit_of_past else "the question whose rule you edited is gone"
     others = "; others wait" if state.questions.waiting_count else ""  # their time goes on
-    edit = present_edit(state.edit, wall_s)
+    edit = present_edit(state.edit, now + state.wall_ahead_s)
     keys = ((KeyHint("Enter", "add the rule", is_dead=bool(edit.fault)), KeyHint("Esc", "go on without it")),)
     return PromptView(
         sentence=(Span(f"{title}{others}"),),
@@ -230,7 +232,8 @@ def _present_edit_alone(state: PromptState, wall_s: float) -> PromptView:
         edit=edit,
         hints=keys,
         everyday=keys,
-        warnings=_present_trouble(state),
+        warnings=_present_trouble(state, now),
+        countdown=_present_countdown(state, now),
         notice=_present_notice(state),
     )
 
@@ -251,7 +254,8 @@ def _present_none(state: PromptState, now: float, lookup: Lookup) -> PromptView:
     return PromptView(
         sentence=(Span(title),),
         is_question=False,
-        warnings=_present_trouble(state),
+        warnings=_present_trouble(state, now),
+        countdown=_present_countdown(state, now),
         recent=recent,
         is_ready=state.guard.is_ready(now),
         hints=(hints,),
@@ -276,13 +280,18 @@ def _hint_for_past(key: Key, verdict: Verdict, selected: SelectedView) -> KeyHin
     return KeyHint(key.label, text, verdict=verdict, is_dead=bool(hindrance))
 
 
-def _present_trouble(state: PromptState) -> tuple[str, ...]:
-    return (escape_text(state.trouble),) if state.trouble else ()
+def _present_trouble(state: PromptState, now: float) -> tuple[str, ...]:
+    """What lasts: a problem, and that nobody is asked."""
+    return tuple(filter(None, (escape_text(state.trouble), state.tell_mode(now))))
+
+
+def _present_countdown(state: PromptState, now: float) -> str:
+    return "" if state.mode_ends_s is None else state.tell_mode(now)
 
 
 def _present_notice(state: PromptState) -> str:
-    """The news; "" if it is a problem that lasts, which is shown as a warning already."""
-    if state.notice == state.trouble:
+    """The news; "" if it is of what lasts, which is shown as a warning already."""
+    if state.notice in (state.trouble, state.mode_news):
         return ""
     notice = escape_text(state.notice)
     count = state.unanswered_count if state.is_unanswered_told else 1

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from tinysnitch.core.model.flow import Direction
 from tinysnitch.core.model.verdict import Verdict
-from tinysnitch.core.policy.decision import DENIED_BY_RULE, LEARNING
+from tinysnitch.core.policy.decision import DENIED_BY_RULE, LEARNING, MODE, PAUSED
 from tinysnitch.core.rules.secret_args import shorten_rule
 from tinysnitch.protocol.log_lines import AskLine, ConnectionLine
 from tinysnitch.protocol.log_text import WITH_PORTS, format_endpoint
@@ -74,7 +74,7 @@ def _section(verdict: Verdict, counts: Counter[_Row], width: int | None, find_us
     rows = [(count, *row[1:]) for row, count in counts.items() if row[0] is verdict]
     for count, place, program, reason in rows:
         times = f" ({count} times)" if count > 1 else ""
-        says_why = verdict is Verdict.DENY or reason.startswith(LEARNING)
+        says_why = verdict is Verdict.DENY or reason.startswith((LEARNING, PAUSED, MODE))
         why = f": {_name_user(reason.removeprefix(LEARNING), find_user)}" if says_why else ""
         name = escape_text(program)
         yield f"{_WORDS[verdict]} {place}{times} by {name if width is None else shorten_middle(name, width)}{why}"

@@ -13,6 +13,7 @@ from tests.core.policy.rule_oracle import decide_slowly, matches
 from tinysnitch.core.engine import commands as cmd
 from tinysnitch.core.engine import events as ev
 from tinysnitch.core.engine.records import ConnectionDecided
+from tinysnitch.core.model.asking_mode import begin_mode
 from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.flow import Flow, parse_address
 from tinysnitch.core.model.process import KERNEL, UNKNOWN, Attribution, Grains, exec_id_of
@@ -57,6 +58,7 @@ STEPS = st.one_of(
     st.tuples(st.just("load"), st.lists(st.sampled_from(LINES), unique=True, max_size=3)),
     st.tuples(st.just("exit"), st.sampled_from([7, 8])),
     st.tuples(st.just("remove")),
+    st.tuples(st.just("mode"), st.sampled_from(Verdict), st.sampled_from([None, 30.0, 120.0])),
     st.tuples(st.just("facts"), st.sampled_from([None, *NAMES])),
 )
 
@@ -109,6 +111,7 @@ class Walk:
         core, now = self.engine.engine, self.engine.now
         ends = [prompt.deadline_s for prompt in core.prompts]
         ends += [now.boot_s + rule.until_s - now.wall_s for rule in core.rules.temporary() if rule.until_s is not None]
+        ends += [core.mode.ends_s] if core.mode.ends_s is not None else []
         assert core.next_deadline(now) == min(ends, default=None)
         assert min(ends, default=now.boot_s + 1) > now.boot_s
 
@@ -134,7 +137,14 @@ class Walk:
 
     def _says(self, told: cmd.RememberVerdict, connection: Connection) -> bool:
         verdict = decide_slowly(list(self.engine.engine.rules), connection, self.engine.now.wall_s)
-        return told.verdict is (Verdict.ALLOW if self.is_learning and verdict is Verdict.ASK else verdict)
+        return told.verdict is (Verdict.ALLOW if self._passes_unasked(connection) else verdict)
+
+    def _passes_unasked(self, connection: Connection) -> bool:
+        """Whether observing or a pause lets it pass. In a pause, what a rule asks about is asked."""
+        rules, wall_s = list(self.engine.engine.rules), self.engine.now.wall_s
+        is_covered = any(matches(rule, connection, wall_s) for rule in rules)
+        is_asked = decide_slowly(rules, connection, wall_s) is Verdict.ASK
+        return is_asked if self.is_learning else not is_covered and self.engine.engine.mode.verdict is Verdict.ALLOW
 
     def _check(self, commands: list[cmd.Command]) -> None:
         remembered = None
@@ -164,8 +174,8 @@ class Walk:
         if packet in self.promised:
             return True
         rules, wall_s = list(self.engine.engine.rules), self.engine.now.wall_s
-        verdicts = {decide_slowly(rules, self._connection(packet, name), wall_s) for name in self._names(packet)}
-        return Verdict.ALLOW in verdicts or (self.is_learning and Verdict.ASK in verdicts)
+        named = [self._connection(packet, name) for name in self._names(packet)]
+        return any(decide_slowly(rules, one, wall_s) is Verdict.ALLOW or self._passes_unasked(one) for one in named)
 
     def _names(self, packet: Packet) -> set[str | None]:
         return {None, *self.names[packet.flow.remote]}
@@ -213,6 +223,11 @@ class Walk:
 
     def _remove(self) -> list[cmd.Command]:
         return self.engine.feed(ev.TemporaryRulesRemoved(self.engine.engine.rules.temporary()[:1]))
+
+    def _mode(self, verdict: Verdict, for_s: float | None) -> list[cmd.Command]:
+        """A daemon that observes goes on with that."""
+        mode = begin_mode(verdict, for_s, self.engine.now)
+        return [] if self.is_learning else self.engine.feed(ev.ModeSet(mode, 0))
 
     def _facts(self, name: str | None) -> list[cmd.Command]:
         """Facts in which /etc/hosts names an address, or does not any more."""

@@ -12,12 +12,14 @@ from tinysnitch.core.engine.engine import Engine
 from tinysnitch.core.engine.records import (
     ConnectionDecided,
     LossCounted,
+    ModeChanged,
     PromptAnswered,
     PromptOpened,
     Record,
     RulesReplaced,
     ServerNameRead,
 )
+from tinysnitch.core.model.asking_mode import begin_mode
 from tinysnitch.core.model.clock import Instant
 from tinysnitch.core.model.flow import TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.model.process import Attribution, AttributionSource, Process, asker_of
@@ -112,6 +114,8 @@ def tell(command: cmd.Command) -> str:
             return f"write {format_rule(rule)}"
         case cmd.KeepTemporaryRules(rules):
             return f"keep {len(rules)}"
+        case cmd.ChangeMode(mode):
+            return f"mode {mode.verdict.value}"
         case cmd.WatchProcess(process):
             return f"watch {process.pid}"
         case cmd.Report(record):
@@ -133,6 +137,8 @@ def tell_record(record: Record) -> str:
             return f"answered {prompt_id}: {rule}{' # once' if is_once else ends}"
         case RulesReplaced(loaded, errors):
             return f"rules {loaded}, errors {len(errors)}"
+        case ModeChanged(mode, until_s, by_uid):
+            return f"mode {mode.value} until {until_s} by {by_uid}"
         case LossCounted(what, count):
             return f"lost {what} {count}"
         case _:
@@ -174,6 +180,9 @@ class Transcript:
 
     def answer(self, prompt_id: int, choice: Choice, rule: Rule | None = None) -> list[str]:
         return self.say(ev.AnswerGiven(prompt_id, choice, 1000, rule))
+
+    def set_mode(self, verdict: Verdict, for_s: float | None = None) -> list[str]:
+        return self.say(ev.ModeSet(begin_mode(verdict, for_s, self.now), 1000))
 
     def wait(self, seconds: float) -> list[str]:
         self.now_s += seconds

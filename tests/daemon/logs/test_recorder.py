@@ -20,12 +20,13 @@ from tinysnitch.core.engine.records import (
     ServerNameRead,
     uid_told_of,
 )
+from tinysnitch.core.model.asking_mode import begin_mode
 from tinysnitch.core.model.clock import Instant
 from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.errors import RuleSyntaxError
 from tinysnitch.core.model.process import KERNEL, NOT_LISTENING, Attribution
 from tinysnitch.core.model.verdict import Verdict
-from tinysnitch.core.policy.decision import Decision
+from tinysnitch.core.policy.decision import Decision, let_pass
 from tinysnitch.core.rules.learned_text import split_learned
 from tinysnitch.daemon.logs.history_quota import HistoryQuota, Share
 from tinysnitch.daemon.logs.log_output import LogOutput
@@ -134,7 +135,8 @@ def test_a_port_scan_is_in_the_log_and_pushes_nothing_out_of_the_history(place: 
 
 CODE = "get('https://shop.test/?token=0mWk3Zq8TxLr5Vb1Nc7H')"
 RULED = Decision(verdict=Verdict.ALLOW, reason="allowed by a rule")
-LEARNED = Decision(verdict=Verdict.ALLOW, reason="learning: no rule matches", is_learned=True)
+ASKED = Decision(verdict=Verdict.ASK, reason="no rule matches")
+LEARNED = let_pass(ASKED)
 
 
 def decided(decision: Decision, who: Attribution, remote: str = SHOP) -> ConnectionDecided:
@@ -158,6 +160,13 @@ def test_no_rule_with_a_secret_is_learned(place: Place) -> None:
 
 def learned_in(place: Place) -> list[str]:
     return [split_learned(line)[0] for line in place.learned.path.read_text().splitlines()[1:]]
+
+
+def test_what_passed_in_a_pause_says_so(place: Place) -> None:
+    paused = let_pass(ASKED, begin_mode(Verdict.ALLOW, 600.0, NOW))
+    place.record(decided(paused, CURL), decided(let_pass(ASKED, begin_mode(Verdict.ALLOW, None, NOW)), KERNEL))
+    notes = [split_learned(line)[1] for line in place.learned.path.read_text().splitlines()[1:]]
+    assert notes == ["pause since 1970-01-01T00:00:01Z"] * 2
 
 
 def test_who_visits_a_server_is_one_rule_in_the_end(place: Place) -> None:

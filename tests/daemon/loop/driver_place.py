@@ -38,6 +38,7 @@ from tinysnitch.daemon.requests.handler import RequestHandler
 from tinysnitch.daemon.requests.looking_back import LookingBack
 from tinysnitch.daemon.rules.lists import ListCompiler, ListLoader
 from tinysnitch.daemon.rules.loader import RuleLoader
+from tinysnitch.daemon.rules.mode_keeper import ModeKeeper
 from tinysnitch.daemon.rules.saver import RuleSaver
 from tinysnitch.daemon.scheduling.failures import Failures
 from tinysnitch.daemon.traffic.feed import TrafficFeed
@@ -49,6 +50,7 @@ from tinysnitch.kernel.nfqueue.queue import NfVerdict, QueuedPacket, QueueStatis
 from tinysnitch.kernel.nfqueue.verdicts import VerdictSink
 from tinysnitch.protocol.log_lines import ReadyLine
 from tinysnitch.protocol.messages import Mode
+from tinysnitch.store.handover_files import KeptMode
 from tinysnitch.store.history import History
 from tinysnitch.store.learned_rules import LearnedRules
 from tinysnitch.store.rule_groups import RuleGroups
@@ -194,6 +196,7 @@ class Place:
             failures=self.failures,
             report=lambda loss: self.driver.feed(loss),
         )
+        self.mode_keeper = ModeKeeper(KeptMode(folder / "mode"), lambda loss: self.driver.feed(loss))
         self.processes = ProcessWatch(lambda process: self.driver.process_exited(process))
         self.ports = self._make_ports(programs)
         self.driver = Driver(self.engine, self.ports, self.failures)
@@ -242,6 +245,7 @@ class Place:
             resolved_names=ResolvedNames(lambda told: self.driver.feed(told)),
             processes=self.processes,
             rule_saver=self.rule_saver,
+            mode_keeper=self.mode_keeper,
             recorder=Recorder(self._log_output, LogFormat.TEXT, self.history, self.learned_rules),
             clients=self.clients,
             traffic=TrafficFeed(self.failures),
@@ -279,9 +283,9 @@ def start(place: Place, *losses: DataLost) -> Place:
     return place
 
 
-def identity_of(rules: Path, degraded_because: str = "", *, is_learning: bool = False) -> Identity:
+def identity_of(rules: Path, degraded_because: str = "") -> Identity:
     return Identity(
-        options=Options(rules=rules, is_learning=is_learning),
+        options=Options(rules=rules),
         instance=name_instance(1, Scope.MACHINE),
         pid=1,
         netns=2,

@@ -21,6 +21,7 @@ from tinysnitch.daemon.control.clients import ControlClients
 from tinysnitch.daemon.control.permissions import Permissions, Right
 from tinysnitch.daemon.control.server import ControlServer
 from tinysnitch.daemon.requests.handler import RequestHandler
+from tinysnitch.daemon.requests.rule_permission import check_mode
 from tinysnitch.daemon.requests.traffic_watch import Watcher
 from tinysnitch.protocol.framing import encode_frame
 from tinysnitch.protocol.messages import (
@@ -29,9 +30,11 @@ from tinysnitch.protocol.messages import (
     Explanation,
     ListEntry,
     Mode,
+    ModeState,
     RuleEntry,
     RuleGroup,
     RuleSource,
+    SetMode,
     Status,
     Traffic,
 )
@@ -119,6 +122,7 @@ class SmallHandler(RequestHandler):
         self.attached: dict[int, int] = {}
         self.watchers: dict[int, Watcher] = {}
         self.traffic: list[Traffic] = []  # what a client is told that begins to look
+        self.mode = Verdict.ASK
         self.clients = self._clients = ControlClients()
 
     def status(self, right: Right) -> Status:
@@ -170,6 +174,15 @@ class SmallHandler(RequestHandler):
             raise SnitchError("there is no such rule", "see `tinysnitch rules`")
         self.rules = [rule for rule in self.rules if rule != line]
         return line
+
+    def set_mode(self, request: SetMode, right: Right) -> ModeState:
+        check_mode(right)
+        was, self.mode = self.mode, request.mode
+        learned = "/var/lib/x/learned.rules" if Verdict.ALLOW in (was, self.mode) else ""
+        until = None if request.for_s is None else "2023-11-14T22:23:20.000Z"
+        return ModeState(
+            mode=self.mode, was=was, until=until, left_s=request.for_s, decided=len(self.prompts), learned_rules=learned
+        )
 
     def list_asks(self, right: Right) -> list[Prompt]:
         return [ask for ask in self.prompts.values() if right.covers(uid_of(ask.connection.attribution))]

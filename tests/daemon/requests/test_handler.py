@@ -17,6 +17,7 @@ from tests.daemon.loop.driver_place import Place, identity_of
 from tests.daemon.requests.small_handler import ALICE, ROOT
 from tests.daemon.rules import test_lists as lists
 from tinysnitch.core.engine.events import PacketQueued
+from tinysnitch.core.model.asking_mode import ASKING, OBSERVING
 from tinysnitch.core.model.errors import NotPermitted, SnitchError
 from tinysnitch.core.model.process import UNKNOWN, Attribution
 from tinysnitch.core.model.verdict import Verdict
@@ -30,7 +31,7 @@ from tinysnitch.daemon.requests import rule_list
 from tinysnitch.daemon.requests.handler import list_entries
 from tinysnitch.kernel.nfqueue.queue import NfVerdict
 from tinysnitch.kernel.proc.procfs import read_stat
-from tinysnitch.protocol.messages import Explain, KeepOpen, ListEntry, ListState, Mode, RuleGroup, RuleSource
+from tinysnitch.protocol.messages import Explain, KeepOpen, ListEntry, ListState, Mode, RuleGroup, RuleSource, SetMode
 
 
 def with_place(folder: Path, use: Callable[[Place], None], rules: str = "") -> None:
@@ -55,7 +56,7 @@ def test_status_counts_what_is_there_and_what_was_lost(tmp_path: Path) -> None:
 
 def test_status_says_what_weakens_the_firewall(tmp_path: Path) -> None:
     def use(place: Place) -> None:
-        place.handler._identity = identity_of(place.rules_file.path, "no BTF", is_learning=True)
+        place.handler._identity, place.engine.mode = identity_of(place.rules_file.path, "no BTF"), OBSERVING
         status = place.handler.status(ROOT)
         assert (status.mode, status.mode_reason, status.is_learning) == (Mode.DEGRADED, "no BTF", True)
         assert status.learned_rules == "/var/lib/tinysnitch/learned.rules"
@@ -546,3 +547,67 @@ def test_a_rule_that_no_file_says_yet_is_listed_too(tmp_path: Path) -> None:
         ]
 
     with_place(tmp_path, use, "allow - 80 tcp\n")
+
+
+# Modes
+
+
+def test_who_may_answer_everything_may_pause_and_nobody_else(tmp_path: Path) -> None:
+    def use(place: Place) -> None:
+        place.driver.feed(PacketQueued(1, flow_of(1), whose()))
+        with pytest.raises(NotPermitted, match="user 1000 may not decide for everybody") as caught:
+            place.handler.set_mode(SetMode(Verdict.ALLOW, 600.0), ALICE)
+        assert caught.value.hint
+        assert place.engine.mode == ASKING
+        told = place.handler.set_mode(SetMode(Verdict.ALLOW, 600.0), ROOT)
+        assert (told.mode, told.was, told.decided) == (Verdict.ALLOW, Verdict.ASK, 1)
+        assert place.queue.sent[-1] == (1, NfVerdict.REPEAT)
+        status = place.handler.status(ROOT)
+        assert (status.asking, status.asking_until) == (Verdict.ALLOW, told.until)
+        assert status.asking_left_s
+        assert 590 < status.asking_left_s <= 600
+        assert told.learned_rules == status.learned_rules == "/var/lib/tinysnitch/learned.rules"
+        assert (
+            (tmp_path / "learned.rules")
+            .read_text()
+            .splitlines()[1]
+            .startswith("allow 10.0.0.80 443 tcp /usr/bin/curl ")
+        )
+        told = place.handler.set_mode(SetMode(Verdict.ASK), ROOT)
+        assert (told.mode, told.was, told.left_s) == (Verdict.ASK, Verdict.ALLOW, None)
+        assert told.learned_rules, "there is something to look through"
+        before = place.engine.rules.generation
+        assert place.handler.set_mode(SetMode(Verdict.ASK), ROOT).learned_rules == ""
+        assert place.engine.rules.generation == before, "nothing has changed"
+
+    with_place(tmp_path, use)
+
+
+def test_a_daemon_that_observes_needs_no_pause(tmp_path: Path) -> None:
+    def use(place: Place) -> None:
+        place.engine.mode = OBSERVING
+        with pytest.raises(SnitchError, match="observes") as caught:
+            place.handler.set_mode(SetMode(Verdict.ALLOW, 600.0), ROOT)
+        assert "--learn" in caught.value.hint
+
+    with_place(tmp_path, use)
+
+
+def test_nothing_is_let_pass_before_the_rules_are_known_that_deny(tmp_path: Path) -> None:
+    def use(place: Place) -> None:
+        with pytest.raises(SnitchError, match=r"what it denies would pass: .*rules:1:1") as caught:
+            place.handler.set_mode(SetMode(Verdict.ALLOW, 600.0), ROOT)
+        assert caught.value.hint
+        assert place.handler.set_mode(SetMode(Verdict.DENY), ROOT).mode is Verdict.DENY
+        place.rules_file.path.write_text("deny - 23 tcp\n")
+        place.reloader.reload_rules()
+        place.rules_file.path.write_text("dney - 23 tcp\n")
+        place.reloader.reload_rules()
+        assert place.handler.set_mode(SetMode(Verdict.ALLOW), ROOT).mode is Verdict.ALLOW, "the old rules hold"
+        (tmp_path / "groups").mkdir()
+        (tmp_path / "groups" / "work.rules").write_text("dney - 25 tcp\n")
+        place.reloader.reload_rules()
+        with pytest.raises(SnitchError, match=r"the group work does not load, and what it denies would pass: .*:1:1"):
+            place.handler.set_mode(SetMode(Verdict.ALLOW), ROOT)
+
+    with_place(tmp_path, use, "dney - 23 tcp\n")

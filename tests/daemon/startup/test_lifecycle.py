@@ -18,13 +18,13 @@ from tests.lab.patience import WAIT_S, read_until
 from tinysnitch.daemon.logs.error_log import ErrorLog
 from tinysnitch.daemon.options import Options, SettingsRead
 from tinysnitch.daemon.startup.lifecycle import (
-    OBSERVING,
     SetUp,
     close_state_folder,
     prepare_rules_file,
     tell_of_problems,
 )
 from tinysnitch.daemon.startup.stop_signals import Stop
+from tinysnitch.protocol.log_text import OBSERVING
 from tinysnitch.store.rules_file import RulesFile
 
 

@@ -26,7 +26,7 @@ from tinysnitch.protocol.messages import LearnedEntry, ListLearned, RuleWritten,
 @socket_option
 @json_option
 def learned_command(is_yes: bool, socket_path: str, as_json: bool) -> None:
-    """Go through what passed without a rule: while observing (--learn).
+    """Go through what passed without a rule: while observing (--learn), or in a pause.
 
     What is taken goes into the rules file, and off the list. Without a terminal the lines are printed.
     """

@@ -3,6 +3,7 @@
 import msgspec
 
 from tinysnitch.core.engine.records import Record
+from tinysnitch.core.model.asking_mode import AskingMode
 from tinysnitch.core.model.flow import Flow
 from tinysnitch.core.model.process import Asker, ProcessKey
 from tinysnitch.core.model.verdict import Inspection, Verdict, VerdictKey
@@ -113,6 +114,12 @@ class KeepTemporaryRules(msgspec.Struct, frozen=True):
     rules: tuple[Rule, ...]
 
 
+class ChangeMode(msgspec.Struct, frozen=True):
+    """Store this mode for the next daemon of this boot, and tell all prompts."""
+
+    mode: AskingMode
+
+
 class WatchProcess(msgspec.Struct, frozen=True):
     """Send ProcessExited when this process ends, at once if it has ended already."""
 
@@ -147,4 +154,6 @@ VerdictCommand = (
     | SetGeneration
 )
 _ForPeople = Report | NoteNames
-Command = VerdictCommand | _ForPeople | ShowPrompt | ClosePrompt | WatchProcess | AppendRule | KeepTemporaryRules
+Command = (
+    VerdictCommand | _ForPeople | ShowPrompt | ClosePrompt | WatchProcess | AppendRule | KeepTemporaryRules | ChangeMode
+)

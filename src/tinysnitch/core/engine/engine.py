@@ -16,6 +16,7 @@ from tinysnitch.core.dns.tracker import DnsTracker
 from tinysnitch.core.engine import events as ev
 from tinysnitch.core.engine.commands import (
     AppendRule,
+    ChangeMode,
     Command,
     DropPacket,
     ForgetVerdicts,
@@ -29,9 +30,10 @@ from tinysnitch.core.engine.commands import (
     WatchProcess,
 )
 from tinysnitch.core.engine.open_prompts import HeldFlow, OpenPrompt, Prompts
-from tinysnitch.core.engine.records import LossCounted, PromptOpened, RulesReplaced
+from tinysnitch.core.engine.records import LossCounted, ModeChanged, PromptOpened, RulesReplaced
 from tinysnitch.core.engine.server_name_check import ServerNameCheck
 from tinysnitch.core.engine.verdict_writer import Basis, VerdictWriter
+from tinysnitch.core.model.asking_mode import ASKING, OBSERVING, AskingMode
 from tinysnitch.core.model.clock import Instant
 from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.flow import Direction, Flow
@@ -44,7 +46,9 @@ from tinysnitch.core.policy.decision import (
     ANSWERED_UNTIL,
     NO_ANSWER,
     Decision,
+    because_of,
     deny_unanswered,
+    is_covered_by,
     let_pass,
 )
 from tinysnitch.core.policy.facts import Facts
@@ -84,6 +88,7 @@ class Engine:
         )
         self._clients: dict[int, int | None] = {}  # prompt client → the uid whose questions it is shown; None: all
         self._is_file_broken = False
+        self.mode = OBSERVING if settings.is_learning else ASKING
 
     def handle(self, event: ev.Event, now: Instant) -> Iterator[Command]:
         """The one door. Iterate to the end: the state changes as the commands come out."""
@@ -118,6 +123,8 @@ class Engine:
             case ev.CatalogueLoaded(catalogue=catalogue):
                 self._set_catalogue(catalogue)
                 return iter(())
+            case ev.ModeSet(mode=mode, by_uid=by_uid):
+                return self._change_mode(mode, by_uid, now)
             case ev.TimeoutChanged(timeout_s=timeout_s):
                 self.settings = msgspec.structs.replace(self.settings, timeout_s=timeout_s)
                 self.prompts.timeout_s = timeout_s
@@ -135,10 +142,8 @@ class Engine:
 
     def next_deadline(self, now: Instant) -> float | None:
         """Boot-time seconds when DeadlineReached is due; None: nothing is."""
-        prompt_s, rule_s = self.prompts.next_deadline(), self.rules.next_deadline(now)
-        if prompt_s is None or rule_s is None:
-            return rule_s if prompt_s is None else prompt_s
-        return min(prompt_s, rule_s)
+        due = (self.prompts.next_deadline(), self.rules.next_deadline(now), self.mode.ends_s)
+        return min((one for one in due if one is not None), default=None)
 
     def open_prompts(self, now: Instant) -> list[Prompt]:
         return [prompt.value(now) for prompt in self.prompts]
@@ -173,12 +178,17 @@ class Engine:
             return decision
         if not connection.attribution.is_listening:
             return Decision(verdict=Verdict.DENY, reason="no program listens on this port", is_flow_only=True)
-        if self.settings.is_learning:
-            return let_pass(decision)
+        if is_covered_by(self.mode, decision, now):
+            return self._decide_by_mode(connection, decision)
         if self.settings.timeout_s <= 0:
             refusal = refusal_to_remember(connection)
             return deny_unanswered(decision, f"{decision.reason} and nobody is asked", refusal)
         return decision
+
+    def _decide_by_mode(self, connection: Connection, asked: Decision) -> Decision:
+        if self.mode.verdict is Verdict.ALLOW:
+            return let_pass(asked, self.mode)
+        return deny_unanswered(asked, because_of(self.mode, asked.reason), refusal_to_remember(connection))
 
     def is_answered_by(self, prompt_id: int, rule: Rule, now: Instant) -> bool:
         """Whether the rule matches a connection that waits in this prompt."""
@@ -343,7 +353,7 @@ class Engine:
         known = self.connection_of(shown.flow, shown.attribution, shown.interface, now)
         if known.name != shown.name:
             return self._settle(held, decision, now, basis=basis)
-        held.connection = known
+        held.connection = self._as_asked(known, decision) if decision.is_learned else known
         return self._settle(held, decision, now)
 
     def _put_in_force(self, rule: Rule, process: ProcessKey | None, by_uid: int, now: Instant) -> Iterator[Command]:
@@ -424,22 +434,34 @@ class Engine:
     def _decide_again(self, now: Instant) -> Iterator[Command]:
         """Decide anew what waits, since the rules have changed, and see what proposals learn from that."""
         for prompt in self.prompts:
-            before = len(prompt.held)
+            before, reason = len(prompt.held), ""
             for flow, held in list(prompt.held.items()):
                 decision = self.decide(held.connection, now)
                 if decision.verdict is not Verdict.ASK:
                     self.prompts.release(flow)
+                    reason = "decided by a rule" if decision.rule else decision.reason
                     yield from self._settle_held(held, decision, now)
             if len(prompt.held) < before:
-                yield self.prompts.close_or_update(prompt, "decided by a rule", now)
+                yield self.prompts.close_or_update(prompt, reason, now)
         for prompt in self.prompts.propose_again(now):
             yield ShowPrompt(prompt.value(now))
 
-    # Time
+    # Mode and time
+
+    def _change_mode(self, mode: AskingMode, by_uid: int | None, now: Instant) -> Iterator[Command]:
+        """Decide anew what no rule covers. `by_uid`: who has it so; None: the time of the mode before is over."""
+        self.mode = mode
+        self.rules.begin_generation()
+        yield from self._new_generation()
+        yield ChangeMode(mode)
+        yield Report(ModeChanged(mode.verdict, mode.until_s, by_uid, now.wall_s))
+        yield from self._decide_again(now)
 
     def _deadline_reached(self, now: Instant) -> Iterator[Command]:
         for prompt in self.prompts.find_expired(now.boot_s):
             yield from self._give_up(prompt, now)
+        if self.mode.has_ended(now):
+            yield from self._change_mode(ASKING, None, now)
         if self.rules.drop_expired(now):
             yield self._keep_temporary()
 

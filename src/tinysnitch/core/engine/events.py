@@ -2,6 +2,7 @@
 
 import msgspec
 
+from tinysnitch.core.model.asking_mode import AskingMode
 from tinysnitch.core.model.errors import RuleSyntaxError
 from tinysnitch.core.model.flow import Flow
 from tinysnitch.core.model.process import Asker, Attribution, ProcessKey
@@ -111,6 +112,13 @@ class CatalogueLoaded(msgspec.Struct, frozen=True):
     catalogue: Catalogue
 
 
+class ModeSet(msgspec.Struct, frozen=True):
+    """Somebody has what no rule covers decided in this way from now on."""
+
+    mode: AskingMode
+    by_uid: int
+
+
 class TimeoutChanged(msgspec.Struct, frozen=True):
     """Questions that are opened from now on wait for so long."""
 
@@ -152,6 +160,7 @@ Event = (
     | TemporaryRulesRemoved
     | FactsChanged
     | CatalogueLoaded
+    | ModeSet
     | TimeoutChanged
     | ProcessExited
     | DataLost

@@ -6,6 +6,7 @@ import msgspec
 
 from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.errors import RuleSyntaxError
+from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.decision import Decision
 
 MAX_LINES = 200_000  # of the history; older ones are dropped
@@ -49,6 +50,15 @@ class RulesReplaced(msgspec.Struct, frozen=True):
     wall_s: float
 
 
+class ModeChanged(msgspec.Struct, frozen=True):
+    """What no rule covers is decided in another way from now on."""
+
+    mode: Verdict
+    until_s: float | None  # wall-clock seconds; None: no end
+    by_uid: int | None  # None: the time of the mode before is over
+    wall_s: float
+
+
 class LossCounted(msgspec.Struct, frozen=True):
     what: str
     count: int
@@ -65,7 +75,14 @@ class PacketSocketSeen(msgspec.Struct, frozen=True):
 
 
 Record = (
-    ConnectionDecided | ServerNameRead | PromptOpened | PromptAnswered | RulesReplaced | LossCounted | PacketSocketSeen
+    ConnectionDecided
+    | ServerNameRead
+    | PromptOpened
+    | PromptAnswered
+    | RulesReplaced
+    | ModeChanged
+    | LossCounted
+    | PacketSocketSeen
 )
 
 
@@ -77,7 +94,7 @@ def uid_told_of(record: Record) -> int | None:
             return process.uid if process else None
         case PromptAnswered(uid=uid) | PacketSocketSeen(uid=uid):
             return uid
-        case RulesReplaced() | LossCounted():
+        case RulesReplaced() | ModeChanged() | LossCounted():
             return None
         case _:
             assert_never(record)

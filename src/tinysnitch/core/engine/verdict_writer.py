@@ -62,8 +62,9 @@ def _flow_limit(held: HeldFlow, decision: Decision, now: Instant, basis: Basis) 
 
 
 def _end_of(decision: Decision, now: Instant) -> float:
-    """Boot-time seconds when the first rule ends that took part; infinite: none ends."""
-    return math.inf if decision.until_s is None else now.boot_s + decision.until_s - now.wall_s
+    """Boot-time seconds when the first rule ends that took part, or the pause that lets it pass; infinite: none."""
+    rule_s = math.inf if decision.until_s is None else now.boot_s + decision.until_s - now.wall_s
+    return rule_s if decision.ends_s is None else min(rule_s, decision.ends_s)
 
 
 class VerdictWriter:

@@ -54,6 +54,10 @@ class ActiveRules:
         self.generation += is_changed
         return is_changed
 
+    def begin_generation(self) -> None:
+        """The rules are the same, but what they do not cover is decided otherwise from now on."""
+        self.generation += 1
+
     def add(self, rule: Rule, now: Instant, process: ProcessKey | None = None) -> None:
         """Put one more rule in force, without loading the others again. `process`: the rule ends when it does."""
         self._ruleset.add(rule)

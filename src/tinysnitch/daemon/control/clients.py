@@ -8,6 +8,7 @@ import asyncio
 import msgspec
 
 from tinysnitch.core.engine.commands import ClosePrompt
+from tinysnitch.core.model.asking_mode import ASKING, AskingMode
 from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.core.model.process import uid_of
 from tinysnitch.core.prompts.prompt import Prompt
@@ -40,6 +41,7 @@ class ControlClients:
         self._prompt_peers: dict[int, ControlPeer] = {}
         self.followers: dict[int, ControlPeer] = {}  # who gets the lines of the log
         self.prompt_settings = msg.PromptSettings()
+        self.mode = ASKING
         self._standing: tuple[msg.Notice, ...] = ()
         self._unsaved: SnitchError | None = None  # why a rule could not be saved just now
 
@@ -131,8 +133,19 @@ class ControlClients:
     def change_prompt_settings(self, settings: msg.PromptSettings) -> None:
         """Greet with these settings from now on, and tell them to those who are attached."""
         self.prompt_settings = settings
+        self._welcome_again()
+
+    def change_mode(self, mode: AskingMode) -> None:
+        """Greet with this mode from now on, and tell it to those who are attached."""
+        self.mode = mode
+        self._welcome_again()
+
+    def welcome(self, right: Right) -> msg.Welcome:
+        return msg.Welcome(sees_all=right.sees_all, prompt=self.prompt_settings, asking=self.mode)
+
+    def _welcome_again(self) -> None:
         for peer in list(self._prompt_peers.values()):
-            peer.push(encode_frame(msg.Welcome(sees_all=peer.right.sees_all, prompt=settings)))
+            peer.push(encode_frame(self.welcome(peer.right)))
 
     def push_unsaved(self, error: SnitchError) -> None:
         """Tell that a rule is in force but could not be saved.

@@ -19,7 +19,7 @@ from typing import Protocol, cast
 from tinysnitch.core.model.errors import Malformed, SnitchError
 from tinysnitch.daemon.control.permissions import Right, read_peer
 from tinysnitch.protocol.framing import FrameDecoder, FrameReader, encode_frame
-from tinysnitch.protocol.messages import PROTOCOL, VERSION_HINT, Hello, PromptSettings, Refused, Request, Welcome
+from tinysnitch.protocol.messages import PROTOCOL, VERSION_HINT, Hello, Refused, Request, Welcome
 
 TURN_S = 0.005
 MAX_PUSHES = 4096  # lines and prompts that may wait for one client
@@ -75,7 +75,8 @@ class Pause:
 class Clients(Protocol):
     malformed: int  # clients cut off after a frame that is no message
     slow: int  # cut off because they did not read their pushes
-    prompt_settings: PromptSettings
+
+    def welcome(self, right: Right) -> Welcome: ...
 
 
 class Server(Protocol):
@@ -152,7 +153,7 @@ class ControlPeer(asyncio.Protocol):
     def welcome(self, right: Right) -> None:
         self.right = right
         self._is_welcome = True
-        self._write(encode_frame(Welcome(sees_all=right.sees_all, prompt=self._server.clients.prompt_settings)))
+        self._write(encode_frame(self._server.clients.welcome(right)))
         self._resume_reading()
         self._pump()
 

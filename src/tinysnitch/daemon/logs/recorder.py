@@ -16,9 +16,10 @@ from tinysnitch.core.engine.records import (
 )
 from tinysnitch.core.model.clock import Instant
 from tinysnitch.core.model.process import program_of
+from tinysnitch.core.policy.decision import LEARNING
 from tinysnitch.core.prompts.answer import bounded, can_be_remembered
 from tinysnitch.core.prompts.proposal import choose_first_for_ever, learn_rule
-from tinysnitch.core.rules.learned_text import LEARN
+from tinysnitch.core.rules.learned_text import LEARN, PAUSE
 from tinysnitch.core.rules.text import format_rule
 from tinysnitch.core.rules.words import quote_word
 from tinysnitch.daemon.logs.history_quota import HistoryQuota, Share
@@ -69,7 +70,8 @@ class Recorder:
             if bounded(connection, choice) != choice:  # no lasting rule is proposed, as for a secret
                 return
             rule, wider = learn_rule(connection, record.decision.rule, record.wall_s)
-            self.learned_rules.add(format_rule(rule), LEARN, record.wall_s, tuple(map(format_rule, wider)))
+            why = LEARN if record.decision.reason.startswith(LEARNING) else PAUSE
+            self.learned_rules.add(format_rule(rule), why, record.wall_s, tuple(map(format_rule, wider)))
 
     def begin(self, ready: ReadyLine, *remarks: str) -> None:
         """Begin the log with the ready line, now that enforcement stands."""

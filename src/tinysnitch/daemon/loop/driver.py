@@ -25,6 +25,7 @@ from tinysnitch.daemon.logs.recorder import Recorder
 from tinysnitch.daemon.loop.overload import MANY_MESSAGES, Overload, OverloadWatch
 from tinysnitch.daemon.loop.process_watch import ProcessWatch
 from tinysnitch.daemon.loop.resolved_names import ResolvedNames
+from tinysnitch.daemon.rules.mode_keeper import ModeKeeper
 from tinysnitch.daemon.rules.saver import RuleSaver
 from tinysnitch.daemon.scheduling.failures import Failures
 from tinysnitch.daemon.scheduling.timers import SingleTimer
@@ -57,6 +58,7 @@ class Ports:
     resolved_names: ResolvedNames
     processes: ProcessWatch
     rule_saver: RuleSaver
+    mode_keeper: ModeKeeper
     recorder: Recorder
     clients: ControlClients
     traffic: TrafficFeed
@@ -318,6 +320,9 @@ class Driver:
                 self.ports.processes.add(process)
             case cmd.AppendRule() | cmd.KeepTemporaryRules():
                 self.ports.rule_saver.save(command)
+            case cmd.ChangeMode(mode):
+                self.ports.clients.change_mode(mode)
+                self.ports.mode_keeper.keep(mode)
             case _:
                 self.ports.verdicts.carry_out(command)
 

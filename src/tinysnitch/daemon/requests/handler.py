@@ -10,11 +10,14 @@ from tinysnitch.core.engine.events import (
     AnswerGiven,
     ClientAttached,
     ClientDetached,
+    ModeSet,
     PromptTended,
     TemporaryRulesRemoved,
 )
 from tinysnitch.core.engine.open_prompts import OpenPrompt
 from tinysnitch.core.engine.records import PromptAnswered
+from tinysnitch.core.model.asking_mode import AskingMode, begin_mode
+from tinysnitch.core.model.clock import Instant
 from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.core.model.process import uid_of
 from tinysnitch.core.model.verdict import Verdict
@@ -41,6 +44,7 @@ from tinysnitch.daemon.requests.looking_back import LookingBack
 from tinysnitch.daemon.requests.rule_list import rule_entries
 from tinysnitch.daemon.requests.rule_permission import (
     ChangeBudget,
+    check_mode,
     check_new_rule,
     check_owner,
     check_sees_all,
@@ -53,6 +57,7 @@ from tinysnitch.daemon.rules.loader import RuleLoader
 from tinysnitch.daemon.rules.users import UserNames
 from tinysnitch.kernel.system.clock import read_instant
 from tinysnitch.protocol import messages as msg
+from tinysnitch.protocol.log_lines import format_time
 from tinysnitch.protocol.log_text import what_holds
 from tinysnitch.protocol.messages import (
     LEARNED_RULES,
@@ -105,7 +110,12 @@ def _entry(path: str, name: str, rules: int, held: HeldList | None) -> ListEntry
 
 
 _SUM_HINT = "a file's sum is read once a rule asks for it: `tinysnitch rules add` it, then let the program try again"
+_OBSERVING_HINT = "start it without --learn, and then `tinysnitch pause` as you need it"
 _AWAITED_HINT = "try again in a moment, or write the uid instead of the user's name (`id -u`)"
+
+
+def _seconds_left(mode: AskingMode, now: Instant) -> float | None:
+    return None if mode.ends_s is None else round(max(0.0, mode.ends_s - now.boot_s), 3)
 
 
 class RequestHandler:
@@ -174,6 +184,8 @@ class RequestHandler:
                 return (msg.ConnectionsEnded(self.end_connections(request, right)),)
             case msg.ReadNames(question):
                 return self._looking_back.read_names(question, right)
+            case msg.SetMode():
+                return (self.set_mode(request, right),)
             case msg.GiveAnswer():
                 return (self._give_answer(request, right),)
             case msg.KeepOpen(prompt_id):
@@ -186,7 +198,8 @@ class RequestHandler:
 
     def status(self, right: Right) -> Status:
         """Counts only rules and questions that the right covers. Errors quote the rules file: for who sees all."""
-        identity, options, rules = self._identity, self._identity.options, self._engine.rules
+        identity, rules = self._identity, self._engine.rules
+        now, mode = read_instant(), self._engine.mode
         hits, misses = self._counters.hits_and_misses()
         clients = self._clients.statistics()
         return Status(
@@ -199,9 +212,12 @@ class RequestHandler:
             netns=identity.netns,
             cgroup=identity.cgroup,
             rules_file=str(self._rules_file.path),
-            uptime_s=read_instant().boot_s - identity.started_s,
-            is_learning=options.is_learning,
-            learned_rules=str(options.state_dir / LEARNED_RULES) if options.is_learning else "",
+            uptime_s=now.boot_s - identity.started_s,
+            is_learning=mode.is_observing,
+            learned_rules=self._learned_rules,
+            asking=mode.verdict,
+            asking_until=None if mode.until_s is None else format_time(mode.until_s),
+            asking_left_s=_seconds_left(mode, now),
             rules=len(self._visible(rules.from_file(), right)),
             temporary_rules=len(self._visible(rules.temporary(), right)),
             groups=tuple(map(self._tell_group, self._loader.groups.list_all())) if right.sees_all else (),
@@ -219,6 +235,39 @@ class RequestHandler:
             evicted=self._counters.evicted(),
             losses=self._counters.losses(),
         )
+
+    @property
+    def _learned_rules(self) -> str:
+        """The path of the file with what passes only since nobody is asked; "": nothing does."""
+        state_dir = self._identity.options.state_dir
+        return str(state_dir / LEARNED_RULES) if self._engine.mode.verdict is Verdict.ALLOW else ""
+
+    def set_mode(self, request: msg.SetMode, right: Right) -> msg.ModeState:
+        check_mode(right)
+        if self._engine.mode.is_observing:
+            raise SnitchError("tinysnitchd observes (--learn): what no rule decides passes anyway", _OBSERVING_HINT)
+        if request.mode is Verdict.ALLOW:
+            self._check_denials()
+        was, before = self._engine.mode, len(self._engine.prompts)
+        learned_rules = self._learned_rules
+        if request.mode is not Verdict.ASK or was.verdict is not Verdict.ASK:
+            self._driver.feed(ModeSet(begin_mode(request.mode, request.for_s, read_instant()), right.uid))
+        mode = self._engine.mode
+        return msg.ModeState(
+            mode=mode.verdict,
+            was=was.verdict,
+            until=None if mode.until_s is None else format_time(mode.until_s),
+            left_s=_seconds_left(mode, read_instant()),
+            decided=before - len(self._engine.prompts),
+            learned_rules=learned_rules or self._learned_rules,
+        )
+
+    def _check_denials(self) -> None:
+        """Raise SnitchError while the rules of a file are not known: what they deny would pass."""
+        for error in self._loader.errors:
+            broken, held = self._loader.find_broken(error)
+            if not held:
+                raise SnitchError(f"{broken} does not load, and what it denies would pass: {error}", error.hint)
 
     # Rules
 

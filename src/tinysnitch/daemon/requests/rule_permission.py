@@ -1,4 +1,5 @@
 """Which rules a client may add and remove: all of them, or those of its own user (core/policy/user_rules.py).
+And who may set the mode, which is as much as a rule for everybody.
 
 Limits how many changes a user with the right for their own processes may make: each one writes and reads files.
 
@@ -64,6 +65,13 @@ def check_new_rule(rule: Rule, right: Right, rules: ActiveRules) -> None:
     if overruled:
         problem = f"it would overrule a rule that is not yours: {format_rule(overruled)}"
         raise NotPermitted(problem, "ask root to add it")
+
+
+def check_mode(right: Right) -> None:
+    """Raise NotPermitted when the client may not have what no rule covers decided for everybody."""
+    if not right.sees_all:
+        problem = f"user {right.uid} may not decide for everybody what becomes of connections that no rule covers"
+        raise NotPermitted(problem, "ask root; `tinysnitchd --admin` names who else may")
 
 
 BURST = 100  # changes at once: a page may ask for many connections, answered together

@@ -15,12 +15,14 @@ from typing import Protocol, TypeVar
 
 from tinysnitch.core.dns.names import nobody_has_ended
 from tinysnitch.core.engine.engine import Engine
-from tinysnitch.core.engine.events import DataLost
+from tinysnitch.core.engine.events import DataLost, ModeSet
+from tinysnitch.core.model.asking_mode import ASKING
 from tinysnitch.core.model.clock import Instant
-from tinysnitch.core.model.errors import SnitchError
+from tinysnitch.core.model.errors import RuleSyntaxError, SnitchError
 from tinysnitch.core.model.flow import Flow, parse_address
 from tinysnitch.core.model.process import ProcessKey
 from tinysnitch.core.model.settings import Settings
+from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.daemon.control.clients import ControlClients
 from tinysnitch.daemon.control.permissions import Permissions
 from tinysnitch.daemon.control.server import ControlServer
@@ -45,6 +47,7 @@ from tinysnitch.daemon.requests.looking_back import LookingBack
 from tinysnitch.daemon.rules.facts import FactSource
 from tinysnitch.daemon.rules.lists import ListCompiler, ListLoader
 from tinysnitch.daemon.rules.loader import RuleLoader
+from tinysnitch.daemon.rules.mode_keeper import ModeKeeper
 from tinysnitch.daemon.rules.paths import PathFacts, PathWatch
 from tinysnitch.daemon.rules.programs_file import PROGRAMS, ProgramsFile, read_packaged
 from tinysnitch.daemon.rules.saver import RuleSaver
@@ -70,7 +73,7 @@ from tinysnitch.kernel.system.clock import read_instant
 from tinysnitch.kernel.system.libcrypto import Libcrypto
 from tinysnitch.kernel.system.offload import Offload
 from tinysnitch.protocol.messages import LEARNED_RULES
-from tinysnitch.store.handover_files import KeptNames
+from tinysnitch.store.handover_files import KeptMode, KeptNames
 from tinysnitch.store.history import History
 from tinysnitch.store.learned_rules import LearnedRules
 from tinysnitch.store.rule_groups import RuleGroups
@@ -81,6 +84,7 @@ from tinysnitch.store.traffic.traffic_store import TrafficStore
 
 HEADERS_SIZE = 1280  # bytes of a packet that is judged: all headers are in the first ones (RFC 7112 5, RFC 8200 5)
 SUMS = "traffic.sqlite"  # file in the state folder
+PAUSE_ENDED = "the pause ended: not all rules load, and what they deny would pass"
 RESET_TAKES_S = 1.0  # a reset crosses the loopback at once, except on a very busy machine
 
 _log = logging.getLogger(__name__)
@@ -147,8 +151,8 @@ class Assembly:
             undo.callback(part.stop)
         self.programs_file.start()
         await self.reloader.start(options.rules, options.lists)
-        if options.is_learning:
-            self._check_rules()
+        if self.loader.errors:
+            self._check_rules(self.loader.errors[0], options)
         # Last: where an earlier daemon left its netfilter rules, packets wait already, and no rule was known before.
         losses = LossWatch(self.counters.untold_losses)
         self.driver.start(losses.new_losses)
@@ -163,12 +167,13 @@ class Assembly:
     def _tell_last_losses(self, losses: LossWatch) -> None:
         self.driver.feed(*losses.rest())
 
-    def _check_rules(self) -> None:
-        """Refuse to observe without the rules, since what they deny would pass. Without --learn nothing would."""
-        if self.loader.errors:
-            first = self.loader.errors[0]
+    def _check_rules(self, first: RuleSyntaxError, options: Options) -> None:
+        """Refuse to observe without the rules, and end a pause, since what they deny would pass."""
+        if options.is_learning:
             broken, _held = self.loader.find_broken(first)
             raise SnitchError(f"{broken} does not load: {first}", first.hint or "mend it, or leave --learn out")
+        if self.driver.engine.mode.verdict is Verdict.ALLOW:
+            self.driver.feed(ModeSet(ASKING, os.geteuid()), DataLost(PAUSE_ENDED, 1))
 
 
 def assemble(
@@ -314,6 +319,17 @@ def _make_engine(
     return engine
 
 
+def _go_on_with_mode(
+    options: Options, engine: Engine, clients: ControlClients, report: Callable[[DataLost], object]
+) -> ModeKeeper:
+    """Put the mode in force that the previous daemon left."""
+    keeper = ModeKeeper(KeptMode(options.state_dir / "mode"), report)
+    if not options.is_learning:
+        engine.mode = keeper.read()
+    clients.mode = engine.mode
+    return keeper
+
+
 def _open_ports(
     identity: Identity,
     programs: BpfPrograms | None,
@@ -348,6 +364,7 @@ def _open_ports(
         resolved_names=ResolvedNames(feed),
         processes=processes,
         rule_saver=rule_saver,
+        mode_keeper=_go_on_with_mode(identity.options, engine, clients, feed),
         recorder=recorder,
         clients=clients,
         traffic=TrafficFeed(failures),

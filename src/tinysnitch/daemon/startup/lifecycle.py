@@ -59,12 +59,12 @@ from tinysnitch.kernel.system.clock import check_boot_clock, read_instant
 from tinysnitch.kernel.system.offload import Offload
 from tinysnitch.kernel.system.resources import give_back_memory, raise_limit
 from tinysnitch.protocol.log_lines import ReadyLine, format_time
+from tinysnitch.protocol.log_text import remarks_on_mode
 from tinysnitch.store.rule_groups import RuleGroups
 from tinysnitch.store.rules_file import RulesFile
 from tinysnitch.store.text_file import close_folder_to_readers, close_to_readers, is_open_to_others
 
 DROPPED = "held packets, dropped at the end while questions about them were open"
-OBSERVING = "observing: what no rule decides is allowed and recorded"
 
 _CODECS = ("idna", "punycode", "unicode_escape")
 _kept_open: list[BinaryIO] = []
@@ -326,7 +326,7 @@ def _say_ready(identity: Identity, parts: Assembly) -> None:
         socket=str(options.socket),
         cgroup=identity.cgroup,
     )
-    parts.recorder.begin(line, *((OBSERVING,) if options.is_learning else ()))
+    parts.recorder.begin(line, *remarks_on_mode(parts.driver.engine.mode))
     parts.recorder.flush(now)
 
 
