@@ -3,7 +3,8 @@ import pytest
 from tests.view.history.test_history_view import make_line
 from tests.view.pages.open_page import press
 from tests.view.pages.test_history_page import history_page
-from tinysnitch.tui.pages.history_screen import draw_history
+from tests.view.pages.test_names_page import names_page
+from tinysnitch.tui.pages.history_screen import draw_history, draw_names
 from tinysnitch.tui.rows import key_at
 from tinysnitch.view.lookup import NO_LOOKUP
 from tinysnitch.view.text import cell_width
@@ -25,3 +26,11 @@ def test_without_a_row_there_is_no_table() -> None:
     page = history_page()
     press(page, "slash", *"zzz")
     assert "connections" not in "\n".join(row.plain for row in draw_history(page, NO_LOOKUP, 1.0, 80, 23)[2:])
+
+
+def test_the_names_fit_a_terminal() -> None:
+    page = names_page()
+    press(page, "down")
+    rows = draw_names(page, 1.0, 80, 23)
+    assert any("/usr/bin/curl" in row.plain for row in rows)
+    assert max(cell_width(row.plain.rstrip()) for row in rows) <= 80

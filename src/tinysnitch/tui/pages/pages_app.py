@@ -21,7 +21,7 @@ from tinysnitch.core.model.process import program_of
 from tinysnitch.protocol.messages import Request
 from tinysnitch.tui.encoding import fit_columns, terminal_encoding
 from tinysnitch.tui.help_screen import render_help
-from tinysnitch.tui.pages.history_screen import draw_history
+from tinysnitch.tui.pages.history_screen import draw_history, draw_names
 from tinysnitch.tui.pages.live_screen import draw_live
 from tinysnitch.tui.pages.rules_screen import render_rules
 from tinysnitch.tui.pages.top_line import call_row, tab_row
@@ -33,6 +33,7 @@ from tinysnitch.view.live.live_page import LivePage
 from tinysnitch.view.pages.call import present_call
 from tinysnitch.view.pages.history_page import HistoryPage
 from tinysnitch.view.pages.list_page import PAGES_HELP, ListPage
+from tinysnitch.view.pages.names_page import NamesPage
 from tinysnitch.view.pages.rules_page import RulesPage
 from tinysnitch.view.pages.rules_view import present_rules
 from tinysnitch.view.pages.tabs import PageName, find_page, present_tabs
@@ -57,11 +58,12 @@ class PagesApp(PromptApp):
 
     def __init__(self, socket_path: str, delay_s: float | None, first: PageName = PageName.QUESTIONS) -> None:
         super().__init__(socket_path, delay_s)
-        rules, live, history = RulesPage(), LivePage(), HistoryPage()
+        rules, live, history, names = RulesPage(), LivePage(), HistoryPage(), NamesPage()
         self._live = live
         self._pages: dict[PageName, tuple[ListPage, Draw]] = {
             PageName.LIVE: (live, lambda *place: draw_live(live, self._lookup, *place)),
             PageName.HISTORY: (history, lambda *place: draw_history(history, self._lookup, *place)),
+            PageName.NAMES: (names, lambda *place: draw_names(names, *place)),
             PageName.RULES: (rules, lambda now, width, height: render_rules(present_rules(rules, now), width, height)),
         }
         self.on_page = first
