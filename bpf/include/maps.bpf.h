@@ -189,6 +189,16 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } traces SEC(".maps");
 
+/* User space gives each rule that decides an index, and reads what is counted there through a memory map. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, RULES_COUNTED);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+	__type(key, __u32);
+	__type(value, struct rule_use);
+} rule_uses SEC(".maps");
+
 /* An image is too large for the 512 bytes of a BPF stack. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -205,6 +215,16 @@ static __always_inline void count(enum statistic statistic)
 
 	if (number)
 		__sync_fetch_and_add(number, 1); /* one program may interrupt another on the same CPU */
+}
+
+static __always_inline void count_use(__u32 rule)
+{
+	struct rule_use *use = rule ? bpf_map_lookup_elem(&rule_uses, &rule) : NULL;
+
+	if (!use)
+		return;
+	__sync_fetch_and_add(&use->count, 1);
+	use->last_ns = bpf_ktime_get_boot_ns();
 }
 
 static __always_inline struct settings *find_settings(void)

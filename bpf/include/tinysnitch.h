@@ -169,7 +169,7 @@ struct flow_entry {
 	__u32 generation;
 	__u32 verdict;
 	__u32 interface; /* the only one by which an allowed flow may leave; 0: any */
-	__u32 pad;
+	__u32 rule;      /* where its uses are counted, 0: nowhere */
 };
 
 /* key of `displaced`: the flow of one socket, where several send between the same ends */
@@ -225,7 +225,16 @@ struct verdict_key {
 struct verdict_value {
 	__u64 expires_ns; /* 0: never */
 	__u32 generation;
-	__u32 verdict;
+	__u16 verdict;
+	__u16 rule; /* where its uses are counted, 0: nowhere */
+};
+
+#define RULES_COUNTED 16384
+
+/* How often a rule decided, and when last. User space says which rule has which index, and only reads. */
+struct rule_use {
+	__u64 count;
+	__u64 last_ns; /* boot time */
 };
 
 /* A UDP socket may send to many remotes. So may a TCP socket, after connect() to AF_UNSPEC, while its first is read. */

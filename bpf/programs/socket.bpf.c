@@ -209,6 +209,7 @@ static __always_inline int note_use(struct bpf_sock_addr *ctx, struct verdict_ke
 	struct settings *settings = find_settings_for(ctx);
 	__u64 cookie = bpf_get_socket_cookie(ctx);
 	struct owned_socket *known;
+	__u32 found;
 
 	if (!settings)
 		return GO_ON;
@@ -230,9 +231,11 @@ static __always_inline int note_use(struct bpf_sock_addr *ctx, struct verdict_ke
 		return GO_ON;
 	key->program = owner->exec_id;
 	key->uid = owner->uid;
-	if (find_verdict(key) != VERDICT_DENY)
+	found = find_verdict(key);
+	if (VERDICT_OF(found) != VERDICT_DENY)
 		return GO_ON;
 	count(HITS_DENIED_EARLY);
+	count_use(RULE_OF(found));
 	bpf_set_retval(-ECONNREFUSED);
 	return REFUSE;
 }

@@ -71,6 +71,7 @@ static __always_inline int is_allowed(struct __sk_buff *skb, __u8 direction)
 		keep_message_flow(&question);
 		note_conversation(skb, settings, &question, conversation, now_ns);
 		count(HITS_ALLOWED);
+		count_use(question.rule);
 		return 1;
 	case VERDICT_DENY:
 		return 0;
@@ -98,6 +99,8 @@ static __always_inline int is_denied(struct __sk_buff *skb, __u8 direction)
 	note_denial(settings);
 	forget_passing(direction);
 	count(HITS_DENIED);
+	if (verdict == VERDICT_DENY)
+		count_use(question.rule);
 	return 1;
 }
 

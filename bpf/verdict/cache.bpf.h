@@ -15,8 +15,12 @@ static __always_inline bool is_provisional(enum verdict verdict)
 	return verdict == VERDICT_ALLOW_NOTED || verdict == VERDICT_ALLOW_GUARDED;
 }
 
+/* A verdict in the lower half, and in the upper half where the uses of its rule are counted */
+#define VERDICT_OF(found) ((found) & 0xffff)
+#define RULE_OF(found) ((found) >> 16)
+
 /*
- * The verdict under one of the masks in use. VERDICT_NONE: none is remembered, or it holds no more. `asked` has the exec
+ * The verdict under one of the masks in use, with its rule. VERDICT_NONE: none is remembered, or it holds no more. `asked` has the exec
  * id as program, and the direction alone as mask. Whichever mask has one, it is right: a verdict holds for all
  * connections that are alike in the columns of its mask. Not inlined, so that the verifier checks it once.
  */
@@ -49,7 +53,7 @@ __noinline __u32 find_verdict(const struct verdict_key *asked)
 			key.port = 0;
 		value = bpf_map_lookup_elem(&verdicts, &key);
 		if (value && is_current(settings, value->generation, value->expires_ns))
-			return value->verdict;
+			return value->verdict | (__u32)value->rule << 16;
 	}
 	return VERDICT_NONE;
 }

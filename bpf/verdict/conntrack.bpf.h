@@ -26,6 +26,7 @@ struct question {
 	bool is_own;           /* the remote is this machine; set where no conversation goes on */
 	bool has_strayed;      /* it leaves by another interface than the one that its verdict is for */
 	__u32 interface;       /* the one that its verdict is for; 0: any */
+	__u32 rule;            /* that made its verdict; 0: not known */
 	__u32 noted_interface; /* the one that its flow was last tied to, whether that verdict still holds or not */
 };
 

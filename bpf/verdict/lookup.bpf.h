@@ -83,7 +83,7 @@ static __always_inline bool is_of_others(struct __sk_buff *skb, const struct que
 }
 
 /*
- * The verdict for connections like this one. Not inlined, so that the verifier checks it once and not for each caller,
+ * The verdict for connections like this one, with its rule. Not inlined, so that the verifier checks it once and not for each caller,
  * and its keys take no room on their stacks.
  */
 __noinline __u32 find_verdict_of_process(const struct flow_key *flow, const struct owner *owner)
@@ -103,7 +103,7 @@ __noinline __u32 find_verdict_of_process(const struct flow_key *flow, const stru
 }
 
 /*
- * The verdict for this very flow, in the lower half. In the upper half the interface that the flow was last tied to,
+ * The verdict for this very flow with its rule, in the lower half. In the upper half the interface that the flow was last tied to,
  * whether that verdict still holds or not.
  */
 __noinline __u64 find_noted_verdict(const struct flow_key *asked, const struct owner *owner, __u64 cookie)
@@ -123,7 +123,7 @@ __noinline __u64 find_noted_verdict(const struct flow_key *asked, const struct o
 		return VERDICT_NONE;
 	noted = (__u64)flow->interface << 32;
 	if (is_current(settings, flow->generation, flow->expires_ns))
-		noted |= flow->verdict;
+		noted |= flow->verdict | (flow->rule & 0xffff) << 16;
 	barrier();
 	return flow->cookie == cookie && is_same_program(&flow->owner, owner) ? noted : VERDICT_NONE;
 }
@@ -132,8 +132,9 @@ __noinline __u64 find_noted_verdict(const struct flow_key *asked, const struct o
 static __always_inline enum verdict find_verdict_for_flow(struct __sk_buff *skb, struct question *question)
 {
 	__u64 noted = find_noted_verdict(&question->flow, &question->whose.owner, question->whose.cookie);
-	enum verdict verdict = (__u32)noted;
+	enum verdict verdict = VERDICT_OF((__u32)noted);
 
+	question->rule = RULE_OF((__u32)noted);
 	question->noted_interface = noted >> 32;
 	if (!question->noted_interface || verdict == VERDICT_NONE || verdict == VERDICT_DENY || !skb)
 		return verdict;
@@ -166,8 +167,12 @@ static __always_inline enum verdict find_verdict_for(struct __sk_buff *skb, cons
 
 	if (settings->flow_generation == settings->generation)
 		verdict = find_verdict_for_flow(skb, question);
-	if (verdict == VERDICT_NONE)
-		verdict = find_verdict_of_process(&question->flow, &question->whose.owner);
+	if (verdict == VERDICT_NONE) {
+		__u32 found = find_verdict_of_process(&question->flow, &question->whose.owner);
+
+		verdict = VERDICT_OF(found);
+		question->rule = RULE_OF(found);
+	}
 	if (verdict == VERDICT_NONE)
 		verdict = find_verdict_for_flow(skb, question);
 	return verdict != VERDICT_DENY && is_anybodys(skb, settings, question) ? VERDICT_NONE : verdict;

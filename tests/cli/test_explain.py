@@ -17,7 +17,10 @@ from tinysnitch.protocol.messages import BeatenRule, Explain, Explanation
 
 def test_the_winner_and_what_it_beats(running: RunningServer, command: Command) -> None:
     told = command("explain", "/usr/bin/curl", "google.com", "443", "tcp")
-    assert told.out == ("allow: by a rule\n  allow google.com 443\nbeats  deny - - -\n       the winner is narrower\n")
+    assert told.out == (
+        "allow: by a rule\n  allow google.com 443\n  it never decided yet\n"
+        "beats  deny - - -\n       the winner is narrower\n"
+    )
 
 
 def test_a_program_that_is_not_there_is_told(running: RunningServer, command: Command) -> None:
@@ -73,6 +76,7 @@ def test_what_would_decide_on_an_interface_is_told_beside() -> None:
     assert list(present_explanation(explanation)) == [
         "allow: by a rule",
         "  allow - - -",
+        "  it never decided yet",
         "unless deny iface=eth0 - - -",
         "       it would decide on eth0",
     ]

@@ -49,7 +49,7 @@ def test_that_there_is_no_rule_is_told_beside_an_empty_list(
     command: Command, tmp_path: Path, right: Right, note: str
 ) -> None:
     with running_server(tmp_path / "socket", Comers(right, right, right)) as running:
-        running.handler.list_rules = lambda _right: []  # type: ignore[method-assign]
+        running.handler.list_rules = lambda _right, **_how: []  # type: ignore[method-assign]
         assert command("rules") == (0, "", f"tinysnitch: {note}\n")
         assert command("rules", "--json") == (0, "", "")
         running.handler.rule_errors = ("/etc/r:3:1: not a verdict",)

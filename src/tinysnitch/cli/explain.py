@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator
 
 import click
@@ -115,10 +116,18 @@ def _read_sum(path: str) -> tuple[str | None, bool]:
     return None if is_script else digest, True
 
 
+def _tell_use(explanation: Explanation) -> str:
+    if explanation.last is None:
+        return "it never decided yet"
+    times = "once" if explanation.count == 1 else f"{explanation.count:,} times"
+    return f"it decided {times}, last {time.strftime('%Y-%m-%d %H:%M', time.localtime(explanation.last))}"
+
+
 def present_explanation(explanation: Explanation) -> Iterator[str]:
     yield f"{explanation.verdict.value}: {explanation.reason}"
     if explanation.rule is not None:
         yield f"  {explanation.rule}{_tell_group(explanation.group)}"
+        yield f"  {_tell_use(explanation)}"
     label = "misses" if explanation.rule is None else "beats "
     for beaten in explanation.beaten:
         yield f"{label} {beaten.rule}{_tell_group(beaten.group)}"

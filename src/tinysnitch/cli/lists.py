@@ -37,7 +37,7 @@ def lists_group(ctx: click.Context, socket_path: str, as_json: bool) -> None:
         entries = client.ask(ListLists(), ListEntry)
     if as_json:
         for entry in entries:
-            print_entry(entry, moment="updated")
+            print_entry(entry, "updated")
     elif entries:
         print_lines(present_lists(entries, time.time()))
     elif client.sees_all:

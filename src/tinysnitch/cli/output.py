@@ -4,7 +4,7 @@ Every text is escaped here: no name that a program or server chose reaches a ter
 """
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import msgspec
 
@@ -44,10 +44,11 @@ def print_object(encoded: bytes) -> None:
     print_line(encoded.decode("ascii"))
 
 
-def print_entry(entry: msgspec.Struct, moment: str) -> None:
-    """Print an entry as a JSON object; its field named `moment`, in seconds or None, is written as times in the log."""
-    fields = msgspec.structs.asdict(entry)
-    fields[moment] = None if fields[moment] is None else format_time(fields[moment])
+def print_entry(entry: msgspec.Struct, *moments: str, without: Collection[str] = ()) -> None:
+    """Print an entry as a JSON object; fields of `moments`, in seconds or None, are written as times in the log."""
+    fields = {name: value for name, value in msgspec.structs.asdict(entry).items() if name not in without}
+    for moment in moments:
+        fields[moment] = None if fields[moment] is None else format_time(fields[moment])
     print_object(encode_object(fields))
 
 

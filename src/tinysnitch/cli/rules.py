@@ -7,7 +7,7 @@ LINE, the argument of `rules add` and `rules remove`, is a rule quoted as one wo
 import re
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import assert_never
@@ -43,11 +43,15 @@ from tinysnitch.protocol.messages import (
 )
 
 MAIN = "main"  # instead of the name of a group: the main rules file
+_OF_USE = frozenset({"count", "last"})
 _QUALIFIER_NAME = re.compile("[A-Za-z0-9_-]+=")
 _NOT_YET = (
     "the change takes effect once the lists and users that the rules file names are known; "
     "`tinysnitch lists` shows the lists"
 )
+
+
+_used_option = click.option("--used", "with_use", is_flag=True, help="How often each rule decided, and when last.")
 
 
 @click.group(
@@ -68,30 +72,32 @@ _NOT_YET = (
 )
 @socket_option
 @json_option
+@_used_option
 @click.pass_context
-def rules_group(ctx: click.Context, socket_path: str, as_json: bool) -> None:
+def rules_group(ctx: click.Context, socket_path: str, as_json: bool, with_use: bool) -> None:
     """List the rules; add, remove, move, check or tidy some; switch groups of rules on and off."""
     given = {"socket_path": socket_path, "as_json": as_json}
     if ctx.invoked_subcommand is None:
-        ctx.invoke(_list_command, **given)
+        ctx.invoke(_list_command, **given, with_use=with_use)
     else:
         ctx.default_map = dict.fromkeys(rules_group.list_commands(ctx), given)
 
 
-@rules_group.command("list", epilog=examples("tinysnitch rules list", "tinysnitch rules list --json"))
+@rules_group.command("list", epilog=examples("tinysnitch rules list", "tinysnitch rules --used"))
 @socket_option
 @json_option
-def _list_command(socket_path: str, as_json: bool) -> None:
+@_used_option
+def _list_command(socket_path: str, as_json: bool, with_use: bool) -> None:
     """List every rule in force.
 
     Those of the main file come first, then the temporary ones, then those of each group.
     """
     with ControlClient(socket_path) as client:
-        entries = client.ask(ListRules(), RuleEntry)
+        entries = client.ask(ListRules(with_use), RuleEntry)
         status = client.ask_one(ReadStatus(), Status)
     if as_json:
         for entry in entries:
-            print_entry(entry, moment="until")
+            print_entry(entry, "until", *(("last",) if with_use else ()), without=() if with_use else _OF_USE)
     else:
         print_lines(present_entries(entries, status.groups, time.time()))
     if status.rule_errors:  # people who edited a file look here to see whether it was loaded
@@ -106,18 +112,19 @@ def tell_errors(status: Status) -> str:
     return f"{broken.what} did not load, {what_holds(broken.rules)}: {status.rule_errors[0]}"
 
 
-def present_entries(entries: Iterable[RuleEntry], groups: Iterable[RuleGroup], now_s: float) -> Iterator[str]:
+def present_entries(entries: Collection[RuleEntry], groups: Iterable[RuleGroup], now_s: float) -> Iterator[str]:
     """The rules, and a comment before those of each group: so the list can be used as a rules file."""
     by_group: dict[str | None, list[RuleEntry]] = {}
     for entry in entries:
         by_group.setdefault(entry.group, []).append(entry)
     known = {group.group: group for group in groups}
+    width = max((len(f"{entry.count:,}") for entry in entries if entry.count), default=1)
     for entry in by_group.pop(None, ()):
-        yield present_entry(entry, now_s)
+        yield present_entry(entry, now_s, width)
     for name in sorted({*filter(None, by_group), *known}):
         yield _present_group(name, known.get(name))
         for entry in by_group.get(name, ()):
-            yield present_entry(entry, now_s)
+            yield present_entry(entry, now_s, width)
 
 
 def _present_group(name: str, group: RuleGroup | None) -> str:
@@ -126,12 +133,20 @@ def _present_group(name: str, group: RuleGroup | None) -> str:
     return f"# group {name}{' is off' if group and not group.is_on else ''}{where}"
 
 
-def present_entry(entry: RuleEntry, now_s: float) -> str:
-    """The rule, with its note and remarks as a comment."""
+def present_entry(entry: RuleEntry, now_s: float, width: int = 0) -> str:
+    """The rule, with its note and remarks as a comment; before it how often it decided, `width` wide, if asked for."""
     remarks = [*filter(None, [entry.note]), *_present_source(entry)]
     if entry.until is not None and entry.until <= now_s:
         remarks.append("expired: it matches nothing any more")
-    return f"{entry.rule}  # {', '.join(remarks)}" if remarks else entry.rule
+    use = "" if entry.count is None else f"{_present_use(entry, width)}  "
+    return f"{use}{entry.rule}  # {', '.join(remarks)}" if remarks else f"{use}{entry.rule}"
+
+
+def _present_use(entry: RuleEntry, width: int) -> str:
+    """How often and when last, in columns: the count is `width` wide."""
+    last = "never" if entry.last is None else time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.last))
+    count = f"{entry.count:,}" if entry.count else "-"
+    return f"{count:>{width}} {last:<16}"
 
 
 def _present_source(entry: RuleEntry) -> Iterator[str]:

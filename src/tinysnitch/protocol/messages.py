@@ -88,7 +88,7 @@ class ReadStatus(Message, frozen=True):
 
 
 class ListRules(Message, frozen=True):
-    pass
+    is_used: bool = False  # with how often each rule decided, and when last
 
 
 class ListLists(Message, frozen=True):
@@ -312,6 +312,8 @@ class RuleEntry(Message, frozen=True):
     pid: int | None = None  # of the process that it is bound to
     group: str | None = None  # None: it is in no group
     note: str = ""  # the comment behind it
+    count: int | None = None  # how often it decided; None: not asked for
+    last: float | None = None  # wall-clock seconds, when last; None: never
 
 
 class ListState(Enum):
@@ -409,6 +411,8 @@ class Explanation(Message, frozen=True, kw_only=True):
     reason: str
     rule: str | None = None  # the line that wins
     group: str | None = None  # that this line is in
+    count: int = 0  # how often it decided
+    last: float | None = None  # wall-clock seconds, when last
     beaten: tuple[BeatenRule, ...] = ()
     elsewhere: tuple[BeatenRule, ...] = ()  # rules that would decide on a certain network interface
 

@@ -37,15 +37,19 @@ class KeptFile(Generic[Content]):
 
     def read(self, boot_id: str) -> Content | None:
         """The content if it is of this boot, else None. A file that cannot be read is logged and ignored."""
+        content = self.read_any()
+        return content if content and content.boot_id == boot_id else None
+
+    def read_any(self) -> Content | None:
+        """The content, of whichever boot it is."""
         remove_unfinished(self.path)
         try:
-            content = msgspec.json.decode(read_text(self.path), type=self._kind)
+            return msgspec.json.decode(read_text(self.path), type=self._kind)
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:  # ValueError: what msgspec refuses, or no UTF-8
             _log.warning("%s cannot be read: %s; %s", self.path, error, self._without)
             return None
-        return content if content.boot_id == boot_id else None
 
     def replace(self, content: Content) -> None:
         """Raises SnitchError."""

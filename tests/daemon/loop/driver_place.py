@@ -40,9 +40,11 @@ from tinysnitch.daemon.rules.lists import ListCompiler, ListLoader
 from tinysnitch.daemon.rules.loader import RuleLoader
 from tinysnitch.daemon.rules.mode_keeper import ModeKeeper
 from tinysnitch.daemon.rules.saver import RuleSaver
+from tinysnitch.daemon.rules.uses import UseCounts
 from tinysnitch.daemon.scheduling.failures import Failures
 from tinysnitch.daemon.traffic.feed import TrafficFeed
 from tinysnitch.daemon.traffic.question_feed import QuestionFeed
+from tinysnitch.kernel.bpf.rule_uses import RuleUses
 from tinysnitch.kernel.nfqueue.intake import Intake
 from tinysnitch.kernel.nfqueue.nat_replies import NatReplies
 from tinysnitch.kernel.nfqueue.packet_events import LOCAL_OUT, POST_ROUTING, PacketEvents
@@ -152,6 +154,8 @@ class SmallAttributor:
 class Refusing:
     """BPF programs that fail to remember any verdict."""
 
+    uses = RuleUses(None)
+
     def set_generation(self, generation: int, own_addresses: frozenset[bytes] | None) -> None:
         pass
 
@@ -169,6 +173,7 @@ class Place:
     """Make it and close it inside a running loop."""
 
     def __init__(self, folder: Path, rules: str = "", programs: object = None, **settings: object) -> None:
+        self._folder = folder
         self.log = folder / "log"
         self.rules_file = RulesFile(folder / "rules")
         self.rules_file.path.write_text(rules)
@@ -242,6 +247,7 @@ class Place:
             attributor=self.attributor,  # type: ignore[arg-type]
             intake=Intake(events, NatReplies(None), verdicts, self.engine.dns.is_early),
             verdicts=verdicts,
+            uses=UseCounts(verdicts.uses, self._folder / "uses", "boot", was_adopted=False),
             resolved_names=ResolvedNames(lambda told: self.driver.feed(told)),
             processes=self.processes,
             rule_saver=self.rule_saver,

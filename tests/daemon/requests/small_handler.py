@@ -143,7 +143,7 @@ class SmallHandler(RequestHandler):
             groups=self.groups,
         )
 
-    def list_rules(self, right: Right) -> list[RuleEntry]:
+    def list_rules(self, right: Right, *, is_used: bool = False) -> list[RuleEntry]:
         temporary = RuleEntry("deny - 23 tcp", RuleSource.TEMPORARY, until=1_700_000_000.0)
         lasting = self.rules if self.old_rules is None else self.old_rules
         grouped = (RuleEntry(rule, RuleSource.FILE, group=name, note="why") for name, rule in self.grouped)

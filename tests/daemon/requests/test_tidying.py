@@ -1,5 +1,7 @@
 """What would make rules fewer, and what passed without a rule, answered by a real engine and driver."""
 
+import json
+import time
 from pathlib import Path
 
 import pytest
@@ -64,6 +66,17 @@ def test_nothing_is_taken_once_the_rules_have_changed(tmp_path: Path) -> None:
                 place.handler.handle(wrong, ROOT)
         assert in_force(place) == [B]
 
+    with_place(tmp_path, use, f"{A}\n{B}\n")
+
+
+def test_what_was_not_used_for_a_quarter_is_proposed(tmp_path: Path) -> None:
+    def use(place: Place) -> None:
+        (entry,) = proposals(place)
+        assert (entry.kind, entry.removed, entry.added, entry.why) == (Kind.UNUSED, (A,), None, "unused for 91 days")
+
+    now_s = time.time()
+    uses = [[A, 3, now_s - 91.5 * 86400, 0, 0], [B, 3, now_s, 0, 0]]
+    (tmp_path / "uses").write_text(json.dumps({"boot_id": "of long ago", "rules": uses}))
     with_place(tmp_path, use, f"{A}\n{B}\n")
 
 

@@ -25,6 +25,9 @@ from tinysnitch.core.engine.commands import (
 from tinysnitch.core.model.flow import TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.model.scope import Scope
 from tinysnitch.core.model.verdict import Inspection, Verdict, VerdictKey
+from tinysnitch.core.rules.rule import Rule
+from tinysnitch.core.rules.text import parse_rule
+from tinysnitch.kernel.bpf.rule_uses import RuleUses
 from tinysnitch.kernel.netfilter.rules import ALLOW_BIT, DENY_MARK, SCOPED_ALLOW_BIT
 from tinysnitch.kernel.nfqueue.queue import NfVerdict
 from tinysnitch.kernel.nfqueue.verdicts import MAX_ROUNDS, ROUNDS_S, VerdictSink
@@ -191,12 +194,13 @@ class SmallPrograms:
 
     def __init__(self) -> None:
         self.told: list[tuple[object, ...]] = []
+        self.uses = RuleUses(None)
 
-    def remember_verdict(self, *words: object, watch: Inspection) -> None:
-        self.told.append((*words, watch))
+    def remember_verdict(self, *words: object, watch: Inspection, rule: Rule | None) -> None:
+        self.told.append((*words, watch, rule))
 
-    def remember_flow(self, *words: object, exec_id: int, watch: Inspection, tied_to: int) -> None:
-        self.told.append((*words, exec_id, watch, tied_to))
+    def remember_flow(self, *words: object, exec_id: int, watch: Inspection, tied_to: int, rule: Rule | None) -> None:
+        self.told.append((*words, exec_id, watch, tied_to, rule))
 
     def end_watch(self, *words: object) -> None:
         self.told.append(words)
@@ -209,6 +213,7 @@ class SmallPrograms:
 
 
 FLOW = Flow(TCP, Direction.OUTBOUND, parse_address("10.0.0.2"), 40000, parse_address("192.0.2.1"), 443)
+RULE = parse_rule("allow 192.0.2.1 443 tcp")
 KEY = VerdictKey(7, 0, TCP, Direction.OUTBOUND, FLOW.remote, 443)
 
 
@@ -216,18 +221,32 @@ def test_what_the_kernel_is_told() -> None:
     with closing(SmallQueue()) as queue, closing(SmallQueue()) as names:
         programs = SmallPrograms()
         verdicts = VerdictSink(queue, names, programs)  # type: ignore[arg-type]
-        verdicts.carry_out(RememberVerdict(KEY, Verdict.ALLOW, 3, 1.5, Inspection.NOTED))
+        verdicts.carry_out(RememberVerdict(KEY, Verdict.ALLOW, 3, 1.5, Inspection.NOTED, RULE))
         verdicts.carry_out(RememberFlow(FLOW, Verdict.DENY, 3, None, exec_id=7, tied_to=2))
         verdicts.carry_out(ForgetVerdicts((KEY,)))
         verdicts.carry_out(SkipInspection(FLOW, 7))
         verdicts.carry_out(SetGeneration(4, frozenset({FLOW.local})))
     assert programs.told == [
-        (KEY, Verdict.ALLOW, 3, 1_500_000_000, Inspection.NOTED),
-        (FLOW, Verdict.DENY, 3, 0, 7, Inspection.NONE, 2),
+        (KEY, Verdict.ALLOW, 3, 1_500_000_000, Inspection.NOTED, RULE),
+        (FLOW, Verdict.DENY, 3, 0, 7, Inspection.NONE, 2, None),
         ((KEY,),),
         (FLOW, 7, Verdict.ALLOW),
         (4, frozenset({FLOW.local})),
     ]
+
+
+def test_without_bpf_each_decision_counts_as_a_use_of_its_rule() -> None:
+    with closing(SmallQueue()) as queue, closing(SmallQueue()) as names:
+        verdicts = VerdictSink(queue, names, None)  # type: ignore[arg-type]
+        for command in (
+            RememberVerdict(KEY, Verdict.ALLOW, 3, None, rule=RULE),
+            RememberFlow(FLOW, Verdict.ALLOW, 3, None, rule=RULE),
+            RememberFlow(FLOW, Verdict.DENY, 3, None),
+        ):
+            verdicts.carry_out(command)
+    ((rule, use),) = verdicts.uses.read()
+    assert (rule, use.count) == (RULE, 2)
+    assert use.last_ns > 0
 
 
 def test_who_can_is_told_of_connections_that_are_denied_while_they_are_read() -> None:

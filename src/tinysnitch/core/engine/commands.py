@@ -61,6 +61,7 @@ class RememberVerdict(msgspec.Struct, frozen=True):
     generation: int
     expires_s: float | None  # boot-time seconds, None: never
     inspection: Inspection = Inspection.NONE
+    rule: Rule | None = None  # that made it, whose uses are counted
 
 
 class RememberFlow(msgspec.Struct, frozen=True):
@@ -73,6 +74,7 @@ class RememberFlow(msgspec.Struct, frozen=True):
     inspection: Inspection = Inspection.NONE
     exec_id: int = 0  # of the program that it holds for, since another may use the flow by now; 0: unknown
     tied_to: int = 0  # index of the only interface by which allowed packets may leave; 0: any
+    rule: Rule | None = None
 
 
 class ForgetVerdicts(msgspec.Struct, frozen=True):

@@ -127,7 +127,7 @@ class VerdictWriter:
             evicted = self.cache.put(key, Remembered(decision, expires_s))
             if inspection is not Inspection.NONE:
                 self._inspected.add(key.mask)
-            yield RememberVerdict(key, verdict, self._rules.generation, expires_s, inspection)
+            yield RememberVerdict(key, verdict, self._rules.generation, expires_s, inspection, decision.rule)
         for number, packet_id in enumerate(held.packet_ids):
             yield IssueVerdict(packet_id, verdict, follows=number > 0 and verdict is Verdict.ALLOW and held.is_talk)
         if key is not None:  # after the packets, which do not need it: their program waits
@@ -176,7 +176,8 @@ class VerdictWriter:
             key = verdict_key_of(connection, mask)
             remembered = self.cache.find(key, now.boot_s) if key else None
             if key and remembered and remembered.decision.verdict is Verdict.ALLOW:
-                yield RememberVerdict(key, Verdict.ALLOW, self._rules.generation, remembered.expires_s)
+                rule = remembered.decision.rule
+                yield RememberVerdict(key, Verdict.ALLOW, self._rules.generation, remembered.expires_s, rule=rule)
 
     def clear(self) -> None:
         """Forget all verdicts, which are stale in the kernel since the rules have another generation."""
@@ -187,8 +188,17 @@ class VerdictWriter:
         return {"verdicts": self.cache.statistics(), "flows": self._flows.statistics()}
 
     def _remember_flow(self, flow: Flow, known: FlowVerdict, exec_id: int) -> RememberFlow:
-        verdict, generation = known.decision.verdict, self._rules.generation
-        return RememberFlow(flow, verdict, generation, known.expires_s, known.inspection, exec_id, known.tied_to)
+        decision, generation = known.decision, self._rules.generation
+        return RememberFlow(
+            flow,
+            decision.verdict,
+            generation,
+            known.expires_s,
+            known.inspection,
+            exec_id,
+            known.tied_to,
+            decision.rule,
+        )
 
 
 def _key_for(connection: Connection, decision: Decision, *, is_common: bool) -> VerdictKey | None:

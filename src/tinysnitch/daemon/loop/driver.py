@@ -27,6 +27,7 @@ from tinysnitch.daemon.loop.process_watch import ProcessWatch
 from tinysnitch.daemon.loop.resolved_names import ResolvedNames
 from tinysnitch.daemon.rules.mode_keeper import ModeKeeper
 from tinysnitch.daemon.rules.saver import RuleSaver
+from tinysnitch.daemon.rules.uses import UseCounts
 from tinysnitch.daemon.scheduling.failures import Failures
 from tinysnitch.daemon.scheduling.timers import SingleTimer
 from tinysnitch.daemon.traffic.feed import TrafficFeed
@@ -55,6 +56,7 @@ class Ports:
     attributor: Attributor
     intake: Intake
     verdicts: VerdictSink
+    uses: UseCounts
     resolved_names: ResolvedNames
     processes: ProcessWatch
     rule_saver: RuleSaver

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import assert_never
 
-import msgspec
+from msgspec.structs import replace
 
 from tinysnitch.core.engine.events import (
     AnswerGiven,
@@ -41,7 +41,7 @@ from tinysnitch.daemon.requests.connection_end import end_connections
 from tinysnitch.daemon.requests.counters import Counters
 from tinysnitch.daemon.requests.explainer import Explainer
 from tinysnitch.daemon.requests.looking_back import LookingBack
-from tinysnitch.daemon.requests.rule_list import rule_entries
+from tinysnitch.daemon.requests.rule_list import rule_entries, with_use
 from tinysnitch.daemon.requests.rule_permission import (
     ChangeBudget,
     check_mode,
@@ -55,6 +55,7 @@ from tinysnitch.daemon.requests.traffic_watch import TrafficWatch, Watcher
 from tinysnitch.daemon.rules.lists import HeldList, ListLoader
 from tinysnitch.daemon.rules.loader import RuleLoader
 from tinysnitch.daemon.rules.users import UserNames
+from tinysnitch.daemon.rules.uses import UseCount
 from tinysnitch.kernel.system.clock import read_instant
 from tinysnitch.protocol import messages as msg
 from tinysnitch.protocol.log_lines import format_time
@@ -154,8 +155,8 @@ class RequestHandler:
         match request:
             case msg.ReadStatus():
                 return (self.status(right),)
-            case msg.ListRules():
-                return self.list_rules(right)
+            case msg.ListRules(is_used):
+                return self.list_rules(right, is_used=is_used)
             case msg.ListLists():
                 return self.list_lists(right)
             case msg.ListAsks():
@@ -271,10 +272,11 @@ class RequestHandler:
 
     # Rules
 
-    def list_rules(self, right: Right) -> Iterator[RuleEntry]:
+    def list_rules(self, right: Right, *, is_used: bool = False) -> Iterator[RuleEntry]:
         """The rules in force. Each line is made as it is sent: there may be many, and verdicts must not wait."""
         rules = self._engine.rules
-        return rule_entries(rules, self._loader, lambda rule: may_see_rule(rule, right, rules))
+        uses = self._driver.ports.uses.read(read_instant()) if is_used else None
+        return rule_entries(rules, self._loader, lambda rule: may_see_rule(rule, right, rules), uses)
 
     def _visible(self, rules: tuple[Rule, ...], right: Right) -> tuple[Rule, ...]:
         if right.sees_all:
@@ -448,7 +450,7 @@ class RequestHandler:
     def _own_choice(self, prompt: OpenPrompt, choice: Choice, right: Right) -> Choice:
         """The choice as a user with the right for their own processes may make it: its rule is for that user alone.
         Raises SnitchError when that rule is not permitted."""
-        choice = msgspec.structs.replace(choice, is_for_user=True)
+        choice = replace(choice, is_for_user=True)
         connection = next(iter(prompt.held.values())).connection
         if is_rule_kept(connection, choice):
             check_new_rule(rule_for_choice(connection, choice, read_instant().wall_s), right, self._engine.rules)
@@ -487,4 +489,8 @@ class RequestHandler:
         return self._history.read_newest(limit, None if right.sees_all else right.uid)
 
     def explain(self, question: Explain, right: Right) -> Explanation:
-        return self._explainer.explain(question, right)
+        found = self._explainer.explain(question, right)
+        if found.rule is None:
+            return found
+        use = self._driver.ports.uses.read(read_instant()).get(parse_rule(found.rule), UseCount())
+        return with_use(found, use)

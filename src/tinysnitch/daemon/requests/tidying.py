@@ -45,7 +45,7 @@ class Tidying:
         return self._engine.rules.facts
 
     def list_proposals(self, request: msg.ListProposals, right: Right) -> Iterator[msg.Reply]:
-        rules = tuple(self._engine.rules)
+        rules, now = tuple(self._engine.rules), read_instant()
         gone = Gone(
             paths=frozenset(request.gone_paths),
             users=set(request.gone_users) - self._facts.users.keys(),  # a look-up may have failed for the client alone
@@ -54,10 +54,11 @@ class Tidying:
         found = propose(
             rules,
             self._facts,
-            read_instant().wall_s,
+            now.wall_s,
             self._engine.catalogue.keeps_args,
             mine=tuple(rule for rule in rules if may_see_rule(rule, right, self._engine.rules)),
             gone=gone,
+            last_used={rule: use.last_s for rule, use in self._ports.uses.read(now).items()},
         )
         return (_WORKING if each is None else _entry(each) for each in found)
 

@@ -52,6 +52,7 @@ from tinysnitch.daemon.rules.paths import PathFacts, PathWatch
 from tinysnitch.daemon.rules.programs_file import PROGRAMS, ProgramsFile, read_packaged
 from tinysnitch.daemon.rules.saver import RuleSaver
 from tinysnitch.daemon.rules.users import UserIds
+from tinysnitch.daemon.rules.uses import UseCounts
 from tinysnitch.daemon.scheduling.failures import Failures
 from tinysnitch.daemon.scheduling.follow import follow
 from tinysnitch.daemon.scheduling.timers import SingleTimer
@@ -69,7 +70,7 @@ from tinysnitch.kernel.nfqueue.packet_events import PacketEvents
 from tinysnitch.kernel.nfqueue.queue import Queue
 from tinysnitch.kernel.nfqueue.verdicts import VerdictSink
 from tinysnitch.kernel.proc.mounts import MountNews
-from tinysnitch.kernel.system.clock import read_instant
+from tinysnitch.kernel.system.clock import read_boot_id, read_instant
 from tinysnitch.kernel.system.libcrypto import Libcrypto
 from tinysnitch.kernel.system.offload import Offload
 from tinysnitch.protocol.messages import LEARNED_RULES
@@ -349,6 +350,9 @@ def _open_ports(
     nat_replies = _closed_at_end(NatReplies(programs), undo)
     processes = _closed_at_end(ProcessWatch(process_exited), undo)
     verdicts = VerdictSink(queue, names_queue, programs, _make_end(undo), scope=identity.options.scope)
+    was_adopted = programs is not None and programs.was_adopted
+    uses = UseCounts(verdicts.uses, identity.options.state_dir / "uses", read_boot_id(), was_adopted=was_adopted)
+    undo.callback(uses.stop)
     return Ports(
         queue=queue,
         names_queue=names_queue,
@@ -361,6 +365,7 @@ def _open_ports(
             programs.read_questions if programs else tuple,
         ),
         verdicts=verdicts,
+        uses=uses,
         resolved_names=ResolvedNames(feed),
         processes=processes,
         rule_saver=rule_saver,

@@ -78,6 +78,7 @@ MAPS = (
     "verdicts",
     "own_addresses",
     "quotas",
+    "rule_uses",
     "watched",
     "settings",
     "statistics",

@@ -18,6 +18,7 @@ from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.core.model.flow import Direction, Flow, is_of_link
 from tinysnitch.core.model.scope import Scope
 from tinysnitch.core.model.verdict import Grain, Inspection, Verdict, VerdictKey
+from tinysnitch.core.rules.rule import Rule
 from tinysnitch.kernel.bpf import handover as earlier_conversations
 from tinysnitch.kernel.bpf import layout
 from tinysnitch.kernel.bpf.images import Image, decode_image, encode_image
@@ -35,6 +36,7 @@ from tinysnitch.kernel.bpf.libbpf import BPF_NOEXIST, ObjectFile, Ring, opened_p
 from tinysnitch.kernel.bpf.maps import BpfMaps, BpfSettings
 from tinysnitch.kernel.bpf.objects import LIST_OBJECT, LIST_PROGRAMS, object_path, read_digest
 from tinysnitch.kernel.bpf.pins import PinFolder, list_folder, load_pins, opened_cgroup, remove_folder, take_folder
+from tinysnitch.kernel.bpf.rule_uses import open_rule_uses
 from tinysnitch.kernel.netlink.addresses import read_addresses
 from tinysnitch.kernel.system.clock import read_boot_ns
 
@@ -60,6 +62,7 @@ class BpfPrograms:
         self._folder = folder
         self._maps = BpfMaps(folder)
         self.settings = open_settings(folder)
+        self.uses = open_rule_uses(folder.map_path("rule_uses"))
         self._next_bootstrapped = layout.EXEC_ID_BOOTSTRAPPED + read_boot_ns()
         self._rings: dict[str, Ring] = {}  # that are read, by their names
         self._own: frozenset[bytes] | None = None  # addresses of this machine as the kernel's side has them
@@ -90,6 +93,7 @@ class BpfPrograms:
         """Close our descriptors. All that is pinned stays in force."""
         while self._rings:
             self._rings.popitem()[1].close()
+        self.uses.close()
         self.settings.close()
         self._maps.close()
 
@@ -160,6 +164,7 @@ class BpfPrograms:
         exec_id: int = layout.EXEC_ID_UNKNOWN,
         watch: Inspection = Inspection.NONE,
         tied_to: int = 0,
+        rule: Rule | None = None,
     ) -> bool:
         """Remember a verdict for one flow, with the socket that it was seen with. `tied_to`: for that interface alone.
         False: the kernel has no entry for it (any more), or as another program's. Then its packet is a miss again."""
@@ -172,7 +177,14 @@ class BpfPrograms:
         if tied_to:
             self.settings.set_ties()
         number = self._number_of(verdict, watch)
-        judged = replace(found, expires_ns=expires_ns, generation=generation, verdict=number, interface=tied_to)
+        judged = replace(
+            found,
+            expires_ns=expires_ns,
+            generation=generation,
+            verdict=number,
+            interface=tied_to,
+            rule=self.uses.index_of(rule),
+        )
         return self._maps.flows.write(key, judged)
 
     def remember_owner(self, flow: Flow, owner: Owner) -> None:
@@ -199,10 +211,11 @@ class BpfPrograms:
         expires_ns: int,
         *,
         watch: Inspection = Inspection.NONE,
+        rule: Rule | None = None,
     ) -> None:
-        """`expires_ns` on the boot-time clock, 0: never."""
-        number = self._number_of(verdict, watch)
-        value = layout.VerdictValue(expires_ns=expires_ns, generation=generation, verdict=number)
+        """`expires_ns` on the boot-time clock, 0: never. `rule`: that made the verdict."""
+        number, index = self._number_of(verdict, watch), self.uses.index_of(rule)
+        value = layout.VerdictValue(expires_ns=expires_ns, generation=generation, verdict=number, rule=index)
         self.settings.masks |= 1 << number_of_mask(key)
         self._maps.verdicts.write(verdict_key_of(key), value)
 

@@ -26,8 +26,10 @@ from tinysnitch.core.model.flow import TCP, UDP, Direction, Flow
 from tinysnitch.core.model.scope import Scope
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.kernel.bpf.programs import BpfPrograms
+from tinysnitch.kernel.bpf.rule_uses import RuleUses
 from tinysnitch.kernel.netfilter.rules import DENY_MARK, allow_bit
 from tinysnitch.kernel.nfqueue.queue import NfVerdict, Queue
+from tinysnitch.kernel.system.clock import read_instant
 
 MAX_ROUNDS = 16  # of the packets of one flow, in ROUNDS_S
 ROUNDS_S = 0.1
@@ -51,6 +53,7 @@ class VerdictSink:
         self._queue = queue
         self._names_queue = names_queue
         self._programs = programs
+        self.uses = programs.uses if programs else RuleUses(None)
         self._end_connection = end_connection
         self._allow_bit = allow_bit(scope)
         self.issued = 0  # verdicts on held packets
@@ -72,7 +75,10 @@ class VerdictSink:
                         command.generation,
                         _to_ns(command.expires_s),
                         watch=command.inspection,
+                        rule=command.rule,
                     )
+                else:
+                    self.uses.note(command.rule, read_instant().boot_s)
             case IssueVerdict(packet_id, verdict, follows):
                 self.issue(packet_id, verdict, follows=follows)
                 if self.sends_each:
@@ -110,7 +116,10 @@ class VerdictSink:
                 exec_id=command.exec_id,
                 watch=command.inspection,
                 tied_to=command.tied_to,
+                rule=command.rule,
             )
+        else:
+            self.uses.note(command.rule, read_instant().boot_s)
 
     def _end_inspection(self, command: EndInspection) -> None:
         """Packets that were marked before must go first: once the inspection is over, no rule takes the mark away."""
