@@ -143,6 +143,8 @@ struct sock_common {
 	__u32 skc_daddr, skc_rcv_saddr;
 	struct in6_addr skc_v6_daddr, skc_v6_rcv_saddr;
 	__u16 skc_num; /* the local port */
+	__be16 skc_dport;
+	unsigned long skc_flags; /* bits of enum sock_flags */
 	volatile unsigned char skc_state;
 	unsigned char skc_reuse : 4;
 	unsigned char skc_reuseport : 1;
@@ -174,6 +176,7 @@ struct sock {
 	struct refcount_struct sk_wmem_alloc;
 	__u16 sk_type, sk_protocol;
 	__u8 sk_kern_sock : 1;
+	__u8 sk_shutdown;
 };
 
 struct bpf_sock_addr_kern {
@@ -205,6 +208,8 @@ struct tcp_sock {
 	struct inet_connection_sock inet_conn;
 	__u8 syn_smc : 1;
 	bool is_mptcp;
+	__u64 bytes_received, bytes_acked; /* of the payload, and one for each SYN and FIN */
+	__u32 write_seq, snd_una;
 };
 
 struct list_head {

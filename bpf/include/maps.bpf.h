@@ -199,6 +199,16 @@ struct {
 	__type(value, struct rule_use);
 } rule_uses SEC(".maps");
 
+/* Rows of what was decided and carried, in turns of two: user space reads one while the other is filled */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, TRAFFIC_ROWS);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+	__type(key, struct traffic_key);
+	__type(value, struct traffic);
+} traffic_even SEC(".maps"), traffic_odd SEC(".maps");
+
 /* An image is too large for the 512 bytes of a BPF stack. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

@@ -22,9 +22,9 @@ static __always_inline __u32 share_of(__u32 uid)
  * Counts one more in this moment. False: there have been `most` already. If two CPUs begin a moment at the same time,
  * one more than that may be let go on.
  */
-static __always_inline bool has_place(const struct quota_key *key, __u32 most)
+static __always_inline bool has_place_at(const struct quota_key *key, __u32 most, __u32 moment)
 {
-	struct quota_use first = {.moment = bpf_ktime_get_coarse_ns() / QUOTA_MOMENT_NS, .count = 1};
+	struct quota_use first = {.moment = moment, .count = 1};
 	struct quota_use *use = bpf_map_lookup_elem(&quotas, key);
 
 	if (!use) {
@@ -36,6 +36,12 @@ static __always_inline bool has_place(const struct quota_key *key, __u32 most)
 		return true;
 	}
 	return use->count < most && __sync_fetch_and_add(&use->count, 1) < most;
+}
+
+/* In the moment that it is now. */
+static __always_inline bool has_place(const struct quota_key *key, __u32 most)
+{
+	return has_place_at(key, most, bpf_ktime_get_coarse_ns() / QUOTA_MOMENT_NS);
 }
 
 static __always_inline struct share *find_share(__u32 uid)

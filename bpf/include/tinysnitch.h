@@ -108,7 +108,10 @@ enum syn_fate { SYN_HELD = 0, SYN_LET_GO = 1, SYN_RESET = 2, SYN_UNREACHABLE = 3
 /* value of `sockets`, whose key is the socket cookie. The watch is in it so that beginning one costs no look-up. */
 struct owned_socket {
 	struct owner owner;
-	__u64 sk;          /* the kernel's struct sock, open as long as this is in the table; 0: not known */
+	__u64 sk;      /* the kernel's struct sock, open as long as this is in the table; 0: not known */
+	__u64 program; /* TCP: as in a traffic_key, of what was let go last by the socket, or to it if it listens */
+	__u32 rule;    /* likewise */
+	__u32 pad;
 	__u16 let_go_port; /* with let_go_to: the remote that the SYN was let go to */
 	__u8 syn;          /* enum syn_fate */
 	__u8 boundness;    /* enum boundness */
@@ -190,7 +193,9 @@ struct conversation {
 	__u64 cookie;  /* of the local socket, whether it began or answers; 0: none */
 	__u64 exec_id; /* the local program */
 	__u64 seen_ns;
-	__u64 judged_ns; /* when the rules last allowed a packet of it */
+	__u64 judged_ns;           /* when the rules last allowed a packet of it */
+	__u64 program;             /* as in a traffic_key */
+	__u64 bytes_in, bytes_out; /* of its payload, that are in no row yet */
 	__u32 generation;
 	__u32 pid; /* the process that ran when that packet was judged */
 	__u32 uid;
@@ -200,6 +205,8 @@ struct conversation {
 	__u8 is_own;     /* the remote is an address of this machine */
 	__u32 interface; /* the only one by which packets may leave; 0: any */
 	__u32 is_local;  /* IPv6: it goes by loopback, which is surer to know than whose the addresses are */
+	__u32 rule;      /* as `program` */
+	__u32 is_new;    /* it is not counted in a row yet */
 };
 
 /*
@@ -250,6 +257,32 @@ struct watch {
 	__u32 state; /* enum watch_state */
 };
 
+/*
+ * Connections that are alike in this, and what they carried, are summed up in one row, until user space takes the row
+ * away (traffic.bpf.h).
+ */
+struct traffic_key {
+	__u64 program; /* that of the key under which its verdict was found, else its exec id */
+	__u8 remote[16];
+	__u32 uid;
+	__u32 rule;    /* where its uses are counted, 0: nowhere */
+	__u32 verdict; /* VERDICT_ALLOW or VERDICT_DENY */
+	__u16 port;    /* as in a verdict_key */
+	__u8 protocol;
+	__u8 direction;
+};
+
+/* Bytes are those of the payload. More may be taken back than was there, in the row that is taken away next. */
+struct traffic {
+	__u64 connections;
+	__u64 bytes_in, bytes_out;
+	__u64 first_ns, last_ns; /* CLOCK_MONOTONIC, by its coarse clock mostly */
+};
+
+#define TRAFFIC_ROWS 16384  /* of each of the two tables */
+#define TRAFFIC_OF_ONE 4096 /* of one user, root too, until rows are taken away */
+#define TRAFFIC_MANY 2048   /* user space is told when there are so many */
+
 #define QUOTA_MOMENT_NS 67108864ULL /* the length of a moment, by CLOCK_MONOTONIC_COARSE */
 
 /* Whose packets are counted: those of one program, or of all programs of a user (quota.bpf.h). */
@@ -283,8 +316,10 @@ struct settings {
 	__u32 packet_limit;       /* packets of any one user that may be held in a moment; 0: any number */
 	__u32 message_limit;      /* messages of any one user that may be read in a moment; 0: any number */
 	__u32 masks;              /* those of verdicts of this generation: bit N for mask N */
-	__u32 pad;
-	struct owner reader; /* of the queues (BPF alone): in its context held packets of others walk again */
+	__u32 traffic_turn;       /* how often rows were taken away: those of odd turns are in another table */
+	__u32 traffic_rows;       /* new ones in this turn */
+	__u32 is_awaited;         /* user space will look for rows by itself, or was told that there are some */
+	struct owner reader;      /* of the queues (BPF alone): in its context held packets of others walk again */
 };
 
 /* Index into the per-CPU `statistics`. */
@@ -308,6 +343,7 @@ enum statistic {
 	LOST_ASTRAY,        /* to an address of this machine, yet on its way to another one */
 	LOST_OVER_QUOTA,    /* beyond what a program or a user may have held */
 	LOST_MESSAGES,      /* beyond what a program or a user may have read; or several in one packet */
+	LOST_TRAFFIC,       /* connections that are in no row of `traffic` */
 	STATISTICS
 };
 
@@ -322,8 +358,8 @@ struct asked {
 	__u8 packet[ASKED_SIZE];
 };
 
-/* One line of tinysnitch-trace, only while `is_tracing` is set. */
-enum trace_kind { TRACE_EXEC = 1, TRACE_CONNECT = 2, TRACE_SEND = 3, TRACE_BIND = 4 };
+/* One line of tinysnitch-trace, only while `is_tracing` is set. The last: there are rows of `traffic` to take away. */
+enum trace_kind { TRACE_EXEC = 1, TRACE_CONNECT = 2, TRACE_SEND = 3, TRACE_BIND = 4, TRACE_TRAFFIC = 5 };
 
 struct trace_event {
 	__u64 time_ns;

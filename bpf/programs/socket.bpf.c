@@ -6,6 +6,7 @@
  * let go on.
  */
 #include "verdict/conntrack_end.bpf.h"
+#include "identity/carried.bpf.h"
 #include "identity/handover.bpf.h"
 #include "identity/listener.bpf.h"
 #include "verdict/cache.bpf.h"
@@ -107,6 +108,9 @@ int on_sock_release(struct bpf_sock *ctx)
 		keep_released(cookie, socket);
 	if (ctx->protocol == UDP)
 		end_conversation(ctx, cookie);
+	if (ctx->protocol == TCP && ctx->state != TCP_CLOSE && ctx->state != TCP_LISTEN)
+		sum_connection((struct sock *)ctx, socket, bpf_sk_storage_get(&carried, ctx, NULL, 0),
+			       bpf_ktime_get_coarse_ns());
 	/* Before its port is forgotten: if scope.bpf.c notes the port meanwhile it finds no owner. */
 	bpf_map_delete_elem(&sockets, &cookie);
 	if (may_be_bound)
@@ -203,6 +207,23 @@ static __always_inline __u64 find_used(struct bpf_sock_addr *ctx, __u64 cookie)
 	return BPF_CORE_READ(whose, __sk_common.skc_cookie.counter);
 }
 
+/* `key`: as find_verdict() leaves it. */
+static __always_inline void add_refused(const struct verdict_key *key, __u32 rule)
+{
+	struct traffic_key row = {
+		.program = key->program,
+		.uid = key->uid,
+		.rule = rule,
+		.verdict = VERDICT_DENY,
+		.port = key->port,
+		.protocol = key->protocol,
+		.direction = OUTBOUND,
+	};
+
+	__builtin_memcpy(row.remote, key->remote, sizeof(row.remote));
+	add_traffic(&row, 1, 0, 0, bpf_ktime_get_coarse_ns());
+}
+
 /* The caller sets the remote address of `key`. `owner` is filled in, unless nobody uses the socket. */
 static __always_inline int note_use(struct bpf_sock_addr *ctx, struct verdict_key *key, struct owner *owner, __u8 kind)
 {
@@ -236,6 +257,7 @@ static __always_inline int note_use(struct bpf_sock_addr *ctx, struct verdict_ke
 		return GO_ON;
 	count(HITS_DENIED_EARLY);
 	count_use(RULE_OF(found));
+	add_refused(key, RULE_OF(found));
 	bpf_set_retval(-ECONNREFUSED);
 	return REFUSE;
 }

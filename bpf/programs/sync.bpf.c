@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Writes what user space found out about ports into the tables. User space cannot do so itself: hooks change the same
- * counts at the same time on other CPUs, and only a program can add to them. It is attached nowhere: user space runs it
- * with a `struct sync` in place of a packet (BPF_PROG_TEST_RUN).
+ * Programs that are attached nowhere: user space runs them (BPF_PROG_TEST_RUN). on_sync writes what user space found out
+ * about ports into the tables, with a `struct sync` in place of a packet. User space cannot do so itself: hooks change
+ * the same counts at the same time on other CPUs, and only a program can add to them. So it is with on_sum.
  */
 #include "identity/current.bpf.h"
 #include "identity/handover.bpf.h"
 #include "identity/listener.bpf.h"
+#include "include/traffic.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -52,5 +53,22 @@ int on_sync(struct __sk_buff *skb)
 		replace_owner(&sync);
 	if (sync.kind == SYNC_READER)
 		note_reader();
+	return 0;
+}
+
+static long sum_next(void *map, struct flow_key *key, struct conversation *conversation, void *context)
+{
+	struct flow_key copy = *key; /* a function takes no memory that it must not write */
+
+	sum_conversation(&copy, conversation);
+	return 0;
+}
+
+/* Moves what all conversations carried since the last time. */
+SEC("socket")
+int on_sum(struct __sk_buff *skb)
+{
+	bpf_for_each_map_elem(&conversations, sum_next, NULL, 0);
+	bpf_for_each_map_elem(&crowded, sum_next, NULL, 0);
 	return 0;
 }

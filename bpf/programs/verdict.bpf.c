@@ -56,8 +56,11 @@ static __always_inline int is_allowed(struct __sk_buff *skb, __u8 direction)
 		return 1;
 	verdict = find_verdict_for(skb, settings, &question);
 	/* Before begin_watch(), which needs an entry in `sockets`: that of a subflow of MPTCP is made here. */
-	if (direction == OUTBOUND && (verdict == VERDICT_ALLOW || is_provisional(verdict)))
+	if (direction == OUTBOUND && (verdict == VERDICT_ALLOW || is_provisional(verdict))) {
 		is_first = note_let_go(skb, &question);
+		if (is_first)
+			add_connection(skb, &question, VERDICT_ALLOW);
+	}
 	switch (verdict) {
 	case VERDICT_ALLOW_NOTED:
 	case VERDICT_ALLOW_GUARDED:
@@ -68,6 +71,10 @@ static __always_inline int is_allowed(struct __sk_buff *skb, __u8 direction)
 		}
 		/* fall through */
 	case VERDICT_ALLOW:
+		if (direction == INBOUND && question.flow.protocol == TCP) {
+			note_let_in(&question);
+			add_connection(skb, &question, VERDICT_ALLOW);
+		}
 		keep_message_flow(&question);
 		note_conversation(skb, settings, &question, conversation, now_ns);
 		count(HITS_ALLOWED);
@@ -82,6 +89,17 @@ static __always_inline int is_allowed(struct __sk_buff *skb, __u8 direction)
 		write_flow(&question);
 		return 0;
 	}
+}
+
+/* Whether this is a SYN that was refused already, and is sent again. */
+static __always_inline bool is_refused(const struct question *question)
+{
+	struct owned_socket *socket;
+
+	if (question->flow.protocol != TCP || question->flow.direction == INBOUND)
+		return false;
+	socket = bpf_map_lookup_elem(&sockets, &question->whose.cookie);
+	return socket && (socket->syn == SYN_RESET || socket->syn == SYN_UNREACHABLE);
 }
 
 static __always_inline int is_denied(struct __sk_buff *skb, __u8 direction)
@@ -99,6 +117,8 @@ static __always_inline int is_denied(struct __sk_buff *skb, __u8 direction)
 	note_denial(settings);
 	forget_passing(direction);
 	count(HITS_DENIED);
+	if (!is_refused(&question))
+		add_connection(skb, &question, VERDICT_DENY);
 	if (verdict == VERDICT_DENY)
 		count_use(question.rule);
 	return 1;

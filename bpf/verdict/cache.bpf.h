@@ -21,10 +21,10 @@ static __always_inline bool is_provisional(enum verdict verdict)
 
 /*
  * The verdict under one of the masks in use, with its rule. VERDICT_NONE: none is remembered, or it holds no more. `asked` has the exec
- * id as program, and the direction alone as mask. Whichever mask has one, it is right: a verdict holds for all
+ * id as program, and the direction alone as mask; if a verdict is found its program is that of the key. Whichever mask has one, it is right: a verdict holds for all
  * connections that are alike in the columns of its mask. Not inlined, so that the verifier checks it once.
  */
-__noinline __u32 find_verdict(const struct verdict_key *asked)
+__noinline __u32 find_verdict(struct verdict_key *asked)
 {
 	const struct settings *settings = find_settings();
 	const struct verdict_value *value;
@@ -52,8 +52,10 @@ __noinline __u32 find_verdict(const struct verdict_key *asked)
 		if (mask & MASK_ANY_PORT)
 			key.port = 0;
 		value = bpf_map_lookup_elem(&verdicts, &key);
-		if (value && is_current(settings, value->generation, value->expires_ns))
-			return value->verdict | (__u32)value->rule << 16;
+		if (!value || !is_current(settings, value->generation, value->expires_ns))
+			continue;
+		asked->program = key.program;
+		return value->verdict | (__u32)value->rule << 16;
 	}
 	return VERDICT_NONE;
 }

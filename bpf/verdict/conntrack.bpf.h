@@ -9,10 +9,11 @@
 #include "verdict/egress_local.bpf.h"
 #include "identity/attribution.bpf.h"
 #include "include/packet.bpf.h"
-#include "include/quota.bpf.h"
+#include "include/traffic.bpf.h"
 
 #define SECOND_NS 1000000000ULL
-#define MOST_BEGUN 32 /* by one user in a moment: no more than a quarter of the table's room within ANSWER_NS */
+#define TRANSPORT_SIZE 8 /* of UDP's header (RFC 768), and of ICMP's (RFC 792) */
+#define MOST_BEGUN 32    /* by one user in a moment: no more than a quarter of the table's room within ANSWER_NS */
 
 /* A packet that is judged. */
 struct question {
@@ -27,6 +28,7 @@ struct question {
 	bool has_strayed;      /* it leaves by another interface than the one that its verdict is for */
 	__u32 interface;       /* the one that its verdict is for; 0: any */
 	__u32 rule;            /* that made its verdict; 0: not known */
+	__u64 program;         /* under which its verdict was found; as in a traffic_key */
 	__u32 noted_interface; /* the one that its flow was last tied to, whether that verdict still holds or not */
 };
 
@@ -157,6 +159,22 @@ static __always_inline bool is_repeated(const struct settings *settings, const s
 	       is_within(SECOND_NS, conversation->judged_ns, now_ns) && conversation->pid == read_current_pid();
 }
 
+/* In the payload: of the transport header only those of the shortest is taken off, as UDP and ICMP have it. */
+static __always_inline __u32 measure_payload(const struct __sk_buff *skb, const struct question *question)
+{
+	__u32 headers = question->transport + TRANSPORT_SIZE;
+
+	return skb->len > headers ? skb->len - headers : 0;
+}
+
+static __always_inline void carry(const struct __sk_buff *skb, const struct question *question,
+				  struct conversation *conversation)
+{
+	__u64 *bytes = question->flow.direction == OUTBOUND ? &conversation->bytes_out : &conversation->bytes_in;
+
+	__sync_fetch_and_add(bytes, measure_payload(skb, question));
+}
+
 /* Whether the packet may pass as an answer, as a packet after an answer, or as one more of what was just allowed. */
 static __always_inline bool goes_on(struct __sk_buff *skb, const struct settings *settings, struct question *question,
 				    struct conversation *conversation, __u64 now_ns)
@@ -179,6 +197,7 @@ static __always_inline bool goes_on(struct __sk_buff *skb, const struct settings
 	/* Once a second, not for each packet: that would move the cache line from CPU to CPU. */
 	if (!is_within(SECOND_NS, conversation->seen_ns, now_ns))
 		conversation->seen_ns = now_ns;
+	carry(skb, question, conversation);
 	return true;
 }
 
@@ -222,8 +241,35 @@ static __always_inline void begin_conversation(const struct question *question, 
 		count(LOST_CONVERSATIONS);
 }
 
+/*
+ * Counts a connection; with the payload of this packet, unless that is a SYN or denied. Not inlined, so that its key
+ * takes no room on the stacks of its callers. True: it found room.
+ */
+__noinline bool add_connection(struct __sk_buff *skb, const struct question *question, __u32 verdict)
+{
+	struct traffic_key key = {.verdict = verdict};
+	const struct flow_key *flow;
+	__u64 size = 0;
+
+	if (!question)
+		return false;
+	flow = &question->flow;
+	if (flow->protocol != TCP && verdict == VERDICT_ALLOW)
+		size = measure_payload(skb, question);
+	key.program = question->program;
+	key.uid = question->whose.owner.uid;
+	key.rule = question->rule;
+	key.protocol = flow->protocol;
+	key.direction = flow->direction;
+	if (has_ports(flow->protocol))
+		key.port = flow->direction == OUTBOUND ? flow->remote_port : flow->local_port;
+	__builtin_memcpy(key.remote, flow->remote, sizeof(key.remote));
+	return add_traffic(&key, 1, flow->direction == INBOUND ? size : 0, flow->direction == OUTBOUND ? size : 0,
+			   read_conversation_clock());
+}
+
 /* A packet was allowed: from now on what answers it may pass. `known`: its conversation, if there is one. */
-static __always_inline void note_conversation(struct __sk_buff *skb, const struct settings *settings,
+static __always_inline void note_conversation(struct __sk_buff *skb, struct settings *settings,
 					      const struct question *question, struct conversation *known, __u64 now_ns)
 {
 	struct conversation conversation = {
@@ -238,21 +284,35 @@ static __always_inline void note_conversation(struct __sk_buff *skb, const struc
 		.is_watched = question->is_watched,
 		.is_own = question->is_own,
 		.interface = question->interface,
+		.program = question->program,
+		.rule = question->rule,
+		.is_new = 1,
 	};
 
-	if (question->role == ROLE_NONE || question->role == ROLE_ANSWERS)
+	if (question->role == ROLE_NONE || question->role == ROLE_ANSWERS) {
+		if (question->flow.protocol != TCP)
+			add_connection(skb, question, VERDICT_ALLOW);
 		return;
+	}
 	if (is_from_its_port(question, known)) {
 		known->seen_ns = now_ns;
+		carry(skb, question, known);
 		return;
 	}
 	conversation.is_local = is_by_loopback(skb, &question->flow);
+	carry(skb, question, &conversation);
 	if (known && known->begun_by == conversation.begun_by && known->cookie == conversation.cookie) {
 		conversation.is_answered = known->is_answered;
+		conversation.is_new = known->is_new;
+		conversation.bytes_in += __sync_lock_test_and_set(&known->bytes_in, 0);
+		conversation.bytes_out += __sync_lock_test_and_set(&known->bytes_out, 0);
 		*known = conversation;
 		return;
 	}
+	if (known)
+		sum_conversation(&question->conversation, known);
 	begin_conversation(question, &conversation);
+	await_user_space(settings);
 }
 
 #endif

@@ -7,7 +7,7 @@
 #ifndef CONNTRACK_END_BPF_H
 #define CONNTRACK_END_BPF_H
 
-#include "include/flow.bpf.h"
+#include "include/traffic.bpf.h"
 #include "identity/owner.bpf.h"
 
 #include <bpf/bpf_endian.h>
@@ -40,11 +40,15 @@ static __always_inline void end_conversation(struct bpf_sock *sk, __u64 cookie)
 	if (!name_connection(sk, &key))
 		return;
 	conversation = bpf_map_lookup_elem(&conversations, &key);
-	if (conversation && conversation->begun_by == OUTBOUND && conversation->cookie == cookie)
+	if (conversation && conversation->begun_by == OUTBOUND && conversation->cookie == cookie) {
+		sum_conversation(&key, conversation);
 		bpf_map_delete_elem(&conversations, &key);
+	}
 	conversation = bpf_map_lookup_elem(&crowded, &key);
-	if (conversation && conversation->begun_by == OUTBOUND && conversation->cookie == cookie)
+	if (conversation && conversation->begun_by == OUTBOUND && conversation->cookie == cookie) {
+		sum_conversation(&key, conversation);
 		bpf_map_delete_elem(&crowded, &key);
+	}
 }
 
 #endif

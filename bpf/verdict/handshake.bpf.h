@@ -25,6 +25,8 @@ static __always_inline void note_unknown_let_go(const struct question *question)
 		.syn = SYN_LET_GO,
 		.boundness = BOUND,
 		.is_tied = question->interface != 0,
+		.program = question->program,
+		.rule = question->rule,
 	};
 
 	__builtin_memcpy(socket.let_go_to, question->flow.remote, sizeof(socket.let_go_to));
@@ -58,7 +60,20 @@ static __always_inline bool note_let_go(struct __sk_buff *skb, const struct ques
 	__builtin_memcpy(socket->let_go_to, flow->remote, sizeof(flow->remote));
 	socket->let_go_port = flow->remote_port;
 	socket->syn = SYN_LET_GO;
+	socket->program = question->program;
+	socket->rule = question->rule;
 	return true;
+}
+
+/* Inbound: notes at the socket that listens by which verdict a SYN came in, so that the connection has the same row. */
+static __always_inline void note_let_in(const struct question *question)
+{
+	struct owned_socket *socket = bpf_map_lookup_elem(&sockets, &question->whose.cookie);
+
+	if (socket && (socket->program != question->program || socket->rule != question->rule)) {
+		socket->program = question->program;
+		socket->rule = question->rule;
+	}
 }
 
 /*

@@ -86,11 +86,12 @@ static __always_inline bool is_of_others(struct __sk_buff *skb, const struct que
  * The verdict for connections like this one, with its rule. Not inlined, so that the verifier checks it once and not for each caller,
  * and its keys take no room on their stacks.
  */
-__noinline __u32 find_verdict_of_process(const struct flow_key *flow, const struct owner *owner)
+__noinline __u32 find_verdict_of_process(const struct flow_key *flow, const struct owner *owner, __u64 *program)
 {
 	struct verdict_key key = {};
+	__u32 found;
 
-	if (!flow || !owner)
+	if (!flow || !owner || !program)
 		return VERDICT_NONE;
 	key.program = owner->exec_id;
 	key.uid = owner->uid;
@@ -99,7 +100,9 @@ __noinline __u32 find_verdict_of_process(const struct flow_key *flow, const stru
 	__builtin_memcpy(key.remote, flow->remote, sizeof(key.remote));
 	if (has_ports(flow->protocol))
 		key.port = flow->direction == OUTBOUND ? flow->remote_port : flow->local_port;
-	return find_verdict(&key);
+	found = find_verdict(&key);
+	*program = key.program;
+	return found;
 }
 
 /*
@@ -134,6 +137,7 @@ static __always_inline enum verdict find_verdict_for_flow(struct __sk_buff *skb,
 	__u64 noted = find_noted_verdict(&question->flow, &question->whose.owner, question->whose.cookie);
 	enum verdict verdict = VERDICT_OF((__u32)noted);
 
+	question->program = question->whose.owner.exec_id;
 	question->rule = RULE_OF((__u32)noted);
 	question->noted_interface = noted >> 32;
 	if (!question->noted_interface || verdict == VERDICT_NONE || verdict == VERDICT_DENY || !skb)
@@ -168,7 +172,7 @@ static __always_inline enum verdict find_verdict_for(struct __sk_buff *skb, cons
 	if (settings->flow_generation == settings->generation)
 		verdict = find_verdict_for_flow(skb, question);
 	if (verdict == VERDICT_NONE) {
-		__u32 found = find_verdict_of_process(&question->flow, &question->whose.owner);
+		__u32 found = find_verdict_of_process(&question->flow, &question->whose.owner, &question->program);
 
 		verdict = VERDICT_OF(found);
 		question->rule = RULE_OF(found);

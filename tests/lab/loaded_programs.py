@@ -36,6 +36,7 @@ class _Kind(IntEnum):
     PERCPU_ARRAY = 6
     LRU_HASH = 9
     QUEUE = 22
+    SK_STORAGE = 24
     RINGBUF = 27
 
 
@@ -143,8 +144,8 @@ def _empty_map(descriptor: int) -> None:
                 pass
         case _Kind.ARRAY | _Kind.PERCPU_ARRAY:
             _zero_array(descriptor, info)
-        case _Kind.RINGBUF:
-            pass  # `_rings` were read
+        case _Kind.RINGBUF | _Kind.SK_STORAGE:
+            pass  # `_rings` were read, and what is in sockets ends with these
 
 
 def _empty_hash(descriptor: int, key_size: int) -> None:

@@ -65,7 +65,7 @@ def find_helpers(raw: bytes) -> set[int]:
 @pytest.mark.parametrize("name", ["verdict", "rate_limit", "sync"])
 def test_a_socket_filter_calls_what_it_may_on_the_oldest_kernel(name: str) -> None:
     """Linux 6.1, says the README: sk_filter_func_proto() and bpf_base_func_proto(). Else all of BPF does not load."""
-    maps, packets, memory, task, clocks, loop = {1, 2, 3}, {26, 46}, {113}, {158}, {125, 160}, {181}
+    maps, packets, memory, task, clocks, loop = {1, 2, 3}, {26, 46}, {113}, {158}, {125, 160}, {164, 181}
     ring = {131, 132, 133}
     called = find_helpers(bpf_objects.object_path(name).read_bytes())
     assert called <= maps | packets | memory | task | clocks | loop | ring

@@ -64,8 +64,12 @@ class DnsTracker:
         A trusted resolver that is asked has none: nobody looks up its name first, and any domain may point to its
         address.
         """
-        is_question = flow.remote_port in RESOLVER_PORTS and self.names.is_trusted(flow.remote)
-        return NO_NAME if is_question else self.names.find(flow.remote, now_s, exec_id)
+        return self.names_at(flow.remote, flow.remote_port, exec_id, now_s)
+
+    def names_at(self, remote: bytes, remote_port: int, exec_id: int, now_s: float) -> NameFacts:
+        """The same, where no more is known of the flow."""
+        is_question = remote_port in RESOLVER_PORTS and self.names.is_trusted(remote)
+        return NO_NAME if is_question else self.names.find(remote, now_s, exec_id)
 
     def common_until_s(self, flow: Flow, now_s: float) -> float:
         """Until when `names_of` has the same for all programs, unless a further name comes up; 0: it has not now. A

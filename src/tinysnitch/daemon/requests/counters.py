@@ -28,6 +28,7 @@ KERNEL_LOSSES = {
     "lost_first_packets": "first packets to a port whose program was not known yet",
     "lost_astray": "packets to this machine itself that were routed out of it (dropped)",
     "lost_over_quota": "packets dropped, of programs that send or receive too many at once",
+    "lost_traffic": "connections that found no row of the traffic in the kernel",
     "lost_messages": "DNS messages dropped, of programs with too many at once, or several in one packet",
 }
 STARTING = "tinysnitchd is still starting"

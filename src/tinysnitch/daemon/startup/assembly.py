@@ -59,6 +59,7 @@ from tinysnitch.daemon.scheduling.timers import SingleTimer
 from tinysnitch.daemon.startup.handover import find_first_number, names_handed_over
 from tinysnitch.daemon.startup.prompt_process import how_to_be_asked
 from tinysnitch.daemon.traffic.feed import TrafficFeed
+from tinysnitch.daemon.traffic.kernel_rows import KernelRows
 from tinysnitch.daemon.traffic.question_feed import QuestionFeed
 from tinysnitch.kernel.attribution.attribution import Attributor
 from tinysnitch.kernel.bpf.programs import BpfPrograms
@@ -158,6 +159,7 @@ class Assembly:
         losses = LossWatch(self.counters.untold_losses)
         self.driver.start(losses.new_losses)
         resolved_names.start()
+        traffic.start()
         undo.callback(self.driver.failures.attempt, self._tell_last_losses, losses)
 
     def tell_of_netfilter(self, what: str, hint: str) -> None:
@@ -372,9 +374,16 @@ def _open_ports(
         mode_keeper=_go_on_with_mode(identity.options, engine, clients, feed),
         recorder=recorder,
         clients=clients,
-        traffic=TrafficFeed(failures),
         questions=QuestionFeed(attributor.find_program),
+        traffic=TrafficFeed(failures, _rows_of(programs, engine)),
     )
+
+
+def _rows_of(programs: BpfPrograms | None, engine: Engine) -> KernelRows | None:
+    def find_name(remote: bytes, port: int, exec_id: int) -> str | None:
+        return engine.dns.names_at(remote, port, exec_id, read_instant().boot_s).name
+
+    return KernelRows(programs, find_name) if programs else None
 
 
 def _open_queues(instance: Instance, undo: AsyncExitStack, *, is_alone: bool) -> tuple[Queue, Queue]:

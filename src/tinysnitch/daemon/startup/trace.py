@@ -22,7 +22,7 @@ from tinysnitch.core.rules.words import quote_word
 from tinysnitch.daemon.logs.log_output import LogOutput
 from tinysnitch.daemon.options import CgroupPlace
 from tinysnitch.kernel.attribution.bootstrap import bootstrap
-from tinysnitch.kernel.bpf.layout import TRACE_EXEC, TRACE_KIND_NAMES, TraceEvent
+from tinysnitch.kernel.bpf.layout import TRACE_EXEC, TRACE_KIND_NAMES, TRACE_TRAFFIC, TraceEvent
 from tinysnitch.kernel.bpf.pins import MOUNT_POINT, mount_bpffs, remove_folder, unmount_bpffs
 from tinysnitch.kernel.bpf.probe import find_missing, is_permitted
 from tinysnitch.kernel.bpf.programs import BpfPrograms
@@ -109,6 +109,8 @@ async def _print_traces(programs: BpfPrograms, stop: asyncio.Event) -> None:
 def _consume(programs: BpfPrograms, output: LogOutput, boot_wall_s: float, stop: asyncio.Event) -> None:
     """Write what was traced. When that fails, on a full disk say, we end, as any other command would."""
     for event in programs.read_traces():
+        if event.kind == TRACE_TRAFFIC:
+            continue
         output.write(describe(programs, event, boot_wall_s).encode())
     output.flush()
     if output.failure:

@@ -6,5 +6,8 @@ key once, and holds what was counted since the last one, so that whoever adds th
 
 Nothing here is asked before a verdict, and none ever waits for it. Rows that find no room are counted.
 
+With BPF the kernel's side counts all (kernel/bpf/traffic.py), and `KernelRows` (kernel_rows.py) finds whose program,
+which name and which rule its numbers are. Without, what user space decides is all there is.
+
 Read `feed.py` first. What a row is, and how rows add up: core/traffic.
 """

@@ -19,6 +19,7 @@ BPF_ANY = 0
 BPF_NOEXIST = 1
 _ETHERNET_SIZE = 14  # of the header in front of what a socket filter sees (bpf_prog_test_run_skb())
 _LOG_SIZE = 1 << 20
+TAKEN = 1024  # entries that are read at once; more than there are in one bucket of a hash table
 _LOG_LINES = 6  # the verifier names the reason at the end
 _ROOT_HINT = "run it as root, with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN, on a kernel that is not locked down"
 
@@ -97,13 +98,30 @@ class Link:
         _check(self._library.bpf_link__pin(self._pointer, os.fsencode(path)), f"pinning {path}")
 
     def run_iterator(self) -> None:
-        """Run an iterator over this network namespace, which reading it does. Raises SnitchError, OSError."""
-        fd = _check(self._library.bpf_iter_create(self._library.bpf_link__fd(self._pointer)), "starting an iterator")
-        with open(fd, "rb", buffering=0) as iterator:
-            iterator.read()
+        """Run an iterator over this network namespace. Raises SnitchError, OSError."""
+        _run_iterator(self._library.bpf_link__fd(self._pointer))
 
     def close(self) -> None:
         self._library.bpf_link__destroy(self._pointer)
+
+
+def _run_iterator(link_fd: int) -> None:
+    """Reading an iterator runs it."""
+    _ffi, library = _open_library()
+    with open(_check(library.bpf_iter_create(link_fd), "starting an iterator"), "rb", buffering=0) as iterator:
+        iterator.read()
+
+
+class PinnedIterator:
+    def __init__(self, path: Path) -> None:
+        self._fd = open_pinned(path)
+
+    def run(self) -> None:
+        """Run it over this network namespace. Raises SnitchError, OSError."""
+        _run_iterator(self._fd)
+
+    def close(self) -> None:
+        os.close(self._fd)
 
 
 class ObjectFile:
@@ -225,6 +243,22 @@ class Map(Generic[K, V]):
             yield self._unpack_key(ffi.buffer(key))
         if failed != -errno.ENOENT:
             raise_errno(f"reading {self.path}", -failed)
+
+    def take_all(self) -> Iterator[tuple[K, V]]:
+        """All entries, which are deleted. For a hash table that nobody writes meanwhile."""
+        ffi, library = _open_library()
+        key_size, value_size = len(self._key_view), len(self._value_view)
+        keys, values = ffi.new("char[]", TAKEN * key_size), ffi.new("char[]", TAKEN * value_size)
+        cursor, count, begin, failed = ffi.new("uint32_t *"), ffi.new("uint32_t *"), ffi.NULL, 0
+        while not failed:
+            count[0] = TAKEN
+            failed = library.bpf_map_lookup_and_delete_batch(self.fd, begin, cursor, keys, values, count, ffi.NULL)
+            if failed not in (0, -errno.ENOENT):
+                raise_errno(f"reading {self.path}", -failed)
+            begin = cursor
+            key_view, value_view = ffi.buffer(keys), ffi.buffer(values)
+            for at in range(count[0]):
+                yield self._unpack_key(key_view, at * key_size), self._unpack_value(value_view, at * value_size)
 
     def find_each(self, key: K) -> list[V]:
         """The values of all CPUs."""

@@ -52,6 +52,8 @@ int bpf_map_lookup_elem(int fd, const void *key, void *value);
 int bpf_map_get_next_key(int fd, const void *cur_key, void *next_key);
 int bpf_map_update_elem(int fd, const void *key, const void *value, uint64_t flags);
 int bpf_map_delete_elem(int fd, const void *key);
+int bpf_map_lookup_and_delete_batch(int fd, void *in_batch, void *out_batch, void *keys, void *values, uint32_t *count,
+				    const void *opts);
 
 void *ring_buffer__new(int map_fd, int (*sample)(void *, void *, size_t), void *ctx, const void *opts);
 int ring_buffer__consume(void *ring);

@@ -120,5 +120,21 @@ class BpfSettings:
         """How many messages of each user are read within a moment at most. 0: no limit."""
         self._narrow[_OFFSETS["message_limit"] // 4] = limit
 
+    def begin_turn(self) -> int:
+        """From now on rows of traffic go into the other table; returns the turn that ends."""
+        turn = self._narrow[_OFFSETS["traffic_turn"] // 4]
+        self._narrow[_OFFSETS["traffic_rows"] // 4] = 0
+        self._narrow[_OFFSETS["traffic_turn"] // 4] = (turn + 1) & 0xFFFFFFFF
+        return turn
+
+    @property
+    def traffic_rows(self) -> int:
+        """How many there are in this turn."""
+        return self._narrow[_OFFSETS["traffic_rows"] // 4]
+
+    def set_awaited(self, is_awaited: bool) -> None:
+        """False: BPF is to tell of the next row of traffic."""
+        self._narrow[_OFFSETS["is_awaited"] // 4] = is_awaited
+
     def set_tracing(self, is_tracing: bool) -> None:
         self._narrow[_OFFSETS["is_tracing"] // 4] = is_tracing

@@ -21,7 +21,8 @@ CGROUP_PROGRAMS = (
 )
 SCOPE_PROGRAMS = ("on_receive",)
 ACCEPT_PROGRAMS = ("on_getpeername4", "on_getpeername6")
-SYNC_PROGRAM = "on_sync"  # user space runs it (BPF_PROG_TEST_RUN)
+SYNC_PROGRAM, SUM_PROGRAM = "on_sync", "on_sum"  # user space runs them (BPF_PROG_TEST_RUN)
+TRAFFIC_PROGRAM, TRAFFIC_ITERATOR = "on_tcp_state", "on_each_tcp"
 VERDICT_PROGRAMS = (
     "out_allowed",
     "out_denied",
@@ -54,9 +55,11 @@ PROGRAMS = {
     "accept": ACCEPT_PROGRAMS,
     "verdict": VERDICT_PROGRAMS,
     "rate_limit": RATE_LIMIT_PROGRAMS,
-    "sync": (SYNC_PROGRAM,),
+    "sync": (SYNC_PROGRAM, SUM_PROGRAM),
+    "traffic": (TRAFFIC_PROGRAM, TRAFFIC_ITERATOR),
 }
 PINNED_OBJECTS = ("verdict", "rate_limit", "sync")  # netfilter's rules, or we, run their programs by the pin
+TRACING_OBJECTS = ("process", "traffic")
 CGROUP_OBJECTS = ("socket", "accept", "scope")  # attached to the cgroup
 # Each in an object of its own. The daemon uses the first that the kernel can run, and does not pin it.
 PACKET_PROGRAMS = {"packet_open": "on_packet_open", "packet_send": "on_packet_send"}
@@ -79,6 +82,9 @@ MAPS = (
     "own_addresses",
     "quotas",
     "rule_uses",
+    "traffic_even",
+    "traffic_odd",
+    "carried",
     "watched",
     "settings",
     "statistics",

@@ -20,7 +20,7 @@ from tinysnitch.kernel.bpf.objects import (
     MAPS,
     PINNED_OBJECTS,
     PROGRAMS,
-    TRACING_PROGRAMS,
+    TRACING_OBJECTS,
     object_path,
     objects_of,
 )
@@ -136,8 +136,9 @@ def load_pins(folder: PinFolder, cgroup: Path, prepare: Callable[[], None], scop
                 for program in PROGRAMS[name]:
                     objects[name].pin_program(program, folder.program_path(program))
             prepare()
-            for program in TRACING_PROGRAMS:
-                pin_link(objects["process"].attach(program), folder.link_path(program))
+            for name in TRACING_OBJECTS:
+                for program in PROGRAMS[name]:
+                    pin_link(objects[name].attach(program), folder.link_path(program))
             cgroup_fd = loaded.enter_context(opened_cgroup(cgroup))
             for name in filter(objects.__contains__, CGROUP_OBJECTS):
                 for program in PROGRAMS[name]:

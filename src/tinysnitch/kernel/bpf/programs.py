@@ -37,6 +37,7 @@ from tinysnitch.kernel.bpf.maps import BpfMaps, BpfSettings
 from tinysnitch.kernel.bpf.objects import LIST_OBJECT, LIST_PROGRAMS, object_path, read_digest
 from tinysnitch.kernel.bpf.pins import PinFolder, list_folder, load_pins, opened_cgroup, remove_folder, take_folder
 from tinysnitch.kernel.bpf.rule_uses import open_rule_uses
+from tinysnitch.kernel.bpf.traffic import TrafficTables
 from tinysnitch.kernel.netlink.addresses import read_addresses
 from tinysnitch.kernel.system.clock import read_boot_ns
 
@@ -62,6 +63,7 @@ class BpfPrograms:
         self._folder = folder
         self._maps = BpfMaps(folder)
         self.settings = open_settings(folder)
+        self.traffic = TrafficTables(folder, self.settings)
         self.uses = open_rule_uses(folder.map_path("rule_uses"))
         self._next_bootstrapped = layout.EXEC_ID_BOOTSTRAPPED + read_boot_ns()
         self._rings: dict[str, Ring] = {}  # that are read, by their names
@@ -94,6 +96,7 @@ class BpfPrograms:
         while self._rings:
             self._rings.popitem()[1].close()
         self.uses.close()
+        self.traffic.close()
         self.settings.close()
         self._maps.close()
 

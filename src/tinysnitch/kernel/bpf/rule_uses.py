@@ -32,6 +32,7 @@ class RuleUses:
         """`map_fd`: of the map `rule_uses`, None without BPF. Raises OSError."""
         self._memory = None if map_fd is None else mmap.mmap(map_fd, _SIZE, mmap.MAP_SHARED, mmap.PROT_READ)
         self._indexes: dict[Rule, int] = {}
+        self._rules: dict[int, Rule] = {}  # by index
         self._begun: list[int] = [0]  # by index: what was counted there before
         self._own: dict[Rule, RuleUse] = {}  # without BPF
         self.uncounted = 0  # verdicts of rules that found no index
@@ -48,6 +49,10 @@ class RuleUses:
         index = self._indexes.get(rule)
         return self._give_index(rule) if index is None else index
 
+    def rule_at(self, index: int) -> Rule | None:
+        """The rule that has this index."""
+        return self._rules.get(index)
+
     def note(self, rule: Rule | None, boot_s: float) -> None:
         """Count a decision of which no verdict is remembered in the kernel."""
         if rule is not None and self._memory is None:
@@ -61,6 +66,7 @@ class RuleUses:
             self.uncounted += 1
             return _NOWHERE
         self._indexes[rule] = index
+        self._rules[index] = rule
         self._begun.append(self._read(index).count)
         self.on_new()
         return index
@@ -74,6 +80,7 @@ class RuleUses:
         self._begun = [self._read(index).count for index in range(last + 1)]
         for rule, (index, count) in indexes.items():
             self._indexes[rule] = index
+            self._rules[index] = rule
             self._begun[index] = count
 
     def indexes(self) -> dict[Rule, tuple[int, int]]:

@@ -1,0 +1,70 @@
+"""What connections carried is counted as the other end counts it, also of those that the kernel decides by itself."""
+
+import json
+import subprocess
+
+import pytest
+
+from tests.lab.daemon import Daemon
+from tests.lab.lab import Lab
+from tests.lab.patience import wait_listening
+from tests.lab.world import HOST4, PROGRAMS, WORLD4
+
+pytestmark = [pytest.mark.privileged]
+
+PYTHON = "/usr/bin/python3"
+UP, DOWN, TIMES = 200_000, 12_345, 50
+SERVER = f"""
+import socket
+server = socket.create_server(("0.0.0.0", 7100), backlog=100)
+print("listening", flush=True)
+while True:
+    client, _ = server.accept()
+    with client:
+        while client.recv(65536): pass
+        client.sendall(bytes({DOWN}))
+"""
+CLIENT = f"""
+import socket, sys
+for _ in range(int(sys.argv[2])):
+    with socket.create_connection((sys.argv[1], 7100)) as client:
+        client.sendall(bytes({UP})); client.shutdown(socket.SHUT_WR)
+        count = 0
+        while data := client.recv(65536): count += len(data)
+        assert count == {DOWN}
+"""
+TALK = f"""
+import socket
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+    for _ in range({TIMES}):
+        client.sendto(bytes(1000), ("{WORLD4}", 9002)); client.recv(2000)
+"""
+
+
+def read_sums(daemon: Daemon, *words: str) -> list[int]:
+    """Connections, bytes in and bytes out of all rows about it."""
+    told = daemon.cli("history", "--by", "port", "--json", *words)
+    lines = list(map(json.loads, told.stdout.splitlines()))
+    return [sum(line[what] for line in lines) for what in ("connections", "received", "sent")]
+
+
+def start(started: subprocess.Popen[str]) -> None:
+    wait_listening(started)
+
+
+def test_connections_and_bytes_are_those_of_the_other_end(lab: Lab) -> None:
+    start(lab.spawn([PYTHON, "-c", SERVER]))
+    start(lab.spawn_world([PYTHON, "-c", SERVER]))
+    start(lab.spawn_world([PYTHON, str(PROGRAMS / "udp_echo.py"), "9002"]))
+    daemon = lab.start_daemon(
+        "allow - 7100 tcp\nallow - 9002 udp\nallow - 7100 tcp-src\ndeny - 7101 tcp\n", timeout_s=0
+    )
+    assert lab.run([PYTHON, "-c", CLIENT, WORLD4, str(TIMES)]).returncode == 0
+    assert read_sums(daemon, "--port", "7100") == [TIMES, TIMES * DOWN, TIMES * UP]
+    assert lab.run_world([PYTHON, "-c", CLIENT, HOST4, "2"]).returncode == 0
+    assert read_sums(daemon, "--port", "7100") == [TIMES + 2, TIMES * DOWN + 2 * UP, TIMES * UP + 2 * DOWN]
+    assert lab.run([PYTHON, "-c", TALK]).returncode == 0
+    assert read_sums(daemon, "--port", "9002") == [1, TIMES * 1000, TIMES * 1000]
+    for _again in range(3):
+        assert lab.run([PYTHON, str(PROGRAMS / "tcp_client.py"), WORLD4, "7101"]).returncode != 0
+    assert read_sums(daemon, "--port", "7101", "--denied") == [3, 0, 0]
