@@ -53,7 +53,7 @@ def test_a_key_lets_the_command_through(lab: Lab, run: Runner) -> None:
     person.see("welcome to the shop")
     person.see("allowed tcp shop.test:80")
     assert person.process.wait(timeout=WAIT_S) == 0
-    assert "allow shop.test 80 tcp /usr/bin/curl\n" in (lab.folder / "rules").read_text()
+    assert "allow shop.test 80 tcp /usr/bin/curl  # by root" in (lab.folder / "rules").read_text()
     assert "answered" in person.everything  # also when the command ends at once
     assert "ended the connection" not in person.everything
 
