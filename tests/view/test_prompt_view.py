@@ -344,7 +344,7 @@ def test_what_is_wrong_stays_in_sight_until_it_is_over() -> None:
 
 
 PAUSE = AskingMode(verdict=Verdict.ALLOW, ends_s=700.0, until_s=5.0)
-TOLD = "what no rule covers passes unasked (`tinysnitch resume` ends it)"
+TOLD = "what no rule covers passes unasked"
 
 
 def test_that_nobody_is_asked_is_in_sight_with_what_is_left_of_it() -> None:
@@ -369,7 +369,7 @@ def test_that_nobody_is_asked_is_in_sight_with_what_is_left_of_it() -> None:
 def test_of_a_mode_without_end_and_of_observing_no_time_is_told() -> None:
     state = PaintedState()
     state.handle(ModeTold(AskingMode(verdict=Verdict.DENY)), 1.0)
-    assert shown(state).warnings == ("mode deny: what no rule covers is denied unasked (`tinysnitch resume` ends it)",)
+    assert shown(state).warnings == ("mode deny: what no rule covers is denied unasked",)
     assert not state.is_counting_down
     state.handle(ModeTold(OBSERVING), 1.0)
     assert shown(state).warnings == ("observing (--learn): what no rule decides passes unasked",)

@@ -14,7 +14,7 @@ from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.log_text import what_holds
 from tinysnitch.protocol.messages import Mode, ReadStatus, Status
-from tinysnitch.view.answer_words import tell_mode
+from tinysnitch.view.answer_words import HOW_TO_END, tell_mode
 from tinysnitch.view.span import format_duration
 
 _MODES = {
@@ -57,7 +57,7 @@ def present_status(status: Status, uid: int = 0) -> Iterator[tuple[str, str]]:
         if status.learned_rules:  # empty from the daemon of an older version, not yet restarted after an upgrade
             yield "", f"as rules in {status.learned_rules}"
     elif status.asking is not Verdict.ASK:
-        yield from _present_wrapped("NOT ASKING", tell_mode(status.asking, status.asking_left_s))
+        yield from _present_wrapped("NOT ASKING", tell_mode(status.asking, status.asking_left_s) + HOW_TO_END)
         if status.learned_rules:
             yield "", f"what passes is listed in {status.learned_rules}"
     yield "questions open", str(status.prompts)

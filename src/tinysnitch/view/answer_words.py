@@ -64,11 +64,12 @@ def tell_changed(rule: str, *, is_added: bool) -> str:
 
 
 _OUTCOMES = {Verdict.ALLOW: "passes", Verdict.DENY: "is denied"}
+HOW_TO_END = " (`tinysnitch resume` ends it)"  # where there is room for it
 ASKING_AGAIN = "what no rule covers is asked about again"
 
 
 def tell_mode(verdict: Verdict, left_s: float | None, *, is_observing: bool = False) -> str:
-    """`paused, 9 min 58 s left: what no rule covers passes unasked (...)`; "" while people are asked."""
+    """`paused, 9 min 58 s left: what no rule covers passes unasked`; "" while people are asked."""
     if verdict is Verdict.ASK:
         return ""
     if is_observing:
@@ -76,4 +77,4 @@ def tell_mode(verdict: Verdict, left_s: float | None, *, is_observing: bool = Fa
     is_pause = verdict is Verdict.ALLOW and left_s is not None
     left = "" if left_s is None else f", {format_time_left(math.ceil(left_s))} left"
     word = "paused" if is_pause else f"mode {verdict.value}"
-    return f"{word}{left}: what no rule covers {_OUTCOMES[verdict]} unasked (`tinysnitch resume` ends it)"
+    return f"{word}{left}: what no rule covers {_OUTCOMES[verdict]} unasked"

@@ -16,7 +16,7 @@ from tinysnitch.commandline.notes import print_note
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.messages import MAX_MODE_S, ModeState, SetMode
-from tinysnitch.view.answer_words import ASKING_AGAIN, tell_mode
+from tinysnitch.view.answer_words import ASKING_AGAIN, HOW_TO_END, tell_mode
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 _TIME = re.compile(r"([0-9]{1,6})([smh])")
@@ -95,7 +95,7 @@ def _set(request: SetMode, socket_path: str, as_json: bool) -> None:
 def present_state(state: ModeState) -> str:
     if state.mode is Verdict.ASK:
         return ASKING_AGAIN if state.was is not Verdict.ASK else "nothing to end: people are asked as always"
-    return tell_mode(state.mode, state.left_s)
+    return tell_mode(state.mode, state.left_s) + HOW_TO_END
 
 
 def present_notes(state: ModeState) -> list[str]:
