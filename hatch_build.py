@@ -93,13 +93,15 @@ def compile_object(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_suffix(".unfinished")
     triplet = sysconfig.get_config_var("MULTIARCH")  # None where the distribution has no such folders
-    includes = [f"-I{SOURCES}", *([f"-I/usr/include/{triplet}"] if triplet else [])]
+    # Paths from where clang runs: the order of types in BTF depends on how long they are (seen with LLVM 19).
+    place = target.parent.absolute()
+    includes = [f"-I{os.path.relpath(SOURCES, place)}", *([f"-I/usr/include/{triplet}"] if triplet else [])]
     # BTF names the sources: as seen from the clone, so that each clone makes the same bytes.
     places = [f"-ffile-prefix-map={ROOT}=.", "-fdebug-compilation-dir=."]
     try:
         # The output is given by its bare name: LLVM replaces each % in the paths of its temporary files.
         flags = (*FLAGS, *strictness_of(clang), *includes, *places)
-        run(clang, *flags, "-c", str(source.absolute()), "-o", unfinished.name, folder=target.parent)
+        run(clang, *flags, "-c", os.path.relpath(source.absolute(), place), "-o", unfinished.name, folder=target.parent)
         strip = find_strip(clang)
         if strip:  # debug information goes, BTF stays
             run(strip, "-g", unfinished.name, folder=target.parent)
