@@ -39,7 +39,7 @@ TARGETS = {
     ),
     "bench-prompt": ("--rounds 2 --seconds 1", [r"median [1-9]", r"at rest: \d.*, [1-9]"]),
 }
-OTHERS = {"install", "run", "setup", "setup-window", "test", "uninstall"}
+OTHERS = {"install", "release", "run", "setup", "setup-window", "test", "uninstall"}
 
 pytestmark = [pytest.mark.privileged, pytest.mark.slow]
 

@@ -28,7 +28,9 @@ PRINTS = {
     "tinysnitch rules add deny '*.doubleclick.net' - -": "deny *.doubleclick.net - -\n",
     "tinysnitch lists": "",
     "tinysnitch explain /usr/bin/curl google.com 443 tcp": "ask: ",
+    "tinysnitch pause 10m": "paused, ",
     "tinysnitch log": "",
+    "tinysnitch top --once": "",
     "tinysnitch run -- true": "",
 }
 

@@ -101,7 +101,7 @@ class QuestionDaemon(RequestHandler):
             for message in (*entries, TrafficTold(time.time())):
                 watcher.push(encode_frame(message))
 
-    def list_rules(self, right: Right) -> Iterator[RuleEntry]:
+    def list_rules(self, right: Right, *, is_used: bool = False) -> Iterator[RuleEntry]:
         return iter(self.rules)
 
     def add_rule(self, line: str, right: Right, group: str | None = None) -> str:
