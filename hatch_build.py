@@ -96,8 +96,7 @@ def compile_object(source: Path, target: Path) -> None:
     # Paths from where clang runs: the order of types in BTF depends on how long they are (seen with LLVM 19).
     place = target.parent.absolute()
     includes = [f"-I{os.path.relpath(SOURCES, place)}", *([f"-I/usr/include/{triplet}"] if triplet else [])]
-    # BTF names the sources: as seen from the clone, so that each clone makes the same bytes.
-    places = [f"-ffile-prefix-map={ROOT}=.", "-fdebug-compilation-dir=."]
+    places = ["-fdebug-compilation-dir=."]  # BTF names the sources: as seen from here
     try:
         # The output is given by its bare name: LLVM replaces each % in the paths of its temporary files.
         flags = (*FLAGS, *strictness_of(clang), *includes, *places)
@@ -111,7 +110,9 @@ def compile_object(source: Path, target: Path) -> None:
 
 
 def run(*command: str, folder: Path) -> None:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    # LLVM takes its folder from PWD if that names it (current_path()): so its length is the same in each clone.
+    environment = {**os.environ, "PWD": "/proc/self/cwd"}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{' '.join(command)}\n{done.stderr}\nhint: needs clang, libbpf-dev and linux-libc-dev")
 
