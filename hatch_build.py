@@ -96,7 +96,7 @@ def compile_object(source: Path, target: Path) -> None:
     # Paths from where clang runs: the order of types in BTF depends on how long they are (seen with LLVM 19).
     place = target.parent.absolute()
     includes = [f"-I{os.path.relpath(SOURCES, place)}", *([f"-I/usr/include/{triplet}"] if triplet else [])]
-    places = ["-fdebug-compilation-dir=."]  # BTF names the sources: as seen from here
+    places = ["-ffile-compilation-dir=."]  # BTF names the sources: as seen from here
     try:
         # The output is given by its bare name: LLVM replaces each % in the paths of its temporary files.
         flags = (*FLAGS, *strictness_of(clang), *includes, *places)
