@@ -169,6 +169,18 @@ def test_what_passed_in_a_pause_says_so(place: Place) -> None:
     assert notes == ["pause since 1970-01-01T00:00:01Z"] * 2
 
 
+def test_what_the_log_lets_pass_is_listed_though_the_daemon_is_killed(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(place.log, "flush", killed)
+    with pytest.raises(KeyboardInterrupt):
+        place.record(decided(LEARNED, KERNEL))
+    assert learned_in(place) == [f"allow {SHOP} 443 tcp kernel"]
+
+
 def test_who_visits_a_server_is_one_rule_in_the_end(place: Place) -> None:
     place.record(*(decided(LEARNED, CURL, f"10.0.1.{number}") for number in range(CROWD + 2)))
     assert learned_in(place)[-1] == "allow - 443 tcp /usr/bin/curl ()"

@@ -85,9 +85,9 @@ class Recorder:
         return format_text(line, remarks).encode(errors="backslashreplace") if self._is_text else encoded
 
     def flush(self, now: Instant) -> None:
+        self.learned_rules.flush()  # first: of what the log has let pass, a kill leaves no rule out
         self._log.flush()
         self.due_s = self._history.flush_due(now.boot_s)
-        self.learned_rules.flush()
 
     def losses(self) -> dict[str, int]:
         lost = {"log lines": self._log.lost, "history rows": self._history.lost}
