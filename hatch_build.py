@@ -58,7 +58,8 @@ class {name}(msgspec.Struct, frozen=True):
         values = cls.FORMAT.unpack_from(buffer, offset)
         return {made}
 """
-FLAGS = ("-target", "bpf", "-mcpu=v3", "-O2", "-g", "-Wall", "-Wextra", "-Wno-unused-parameter")
+TARGET = ("-target", "bpf", "-mcpu=v3", "-O2")
+FLAGS = (*TARGET, "-g", "-Wall", "-Wextra", "-Wno-unused-parameter")
 
 
 class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg, misc, unused-ignore]
@@ -88,31 +89,34 @@ def is_fresh(target: Path, sources: tuple[Path, ...]) -> bool:
 
 
 def compile_object(source: Path, target: Path) -> None:
-    """Through a temporary file: a build that fails leaves no half object behind."""
-    clang = find_clang()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_suffix(".unfinished")
+    """Through temporary files: a build that fails leaves no half object behind.
+
+    The same bytes in each clone: paths are as seen from the target's folder, and the last step reads bitcode alone.
+    LLVM orders forward declarations in BTF by their place in memory (FixupDerivedTypes in BTFDebug.h), which depends on
+    the length of every path that the same process has seen.
+    """
+    clang, folder = find_clang(), target.parent.absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    bitcode, unfinished = target.with_suffix(".bc"), target.with_suffix(".unfinished")
     triplet = sysconfig.get_config_var("MULTIARCH")  # None where the distribution has no such folders
-    # Paths from where clang runs: the order of types in BTF depends on how long they are (seen with LLVM 19).
-    place = target.parent.absolute()
-    includes = [f"-I{os.path.relpath(SOURCES, place)}", *([f"-I/usr/include/{triplet}"] if triplet else [])]
-    places = ["-ffile-compilation-dir=."]  # BTF names the sources: as seen from here
+    includes = [f"-I{os.path.relpath(SOURCES, folder)}", *([f"-I/usr/include/{triplet}"] if triplet else [])]
+    flags = (*FLAGS, *strictness_of(clang), *includes, "-ffile-compilation-dir=.")
     try:
-        # The output is given by its bare name: LLVM replaces each % in the paths of its temporary files.
-        flags = (*FLAGS, *strictness_of(clang), *includes, *places)
-        run(clang, *flags, "-c", os.path.relpath(source.absolute(), place), "-o", unfinished.name, folder=target.parent)
+        # Outputs are given by their bare names: LLVM replaces each % in the paths of its temporary files.
+        run(clang, *flags, "-emit-llvm", "-c", os.path.relpath(source, folder), "-o", bitcode.name, folder=folder)
+        finish = ("-Xclang", "-disable-llvm-passes", "-x", "ir")  # it is optimized already
+        run(clang, *TARGET, *finish, "-c", bitcode.name, "-o", unfinished.name, folder=folder)
         strip = find_strip(clang)
         if strip:  # debug information goes, BTF stays
-            run(strip, "-g", unfinished.name, folder=target.parent)
+            run(strip, "-g", unfinished.name, folder=folder)
         unfinished.replace(target)
     finally:
-        unfinished.unlink(missing_ok=True)
+        for path in (bitcode, unfinished):
+            path.unlink(missing_ok=True)
 
 
 def run(*command: str, folder: Path) -> None:
-    # LLVM takes its folder from PWD if that names it (current_path()): so its length is the same in each clone.
-    environment = {**os.environ, "PWD": "/proc/self/cwd"}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{' '.join(command)}\n{done.stderr}\nhint: needs clang, libbpf-dev and linux-libc-dev")
 
