@@ -20,9 +20,10 @@ static __always_inline bool is_provisional(enum verdict verdict)
 #define RULE_OF(found) ((found) >> 16)
 
 /*
- * The verdict under one of the masks in use, with its rule. VERDICT_NONE: none is remembered, or it holds no more. `asked` has the exec
- * id as program, and the direction alone as mask; if a verdict is found its program is that of the key. Whichever mask has one, it is right: a verdict holds for all
- * connections that are alike in the columns of its mask. Not inlined, so that the verifier checks it once.
+ * The verdict under one of the masks in use, with its rule. VERDICT_NONE: none is remembered, or it holds no more.
+ * `asked` has the exec id as program, and the direction alone as mask; if a verdict is found its program is that of the
+ * key. Whichever mask has one, it is right: a verdict holds for all connections that are alike in the columns of its
+ * mask. Not inlined, so that the verifier checks it once.
  */
 __noinline __u32 find_verdict(struct verdict_key *asked)
 {

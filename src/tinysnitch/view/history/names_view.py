@@ -46,9 +46,13 @@ def present_loads(asked: Sequence[AskedName], now: datetime, width: int | None) 
 
 
 def present_names_total(total: NamesTotal, since: str) -> str:
+    return f"since {since}: {tell_names_total(total)}"
+
+
+def tell_names_total(total: NamesTotal) -> str:
     counts = (total.questions, "question"), (total.names, "name"), (total.domains, "domain")
     told = ", ".join(_count(count, word) for count, word in counts)
-    return f"since {since}: {_count(total.programs, 'program')} asked for names: {told}"
+    return f"{_count(total.programs, 'program')} asked for names: {told}"
 
 
 def _loads(asked: Sequence[AskedName]) -> list[tuple[int, list[AskedName]]]:

@@ -12,7 +12,7 @@ from tinysnitch.core.traffic.names import AskedName, AskingProgram, NamesQuestio
 from tinysnitch.protocol.messages import FromDaemon, NamesAsked, NamesProgram, NamesSum, ReadNames, Request
 from tinysnitch.view.connection_view import name_of_path
 from tinysnitch.view.history.history_view import tell_moment
-from tinysnitch.view.history.names_view import present_names_total, present_programs
+from tinysnitch.view.history.names_view import present_programs, tell_names_total
 from tinysnitch.view.history.table import Cell, Table
 from tinysnitch.view.pages.list_frame import ListFrame, present_frame
 from tinysnitch.view.pages.list_page import ListPage, PageKey, Requests, key_of_row
@@ -101,7 +101,7 @@ def _present_title(page: NamesPage) -> str:
     if not page.entries:
         return "nothing asked for names in the last day"
     whose = f"{name_of_path(page.question.program)}, " if page.question.program else ""
-    return f"{whose}in the last day: {present_names_total(page.total, '').removeprefix('since : ')}"
+    return f"{whose}in the last day: {tell_names_total(page.total)}"
 
 
 def _present_asked(asked: list[AskedName], moment: datetime) -> Table:
