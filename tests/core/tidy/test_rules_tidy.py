@@ -8,7 +8,8 @@ from tests.core.tidy.tidied import NOW_S, connection_lists, decide, is_matched, 
 from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.rules.rule import Rule
 from tinysnitch.core.tidy.proposal import Kind, Proposal
-from tinysnitch.core.tidy.rules_tidy import propose
+from tinysnitch.core.tidy.rules_tidy import is_still_sound, propose
+from tinysnitch.core.tidy.scope_index import ScopeIndex
 
 COLUMN_OF = {Kind.PORTS: "ports", Kind.DOMAIN: "remote", Kind.ARGS: "args"}
 
@@ -43,7 +44,10 @@ def check_connection(connection: Connection, rules: list[Rule], after: list[Rule
 def test_a_whole_round_changes_nothing_that_a_rule_decided(data: st.DataObject) -> None:
     asked = data.draw(connection_lists())
     rules = data.draw(similar_rules(asked))
-    after = take(rules, all_of(rules))
+    after = rules
+    for proposal in all_of(rules):  # as the daemon takes them: one join may be a reason against another
+        if is_still_sound(proposal, ScopeIndex(FACTS, after)):
+            after = take(after, [proposal])
     for connection in asked:
         was, now = decide(rules, connection), decide(after, connection)
         assert now.verdict is was.verdict or was.rule is None
