@@ -29,9 +29,9 @@ def test_the_choice_arrives(
     given: list[object] = []
     answer = running.handler.answer
 
-    def note(prompt_id: int, answered: Choice | str, by_uid: int) -> str:
+    def note(prompt_id: int, answered: Choice | str, by_uid: int, together: int) -> str:
         given.append(answered)
-        return answer(prompt_id, answered, by_uid)
+        return answer(prompt_id, answered, by_uid, together)
 
     monkeypatch.setattr(running.handler, "answer", note)
     assert command("answer", "3", *words.split()).code == 0

@@ -25,7 +25,11 @@ def change(running: RunningServer, command: Command, verb: str, *line: str) -> T
 
 @pytest.mark.parametrize("words", [("rules",), ("rules", "list")])
 def test_the_list_is_a_rules_file(running: RunningServer, command: Command, words: tuple[str, ...]) -> None:
-    assert command(*words) == (0, f"{RULE}\ndeny - 23 tcp  # temporary, expired: it matches nothing any more\n", "")
+    assert command(*words) == (
+        0,
+        f"{RULE}\n{'deny - 23 tcp':<{len(RULE)}}  # temporary, expired: it matches nothing any more\n",
+        "",
+    )
 
 
 def test_that_the_file_says_something_else_is_told_beside_the_list(running: RunningServer, command: Command) -> None:
@@ -68,6 +72,7 @@ def test_that_there_is_no_rule_is_told_beside_an_empty_list(
         (RuleEntry("deny until=X - - -", RuleSource.TEMPORARY, until=100.0), "deny until=X - - -  # temporary"),
         (RuleEntry("deny - - -", RuleSource.QUIT, pid=42), "deny - - -  # until process 42 ends"),
         (RuleEntry("deny - - -", RuleSource.QUIT), "deny - - -  # until its process ends"),
+        (RuleEntry("deny - - -", RuleSource.QUIT, number=12), "deny - - -  # 12, until its process ends"),
     ],
 )
 def test_a_comment_says_what_the_line_does_not(entry: RuleEntry, line: str) -> None:
@@ -82,7 +87,15 @@ def test_the_socket_may_stand_before_the_second_word(running: RunningServer, com
 @pytest.mark.parametrize("words", [("rules", "--json"), ("rules", "list", "--json")])
 def test_json_is_one_object_a_line(running: RunningServer, command: Command, words: tuple[str, ...]) -> None:
     first, second = map(json.loads, command(*words).out.splitlines())
-    assert first == {"rule": RULE, "source": "file", "until": None, "pid": None, "group": None, "note": ""}
+    assert first == {
+        "rule": RULE,
+        "source": "file",
+        "until": None,
+        "pid": None,
+        "group": None,
+        "note": "",
+        "number": None,
+    }
     assert (second["source"], second["until"]) == ("temporary", "2023-11-14T22:13:20.000Z")
 
 
@@ -273,7 +286,7 @@ def test_groups_have_a_heading_and_their_rules_a_note(running: RunningServer, co
     assert told[2:] == [
         "# group games is off: /etc/tinysnitch.d/games.rules.off",
         "# group work: /etc/tinysnitch.d/work.rules",
-        "allow git.test 443 tcp  # why",
+        f"{'allow git.test 443 tcp':<{len(RULE)}}  # why",
     ]
     last = json.loads(command("rules", "--json").out.splitlines()[-1])
     assert (last["group"], last["note"]) == ("work", "why")

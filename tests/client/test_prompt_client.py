@@ -11,10 +11,13 @@ from tinysnitch.core.model.asking_mode import ASKING, AskingMode
 from tinysnitch.core.model.errors import Busy, DaemonNotRunning, NotPermitted, SnitchError
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.prompts.choice import Choice, Lifetime
+from tinysnitch.core.rules.changes import Act, Place
 from tinysnitch.protocol.framing import FrameDecoder, encode_frame
 from tinysnitch.protocol.messages import (
     AddRule,
     Attach,
+    ChangedLine,
+    ChangeEntry,
     Done,
     GiveAnswer,
     Hello,
@@ -26,6 +29,8 @@ from tinysnitch.protocol.messages import (
     Refused,
     Request,
     RuleWritten,
+    TakeBack,
+    Undone,
     Welcome,
     prompt_shown,
 )
@@ -45,6 +50,7 @@ from tinysnitch.view.prompt_events import (
     RuleChange,
     SettingsGiven,
     ToDaemon,
+    UndoLast,
 )
 
 PATH = "/run/tinysnitch/socket"
@@ -88,7 +94,8 @@ def test_from_the_welcome_to_the_end_and_the_next_welcome() -> None:
     assert talk.hear(Notice("rules not loaded", "see line 3")) == [NoticeGiven("rules not loaded (see line 3)")]
 
     assert talk.answer(BOTH) == []
-    assert talk.sent() == [GiveAnswer(1, DENY), GiveAnswer(2, DENY)]
+    one_key = talk.client._together
+    assert talk.sent() == [GiveAnswer(1, DENY, together=one_key), GiveAnswer(2, DENY, together=one_key)]
     assert talk.client.is_answering
     assert talk.hear(PromptClosed(1, "denied", 0), RuleWritten("deny"), Done()) == [QuestionClosed(1, "denied by root")]
     assert talk.hear(Refused("too late")) == [
@@ -219,6 +226,24 @@ def test_a_rule_that_is_not_added_is_told_whole() -> None:
     assert gone.answer(RuleChange("deny - 25 tcp")) == [
         NoticeGiven("tinysnitchd is not there; not added: deny - 25 tcp")
     ]
+
+
+def test_the_last_answer_is_taken_back_and_what_it_was_is_told() -> None:
+    talk = attached()
+    assert talk.answer(UndoLast()) == []
+    assert talk.sent() == [TakeBack()]
+    assert talk.client.is_answering
+    change = ChangeEntry(number=7, time=1.0, uid=0, act=Act.NO)
+    told = talk.hear(Undone(change=change, removed=(ChangedLine(LINE, Place.FILE),) * 2), Done())
+    assert isinstance(told[0], NoticeGiven)
+    assert told[0].text.startswith("taken back 2 rules, the first: deny shop.test 443 tcp /usr/bin/curl --token")
+    assert told[0].text.endswith("(change 7, by root)")
+    talk.answer(UndoLast())
+    refused = talk.hear(Refused("there is nothing to take back", "see `tinysnitch undo --list`"))
+    assert refused == [
+        NoticeGiven("nothing is taken back: there is nothing to take back (see `tinysnitch undo --list`)")
+    ]
+    assert Talk().answer(UndoLast()) == [NoticeGiven("nothing is taken back: tinysnitchd is not there")]
 
 
 def test_that_a_person_is_at_questions_is_told_and_its_replies_are_news_of_nothing() -> None:

@@ -132,7 +132,7 @@ def test_each_changes_their_own_rules(lab: Lab) -> None:
     assert daemon.read_rules() == file
     mine = "deny user=nobody - 23 tcp"
     assert daemon.cli("rules", "add", mine, user=ALICE).stdout == f"{mine}\n"
-    assert daemon.cli("rules", "list", user=ALICE).stdout.startswith(f"{mine}  # by nobody 20")
+    assert daemon.cli("rules", "list", user=ALICE).stdout.startswith(f"{mine}  # 1, by nobody 20")
     assert daemon.read_rules() == f"{file}{mine}\n"
     assert daemon.cli("rules", "remove", mine, user=ALICE).returncode == 0
     assert daemon.read_rules() == file

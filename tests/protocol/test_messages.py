@@ -6,11 +6,14 @@ from tests.daemon.requests.small_handler import HOSTILE, make_prompt
 from tinysnitch.core.model.errors import Malformed
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.prompts.choice import Choice, Lifetime, RemoteScope
+from tinysnitch.core.rules.changes import Act, Change, ChangedRule, Place, TakenBack
 from tinysnitch.core.rules.text import parse_rule
 from tinysnitch.protocol.framing import FrameDecoder, encode_frame
 from tinysnitch.protocol.messages import (
     MAX_PROGRAM,
     Attach,
+    ChangedLine,
+    ChangeEntry,
     Explain,
     FromDaemon,
     GiveAnswer,
@@ -22,6 +25,7 @@ from tinysnitch.protocol.messages import (
     Refused,
     Request,
     Welcome,
+    change_entry,
     prompt_shown,
 )
 
@@ -81,3 +85,12 @@ def test_a_name_that_never_ends_is_a_number_on_the_wire() -> None:
 
 def test_the_greeting_can_be_read_by_every_version() -> None:
     assert encode_frame(Hello(2, "9.9")) == b'{"type":"hello","protocol":2,"version":"9.9"}\n'
+
+
+def test_a_change_tells_who_took_it_back_and_when() -> None:
+    rules = (ChangedRule("allow - - -", Place.ONCE),)
+    change = Change(number=3, wall_s=5.0, uid=1000, act=Act.YES, rules=rules)
+    entry = ChangeEntry(number=3, time=5.0, uid=1000, act=Act.YES, written=(ChangedLine("allow - - -", Place.ONCE),))
+    assert change_entry(change) == entry
+    again = change_entry(msgspec.structs.replace(change, taken_back=TakenBack(0, 6.0)))
+    assert again == msgspec.structs.replace(entry, taken_back=6.0, taken_back_by=0)

@@ -27,6 +27,7 @@ SUBCOMMANDS = [
     "learned",
     "asks",
     "answer",
+    "undo",
     "pause",
     "resume",
     "mode",

@@ -8,7 +8,7 @@ import pytest
 from tests.repo.tree import ROOT
 from tinysnitch.core.rules.text import parse_rules
 from tinysnitch.protocol.log_lines import ConnectionLine, LogLine
-from tinysnitch.protocol.messages import Explanation, ListEntry, RuleEntry, Status, TrafficEntry
+from tinysnitch.protocol.messages import ChangeEntry, Explanation, ListEntry, RuleEntry, Status, TrafficEntry
 
 PAGE = (ROOT / "docs/commands.md").read_text()
 OF_LOG, OF_OTHERS = (
@@ -16,7 +16,14 @@ OF_LOG, OF_OTHERS = (
     for part in PAGE.partition("## The log")[2].split("What other commands print")
 )
 LINES = {line.__struct_config__.tag: line.__struct_fields__ for line in get_args(LogLine)}
-OBJECTS = {"rules": RuleEntry, "lists": ListEntry, "explain": Explanation, "status": Status, "top": TrafficEntry}
+OBJECTS = {
+    "rules": RuleEntry,
+    "undo": ChangeEntry,
+    "lists": ListEntry,
+    "explain": Explanation,
+    "status": Status,
+    "top": TrafficEntry,
+}
 OF_EVERY_LINE = {"time"}
 OF_CONNECTIONS = set(ConnectionLine.__struct_fields__) - OF_EVERY_LINE
 

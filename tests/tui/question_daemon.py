@@ -68,7 +68,7 @@ class QuestionDaemon(RequestHandler):
     def detach(self, client_id: int) -> None:
         self.attached.clear()
 
-    def answer(self, prompt_id: int, answer: Choice | str, right: Right) -> str:
+    def answer(self, prompt_id: int, answer: Choice | str, right: Right, together: int = 0) -> str:
         if self.refusal:
             raise SnitchError(self.refusal)
         if isinstance(answer, Choice):
@@ -108,7 +108,7 @@ class QuestionDaemon(RequestHandler):
         self.changes.append(("added", line))
         return line
 
-    def remove_rule(self, line: str, right: Right) -> str:
+    def remove_rule(self, line: str, right: Right, _source: str | None = None) -> str:
         self.changes.append(("removed", line))
         return line
 

@@ -111,7 +111,7 @@ def test_waiting_is_quiet() -> None:
     state.notice = "the daemon is gone"
     rows = rows_of(render_waiting(present_prompt(state, 0.0), 80, 24))
     told = [row.strip() for row in rows if row.strip()]
-    assert told == ["waiting for the daemon", "the daemon is gone", "h help   l legend   q leave"]
+    assert told == ["waiting for the daemon", "the daemon is gone", "z undo   h help   l legend   q leave"]
 
 
 def test_what_is_wrong_is_told_while_nothing_is_asked() -> None:

@@ -6,11 +6,15 @@ from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.process import UNKNOWN
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.prompts.choice import Choice, Lifetime
-from tinysnitch.view.answer_words import name_lifetime, name_lifetime_of_line, tell_changed, tell_taken
+from tinysnitch.core.rules.changes import Act, Place
+from tinysnitch.protocol.messages import ChangedLine, ChangeEntry, RuleKept, Undone
+from tinysnitch.view.answer_words import name_lifetime, name_lifetime_of_line, tell_changed, tell_taken, tell_undone
 from tinysnitch.view.prompt_events import Answer, Answers
 
 ALLOW = Choice(verdict=Verdict.ALLOW)
 RULE = "allow shop.test 443 tcp /usr/bin/curl"
+LINE = ChangedLine(RULE, Place.FILE)
+CHANGE = ChangeEntry(number=3, time=1.0, uid=1000, act=Act.YES)
 FOREIGN = connection_of(msgspec.structs.replace(CURL, is_host_file=False))
 NOBODY = Connection(flow=IN, attribution=UNKNOWN)
 
@@ -75,3 +79,19 @@ def test_an_added_rule_is_told_without_its_secret() -> None:
     told = tell_changed("allow - - - /usr/bin/curl --token 0mWk3Zq8TxLr5Vb1Nc7H", is_added=True)
     assert told.startswith("added: allow - - - /usr/bin/curl --token ")
     assert "0mWk3Zq8TxLr5Vb1Nc7H" not in told
+
+
+@pytest.mark.parametrize(
+    ("undone", "words"),
+    [
+        (Undone(change=CHANGE, removed=(LINE,)), f"taken back: {RULE} (change 3, by alice)"),
+        (Undone(change=CHANGE, forgotten=(LINE,)), f"taken back: {RULE} (change 3, by alice)"),
+        (Undone(change=CHANGE, put_back=(LINE,)), f"put back: {RULE} (change 3, by alice)"),
+        (
+            Undone(change=CHANGE, kept=(RuleKept(RULE, "uid 0 wrote it too, in change 4"),)),
+            f"left: {RULE}: uid 0 wrote it too, in change 4 (change 3, by alice)",
+        ),
+    ],
+)
+def test_what_was_taken_back_is_told(undone: Undone, words: str) -> None:
+    assert tell_undone(undone, "alice") == words

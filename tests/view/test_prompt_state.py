@@ -29,6 +29,7 @@ from tinysnitch.view.prompt_events import (
     ScreenRegained,
     SettingsGiven,
     TextPasted,
+    UndoLast,
 )
 from tinysnitch.view.prompt_state import Page, PromptState
 
@@ -229,6 +230,20 @@ def test_another_key_answers_as_soon_as_the_delay_is_over() -> None:
     state = opened(1, 2)
     press(state, "y", now=10.0)
     assert press(state, "n", now=10.5) == [Answer(2, Choice(verdict=Verdict.DENY))]
+
+
+def test_z_takes_the_last_answer_back_and_answers_nothing() -> None:
+    """Also in the list of several, but as any key not before the question was seen."""
+    state = opened(connection_of(), connection_of(name="b.test"))
+    assert state.handle(KeyPressed("z"), 0.1) is None
+    assert state.handle(KeyPressed("z"), 9.0) == UndoLast()
+    assert state.handle(KeyPressed("z"), 9.1) is None, "the key is still held"
+    state.handle(KeyPressed("g"), 12.0)
+    assert state.group
+    assert state.handle(KeyPressed("z"), 15.0) == UndoLast()
+    assert len(state.questions) == 2
+    state.handle(NoticeGiven("taken back: deny b.test"), 15.1)
+    assert state.notice == "taken back: deny b.test"
 
 
 def test_an_answer_is_sent_once_and_comes_back_when_refused() -> None:

@@ -319,7 +319,7 @@ def test_without_a_question_the_view_waits() -> None:
     assert shown(state).title == "waiting for the daemon"
     state.handle(DaemonGreeted(), 0.0)
     assert shown(state).title == "no questions"
-    assert [hint.label for hint in shown(state).hints[0]] == ["h", "l", "q"]
+    assert [hint.label for hint in shown(state).hints[0]] == ["z", "h", "l", "q"]
     state.handle(ConnectionLost("the daemon\x1b is gone"), 0.0)
     assert not shown(state).is_question
     assert shown(state).notice == "the daemon\\x1b is gone; new connections may be dropped until it is back"

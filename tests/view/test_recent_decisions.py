@@ -12,7 +12,7 @@ from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.protocol.log_lines import ConnectionLine
 from tinysnitch.view.line_edit import LineEdit
 from tinysnitch.view.lookup import NO_LOOKUP
-from tinysnitch.view.prompt_events import DecisionsTold, KeyPressed, QuestionOpened, RuleChange
+from tinysnitch.view.prompt_events import DecisionsTold, KeyPressed, QuestionOpened, RuleChange, UndoLast
 from tinysnitch.view.prompt_state import Page, PromptState
 from tinysnitch.view.prompt_view import present_prompt
 from tinysnitch.view.recent_decisions import MAX_KEPT, RecentDecisions
@@ -198,6 +198,21 @@ def test_without_a_selected_row_no_key_makes_a_rule() -> None:
     for keys in ((), ("down", "escape")):
         state = prompt_with_past(*keys)
         assert [press(state, key, 20.0 + number) for number, key in enumerate("ynYNx")] == [None] * 5
+
+
+def test_z_takes_the_last_change_back_with_or_without_a_selected_row() -> None:
+    state = prompt_with_past()
+    assert press(state, "z", 9.0) == UndoLast()
+    assert press(state, "z", 9.1) is None, "the key is still held"
+    assert press(state, "z", 12.0) == UndoLast()
+    state = prompt_with_past("down")
+    assert press(state, "z", 5.1) is None, "the rows have not been in sight for long enough"
+    assert press(state, "z", 9.0) == UndoLast()
+
+
+def test_a_z_in_a_text_takes_nothing_back() -> None:
+    state = prompt_with_past()
+    assert [press(state, key, 9.0 + number / 10) for number, key in enumerate("ibz")] == [None] * 3
 
 
 def test_a_question_takes_over_and_its_keys_are_for_itself() -> None:

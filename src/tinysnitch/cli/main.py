@@ -22,6 +22,7 @@ _COMMANDS = {
     "learned": "tinysnitch.cli.tidy.learned:learned_command",
     "asks": "tinysnitch.cli.asks:asks_command",
     "answer": "tinysnitch.cli.answer:answer_command",
+    "undo": "tinysnitch.cli.answers.undo:undo_command",
     "pause": "tinysnitch.cli.answers.mode:pause_command",
     "resume": "tinysnitch.cli.answers.mode:resume_command",
     "mode": "tinysnitch.cli.answers.mode:mode_command",

@@ -44,6 +44,8 @@ from tinysnitch.protocol.messages import (
 
 MAIN = "main"  # instead of the name of a group: the main rules file
 _OF_USE = frozenset({"count", "last"})
+MAX_WIDTH = 50  # columns of rules by which their numbers are lined up; those of longer ones stand behind them
+_NUMBER = re.compile("[0-9]{1,18}")
 _QUALIFIER_NAME = re.compile("[A-Za-z0-9_-]+=")
 _NOT_YET = (
     "the change takes effect once the lists and users that the rules file names are known; "
@@ -64,7 +66,7 @@ _used_option = click.option("--used", "with_use", is_flag=True, help="How often 
         "tinysnitch rules",
         "tinysnitch rules check /etc/tinysnitch.rules",
         "tinysnitch rules add 'allow github.com 443 tcp /usr/bin/git'",
-        "tinysnitch rules remove 'allow github.com 443 tcp /usr/bin/git'",
+        "tinysnitch rules remove 3",
         "tinysnitch rules tidy",
         "tinysnitch rules add --group work 'allow git.work.test 443 tcp # the shop'",
         "tinysnitch rules disable work",
@@ -90,7 +92,8 @@ def rules_group(ctx: click.Context, socket_path: str, as_json: bool, with_use: b
 def _list_command(socket_path: str, as_json: bool, with_use: bool) -> None:
     """List every rule in force.
 
-    Those of the main file come first, then the temporary ones, then those of each group.
+    Those of the main file come first, then the temporary ones, then those of each group. Behind each stands its number,
+    which no other line ever gets.
     """
     with ControlClient(socket_path) as client:
         entries = client.ask(ListRules(with_use), RuleEntry)
@@ -118,13 +121,15 @@ def present_entries(entries: Collection[RuleEntry], groups: Iterable[RuleGroup],
     for entry in entries:
         by_group.setdefault(entry.group, []).append(entry)
     known = {group.group: group for group in groups}
-    width = max((len(f"{entry.count:,}") for entry in entries if entry.count), default=1)
+    of_count = max((len(f"{entry.count:,}") for entry in entries if entry.count), default=1)
+    of_rule = max((len(entry.rule) for entry in entries if len(entry.rule) <= MAX_WIDTH), default=0)
+    widths = (of_count, of_rule)
     for entry in by_group.pop(None, ()):
-        yield present_entry(entry, now_s, width)
+        yield present_entry(entry, now_s, widths)
     for name in sorted({*filter(None, by_group), *known}):
         yield _present_group(name, known.get(name))
         for entry in by_group.get(name, ()):
-            yield present_entry(entry, now_s, width)
+            yield present_entry(entry, now_s, widths)
 
 
 def _present_group(name: str, group: RuleGroup | None) -> str:
@@ -133,13 +138,18 @@ def _present_group(name: str, group: RuleGroup | None) -> str:
     return f"# group {name}{' is off' if group and not group.is_on else ''}{where}"
 
 
-def present_entry(entry: RuleEntry, now_s: float, width: int = 0) -> str:
-    """The rule, with its note and remarks as a comment; before it how often it decided, `width` wide, if asked for."""
-    remarks = [*filter(None, [entry.note]), *_present_source(entry)]
+def present_entry(entry: RuleEntry, now_s: float, widths: tuple[int, int] = (0, 0)) -> str:
+    """The rule, with its number, note and remarks as a comment; before it how often it decided, if asked for.
+
+    `widths`: of that count, and of the rules by which the comments stand below each other.
+    """
+    of_count, of_rule = widths
+    number = "" if entry.number is None else str(entry.number)
+    remarks = [*filter(None, [number, entry.note]), *_present_source(entry)]
     if entry.until is not None and entry.until <= now_s:
         remarks.append("expired: it matches nothing any more")
-    use = "" if entry.count is None else f"{_present_use(entry, width)}  "
-    return f"{use}{entry.rule}  # {', '.join(remarks)}" if remarks else f"{use}{entry.rule}"
+    use = "" if entry.count is None else f"{_present_use(entry, of_count)}  "
+    return f"{use}{entry.rule:<{of_rule}}  # {', '.join(remarks)}" if remarks else f"{use}{entry.rule}"
 
 
 def _present_use(entry: RuleEntry, width: int) -> str:
@@ -217,25 +227,36 @@ def _lasting_rules(client: ControlClient, *groups: str | None) -> set[str]:
 @rules_group.command(
     "remove",
     cls=_LineCommand,
-    epilog=examples("tinysnitch rules remove 'allow github.com 443 tcp /usr/bin/git'"),
+    epilog=examples("tinysnitch rules remove 3", "tinysnitch rules remove 'allow github.com 443 tcp /usr/bin/git'"),
 )
 @socket_option
 @_line_argument
 def _remove_command(line: tuple[str, ...], socket_path: str) -> None:
     """Remove the rule LINE, from its file or the temporary rules. LINE may be quoted as one word, or not.
 
-    Options go before LINE: all after its first word belongs to the rule.
+    LINE may be a number of `tinysnitch rules`: that line goes alone, also if another file has it too. Options go before
+    LINE: all after its first word belongs to the rule.
     """
+    text, number = _read_line(line)
     with ControlClient(socket_path) as client:
-        removed = client.ask_one(RemoveRule(join_words(line)), RuleWritten).rule
+        removed = client.ask_one(RemoveRule(text, number), RuleWritten).rule
         print_line(removed)
-        if removed in _lasting_rules(client):
+        left = (entry for entry in client.ask(ListRules(), RuleEntry) if entry.source is RuleSource.FILE)
+        if any(entry.rule == removed and number in (None, entry.number) for entry in left):
             print_note(_NOT_YET)
+
+
+def _read_line(words: tuple[str, ...]) -> tuple[str, int | None]:
+    """The rule, or the number that stands for it."""
+    if len(words) == 1 and _NUMBER.fullmatch(words[0]):
+        return "", int(words[0])
+    return join_words(words), None
 
 
 @rules_group.command(
     "move",
     epilog=examples(
+        "tinysnitch rules move 3 work",
         "tinysnitch rules move 'allow github.com 443 tcp /usr/bin/git' work",
         f"tinysnitch rules move 'allow github.com 443 tcp /usr/bin/git' {MAIN}",
     ),
@@ -244,12 +265,14 @@ def _remove_command(line: tuple[str, ...], socket_path: str) -> None:
 @click.argument("line")
 @click.argument("group", metavar="NAME")
 def _move_command(line: str, group: str, socket_path: str) -> None:
-    """Move the rule LINE to the group NAME, with its comment. LINE is one word, quoted.
+    """Move the rule LINE to the group NAME, with its comment. LINE is one word, quoted; or a number of `rules`.
 
     The group is made if there is none; `main` is the main rules file.
     """
+    text, number = _read_line((line,))
+    request = MoveRule(text, None if group == MAIN else group, number)
     with ControlClient(socket_path) as client:
-        print_line(client.ask_one(MoveRule(line, None if group == MAIN else group), RuleWritten).rule)
+        print_line(client.ask_one(request, RuleWritten).rule)
 
 
 @rules_group.command("enable", epilog=examples("tinysnitch rules enable work"))

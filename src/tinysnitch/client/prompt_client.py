@@ -7,6 +7,7 @@
 """
 
 import math
+import random
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from tinysnitch.client.push_event import (
     event_of_end,
     event_of_mode,
     event_of_push,
+    event_of_undo,
     events_of_replies,
 )
 from tinysnitch.core.model.asking_mode import ASKING
@@ -34,6 +36,7 @@ from tinysnitch.protocol.framing import MAX_REPLY, FrameDecoder, FrameReader
 from tinysnitch.protocol.messages import (
     AddRule,
     Attach,
+    ChangeEntry,
     ConnectionsEnded,
     Done,
     Explanation,
@@ -60,8 +63,10 @@ from tinysnitch.protocol.messages import (
     RuleEntry,
     RuleWritten,
     Status,
+    TakeBack,
     TrafficEntry,
     TrafficTold,
+    Undone,
     Welcome,
     Working,
 )
@@ -75,6 +80,7 @@ from tinysnitch.view.prompt_events import (
     RuleChange,
     SettingsGiven,
     ToDaemon,
+    UndoLast,
 )
 
 RETRY_S = 1.0  # between the end of a connection and the next attempt
@@ -97,7 +103,12 @@ class _Changing:
     written: RuleWritten | None = None
 
 
-_Asked = tuple[Answer, _Sent] | _Changing | KeepQuestions
+@dataclass(slots=True)
+class _Undoing:
+    undone: Undone | None = None
+
+
+_Asked = tuple[Answer, _Sent] | _Changing | _Undoing | KeepQuestions
 
 
 class PromptClient:
@@ -107,6 +118,7 @@ class PromptClient:
         self._path = path
         self._find_user = find_user
         self._give_up_s = math.inf  # when we say that the daemon's queue of connections stays full
+        self._together = random.getrandbits(50)  # of the last answers that one key gave; of no other client
         self._begin()
 
     def _begin(self) -> None:
@@ -151,6 +163,8 @@ class PromptClient:
                 yield from self._change(given)
             case KeepQuestions():
                 self._keep(given)
+            case UndoLast():
+                yield from self._undo()
             case _:
                 assert_never(given)
 
@@ -159,9 +173,11 @@ class PromptClient:
         if not self._is_welcome:
             return
         sent = _Sent(given, len(given.answers))
+        self._together += 1
+        together = self._together if len(given.answers) > 1 else 0
         for answer in given.answers:
             try:
-                self._send(GiveAnswer(answer.prompt_id, answer.choice, answer.rule))
+                self._send(GiveAnswer(answer.prompt_id, answer.choice, answer.rule, together))
                 self._asked.append((answer, sent))
             except SnitchError as error:
                 yield from _outcome(answer, sent, error)
@@ -176,6 +192,13 @@ class PromptClient:
         except SnitchError as error:
             yield event_of_change(wanted, None, error)
 
+    def _undo(self) -> Iterator[Event]:
+        if self._is_welcome:
+            self._send(TakeBack())
+            self._asked.append(_Undoing())
+        else:
+            yield event_of_undo(None, DaemonNotRunning("tinysnitchd is not there"), self._find_user)
+
     def _keep(self, kept: KeepQuestions) -> None:
         """Say that the person is at these questions."""
         for prompt_id in kept.prompt_ids if self._is_welcome else ():
@@ -188,12 +211,12 @@ class PromptClient:
         self._begin()
         self._give_up_s = math.inf
         for each in asked:
-            yield from _outcome_of(each, error)
+            yield from self._outcome_of(each, error)
         if not isinstance(error, Busy | DaemonNotRunning):
             raise error
         yield event_of_end(error)
 
-    def _send(self, request: Hello | Attach | GiveAnswer | AddRule | RemoveRule | KeepOpen) -> None:
+    def _send(self, request: Hello | Attach | GiveAnswer | AddRule | RemoveRule | TakeBack | KeepOpen) -> None:
         self.unsent += encode_request(request)
 
     def _take(self, message: FromDaemon, boot_s: float) -> Iterator[Event]:
@@ -208,18 +231,22 @@ class PromptClient:
                 self._asked[0][1].taken = message
             case RuleWritten() if self._asked and isinstance(self._asked[0], _Changing):
                 self._asked[0].written = message
+            case Undone() if self._asked and isinstance(self._asked[0], _Undoing):
+                self._asked[0].undone = message
             case Done() if self._is_attaching:
                 self._is_attaching = False
             case Done() if self._asked:
-                yield from _outcome_of(self._asked.popleft(), None)
+                yield from self._outcome_of(self._asked.popleft(), None)
             case Refused() if self._asked and not self._is_attaching:
-                yield from _outcome_of(self._asked.popleft(), error_of_refusal(message))
+                yield from self._outcome_of(self._asked.popleft(), error_of_refusal(message))
             case Refused():
                 raise error_of_refusal(message)
             case Welcome():
                 yield SettingsGiven(message.prompt or PromptSettings())
                 yield from self._take_mode(message, boot_s)
-            case Done() | RuleWritten() | Status() | RuleEntry() | ListEntry() | Explanation() | GroupSwitched():
+            case Done() | RuleWritten() | Undone() | Status() | Explanation() | GroupSwitched():
+                pass  # no reply to what we send
+            case RuleEntry() | ListEntry() | ChangeEntry():
                 pass  # no reply to what we send
             case ModeState():
                 pass  # no reply to what we send
@@ -246,17 +273,18 @@ class PromptClient:
         self._send(Attach())
         return DaemonGreeted(is_for_user=not welcome.sees_all, settings=welcome.prompt or PromptSettings())
 
-
-def _outcome_of(asked: _Asked, refusal: SnitchError | None) -> Iterator[Event]:
-    match asked:
-        case _Changing(wanted, written):
-            yield event_of_change(wanted, written, refusal)
-        case KeepQuestions():
-            pass  # a question that is closed by now: that is told by itself
-        case (answer, sent):
-            yield from _outcome(answer, sent, refusal)
-        case _:
-            assert_never(asked)
+    def _outcome_of(self, asked: _Asked, refusal: SnitchError | None) -> Iterator[Event]:
+        match asked:
+            case _Changing(wanted, written):
+                yield event_of_change(wanted, written, refusal)
+            case _Undoing(undone):
+                yield event_of_undo(undone, refusal, self._find_user)
+            case KeepQuestions():
+                pass  # a question that is closed by now: that is told by itself
+            case (answer, sent):
+                yield from _outcome(answer, sent, refusal)
+            case _:
+                assert_never(asked)
 
 
 def _outcome(answer: Answer, sent: _Sent, refusal: SnitchError | None) -> Iterator[Event]:

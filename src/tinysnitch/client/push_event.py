@@ -7,8 +7,8 @@ import msgspec
 
 from tinysnitch.core.model.errors import Busy, SnitchError
 from tinysnitch.core.prompts.prompt import Prompt
-from tinysnitch.protocol.messages import Notice, PromptClosed, PromptShown, Push, RuleWritten, Welcome
-from tinysnitch.view.answer_words import tell_changed, tell_taken
+from tinysnitch.protocol.messages import Notice, PromptClosed, PromptShown, Push, RuleWritten, Undone, Welcome
+from tinysnitch.view.answer_words import tell_changed, tell_taken, tell_undone
 from tinysnitch.view.lookup import FindUser
 from tinysnitch.view.prompt_events import (
     Answer,
@@ -91,6 +91,16 @@ def event_of_change(wanted: RuleChange, written: RuleWritten | None, refusal: Sn
     if written and written.problem:
         return NoticeGiven(join_hint(written.problem, written.hint))
     return NoticeGiven(tell_changed(written.rule if written else wanted.line, is_added=wanted.is_added))
+
+
+def event_of_undo(undone: Undone | None, refusal: SnitchError | None, find_user: FindUser) -> NoticeGiven:
+    """What became of the wish to take the last answer back."""
+    if refusal:
+        return NoticeGiven(f"nothing is taken back: {join_hint(str(refusal), refusal.hint)}")
+    if undone is None:  # a daemon of another version
+        return NoticeGiven("taken back")
+    uid = undone.change.uid
+    return NoticeGiven(tell_undone(undone, find_user(uid) or f"uid {uid}"))
 
 
 def _notice_of_taken(given: Answers, written: RuleWritten) -> NoticeGiven:

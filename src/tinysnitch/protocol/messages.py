@@ -12,6 +12,7 @@
    TrafficTold.
 """
 
+from collections.abc import Iterable
 from enum import Enum
 from typing import Annotated
 
@@ -23,6 +24,7 @@ from tinysnitch.core.model.flow import Direction
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.prompts.choice import Choice, Lifetime
 from tinysnitch.core.prompts.prompt import Prompt
+from tinysnitch.core.rules.changes import Act, Change, ChangedRule, Place
 from tinysnitch.core.rules.list_text import BadLine
 from tinysnitch.core.tidy.proposal import Kind
 from tinysnitch.core.traffic.names import AskedName, AskingProgram, NamesQuestion, NamesTotal
@@ -101,7 +103,20 @@ class AddRule(Message, frozen=True):
 
 
 class RemoveRule(Message, frozen=True):
-    line: str
+    """By its line, or by its number."""
+
+    line: str = ""
+    number: int | None = None
+
+
+class ListChanges(Message, frozen=True):
+    pass
+
+
+class TakeBack(Message, frozen=True):
+    """Take a change of rules back: an answer, or what was done by hand."""
+
+    number: int | None = None  # None: the last one of this user
 
 
 class ListProposals(Message, frozen=True):
@@ -132,8 +147,11 @@ class TakeLearned(Message, frozen=True):
 
 
 class MoveRule(Message, frozen=True):
-    line: str
+    """By its line, or by its number."""
+
+    line: str = ""
     group: str | None = None  # None: the main rules file
+    number: int | None = None
 
 
 class SwitchGroup(Message, frozen=True):
@@ -158,6 +176,8 @@ class GiveAnswer(Message, frozen=True):
     prompt_id: int
     choice: Choice | None = None
     rule: str | None = None  # the line of a rule, instead of one that a choice makes
+    # The same for all answers of one key, and of no other one: they are taken back together. 0: there is one.
+    together: Annotated[int, msgspec.Meta(ge=0)] = 0
 
 
 class KeepOpen(Message, frozen=True):
@@ -208,8 +228,8 @@ class WatchTraffic(Message, frozen=True):
     """From now on this client looks at who talks with whom. There is no Done."""
 
 
-_Listing = ListRules | ListLists | ListAsks | ReadLog | ListProposals | ListLearned
-_Edit = AddRule | RemoveRule | MoveRule | SwitchGroup | TakeProposal | TakeLearned | SetMode
+_Listing = ListRules | ListLists | ListAsks | ListChanges | ReadLog | ListProposals | ListLearned
+_Edit = AddRule | RemoveRule | MoveRule | SwitchGroup | TakeProposal | TakeLearned | TakeBack | SetMode
 Request = (
     Hello
     | ReadStatus
@@ -314,6 +334,7 @@ class RuleEntry(Message, frozen=True):
     note: str = ""  # the comment behind it
     count: int | None = None  # how often it decided; None: not asked for
     last: float | None = None  # wall-clock seconds, when last; None: never
+    number: int | None = None  # that this line alone ever has; None: the daemon could not keep one
 
 
 class ListState(Enum):
@@ -394,6 +415,40 @@ class ModeState(Message, frozen=True, kw_only=True):
     left_s: float | None = None
     decided: int = 0  # questions that were open, and are decided by it
     learned_rules: str = ""  # path of the file with what passes, as rules
+
+
+class ChangedLine(msgspec.Struct, frozen=True):
+    rule: str
+    place: Place
+    group: str | None = None  # None: it is in no group
+
+
+class ChangeEntry(Message, frozen=True, kw_only=True):
+    """A change of rules: an answer, the answers of one key, or what was done by hand."""
+
+    number: int  # that this change alone ever has
+    time: float  # wall-clock seconds
+    uid: int  # who made it
+    act: Act
+    written: tuple[ChangedLine, ...] = ()
+    removed: tuple[ChangedLine, ...] = ()
+    taken_back: float | None = None  # wall-clock seconds
+    taken_back_by: int | None = None  # uid
+
+
+class RuleKept(msgspec.Struct, frozen=True):
+    rule: str
+    why: str  # one lower-case clause
+
+
+class Undone(Message, frozen=True, kw_only=True):
+    """What became of a change that was taken back."""
+
+    change: ChangeEntry  # as it was
+    removed: tuple[ChangedLine, ...] = ()
+    put_back: tuple[ChangedLine, ...] = ()
+    forgotten: tuple[ChangedLine, ...] = ()  # answers that held once
+    kept: tuple[RuleKept, ...] = ()  # that are left as they are
 
 
 class BeatenRule(msgspec.Struct, frozen=True):
@@ -488,7 +543,8 @@ class TrafficTold(Message, frozen=True):
 
 
 _Proposed = Working | ProposalEntry | LearnedEntry
-_Entry = RuleEntry | ListEntry
+_Entry = RuleEntry | ListEntry | ChangeEntry
+_Outcome = RuleWritten | GroupSwitched | Undone
 _History = HistoryEntry | HistoryTotal | NamesProgram | NamesAsked | NamesSum
 Reply = (
     Done
@@ -496,8 +552,7 @@ Reply = (
     | Status
     | _Proposed
     | _Entry
-    | RuleWritten
-    | GroupSwitched
+    | _Outcome
     | ModeState
     | Explanation
     | _History
@@ -507,6 +562,24 @@ Reply = (
 Push = PromptShown | PromptClosed | Notice
 Traffic = TrafficEntry | TrafficTold
 FromDaemon = Welcome | Reply | Push | Traffic
+
+
+def change_entry(change: Change) -> ChangeEntry:
+    back = change.taken_back
+    return ChangeEntry(
+        number=change.number,
+        time=change.wall_s,
+        uid=change.uid,
+        act=change.act,
+        written=changed_lines(change.written),
+        removed=changed_lines(change.removed),
+        taken_back=back.wall_s if back else None,
+        taken_back_by=back.uid if back else None,
+    )
+
+
+def changed_lines(rules: Iterable[ChangedRule]) -> tuple[ChangedLine, ...]:
+    return tuple(ChangedLine(rule.line, rule.place, rule.group or None) for rule in rules)
 
 
 def prompt_shown(prompt: Prompt) -> PromptShown:

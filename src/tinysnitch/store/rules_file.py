@@ -1,6 +1,6 @@
 """The rules file: read whole, and changed line by line. Comments and all other lines stay as they are."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -9,7 +9,7 @@ import msgspec
 
 from tinysnitch.core.model.errors import RuleSyntaxError, SnitchError
 from tinysnitch.core.model.raw_text import BYTE_ORDER_MARK, text_of
-from tinysnitch.core.rules.note import with_note
+from tinysnitch.core.rules.note import note_of, with_note
 from tinysnitch.core.rules.rule import Rule
 from tinysnitch.core.rules.rule_file import RuleFileParser
 from tinysnitch.core.rules.text import format_rule, lines_of, parse_line, parse_rule
@@ -118,16 +118,29 @@ class RulesFile:
 
         Raises SnitchError, also when the file is gone: a new one with this rule alone would end all others in force.
         """
-        return self._change(partial(self._append, {rule: with_note(_line_of(rule), note)}))
+        return self.append_all({rule: note})
+
+    def append_all(self, notes: Mapping[Rule, str]) -> bool:
+        """Add each rule, with the comment that it has here, in one write; False when all are there already. Raises
+        SnitchError."""
+        lines = {rule: with_note(_line_of(rule), note) for rule, note in notes.items()}
+        return self._change(partial(self._append, lines))
+
+    def find_note(self, rule: Rule) -> str:
+        """The comment behind this rule; "" if there is none, or no such rule. Raises SnitchError."""
+        return note_of(self._find_line(rule) or "")
 
     def move_to(self, other: "RulesFile", rule: Rule) -> bool:
         """Move the line of this rule, comment and all, to the other file; False when there is none. Between the two
         writes both files have it. Raises SnitchError."""
-        line = next((line for line in lines_of(self._get_text()) if self._parser.parse_line(line) == rule), None)
+        line = self._find_line(rule)
         if line is None:
             return False
         other._change(partial(other._append, {rule: line.strip()}))
         return self.remove(line)
+
+    def _find_line(self, rule: Rule) -> str | None:
+        return next((line for line in lines_of(self._get_text()) if self._parser.parse_line(line) == rule), None)
 
     @property
     def unsaved(self) -> tuple[Rule, ...]:
@@ -170,22 +183,22 @@ class RulesFile:
         if self._find_stamp() != before:
             raise _Overtaken
 
-    def remove(self, line: str) -> bool:
-        """Remove every line that says this rule, and the rule from `unsaved`; False when there was none.
+    def remove(self, *lines: str) -> bool:
+        """Remove every line that says one of these rules, and the rules from `unsaved`; False when there was none.
 
-        Raises RuleSyntaxError, and SnitchError, also when the file is gone: it may have the rule when it is back.
+        Raises RuleSyntaxError, and SnitchError, also when the file is gone: it may have the rules when it is back.
         """
-        rule = parse_rule(line)
-        is_removed = self._change(partial(self._remove, rule))
-        was_unsaved = rule in self._unsaved
-        self._unsaved.pop(rule, None)
+        rules = frozenset(map(parse_rule, lines))
+        is_removed = self._change(partial(self._remove, rules))
+        was_unsaved = any([self._unsaved.pop(rule, None) for rule in rules])
         return was_unsaved or is_removed
 
-    def _remove(self, rule: Rule) -> bool:
+    def _remove(self, rules: frozenset[Rule]) -> bool:
         before, text = self._find_stamp(), self._get_text()
         mark = BYTE_ORDER_MARK if text.startswith(BYTE_ORDER_MARK) else ""
         lines = text.removeprefix(mark).split("\n")
-        kept = [line for line in lines if self._parser.parse_line(line) != rule]
+        parsed = ((line, self._parser.parse_line(line)) for line in lines)
+        kept = [line for line, rule in parsed if not isinstance(rule, Rule) or rule not in rules]
         if len(kept) == len(lines):
             return False
         self._replace(mark + "\n".join(kept), before)

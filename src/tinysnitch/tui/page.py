@@ -11,7 +11,7 @@ from tinysnitch.tui.prompt_screen import render_prompt
 from tinysnitch.tui.waiting_screen import render_waiting
 from tinysnitch.view.group_view import GroupView
 from tinysnitch.view.help_view import HelpRow, help_pages
-from tinysnitch.view.keys import KEYS, OWN_HELP
+from tinysnitch.view.keys import KEYS, OWN_KEYS
 from tinysnitch.view.lookup import Lookup
 from tinysnitch.view.prompt_events import ListSized
 from tinysnitch.view.prompt_state import PromptState
@@ -27,7 +27,7 @@ class PageDrawer:
         """`more_help`: keys of the front end itself."""
         self._state = state
         self._lookup = lookup
-        self._help = help_pages(OWN_HELP if state.is_guest else KEYS, more=more_help)
+        self._help = help_pages(OWN_KEYS if state.is_guest else KEYS, more=more_help)
         self._help_page = 0
 
     def draw(self, width: int, height: int) -> list[Text]:

@@ -40,7 +40,7 @@ from tinysnitch.tui.terminal import DUMB, Terminal, stop_job
 from tinysnitch.view.edit_view import EditView, present_edit
 from tinysnitch.view.help_view import help_pages
 from tinysnitch.view.key_piece import KeyPiece, TypedKey
-from tinysnitch.view.keys import KEYS, OWN_HELP, is_answer, is_of_text
+from tinysnitch.view.keys import KEYS, OWN_KEYS, is_answer, is_of_text
 from tinysnitch.view.lookup import Lookup
 from tinysnitch.view.prompt_events import (
     AnswerRefused,
@@ -120,7 +120,7 @@ class PlainPrompt:
         self._link = DaemonLink(socket_path, self._tell)
         self._lookup = Lookup(find_user, ProgramFiles(self._file_found).find, ProcessEnds().has_ended)
         self._drawer = PageDrawer(self._state, self._lookup)
-        self._help = help_pages(OWN_HELP if is_guest else KEYS, is_plain=True)
+        self._help = help_pages(OWN_KEYS if is_guest else KEYS, is_plain=True)
         self._told: set[str] = set()  # facts of the question in sight that were printed
         self._further = FurtherQuestions()
         self._end: asyncio.Future[int] = self._loop.create_future()

@@ -9,6 +9,7 @@ from tinysnitch.core.prompts.answer import can_be_remembered
 from tinysnitch.core.prompts.choice import Choice, Lifetime
 from tinysnitch.core.rules.secret_args import shorten_rule
 from tinysnitch.core.rules.text import parse_rule
+from tinysnitch.protocol.messages import ChangedLine, Undone
 from tinysnitch.view.connection_view import present_program
 from tinysnitch.view.prompt_events import Answers
 from tinysnitch.view.span import format_time_left
@@ -78,3 +79,16 @@ def tell_mode(verdict: Verdict, left_s: float | None, *, is_observing: bool = Fa
     left = "" if left_s is None else f", {format_time_left(math.ceil(left_s))} left"
     word = "paused" if is_pause else f"mode {verdict.value}"
     return f"{word}{left}: what no rule covers {_OUTCOMES[verdict]} unasked"
+
+
+def tell_undone(undone: Undone, who: str) -> str:
+    """What was taken back: `taken back: deny shop.test 443 tcp /usr/bin/curl (change 7, by alice)`."""
+    told = [_tell_some(undone.put_back, "put back"), _tell_some((*undone.removed, *undone.forgotten), "taken back")]
+    told += [f"left: {shorten_rule(each.rule)}: {each.why}" for each in undone.kept[:1]]
+    return f"{'; '.join(filter(None, told))} (change {undone.change.number}, by {who})"
+
+
+def _tell_some(lines: tuple[ChangedLine, ...], done: str) -> str:
+    if not lines:
+        return ""
+    return f"{done}{f' {len(lines)} rules, the first' if len(lines) > 1 else ''}: {shorten_rule(lines[0].rule)}"

@@ -18,6 +18,7 @@ class Act(Enum):
     ANY_ARGS = "any args"
     TOGETHER = "together"
     EDIT = "edit"
+    UNDO = "undo"
     NEXT = "next"
     PREVIOUS = "previous"
     LATER = "later"
@@ -77,12 +78,13 @@ class ListKey(msgspec.Struct, frozen=True):
 
 
 KEYS = (
-    Key("y", ("y",), Group.ANSWER, Verdict.ALLOW, "allow", "allow it; `tinysnitch rules remove` takes it back"),
+    Key("y", ("y",), Group.ANSWER, Verdict.ALLOW, "allow", "allow it, and write the rule that is shown"),
     Key("n", ("n",), Group.ANSWER, Verdict.DENY, "deny", 'deny it: whoever connects gets "Connection refused"'),
     Key("Y", ("Y",), Group.ANSWER, Forever.ALLOW, "allow forever", "allow it, or with N deny it, forever"),
     Key("N", ("N",), Group.ANSWER, Forever.DENY, "deny forever", ""),
     Key("g", ("g",), Group.ANSWER, Act.TOGETHER, "all together", "list this program's questions: y and n answer them"),
     Key("e", ("e",), Group.ANSWER, Act.EDIT, "edit", "edit the rule by hand; Enter answers, Esc goes back"),
+    Key("z", ("z",), Group.ANSWER, Act.UNDO, "undo", "take the last answer back, with its rule"),
     Key("o", ("o",), Group.LIFETIME, Lifetime.ONCE, "once", "this one connection only"),
     Key("1", ("1",), Group.LIFETIME, Lifetime.ONE_MINUTE, "min", "for one, three or nine minutes; nine is the default"),
     Key("3", ("3",), Group.LIFETIME, Lifetime.THREE_MINUTES, "min", ""),
@@ -95,8 +97,8 @@ KEYS = (
         "w", ("w",), Group.COVER, Act.SWITCH_LEARNED, "only this", "only this question, not what was learned; and back"
     ),
     Key("p", ("p",), Group.COVER, Act.TOGGLE_PORT, "port", "this port, or any port"),
-    Key("a", ("a",), Group.COVER, Act.THESE_ARGS, "these args", "the program with exactly these arguments"),
-    Key("j", ("j",), Group.COVER, Act.ANY_ARGS, "just the path", "the program with any arguments"),
+    Key("a", ("a",), Group.COVER, Act.THESE_ARGS, "these args", "with exactly these arguments, or j with any"),
+    Key("j", ("j",), Group.COVER, Act.ANY_ARGS, "just the path", ""),
     Key("Tab", ("tab", "down", "right"), Group.MOVE, Act.NEXT, "next", "the next question that waits (also ↓ →)"),
     Key("S-Tab", ("shift+tab", "up", "left"), Group.MOVE, Act.PREVIOUS, "back", "the question before (also ↑ ←)"),
     Key("Esc", ("escape",), Group.MOVE, Act.LATER, "later", "put it aside; it stays open until its time ends"),
@@ -124,9 +126,6 @@ _IN_LIST = _WHEEL | {name: key.act for key in LIST_KEYS for name in key.names}
 _HIDES = "hide the window (also Ctrl-C); the next question brings it back"
 WINDOW_KEYS = tuple(msgspec.structs.replace(key, meaning=_HIDES) if key.effect is Act.LEAVE else key for key in KEYS)
 OWN_KEYS = tuple(key for key in KEYS if key.effect is not Act.LEAVE)  # of a guest, which ends with its command only
-# A guest's help does not name `tinysnitch rules`: that talks to the machine's daemon, and not to the command's own.
-_OWN_MEANINGS = {"y": "allow it, and write the rule that is shown"}
-OWN_HELP = tuple(msgspec.structs.replace(key, meaning=_OWN_MEANINGS.get(key.label, key.meaning)) for key in OWN_KEYS)
 
 
 def find_key(name: str) -> Key | None:

@@ -146,6 +146,10 @@ class RuleChange(msgspec.Struct, frozen=True):
     is_added: bool = True
 
 
+class UndoLast(msgspec.Struct, frozen=True):
+    """Have the daemon take the last answer, or the last change of a rule, back."""
+
+
 class Leave(msgspec.Struct, frozen=True):
     """End the prompt, or hide its window; questions stay open."""
 
@@ -156,5 +160,5 @@ class KeepQuestions(msgspec.Struct, frozen=True):
     prompt_ids: tuple[int, ...]
 
 
-ToDaemon = Answers | KeepQuestions | RuleChange
+ToDaemon = Answers | KeepQuestions | RuleChange | UndoLast
 Effect = ToDaemon | Leave

@@ -69,6 +69,7 @@ from tinysnitch.view.prompt_events import (
     ScreenRegained,
     SettingsGiven,
     TextPasted,
+    UndoLast,
 )
 from tinysnitch.view.questions import OpenQuestion, Questions
 from tinysnitch.view.recent_decisions import RecentDecisions
@@ -402,6 +403,8 @@ class PromptState:
         self.notice = hint_at(name, text) or ("" if key and is_hint(self.notice) else self.notice)
         if self.selected is None and self._move_in_past(name, now):
             return None
+        if key and key.effect is Act.UNDO:
+            return self._undo(name, now)
         if self.selected is None and self.recent.selected:
             return self._act_on_past(name, now)
         if key is None:
@@ -425,6 +428,15 @@ class PromptState:
         if self.group:
             return self._answer_list(verdict, self.group, now, lifetime)
         return self._send((self._give(question, verdict, lifetime),), now)
+
+    def _undo(self, name: str, now: float) -> Effect | None:
+        """The key means the same on each screen. Where it would answer nothing else it need not have been seen."""
+        is_ready = self.guard.is_seen(now) if self.takes_answers else not self.guard.is_text(now)
+        if not is_ready or self.guard.is_held(name, now):
+            return None
+        self.guard.note_used(name, now)
+        self.notice = ""
+        return UndoLast()
 
     def _give(self, question: OpenQuestion, verdict: Verdict, lifetime: Lifetime | None) -> Answer:
         choice = self.choice_of(question, verdict)
@@ -483,8 +495,8 @@ class PromptState:
                 self.group = self._list_as_seen(self.group) if self.group else None
                 help_page = Page.LIST_HELP if self.group else Page.HELP
                 self.page = Page.LEGEND if act is Act.LEGEND else help_page
-            case Act.LEAVE:
-                pass  # a guest, or a letter of a text; else `_press_key` returned Leave
+            case Act.LEAVE | Act.UNDO:
+                pass  # a guest, or a letter of a text; else `_press_key` returned what to do
             case _:
                 assert_never(act)
 

@@ -249,7 +249,8 @@ def _present_none(state: PromptState, now: float, lookup: Lookup) -> PromptView:
     else:
         title = "no questions"
     shown = (Act.NEXT, Act.HELP, Act.LEGEND, Act.LEAVE) if aside else (Act.HELP, Act.LEGEND, Act.LEAVE)
-    hints = tuple(KeyHint(key.label, key.short) for key in keys_of(Group.MOVE) if key.effect in shown)
+    keys = (*keys_of(Group.ANSWER), *keys_of(Group.MOVE))
+    hints = tuple(KeyHint(key.label, key.short) for key in keys if key.effect in (Act.UNDO, *shown))
     recent = present_recent(state.recent, lookup)
     return PromptView(
         sentence=(Span(title),),

@@ -222,7 +222,7 @@ class Walk:
         return self.engine.feed(ev.ProcessExited(process_of(exec_id).key))
 
     def _remove(self) -> list[cmd.Command]:
-        return self.engine.feed(ev.TemporaryRulesRemoved(self.engine.engine.rules.temporary()[:1]))
+        return self.engine.feed(ev.AnswersTakenBack(self.engine.engine.rules.temporary()[:1]))
 
     def _mode(self, verdict: Verdict, for_s: float | None) -> list[cmd.Command]:
         """A daemon that observes goes on with that."""

@@ -386,8 +386,29 @@ def test_temporary_rules_can_be_taken_away() -> None:
     engine.queue(flow_of(1))
     engine.answer(1, yes(Lifetime.DAY))
     (rule,) = engine.engine.rules.temporary()
-    assert engine.say(ev.TemporaryRulesRemoved((rule,))) == ["keep 0", "generation 4"]
+    assert engine.say(ev.AnswersTakenBack((rule,))) == ["keep 0", "generation 4"]
     assert engine.queue(flow_of(2))[0] == "opened 2"
+
+
+def test_a_flow_that_was_answered_once_is_asked_about_again_once_that_is_taken_back() -> None:
+    """Other flows keep their answers, though the kernel has to be told again."""
+    engine = Transcript()
+    for number in (1, 2):
+        engine.queue(flow_of(number, port=number))
+        engine.answer(number, no(Lifetime.ONCE))
+    rules = [known.decision.rule for _flow, known in engine.engine.verdict_writer._flows.items()]
+    assert engine.say(ev.AnswersTakenBack(answered=(rules[0],))) == ["generation 3"]
+    assert engine.queue(flow_of(1, port=1))[0] == "opened 3"
+    assert "deny 4" in engine.queue(flow_of(2, port=2))
+
+
+def test_a_temporary_rule_that_was_removed_is_put_back() -> None:
+    engine = Transcript()
+    rule = parse_rule("deny until=2033-05-18T03:33:20Z - 443 tcp /usr/bin/curl")
+    engine.queue()
+    assert engine.say(ev.AnswersTakenBack(put_back=(rule,)))[:2] == ["keep 1", "generation 3"]
+    assert engine.engine.rules.temporary() == (rule,)
+    assert not engine.engine.prompts
 
 
 def test_other_facts_decide_what_waits() -> None:

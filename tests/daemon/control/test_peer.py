@@ -229,7 +229,7 @@ def test_no_request_is_begun_within_another(running: RunningServer, monkeypatch:
     deepest: list[int] = []
     answer = running.handler.answer
 
-    def answer_noted(prompt_id: int, choice: Choice | str, right: Right) -> str:
+    def answer_noted(prompt_id: int, choice: Choice | str, right: Right, _together: int) -> str:
         under_way.append(prompt_id)
         deepest.append(len(under_way))
         line = answer(prompt_id, choice, right)

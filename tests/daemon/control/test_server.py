@@ -133,7 +133,7 @@ def test_a_log_that_breaks_while_it_is_read_ends_in_a_refusal(
 def test_who_answers_is_told_that_the_rule_is_not_saved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, right: Right, problem: str, hint: str
 ) -> None:
-    def answer(_prompt_id: int, line: str, _right: Right) -> str:
+    def answer(_prompt_id: int, line: str, _right: Right, _together: int) -> str:
         if "git" in line:
             running.clients.push_unsaved(SnitchError("/r: the file is gone", "write it again"))
         return line

@@ -52,10 +52,12 @@ from tinysnitch.kernel.nfqueue.queue import NfVerdict, QueuedPacket, QueueStatis
 from tinysnitch.kernel.nfqueue.verdicts import VerdictSink
 from tinysnitch.protocol.log_lines import ReadyLine
 from tinysnitch.protocol.messages import Mode
+from tinysnitch.store.change_record import ChangeRecord
 from tinysnitch.store.handover_files import KeptMode
 from tinysnitch.store.history import History
 from tinysnitch.store.learned_rules import LearnedRules
 from tinysnitch.store.rule_groups import RuleGroups
+from tinysnitch.store.rule_numbers import RuleNumbers
 from tinysnitch.store.rules_file import RulesFile
 from tinysnitch.store.temporary_rules import TemporaryRules
 from tinysnitch.store.traffic.traffic_reader import TrafficReader
@@ -190,8 +192,7 @@ class Place:
         self._log_output = LogOutput(descriptor)
         os.close(descriptor)
         self.engine = Engine(Settings(**settings), self.loader.facts)  # type: ignore[arg-type]
-        self.clients = ControlClients()
-        self.failures = Failures()
+        self.clients, self.failures = ControlClients(), Failures()
         self.learned_rules = LearnedRules(folder / "learned.rules")
         self.temporary_rules = TemporaryRules(folder / "temporary")
         self.rule_saver = RuleSaver(
@@ -208,9 +209,8 @@ class Place:
         self.reloader = Reloader(self.driver, self.loader, self.news, self.mounts)  # type: ignore[arg-type]
         self.counters = Counters(self.driver, None, ErrorLog())
         self.permissions = Permissions()
-        self.settings_read = SettingsRead(
-            options=Options(config_dir=folder)
-        )  # what reading the settings file again finds
+        # what reading the settings file again finds
+        self.settings_read = SettingsRead(options=Options(config_dir=folder))
         self.settings = SettingsWatch(
             self.settings_read,
             lambda: self.settings_read,
@@ -218,6 +218,7 @@ class Place:
             self.driver,
             self.fact_source,
         )
+        self.numbers = RuleNumbers(folder / "rule-numbers")
         self.handler = RequestHandler(
             identity_of(self.rules_file.path),
             self.driver,
@@ -228,6 +229,8 @@ class Place:
             history=self.history,
             looking_back=self._make_looking_back(folder / "sums"),
             settings=self.settings,
+            numbers=self.numbers,
+            changes=ChangeRecord(folder / "changes.json"),
         )
         self.ports.recorder.begin(ReadyLine(time="", pid=1, mode=Mode.BPF, netns=2, rules=0, socket="", cgroup=""))
         self.reloader.reload_rules()
@@ -279,6 +282,7 @@ class Place:
         self.processes.close()
         self.traffic_recorder.close()
         self.history.close()
+        self.numbers.close()
         self._log_output.close()
         for queue in (self.queue, self.names_queue, self.news, self.mounts):
             queue.close()

@@ -161,7 +161,7 @@ class SmallHandler(RequestHandler):
             self.rules.append(line)
         return line
 
-    def move_rule(self, line: str, group: str | None, right: Right) -> str:
+    def move_rule(self, line: str, group: str | None, right: Right, _source: str | None = None) -> str:
         self.remove_rule(line, right)
         return self.add_rule(line, right, group)
 
@@ -169,7 +169,7 @@ class SmallHandler(RequestHandler):
         self.groups = (RuleGroup(name, f"/etc/tinysnitch.d/{name}.rules{'' if is_on else '.off'}", is_on, int(is_on)),)
         return self.groups[0]
 
-    def remove_rule(self, line: str, right: Right) -> str:
+    def remove_rule(self, line: str, right: Right, _source: str | None = None) -> str:
         if line not in self.rules:
             raise SnitchError("there is no such rule", "see `tinysnitch rules`")
         self.rules = [rule for rule in self.rules if rule != line]
@@ -187,7 +187,7 @@ class SmallHandler(RequestHandler):
     def list_asks(self, right: Right) -> list[Prompt]:
         return [ask for ask in self.prompts.values() if right.covers(uid_of(ask.connection.attribution))]
 
-    def answer(self, prompt_id: int, answer: Choice | str, right: Right) -> str:
+    def answer(self, prompt_id: int, answer: Choice | str, right: Right, together: int = 0) -> str:
         if self.prompts.pop(prompt_id, None) is None:
             raise SnitchError(f"question {prompt_id} is not open")
         self.clients.push_closed(ClosePrompt(prompt_id, "answered", right.uid, 1000))

@@ -116,8 +116,8 @@ class Engine:
                 return iter(())
             case ev.RulesLoaded():
                 return self._rules_loaded(event, now)
-            case ev.TemporaryRulesRemoved(rules=rules):
-                return self._remove_temporary(rules, now)
+            case ev.AnswersTakenBack():
+                return self._take_back(event, now)
             case ev.FactsChanged(facts=facts):
                 return self._facts_changed(facts, now)
             case ev.CatalogueLoaded(catalogue=catalogue):
@@ -306,7 +306,9 @@ class Engine:
         process = ends_with(connection, rule)
         answered = f"{ANSWERED_UNTIL} process {process.pid} ends" if process else "answered"
         reason = f"{answered} by uid {event.by_uid}"
-        yield prompt.report_answer(rule, event.by_uid, now, quit_pid=process.pid if process else None)
+        is_new = not self.rules.has(rule, is_temporary=rule.is_temporary)
+        quit_pid = process.pid if process else None
+        yield prompt.report_answer(rule, event.by_uid, now, quit_pid=quit_pid, is_new=is_new)
         yield from self._put_in_force(rule, process, event.by_uid, now)
         for held in list(prompt.held.values()):
             if event.rule is None or self.rules.would_match(rule, held.connection, now):
@@ -421,6 +423,17 @@ class Engine:
         if self.rules.remove_temporary(rules):
             yield self._keep_temporary()
             yield from self._rules_changed(now)
+
+    def _take_back(self, event: ev.AnswersTakenBack, now: Instant) -> Iterator[Command]:
+        """All verdicts are stale even if no rule goes: that of an answer for once has none."""
+        for rule in event.put_back:
+            self.rules.add(rule, now)
+        if not self.rules.remove_temporary(event.temporary) and not event.put_back:
+            self.rules.begin_generation()
+        if event.temporary or event.put_back:
+            yield self._keep_temporary()
+        self.verdict_writer.forget_answers(frozenset(event.answered))
+        yield from self._rules_changed(now)
 
     def _rules_changed(self, now: Instant, own_addresses: frozenset[bytes] | None = None) -> Iterator[Command]:
         yield from self._new_generation(own_addresses)

@@ -94,10 +94,12 @@ class RulesLoaded(msgspec.Struct, frozen=True):
     is_edited: bool = False  # a person edited the file, and is told the outcome even if the rules are the same
 
 
-class TemporaryRulesRemoved(msgspec.Struct, frozen=True):
-    """Someone takes temporary rules away before their time."""
+class AnswersTakenBack(msgspec.Struct, frozen=True):
+    """Someone takes answers back, with all that was decided by them; or removes temporary rules."""
 
-    rules: tuple[Rule, ...]
+    temporary: tuple[Rule, ...] = ()  # the rules of these answers, or those that are removed
+    put_back: tuple[Rule, ...] = ()  # temporary rules that were removed, and are in force again
+    answered: tuple[Rule, ...] = ()  # what the answers were, also where no rule was kept
 
 
 class FactsChanged(msgspec.Struct, frozen=True):
@@ -157,7 +159,7 @@ Event = (
     | ClientAttached
     | ClientDetached
     | RulesLoaded
-    | TemporaryRulesRemoved
+    | AnswersTakenBack
     | FactsChanged
     | CatalogueLoaded
     | ModeSet

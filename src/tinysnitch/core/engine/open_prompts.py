@@ -31,6 +31,7 @@ from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.decision import Decision
 from tinysnitch.core.prompts.prompt import Prompt, PromptKey, prompt_key_of
 from tinysnitch.core.prompts.proposal import Proposal, propose
+from tinysnitch.core.rules.changes import ChangedRule, Place, place_of
 from tinysnitch.core.rules.rule import Rule
 from tinysnitch.core.rules.text import format_rule
 
@@ -156,10 +157,18 @@ class OpenPrompt:
         )
 
     def report_answer(
-        self, rule: Rule, by_uid: int, now: Instant, *, is_once: bool = False, quit_pid: int | None = None
+        self,
+        rule: Rule,
+        by_uid: int,
+        now: Instant,
+        *,
+        is_once: bool = False,
+        quit_pid: int | None = None,
+        is_new: bool = True,
     ) -> Report:
         line, uid = format_rule(rule), self.key.uid
-        return Report(PromptAnswered(self.prompt_id, line, by_uid, now.wall_s, uid, is_once, quit_pid))
+        changed = ChangedRule(line, Place.ONCE if is_once else place_of(rule), is_new, rule.exec_id)
+        return Report(PromptAnswered(self.prompt_id, line, by_uid, now.wall_s, uid, is_once, quit_pid, changed))
 
     def find_attempt(self) -> dict[Flow, HeldFlow]:
         """The flows that are one connection for people: the first that waits, and the first of the same process in the

@@ -8,6 +8,7 @@ from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.errors import RuleSyntaxError
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.decision import Decision
+from tinysnitch.core.rules.changes import ChangedRule
 
 MAX_LINES = 200_000  # of the history; older ones are dropped
 
@@ -42,6 +43,7 @@ class PromptAnswered(msgspec.Struct, frozen=True):
     uid: int | None = None  # of the program that asked
     is_once: bool = False  # the rule is not kept
     quit_pid: int | None = None  # of the process with which the rule ends
+    changed: ChangedRule | None = None  # the rule as it is noted, so that the answer can be taken back
 
 
 class RulesReplaced(msgspec.Struct, frozen=True):

@@ -29,6 +29,7 @@ from tinysnitch.core.model.verdict import Grain, Inspection, Mask, Verdict, Verd
 from tinysnitch.core.policy.active_rules import ActiveRules
 from tinysnitch.core.policy.decision import Decision
 from tinysnitch.core.prompts.negotiated_ports import NegotiatedPorts
+from tinysnitch.core.rules.rule import Rule
 
 # For a flow without a socket of its own that would tell its end, and for an answer that is meant for one SYN: longer
 # than a SYN is sent again (tcp_syn_retries, 63 s and the wait for the last).
@@ -183,6 +184,12 @@ class VerdictWriter:
         """Forget all verdicts, which are stale in the kernel since the rules have another generation."""
         self.cache.clear()
         self._inspected.clear()
+
+    def forget_answers(self, rules: frozenset[Rule]) -> None:
+        """Forget which flows people gave a verdict by these rules: their next packet is decided anew."""
+        for flow, known in list(self._flows.items()):
+            if known.is_answer and known.decision.rule in rules:
+                self._flows.pop(flow)
 
     def tables(self) -> dict[str, TableStatistics]:
         return {"verdicts": self.cache.statistics(), "flows": self._flows.statistics()}

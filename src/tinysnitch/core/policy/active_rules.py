@@ -55,7 +55,7 @@ class ActiveRules:
         return is_changed
 
     def begin_generation(self) -> None:
-        """The rules are the same, but what they do not cover is decided otherwise from now on."""
+        """Make all verdicts stale though the rules are the same: what they do not cover is decided otherwise now."""
         self.generation += 1
 
     def add(self, rule: Rule, now: Instant, process: ProcessKey | None = None) -> None:

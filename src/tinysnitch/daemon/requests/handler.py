@@ -8,11 +8,11 @@ from msgspec.structs import replace
 
 from tinysnitch.core.engine.events import (
     AnswerGiven,
+    AnswersTakenBack,
     ClientAttached,
     ClientDetached,
     ModeSet,
     PromptTended,
-    TemporaryRulesRemoved,
 )
 from tinysnitch.core.engine.open_prompts import OpenPrompt
 from tinysnitch.core.engine.records import PromptAnswered
@@ -27,6 +27,7 @@ from tinysnitch.core.policy.user_rules import find_excess
 from tinysnitch.core.prompts.answer import is_rule_kept, rule_for_choice
 from tinysnitch.core.prompts.choice import Choice, Lifetime
 from tinysnitch.core.prompts.prompt import Prompt
+from tinysnitch.core.rules.changes import Act, ChangedRule, Deed, Place, place_of
 from tinysnitch.core.rules.note import made_by, note_of
 from tinysnitch.core.rules.rule import RemoteKind, Rule
 from tinysnitch.core.rules.text import format_rule, parse_rule
@@ -50,6 +51,7 @@ from tinysnitch.daemon.requests.rule_permission import (
     check_sees_all,
     may_see_rule,
 )
+from tinysnitch.daemon.requests.rule_undo import RuleUndo
 from tinysnitch.daemon.requests.tidying import Tidying
 from tinysnitch.daemon.requests.traffic_watch import TrafficWatch, Watcher
 from tinysnitch.daemon.rules.lists import HeldList, ListLoader
@@ -70,8 +72,10 @@ from tinysnitch.protocol.messages import (
     RuleGroup,
     Status,
 )
+from tinysnitch.store.change_record import ChangeRecord
 from tinysnitch.store.history import History
 from tinysnitch.store.rule_groups import Group
+from tinysnitch.store.rule_numbers import RuleNumbers
 from tinysnitch.store.rules_file import RulesFile
 
 _NS = 1_000_000_000
@@ -111,8 +115,15 @@ def _entry(path: str, name: str, rules: int, held: HeldList | None) -> ListEntry
 
 
 _SUM_HINT = "a file's sum is read once a rule asks for it: `tinysnitch rules add` it, then let the program try again"
+_ADD, _REMOVE = Deed(Act.ADD), Deed(Act.REMOVE)
 _OBSERVING_HINT = "start it without --learn, and then `tinysnitch pause` as you need it"
 _AWAITED_HINT = "try again in a moment, or write the uid instead of the user's name (`id -u`)"
+
+
+def _removed(
+    line: str, group: str = "", note: str = "", *, place: Place = Place.FILE, exec_id: int | None = None
+) -> ChangedRule:
+    return ChangedRule(line, place, exec_id=exec_id, group=group, note=note, is_removed=True)
 
 
 def _seconds_left(mode: AskingMode, now: Instant) -> float | None:
@@ -132,6 +143,8 @@ class RequestHandler:
         history: History,
         looking_back: LookingBack,
         settings: SettingsWatch,
+        numbers: RuleNumbers,
+        changes: ChangeRecord,
     ) -> None:
         self._identity = identity
         self._driver = driver
@@ -148,7 +161,13 @@ class RequestHandler:
         self._budget = ChangeBudget()
         self._explainer = Explainer(driver.engine, loader.find_group)
         self._traffic = TrafficWatch(driver.ports.traffic)
-        self._tidying = Tidying(driver, add_rule=self.add_rule, remove_rule=self.remove_rule)
+        self._tidying = Tidying(
+            driver,
+            add_rule=lambda line, right, deed: self.add_rule(line, right, deed=deed),
+            remove_rule=lambda line, right, deed: self.remove_rule(line, right, deed=deed),
+        )
+        self._numbers = numbers
+        self._undo = RuleUndo(driver, self._files, changes, learn_words=self._learn_words, reload=self._reload)
 
     def handle(self, request: msg.Request, right: Right) -> Iterable[msg.Reply | Pause]:
         """Answer a request that can be answered at once. Raises SnitchError."""
@@ -165,12 +184,19 @@ class RequestHandler:
                 return (self.explain(request, right),)
             case msg.AddRule(line, group):
                 return (msg.RuleWritten(self.add_rule(line, right, group)),)
-            case msg.MoveRule(line, group):
-                return (msg.RuleWritten(self.move_rule(line, group, right)),)
+            case msg.MoveRule(line, group, number):
+                line, source = self._find_line(line, number, right)
+                return (msg.RuleWritten(self.move_rule(line, group, right, source)),)
             case msg.SwitchGroup(group, is_on):
                 return (msg.GroupSwitched(self.switch_group(group, right, is_on=is_on)),)
-            case msg.RemoveRule(line):
-                return (msg.RuleWritten(self.remove_rule(line, right)),)
+            case msg.RemoveRule(line, number):
+                line, source = self._find_line(line, number, right)
+                return (msg.RuleWritten(self.remove_rule(line, right, source)),)
+            case msg.ListChanges():
+                return map(msg.change_entry, self._undo.list_changes(right))
+            case msg.TakeBack(number):
+                self._count_change(right)
+                return (self._undo.take_back(number, right),)
             case msg.ListProposals():
                 return self._tidying.list_proposals(request, right)
             case msg.TakeProposal():
@@ -276,7 +302,42 @@ class RequestHandler:
         """The rules in force. Each line is made as it is sent: there may be many, and verdicts must not wait."""
         rules = self._engine.rules
         uses = self._driver.ports.uses.read(read_instant()) if is_used else None
-        return rule_entries(rules, self._loader, lambda rule: may_see_rule(rule, right, rules), uses)
+        listed = rule_entries(rules, self._loader, lambda rule: may_see_rule(rule, right, rules), uses)
+        return self._numbered(listed, right)
+
+    def _numbered(self, entries: Iterator[RuleEntry], right: Right) -> Iterator[RuleEntry]:
+        shown = set[int]()
+        for entry in entries:
+            number = self._numbers.get(entry.rule, entry.group or "")
+            shown.add(number or 0)
+            yield replace(entry, number=number)
+        if right.sees_all:
+            self._numbers.forget_others(shown)
+
+    def _find_line(self, line: str, number: int | None, right: Right) -> tuple[str, str | None]:
+        """The line that a client means, and the group that it is in, "" being none. Of a line, the group is None: any.
+
+        Raises SnitchError if the line with this number is gone, or not for this client: no other line has its number.
+        """
+        if number is None:
+            return line, None
+        group, line = self._numbers.find(number) or ("", "")
+        rule = parse_rule(line) if line else None
+        if rule is None or not self._is_listed(rule, group) or not may_see_rule(rule, right, self._engine.rules):
+            more = " any more" if self._numbers.was_given(number) else ""
+            raise SnitchError(f"there is no rule {number}{more}", "`tinysnitch rules` numbers those that are in force")
+        return line, group
+
+    def _is_listed(self, rule: Rule, group: str) -> bool:
+        file = self._files().get(group)
+        if file and rule in (each for _line, each in file.lines()):
+            return True
+        # of an answer: it may be in force, and the file not read since
+        is_in_main = self._engine.rules.has(rule, is_temporary=False) and self._loader.find_group(rule) is None
+        return not group and (is_in_main or bool(self._find_temporary(format_rule(rule))))
+
+    def _find_temporary(self, line: str) -> tuple[Rule, ...]:
+        return tuple(rule for rule in self._engine.rules.temporary() if format_rule(rule) == line)
 
     def _visible(self, rules: tuple[Rule, ...], right: Right) -> tuple[Rule, ...]:
         if right.sees_all:
@@ -286,15 +347,16 @@ class RequestHandler:
     def list_lists(self, right: Right) -> list[ListEntry]:
         return list_entries(self._loader.lists, self._engine.rules) if right.sees_all else []  # users' rules name none
 
-    def add_rule(self, line: str, right: Right, group: str | None = None) -> str:
+    def add_rule(self, line: str, right: Right, group: str | None = None, *, deed: Deed = _ADD) -> str:
         self._count_change(right)
         rule = parse_rule(line)
         self._check_change(rule, right, check_new_rule)
         note = made_by(self._names.find(right.uid), read_instant().wall_s, note_of(line))
         file = self._file_of(group, right)
-        file.append(rule, note)
+        changed = ChangedRule(format_rule(rule), is_new=file.append(rule, note), group=group or "")
+        self._undo.note(deed, changed, uid=right.uid)
         self._reload(right, file)
-        return format_rule(rule)
+        return changed.line
 
     def _file_of(self, group: str | None, right: Right) -> RulesFile:
         """The file of a group, made if there is none; None is the main one. Raises SnitchError."""
@@ -303,18 +365,23 @@ class RequestHandler:
         check_sees_all(right, "put rules into groups")
         return self._loader.groups.make(group)
 
-    def move_rule(self, line: str, group: str | None, right: Right) -> str:
-        """Move the rule's line from where it is. Raises SnitchError."""
+    def move_rule(self, line: str, group: str | None, right: Right, source: str | None = None) -> str:
+        """Move the rule's line from where it is: from the group `source`, or all. Raises SnitchError."""
         check_sees_all(right, "put rules into groups")
         rule = parse_rule(line)
         target = self._file_of(group, right)
-        moved = [file for file in self._files() if file is not target and file.move_to(target, rule)]
-        if not moved:
-            if rule in target.read().rules:
+        wanted, is_new = format_rule(rule), rule not in target.read().rules
+        others = {name: file for name, file in self._files(source).items() if file is not target}
+        notes = {name: file.find_note(rule) for name, file in others.items()}
+        found = [_removed(wanted, name, notes[name]) for name, file in others.items() if file.move_to(target, rule)]
+        if not found:
+            if not is_new:
                 raise SnitchError(f"the rule is in {target.path} already")
             raise self._not_found(rule)
+        moved = ChangedRule(wanted, is_new=is_new, group=group or "")
+        self._undo.note(Deed(Act.MOVE), moved, *found, uid=right.uid)
         self._reload(right, target)
-        return format_rule(rule)
+        return wanted
 
     def switch_group(self, name: str, right: Right, *, is_on: bool) -> RuleGroup:
         check_sees_all(right, "switch groups on and off")
@@ -326,23 +393,33 @@ class RequestHandler:
     def _tell_group(self, group: Group) -> RuleGroup:
         return RuleGroup(group.name, str(group.path), group.is_on, self._loader.count_held(group.name))
 
-    def remove_rule(self, line: str, right: Right) -> str:
+    def remove_rule(self, line: str, right: Right, source: str | None = None, *, deed: Deed = _REMOVE) -> str:
+        """Remove the rule from where it is: from the group `source`, "" being none, or from all. Raises SnitchError."""
         self._count_change(right)
         rule = parse_rule(line)
         self._check_change(rule, right, check_owner)
         wanted = format_rule(rule)
-        temporary = tuple(rule for rule in self._engine.rules.temporary() if format_rule(rule) == wanted)
+        temporary = () if source else self._find_temporary(wanted)
         if temporary:
-            self._driver.feed(TemporaryRulesRemoved(temporary))
+            self._driver.feed(AnswersTakenBack(temporary))
+        removed = [_removed(wanted, place=place_of(each), exec_id=each.exec_id) for each in temporary]
+        files = self._files(source)
+        changed = list[RulesFile]()
         try:
-            changed = [file for file in self._files() if file.remove(line)]
+            for name, file in files.items():
+                note = file.find_note(rule)
+                if file.remove(wanted):
+                    changed.append(file)
+                    removed.append(_removed(wanted, name, note))
         except SnitchError:
-            if not temporary or rule in self._engine.rules.from_file():
+            if not removed or self._engine.rules.has(rule, is_temporary=False):
                 raise
-            return wanted
+        finally:
+            if removed:
+                self._undo.note(deed, *removed, uid=right.uid)
         for file in changed:
             self._reload(right, file)
-        if not changed and not temporary:
+        if not removed:
             raise self._not_found(rule)
         return wanted
 
@@ -377,9 +454,10 @@ class RequestHandler:
                 raise SnitchError("the user or list that the rule names is still being looked up", _AWAITED_HINT)
             self._driver.feed(*self._loader.read_facts((*self._engine.rules, rule)))
 
-    def _files(self) -> tuple[RulesFile, ...]:
-        """Those that count."""
-        return (self._rules_file, *self._loader.groups.on.values())
+    def _files(self, group: str | None = None) -> dict[str, RulesFile]:
+        """Those that count, by group, "" being the main one; or that of this group."""
+        files = {"": self._rules_file, **self._loader.groups.on}
+        return files if group is None else {group: files[group]}
 
     def _reload(self, right: Right, changed: RulesFile | None) -> None:
         """Load the files anew. Raises SnitchError when a change is not in force, since the changed file does not load.
@@ -407,7 +485,7 @@ class RequestHandler:
         if answer is None or (request.choice and request.rule is not None):
             raise SnitchError("an answer is either a choice or a rule", "send exactly one of them")
         self._clients.take_unsaved()  # forget what an earlier answer left
-        rule = self.answer(request.prompt_id, answer, right)
+        rule = self.answer(request.prompt_id, answer, right, request.together)
         error = self._clients.take_unsaved()
         if error is None:
             return msg.RuleWritten(rule)
@@ -415,8 +493,9 @@ class RequestHandler:
             return msg.RuleWritten(rule, UNSAVED, "root can see why: `tinysnitch log`")
         return msg.RuleWritten(rule, f"{UNSAVED}: {error}", error.hint)
 
-    def answer(self, prompt_id: int, answer: Choice | str, right: Right) -> str:
-        """Answer with a choice or with a rule line, and return the line of the rule that this made."""
+    def answer(self, prompt_id: int, answer: Choice | str, right: Right, together: int = 0) -> str:
+        """Answer with a choice or with a rule line, and return the line of the rule that this made. `together`: the
+        same for all answers of one key."""
         prompt = self._find_open(prompt_id, right)
         self._count_change(right)
         if isinstance(answer, Choice):
@@ -428,10 +507,12 @@ class RequestHandler:
         if event.choice.verdict is Verdict.ASK:
             raise SnitchError("`ask` is no answer", "an answer allows or denies")
         records = self._driver.feed(event)
-        lines = [record.rule for record in records if isinstance(record, PromptAnswered)]
-        if not lines:
+        made = [record.changed for record in records if isinstance(record, PromptAnswered) and record.changed]
+        if not made:
             raise SnitchError(f"question {prompt_id} could not be answered", "the log of tinysnitchd tells why")
-        return lines[0]
+        act = Act.YES if event.choice.verdict is Verdict.ALLOW else Act.NO
+        self._undo.note(Deed(act, together), made[0], uid=right.uid)
+        return made[0].line
 
     def keep_open(self, prompt_id: int, right: Right) -> None:
         """A person is at the question: its time begins again."""

@@ -2,14 +2,16 @@
 
 Nothing is taken unless it is sound with the rules as they are then: others may have changed them since it was listed.
 Rules are added and removed as by `rules add` and `rules remove`, with the same rights: the new one first, so that at no
-moment less is decided.
+moment less is decided. All of one proposal is one change, which `tinysnitch undo` takes back.
 """
 
+import random
 from collections.abc import Callable, Iterator
 from itertools import chain
 
 from tinysnitch.core.model.errors import NotPermitted, SnitchError
 from tinysnitch.core.policy.facts import Facts
+from tinysnitch.core.rules.changes import Act, Deed
 from tinysnitch.core.rules.rule import Rule
 from tinysnitch.core.rules.text import format_rule, parse_line, parse_rule
 from tinysnitch.core.tidy.learned_review import Reviewed, may_be_taken, review
@@ -26,7 +28,8 @@ from tinysnitch.store.learned_rules import LearnedRules
 _CHANGED = "the rules have changed since: this would decide otherwise now"
 _AGAIN = "ask for the proposals again"
 _WORKING = msg.Working()
-Change = Callable[[str, Right], str]
+Change = Callable[[str, Right, Deed], str]
+_LEARNED = Deed(Act.ADD)
 
 
 class Tidying:
@@ -71,14 +74,15 @@ class Tidying:
         proposal = Proposal(kind=request.kind, removed=removed, added=added, why="")
         if not is_still_sound(proposal, ScopeIndex(self._facts, self._engine.rules)):
             raise SnitchError(_CHANGED, _AGAIN)
-        written = format_rule(removed[0]) if added is None else self._add_rule(format_rule(added), right)
-        return chain(self._remove(removed, right, besides=added), (msg.RuleWritten(written),))
+        deed = Deed(Act.TIDY, together=random.getrandbits(50))
+        written = format_rule(removed[0]) if added is None else self._add_rule(format_rule(added), right, deed)
+        gone = tuple(rule for rule in removed if rule != added)
+        return chain(self._remove(gone, right, deed), (msg.RuleWritten(written),))
 
-    def _remove(self, rules: tuple[Rule, ...], right: Right, *, besides: Rule | None) -> Iterator[msg.Reply]:
+    def _remove(self, rules: tuple[Rule, ...], right: Right, deed: Deed) -> Iterator[msg.Reply]:
         for rule in rules:
-            if rule != besides:
-                self._remove_rule(format_rule(rule), right)
-                yield _WORKING
+            self._remove_rule(format_rule(rule), right, deed)
+            yield _WORKING
 
     def list_learned(self, right: Right) -> Iterator[msg.Reply]:
         _check_sees_all(right)
@@ -105,7 +109,7 @@ class Tidying:
             rule = parse_rule(request.rule)
             if not may_be_taken(rule, ScopeIndex(self._facts, self._engine.rules)):
                 raise SnitchError("a rule in force denies what this one would allow", "remove that one first")
-            written = self._add_rule(format_rule(rule), right)
+            written = self._add_rule(format_rule(rule), right, _LEARNED)
         self._learned.forget(request.lines)
         return msg.RuleWritten(written)
 

@@ -75,17 +75,19 @@ from tinysnitch.kernel.system.clock import read_boot_id, read_instant
 from tinysnitch.kernel.system.libcrypto import Libcrypto
 from tinysnitch.kernel.system.offload import Offload
 from tinysnitch.protocol.messages import LEARNED_RULES
+from tinysnitch.store.change_record import ChangeRecord
 from tinysnitch.store.handover_files import KeptMode, KeptNames
 from tinysnitch.store.history import History
 from tinysnitch.store.learned_rules import LearnedRules
 from tinysnitch.store.rule_groups import RuleGroups
+from tinysnitch.store.rule_numbers import RuleNumbers
 from tinysnitch.store.rules_file import RulesFile
 from tinysnitch.store.temporary_rules import TemporaryRules
 from tinysnitch.store.traffic.traffic_reader import TrafficReader
 from tinysnitch.store.traffic.traffic_store import TrafficStore
 
 HEADERS_SIZE = 1280  # bytes of a packet that is judged: all headers are in the first ones (RFC 7112 5, RFC 8200 5)
-SUMS = "traffic.sqlite"  # file in the state folder
+SUMS, TEMPORARY = "traffic.sqlite", "temporary.rules"  # files in the state folder
 PAUSE_ENDED = "the pause ended: not all rules load, and what they deny would pass"
 RESET_TAKES_S = 1.0  # a reset crosses the loopback at once, except on a very busy machine
 
@@ -192,11 +194,10 @@ def assemble(
 ) -> Assembly:
     options = identity.options
     fact_changed, feed, process_exited = Relay(), Relay(), Relay()
-    source = make_source(options, undo, fact_changed)
-    loader, (history, recorder) = RuleLoader(rules_file, source, groups), _open_logs(options, undo)
-    temporary_rules, news = TemporaryRules(options.state_dir / "temporary.rules"), _closed_at_end(AddressNews(), undo)
+    loader = RuleLoader(rules_file, source := make_source(options, undo, fact_changed), groups)
+    (history, recorder), temporary_rules = _open_logs(options, undo), TemporaryRules(options.state_dir / TEMPORARY)
     engine = _make_engine(options, loader, programs, history, temporary_rules, undo)
-    clients, failures = _make_clients(options, undo), Failures()
+    clients, failures, news = _make_clients(options, undo), Failures(), _closed_at_end(AddressNews(), undo)
     saver = RuleSaver(rules_file, temporary_rules, clients=clients, failures=failures, report=feed)
     ports = _open_ports(
         identity,
@@ -211,8 +212,7 @@ def assemble(
         clients=clients,
         failures=failures,
     )
-    driver = Driver(engine, ports, failures)
-    reloader = Reloader(driver, loader, news, _closed_at_end(MountNews(), undo))
+    reloader = Reloader(driver := Driver(engine, ports, failures), loader, news, _closed_at_end(MountNews(), undo))
     fact_changed.target, feed.target, process_exited.target = reloader.refresh_facts, driver.feed, driver.process_exited
     counters, settings = Counters(driver, programs, error_log), watch_settings(driver, source)
     handler = RequestHandler(
@@ -225,6 +225,8 @@ def assemble(
         history=history,
         looking_back=_keep_sums(options, ports, counters, feed, undo),
         settings=settings,
+        numbers=_open_numbers(options, undo),
+        changes=ChangeRecord(options.state_dir / "changes.json"),
     )
     return Assembly(
         fact_source=source,
@@ -239,6 +241,10 @@ def assemble(
         server=ControlServer(handler, permissions, clients),
         settings=settings,
     )
+
+
+def _open_numbers(options: Options, undo: AsyncExitStack) -> RuleNumbers:
+    return _closed_at_end(RuleNumbers(options.state_dir / "rule-numbers"), undo)
 
 
 def make_source(options: Options, undo: AsyncExitStack, changed: Callable[[], None]) -> FactSource:
