@@ -18,6 +18,7 @@ SCRIPTS: dict[str, str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["
 CONTRACT = {"tinysnitchd", "tinysnitch", "tinysnitch-trace", "tinysnitch-iptables-add", "tinysnitch-iptables-remove"}
 SUBCOMMANDS = [
     "status",
+    "doctor",
     "rules",
     "lists",
     "log",

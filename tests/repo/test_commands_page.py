@@ -7,6 +7,7 @@ import pytest
 
 from tests.repo.tree import ROOT
 from tinysnitch.core.rules.text import parse_rules
+from tinysnitch.doctor.finding import Finding
 from tinysnitch.protocol.log_lines import ConnectionLine, LogLine
 from tinysnitch.protocol.messages import ChangeEntry, Explanation, ListEntry, RuleEntry, Status, TrafficEntry
 
@@ -23,6 +24,7 @@ OBJECTS = {
     "explain": Explanation,
     "status": Status,
     "top": TrafficEntry,
+    "doctor": Finding,
 }
 OF_EVERY_LINE = {"time"}
 OF_CONNECTIONS = set(ConnectionLine.__struct_fields__) - OF_EVERY_LINE

@@ -13,6 +13,7 @@ from tinysnitch.protocol.framing import DEFAULT_SOCKET
 
 _COMMANDS = {
     "status": "tinysnitch.cli.status:status_command",
+    "doctor": "tinysnitch.doctor.command:doctor_command",
     "rules": "tinysnitch.cli.rules:rules_group",
     "lists": "tinysnitch.cli.lists:lists_group",
     "log": "tinysnitch.cli.log:log_command",

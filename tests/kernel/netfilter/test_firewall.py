@@ -13,7 +13,8 @@ from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.kernel.netfilter import firewall as netfilter_module
 from tinysnitch.kernel.netfilter import iptables
-from tinysnitch.kernel.netfilter.firewall import Netfilter, NetfilterNews
+from tinysnitch.kernel.netfilter.firewall import Netfilter, NetfilterNews, describe_others, has_ipv6
+from tinysnitch.kernel.netfilter.nf_tables import list_tables
 from tinysnitch.kernel.netfilter.rules import Family
 from tinysnitch.kernel.netfilter.saved_rules import render_addition
 from tinysnitch.kernel.nfqueue.packet_events import LOCAL_IN, POST_ROUTING
@@ -439,3 +440,15 @@ def test_it_is_seen_when_something_of_ours_is_missing(deed: str) -> None:
         assert not ours.is_whole()
         ours.add()
         assert ours.is_whole()
+
+
+@pytest.mark.privileged
+def test_where_others_have_rules_is_told_of_each_program_s_name(packet_place: PacketPlace) -> None:
+    with entered(packet_place.here):
+        assert has_ipv6()
+        Netfilter(LABEL.replace("TEST", "RUN-7"), QUEUES, program_path=None).add()
+        assert describe_others() == []
+        packet_place.run("ip6tables", "-t", "nat", "-A", "OUTPUT", "-j", "ACCEPT")
+        packet_place.run("ebtables-nft", "-A", "FORWARD", "-j", "ACCEPT")
+        assert "bridge filter" in list_tables()
+        assert describe_others() == [f"{iptables.name_of(Family.V6)} nat 1", "nft bridge filter"]

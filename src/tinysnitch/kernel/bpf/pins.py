@@ -173,7 +173,13 @@ def is_mounted() -> bool:
 
 def mount_bpffs() -> None:
     """Mount it unless it is mounted. A clean stop undoes this with `unmount_bpffs`."""
-    if not is_mounted() and _libc.mount(_OURS.encode(), os.fsencode(MOUNT_POINT), b"bpf", 0, b"mode=0700"):
+    if not is_mounted():
+        mount_another_bpffs()
+
+
+def mount_another_bpffs() -> None:
+    """Mount one over what is there: for a mount namespace of our own."""
+    if _libc.mount(_OURS.encode(), os.fsencode(MOUNT_POINT), b"bpf", 0, b"mode=0700"):
         _raise("mounting")
 
 

@@ -4,7 +4,7 @@ import os
 import re
 from pathlib import Path
 
-from tinysnitch.core.model.errors import SnitchError
+from tinysnitch.core.model.errors import SnitchError, unless_short
 from tinysnitch.kernel.bpf.libbpf import check_library
 from tinysnitch.kernel.bpf.objects import missing_objects
 from tinysnitch.kernel.system.proc_place import PROC
@@ -26,9 +26,9 @@ def find_missing() -> tuple[str, ...]:
         clause
         for clause in (
             describe_kernel(os.uname().release),
-            "" if _BTF.exists() else f"no {_BTF} (CONFIG_DEBUG_INFO_BTF)",
-            describe_lockdown(_LOCKDOWN.read_text() if _LOCKDOWN.exists() else ""),
-            describe_capabilities(_STATUS.read_text()),
+            describe_btf(),
+            describe_lockdown(read_lockdown()),
+            find_lacking_rights(),
             describe_library(),
             describe_objects(missing_objects()),
         )
@@ -45,12 +45,28 @@ def find_hidden(*, is_bpf: bool) -> tuple[str, ...]:
 
 def is_permitted() -> bool:
     """Whether we have every capability that BPF needs."""
-    return not describe_capabilities(_STATUS.read_text())
+    return not find_lacking_rights()
 
 
 def describe_kernel(release: str) -> str:
     numbers = tuple(map(int, re.findall(r"\d+", release)[:2]))
     return "" if numbers >= OLDEST_KERNEL else f"Linux {release} is older than {'.'.join(map(str, OLDEST_KERNEL))}"
+
+
+def describe_btf() -> str:
+    return "" if _BTF.exists() else f"no {_BTF} (CONFIG_DEBUG_INFO_BTF)"
+
+
+def read_lockdown() -> str:
+    """What the kernel says; "" where it has no lockdown, or tells root alone."""
+    try:
+        return _LOCKDOWN.read_text()
+    except OSError as error:
+        return unless_short(error, "")
+
+
+def find_lacking_rights() -> str:
+    return describe_capabilities(_STATUS.read_text())
 
 
 def describe_lockdown(state: str) -> str:

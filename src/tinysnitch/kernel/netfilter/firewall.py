@@ -20,12 +20,14 @@ from tinysnitch.kernel.netfilter.nf_tables import (
     delete_table,
     list_chains,
     list_rules,
+    list_tables,
     read_generation,
 )
 from tinysnitch.kernel.netfilter.rules import Family, RuleSet, RuleWriter, chain_name
 from tinysnitch.kernel.netfilter.saved_rules import (
     TABLES,
     chains_of,
+    count_others,
     holds,
     is_chain_empty,
     is_table_empty,
@@ -45,6 +47,7 @@ _REMARK = re.compile(r'--comment "tables before: ([a-zA-Z,/ ]*)"')
 _UNREADABLE = re.compile(r"^# Table `(\w+)' is incompatible", re.MULTILINE)
 # How we write that a rule in such a table is to be deleted: iptables-restore knows no handles.
 _BY_HANDLE = re.compile(r"^-D (\S+) handle (\w+) (\d+) -j .*\n", re.MULTILINE)
+_OF_IPTABLES = re.compile("ip6? (filter|nat|mangle|raw|security)")
 _TRIES = 20  # each about 10 ms
 _GROUPS = 1 << 7 - 1  # NFNLGRP_NFTABLES, include/uapi/linux/netfilter/nfnetlink.h
 _IF_INET6 = Path(PROC, "thread-self/net/if_inet6")
@@ -263,6 +266,25 @@ def _parse_before(remark: str) -> dict[str, list[str] | None]:
 def _families() -> list[Family]:
     """Without IPv6 in the kernel (ipv6.disable=1) ip6tables fails, and no packet needs it."""
     return [Family.V4, *([Family.V6] if _IF_INET6.exists() else [])]
+
+
+def describe_others() -> list[str]:
+    """A clause for each place where rules of others are: `iptables filter 12, nat 3`, `nft inet firewalld`."""
+    clauses = []
+    for family in _families():
+        for saved in (_save(family), _save_elsewhere(family)[1]):
+            counts = count_others(saved)
+            if counts:
+                clauses.append(
+                    f"{iptables.name_of(family)} {', '.join(f'{table} {count}' for table, count in counts.items())}"
+                )
+    with suppress(SnitchError):  # a kernel without nf_tables
+        clauses += [f"nft {table}" for table in list_tables() if not _OF_IPTABLES.fullmatch(table)]
+    return clauses
+
+
+def has_ipv6() -> bool:
+    return Family.V6 in _families()
 
 
 class NetfilterNews(NetlinkSocket):

@@ -58,8 +58,18 @@ def check_match(name: str) -> None:
         raise SnitchError(f"the kernel lacks the netfilter match {name} (modprobe xt_{name})")
 
 
+def name_of(family: Family) -> str:
+    """What people call it."""
+    return _PREFIX[family]
+
+
+def read_version(family: Family) -> str:
+    """`iptables v1.8.11 (nf_tables)`."""
+    return _run([_PREFIX[family], "--version"]).strip()
+
+
 def uses_nf_tables(family: Family) -> bool:
-    return "nf_tables" in _run([_PREFIX[family], "--version"])
+    return "nf_tables" in read_version(family)
 
 
 def find_other_backend(family: Family) -> str | None:

@@ -26,6 +26,7 @@ from tinysnitch.kernel.netlink.socket import (
 )
 
 _NF_TABLES = 10  # NFNL_SUBSYS_NFTABLES
+_GET_TABLE = _NF_TABLES << 8 | 1  # NFT_MSG_GETTABLE
 _DELETE_TABLE = _NF_TABLES << 8 | 2  # NFT_MSG_DELTABLE
 _GET_CHAIN = _NF_TABLES << 8 | 4  # NFT_MSG_GETCHAIN
 _DELETE_CHAIN = _NF_TABLES << 8 | 5  # NFT_MSG_DELCHAIN
@@ -44,6 +45,8 @@ _RULE_CHAIN, _RULE_HANDLE, _RULE_EXPRESSIONS = 2, 3, 4  # NFTA_RULE_*
 _TO_TARGET = (1, 2, 2, 2, 2)
 _EXPRESSION_NAME, _VERDICT_EXPRESSION = 1, b"immediate\0"  # NFTA_EXPR_NAME
 _PATIENCE_S = 5.0  # until an acknowledgement comes
+# NFPROTO_*, include/uapi/linux/netfilter.h, as nft calls them.
+_NAMES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
 _FAMILIES = {Family.V4: socket.AF_INET, Family.V6: socket.AF_INET6}
 
 
@@ -58,6 +61,17 @@ def read_generation() -> int:
     with _asking() as netlink:
         answer = netlink.query(_GET_GENERATION, NETFILTER_HEADER.pack(socket.AF_UNSPEC, 0, 0))
     return int.from_bytes(parse_attributes(answer.payload[NETFILTER_HEADER.size :])[_GENERATION], "big")
+
+
+def list_tables() -> list[str]:
+    """Of all families, as nft names them: `inet firewalld`."""
+    with _asking() as netlink:
+        found = netlink.dump(_GET_TABLE, NETFILTER_HEADER.pack(socket.AF_UNSPEC, 0, 0))
+    return [
+        f"{_NAMES.get(each.payload[0], each.payload[0])} "
+        f"{_text(parse_attributes(each.payload[NETFILTER_HEADER.size :])[_TABLE_NAME])}"
+        for each in found
+    ]
 
 
 def list_chains(family: Family, table: str) -> list[str]:

@@ -12,6 +12,7 @@ from tinysnitch.kernel.netfilter.rules import Jump, RuleSet
 # In the order of removal. The rules that look for denied packets without our mark go before those that set the mark:
 # otherwise they would find, and count, packets as robbed of it by others.
 TABLES = ("security", "mangle", "filter")
+_OF_DAEMON = re.compile(r" (TINYSNITCH|TS-RUN-\d+)-[A-Z]+ ")  # the labels of daemon/instance.py
 
 
 def holds(saved: str, rules: RuleSet) -> bool:
@@ -88,6 +89,11 @@ def chains_of(saved: str, table: str, label: str) -> list[str]:
 
 def tables_in(saved: str) -> list[str]:
     return [line[1:] for line in saved.splitlines() if line.startswith("*")]
+
+
+def count_others(saved: str) -> Counter[str]:
+    """By table, the rules that are no tinysnitchd's: neither in its chains nor leading to them."""
+    return Counter(rule.table for rule in _rules_in(saved) if not _OF_DAEMON.search(f" {rule.chain} {rule.rule} "))
 
 
 def is_table_empty(saved: str, table: str, label: str) -> bool:
