@@ -13,7 +13,6 @@ from tinysnitch.protocol.framing import DEFAULT_SOCKET
 
 _COMMANDS = {
     "status": "tinysnitch.cli.status:status_command",
-    "doctor": "tinysnitch.doctor.command:doctor_command",
     "rules": "tinysnitch.cli.rules:rules_group",
     "lists": "tinysnitch.cli.lists:lists_group",
     "log": "tinysnitch.cli.log:log_command",
@@ -28,6 +27,7 @@ _COMMANDS = {
     "resume": "tinysnitch.cli.answers.mode:resume_command",
     "mode": "tinysnitch.cli.answers.mode:mode_command",
     "explain": "tinysnitch.cli.explain:explain_command",
+    "doctor": "tinysnitch.doctor.command:doctor_command",
     "import": "tinysnitch.cli.imports:import_group",
     "prompt": "tinysnitch.cli.screens.prompt:prompt_command",
     "run": "tinysnitch.cli.run:run_command",
