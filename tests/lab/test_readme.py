@@ -24,7 +24,7 @@ RUN_ALL, RUN_ONE, TEST = "make run", "make run CMD='curl https://example.com'", 
 PRINTS = {
     "tinysnitch status": "enforcing",
     "tinysnitch asks": "",
-    "tinysnitch rules": "allow localhost - -\n",
+    "tinysnitch rules": "allow localhost - - ",
     "tinysnitch rules add deny '*.doubleclick.net' - -": "deny *.doubleclick.net - -\n",
     "tinysnitch lists": "",
     "tinysnitch explain /usr/bin/curl google.com 443 tcp": "ask: ",
