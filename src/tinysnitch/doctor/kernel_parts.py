@@ -19,7 +19,6 @@ NOT_STARTING = "tinysnitchd does not start: nothing is asked, nothing is held"
 _NEWER = f"boot a kernel of version {'.'.join(map(str, probe.OLDEST_KERNEL))} or newer, as a distribution builds it"
 _BUILD = "install tinysnitch anew; in a clone `make setup` compiles them"
 _TRIED = ("BPF programs", *(f"xt_{name}" for name in MATCHES), "NFQUEUE", "netfilter rules")
-_MODULES = {"bpf": "xt_bpf", "conntrack": "nf_conntrack"}
 
 
 def find_kernel_parts(*, is_root: bool) -> Iterator[Finding]:
@@ -83,9 +82,8 @@ def _find_tried() -> Iterator[Finding]:
         return
     yield from _find_objects(trial)
     for name in MATCHES:
-        module = _MODULES[name]
-        follows = DEGRADED if name == "bpf" else NOT_STARTING
-        yield _of_problem(f"xt_{name}", trial.matches.get(name), "the match is there", follows, f"modprobe {module}")
+        module, follows = f"xt_{name}", DEGRADED if name == "bpf" else NOT_STARTING
+        yield _of_problem(module, trial.matches.get(name), "the match is there", follows, f"modprobe {module}")
     yield _of_problem("NFQUEUE", trial.queue, "opens", NOT_STARTING, "modprobe nfnetlink_queue")
     if trial.lacks_security:
         text = "load, but this kernel has no security table"
