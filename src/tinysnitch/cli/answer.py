@@ -2,6 +2,7 @@
 
 import click
 
+from tinysnitch.cli.completion.from_daemon import complete_question
 from tinysnitch.cli.options import Number, examples, socket_option
 from tinysnitch.cli.output import print_line
 from tinysnitch.cli.rule_doubts import tell_of_secrets
@@ -25,7 +26,7 @@ _VERDICTS = {"yes": Verdict.ALLOW, "no": Verdict.DENY}
         "tinysnitch answer 3 no --for quit --any-remote --any-port",
     ),
 )
-@click.argument("prompt_id", metavar="ID", type=Number())
+@click.argument("prompt_id", metavar="ID", type=Number(), shell_complete=complete_question)
 @click.argument("word", metavar="yes|no", type=click.Choice(list(_VERDICTS)))
 @click.option(
     "--for",

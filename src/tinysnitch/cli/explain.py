@@ -8,6 +8,12 @@ from collections.abc import Iterator
 
 import click
 
+from tinysnitch.cli.completion.rule_words import (
+    complete_port,
+    complete_program,
+    complete_protocol,
+    complete_remote,
+)
 from tinysnitch.cli.options import examples, json_option, socket_option
 from tinysnitch.cli.output import print_lines, print_object
 from tinysnitch.cli.rule_doubts import is_missing
@@ -62,10 +68,10 @@ class OneWord(click.ParamType[str]):
         "tinysnitch explain kernel 10.0.0.5 - icmp",
     ),
 )
-@click.argument("program")
-@click.argument("remote", type=OneWord())
-@click.argument("port", type=Port())
-@click.argument("protocol", type=OneWord())
+@click.argument("program", shell_complete=complete_program)
+@click.argument("remote", type=OneWord(), shell_complete=complete_remote)
+@click.argument("port", type=Port(), shell_complete=complete_port)
+@click.argument("protocol", type=OneWord(), shell_complete=complete_protocol)
 @socket_option
 @json_option
 def explain_command(program: str, remote: str, port: int, protocol: str, *, socket_path: str, as_json: bool) -> None:

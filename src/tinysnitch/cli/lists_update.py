@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from tinysnitch.cli.completion.from_daemon import complete_list
 from tinysnitch.cli.options import NamedFolder, examples, json_option, socket_option
 from tinysnitch.cli.output import print_line, print_object, print_progress
 from tinysnitch.commandline.notes import print_error, print_note
@@ -23,7 +24,7 @@ _MB = 1_000_000
     "update",
     epilog=examples("tinysnitch lists update", "tinysnitch lists update ads", f"head -1 {LISTS_FOLDER}/ads"),
 )
-@click.argument("names", metavar="[NAME]...", nargs=-1)
+@click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=complete_list)
 @click.option(
     "--folder",
     type=NamedFolder(),

@@ -7,7 +7,7 @@ LINE, the argument of `rules add` and `rules remove`, is a rule quoted as one wo
 import re
 import sys
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import assert_never
@@ -15,7 +15,9 @@ from typing import assert_never
 import click
 
 from tinysnitch.cli.command_group import CommandGroup
-from tinysnitch.cli.options import examples, json_option, socket_option
+from tinysnitch.cli.completion.from_daemon import complete_group
+from tinysnitch.cli.completion.rule_words import Complete, complete_known_rule, complete_rule
+from tinysnitch.cli.options import F, examples, json_option, socket_option
 from tinysnitch.cli.output import print_entry, print_line, print_lines
 from tinysnitch.cli.rule_doubts import find_doubts, tell_of_secrets, tell_of_suffixes
 from tinysnitch.cli.status import find_broken
@@ -68,7 +70,7 @@ _used_option = click.option("--used", "with_use", is_flag=True, help="How often 
         "tinysnitch rules add 'allow github.com 443 tcp /usr/bin/git'",
         "tinysnitch rules remove 3",
         "tinysnitch rules tidy",
-        "tinysnitch rules add --group work 'allow git.work.test 443 tcp # the shop'",
+        "tinysnitch rules add --group work 'allow git.test 443 tcp # the shop'",
         "tinysnitch rules disable work",
     ),
 )
@@ -182,8 +184,13 @@ class _LineCommand(click.Command):
         return super().parse_args(ctx, args)
 
 
-_line_argument = click.argument("line", nargs=-1, required=True, type=click.UNPROCESSED)
-_group_option = click.option("--group", metavar="NAME", help="Put it into this group, made if there is none.")
+def _line_argument(complete: Complete) -> Callable[[F], F]:
+    return click.argument("line", nargs=-1, required=True, type=click.UNPROCESSED, shell_complete=complete)
+
+
+_group_option = click.option(
+    "--group", metavar="NAME", shell_complete=complete_group, help="Put it into this group, made if there is none."
+)
 
 
 @rules_group.command(
@@ -192,12 +199,12 @@ _group_option = click.option("--group", metavar="NAME", help="Put it into this g
     epilog=examples(
         "tinysnitch rules add 'allow github.com 443 tcp /usr/bin/git'",
         "tinysnitch rules add deny '*.doubleclick.net' - -",
-        "tinysnitch rules add --group work 'allow git.work.test 443 tcp # the shop'",
+        "tinysnitch rules add --group work 'allow git.test 443 tcp # the shop'",
     ),
 )
 @socket_option
 @_group_option
-@_line_argument
+@_line_argument(complete_rule)
 def _add_command(line: tuple[str, ...], socket_path: str, group: str | None) -> None:
     """Add the rule LINE to the rules file, or to a group. LINE may be quoted as one word, or not.
 
@@ -230,7 +237,7 @@ def _lasting_rules(client: ControlClient, *groups: str | None) -> set[str]:
     epilog=examples("tinysnitch rules remove 3", "tinysnitch rules remove 'allow github.com 443 tcp /usr/bin/git'"),
 )
 @socket_option
-@_line_argument
+@_line_argument(complete_known_rule)
 def _remove_command(line: tuple[str, ...], socket_path: str) -> None:
     """Remove the rule LINE, from its file or the temporary rules. LINE may be quoted as one word, or not.
 
@@ -262,8 +269,8 @@ def _read_line(words: tuple[str, ...]) -> tuple[str, int | None]:
     ),
 )
 @socket_option
-@click.argument("line")
-@click.argument("group", metavar="NAME")
+@click.argument("line", shell_complete=complete_known_rule)
+@click.argument("group", metavar="NAME", shell_complete=complete_group)
 def _move_command(line: str, group: str, socket_path: str) -> None:
     """Move the rule LINE to the group NAME, with its comment. LINE is one word, quoted; or a number of `rules`.
 
@@ -277,7 +284,7 @@ def _move_command(line: str, group: str, socket_path: str) -> None:
 
 @rules_group.command("enable", epilog=examples("tinysnitch rules enable work"))
 @socket_option
-@click.argument("name")
+@click.argument("name", shell_complete=complete_group)
 def _enable_command(name: str, socket_path: str) -> None:
     """Put the group NAME in force: its file is NAME.rules from then on."""
     _switch(name, socket_path, is_on=True)
@@ -285,7 +292,7 @@ def _enable_command(name: str, socket_path: str) -> None:
 
 @rules_group.command("disable", epilog=examples("tinysnitch rules disable work"))
 @socket_option
-@click.argument("name")
+@click.argument("name", shell_complete=complete_group)
 def _disable_command(name: str, socket_path: str) -> None:
     """Put the group NAME out of force: its file is NAME.rules.off from then on."""
     _switch(name, socket_path, is_on=False)

@@ -3,8 +3,10 @@
 import os
 
 import click
+from click.shell_completion import CompletionItem
 
 from tinysnitch.cli.options import examples
+from tinysnitch.commandline.completion import COMMAND, FILE
 from tinysnitch.commandline.named_path import NamedPath
 
 
@@ -31,6 +33,10 @@ class _RulesFile(NamedPath):
         return found
 
 
+def _complete_command(context: click.Context, _param: click.Parameter, word: str) -> list[CompletionItem[str]]:
+    return [CompletionItem(word, FILE if context.params.get("command") else COMMAND)]
+
+
 @click.command(
     "run",
     short_help="Judge one command and its children only.",
@@ -47,7 +53,7 @@ class _RulesFile(NamedPath):
     "--socket", "socket_path", type=NamedPath(), help="Make a socket there, where other prompts can attach and answer."
 )
 @click.option("--plain", is_flag=True, help="Ask in lines, beside the command's output.")
-@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, shell_complete=_complete_command)
 def run_command(rules: str | None, learn: bool, socket_path: str | None, plain: bool, command: tuple[str, ...]) -> int:
     """Judge one command and its children, and nothing else on this machine.
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import click
 
+from tinysnitch.commandline.completion import use_own_scripts, variable_of
 from tinysnitch.commandline.notes import print_error, print_snitch_error
 from tinysnitch.commandline.standard_streams import error_of_output, let_errors_go
 from tinysnitch.core.model.errors import SHORTAGE_HINT, SnitchError, is_shortage
@@ -18,6 +19,8 @@ _NOT_WRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EIO)  # without a file name: c
 
 def run_command(command: click.Command, name: str, args: Sequence[str] | None = None) -> int:
     """Run `NAME ARGS`, and return its exit code. By default the arguments are those of this process."""
+    if variable_of(name) in os.environ:  # a shell asks
+        use_own_scripts()
     try:
         return int(command.main(args, prog_name=name, standalone_mode=False, help_option_names=_HELP) or 0)
     except click.UsageError as error:

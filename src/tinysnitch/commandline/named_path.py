@@ -1,6 +1,9 @@
 """The type of an option or argument that is a path."""
 
 import click
+from click.shell_completion import CompletionItem
+
+from tinysnitch.commandline.completion import FILE
 
 
 class NamedPath(click.ParamType[str]):
@@ -12,3 +15,6 @@ class NamedPath(click.ParamType[str]):
         if not value:
             self.fail("the path is empty", param, ctx)
         return value
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+        return [CompletionItem(incomplete, FILE)]

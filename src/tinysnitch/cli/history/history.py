@@ -5,6 +5,8 @@ from datetime import datetime
 import click
 import msgspec
 
+from tinysnitch.cli.completion.from_daemon import complete_used_program
+from tinysnitch.cli.completion.rule_words import complete_user
 from tinysnitch.cli.explain import Port
 from tinysnitch.cli.history.options import Since, User, lines_wanted, tell_since
 from tinysnitch.cli.history.painting import is_terminal, print_csv, print_heading, print_table
@@ -33,10 +35,10 @@ SINCE = "1d"
         "tinysnitch history --new",
     ),
 )
-@click.argument("program", required=False)
+@click.argument("program", required=False, shell_complete=complete_used_program)
 @click.option("--to", metavar="NAME|NETWORK", help="Only to this name and all below it, or this network.")
 @click.option("--port", type=Port(), help="Only this port: of the remote, or of ours if it came in.")
-@click.option("--user", "uid", type=User(), help="Only programs of this user.")
+@click.option("--user", "uid", type=User(), shell_complete=complete_user, help="Only programs of this user.")
 @click.option("--since", type=Since(), default=SINCE, show_default=True, help="30m, 12h, 7d, 4w, today, 2026-12-02.")
 @click.option("--denied", "is_denied", is_flag=True, help="Only what was denied.")
 @click.option("--new", "is_new", is_flag=True, help="Which program spoke with which domain for the first time.")

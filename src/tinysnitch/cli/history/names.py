@@ -5,6 +5,8 @@ from datetime import datetime
 import click
 import msgspec
 
+from tinysnitch.cli.completion.from_daemon import complete_used_program
+from tinysnitch.cli.completion.rule_words import complete_user
 from tinysnitch.cli.history.options import Since, User, lines_wanted, tell_since
 from tinysnitch.cli.history.painting import find_width, is_terminal, print_cells, print_csv, print_heading, print_table
 from tinysnitch.cli.options import Number, examples, json_option, socket_option
@@ -25,8 +27,8 @@ _TIMES = {"first_s": "first", "last_s": "last", "at_s": "time"}
     "names",
     epilog=examples("tinysnitch names", "tinysnitch names firefox --since 10m", "tinysnitch names --since 7d"),
 )
-@click.argument("program", required=False)
-@click.option("--user", "uid", type=User(), help="Only programs of this user.")
+@click.argument("program", required=False, shell_complete=complete_used_program)
+@click.option("--user", "uid", type=User(), shell_complete=complete_user, help="Only programs of this user.")
 @click.option("--since", type=Since(), default="today", show_default=True, help="30m, 12h, 7d, today, 2026-12-02.")
 @click.option("--lines", type=Number(MAX_LINES), help="How many lines at most; of one program, of the newest ones.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print a table of comma-separated values.")

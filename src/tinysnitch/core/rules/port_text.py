@@ -55,7 +55,7 @@ def merge_ranges(ranges: Iterable[PortRange]) -> tuple[PortRange, ...]:
 
 
 PORT_FORMS = (
-    Form("-", "any port; the only choice for a protocol without ports", _parse_any_port),
+    Form("-", "any port; the only choice for a protocol without ports", _parse_any_port, is_word=True),
     Form("443", "this port: the remote's, or the local one where the rule is inbound", _parse_ranges),
     Form("8000-8100", "from the first to the last", _parse_ranges),
     Form("80,443", "any of these, ranges among them", _parse_ranges),
@@ -74,7 +74,7 @@ def format_ports(ports: tuple[PortRange, ...]) -> str:
 
 
 # As the Service Name and Transport Protocol Port Number Registry of IANA has them.
-_NAMES = {
+SERVICES = {
     20: "ftp-data",
     21: "ftp",
     22: "ssh",
@@ -125,12 +125,12 @@ _NAMES = {
     9418: "git",
     51820: "wireguard",
 }
-_PORTS = {name: port for port, name in reversed(_NAMES.items())}  # of the two ports of dhcp the server's
+_PORTS = {name: port for port, name in reversed(SERVICES.items())}  # of the two ports of dhcp the server's
 
 
 def find_service(port: int) -> str | None:
     """The service that is usually at a port; programs need not keep to it."""
-    return _NAMES.get(port)
+    return SERVICES.get(port)
 
 
 def find_port(service: str) -> int | None:

@@ -45,7 +45,7 @@ def has_star(word: Word) -> bool:
 
 
 PROGRAM_FORMS = (
-    Form("-", "any program, including the kernel and unknown ones", _parse_word),
+    Form("-", "any program, including the kernel and unknown ones", _parse_word, is_word=True),
     Form("/usr/bin/curl", "the host's file at this path, or the one that a link there leads to", _parse_path),
     Form("/opt/*/bin/app", "`*` is any text within one folder", _parse_path),
     Form("/opt/app/**", "`**` is any text, folders too", _parse_path),
@@ -55,8 +55,8 @@ PROGRAM_FORMS = (
     ),
     Form("flatpak:ID", "what a flatpak runs", _parse_owner),
     Form("snap:NAME", "what a snap runs", _parse_owner),
-    Form("kernel", "the kernel itself", _parse_word),
-    Form("unknown", "whatever can't be attributed to a program", _parse_word),
+    Form("kernel", "the kernel itself", _parse_word, is_word=True),
+    Form("unknown", "whatever can't be attributed to a program", _parse_word, is_word=True),
 )
 _parse_forms = parser_of(PROGRAM_FORMS)
 

@@ -51,13 +51,18 @@ def has_ports(protocol: int | None) -> bool:
 
 
 PROTOCOL_FORMS = (
-    Form("-", "any protocol, outbound", _parse_named),
-    Form("tcp", "TCP", _parse_named),
-    Form("udp", "UDP", _parse_named),
-    Form("icmp", "ICMP and ICMPv6", _parse_named),
+    Form("-", "any protocol, outbound", _parse_named, is_word=True),
+    Form("tcp", "TCP", _parse_named, is_word=True),
+    Form("udp", "UDP", _parse_named, is_word=True),
+    Form("icmp", "ICMP and ICMPv6", _parse_named, is_word=True),
     Form("132", "an IP protocol by its number", _parse_number),
-    Form("tcp-src", "TCP, inbound: the remote is the source. Likewise all others: `udp-src`, `132-src`", _parse_named),
-    Form("-src", "any protocol, inbound", _parse_named),
+    Form(
+        "tcp-src",
+        "TCP, inbound: the remote is the source. Likewise all others: `udp-src`, `132-src`",
+        _parse_named,
+        is_word=True,
+    ),
+    Form("-src", "any protocol, inbound", _parse_named, is_word=True),
 )
 _parse_protocol_forms = parser_of(PROTOCOL_FORMS)
 

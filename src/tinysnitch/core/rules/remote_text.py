@@ -82,14 +82,15 @@ def _is_plain(name: str) -> bool:
 
 
 REMOTE_FORMS = (
-    Form("-", "any remote", _parse_word),
-    Form("localhost", "loopback and the machine's own addresses", _parse_word),
+    Form("-", "any remote", _parse_word, is_word=True),
+    Form("localhost", "loopback and the machine's own addresses", _parse_word, is_word=True),
     Form(
         "lan",
         "the networks that the machine is on, whatever is link-local, multicast or broadcast, and 0.0.0.0",
         _parse_word,
+        is_word=True,
     ),
-    Form("@resolvers", "the trusted DNS resolvers", _parse_list),
+    Form("@resolvers", "the trusted DNS resolvers", _parse_list, is_word=True),
     Form("@NAME", f"what the list `{LISTS_FOLDER}/NAME` holds", _parse_list),
     Form("192.168.1.7", "an address, IPv4 or IPv6, whatever its name", _parse_network),
     Form("10.0.0.0/8", "a network, IPv4 or IPv6", _parse_network),

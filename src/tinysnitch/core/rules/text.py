@@ -44,9 +44,9 @@ def _parse_verdict(word: Word) -> Verdict:
 
 _VERDICTS = {verdict.value: verdict for verdict in Verdict}
 _VERDICT_FORMS = (
-    Form("allow", "let it through", _parse_verdict),
-    Form("deny", "refuse it at once", _parse_verdict),
-    Form("ask", "ask each time, even where a wider rule would decide", _parse_verdict),
+    Form("allow", "let it through", _parse_verdict, is_word=True),
+    Form("deny", "refuse it at once", _parse_verdict, is_word=True),
+    Form("ask", "ask each time, even where a wider rule would decide", _parse_verdict, is_word=True),
 )
 
 

@@ -210,6 +210,7 @@ class Form(msgspec.Struct, Generic[Value], frozen=True):
     spelling: str
     meaning: str
     parse: Callable[[Word], Value | None]
+    is_word: bool = False  # written just so; else the spelling is an example
 
 
 def parser_of(forms: Iterable[Form[Value]]) -> Callable[[Word], Value | None]:
