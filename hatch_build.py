@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parent
 SOURCES = ROOT / "bpf"
 PACKAGE = ROOT / "src" / "tinysnitch" / "kernel" / "bpf"
 OBJECTS = PACKAGE / "compiled"
+MANUAL = ROOT / "share"
 ABI_HEADER = PACKAGE / "libbpf_abi.h"
 ABI_MODULE = PACKAGE / "_libbpf_abi.py"
 SHARED_HEADER = SOURCES / "include" / "tinysnitch.h"
@@ -69,6 +70,8 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg, misc, unuse
         build_all()
         made = (*OBJECTS.glob("*.bpf.o"), ABI_MODULE, LAYOUT_MODULE)
         build_data["artifacts"] += [f"/{path.relative_to(ROOT)}" for path in made]
+        if MANUAL.is_dir():  # a release has made it before (release/source.py)
+            build_data["shared_data"][str(MANUAL)] = "share"
 
 
 def build_all() -> None:

@@ -3,6 +3,7 @@
 # - the commands, as links in /usr/local/bin;
 # - the systemd units: tinysnitchd, tinysnitch-open (opens the network once the daemon is stopped), tinysnitch-closed
 #   (keeps a boot closed at which the daemon cannot be executed) and the user unit of the window; none is enabled;
+# - man pages and completion, made on the spot (release/manual);
 # - the group tinysnitch, whose members answer for their own processes.
 # `make uninstall` removes commands and units; rules, lists, history and the group stay. DESTDIR is put before each path.
 set -euo pipefail
@@ -13,6 +14,7 @@ umask 022
 DESTDIR=${DESTDIR:-}
 COMMANDS=$DESTDIR/usr/local/bin
 CLOSED=$COMMANDS/tinysnitch-closed # a copy, not a link: it must still be there when the clone or its Python is gone
+SHARE=$DESTDIR/usr/local/share # man pages, and completion of bash, zsh and fish
 UNITS=$DESTDIR/etc/systemd/system
 PROMPT_UNIT=$DESTDIR/etc/systemd/user/tinysnitch-prompt.service
 
@@ -105,6 +107,7 @@ install)
 	install -m 644 packaging/tinysnitchd.service packaging/tinysnitch-{closed,open}.service "$UNITS"
 	drop_unknown_settings "$UNITS/tinysnitchd.service"
 	install -m 644 packaging/tinysnitch-prompt.service "$PROMPT_UNIT"
+	.venv/bin/python -m release.manual "$SHARE" || true # no reason to leave the rest out
 	is_staged || getent group tinysnitch >/dev/null || groupadd --system tinysnitch
 	tell_systemd daemon-reload
 	tell_what_is_next
@@ -118,6 +121,8 @@ uninstall)
 	for command in "$COMMANDS"/tinysnitch*; do
 		if [ "$(dirname "$(readlink "$command")")" = "$PWD/.venv/bin" ]; then rm "$command"; fi
 	done
+	rm -f "$SHARE"/man/man[1-8]/tinysnitch* "$SHARE"/bash-completion/completions/tinysnitch* \
+		"$SHARE"/zsh/site-functions/_tinysnitch* "$SHARE"/fish/vendor_completions.d/tinysnitch*
 	rm -f "$CLOSED" "$UNITS"/{tinysnitchd,tinysnitch-closed,tinysnitch-open}.service "$PROMPT_UNIT"
 	tell_systemd daemon-reload
 	tell_systemd reset-failed 'tinysnitch*'

@@ -55,6 +55,8 @@ def unpack(wheel: Path, packages: Path, parts: Sequence[str] = ("",)) -> None:
 
 
 def is_needed(name: str, parts: Sequence[str]) -> bool:
+    if name.partition("/")[0].endswith(".data"):  # the manual: in a package it is the distribution's
+        return False
     if name.partition("/")[0].endswith(".dist-info"):
         return name.rpartition("/")[2] not in OF_PIP
     return name.startswith(tuple(parts))

@@ -31,7 +31,7 @@ def copy_unit(unit: Path, folder: Path) -> None:
 
 
 def write_pages(source: Source, root: Path, package: str, zsh: str) -> None:
-    """Documentation; man pages and completion, if the sources have them: man/NAME.SECTION, completions/NAME.SHELL."""
+    """Documentation; and the manual, which the release has put into the folder `share` of the sources."""
     folder = root / DOC / package
     for name in PAGES:
         page = source.folder / name
@@ -41,18 +41,17 @@ def write_pages(source: Source, root: Path, package: str, zsh: str) -> None:
     write_compressed((source.folder / "CHANGELOG.md").read_bytes(), folder / "changelog.gz")
     shutil.copytree(source.folder / "packaging/examples", folder / "examples", symlinks=True)
     shutil.copyfile(source.folder / "packaging/tinysnitch.toml", folder / "examples/tinysnitch.toml")
-    for page in sorted((source.folder / "man").glob("*.[1-9]")):
-        write_compressed(page.read_bytes(), root / f"usr/share/man/man{page.suffix[1:]}/{page.name}.gz")
-    places = {
-        ".bash": "usr/share/bash-completion/completions/{}",
-        ".zsh": zsh + "/_{}",
-        ".fish": "usr/share/fish/vendor_completions.d/{}.fish",
-    }
-    for script in sorted((source.folder / "completions").glob("*")):
-        if script.suffix in places:
-            target = root / places[script.suffix].format(script.stem)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(script, target)
+    share = source.folder / "share"
+    for page in sorted(share.glob("man/*/*")):
+        write_compressed(page.read_bytes(), root / f"usr/share/{page.relative_to(share)}.gz")
+    for script in (
+        each for each in sorted(share.rglob("*")) if each.is_file() and not each.is_relative_to(share / "man")
+    ):
+        target = root / "usr/share" / script.relative_to(share)
+        if script.is_relative_to(share / "zsh"):
+            target = root / zsh / script.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(script, target)
 
 
 def write_window_files(source: Source, root: Path) -> None:

@@ -42,10 +42,16 @@ def run_git(repository: Path, *words: str) -> str:
 
 
 def build_wheel(source: Source, target: Path) -> Path:
-    """Compiles the BPF objects, too (hatch_build.py)."""
-    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(target.absolute())]
-    # Bytecode of hatch_build.py would be a file more in the sources.
-    environment = {**source.environment, "PYTHONDONTWRITEBYTECODE": "1"}
-    subprocess.run(command, cwd=source.folder, env=environment, check=True, stdout=subprocess.DEVNULL)
+    """Compiles the BPF objects (hatch_build.py), and writes the manual into the folder `share` of the sources."""
+    run_python(source, "hatch_build.py")
+    run_python(source, "-m", "release.manual", "share")
+    run_python(source, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(target.absolute()))
     (wheel,) = target.glob("tinysnitch-*.whl")
     return wheel
+
+
+def run_python(source: Source, *words: str) -> None:
+    """With the code of the sources, not of the clone. Bytecode would be files more in the sources."""
+    paths = {"PYTHONPATH": str(source.folder / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {**source.environment, **paths}
+    subprocess.run([sys.executable, *words], cwd=source.folder, env=environment, check=True, stdout=subprocess.DEVNULL)

@@ -52,11 +52,11 @@ def make_wheel(path: Path, files: dict[str, str]) -> Path:
 
 def test_wheels_of_several_pythons_share_a_folder_unless_they_differ(tmp_path: Path) -> None:
     record, metadata = "a-1.dist-info/RECORD", "a-1.dist-info/METADATA"
-    shared = {"a/__init__.py": "1", metadata: "Name: a"}
+    shared = {"a/__init__.py": "1", metadata: "Name: a", "a-1.data/data/share/man/man1/a.1": ""}
     packages = tmp_path / "packages"
     for python in ("312", "313"):
         wheel = {**shared, record: python, f"a/_fast.cpython-{python}.so": python, "b/left_out": ""}
-        unpack(make_wheel(tmp_path / python, wheel), packages, ["a/"])
+        unpack(make_wheel(tmp_path / python, wheel), packages, ["a"])
     files = {str(path.relative_to(packages)) for path in packages.rglob("*") if path.is_file()}
     assert files == {"a/__init__.py", metadata, "a/_fast.cpython-312.so", "a/_fast.cpython-313.so"}
     with pytest.raises(SystemExit, match=r"differ in a/__init__\.py\nhint: "):
@@ -148,25 +148,25 @@ def test_the_deb_is_as_debian_wants_it(tmp_path: Path) -> None:
         subprocess.run(["sh", "-n", scripts / name], check=True)
 
 
-def test_man_pages_and_completion_are_picked_up_where_they_are(tmp_path: Path) -> None:
+def test_man_pages_and_completion_go_where_the_distribution_has_them(tmp_path: Path) -> None:
     source, root = tmp_path / "source", tmp_path / "root"
     for name in (
-        "man/tinysnitch.rules.5",
-        "completions/tinysnitch.bash",
-        "completions/tinysnitch.zsh",
-        "completions/tinysnitch.fish",
+        "share/man/man5/tinysnitch.rules.5",
+        "share/bash-completion/completions/tinysnitch",
+        "share/zsh/site-functions/_tinysnitch",
+        "share/fish/vendor_completions.d/tinysnitch.fish",
     ):
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         (source / name).write_text("x")
     for name in ("CHANGELOG.md", "packaging/tinysnitch.toml", "packaging/examples/README"):
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         (source / name).write_text("x")
-    write_pages(Source(source, 0), root, "tinysnitch", "usr/share/zsh/site-functions")
+    write_pages(Source(source, 0), root, "tinysnitch", DEB.zsh)
     files = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
     assert {
         "usr/share/man/man5/tinysnitch.rules.5.gz",
         "usr/share/bash-completion/completions/tinysnitch",
-        "usr/share/zsh/site-functions/_tinysnitch",
+        "usr/share/zsh/vendor-completions/_tinysnitch",
         "usr/share/fish/vendor_completions.d/tinysnitch.fish",
     } <= files
 

@@ -51,7 +51,10 @@ def test_the_wheel_brings_all_that_was_compiled_and_runs_on_any_machine(wheel: P
     assert {f"{bpf}/compiled/{name}.o" for name in programs} <= names
     assert {f"{bpf}/_libbpf_abi.py", f"{bpf}/layout.py", "tinysnitch/core/prompts/programs.toml"} <= names
     assert not [name for name in names if name.endswith((".so", ".pyc", ".c", ".unfinished"))]
-    assert {name.partition("/")[0] for name in names} == {"tinysnitch", f"tinysnitch-{VERSION[1]}.dist-info"}
+    of_ours = {"tinysnitch", *(f"tinysnitch-{VERSION[1]}.{part}" for part in ("dist-info", "data"))}
+    assert {name.partition("/")[0] for name in names} == of_ours
+    share = f"tinysnitch-{VERSION[1]}.data/data/share"
+    assert {f"{share}/man/man1/tinysnitch.1", f"{share}/bash-completion/completions/tinysnitch"} <= names
     assert "License-Expression: GPL-2.0-or-later\n" in metadata
 
 

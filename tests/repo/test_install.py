@@ -77,7 +77,7 @@ def test_what_cannot_be_compiled_is_installed_all_the_same(clone: Path, tmp_path
 # script; $2: what `systemctl is-active` does, and so whether a daemon runs.
 PRIVATE = """
 PATH=/usr/local/bin:$PATH
-for place in /etc/systemd /run /usr/local/bin; do mount -t tmpfs private "$place"; done
+for place in /etc/systemd /run /usr/local/bin /usr/local/share; do mount -t tmpfs private "$place"; done
 mkdir -p /run/systemd/system /etc/systemd/system /etc/systemd/user
 printf '#!/bin/sh\\n[ "$1" != is-active ] || %s\\n' "$2" >/usr/local/bin/systemctl
 printf '#!/bin/sh\\n' >/usr/local/bin/getent
