@@ -5,12 +5,12 @@ import shutil
 from email.utils import formatdate
 from pathlib import Path
 
+from release.documents import documents
 from release.formats import MAINTAINER, PROJECT
 from release.source import Source
 
 COMMANDS_OF_A_CLONE = "/usr/local/bin/"
 DOC = "usr/share/doc"
-PAGES = ("README.md", "docs/commands.md", "docs/install.md", "docs/prompts.md", "docs/rules.md", "docs/settings.md")
 
 
 def write_service_files(source: Source, root: Path) -> None:
@@ -33,11 +33,10 @@ def copy_unit(unit: Path, folder: Path) -> None:
 def write_pages(source: Source, root: Path, package: str, zsh: str) -> None:
     """Documentation; and the manual, which the release has put into the folder `share` of the sources."""
     folder = root / DOC / package
-    for name in PAGES:
-        page = source.folder / name
-        if page.exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(page, folder / page.name)
+    for page in documents(source.folder):
+        target = folder / page.relative_to(source.folder)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(page, target)
     write_compressed((source.folder / "CHANGELOG.md").read_bytes(), folder / "changelog.gz")
     shutil.copytree(source.folder / "packaging/examples", folder / "examples", symlinks=True)
     shutil.copyfile(source.folder / "packaging/tinysnitch.toml", folder / "examples/tinysnitch.toml")

@@ -20,13 +20,14 @@ def find_section(pages: Sequence[Path], heading: str) -> tuple[str, int]:
     """What stands below a heading, up to the next one that is as high, and the heading's depth.
 
     Raises SystemExit unless there is one such."""
-    found = [section for page in pages for section in _sections(page.read_text(), heading)]
+    found = [(page, section) for page in pages for section in _sections(page.read_text(), heading)]
     if len(found) != 1:
+        places = ", ".join(page.name for page, _section in found) or "no page"
         raise SystemExit(
-            f"error: {len(found)} sections of the documentation are headed {heading!r}\n"
-            "hint: release/manual/pages.toml names those that are in man pages"
+            f"error: {heading!r} must head one section of the documentation: {places} has it\n"
+            "hint: release/manual/pages.toml names the headings that man pages take: change both"
         )
-    return found[0]
+    return found[0][1]
 
 
 def _sections(text: str, heading: str) -> Iterator[tuple[str, int]]:

@@ -4,7 +4,6 @@ import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from importlib import import_module
 from itertools import takewhile
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 import click
 
+from release.documents import documents
 from release.manual import roff
 from release.manual.commands import describe_command, describe_examples, make_context, mark_text, summary_of
 from release.manual.markdown import Renderer, find_section
@@ -58,13 +58,6 @@ _RENDERER = Renderer(
 )
 
 
-@cache
-def documents() -> tuple[Path, ...]:
-    """What is written for users: not the reasons in docs/design and docs/threats."""
-    pages = sorted((ROOT / "docs").rglob("*.md"))
-    return (ROOT / "README.md", *(page for page in pages if page.parent.name not in ("design", "threats")))
-
-
 def write_page(page: Page, date: str, version: str) -> str:
     command = page.load() if page.command else None
     summary = summary_of(command) if command else page.summary
@@ -81,7 +74,7 @@ def write_page(page: Page, date: str, version: str) -> str:
     for heading in page.docs:
         if command:
             lines += roff.heading("notes" if heading == page.name else heading)
-        lines += _RENDERER.render(*find_section(documents(), heading))
+        lines += _RENDERER.render(*find_section(documents(ROOT), heading))
     lines += _tables(page)
     lines += describe_examples(command) if command else []
     others = ",\n".join(reference(each) for each in PAGES if each != page)

@@ -121,5 +121,7 @@ def test_markdown_becomes_roff(tmp_path: Path) -> None:
     assert one[2:] == ['.SS "Deeper"', ".TP", "\\fBx\\fR", "\\fIb\\fR: y", ".br", "\\fIc\\fR: z"]
     two = renderer.render(*find_section([page], "Two"))
     assert two == [".IP 1. 3", "first", ".RS", ".PP", "more", ".RE"]
-    with pytest.raises(SystemExit, match="0 sections of the documentation are headed 'Three'\nhint: "):
+    with pytest.raises(SystemExit, match="'Three' must head one section of the documentation: no page has it\nhint: "):
         find_section([page], "Three")
+    with pytest.raises(SystemExit, match="page, page has it"):
+        find_section([page, page], "Two")

@@ -148,13 +148,16 @@ def test_the_deb_is_as_debian_wants_it(tmp_path: Path) -> None:
         subprocess.run(["sh", "-n", scripts / name], check=True)
 
 
-def test_man_pages_and_completion_go_where_the_distribution_has_them(tmp_path: Path) -> None:
+def test_man_pages_completion_and_docs_go_where_the_distribution_has_them(tmp_path: Path) -> None:
     source, root = tmp_path / "source", tmp_path / "root"
     for name in (
         "share/man/man5/tinysnitch.rules.5",
         "share/bash-completion/completions/tinysnitch",
         "share/zsh/site-functions/_tinysnitch",
         "share/fish/vendor_completions.d/tinysnitch.fish",
+        "README.md",
+        "docs/rules.md",
+        "docs/design/packet.md",
     ):
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         (source / name).write_text("x")
@@ -169,6 +172,7 @@ def test_man_pages_and_completion_go_where_the_distribution_has_them(tmp_path: P
         "usr/share/zsh/vendor-completions/_tinysnitch",
         "usr/share/fish/vendor_completions.d/tinysnitch.fish",
     } <= files
+    assert {path.stem for path in (root / "usr/share/doc/tinysnitch").rglob("*.md")} == {"README", "rules"}
 
 
 def test_the_window_brings_its_desktop_file_and_unit(tmp_path: Path) -> None:

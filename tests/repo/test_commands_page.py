@@ -1,10 +1,13 @@
-"""docs/commands.md names all fields of the log and of --json output, and its example rules parse."""
+"""docs/commands.md has all fields of the log and of --json output, rules that parse, and headings for man pages."""
 
 import re
 from typing import get_args
 
 import pytest
 
+from release.documents import documents
+from release.manual.markdown import find_section
+from release.manual.pages import PAGES
 from tests.repo.tree import ROOT
 from tinysnitch.core.rules.text import parse_rules
 from tinysnitch.doctor.finding import Finding
@@ -52,3 +55,14 @@ def test_the_rules_in_the_examples_parse() -> None:
     _found, errors = parse_rules("\n".join(examples), "docs/commands.md")
     assert len(examples) > 6
     assert errors == []
+
+
+@pytest.mark.parametrize("heading", [heading for page in PAGES for heading in page.docs])
+def test_a_heading_that_a_man_page_takes_stands_in_the_documentation_once(heading: str) -> None:
+    text, _depth = find_section(documents(ROOT), heading)
+    assert text.strip()
+
+
+@pytest.mark.parametrize("page", [page.page for page in PAGES if page.page])
+def test_a_page_that_becomes_a_man_page_exists(page: str) -> None:
+    assert (ROOT / page).is_file()
