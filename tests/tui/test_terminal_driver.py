@@ -165,7 +165,8 @@ def test_a_prompt_whose_daemon_takes_it_no_more_says_why_to_the_shell(tmp_path: 
         async with question_daemon(tmp_path / "s") as daemon, prompt_in_terminal(tmp_path / "s") as prompt:
             await until(daemon.attached.is_set)
             await daemon.server.close()
-            async with question_daemon(tmp_path / "s", Comers(None)):
+            refusals = [None] * 99  # who writes just as the daemon hangs up does not read why, and comes again
+            async with question_daemon(tmp_path / "s", Comers(*refusals)):
                 assert await asyncio.wait_for(prompt.process.wait(), 60) == 4
             await until(lambda: b"may not control tinysnitch" in prompt.screen)
 
