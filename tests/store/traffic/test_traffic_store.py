@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 
 from tests.store.traffic.rows import make_row
+from tinysnitch.core.traffic.names import NameAsked
 from tinysnitch.core.traffic.questions import By, TrafficQuestion
 from tinysnitch.store.traffic import traffic_store
+from tinysnitch.store.traffic.batch import MAX_WAITING
 from tinysnitch.store.traffic.schema import day_of
 from tinysnitch.store.traffic.traffic_reader import TrafficReader
 from tinysnitch.store.traffic.traffic_store import TrafficStore
@@ -52,6 +54,15 @@ def test_rows_of_one_hour_add_up_and_old_hours_become_days(store: TrafficStore, 
     assert (count(path, "hours"), count(path, "days")) == (1, 1)
     assert connections(path) == 12
     assert connections(path, since_s=NOW - 3600) == 6
+
+
+def test_more_rows_than_wait_at_once_are_added_each_once(store: TrafficStore, path: Path) -> None:
+    rows = [make_row(NOW, 2, name=f"n{number}.shop.test") for number in range(2 * MAX_WAITING + 1)]
+    asked = [NameAsked("/usr/bin/curl", 1000, f"n{number}.shop.test", NOW) for number in range(MAX_WAITING + 1)]
+    assert store.write(rows, NOW, asked).lost == 0
+    assert (count(path, "hours"), count(path, "day_sums"), count(path, "pairs")) == (len(rows), 1, 1)
+    assert (count(path, "asked"), count(path, "questions")) == (len(asked), len(asked))
+    assert connections(path) == connections(path, by=By.NAME) == 2 * len(rows)
 
 
 def test_nothing_is_left_of_what_is_too_old(store: TrafficStore, path: Path) -> None:

@@ -42,30 +42,13 @@ create table if not exists pairs (
   primary key (domain, program, uid)
 ) without rowid;
 """
-_ADD = """
+ADD_UP = """
 on conflict do update set first = min(first, excluded.first), last = max(last, excluded.last),
   connections = connections + excluded.connections, received = received + excluded.received, sent = sent + excluded.sent
 """
-ADD_HOUR = f"insert into hours values (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) {_ADD}"
-ADD_DAY_SUM = f"insert into day_sums values (?,?,?,?,?,?,?,?,?,?,?) {_ADD}"
-ADD_PAIR = """
-insert into pairs values (?,?,?,?,?,?,?)
-on conflict do update set first = min(first, excluded.first), last = max(last, excluded.last),
-  allowed = allowed + excluded.allowed, denied = denied + excluded.denied
-"""
-ADD_QUESTION = "insert into questions (at_ms, program, uid, remote, domain, denied) values (?,?,?,?,?,?)"
-ADD_ASKED = """
-insert into asked values (?,?,?,?,?,?,?,1,?)
-on conflict do update set first = min(first, excluded.first), last = max(last, excluded.last),
-  questions = questions + 1, denied = denied + excluded.denied
-"""
-NAME_TEXT = """
-insert into texts (kind, text, day) values (?,?,?)
-on conflict do update set day = max(day, excluded.day) returning id
-"""
 HOUR_TO_DAYS = f"""
 insert into days select day, program, remote, port, uid, protocol, inbound, denied, rule, day, domain,
-  first, last, connections, received, sent from hours where period = ? {_ADD}
+  first, last, connections, received, sent from hours where period = ? {ADD_UP}
 """
 
 

@@ -21,7 +21,8 @@ from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.traffic.names import NameAsked
 from tinysnitch.core.traffic.row import TrafficRow
 from tinysnitch.store.database import Database, used_bytes
-from tinysnitch.store.traffic import schema
+from tinysnitch.store.traffic import batch, schema
+from tinysnitch.store.traffic.batch import WaitingName, WaitingRow
 from tinysnitch.store.traffic.schema import HOUR_S
 
 DAYS = 365
@@ -29,7 +30,6 @@ MAX_BYTES = 200 << 20
 MAX_ROWS = 10_000  # in an hour, of a user and a direction; what is beyond is summed up without names
 MAX_QUESTIONS = 20_000  # in an hour, of a user, that are kept one by one
 QUESTIONS_KEPT = 200_000  # of all users
-MAX_KNOWN = 20_000  # texts whose number is remembered
 _FULL = 0.9  # of the size: from there on the oldest rows go
 _DAY_S = 24 * HOUR_S
 _IN, _OUT, _NAMES = "in", "out", "names"
@@ -67,7 +67,6 @@ class TrafficStore:
         self._warnings: list[str] = []
         self._database = Database(path, self._set_up, self._warnings.append, what="history of sums", lost="rows")
         self._lock = Lock()
-        self._texts: dict[tuple[int, str | bytes], int] = {}  # numbers of texts that were used today
         self._today = 0
         self._hour = 0
         self._days_of: dict[int, int] = {}  # by hour
@@ -82,7 +81,6 @@ class TrafficStore:
                 lost = 0
             except (sqlite3.Error, OSError) as error:
                 lost = sum(row.connections for row in rows) + len(asked)
-                self._texts.clear()  # what was added may be gone with the rest
                 self._database.fail(error)
             warnings = tuple(self._warnings)
             self._warnings.clear()
@@ -96,7 +94,7 @@ class TrafficStore:
         schema.set_up(db)
         (page,) = db.execute("pragma page_size").fetchone()
         db.execute(f"pragma max_page_count = {self._max_bytes // page}")  # beyond it a write fails as on a full disk
-        self._texts.clear()
+        db.executescript(batch.SET_UP)
 
     def _write(self, rows: Sequence[TrafficRow], asked: Sequence[NameAsked], now_s: float) -> None:
         db = self._database.connect()
@@ -104,17 +102,12 @@ class TrafficStore:
         with _transaction(db):
             self._tidy(db, now_s)
         with _transaction(db):
-            for row in rows:
-                self._add(db, self._within_quota(_subject_of(row)), row)
-            for each in asked:
-                self._add_question(db, each)
+            batch.add_rows(db, [self._waiting(row) for row in rows], self._today)
+            batch.add_names(db, [self._waiting_name(each) for each in asked], self._today, QUESTIONS_KEPT)
 
     def _begin_period(self, now_s: float) -> None:
         self._days_of.clear()  # the time zone may have changed
-        today, hour = schema.day_of(now_s), int(now_s) // HOUR_S
-        if today != self._today or len(self._texts) > MAX_KNOWN:
-            self._today = today
-            self._texts.clear()
+        self._today, hour = schema.day_of(now_s), int(now_s) // HOUR_S
         if hour != self._hour:
             self._hour = hour
             self._rows_of.clear()
@@ -133,53 +126,34 @@ class TrafficStore:
         known.add(row)
         return True
 
-    def _add_question(self, db: sqlite3.Connection, asked: NameAsked) -> None:
-        """A single one, and in the sums of its day. Of a user with too many names the rest are sums without names."""
+    def _waiting_name(self, asked: NameAsked) -> WaitingName:
+        """Of a user with too many names the rest are sums without names; with too many questions, only sums."""
         share = share_of(asked.uid)
         has_room = self._has_room((share, _NAMES), hash((asked.program, asked.name)))
-        name = asked.name if has_room else ""
-        program, (remote, domain) = self._number(db, schema.PROGRAM, asked.program), self._number_remote(db, name)
-        at_s, day = int(asked.at_s), self._day_of(int(asked.at_s) // HOUR_S * HOUR_S)
-        key = day, program, asked.uid, remote, domain
-        db.execute(schema.ADD_ASKED, (*key, at_s, at_s, asked.is_denied))
+        _, name, domain = _name_and_domain(asked.name if has_room else "")
         self._asked[share] += 1
-        if has_room and self._asked[share] <= MAX_QUESTIONS:
-            whose = program, asked.uid, remote, domain, asked.is_denied
-            number = db.execute(schema.ADD_QUESTION, (int(asked.at_s * 1000), *whose)).lastrowid or 0
-            db.execute("delete from questions where id <= ?", (number - QUESTIONS_KEPT,))
+        return WaitingName(
+            int(asked.at_s * 1000),
+            self._day_of(int(asked.at_s) // HOUR_S * HOUR_S),
+            _stored(asked.program),
+            asked.uid,
+            name,
+            domain,
+            asked.is_denied,
+            single=has_room and self._asked[share] <= MAX_QUESTIONS,
+        )
 
-    def _add(self, db: sqlite3.Connection, subject: _Subject, row: TrafficRow) -> None:
-        hour, program_path, remote_text, port, uid, protocol, is_inbound, is_denied, rule_line = subject
-        day = self._day_of(hour)
-        program, rule = self._number(db, schema.PROGRAM, program_path), self._number(db, schema.RULE, rule_line)
-        remote, domain = self._number_remote(db, remote_text)
-        sums = int(row.first_s), int(row.last_s), row.connections, row.bytes_in, row.bytes_out
-        key = hour, program, remote, port, uid, protocol, is_inbound, is_denied, rule
-        db.execute(schema.ADD_HOUR, (*key, day, domain, *sums))
-        db.execute(schema.ADD_DAY_SUM, (day, domain, program, uid, is_inbound, is_denied, *sums))
-        counts = (0, row.connections) if is_denied else (row.connections, 0)
-        db.execute(schema.ADD_PAIR, (domain, program, uid, *sums[:2], *counts))
+    def _waiting(self, row: TrafficRow) -> WaitingRow:
+        hour, program, remote, port, uid, protocol, is_inbound, is_denied, rule = self._within_quota(_subject_of(row))
+        return WaitingRow(
+            hour, self._day_of(hour), _stored(program), *_name_and_domain(remote), port, uid, protocol, is_inbound,
+            is_denied, _stored(rule), int(row.first_s), int(row.last_s), row.connections, row.bytes_in, row.bytes_out,
+        )  # fmt: skip
 
     def _day_of(self, hour: int) -> int:
         if hour not in self._days_of:
             self._days_of[hour] = schema.day_of(hour)
         return self._days_of[hour]
-
-    def _number_remote(self, db: sqlite3.Connection, remote: str | bytes) -> tuple[int, int]:
-        """The numbers of a name and of its domain; an address is its own."""
-        if isinstance(remote, bytes):
-            number = self._number(db, schema.ADDRESS, remote)
-            return number, number
-        domain = find_registrable_domain(remote) or remote
-        return self._number(db, schema.NAME, remote), self._number(db, schema.NAME, domain)
-
-    def _number(self, db: sqlite3.Connection, kind: int, text: str | bytes) -> int:
-        found = self._texts.get((kind, text))
-        if found is None:
-            stored = text if isinstance(text, bytes) else text.encode(errors="surrogateescape")
-            (found,) = db.execute(schema.NAME_TEXT, (kind, stored, self._today)).fetchone()
-            self._texts[kind, text] = found
-        return found
 
     def _tidy(self, db: sqlite3.Connection, now_s: float) -> None:
         """One step at most of each kind, so that no write takes long: an old hour becomes part of its day, and what is
@@ -222,6 +196,17 @@ def _subject_of(row: TrafficRow) -> _Subject:
         key.verdict is Verdict.DENY,
         key.rule or "",
     )
+
+
+def _stored(text: str) -> bytes:
+    return text.encode(errors="surrogateescape")
+
+
+def _name_and_domain(remote: str | bytes) -> tuple[int, bytes, bytes]:
+    """What kind of text it is, how it is stored, and its domain; an address is its own."""
+    if isinstance(remote, bytes):
+        return schema.ADDRESS, remote, remote
+    return schema.NAME, _stored(remote), _stored(find_registrable_domain(remote) or remote)
 
 
 @contextmanager
