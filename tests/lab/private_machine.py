@@ -1,6 +1,8 @@
 """A lab in which commands may use their default paths: what they write there is in memory, and gone with the lab."""
 
 import os
+import subprocess
+import tempfile
 from pathlib import Path
 
 from tests.lab.daemon import BIN
@@ -27,28 +29,21 @@ class PrivateMachine:
         words = ["unshare", "--mount", "sh", "-ec", _PRIVATE_FILES, "sh", str(lab.folder / "resolv.conf")]
         holder = lab.namespaces.start_server([*lab.namespaces.enter_host_outside(), *words], "ready")
         self._pid = holder.pid
-        self._home = lab.folder / "home"
-        self._home.mkdir()
+        self._home = Path(tempfile.mkdtemp(prefix="home-", dir=lab.folder))
+        self._home.chmod(0o755)
+        commands = self._home / "bin"
+        commands.mkdir()
+        (commands / "sudo").write_text('#!/bin/sh\n[ "$1" != -E ] || shift\nexec "$@"\n')  # whoever calls it is root
+        (commands / "sudo").chmod(0o755)
         (self._home / ".curlrc").write_text("insecure\nsilent\nshow-error\n")  # the certificates are self-signed
 
     def enter(self, user: str | None = None) -> list[str]:
         """The front of a command line that runs the rest in this machine, with the project's commands in its PATH."""
         mounts = ["nsenter", f"--mount=/proc/{self._pid}/ns/mnt", f"--wd={os.getcwd()}"]
-        path = f"PATH={BIN}:{os.environ['PATH']}"
+        path = f"PATH={self._home / 'bin'}:{BIN}:{os.environ['PATH']}"
         become = self._lab.namespaces.enter_host_outside(user)[len(self._lab.namespaces.enter_host_outside()) :]
         home = [f"HOME={self._home}", f"CURL_HOME={self._home}"]
         return [*self._lab.namespaces.enter_host_outside(), *mounts, "env", path, *home, *become]
 
-    def start_daemon(self) -> None:
-        self._lab.namespaces.start_server([*self.enter(), "tinysnitchd", "--log", "json"], '"ready"')
-
-
-def find_commands(document: Path) -> list[str]:
-    """The command lines in the ```sh blocks of a Markdown page, without comments."""
-    commands, is_shell = [], False
-    for line in document.read_text().splitlines():
-        if line.startswith("```"):
-            is_shell = line == "```sh"
-        elif is_shell and line.partition(" #")[0].strip():
-            commands.append(line.partition(" #")[0].strip())
-    return commands
+    def start_daemon(self) -> subprocess.Popen[str]:
+        return self._lab.namespaces.start_server([*self.enter(), "tinysnitchd", "--log", "json"], '"ready"')
