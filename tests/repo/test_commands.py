@@ -1,16 +1,19 @@
-"""Every command has help that works, and is documented; every make target that the README names exists."""
+"""Every command has help that works, and is documented; every command and make target that pages name exists."""
 
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
 from functools import cache
 from pathlib import Path
 
+import click
 import pytest
 
-from tests.repo.tree import ROOT
+from tests.repo.tree import ROOT, relative, tracked
 from tinysnitch import __version__
+from tinysnitch.cli.main import tinysnitch
 
 pytestmark = pytest.mark.slow
 
@@ -67,6 +70,36 @@ def test_every_subcommand_has_help_with_an_example_and_is_documented(subcommand:
     assert "--socket" in told or subcommand in ("rules", "import")
     assert f"tinysnitch {subcommand}" in told
     assert f"tinysnitch {subcommand}" in documentation()
+
+
+def find_usage_error(words: list[str]) -> str:
+    """What click says of a subcommand or an option that is not there; values may stand for others (`PROGRAM`)."""
+    command: click.Command | None = tinysnitch
+    with click.Context(tinysnitch, info_name="tinysnitch") as context:
+        try:
+            while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+                _name, command, words = command.resolve_command(context, words)
+            assert command
+            command.make_context(command.name, words, parent=context)
+        except (click.BadParameter, click.exceptions.NoArgsIsHelpError):
+            return ""
+        except click.UsageError as error:
+            return error.format_message()
+    return ""
+
+
+def test_every_command_that_a_page_names_is_there_with_its_options() -> None:
+    named = {
+        (relative(page), command): shlex.split(command.replace("[", "").replace("]", "").partition(" | ")[0])
+        for page in tracked()
+        if page.suffix == ".md"
+        for command in re.findall(r"`(?:sudo )?tinysnitch ([^`\n]+)`", page.read_text())
+    }
+    wrong = [f"{where}: {problem}" for where, words in named.items() if (problem := find_usage_error(words))]
+    assert not wrong, "\n".join(wrong)
+    assert len(named) > 50
+    assert find_usage_error(["rules", "tidy", "--no"])
+    assert find_usage_error(["rulez"])
 
 
 def test_every_flag_of_the_daemon_is_documented() -> None:
