@@ -15,12 +15,12 @@ from rich.text import Text
 from bench.terminal_pictures import paint
 from tests.view.history.test_history_view import make_line
 from tests.view.live.sample_traffic import FIREFOX, SSHD, WALL_S, entry
-from tests.view.pages.open_page import entry_of, rules_page
+from tests.view.pages.open_page import NOW, change_of, entry_of, rules_page
 from tests.view.pages.test_history_page import history_page
 from tinysnitch.core.model.flow import Direction
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.traffic.questions import TrafficLine
-from tinysnitch.protocol.messages import BeatenRule, Explanation, RuleSource, TrafficEntry
+from tinysnitch.protocol.messages import BeatenRule, Explanation, ListChanges, RuleEntry, RuleSource, TrafficEntry
 from tinysnitch.tui.pages.history_screen import draw_history
 from tinysnitch.tui.pages.live_screen import draw_live
 from tinysnitch.tui.pages.rules_screen import render_rules
@@ -30,13 +30,14 @@ from tinysnitch.view.live.seen import TrafficSeen
 from tinysnitch.view.lookup import Lookup
 from tinysnitch.view.pages.call import Call
 from tinysnitch.view.pages.list_page import ListPage
+from tinysnitch.view.pages.rules_page import RulesPage
 from tinysnitch.view.pages.rules_view import present_rules
 from tinysnitch.view.pages.tabs import PageName, present_tabs
 from tinysnitch.view.prompt_events import KeyPressed
 from tinysnitch.view.span import Span
 
 SIZES = [(40, 14), (80, 24), (120, 40)]
-PAGES = (PageName.QUESTIONS, PageName.LIVE, PageName.HISTORY, PageName.RULES)
+PAGES = (PageName.QUESTIONS, PageName.LIVE, PageName.HISTORY, PageName.NAMES, PageName.RULES)
 CALL = Call((Span("curl wants to reach "), Span("shop.test")), "1 more, 43 s", is_urgent=False)
 TALKERS = [  # program, name, port, bytes a second in, and out
     (FIREFOX, "cdn.shop.test", 443, 9e5, 4e4),
@@ -51,17 +52,23 @@ TALKERS = [  # program, name, port, bytes a second in, and out
     ("/opt/zoom/zoom", "a.very.long.name.of.media.zoom.test", 8801, 3e5, 2e5),
     ("/usr/lib/systemd/systemd-timesyncd", "2.pool.ntp.test", 123, 90, 90),
 ]
-RULES = [
-    entry_of("allow @resolvers 53 udp"),
-    entry_of(f"allow - 443 tcp {FIREFOX}"),
-    entry_of("deny *.ads.test - -", note="by alice 2026-12-01 no ads"),
-    entry_of("allow github.com 22 tcp /usr/bin/git", group="work"),
-    entry_of("allow lan 22 tcp-src /usr/sbin/sshd"),
-    entry_of("ask - - - unknown"),
-    entry_of("allow user=1000 api.weather.test 443 tcp /usr/bin/python3.13 /home/alice/bin/weather.py"),
-    entry_of("deny - 25 tcp"),
-    entry_of("allow shop.test 443 tcp /usr/bin/curl", source=RuleSource.TEMPORARY, until=1_700_000_400.0),
-    entry_of("deny x.test - - /opt/zoom/zoom", source=RuleSource.QUIT, pid=4711),
+
+
+def used(count: int, hours: float, line: str, **more: object) -> RuleEntry:
+    return entry_of(line, count=count, last=WALL_S - 3600 * hours if count else None, **more)
+
+
+RULES = [  # each with how often it decided, and how many hours ago
+    used(48_210, 0.1, "allow @resolvers 53 udp"),
+    used(12_034, 0.3, f"allow - 443 tcp {FIREFOX}"),
+    used(1892, 1, "deny *.ads.test - -", note="by alice 2026-12-01 no ads"),
+    used(412, 30, "allow github.com 22 tcp /usr/bin/git", group="work"),
+    used(7, 12 * 24, "allow lan 22 tcp-src /usr/sbin/sshd"),
+    used(0, 0, "ask - - - unknown"),
+    used(96, 2, "allow user=1000 api.weather.test 443 tcp /usr/bin/python3.13 /home/alice/bin/weather.py"),
+    used(0, 0, "deny - 25 tcp"),
+    used(1, 0.2, "allow shop.test 443 tcp /usr/bin/curl", source=RuleSource.TEMPORARY, until=WALL_S + 400),
+    used(3, 0.4, "deny x.test - - /opt/zoom/zoom", source=RuleSource.QUIT, pid=4711),
 ]
 LOOKUP = Lookup({1000: "alice", 0: "root"}.get)
 Draw = Callable[[int, int], list[Text]]
@@ -93,14 +100,23 @@ def pages() -> Iterator[tuple[str, PageName, Call | None, Draw]]:
     yield "live-explained", PageName.LIVE, CALL, live(explained(busy_page()))
     yield "live-rule", PageName.LIVE, None, live(pressed(busy_page(), "down", "down", "n"))
     yield "live-filter", PageName.LIVE, None, live(pressed(busy_page(), "slash", *"shop"))
-    rules = pressed(rules_page(*RULES), "down", "down", "down")
-    yield "rules", PageName.RULES, None, lambda *size: render_rules(present_rules(rules, 1.0), *size)
+    yield "rules", PageName.RULES, None, rules(pressed(rules_page(*RULES), "down", "down", "down"))
+    yield "rules-undo", PageName.RULES, None, rules(pressed(changed(rules_page(*RULES)), "z"))
     history = pressed(history_page(*past()), "down", "down")
     yield "history", PageName.HISTORY, None, lambda *size: draw_history(history, LOOKUP, 1.0, *size)
 
 
 def live(page: LivePage) -> Draw:
     return lambda *size: draw_live(page, LOOKUP, 1.0, *size)
+
+
+def rules(page: RulesPage) -> Draw:
+    return lambda *size: render_rules(present_rules(page, 1.0, NOW), *size)
+
+
+def changed(page: RulesPage) -> RulesPage:
+    page.take(ListChanges(), (change_of(7, "deny *.shop.test 443 tcp /usr/bin/curl", removed=(RULES[8].rule,)),))
+    return page
 
 
 def pressed(page: P, *keys: str) -> P:
