@@ -30,8 +30,9 @@ def test_on_a_terminal_it_fits_and_bars_take_what_is_left(width: int) -> None:
     lines = [text_of(line) for line in lay_out(TABLE, width)]
     assert max(map(len, lines)) <= width
     assert lines[1].endswith("  48 MB")
-    assert lines[1].count("█") == min(max(width - 45, 6), 30)
+    assert lines[1].count("█") == min(max(width - 39, 6), 30)
     assert lines[2].count("▌") == 1
+    assert lines[0].index("connections") == lines[1].index("1,204")
 
 
 def test_all_columns_of_text_give_way_the_widest_first() -> None:

@@ -129,6 +129,16 @@ def test_each_rule_is_a_row_in_its_columns() -> None:
         ("rule", LINES[0]),
         ("note", "by alice 2026-12-01"),
     ]
+    told = []
+    for _row in view.rows[1:]:
+        press(page, "down")
+        told += [(line.label, line.text) for line in present_rules(page, 10.0, NOW).frame.facts[1:]]
+    assert told == [
+        ("group", "work"),
+        ("holds", "for 1 min 30 s more"),
+        ("holds", "no more: its time is over"),
+        ("holds", "until process 7 ends"),
+    ]
     assert view.frame.title == "5 rules"
 
 

@@ -12,6 +12,9 @@ from tinysnitch.view.pages.rules_page import RulesPage
 from tinysnitch.view.pages.rules_view import RuleRow, RulesView, present_rules
 
 _COLORS = {Verdict.ALLOW: YES, Verdict.DENY: NO, Verdict.ASK: WARNING}
+REMARKS_FROM = (
+    96  # columns of a terminal from which on remarks have one; what is told of the selected row has them, too
+)
 _COLUMNS = (
     Column("rule"),
     Column("remote", least=10),
@@ -25,7 +28,8 @@ _COLUMNS = (
 
 
 def render_rules(view: RulesView, width: int, height: int) -> list[Text]:
-    return render_list(view.frame, _COLUMNS, [_row_of(row) for row in view.rows], width, height)
+    columns = _COLUMNS if width >= REMARKS_FROM else _COLUMNS[:-1]
+    return render_list(view.frame, columns, [_row_of(row) for row in view.rows], width, height)
 
 
 def _row_of(row: RuleRow) -> Row:

@@ -24,18 +24,23 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def lay_out(table: Table, width: int | None) -> list[Cell]:
-    """The lines, the head first. Columns that are empty in all rows are left out."""
+    """The lines, the head first. Columns that are empty in all rows are left out, and above bars stands the title of
+    their column."""
     shown = [at for at in range(len(table.head)) if any(text_of(row[at]) for row in table.rows)]
-    widths = {at: max(cell_width(text_of(row[at])) for row in table.rows) for at in shown}
-    widths = {at: max(size, cell_width(table.head[at])) for at, size in widths.items()}
+    cells = {at: max(cell_width(text_of(row[at])) for row in table.rows) for at in shown}
+    widths = {at: max(size, cell_width(table.head[at])) for at, size in cells.items()}
     bar = 0
     if width is not None:
+        has_bars = bool(table.bars) and table.bar_behind in shown
+        if has_bars:
+            widths[table.bar_behind] = cells[table.bar_behind]
         rest = width - sum(widths.values()) - len(GAP) * (len(shown) - 1)
-        if table.bars:
-            bar = min(max(rest - 1, _LEAST_BAR), _MOST_BAR)
+        if has_bars:
+            least = max(_LEAST_BAR, cell_width(table.head[table.bar_behind]) - cells[table.bar_behind] - 1)
+            bar = min(max(rest - 1, least), _MOST_BAR)
             rest -= bar + 1
         _give_way({at: size for at, size in widths.items() if at in table.left}, widths, -rest)
-    lines = [_join(table, shown, widths, tuple((Span(title, weight=Weight.QUIET),) for title in table.head), bar, None)]
+    lines = [_join_head(table, shown, widths, bar)]
     for number, row in enumerate(table.rows):
         lines.append(_join(table, shown, widths, row, bar, table.bars[number] if bar else None))
     return lines
@@ -48,6 +53,16 @@ def _give_way(texts: dict[int, int], widths: dict[int, int], missing: int) -> No
         texts[widest] -= 1
         widths[widest] -= 1
         missing -= 1
+
+
+def _join_head(table: Table, shown: list[int], widths: dict[int, int], bar: int) -> Cell:
+    titles: list[str] = []
+    for at in shown:
+        is_over_bars = bool(bar) and at == table.bar_behind
+        width = widths[at] + (bar + 1) * is_over_bars
+        is_left = at in table.left or is_over_bars
+        titles.append(table.head[at].ljust(width) if is_left else table.head[at].rjust(width))
+    return (Span(GAP.join(titles).rstrip(" "), weight=Weight.QUIET),)
 
 
 def _join(

@@ -240,7 +240,7 @@ class ListPage(ABC):
             enter = KeyHint("Enter", told, is_dead=bool(hindrance) or self._is_early(self.waiting, now))
             return enter, *self.choices(), KeyHint("Esc", "leave it as it is")
         own = tuple(KeyHint(key.label, key.short) for key in (*self.keys, _FILTER_KEY) if key.short)
-        return (*own, KeyHint("?", "all keys"))
+        return (*own, KeyHint("?", "keys"))
 
 
 def _letter_of(key: KeyPressed) -> str:

@@ -49,7 +49,7 @@ def present_rules(page: RulesPage, now: float, moment: datetime) -> RulesView:
         now,
         title=_present_title(page, len(shown)),
         warnings=tuple(escape_text(error) for error in page.file_errors[:1]),
-        facts=_present_facts(page, moment),
+        facts=_present_facts(page, wall_s, moment),
     )
     return RulesView(frame, tuple(_present_row(key, entry, wall_s, moment) for key, entry in shown.items()))
 
@@ -74,7 +74,7 @@ def _present_row(key: str, entry: RuleEntry, wall_s: float, moment: datetime) ->
         program=columns.program,
         used="" if entry.count is None else f"{entry.count:,}" if entry.count else "-",
         last=_tell_last(entry, moment),
-        remarks=escape_text(", ".join(_remarks_of(columns, entry, wall_s))),
+        remarks=escape_text(", ".join(_remarks_of(entry, wall_s, columns.qualifiers))),
         is_over=entry.until is not None and entry.until <= wall_s,
     )
 
@@ -120,12 +120,12 @@ def _present_program(words: list[str]) -> tuple[Span, ...]:
     return Span(escape_text(f"{folder}{slash}"), weight=Weight.QUIET), strong
 
 
-def _remarks_of(columns: _Columns, entry: RuleEntry, wall_s: float) -> list[str]:
-    remarks = [*filter(None, [entry.group]), *columns.qualifiers]
+def _remarks_of(entry: RuleEntry, wall_s: float, qualifiers: tuple[str, ...]) -> list[str]:
+    """In short, for a column."""
+    remarks = [*filter(None, [entry.group]), *qualifiers]
     if entry.until is not None:
-        left_s = entry.until - wall_s
-        left = " ".join(format_duration(left_s).split()[:2])  # the largest unit of time
-        remarks.append(f"{left} left" if left_s > 0 else "its time is over")
+        left = " ".join(format_duration(max(0.0, entry.until - wall_s)).split()[:2])  # the largest unit of time
+        remarks.append(f"{left} left" if entry.until > wall_s else "its time is over")
     elif entry.source is RuleSource.TEMPORARY:
         remarks.append("temporary")
     if entry.source is RuleSource.QUIT:
@@ -139,14 +139,25 @@ def _tell_last(entry: RuleEntry, moment: datetime) -> str:
     return "" if entry.count is None else NEVER
 
 
-def _present_facts(page: RulesPage, moment: datetime) -> tuple[Line, ...]:
+def _present_facts(page: RulesPage, wall_s: float, moment: datetime) -> tuple[Line, ...]:
     entry = page.entry
     if entry is None:
         return ()
     facts = [Line("rule", present_line(parse_rule(entry.rule)))]
     facts += [Line("used", (Span(_tell_use(entry, moment)),))] if entry.count is not None else []
+    facts += [Line("holds", (span_of(holds),))] if (holds := _tell_holds(entry, wall_s)) else []
+    facts += [Line("group", (span_of(entry.group),))] if entry.group else []
     facts += [Line("note", (span_of(entry.note),))] if entry.note else []
     return tuple(facts)
+
+
+def _tell_holds(entry: RuleEntry, wall_s: float) -> str:
+    if entry.source is RuleSource.QUIT:
+        return f"until {'its process' if entry.pid is None else f'process {entry.pid}'} ends"
+    if entry.until is None:
+        return ""
+    left_s = entry.until - wall_s
+    return f"for {format_duration(left_s)} more" if left_s > 0 else "no more: its time is over"
 
 
 def _tell_use(entry: RuleEntry, moment: datetime) -> str:
