@@ -15,6 +15,7 @@ import tempfile
 import termios
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,18 +55,17 @@ WAIT_S = 60.0
 class Shot(NamedTuple):
     name: str
     words: tuple[str, ...]
+    is_in_docs: bool = True
     keys: str = ""  # each is pressed where the command waits for one; the picture is taken where it waits for the next
 
 
 SHOTS = (
-    Shot("rules", ("rules",)),
-    Shot("rules-used", ("rules", "--used")),
-    Shot("rules-tidy", ("rules", "tidy"), "y"),
-    Shot("learned", ("learned",), "y"),
+    Shot("rules-tidy", ("rules", "tidy"), keys="y"),
+    Shot("learned", ("learned",), keys="y"),
     Shot("undo-list", ("undo", "--list")),
-    Shot("history", ("history",)),
+    Shot("history", ("history",), is_in_docs=False),
     Shot("history-domain", ("history", "--by", "domain")),
-    Shot("names", ("names",)),
+    Shot("names", ("names",), is_in_docs=False),
     Shot("names-chromium", ("names", "chromium")),
 )
 
@@ -148,15 +148,17 @@ def main() -> None:
 
 def show(shot: Shot, width: int, height: int) -> Text:
     """The last rows of a terminal in which the command was called."""
-    written = asyncio.run(_run(shot, width, height))
-    rows = [Text.assemble(("$ ", "dim"), (f"tinysnitch {' '.join(shot.words)}", "bold")), *_rows_of(written, width)]
+    rows = [Text.assemble(("$ ", "dim"), (f"tinysnitch {' '.join(shot.words)}", "bold"))]
+    for line in run(shot, width, height):
+        rows += line.divide(range(width, len(line), width))  # as a terminal breaks it
     return Text("\n").join(rows[-height:])
 
 
-def _rows_of(written: bytes, width: int) -> list[Text]:
-    """What was written, where a terminal of this width breaks it."""
-    lines = Text.from_ansi(written.decode().replace("\r\n", "\n").rstrip("\n")).split("\n", allow_blank=True)
-    return [part for line in lines for part in line.divide(range(width, len(line), width))]
+@cache
+def run(shot: Shot, width: int, height: int) -> list[Text]:
+    """The lines that the command writes on such a terminal."""
+    written = asyncio.run(_run(shot, width, height)).decode()
+    return list(Text.from_ansi(written.replace("\r\n", "\n").rstrip("\n")).split("\n", allow_blank=True))
 
 
 async def _run(shot: Shot, width: int, height: int) -> bytes:

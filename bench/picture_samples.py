@@ -52,7 +52,7 @@ RULES = [
     used(16, 64, 5, "allow git.work.test 443 tcp /usr/bin/git", group="work", note="by bob 2026-10-07 the shop"),
 ]
 LEARNED = [  # lines, since when, how often
-    ("allow registry.npm.test 443 tcp /usr/bin/node", "pause since 2026-12-02T18:05:11Z", 211),
+    ("allow packages.npm.test 443 tcp /usr/bin/node", "pause since 2026-12-02T18:05:11Z", 211),
     ("allow cdn.npm.test 443 tcp /usr/bin/node", "pause since 2026-12-02T18:05:11Z", 34),
     ("allow deb.mirror.test 80 tcp /usr/lib/apt/methods/http", "learn since 2026-12-02T12:20:03Z", 18),
     ("allow t.ads.test 443 tcp /usr/bin/node", "pause since 2026-12-02T18:05:11Z", 2),
