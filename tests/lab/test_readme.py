@@ -80,7 +80,7 @@ def test_a_rule_lets_a_remote_in_with_nobody_to_answer_a_prompt(lab: Lab) -> Non
     visit = ["curl", "-sS", f"http://{HOST4}:22/"]
     assert lab.run_world([*visit, "--max-time", "2"]).returncode == 28  # held
     line = "tinysnitch rules add allow - 22 tcp-src"
-    assert f"`{line}`" in (ROOT / "README.md").read_text()
+    assert f"\n{line} " in (ROOT / "README.md").read_text()
     subprocess.run([*machine.enter(), *shlex.split(line)], check=True, timeout=WAIT_S)
     assert lab.run_world(visit).returncode == 0
 

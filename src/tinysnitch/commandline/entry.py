@@ -35,7 +35,7 @@ def tinysnitch_prompt() -> None:
 
 
 def tinysnitch_trace() -> None:
-    begin("tinysnitch.trace.command")
+    begin("tinysnitch.daemon.startup.trace")
 
 
 def tinysnitch_iptables_add() -> None:
