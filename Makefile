@@ -18,7 +18,7 @@ FUZZ ?= 10000000
 PAIRS ?= 100000
 BENCH ?=
 
-.PHONY: help setup setup-window setup-test install uninstall run test check format lab fuzz bench profile trips bench-attribution bench-names bench-prompt questions screenshots release test-fresh test-packages test-kernel clean
+.PHONY: help setup setup-window setup-test install uninstall run test check format lab fuzz bench profile trips bench-attribution bench-names bench-prompt questions screenshots pictures release test-fresh test-packages test-kernel clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 27
@@ -94,6 +94,10 @@ screenshots: setup-test  ## take pictures of window and terminal in every state,
 	$(BIN)/python -m bench.screenshots build/screenshots
 	$(BIN)/python -m bench.terminal_pictures build/screenshots
 	$(BIN)/python -m bench.page_pictures build/screenshots
+	$(BIN)/python -m bench.command_pictures build/screenshots
+
+pictures: setup-test  ## take the pictures of terminals in docs again
+	$(BIN)/python -m bench.docs_pictures docs
 
 release: setup-test  ## build packages and wheel of the last commit, into dist/
 	$(BIN)/python -m release

@@ -5,23 +5,41 @@ import itertools
 import random
 import sys
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
 from PySide6.QtGui import QGuiApplication
 from rich.text import Text
 
+from bench.picture_samples import (
+    ASKED,
+    ASKED_TOTAL,
+    ASKING,
+    ASKING_TOTAL,
+    NOW,
+    NOW_S,
+    RULES,
+    TALKERS,
+    USERS,
+    domains,
+    past,
+)
 from bench.terminal_pictures import paint
-from tests.view.history.test_history_view import make_line
 from tests.view.live.sample_traffic import FIREFOX, SSHD, WALL_S, entry
-from tests.view.pages.open_page import entry_of, rules_page
-from tests.view.pages.test_history_page import history_page
+from tests.view.pages.open_page import change_of, rules_page
+from tests.view.pages.test_history_page import answer, history_page
 from tinysnitch.core.model.flow import Direction
 from tinysnitch.core.model.verdict import Verdict
-from tinysnitch.core.traffic.questions import TrafficLine
-from tinysnitch.protocol.messages import BeatenRule, Explanation, RuleSource, TrafficEntry
-from tinysnitch.tui.pages.history_screen import draw_history
+from tinysnitch.protocol.messages import (
+    BeatenRule,
+    Explanation,
+    ListChanges,
+    NamesAsked,
+    NamesProgram,
+    NamesSum,
+    TrafficEntry,
+)
+from tinysnitch.tui.pages.history_screen import render_table
 from tinysnitch.tui.pages.live_screen import draw_live
 from tinysnitch.tui.pages.rules_screen import render_rules
 from tinysnitch.tui.pages.top_line import call_row, tab_row
@@ -29,41 +47,20 @@ from tinysnitch.view.live.live_page import LivePage, Told
 from tinysnitch.view.live.seen import TrafficSeen
 from tinysnitch.view.lookup import Lookup
 from tinysnitch.view.pages.call import Call
+from tinysnitch.view.pages.history_page import HistoryPage
+from tinysnitch.view.pages.history_page_view import present_history_page
 from tinysnitch.view.pages.list_page import ListPage
+from tinysnitch.view.pages.names_page import NamesPage, present_names_page
+from tinysnitch.view.pages.rules_page import RulesPage
 from tinysnitch.view.pages.rules_view import present_rules
 from tinysnitch.view.pages.tabs import PageName, present_tabs
 from tinysnitch.view.prompt_events import KeyPressed
 from tinysnitch.view.span import Span
 
 SIZES = [(40, 14), (80, 24), (120, 40)]
-PAGES = (PageName.QUESTIONS, PageName.LIVE, PageName.HISTORY, PageName.RULES)
+PAGES = (PageName.QUESTIONS, PageName.LIVE, PageName.HISTORY, PageName.NAMES, PageName.RULES)
 CALL = Call((Span("curl wants to reach "), Span("shop.test")), "1 more, 43 s", is_urgent=False)
-TALKERS = [  # program, name, port, bytes a second in, and out
-    (FIREFOX, "cdn.shop.test", 443, 9e5, 4e4),
-    (FIREFOX, "img.shop.test", 443, 3e5, 2e4),
-    (FIREFOX, "fonts.type.test", 443, 2e4, 900),
-    (FIREFOX, "t.ads.test", 443, 0, 0),
-    ("/usr/bin/git", "github.com", 22, 6e4, 1e5),
-    ("/usr/bin/apt", "deb.mirror.test", 80, 2e6, 3e4),
-    ("/usr/bin/curl", "shop.test", 443, 3000, 300),
-    (SSHD, None, 22, 900, 4000),
-    ("/usr/bin/python3.13", "api.weather.test", 443, 1200, 400),
-    ("/opt/zoom/zoom", "a.very.long.name.of.media.zoom.test", 8801, 3e5, 2e5),
-    ("/usr/lib/systemd/systemd-timesyncd", "2.pool.ntp.test", 123, 90, 90),
-]
-RULES = [
-    entry_of("allow @resolvers 53 udp"),
-    entry_of(f"allow - 443 tcp {FIREFOX}"),
-    entry_of("deny *.ads.test - -", note="by alice 2026-12-01 no ads"),
-    entry_of("allow github.com 22 tcp /usr/bin/git", group="work"),
-    entry_of("allow lan 22 tcp-src /usr/sbin/sshd"),
-    entry_of("ask - - - unknown"),
-    entry_of("allow user=1000 api.weather.test 443 tcp /usr/bin/python3.13 /home/alice/bin/weather.py"),
-    entry_of("deny - 25 tcp"),
-    entry_of("allow shop.test 443 tcp /usr/bin/curl", source=RuleSource.TEMPORARY, until=1_700_000_400.0),
-    entry_of("deny x.test - - /opt/zoom/zoom", source=RuleSource.QUIT, pid=4711),
-]
-LOOKUP = Lookup({1000: "alice", 0: "root"}.get)
+LOOKUP = Lookup(USERS.get)
 Draw = Callable[[int, int], list[Text]]
 P = TypeVar("P", bound=ListPage)
 
@@ -93,14 +90,60 @@ def pages() -> Iterator[tuple[str, PageName, Call | None, Draw]]:
     yield "live-explained", PageName.LIVE, CALL, live(explained(busy_page()))
     yield "live-rule", PageName.LIVE, None, live(pressed(busy_page(), "down", "down", "n"))
     yield "live-filter", PageName.LIVE, None, live(pressed(busy_page(), "slash", *"shop"))
-    rules = pressed(rules_page(*RULES), "down", "down", "down")
-    yield "rules", PageName.RULES, None, lambda *size: render_rules(present_rules(rules, 1.0), *size)
-    history = pressed(history_page(*past()), "down", "down")
-    yield "history", PageName.HISTORY, None, lambda *size: draw_history(history, LOOKUP, 1.0, *size)
+    yield "rules", PageName.RULES, None, rules(pressed(all_rules(), "down", "down", "down"))
+    yield "rules-undo", PageName.RULES, None, rules(pressed(changed(all_rules()), "z"))
+    yield "rules-edit", PageName.RULES, None, rules(pressed(all_rules(), "down", "down", "down", "e", "home", "x"))
+    yield "history", PageName.HISTORY, None, history(pressed(history_page(*past()), "down", "down"))
+    yield "history-domain", PageName.HISTORY, None, history(by_domain(history_page(*past())))
+    yield "names", PageName.NAMES, None, names(pressed(asking(), "down"))
+    yield "names-chromium", PageName.NAMES, None, names(of_chromium(asking()))
 
 
 def live(page: LivePage) -> Draw:
     return lambda *size: draw_live(page, LOOKUP, 1.0, *size)
+
+
+def rules(page: RulesPage) -> Draw:
+    return lambda *size: render_rules(present_rules(page, 1.0, NOW), *size)
+
+
+def history(page: HistoryPage) -> Draw:
+    return lambda *size: render_table(present_history_page(page, 1.0, LOOKUP, NOW), *size)
+
+
+def names(page: NamesPage) -> Draw:
+    return lambda *size: render_table(present_names_page(page, 1.0, NOW), *size)
+
+
+def all_rules() -> RulesPage:
+    page = rules_page(*RULES)
+    page.wall_ahead_s = NOW_S
+    return page
+
+
+def changed(page: RulesPage) -> RulesPage:
+    answered = change_of(7, "deny *.shop.test 443 tcp /usr/bin/curl", removed=(RULES[7].rule,), time=NOW_S - 100)
+    page.take(ListChanges(), (answered,))
+    return page
+
+
+def by_domain(page: HistoryPage) -> HistoryPage:
+    page.press(KeyPressed("b"), -60.0)
+    answer(page, page.press(KeyPressed("b"), -59.0), *domains())
+    return pressed(page, "down")
+
+
+def asking() -> NamesPage:
+    page = NamesPage()
+    page.wall_ahead_s = NOW_S
+    page.take(*page.open(1.0), (*map(NamesProgram, ASKING), NamesSum(ASKING_TOTAL)))
+    return page
+
+
+def of_chromium(page: NamesPage) -> NamesPage:
+    pressed(page, "down")
+    page.take(*page.press(KeyPressed("enter"), 1.0), (*map(NamesAsked, ASKED), NamesSum(ASKED_TOTAL)))
+    return pressed(page, "down", "down")
 
 
 def pressed(page: P, *keys: str) -> P:
@@ -148,19 +191,6 @@ def explained(page: LivePage) -> LivePage:
     said = Explanation(verdict=Verdict.DENY, reason="denied by a rule", rule="deny *.ads.test - -", beaten=beaten)
     page.told = Told(page.selected, said, "by alice 2026-12-01 no ads")
     return page
-
-
-def past() -> Iterator[TrafficLine]:
-    last_s = datetime(2026, 12, 2, 20, 12, tzinfo=UTC).timestamp()
-    for number, (program, _name, _port, rate_in, rate_out) in enumerate(TALKERS[3:]):
-        yield make_line(
-            program,
-            12 * (8 - number) ** 3,
-            received=int(rate_in * 900),
-            sent=int(rate_out * 900),
-            denied=40 if program == FIREFOX else 0,
-            last_s=last_s - 600 * number,
-        )
 
 
 if __name__ == "__main__":

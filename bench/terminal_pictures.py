@@ -47,6 +47,10 @@ SIZES = [(40, 14), (80, 24), (200, 60)]
 GROUNDS = {"dark": ("#000000", "#d3d7cf"), "light": ("#ffffff", "#2e3436")}
 FONT_PX = 16
 CELL_WIDTH, CELL_HEIGHT = 10, 20  # pixels
+BLOCKS = {  # block elements of Unicode, each with how much of a cell it fills, from the left and from below
+    **{chr(0x2588 + eighth): (1 - eighth / 8, 1.0) for eighth in range(8)},
+    **{chr(0x2580 + eighth): (1.0, eighth / 8) for eighth in range(1, 8)},
+}
 NEAR_END_S = 54.0
 _LOOKUP = Lookup({1000: "alice", 0: "root"}.get, find_sample_file)
 
@@ -195,7 +199,13 @@ def _paint_cell(painter: QPainter, box: QRectF, char: str, style: Style, colors:
     painter.setFont(font)
     painter.setPen(ink)
     base = box.top() + (CELL_HEIGHT + QFontMetricsF(font).capHeight()) / 2
-    painter.drawText(box.left(), base, char) if char.strip() else None
+    if char in BLOCKS:  # a font leaves seams between them, which no terminal shows
+        left, lower = BLOCKS[char]
+        painter.fillRect(
+            QRectF(box.left(), box.bottom() - CELL_HEIGHT * lower, CELL_WIDTH * left, box.height() * lower), ink
+        )
+    elif char.strip():
+        painter.drawText(box.left(), base, char)
 
 
 if __name__ == "__main__":

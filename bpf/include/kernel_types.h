@@ -120,6 +120,7 @@ struct task_struct {
 	struct files_struct *files;
 	struct nsproxy *nsproxy;
 	struct signal_struct *signal;
+	int exit_code;
 };
 
 struct linux_binprm {

@@ -358,8 +358,20 @@ struct asked {
 	__u8 packet[ASKED_SIZE];
 };
 
-/* One line of tinysnitch-trace, only while `is_tracing` is set. The last: there are rows of `traffic` to take away. */
-enum trace_kind { TRACE_EXEC = 1, TRACE_CONNECT = 2, TRACE_SEND = 3, TRACE_BIND = 4, TRACE_TRAFFIC = 5 };
+/*
+ * One line of tinysnitch-trace, only while `is_tracing` is set, or its own programs are loaded (the last three).
+ * TRACE_TRAFFIC: there are rows of `traffic` to take away.
+ */
+enum trace_kind {
+	TRACE_EXEC = 1,
+	TRACE_CONNECT = 2,
+	TRACE_SEND = 3,
+	TRACE_BIND = 4,
+	TRACE_TRAFFIC = 5,
+	TRACE_FORK = 6,
+	TRACE_EXIT = 7,
+	TRACE_ACCEPT = 8,
+};
 
 struct trace_event {
 	__u64 time_ns;
@@ -369,7 +381,7 @@ struct trace_event {
 	__u16 port;
 	__u8 protocol;
 	__u8 kind;
-	__u32 pad;
+	__u32 detail; /* of a fork the parent's pid, of an exit what wait(2) tells */
 };
 
 #endif

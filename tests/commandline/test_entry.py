@@ -117,7 +117,7 @@ def test_how_a_child_ends_is_known_also_where_the_caller_did_not_care(tmp_path: 
     [
         (entry.tinysnitch, ("tinysnitch.cli.main",)),
         (entry.tinysnitch_prompt, ("tinysnitch.qt.start.main",)),
-        (entry.tinysnitch_trace, ("tinysnitch.daemon.startup.trace",)),
+        (entry.tinysnitch_trace, ("tinysnitch.trace.command",)),
         (entry.tinysnitch_iptables_add, ("tinysnitch.daemon.startup.iptables", "add")),
         (entry.tinysnitch_iptables_remove, ("tinysnitch.daemon.startup.iptables", "remove")),
     ],

@@ -47,7 +47,7 @@ def test_without_btf_or_cgroup2_beside_another_firewall_and_rules_that_no_daemon
     lacking = {name for name, line in found.items() if line["state"] == "lacking"}
     assert lacking == {"BTF", "cgroup2", "BPF programs", "daemon"}
     assert "DEGRADED" in found["BTF"]["follows"]
-    assert found["BPF programs"]["text"].endswith("; socket, scope, accept, verdict, sync, traffic neither")
+    assert found["BPF programs"]["text"].endswith("; also socket, scope, accept, verdict, sync, traffic")
     assert found["other firewalls"]["text"] == "iptables nat 1; nft bridge filter"
     assert "tinysnitch-iptables-remove" in found["daemon"]["mend"]
     assert found["resolvers"]["text"].startswith("127.0.0.1")  # resolv.conf(5)
@@ -80,6 +80,7 @@ def test_an_old_kernel_without_modules_and_a_broken_object(tmp_path: Path) -> No
     lacking = {name: line for name, line in found.items() if line["state"] == "lacking"}
     assert set(lacking) == {"kernel", "xt_bpf", "xt_conntrack", "BPF programs"}
     assert "scope.bpf.o" in lacking["BPF programs"]["text"]
+    assert lacking["xt_bpf"]["text"] == "the kernel lacks the netfilter match bpf"
     assert lacking["xt_bpf"]["mend"] == "modprobe xt_bpf"
     assert (found["name service"]["state"], found["resolved monitor"]["state"]) == ("note", "note")
 
@@ -116,7 +117,7 @@ def test_a_person_reads_one_line_a_thing_and_a_program_one_object(
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     told = command("doctor")
     assert max(map(len, told.out.splitlines())) < 80
-    assert told.out.splitlines()[-1].startswith("nothing lacks that you may see; `sudo tinysnitch doctor` tells ")
+    assert told.out.splitlines()[-1].startswith("nothing lacks, as far as you may see; `sudo tinysnitch doctor` tells ")
     printed = [json.loads(line) for line in command("doctor", "--json").out.splitlines()]
     assert all(list(line) == ["name", "state", "text", "follows", "mend"] for line in printed)
     assert sum(line["state"] == "root" for line in printed) >= 6

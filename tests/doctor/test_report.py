@@ -20,10 +20,10 @@ def test_below_what_lacks_stand_what_follows_and_what_mends_it() -> None:
     ]
 
 
-def test_the_last_line_counts() -> None:
+def test_the_last_line_names_what_lacks() -> None:
     assert summarize([fine("a", "")]) == "nothing lacks"
-    assert summarize([LACKING]) == "one thing lacks"
-    seen = "2 things lack that you may see; `sudo tinysnitch doctor` tells 1 more"
+    assert summarize([LACKING]) == "lacking: BTF"
+    seen = "lacking: BTF, b, as far as you may see; `sudo tinysnitch doctor` tells 1 more"
     assert summarize([LACKING, lacking("b", "", ""), for_root("c")]) == seen
 
 

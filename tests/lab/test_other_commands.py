@@ -1,5 +1,8 @@
 """The commands beside the daemon: tinysnitch-trace, tinysnitch-iptables-add and -remove."""
 
+import json
+import os
+import shutil
 import signal
 import time
 
@@ -15,6 +18,15 @@ pytestmark = [pytest.mark.privileged]
 
 CLIENT = str(PROGRAMS / "tcp_client.py")
 UDP_CLIENT = str(PROGRAMS / "udp_client.py")
+OLD_SERVER = (  # of IPv4 alone
+    "import socket, time; server = socket.create_server(('', 7001)); print('listening', flush=True); time.sleep(99)"
+)
+FORKING = "(exit 3); (kill -9 $(exec sh -c 'echo $PPID')); exit 4"
+SENT = 9000  # three times what the kernel has room for
+SENDING = (
+    "import socket, sys; client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+    f"for _each in range({SENT}): client.sendto(b'', (sys.argv[1], 9))"
+)
 
 
 @pytest.mark.core_lab
@@ -26,6 +38,47 @@ def test_trace_prints_what_is_executed_connected_sent_and_bound(lab: Lab) -> Non
     kinds = (" exec ", " bind ", " connect ", " send ")
     said = read_until(trace, lambda lines: all(any(kind in line for line in lines) for kind in kinds))
     assert any(" connect " in line and WORLD4 in line and CLIENT in line for line in said), said
+
+
+@pytest.mark.core_lab
+def test_trace_prints_what_forks_exits_and_accepts(lab: Lab) -> None:
+    trace = start_trace(lab, "--json")
+    servers = [lab.spawn(["/usr/bin/python3", str(PROGRAMS / "tcp_server.py"), "7000"])]
+    servers.append(lab.spawn(["/usr/bin/python3", "-c", OLD_SERVER]))
+    for server in servers:
+        wait_listening(server)
+    for port in ("7000", "7001"):
+        lab.run_world(["/usr/bin/curl", "-sm1", f"http://{HOST4}:{port}/"])
+    shell = lab.spawn(["/bin/sh", "-c", FORKING])
+    said = read_until(trace, lambda said: f'"status":4,"signal":null,"pid":{shell.pid}' in said[-1])
+    lines = list(map(json.loads, said))
+    accepts = [line for line in lines if line["event"] == "accept"]
+    assert [(each["address"], each["protocol"], each["pid"]) for each in accepts] == [
+        (WORLD4, "tcp", server.pid) for server in servers
+    ]
+    assert accepts[0]["args"][0].endswith("tcp_server.py")
+    children = {line["pid"] for line in lines if line["event"] == "fork" and line["parent"] == shell.pid}
+    ends = [line for line in lines if line["event"] == "exit" and line["pid"] in children]
+    assert [(end["status"], end["signal"]) for end in ends] == [(3, None), (None, signal.SIGKILL)]
+    assert {end["program"] for end in ends} == {os.path.realpath("/bin/sh")}
+
+
+@pytest.mark.core_lab
+def test_trace_tells_what_it_lost_and_escapes_what_programs_chose(lab: Lab) -> None:
+    hostile = lab.folder / "\x1b[31mred\n"
+    shutil.copy("/usr/bin/true", hostile)
+    trace = start_trace(lab)
+    lab.run([str(hostile), "\u202e"])
+    said = read_until(trace, lambda said: " exit status 0 " in said[-1] and "red" in said[-1])
+    assert said[-1].endswith("\\x1b[31mred\\n' $'\\u202e'\n")
+    trace.send_signal(signal.SIGSTOP)
+    lab.run(["/usr/bin/python3", "-c", SENDING, WORLD4])
+    trace.send_signal(signal.SIGCONT)
+    said = read_until(trace, lambda said: " WARNING lost " in said[-1])
+    assert sum(" send udp " in line for line in said) + int(said[-1].split()[3]) >= SENT
+    trace.terminate()
+    assert " lines were lost\n" in trace.communicate(timeout=WAIT_S)[0]
+    assert trace.returncode == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGQUIT])

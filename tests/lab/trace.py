@@ -8,9 +8,9 @@ from tests.lab.lab import Lab
 from tests.lab.patience import wait_until
 
 
-def start_trace(lab: Lab) -> subprocess.Popen[str]:
+def start_trace(lab: Lab, *flags: str) -> subprocess.Popen[str]:
     """Start tinysnitch-trace, and execute programs until it prints a line: from then on it is known to trace."""
-    trace = lab.spawn_outside([str(BIN / "tinysnitch-trace"), "--cgroup", str(lab.cgroup)])
+    trace = lab.spawn_outside([str(BIN / "tinysnitch-trace"), "--cgroup", str(lab.cgroup), *flags])
 
     def has_line_or_ended() -> bool:
         lab.run(["true"])

@@ -13,6 +13,7 @@ from tinysnitch.core.rules.text import parse_rules
 from tinysnitch.doctor.finding import Finding
 from tinysnitch.protocol.log_lines import ConnectionLine, LogLine
 from tinysnitch.protocol.messages import ChangeEntry, Explanation, ListEntry, RuleEntry, Status, TrafficEntry
+from tinysnitch.trace.line import TraceLine
 
 PAGE = (ROOT / "docs/commands.md").read_text()
 OF_LOG, OF_OTHERS = (
@@ -67,3 +68,8 @@ def test_a_heading_that_a_man_page_takes_stands_in_the_documentation_once(headin
 @pytest.mark.parametrize("page", [page.page for page in PAGES if page.page])
 def test_a_page_that_becomes_a_man_page_exists(page: str) -> None:
     assert (ROOT / page).is_file()
+
+
+def test_every_field_of_a_trace_is_on_the_page() -> None:
+    told = fields_told(PAGE.partition("- `tinysnitch-trace` prints")[2].partition("\n- ")[0])
+    assert set(TraceLine.__struct_fields__) <= told

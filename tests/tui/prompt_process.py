@@ -33,10 +33,12 @@ class TerminalPrompt:
 
 
 @asynccontextmanager
-async def running_in_terminal(socket: Path, slave: int, **more: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def running_in_terminal(
+    socket: Path, slave: int, command: str = "prompt", **more: str
+) -> AsyncIterator[asyncio.subprocess.Process]:
     """Ends the prompt even if the test fails."""
     code = "from tinysnitch.commandline.entry import tinysnitch; tinysnitch()"
-    words = ("prompt", "--socket", str(socket))
+    words = (command, "--socket", str(socket))
     environment = {**os.environ, "TERM": "xterm", "NO_COLOR": "1", "PYTHONUNBUFFERED": "", **more}
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", code, *words, stdin=slave, stdout=slave, stderr=slave, env=environment
@@ -50,7 +52,7 @@ async def running_in_terminal(socket: Path, slave: int, **more: str) -> AsyncIte
 
 
 @asynccontextmanager
-async def prompt_in_terminal(socket: Path, **more: str) -> AsyncIterator[TerminalPrompt]:
+async def prompt_in_terminal(socket: Path, command: str = "prompt", **more: str) -> AsyncIterator[TerminalPrompt]:
     """Wait for the prompt's end, reading its terminal meanwhile."""
     loop, screen = asyncio.get_running_loop(), bytearray()
     master, slave = pty.openpty()
@@ -58,7 +60,7 @@ async def prompt_in_terminal(socket: Path, **more: str) -> AsyncIterator[Termina
         termios.tcsetwinsize(slave, (24, 80))
         modes = termios.tcgetattr(slave)
         loop.add_reader(master, lambda: screen.extend(os.read(master, 65536)))
-        async with running_in_terminal(socket, slave, **more) as process:
+        async with running_in_terminal(socket, slave, command, **more) as process:
             yield TerminalPrompt(process, master, slave, modes, screen)
     finally:
         loop.remove_reader(master)

@@ -12,6 +12,7 @@ from tinysnitch.core.engine.commands import ClosePrompt
 from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.core.prompts.choice import Choice
 from tinysnitch.core.prompts.prompt import Prompt
+from tinysnitch.core.rules.changes import Change
 from tinysnitch.daemon.control.clients import ControlClients
 from tinysnitch.daemon.control.permissions import Permissions, Right
 from tinysnitch.daemon.control.server import ControlServer
@@ -19,9 +20,23 @@ from tinysnitch.daemon.requests.handler import RequestHandler
 from tinysnitch.daemon.requests.traffic_watch import Watcher
 from tinysnitch.protocol.framing import encode_frame
 from tinysnitch.protocol.log_lines import ConnectionLine
-from tinysnitch.protocol.messages import Mode, RuleEntry, Status, TrafficEntry, TrafficTold
+from tinysnitch.protocol.messages import Mode, RuleEntry, Status, TrafficEntry, TrafficTold, Undone, change_entry
 
 RULE = "allow shop.test 443 tcp /usr/bin/curl"
+
+
+class PlayedUndo:
+    def __init__(self) -> None:
+        self.changes: list[Change] = []
+        self.taken_back: list[int | None] = []
+
+    def list_changes(self, _right: Right) -> list[Change]:
+        return self.changes
+
+    def take_back(self, number: int | None, _right: Right) -> Undone:
+        self.taken_back.append(number)
+        entry = change_entry(self.changes.pop())
+        return Undone(change=entry, removed=entry.written, put_back=entry.removed)
 
 
 class QuestionDaemon(RequestHandler):
@@ -35,6 +50,7 @@ class QuestionDaemon(RequestHandler):
         self.kept: list[int] = []  # of which a person was at it, as told
         self.changes: list[tuple[str, str]] = []  # of rules, that answered no question
         self.rules: list[RuleEntry] = []
+        self._undo = self.undo = PlayedUndo()  # type: ignore[assignment]
         self.watchers: dict[int, Watcher] = {}
         self.refusal = ""  # if set, the next answers are refused with this reason
         self.unsaved = ""  # why the rules of the next answers can't be saved

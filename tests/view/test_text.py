@@ -6,13 +6,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.core.model.any_text import ANY_TEXT
-from tinysnitch.view.text import cell_width, escape_text, shorten_end, shorten_middle, wrap_columns, wrap_shortened
+from tinysnitch.view.text import (
+    cell_width,
+    escape_text,
+    shorten_end,
+    shorten_middle,
+    wrap_columns,
+    wrap_parts,
+    wrap_shortened,
+)
 
 
 def test_what_begins_with_what_matters_loses_its_end() -> None:
     assert [shorten_end("answered", width) for width in (8, 4, 1, 0)] == ["answered", "ans…", "…", ""]
     assert wrap_shortened("one two three four", 8, 2) == ["one two ", "three f…"]
     assert wrap_shortened("one two", 8, 2) == ["one two"]
+
+
+def test_a_row_ends_behind_a_comma_where_its_parts_fit() -> None:
+    told = "since midnight: 9 programs, 581 names, 163 domains"
+    assert wrap_parts(told, 80) == [told]
+    assert wrap_parts(told, 40) == ["since midnight: 9 programs, 581 names,", "163 domains"]
+    assert wrap_parts(told, 38, 2) == ["since midnight: 9 programs, 581 names,", "163 domains"]
+    assert wrap_parts(told, 20, 1) == ["since midnight: 9 p…"]
+    assert max(map(cell_width, wrap_parts("a, " + "b" * 50, 20))) == 20
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def tinysnitch_prompt() -> None:
 
 
 def tinysnitch_trace() -> None:
-    begin("tinysnitch.daemon.startup.trace")
+    begin("tinysnitch.trace.command")
 
 
 def tinysnitch_iptables_add() -> None:

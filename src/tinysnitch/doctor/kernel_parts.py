@@ -7,7 +7,7 @@ from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.doctor.finding import Finding, State, fine, for_root, lacking
 from tinysnitch.doctor.trial import MATCHES, Problem, Trial, try_all
 from tinysnitch.kernel.bpf import probe
-from tinysnitch.kernel.bpf.objects import LIST_OBJECT, PACKET_PROGRAMS, PROGRAMS, missing_objects
+from tinysnitch.kernel.bpf.objects import LIST_OBJECT, PACKET_PROGRAMS, PROGRAMS, TRACE_OBJECT, missing_objects
 from tinysnitch.kernel.bpf.pins import MOUNT_POINT, is_mounted
 from tinysnitch.kernel.netfilter import iptables
 from tinysnitch.kernel.netfilter.firewall import has_ipv6
@@ -83,7 +83,8 @@ def _find_tried() -> Iterator[Finding]:
     yield from _find_objects(trial)
     for name in MATCHES:
         module, follows = f"xt_{name}", DEGRADED if name == "bpf" else NOT_STARTING
-        yield _of_problem(module, trial.matches.get(name), "the match is there", follows, f"modprobe {module}")
+        problem = trial.matches[name].text.removesuffix(f" (modprobe {module})") if name in trial.matches else ""
+        yield _of_clause(module, problem, "the match is there", follows, f"modprobe {module}")
     yield _of_problem("NFQUEUE", trial.queue, "opens", NOT_STARTING, "modprobe nfnetlink_queue")
     if trial.lacks_security:
         text = "load, but this kernel has no security table"
@@ -97,13 +98,15 @@ def _find_objects(trial: Trial) -> Iterator[Finding]:
     first, *others = [name for name in PROGRAMS if name in trial.objects] or [""]
     if first:
         problem = trial.objects[first]
-        too = f"; {', '.join(others)} neither" if others else ""
+        too = f"; also {', '.join(others)}" if others else ""
         yield lacking("BPF programs", f"{problem.text}{too}", DEGRADED, problem.hint)
         return
     yield fine("BPF programs", f"all {sum(map(len, PROGRAMS.values()))} pass the verifier")
     if trial.objects.keys() >= PACKET_PROGRAMS.keys():
         price = "programs that send by packet sockets are not told of at once"
         yield Finding("packet sockets", State.NOTE, trial.objects["packet_open"].text, price)
+    if TRACE_OBJECT in trial.objects:
+        yield Finding("trace", State.NOTE, trial.objects[TRACE_OBJECT].text, "tinysnitch-trace does not start")
     if LIST_OBJECT in trial.objects:
         price = "ports of the kernel's own sockets are unknown"
         yield Finding("kernel's sockets", State.NOTE, trial.objects[LIST_OBJECT].text, price)

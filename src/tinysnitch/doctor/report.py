@@ -12,6 +12,7 @@ from tinysnitch.view.text import escape_text
 _WIDTH = 79  # where the output is no terminal's
 _INDENT = 26
 _COLOURS = {State.OK: "green", State.NOTE: "yellow", State.ROOT: "dim", State.LACKING: "bold red"}
+_QUIET = {State.ROOT: "dim"}  # of the rest of a line
 _LEADS = {"follows": "so ", "mend": "hint: "}
 
 
@@ -37,10 +38,10 @@ def _wrap(text: str, lead: str, width: int) -> list[str]:
 
 
 def summarize(findings: list[Finding]) -> str:
-    lack = sum(finding.state is State.LACKING for finding in findings)
+    lacking = [finding.name for finding in findings if finding.state is State.LACKING]
     hidden = sum(finding.state is State.ROOT for finding in findings)
-    what = "nothing lacks" if not lack else "one thing lacks" if lack == 1 else f"{lack} things lack"
-    unseen = f" that you may see; `sudo tinysnitch doctor` tells {hidden} more" if hidden else ""
+    what = f"lacking: {', '.join(lacking)}" if lacking else "nothing lacks"
+    unseen = f", as far as you may see; `sudo tinysnitch doctor` tells {hidden} more" if hidden else ""
     return what + unseen
 
 
@@ -61,5 +62,6 @@ def _paint(findings: list[Finding], width: int) -> None:
     console = Console(highlight=False, soft_wrap=True)  # knows the colours, and NO_COLOR
     for finding in findings:
         for state, rest in lay_out(finding, width):
-            console.print(Text.assemble((state, _COLOURS[finding.state]), rest))
-    console.print(summarize(findings), style="bold", markup=False)
+            console.print(Text.assemble((state, _COLOURS[finding.state]), (rest, _QUIET.get(finding.state, ""))))
+    worst = State.LACKING if any(finding.state is State.LACKING for finding in findings) else State.OK
+    console.print(summarize(findings), style=f"bold {_COLOURS[worst]}", markup=False)

@@ -13,7 +13,14 @@ from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.core.model.scope import Scope
 from tinysnitch.daemon.instance import name_instance
 from tinysnitch.kernel.bpf.libbpf import ObjectFile
-from tinysnitch.kernel.bpf.objects import LIST_OBJECT, PACKET_PROGRAMS, PINNED_OBJECTS, PROGRAMS, object_path
+from tinysnitch.kernel.bpf.objects import (
+    LIST_OBJECT,
+    PACKET_PROGRAMS,
+    PINNED_OBJECTS,
+    PROGRAMS,
+    TRACE_OBJECT,
+    object_path,
+)
 from tinysnitch.kernel.bpf.pins import MOUNT_POINT, PinFolder, mount_another_bpffs
 from tinysnitch.kernel.netfilter.firewall import Netfilter
 from tinysnitch.kernel.netfilter.iptables import check_match
@@ -68,7 +75,7 @@ def _load_all(pins: PinFolder, loaded: ExitStack) -> dict[str, Problem]:
     with suppress(SnitchError):  # then each object says so, too
         mount_another_bpffs()
         pins.create()
-    names = (*PROGRAMS, LIST_OBJECT, *PACKET_PROGRAMS)
+    names = (*PROGRAMS, LIST_OBJECT, TRACE_OBJECT, *PACKET_PROGRAMS)
     return {name: problem for name in names if (problem := _try(partial(load, name)))}
 
 

@@ -76,6 +76,21 @@ def wrap_shortened(text: str, width: int, rows: int) -> list[str]:
     return lines if len(lines) <= rows else [*lines[: rows - 1], shorten_end("".join(lines[rows - 1 :]), width)]
 
 
+def wrap_parts(text: str, width: int, rows: int | None = None) -> list[str]:
+    """Rows that end behind a comma, if each part between two of them fits; at most `rows`."""
+    lines = [""]
+    for part in text.split(", "):
+        longer = f"{lines[-1]}, {part}" if lines[-1] else part
+        if cell_width(longer) < width or not lines[-1] or len(lines) == rows:
+            lines[-1] = longer
+        else:
+            lines[-1] += ","
+            lines.append(part)
+    if rows is None:
+        return [row for line in lines for row in wrap_columns(line, width)]
+    return [shorten_end(line, width) for line in lines]
+
+
 def _significant_end(text: str) -> str:
     """The last path component with its slash, else the last labels of a name."""
     slash = text.rfind("/", 0, len(text) - 1)

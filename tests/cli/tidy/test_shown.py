@@ -1,3 +1,5 @@
+from datetime import UTC, datetime
+
 from tinysnitch.cli.tidy.shown import (
     MOST_SHOWN,
     LearnedItem,
@@ -9,6 +11,7 @@ from tinysnitch.cli.tidy.shown import (
 from tinysnitch.core.tidy.proposal import Kind
 from tinysnitch.protocol.messages import LearnedEntry, LearnedLine, ProposalEntry, WiderRule
 
+NOW = datetime(2026, 12, 2, 20, 40, tzinfo=UTC)
 NEW = f"allow *.shop.test 443 tcp /usr/bin/{'x' * 80}"
 
 
@@ -33,7 +36,7 @@ def test_secrets_in_what_goes_are_shortened() -> None:
 
 
 def test_an_item_goes_from_its_lines_to_the_widest_rule_and_back() -> None:
-    lines = (LearnedLine("allow a.b - -", "learn since X", 1), LearnedLine("allow c.b - -"))
+    lines = (LearnedLine("allow a.b - -", "learn since 2026-12-02T12:20:03Z", 1), LearnedLine("allow c.b - -"))
     entry = LearnedEntry(
         kind=Kind.DOMAIN,
         lines=lines,
@@ -43,14 +46,14 @@ def test_an_item_goes_from_its_lines_to_the_widest_rule_and_back() -> None:
         wider=(WiderRule("allow - - -", "w"),),
     )
     item = LearnedItem(entry)
-    assert list(present_learned(item, "1 left", 79)) == [
+    assert list(present_learned(item, "1 left", 79, NOW)) == [
         "1 left  names",
         "",
         "    allow a.b - -",
         "    allow c.b - -",
         "  + allow *.b - -",
         "",
-        "  passed: learn since X, once",
+        "  passed once while observing since 12:20",
         "  e",
     ]
     assert present_keys(item.keys) == "  y take   w widen   n narrow   d drop   s later   q quit "
@@ -59,13 +62,13 @@ def test_an_item_goes_from_its_lines_to_the_widest_rule_and_back() -> None:
     assert item.narrow() == [item]
     first, second = item.narrow()
     assert (first.rule, second.rule, list(first.keys)) == ("allow a.b - -", "allow c.b - -", list("ywdsq"))
-    assert list(present_learned(first, "1 left", 79))[2:] == [
+    assert list(present_learned(first, "1 left", 79, NOW))[2:] == [
         "    allow a.b - -",
         "",
-        "  passed: learn since X, once",
+        "  passed once while observing since 12:20",
         "  lets pass this alone",
     ]
-    assert present_learned_line(entry) == "allow *.b - -  # 2 lines, learn since X, once; e"
+    assert present_learned_line(entry) == "allow *.b - -  # 2 lines, learn since 2026-12-02T12:20:03Z, once; e"
     gone = LearnedItem(LearnedEntry(kind=Kind.DENIED, lines=lines[:1], added=None, why="denied", effect=""))
     assert (gone.rule, list(gone.keys)) == (None, list("dsq"))
-    assert "  - allow a.b - -" in present_learned(gone, "1 left", 79)
+    assert "  - allow a.b - -" in present_learned(gone, "1 left", 79, NOW)

@@ -19,8 +19,8 @@ from tinysnitch.daemon.startup import lifecycle
 from tinysnitch.daemon.startup import main as daemon_main
 from tinysnitch.daemon.startup.iptables import iptables_add, iptables_remove
 from tinysnitch.daemon.startup.main import tinysnitchd
-from tinysnitch.daemon.startup.trace import trace
 from tinysnitch.qt.start.main import tinysnitch_prompt
+from tinysnitch.trace.command import trace
 
 
 @pytest.fixture

@@ -73,7 +73,7 @@ def test_a_socket_filter_calls_what_it_may_on_the_oldest_kernel(name: str) -> No
 
 def test_a_missing_object_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bpf_objects, "FOLDER", tmp_path)
-    assert len(bpf_objects.missing_objects()) == len(bpf_objects.PROGRAMS) + len(bpf_objects.PACKET_PROGRAMS) + 1
+    assert len(bpf_objects.missing_objects()) == len(bpf_objects.PROGRAMS) + len(bpf_objects.PACKET_PROGRAMS) + 2
     with pytest.raises(SnitchError, match=r"process\.bpf\.o"):
         bpf_objects.read_digest()
 
@@ -106,7 +106,7 @@ def test_all_load_where_the_kernel_was_built_without(
     (tmp_path / "types").write_bytes(types)
     library = WithOtherTypes(tmp_path / "types")
     monkeypatch.setattr(libbpf, "_open_library", lambda: (library.ffi, library))
-    for name in (*bpf_objects.PROGRAMS, bpf_objects.LIST_OBJECT):
+    for name in (*bpf_objects.PROGRAMS, bpf_objects.LIST_OBJECT, bpf_objects.TRACE_OBJECT):
         ObjectFile(bpf_objects.object_path(name), place.bpffs).close()
 
 

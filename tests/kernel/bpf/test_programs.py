@@ -194,6 +194,7 @@ def test_what_was_closed_before_it_was_seeded_is_taken_out(programs: BpfPrograms
 def test_a_process_that_ended_before_it_was_seeded_is_taken_out(programs: BpfPrograms) -> None:
     exec_id, other = programs.add_image(make_image()), programs.add_image(make_image())
     assert programs.add_process(2**22 + 1, 5, exec_id)
+    assert programs.list_processes()[2**22 + 1] == exec_id
     programs.withdraw_process(2**22 + 1, other)  # the pid is another's now
     assert programs.find_process(2**22 + 1) == ProcessEntry(exec_id, 5)
     programs.withdraw_process(2**22 + 1, exec_id)

@@ -12,8 +12,10 @@ from tests.lab.patience import wait_until
 from tests.qt.test_daemon_link import Served, serve
 from tests.view.live.sample_traffic import CURL, entry
 from tests.view.pages.open_page import LINES, entry_of
+from tinysnitch.core.rules.changes import Act, Change, ChangedRule
 from tinysnitch.qt.pages.monitor_agent import MonitorAgent
 from tinysnitch.qt.pages.monitor_window import MonitorWindow
+from tinysnitch.view.pages.rules_page import RulesPage
 from tinysnitch.view.pages.tabs import PageName
 from tinysnitch.view.prompt_events import KeyPressed
 
@@ -37,6 +39,12 @@ class Stage:
     def count(self, *names: str) -> None:
         wait_until(lambda: QTest.qWait(5) or self.daemon.watchers)
         self._served.call(self.daemon.count, *(entry(name=name) for name in names))
+
+    @property
+    def rules(self) -> RulesPage:
+        page = self.agent.pages[PageName.RULES]
+        assert isinstance(page, RulesPage)
+        return page
 
     def press(self, *names: str) -> None:
         for name in names:
@@ -82,6 +90,12 @@ def test_rules_are_changed_and_refusals_told(stage: Stage) -> None:
     stage.press("down", "x", "enter")
     stage.see(f"removed: {LINES[0]}")
     assert stage.daemon.changes == [("removed", LINES[0])]
+    change = Change(number=7, wall_s=0.0, uid=os.geteuid(), act=Act.REMOVE, rules=(ChangedRule(LINES[1]),))
+    stage.daemon.undo.changes = [change]
+    stage.press("r")
+    wait_until(lambda: QTest.qWait(5) or stage.rules.changes)
+    stage.press("z", "enter")
+    stage.see(f"taken back: {LINES[1]} (change 7, by you)")
     stage.press("a")
     stage.window.edited.emit("deny b.test - -", 5)
     stage.window.pasted.emit("")

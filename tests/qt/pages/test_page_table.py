@@ -3,6 +3,7 @@ from datetime import UTC, datetime
 from tests.view.live.sample_traffic import SAMPLES, live_page, press
 from tests.view.pages.open_page import entry_of, rules_page
 from tests.view.pages.test_history_page import history_page
+from tests.view.pages.test_names_page import names_page
 from tinysnitch.protocol.messages import RuleSource
 from tinysnitch.qt.pages.page_table import PageTable, present_page
 from tinysnitch.view.lookup import NO_LOOKUP
@@ -24,14 +25,20 @@ def test_the_live_page_is_a_row_for_each_program_with_titles_that_sort() -> None
     assert table.frame.title.startswith("4 programs")
 
 
-def test_rules_and_history_have_their_columns() -> None:
-    table = table_of(rules_page(entry_of("deny a.test - -", source=RuleSource.QUIT, pid=7), entry_of("ask - - -")))
-    assert table.rows[0].cells == ("deny", "a.test", "-", "-", "-", "ends with 7")
+def test_rules_history_and_names_have_their_columns() -> None:
+    last_s = NOW.timestamp() - 60
+    entries = entry_of("deny a.test - -", source=RuleSource.QUIT, pid=7, count=3, last=last_s), entry_of("ask - - -")
+    table = table_of(rules_page(*entries))
+    assert {table.titles[at] for at in table.numbers} == {"used", "last"}
+    assert table.rows[0].cells == ("deny", "a.test", "-", "-", "-", "3", "20:39", "pid 7")
     assert [row.verdict for row in table.rows] == ["deny", ""]
     table = table_of(history_page())
     assert table.titles[:2] == ("program", "connections")
     assert table.rows[0].cells[:2] == ("/usr/bin/git", "412")
     assert table.rows[0].key == "row /usr/bin/git"
+    table = table_of(names_page())
+    assert (table.titles[0], table.rows[0].cells[0]) == ("program", "/usr/bin/curl")
+    assert {table.titles[at] for at in table.numbers} == {*table.titles} - {"program"}
 
 
 def test_the_help_is_a_table_of_keys() -> None:

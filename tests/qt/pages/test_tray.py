@@ -40,7 +40,7 @@ def test_the_menu_opens_the_pages_and_quits(application: QApplication) -> None:
     assert not menu.actions()[0].isEnabled()
     for action in menu.actions()[1:]:
         action.trigger()
-    assert desk.done == [PageName.LIVE, PageName.HISTORY, PageName.RULES, "quit"]
+    assert desk.done == [PageName.LIVE, PageName.HISTORY, PageName.NAMES, PageName.RULES, "quit"]
 
 
 def test_without_a_tray_there_is_none(application: QApplication, monkeypatch: pytest.MonkeyPatch) -> None:

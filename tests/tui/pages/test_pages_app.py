@@ -1,4 +1,5 @@
 import asyncio
+import os
 import time
 from pathlib import Path
 
@@ -7,16 +8,19 @@ from textual.events import Paste
 from textual.pilot import Pilot
 
 from tests.tui.app_stage import play, screen_of, see, until_ready
-from tests.tui.question_daemon import QuestionDaemon
+from tests.tui.prompt_process import prompt_in_terminal
+from tests.tui.question_daemon import QuestionDaemon, question_daemon
 from tests.tui.waiting import until
 from tests.view.live.sample_traffic import entry
 from tests.view.pages.open_page import LINES, entry_of
 from tests.view.sample_prompts import connection_of, prompt_of
 from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.rules.changes import Act, Change, ChangedRule
 from tinysnitch.tui.pages import pages_app
 from tinysnitch.tui.pages.pages_app import PagesApp, run_pages
 from tinysnitch.tui.prompt_app import PromptApp
+from tinysnitch.view.key_guard import TEXT_S
 from tinysnitch.view.pages.tabs import PageName
 
 
@@ -121,6 +125,33 @@ def test_a_rule_is_removed_and_the_list_is_read_again(tmp_path: Path) -> None:
     play(tmp_path / "s", script, make_app=rules_app)
 
 
+def change_of(rule: ChangedRule) -> Change:
+    return Change(number=7, wall_s=time.time() - 60, uid=os.geteuid(), act=Act.NO, rules=(rule,))
+
+
+def test_the_last_answer_is_shown_and_taken_back(tmp_path: Path) -> None:
+    async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
+        rule = ChangedRule(LINES[0], is_removed=True)
+        daemon.undo.changes = [change_of(rule)]
+        await show_rules(daemon, app, pilot, *LINES[1:])
+        page = app.page  # type: ignore[attr-defined]
+        await until(lambda: page.changes)
+        await pilot.press("z")
+        await see(app, f"comes back  {LINES[0]}")
+        for key in "zebra":
+            await pilot.press(key)
+        await pilot.press("enter")
+        assert daemon.undo.taken_back == []
+        await asyncio.sleep(0.3)
+        daemon.rules = [entry_of(line, count=412, last=time.time()) for line in LINES]
+        await pilot.press("enter")
+        await see(app, f"put back: {LINES[0]} (change 7, by you)")
+        await see(app, "412 times, last at ")
+        assert daemon.undo.taken_back == [7]
+
+    play(tmp_path / "s", script, make_app=rules_app)
+
+
 def test_a_refusal_is_told_and_an_answer_has_the_rules_read_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -168,6 +199,33 @@ def test_the_pages_run_as_the_prompt_does(monkeypatch: pytest.MonkeyPatch) -> No
     assert "--once" in refused.value.hint
     assert run_pages("/s", PageName.RULES) == 7
     assert made[0].on_page is PageName.RULES
+
+
+@pytest.mark.slow
+def test_in_a_terminal_an_answer_is_taken_back_by_enter_and_by_no_text(tmp_path: Path) -> None:
+    async def run() -> None:
+        path = tmp_path / "s"
+        async with question_daemon(path) as daemon, prompt_in_terminal(path, "top") as shown:
+            daemon.rules = [entry_of(line, count=412, last=time.time()) for line in LINES]
+            daemon.undo.changes = [change_of(ChangedRule(LINES[1]))]
+            await until(lambda: b"nobody talks" in shown.shown)
+            shown.type(b"\x1b[17~")  # F6 (terminfo: kf6)
+            await until(lambda: b"3 rules" in shown.shown)
+            shown.type(b"\x1b[B")
+            await until(lambda: b"412 times, last at " in shown.shown)
+            shown.type(b"z")
+            await until(lambda: b"take back what you did" in shown.shown)
+            shown.type(b"xz\r\r")  # a text
+            await asyncio.sleep(TEXT_S + 0.2)
+            assert (daemon.changes, daemon.undo.taken_back) == ([], [])
+            shown.type(b"\r")
+            await until(lambda: b"taken back: deny *.ads.test" in shown.shown)
+            assert (daemon.changes, daemon.undo.taken_back) == ([], [7])
+            shown.type(b"q")
+            assert await asyncio.wait_for(shown.process.wait(), 60) == 0
+            assert shown.is_put_back()
+
+    asyncio.run(run())
 
 
 def live_app(path: str, delay_s: float | None) -> PagesApp:

@@ -45,4 +45,4 @@ def test_each_page_load_has_its_names_below_it() -> None:
 
 def test_the_total() -> None:
     told = present_names_total(NamesTotal(1, 1204, 412, 60), "midnight")
-    assert told == "since midnight: 1 program asked for names: 1,204 questions, 412 names, 60 domains"
+    assert told == "since midnight: 1,204 questions, 412 names, 60 domains"

@@ -30,8 +30,9 @@ def test_on_a_terminal_it_fits_and_bars_take_what_is_left(width: int) -> None:
     lines = [text_of(line) for line in lay_out(TABLE, width)]
     assert max(map(len, lines)) <= width
     assert lines[1].endswith("  48 MB")
-    assert lines[1].count("█") == min(max(width - 45, 6), 30)
+    assert lines[1].count("█") == min(max(width - 39, 6), 30)
     assert lines[2].count("▌") == 1
+    assert lines[0].index("connections") == lines[1].index("1,204")
 
 
 def test_all_columns_of_text_give_way_the_widest_first() -> None:
@@ -41,7 +42,14 @@ def test_all_columns_of_text_give_way_the_widest_first() -> None:
         lines = [text_of(line) for line in lay_out(table, width)]
         assert max(map(len, lines)) <= width
         assert lines[1].endswith("test            3")
-    assert text_of(lay_out(table, 10)[1]).count("…") == 2
+    assert [text_of(line).split()[0] for line in lay_out(table, 10)] == ["program", "/…e-length"]
+
+
+@pytest.mark.parametrize("width", [12, 20, 29, 30])
+def test_columns_at_the_right_are_left_out_where_there_is_no_room(width: int) -> None:
+    lines = [text_of(line) for line in lay_out(TABLE, width)]
+    assert max(map(len, lines)) <= width
+    assert lines[0].split() == ["program", "connections", "in"][: {12: 1, 20: 1, 29: 2, 30: 3}[width]]
 
 
 def test_a_bar_is_never_empty_but_of_nothing() -> None:

@@ -84,7 +84,7 @@ def test_any_key_leaves_the_help_and_does_nothing_else() -> None:
 def test_the_frame_tells_the_keys_that_count_now() -> None:
     page = rules_page()
     frame = present_frame(page, 1.0, title="3 rules", facts=())
-    assert (frame.at, frame.hints[-1]) == (None, KeyHint("?", "all keys"))
+    assert (frame.at, frame.hints[-1]) == (None, KeyHint("?", "keys"))
     press(page, "down", "x")
     frame = present_frame(page, 20.0, title="3 rules", facts=())
     assert [line.text for line in frame.facts] == [LINES[0]]

@@ -29,7 +29,7 @@ def test_from_the_programs_to_the_names_of_one_and_back() -> None:
     page = names_page()
     view = present_names_page(page, 0.0, NOW)
     assert text_of(view.table.rows[0][0]) == "/usr/bin/curl"
-    assert view.frame.title == "in the last day: 1 program asked for names: 9 questions, 3 names, 2 domains"
+    assert view.frame.title == "in the last day: 9 questions, 3 names, 2 domains"
     (request,) = press(page, "down", "enter")
     assert isinstance(request, ReadNames)
     assert request.question.program == "/usr/bin/curl"

@@ -6,19 +6,27 @@ from datetime import datetime
 import click
 import msgspec
 
+from tinysnitch.cli.history.painting import is_terminal, print_table
 from tinysnitch.cli.options import Number, examples, json_option, socket_option
 from tinysnitch.cli.output import print_lines, print_object
 from tinysnitch.cli.rules import MAIN
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.client.user_names import find_user
 from tinysnitch.commandline.notes import print_note
+from tinysnitch.core.model.errors import RuleSyntaxError
 from tinysnitch.core.rules.changes import Act, Place
 from tinysnitch.core.rules.secret_args import shorten_rule
+from tinysnitch.core.rules.text import parse_rule
 from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.log_lines import format_time
 from tinysnitch.protocol.messages import ChangedLine, ChangeEntry, ListChanges, TakeBack, Undone
+from tinysnitch.view.history.history_view import tell_moment
+from tinysnitch.view.history.table import Cell, Table
+from tinysnitch.view.span import Span, Weight, present_line, span_of
+from tinysnitch.view.text import escape_text
 
 _REMARKS = {Place.FILE: "", Place.TEMPORARY: "", Place.QUIT: "until its process ends", Place.ONCE: "once"}
+_SHORT = {"until its process ends": "its process"}  # for a column
 
 
 @click.command(
@@ -55,11 +63,14 @@ def _print_list(changes: list[ChangeEntry], *, as_json: bool) -> None:
     if as_json:
         print_lines(encode_object(_object_of(change)).decode("ascii") for change in changes)
         return
-    today = datetime.now().astimezone().date().isoformat()
-    width = max((len(_name(change.uid)) for change in changes), default=0)
-    print_lines(line for change in changes for line in present_change(change, today, width))
+    now = datetime.now().astimezone()
     if not changes:
         print_note("nothing was changed that you may see")
+    elif is_terminal():
+        print_table(present_changes(changes, now))
+    else:
+        width = max(len(_name(change.uid)) for change in changes)
+        print_lines(line for change in changes for line in present_change(change, now.date().isoformat(), width))
 
 
 def _object_of(change: ChangeEntry) -> dict[str, object]:
@@ -74,17 +85,59 @@ def present_change(change: ChangeEntry, today: str, width: int = 0) -> Iterator[
 
     `width`: of the longest name.
     """
-    signs = ("+ ", "- ") if change.written and change.removed and change.act is not Act.MOVE else ("", "")
-    lines = [f"{signs[0]}{_present_rule(rule, change.act)}" for rule in change.written]
-    if change.act is not Act.MOVE:
-        lines += [f"{signs[1]}{_present_rule(rule, change.act)}" for rule in change.removed]
+    lines = [f"{sign}{_present_rule(rule, change.act)}" for sign, rule in _signed(change)]
     head = (
         f"{change.number:>3}  {_tell_moment(change.time, today)}  {_name(change.uid):<{width}}  {change.act.value:<6}  "
     )
-    by = "" if change.taken_back_by in (None, change.uid) else f" by {_name(change.taken_back_by or 0)}"
-    back = "" if change.taken_back is None else f"  # taken back{by}"
+    told = _tell_back(change)
+    back = f"  # {told}" if told else ""
     for index, line in enumerate(lines):
         yield f"{' ' * len(head)}{line}" if index else f"{head}{line}{back}"
+
+
+def present_changes(changes: list[ChangeEntry], now: datetime) -> Table:
+    """The same for a terminal, with what is beside each rule in a column of its own."""
+    rows: list[tuple[Cell, ...]] = []
+    for change in changes:
+        moment = (Span(tell_moment(change.time, now), weight=Weight.QUIET),)
+        head: tuple[Cell, ...] = (
+            (Span(str(change.number)),),
+            moment,
+            (span_of(_name(change.uid)),),
+            (Span(change.act.value),),
+        )
+        for sign, rule in _signed(change):
+            remarks = ", ".join(
+                filter(
+                    None, [_SHORT.get(told := _remark_of(rule, change.act), told), _tell_back(change) if head else ""]
+                )
+            )
+            quiet = (Span(escape_text(remarks), weight=Weight.QUIET),)
+            rows.append((*(head or ((),) * 4), (Span(sign), *_spans_of(rule.rule)), quiet))
+            head = ()
+    return Table(head=("", "when", "who", "did", "rule", ""), rows=tuple(rows), left=frozenset({1, 2, 3, 4, 5}))
+
+
+def _spans_of(line: str) -> Cell:
+    try:
+        return present_line(parse_rule(shorten_rule(line)))
+    except RuleSyntaxError:  # of a daemon of another version
+        return (span_of(line),)
+
+
+def _signed(change: ChangeEntry) -> Iterator[tuple[str, ChangedLine]]:
+    """The rules that were written and removed, with a sign where both are there."""
+    is_move = change.act is Act.MOVE
+    signs = ("+ ", "- ") if change.written and change.removed and not is_move else ("", "")
+    yield from ((signs[0], rule) for rule in change.written)
+    yield from ((signs[1], rule) for rule in change.removed if not is_move)
+
+
+def _tell_back(change: ChangeEntry) -> str:
+    if change.taken_back is None:
+        return ""
+    by = "" if change.taken_back_by in (None, change.uid) else f" by {_name(change.taken_back_by or 0)}"
+    return f"taken back{by}"
 
 
 def present_undone(undone: Undone) -> Iterator[str]:
@@ -97,12 +150,14 @@ def present_undone(undone: Undone) -> Iterator[str]:
 
 
 def _present_rule(rule: ChangedLine, act: Act | None = None) -> str:
-    remark = _REMARKS[rule.place]
-    if act is Act.MOVE:
-        remark = f"to {rule.group or MAIN}"
-    elif rule.group:
-        remark = f"group {rule.group}"
+    remark = _remark_of(rule, act)
     return f"{shorten_rule(rule.rule)}{f'  # {remark}' if remark else ''}"
+
+
+def _remark_of(rule: ChangedLine, act: Act | None) -> str:
+    if act is Act.MOVE:
+        return f"to {rule.group or MAIN}"
+    return f"group {rule.group}" if rule.group else _REMARKS[rule.place]
 
 
 def _tell_moment(wall_s: float, today: str) -> str:

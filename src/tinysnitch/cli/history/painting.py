@@ -4,14 +4,13 @@ import csv
 import io
 import os
 import shutil
-import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 
 from tinysnitch.cli.output import find_output, print_lines
 from tinysnitch.tui.encoding import fit_encoding
 from tinysnitch.view.history.table import Cell, Table, lay_out
 from tinysnitch.view.span import Weight, text_of
-from tinysnitch.view.text import escape_text
+from tinysnitch.view.text import escape_text, wrap_parts
 
 _STYLES = {Weight.PLAIN: "", Weight.STRONG: "bold", Weight.QUIET: "dim"}
 
@@ -26,8 +25,8 @@ def find_width() -> int | None:
 
 
 def print_heading(text: str) -> None:
-    """Above a table on a terminal."""
-    print_lines([*textwrap.wrap(text, shutil.get_terminal_size().columns), ""])
+    """Above a table on a terminal. What stands between two commas is not torn apart."""
+    print_lines([*wrap_parts(text, shutil.get_terminal_size().columns), ""])
 
 
 def print_table(table: Table) -> None:

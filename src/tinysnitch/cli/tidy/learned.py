@@ -1,5 +1,7 @@
 """`tinysnitch learned`: goes through what passed without a rule, as the fewest lines that say it."""
 
+from datetime import datetime
+
 import click
 import msgspec
 
@@ -59,10 +61,10 @@ def _print(entry: LearnedEntry, *, as_json: bool) -> None:
 def review(client: ControlClient, entries: list[LearnedEntry]) -> None:
     """Show one after the other, and do what the keys say."""
     left = list(map(LearnedItem, entries))
-    taken = 0
+    taken, now = 0, datetime.now().astimezone()
     while left:
         item = left.pop(0)
-        show(present_learned(item, f"{len(left) + 1} left", find_width()))
+        show(present_learned(item, f"{len(left) + 1} left", find_width(), now))
         key = choose(item.keys)
         if key == "q":
             break

@@ -4,10 +4,13 @@ What comes is shown whole, since it will be in force; what goes is shortened to 
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime
 
 from tinysnitch.core.rules.secret_args import shorten_rule
 from tinysnitch.core.tidy.proposal import Kind
 from tinysnitch.protocol.messages import LearnedEntry, LearnedLine, ProposalEntry, WiderRule
+from tinysnitch.view.history.history_view import tell_moment
 from tinysnitch.view.text import escape_text, shorten_end, wrap_columns
 
 MOST_SHOWN = 8  # lines that go; of more the rest is counted
@@ -15,6 +18,7 @@ TIDY_KEYS = {"y": "yes", "n": "no", "q": "quit"}
 _INDENT = "  "
 NEW = "  + "  # how the line begins that comes
 _NOTHING = "changes nothing"
+_WHILE = {"learn": "while observing", "pause": "in a pause"}
 
 
 def present_proposal(entry: ProposalEntry, place: str, width: int) -> Iterator[str]:
@@ -28,7 +32,8 @@ def present_proposal(entry: ProposalEntry, place: str, width: int) -> Iterator[s
     yield from _wrap(entry.effect or _NOTHING, width, _INDENT)
 
 
-def present_learned(item: "LearnedItem", place: str, width: int) -> Iterator[str]:
+def present_learned(item: "LearnedItem", place: str, width: int, now: datetime) -> Iterator[str]:
+    """`now`: with the time zone to tell times in."""
     yield from _wrap(f"{place}  {item.entry.why}", width, "")
     yield ""
     lines = [shorten_rule(line.rule) for line in item.entry.lines]
@@ -36,8 +41,8 @@ def present_learned(item: "LearnedItem", place: str, width: int) -> Iterator[str
     if item.rule is not None and (item.rule,) != tuple(line.rule for line in item.entry.lines):
         yield from _wrap(item.rule, width, NEW)
     yield ""
-    told = ", ".join(_sum_up(item.entry.lines))
-    yield from _wrap(f"passed: {told}", width, _INDENT) if told else ()
+    told = _tell_passed(item.entry.lines, now)
+    yield from _wrap(f"passed {told}", width, _INDENT) if told else ()
     yield from _wrap(item.effect or _NOTHING, width, _INDENT)
 
 
@@ -113,10 +118,25 @@ def _present_old(lines: list[str], mark: str, width: int) -> Iterator[str]:
 
 def _sum_up(lines: tuple[LearnedLine, ...]) -> Iterator[str]:
     """Since when, and how often: `learn since 2026-12-02T12:20:03Z`, `12 times`."""
-    since = min((line.since for line in lines if line.since), key=lambda text: text.rpartition(" ")[2], default="")
+    yield from filter(None, [_find_since(lines), _tell_count(lines)])
+
+
+def _tell_passed(lines: tuple[LearnedLine, ...], now: datetime) -> str:
+    """The same for a person: `12 times in a pause since 13:20`."""
+    why, _since, time = _find_since(lines).partition(" since ")
+    with suppress(ValueError):
+        time = tell_moment(datetime.fromisoformat(time).timestamp(), now)
+    since = f"{_WHILE.get(why, why)} since {time}" if time else ""
+    return " ".join(filter(None, [_tell_count(lines), since]))
+
+
+def _find_since(lines: tuple[LearnedLine, ...]) -> str:
+    return min((line.since for line in lines if line.since), key=lambda text: text.rpartition(" ")[2], default="")
+
+
+def _tell_count(lines: tuple[LearnedLine, ...]) -> str:
     count = sum(line.count for line in lines)
-    yield from [since] if since else []
-    yield from [f"{count} times" if count != 1 else "once"] if count else []
+    return "once" if count == 1 else f"{count:,} times" if count else ""
 
 
 def _count(lines: int) -> str:

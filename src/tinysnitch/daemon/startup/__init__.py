@@ -6,8 +6,7 @@ made: those that change the kernel are in kernel_side.py, the parts in user spac
 handover.py keeps names and arguments for the next daemon; service_notice.py tells systemd; prompt_process.py runs the
 window.
 
-The commands: `tinysnitchd` (main.py), `tinysnitch-trace` (trace.py), and the netfilter rules alone, for a boot
-(iptables.py).
+The commands: `tinysnitchd` (main.py), and the netfilter rules alone, for a boot (iptables.py).
 
 Begin with lifecycle.py.
 """

@@ -64,6 +64,8 @@ CGROUP_OBJECTS = ("socket", "accept", "scope")  # attached to the cgroup
 # Each in an object of its own. The daemon uses the first that the kernel can run, and does not pin it.
 PACKET_PROGRAMS = {"packet_open": "on_packet_open", "packet_send": "on_packet_send"}
 LIST_OBJECT, LIST_PROGRAMS = "kernel_socket", ("on_list_udp", "on_list_tcp")  # run once, when a daemon starts
+# Of tinysnitch-trace alone. The last is attached to the cgroup.
+TRACE_OBJECT, LIFE_PROGRAMS, ACCEPTED_PROGRAM = "trace", ("on_traced_fork", "on_traced_exit"), "on_traced_accept"
 MAPS = (
     "images",
     "shares",
@@ -104,7 +106,9 @@ def object_path(name: str) -> Path:
 
 
 def missing_objects() -> list[Path]:
-    return [path for path in map(object_path, (*PROGRAMS, *PACKET_PROGRAMS, LIST_OBJECT)) if not path.exists()]
+    return [
+        path for path in map(object_path, (*PROGRAMS, *PACKET_PROGRAMS, LIST_OBJECT, TRACE_OBJECT)) if not path.exists()
+    ]
 
 
 def read_digest() -> str:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable
 from contextlib import ExitStack, closing, suppress
 from functools import partial
-from itertools import filterfalse
+from itertools import filterfalse, islice
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -51,6 +51,7 @@ _GRAINS = {
 _VERDICTS = {Verdict.ALLOW: layout.VERDICT_ALLOW, Verdict.DENY: layout.VERDICT_DENY}
 _PROVISIONAL = {Inspection.NOTED: layout.VERDICT_ALLOW_NOTED, Inspection.GUARDED: layout.VERDICT_ALLOW_GUARDED}
 STATISTICS = tuple(map(str.lower, layout.STATISTIC_NAMES[:-1]))  # the last is their number
+_MOST_PROCESSES = 65536  # max_entries of `processes`
 _WATCH_STATES = {Verdict.ALLOW: layout.WATCH_OVER, Verdict.DENY: layout.WATCH_CUT}
 
 
@@ -253,6 +254,11 @@ class BpfPrograms:
 
     def find_process(self, pid: int) -> ProcessEntry | None:
         return self._maps.processes.find(pid)
+
+    def list_processes(self) -> dict[int, int]:
+        """The exec id of each process, by pid."""
+        found = ((pid, self._maps.processes.find(pid)) for pid in islice(self._maps.processes.keys(), _MOST_PROCESSES))
+        return {pid: process.exec_id for pid, process in found if process}
 
     def is_socket_open(self, cookie: int) -> bool:
         return self._maps.sockets.find(cookie) is not None

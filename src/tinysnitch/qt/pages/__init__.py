@@ -1,4 +1,4 @@
-"""The pages as a window: who talks now, the history, and the rules, as in the terminal.
+"""The pages as a window: who talks now, the history, the names and the rules, as in the terminal.
 
 The states are those of view (view/pages, view/live), which take keys and ask the daemon; `MonitorAgent` stands between
 them, the daemon and the window, as `PromptAgent` does for questions. `MonitorWindow` shows a table (`TableModel`), what

@@ -25,6 +25,7 @@ from tinysnitch.view.live.seen import TrafficSeen
 from tinysnitch.view.lookup import Lookup
 from tinysnitch.view.pages.history_page import HistoryPage
 from tinysnitch.view.pages.list_page import ListPage
+from tinysnitch.view.pages.names_page import NamesPage
 from tinysnitch.view.pages.rules_page import RulesPage
 from tinysnitch.view.pages.tabs import PageName, find_page, present_tabs
 from tinysnitch.view.prompt_events import KeyPressed
@@ -46,6 +47,7 @@ class MonitorAgent:
         self.pages: dict[PageName, ListPage] = {
             PageName.LIVE: self.live,
             PageName.HISTORY: HistoryPage(),
+            PageName.NAMES: NamesPage(),
             PageName.RULES: RulesPage(),
         }
         self.on_page = PageName.LIVE
@@ -121,6 +123,7 @@ class MonitorAgent:
     def _prepare(self) -> None:
         """What the page needs to know of us."""
         self.page.wall_ahead_s = time.time() - time.monotonic()
+        self.page.own_uid = os.geteuid()
         self.page.uid = os.getuid() if self._is_for_user() else None
 
     def _post_to_loop(self, act: Callable[[], None]) -> None:

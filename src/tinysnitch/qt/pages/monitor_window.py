@@ -41,6 +41,12 @@ _WIDTHS = {
     "rule": 5.0,
     "port": 5.0,
     "protocol": 5.5,
+    "used": 5.0,
+    "questions": 6.5,
+    "names": 5.0,
+    "domains": 5.5,
+    "load": 5.5,
+    "asked": 5.0,
     "key": 9.0,
 }
 _USUAL_WIDTH = 18.0

@@ -16,6 +16,7 @@ from tinysnitch.view.pages.history_page import HistoryPage
 from tinysnitch.view.pages.history_page_view import present_history_page
 from tinysnitch.view.pages.list_frame import ListFrame, present_frame
 from tinysnitch.view.pages.list_page import ListPage
+from tinysnitch.view.pages.names_page import NamesPage, present_names_page
 from tinysnitch.view.pages.rules_page import RulesPage
 from tinysnitch.view.pages.rules_view import present_rules
 from tinysnitch.view.span import text_of
@@ -23,7 +24,8 @@ from tinysnitch.view.span import text_of
 MOST_LIVE = 500  # rows of the live page
 LINE = 14  # characters of the last minutes
 _SORTS = (Sort.NAME, Sort.RATE, Sort.RATE, Sort.TOTAL, Sort.TOTAL, Sort.CONNECTIONS, Sort.LAST)
-_NUMBERS = ("in/s", "out/s", "in", "out", "connections", "denied", "inbound", "last", "first")
+_NUMBERS = ("in/s", "out/s", "in", "out", "connections", "denied", "inbound", "last", "first", "used")
+_COUNTS_OF_NAMES = ("questions", "names", "domains", "asked")
 
 
 class PageRow(NamedTuple):
@@ -41,7 +43,7 @@ class PageTable(msgspec.Struct, frozen=True):
     @property
     def numbers(self) -> frozenset[int]:
         """The columns that are aligned to the right."""
-        return frozenset(at for at, title in enumerate(self.titles) if title in _NUMBERS)
+        return frozenset(at for at, title in enumerate(self.titles) if title in _NUMBERS + _COUNTS_OF_NAMES)
 
 
 def present_page(page: ListPage, now: float, lookup: Lookup, moment: datetime) -> PageTable:
@@ -57,7 +59,10 @@ def present_page(page: ListPage, now: float, lookup: Lookup, moment: datetime) -
             view = present_history_page(page, now, lookup, moment)
             return PageTable(view.frame, view.table.head, tuple(_rows_of(view.table, view.keys)))
         case RulesPage():
-            return _of_rules(page, now)
+            return _of_rules(page, now, moment)
+        case NamesPage():
+            names = present_names_page(page, now, moment)
+            return PageTable(names.frame, names.table.head, tuple(_rows_of(names.table, names.keys)))
         case _:
             raise AssertionError(f"no table for {page.name}")
 
@@ -78,17 +83,26 @@ def _cells_of(row: LiveRow) -> tuple[str, ...]:
     return text_of(row.name), *numbers, row.line, row.verdict, row.rule
 
 
-def _of_rules(page: RulesPage, now: float) -> PageTable:
-    view = present_rules(page, now)
+def _of_rules(page: RulesPage, now: float, moment: datetime) -> PageTable:
+    view = present_rules(page, now, moment)
     rows = tuple(
         PageRow(
             row.key,
-            (row.verdict.value, text_of(row.remote), row.port, row.protocol, text_of(row.program), row.remarks),
+            (
+                row.verdict.value,
+                text_of(row.remote),
+                row.port,
+                row.protocol,
+                text_of(row.program),
+                row.used,
+                row.last,
+                row.remarks,
+            ),
             "" if row.is_over or row.verdict is Verdict.ASK else row.verdict.value,
         )
         for row in view.rows
     )
-    return PageTable(view.frame, ("rule", "remote", "port", "protocol", "program", "more"), rows)
+    return PageTable(view.frame, ("rule", "remote", "port", "protocol", "program", "used", "last", "more"), rows)
 
 
 def _rows_of(table: Table, keys: Sequence[str]) -> list[PageRow]:

@@ -14,7 +14,12 @@ from tinysnitch.view.pages.tabs import PageName
 QUIET, CALLING = QColor("#8a8f98"), QColor("#e07b00")
 _SIZE = 64  # pixels; the desktop scales it
 _SHIELD = ((8, 10), (32, 4), (56, 10), (56, 32), (50, 46), (32, 60), (14, 46), (8, 32))
-_TITLES = {PageName.LIVE: "Who talks now", PageName.HISTORY: "History", PageName.RULES: "Rules"}
+_TITLES = {
+    PageName.LIVE: "Who talks now",
+    PageName.HISTORY: "History",
+    PageName.NAMES: "Names",
+    PageName.RULES: "Rules",
+}
 
 
 class Tray:

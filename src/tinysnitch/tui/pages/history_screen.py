@@ -10,23 +10,20 @@ from tinysnitch.tui.rows import CURSOR, as_key, join
 from tinysnitch.view.history.table import Cell, Table, lay_out
 from tinysnitch.view.lookup import Lookup
 from tinysnitch.view.pages.history_page import HistoryPage
-from tinysnitch.view.pages.history_page_view import present_history_page
-from tinysnitch.view.pages.names_page import NamesPage, present_names_page
+from tinysnitch.view.pages.history_page_view import HistoryPageView, present_history_page
+from tinysnitch.view.pages.names_page import NamesPage, NamesPageView, present_names_page
 from tinysnitch.view.text import cell_width
 
 
 def draw_history(page: HistoryPage, lookup: Lookup, now: float, width: int, height: int) -> list[Text]:
-    view = present_history_page(page, now, lookup, datetime.now().astimezone())
-
-    def make(room: int, space: int) -> list[Text]:
-        return table_rows(view.table, view.keys, view.frame.at, room, space)
-
-    return render_frame(view.frame, make, width, height)
+    return render_table(present_history_page(page, now, lookup, datetime.now().astimezone()), width, height)
 
 
 def draw_names(page: NamesPage, now: float, width: int, height: int) -> list[Text]:
-    view = present_names_page(page, now, datetime.now().astimezone())
+    return render_table(present_names_page(page, now, datetime.now().astimezone()), width, height)
 
+
+def render_table(view: HistoryPageView | NamesPageView, width: int, height: int) -> list[Text]:
     def make(room: int, space: int) -> list[Text]:
         return table_rows(view.table, view.keys, view.frame.at, room, space)
 

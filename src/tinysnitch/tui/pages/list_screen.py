@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 
 from rich.text import Text
 
-from tinysnitch.tui.pages.table import Column, Row, list_rows
+from tinysnitch.tui.pages.table import GAP, Column, Row, list_rows
 from tinysnitch.tui.prompt_screen import LABELLED, behind_label, edit_rows
 from tinysnitch.tui.rows import CURSOR, QUIET, STRONG, WARNING, at_both_ends, flow, pieces_of, told_rows, wrap
 from tinysnitch.view.pages.list_frame import ListFrame
-from tinysnitch.view.text import shorten_end
+from tinysnitch.view.text import cell_width, shorten_end, wrap_parts
 
 MARGIN = 1  # columns at each side
 LEAST_ROWS = 4  # of the list with its titles
@@ -51,18 +51,21 @@ def _around(frame: ListFrame, room: int, height: int) -> tuple[list[Text], list[
     """The rows above the list, and those below it."""
     blank = [Text()] if height >= BLANKS_FROM else []
     warnings = [row for text in frame.warnings for row in told_rows(f"! {text}", room, 2, WARNING)]
-    above = [_title_row(frame, room), *warnings, *blank]
+    above = [*_title_rows(frame, room, 2 if blank else 1), *warnings, *blank]
     keys = flow(pieces_of(frame.hints, room, is_ready=True), room)
     told = _told(frame, room, max(0, height - len(above) - len(keys) - LEAST_ROWS))
     return above, [*blank, *told, *(blank if told else []), *keys]
 
 
-def _title_row(frame: ListFrame, room: int) -> Text:
+def _title_rows(frame: ListFrame, room: int, height: int) -> list[Text]:
+    """What is filtered stands behind the title, whose parts between commas are not torn apart."""
+    shown = Text()
     if frame.is_filtering:
         shown = Text.assemble(("/", QUIET), frame.filter, (" ", CURSOR))
-    else:
-        shown = Text(f"/{frame.filter}", STRONG) if frame.filter else Text()
-    return at_both_ends(Text(frame.title, STRONG), shown, room)
+    elif frame.filter:
+        shown = Text(f"/{frame.filter}", STRONG)
+    first, *more = wrap_parts(frame.title, room - cell_width(shown.plain) - GAP, height)
+    return [at_both_ends(Text(first, STRONG), shown, room), *(Text(row, STRONG) for row in more)]
 
 
 def _told(frame: ListFrame, room: int, height: int) -> list[Text]:

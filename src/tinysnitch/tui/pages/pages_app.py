@@ -23,7 +23,7 @@ from tinysnitch.tui.encoding import fit_columns, terminal_encoding
 from tinysnitch.tui.help_screen import render_help
 from tinysnitch.tui.pages.history_screen import draw_history, draw_names
 from tinysnitch.tui.pages.live_screen import draw_live
-from tinysnitch.tui.pages.rules_screen import render_rules
+from tinysnitch.tui.pages.rules_screen import draw_rules
 from tinysnitch.tui.pages.top_line import call_row, tab_row
 from tinysnitch.tui.pages.traffic_watch import TrafficWatch
 from tinysnitch.tui.prompt_app import PromptApp, has_screen, run_prompt, wheel_key
@@ -35,7 +35,6 @@ from tinysnitch.view.pages.history_page import HistoryPage
 from tinysnitch.view.pages.list_page import PAGES_HELP, ListPage
 from tinysnitch.view.pages.names_page import NamesPage
 from tinysnitch.view.pages.rules_page import RulesPage
-from tinysnitch.view.pages.rules_view import present_rules
 from tinysnitch.view.pages.tabs import PageName, find_page, present_tabs
 from tinysnitch.view.prompt_events import Event, KeyPressed, QuestionClosed, ScreenRegained
 from tinysnitch.view.prompt_view import PromptView
@@ -64,7 +63,7 @@ class PagesApp(PromptApp):
             PageName.LIVE: (live, lambda *place: draw_live(live, self._lookup, *place)),
             PageName.HISTORY: (history, lambda *place: draw_history(history, self._lookup, *place)),
             PageName.NAMES: (names, lambda *place: draw_names(names, *place)),
-            PageName.RULES: (rules, lambda now, width, height: render_rules(present_rules(rules, now), width, height)),
+            PageName.RULES: (rules, lambda *place: draw_rules(rules, *place)),
         }
         self.on_page = first
         self._traffic = TrafficWatch(socket_path, live.see, self._draw_soon)
@@ -156,6 +155,7 @@ class PagesApp(PromptApp):
         """What the page needs to know of us."""
         self._look_at_clocks()
         page.wall_ahead_s = self.state.wall_ahead_s
+        page.own_uid = os.geteuid()
         page.uid = os.getuid() if self.state.recent.is_for_user else None
         page.delay_s = self.state.guard.delay_s
         page.room = self._body.size.height // 2

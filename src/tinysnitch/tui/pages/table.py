@@ -79,7 +79,8 @@ def title_row(columns: Sequence[Column], widths: list[int]) -> Text:
     return row
 
 
-def table_row(columns: Sequence[Column], widths: list[int], row: Row, *, is_selected: bool = False) -> Text:
+def table_row(columns: Sequence[Column], widths: list[int], row: Row, *, selected_room: int = 0) -> Text:
+    """`selected_room`: of the row that is selected, which is that wide; 0: it is not."""
     text = Text()
     for at, width in enumerate(widths):
         if not width:
@@ -90,8 +91,8 @@ def table_row(columns: Sequence[Column], widths: list[int], row: Row, *, is_sele
         blanks = " " * max(0, width - cell_width(shown.plain))
         shown = Text.assemble(blanks, shown) if columns[at].is_right else Text.assemble(shown, blanks)
         text = Text.assemble(text, " " * GAP, shown) if text.plain else shown
-    if is_selected:
-        text = Text(text.plain, CURSOR)
+    if selected_room:
+        text = Text(text.plain + " " * max(0, selected_room - cell_width(text.plain)), CURSOR)
     return as_key(text, row.key) if row.key else text
 
 
@@ -104,7 +105,7 @@ def list_rows(
     most = max(1, height - len(titles))
     first = max(0, min((at or 0) - most // 2, len(rows) - most))
     shown = [
-        table_row(columns, widths, row, is_selected=number == at)
+        table_row(columns, widths, row, selected_room=room if number == at else 0)
         for number, row in enumerate(rows[first : first + most], first)
     ]
     return [*titles, *shown, *[Text()] * (most - len(shown))]

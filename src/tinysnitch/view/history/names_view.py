@@ -52,7 +52,7 @@ def present_names_total(total: NamesTotal, since: str) -> str:
 def tell_names_total(total: NamesTotal) -> str:
     counts = (total.questions, "question"), (total.names, "name"), (total.domains, "domain")
     told = ", ".join(_count(count, word) for count, word in counts)
-    return f"{_count(total.programs, 'program')} asked for names: {told}"
+    return told if total.programs == 1 else f"{_count(total.programs, 'program')} asked for names: {told}"
 
 
 def _loads(asked: Sequence[AskedName]) -> list[tuple[int, list[AskedName]]]:
@@ -67,13 +67,18 @@ def _tell_load(names: list[AskedName], now: datetime) -> str:
 
 
 def _present_name(asked: AskedName, first: AskedName) -> tuple[Cell, ...]:
-    then = ", ".join(["used"] * asked.is_used + ["denied"] * asked.is_denied)
     return (
         (Span(f"{asked.at_s - first.at_s:.1f} s", weight=Weight.QUIET),),
         spans_of_name(asked.name) if asked.name else (Span(NOT_NAMED, weight=Weight.QUIET),),
         (Span(f"{asked.questions:,} times"),) if asked.questions > 1 else (),
-        (Span(then),) if then else (),
+        tell_use(asked),
     )
+
+
+def tell_use(asked: AskedName) -> Cell:
+    """What became of the name."""
+    used, denied = (Span("used"),) * asked.is_used, (Span("denied", weight=Weight.STRONG),) * asked.is_denied
+    return (*used, *((Span(", "),) if used and denied else ()), *denied)
 
 
 def _count(count: int, word: str) -> str:

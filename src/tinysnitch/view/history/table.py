@@ -24,21 +24,39 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def lay_out(table: Table, width: int | None) -> list[Cell]:
-    """The lines, the head first. Columns that are empty in all rows are left out."""
+    """The lines, the head first. Columns that are empty in all rows are left out, and above bars stands the title of
+    their column."""
     shown = [at for at in range(len(table.head)) if any(text_of(row[at]) for row in table.rows)]
-    widths = {at: max(cell_width(text_of(row[at])) for row in table.rows) for at in shown}
-    widths = {at: max(size, cell_width(table.head[at])) for at, size in widths.items()}
-    bar = 0
-    if width is not None:
-        rest = width - sum(widths.values()) - len(GAP) * (len(shown) - 1)
-        if table.bars:
-            bar = min(max(rest - 1, _LEAST_BAR), _MOST_BAR)
-            rest -= bar + 1
-        _give_way({at: size for at, size in widths.items() if at in table.left}, widths, -rest)
-    lines = [_join(table, shown, widths, tuple((Span(title, weight=Weight.QUIET),) for title in table.head), bar, None)]
+    cells = {at: max(cell_width(text_of(row[at])) for row in table.rows) for at in shown}
+    widths = {at: max(size, cell_width(table.head[at])) for at, size in cells.items()}
+    bar = 0 if width is None else _fit(table, shown, cells, widths, width)
+    lines = [_join_head(table, shown, widths, bar)]
     for number, row in enumerate(table.rows):
         lines.append(_join(table, shown, widths, row, bar, table.bars[number] if bar else None))
     return lines
+
+
+def _fit(table: Table, shown: list[int], cells: dict[int, int], widths: dict[int, int], width: int) -> int:
+    """Fit the columns into the terminal, and return how many the bars have. Columns of text give way; where that is not
+    enough, columns at the right are left out."""
+    least = 0
+    if table.bars and table.bar_behind in shown:
+        widths[table.bar_behind] = cells[table.bar_behind]
+        least = max(_LEAST_BAR, cell_width(table.head[table.bar_behind]) - cells[table.bar_behind] - 1) + 1
+    while len(shown) > 1 and _least_of(table, shown, widths) + least > width:
+        if shown[-1] == table.bar_behind:
+            least = 0
+        del widths[shown.pop()]
+    rest = width - sum(widths.values()) - len(GAP) * (len(shown) - 1)
+    bar = min(max(rest, least) - 1, _MOST_BAR) if least else 0
+    rest -= bar + 1 if bar else 0
+    _give_way({at: size for at, size in widths.items() if at in table.left}, widths, -rest)
+    return bar
+
+
+def _least_of(table: Table, shown: list[int], widths: dict[int, int]) -> int:
+    sizes = (min(widths[at], READABLE) if at in table.left else widths[at] for at in shown)
+    return sum(sizes) + len(GAP) * (len(shown) - 1)
 
 
 def _give_way(texts: dict[int, int], widths: dict[int, int], missing: int) -> None:
@@ -48,6 +66,16 @@ def _give_way(texts: dict[int, int], widths: dict[int, int], missing: int) -> No
         texts[widest] -= 1
         widths[widest] -= 1
         missing -= 1
+
+
+def _join_head(table: Table, shown: list[int], widths: dict[int, int], bar: int) -> Cell:
+    titles: list[str] = []
+    for at in shown:
+        is_over_bars = bool(bar) and at == table.bar_behind
+        width = widths[at] + (bar + 1) * is_over_bars
+        is_left = at in table.left or is_over_bars
+        titles.append(table.head[at].ljust(width) if is_left else table.head[at].rjust(width))
+    return (Span(GAP.join(titles).rstrip(" "), weight=Weight.QUIET),)
 
 
 def _join(

@@ -22,9 +22,7 @@ T = TypeVar("T")
 class HistoryPage(ListPage):
     name = PageName.HISTORY
     keys: ClassVar[tuple[PageKey, ...]] = (
-        PageKey(
-            "Enter", "enter", "what is behind", "what is behind the row: of a program its domains, of these the names"
-        ),
+        PageKey("Enter", "enter", "open", "what is behind the row: of a program its domains, of these the names"),
         PageKey("BkSp", "backspace", "back", "back to where Enter led from"),
         PageKey("b", "b", "by", "a row for each program, name, domain, port, user, day or rule"),
         PageKey("t", "t", "time", "of the last hour, day, 7 or 30 days"),

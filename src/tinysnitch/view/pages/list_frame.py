@@ -28,7 +28,10 @@ def present_frame(
     keys = page.row_keys()
     waiting = page.waiting
     if waiting and waiting.lines:
-        facts = tuple(Line("rule", present_line(parse_rule(line))) for line in waiting.lines)
+        labels = waiting.labels or ("rule",) * len(waiting.lines)
+        facts = tuple(
+            Line(label, present_line(parse_rule(line))) for label, line in zip(labels, waiting.lines, strict=True)
+        )
     return ListFrame(
         title=title,
         warnings=warnings,

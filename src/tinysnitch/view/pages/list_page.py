@@ -4,9 +4,12 @@ that waits for Enter.
 1. A row is known by its key, wherever others move it.
 2. A change of rules is shown first (`Waiting`). Enter does it, but only once it has been in sight for `delay_s`, and
    not if it comes at once after another key: a text with a line end, pasted by accident, changes nothing.
+   A letter that is no key here belongs to a text, as at a prompt (view/key_guard.py): then no letter counts, nor this
+   Enter, until the typing has paused. So does a letter that follows at once on the key that began to edit.
 3. The filter takes any letter while it is written, and so does the line of a rule. Elsewhere a letter is a key.
 """
 
+import math
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
@@ -15,7 +18,7 @@ import msgspec
 from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.protocol.messages import FromDaemon, Request
 from tinysnitch.view.help_view import HelpRow
-from tinysnitch.view.key_guard import DELAY_S, PASTED_S
+from tinysnitch.view.key_guard import DELAY_S, PASTED_S, TEXT_S, TYPING_DELAYS, TYPING_S
 from tinysnitch.view.line_edit import LineEdit, find_fault
 from tinysnitch.view.pages.tabs import PageName
 from tinysnitch.view.prompt_events import KeyPressed
@@ -45,6 +48,7 @@ class Waiting(msgspec.Struct, frozen=True):
     lines: tuple[str, ...]  # of rules, with their verdict
     since_s: float  # when it came into sight
     hindrance: str = ""  # why Enter does nothing; "" if it does
+    labels: tuple[str, ...] = ()  # of the lines, if they are not all rules that come or go
 
 
 PAGES_HELP = HelpRow("pages", "F2 … F6", "another page (also Ctrl-N, Ctrl-P, a click on its name)")
@@ -62,6 +66,7 @@ class ListPage(ABC):
 
     def __init__(self) -> None:
         self.uid: int | None = None  # the user that rules must name, if the person may see only their own
+        self.own_uid: int | None = None  # the person
         self.delay_s = DELAY_S
         self.wall_ahead_s = 0.0  # wall clock minus the clock of `press`
         self.filter = _NO_TEXT
@@ -73,6 +78,8 @@ class ListPage(ABC):
         self.edit: LineEdit | None = None
         self.room = 10  # rows of the list that are in sight
         self._typed_s = 0.0
+        self._text_until_s = -math.inf  # until then a person types a text
+        self._edit_since_s = 0.0
 
     # what each page has of its own
 
@@ -117,9 +124,22 @@ class ListPage(ABC):
             return self._press_in_edit(key, self.edit, now, is_at_once=is_at_once)
         if self.is_filtering and not key.is_click:
             return self._press_in_filter(key)
+        self._edit_since_s = now
+        letter = _letter_of(key)
+        if letter and (letter not in self._letters() or now < self._text_until_s):
+            self._note_text(now)
+            return ()
         if self.waiting:
             return self._press_in_waiting(key.name, self.waiting, now, is_at_once=is_at_once)
         return self._press_in_list(key, now)
+
+    def _letters(self) -> set[str]:
+        """That are keys now."""
+        return {each.label for each in self.choices()} if self.waiting else {each.name for each in self.keys}
+
+    def _note_text(self, now: float) -> None:
+        """A letter came of a text that is meant for another window."""
+        self._text_until_s = now + min(TEXT_S, TYPING_DELAYS * self.delay_s)
 
     def paste(self, text: str) -> None:
         if self.edit is not None:
@@ -134,6 +154,9 @@ class ListPage(ABC):
             if not (is_at_once or find_fault(edit, now + self.wall_ahead_s)):
                 self.edit = None
                 return self.accept(edit.text)
+        elif _letter_of(key) and now - self._edit_since_s < min(TYPING_S, TYPING_DELAYS * self.delay_s):
+            self.edit = None
+            self._note_text(now)
         elif not key.is_click:
             self.edit = edit.press(key.name, key.text)
         return ()
@@ -161,7 +184,7 @@ class ListPage(ABC):
         return self.choose(name, now)
 
     def _is_early(self, waiting: Waiting, now: float) -> bool:
-        return now - waiting.since_s < self.delay_s
+        return now - waiting.since_s < self.delay_s or now < self._text_until_s
 
     def choices(self) -> tuple[KeyHint, ...]:
         """The keys of `choose`."""
@@ -217,7 +240,13 @@ class ListPage(ABC):
             enter = KeyHint("Enter", told, is_dead=bool(hindrance) or self._is_early(self.waiting, now))
             return enter, *self.choices(), KeyHint("Esc", "leave it as it is")
         own = tuple(KeyHint(key.label, key.short) for key in (*self.keys, _FILTER_KEY) if key.short)
-        return (*own, KeyHint("?", "all keys"))
+        return (*own, KeyHint("?", "keys"))
+
+
+def _letter_of(key: KeyPressed) -> str:
+    """The letter or digit that is typed; "" if it is another key."""
+    typed = (key.text or key.name).lower()
+    return typed if len(typed) == 1 and typed.isalnum() and not key.is_click else ""
 
 
 def key_of_row(key: str) -> str:

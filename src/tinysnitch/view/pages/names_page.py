@@ -12,7 +12,7 @@ from tinysnitch.core.traffic.names import AskedName, AskingProgram, NamesQuestio
 from tinysnitch.protocol.messages import FromDaemon, NamesAsked, NamesProgram, NamesSum, ReadNames, Request
 from tinysnitch.view.connection_view import name_of_path
 from tinysnitch.view.history.history_view import tell_moment
-from tinysnitch.view.history.names_view import present_programs, tell_names_total
+from tinysnitch.view.history.names_view import present_programs, tell_names_total, tell_use
 from tinysnitch.view.history.table import Cell, Table
 from tinysnitch.view.pages.list_frame import ListFrame, present_frame
 from tinysnitch.view.pages.list_page import ListPage, PageKey, Requests, key_of_row
@@ -110,9 +110,8 @@ def _present_asked(asked: list[AskedName], moment: datetime) -> Table:
     for each in asked:
         time = "" if each.load == load else tell_moment(each.at_s, moment)
         load = each.load
-        then = "denied" if each.is_denied else "used" if each.is_used else ""
         quiet = Span(time, weight=Weight.QUIET)
-        rows.append(((quiet,), spans_of_name(each.name), (Span(str(each.questions)),), (Span(then),)))
+        rows.append(((quiet,), spans_of_name(each.name), (Span(str(each.questions)),), tell_use(each)))
     return Table(head=("load", "name", "asked", "then"), rows=tuple(rows), left=frozenset({0, 1, 3}))
 
 

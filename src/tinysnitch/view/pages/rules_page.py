@@ -1,17 +1,23 @@
-"""The page of the rules: each one in force, with how to change, remove or add one.
+"""The page of the rules: each one in force, how often and when last it decided; how to change, remove or add one, and
+how to take the last change back.
 
-A changed rule is added before the old one is removed, so that nothing between the two is decided by neither.
+A changed rule is added before the old one is removed, so that nothing between the two is decided by neither. A rule
+that is removed, and a change that is taken back, go by their numbers: what others do meanwhile is left alone.
 """
 
 import re
+from collections.abc import Iterator
 from typing import ClassVar
 
 from tinysnitch.core.model.errors import RuleSyntaxError, SnitchError
+from tinysnitch.core.rules.changes import Act
 from tinysnitch.core.rules.note import MAX_NOTE, note_of, with_note
 from tinysnitch.core.rules.text import parse_rule
 from tinysnitch.protocol.messages import (
     AddRule,
+    ChangeEntry,
     FromDaemon,
+    ListChanges,
     ListRules,
     ReadStatus,
     RemoveRule,
@@ -21,13 +27,18 @@ from tinysnitch.protocol.messages import (
     RuleSource,
     RuleWritten,
     Status,
+    TakeBack,
+    Undone,
 )
+from tinysnitch.view.answer_words import tell_undone
 from tinysnitch.view.line_edit import LineEdit
 from tinysnitch.view.pages.list_page import ListPage, PageKey, Requests, Waiting
 from tinysnitch.view.pages.tabs import PageName
+from tinysnitch.view.span import format_duration
 
-_READ: Requests = (ListRules(), ReadStatus())
+_READ: Requests = (ListRules(is_used=True), ReadStatus(), ListChanges())
 _BY = re.compile(r"by \S+ \d{4}-\d\d-\d\d ?")  # how a note begins
+NEVER = "never"  # when a rule decided that did not yet
 _NEW = "allow "  # what the line of a new rule begins with
 
 
@@ -37,6 +48,7 @@ class RulesPage(ListPage):
         PageKey("e", "e", "edit", "edit the rule by hand; Enter writes it, Esc leaves it as it was"),
         PageKey("x", "x", "remove", "remove the rule (also Delete); Enter does it"),
         PageKey("a", "a", "add", "write a new rule"),
+        PageKey("z", "z", "undo", "take your last answer back, or what you last did to the rules; Enter does it"),
         PageKey("r", "r", "", "read the rules again"),
     )
 
@@ -45,9 +57,10 @@ class RulesPage(ListPage):
         self.entries: dict[str, RuleEntry] = {}  # by the keys of their rows
         self.groups: tuple[RuleGroup, ...] = ()
         self.file_errors: tuple[str, ...] = ()
+        self.changes: tuple[ChangeEntry, ...] = ()  # that can be taken back, the oldest first
         self.is_read = False
         self._changed: RuleEntry | None = None  # whose line is edited; None: a new one
-        self._written = ""  # the rule that was just written, to be selected
+        self._written = ""  # the rule that was just written, or came back, to be selected
 
     @property
     def entry(self) -> RuleEntry | None:
@@ -79,8 +92,28 @@ class RulesPage(ListPage):
                 self.edit = LineEdit(entry.rule, len(entry.rule), self.uid, _remark_of(entry), is_answer=False)
             case "x" | "delete" if entry:
                 self._changed = None
-                self.waiting = Waiting((RemoveRule(entry.rule),), "remove this rule", (entry.rule,), now)
+                self.waiting = Waiting((_removal_of(entry),), "remove this rule", (entry.rule,), now)
+            case "z":
+                self._changed = None
+                self._show_last_change(now)
         return ()
+
+    def _show_last_change(self, now: float) -> None:
+        """Show the last change of this person, for Enter to take back."""
+        theirs = (each for each in reversed(self.changes) if each.uid == self.own_uid and each.taken_back is None)
+        change = next(theirs, None)
+        if change is None:
+            self.notice = "there is nothing of yours to take back"
+            return
+        lines = tuple(_lines_back(change))
+        ago = format_duration(max(0.0, now + self.wall_ahead_s - change.time))
+        self.waiting = Waiting(
+            (TakeBack(change.number),),
+            f"take back what you did {ago} ago",
+            tuple(line for line, _label in lines),
+            now,
+            labels=tuple(label for _line, label in lines),
+        )
 
     @property
     def _own(self) -> str:
@@ -91,7 +124,7 @@ class RulesPage(ListPage):
         if old is None:
             return (AddRule(line),)
         kept = "" if note_of(line) else _BY.sub("", old.note)[:MAX_NOTE]  # by whom and when is written anew
-        return (AddRule(with_note(line, kept), old.group), RemoveRule(old.rule)) if line != old.rule else ()
+        return (AddRule(with_note(line, kept), old.group), _removal_of(old)) if line != old.rule else ()
 
     def take(self, request: Request, replies: tuple[FromDaemon, ...]) -> Requests:
         match request:
@@ -104,12 +137,21 @@ class RulesPage(ListPage):
                 if written := next((reply for reply in replies if isinstance(reply, RuleWritten)), None):
                     self._tell(request, written)
                 return _READ
+            case ListChanges():
+                self.changes = tuple(reply for reply in replies if isinstance(reply, ChangeEntry))
+            case TakeBack():
+                for undone in (reply for reply in replies if isinstance(reply, Undone)):
+                    self.notice = tell_undone(undone, "you")
+                    self._written = undone.put_back[0].rule if undone.put_back else ""
+                return _READ
         return ()
 
     def _tell(self, request: AddRule | RemoveRule, written: RuleWritten) -> None:
         if isinstance(request, AddRule):
             self.notice, self._written = f"written: {written.rule}", written.rule
-        elif self._changed is None or request.line != self._changed.rule:  # else it made room for the one just written
+        elif self._changed is None or request != _removal_of(
+            self._changed
+        ):  # else it made room for the one just written
             self.notice = f"removed: {written.rule}"
         if written.problem:
             self.notice = f"{written.problem}: {written.rule}"
@@ -140,13 +182,27 @@ def _is_read(line: str) -> bool:
     return True
 
 
+def _removal_of(entry: RuleEntry) -> RemoveRule:
+    return RemoveRule(entry.rule) if entry.number is None else RemoveRule(number=entry.number)
+
+
+def _lines_back(change: ChangeEntry) -> Iterator[tuple[str, str]]:
+    """The rules of a change, each with what becomes of it when the change is taken back."""
+    for changed in filter(lambda each: _is_read(each.rule), change.written):
+        yield changed.rule, "moves back" if change.act is Act.MOVE else "goes"
+    if change.act is not Act.MOVE:
+        for changed in filter(lambda each: _is_read(each.rule), change.removed):
+            yield changed.rule, "comes back"
+
+
 def _key_of(entry: RuleEntry) -> str:
     return f"{entry.source.value} {entry.group or ''} {entry.rule}"
 
 
 def _text_of(entry: RuleEntry) -> str:
     """What the filter looks at."""
-    return f"{entry.rule} {entry.note} {entry.group or ''} {entry.source.value}".lower()
+    use = NEVER if entry.count == 0 else ""
+    return f"{entry.rule} {entry.note} {entry.group or ''} {entry.source.value} {use}".lower()
 
 
 def _remark_of(entry: RuleEntry) -> str:
