@@ -95,8 +95,9 @@ screenshots: setup-test  ## take pictures of window and terminal in every state,
 	$(BIN)/python -m bench.terminal_pictures build/screenshots
 	$(BIN)/python -m bench.page_pictures build/screenshots
 	$(BIN)/python -m bench.command_pictures build/screenshots
+	$(BIN)/python -m bench.window_page_pictures build/screenshots
 
-pictures: setup-test  ## take the pictures of terminals in docs again
+pictures: setup-test  ## take the pictures in docs again, of terminals and of the window of the pages
 	$(BIN)/python -m bench.docs_pictures docs
 
 release: setup-test  ## build packages and wheel of the last commit, into dist/

@@ -1,11 +1,11 @@
-"""The pictures of terminals: each shows what is drawn now, fits its terminal, and can be read on any ground."""
+"""The pictures of terminals and of the window: each shows what is drawn now, fits, and can be read on any ground."""
 
 import pytest
 from rich.style import Style
 from rich.text import Text
 
 from bench.command_pictures import SHOTS, Shot, run
-from bench.docs_pictures import SIZE, pictures, rows_in, rows_of
+from bench.docs_pictures import SIZE, Picture, pictures, rows_in
 from bench.page_pictures import SIZES as PAGE_SIZES
 from bench.page_pictures import pages, screen
 from tests.repo.tree import ROOT
@@ -13,7 +13,6 @@ from tinysnitch.tui.rows import BLUE, GREEN, ORANGE, RED
 from tinysnitch.view.text import cell_width
 
 MEASURED = {BLUE, GREEN, RED, ORANGE}  # by tests/tui/test_rows.py, on black and on white
-PICTURES = pictures()
 
 
 def colors_in(page: Text) -> set[str]:
@@ -21,10 +20,10 @@ def colors_in(page: Text) -> set[str]:
     return {color.name for style in styles for color in (style.color, style.bgcolor) if color}
 
 
-@pytest.mark.parametrize("name", PICTURES)
-def test_a_picture_of_the_docs_shows_what_is_drawn_now(name: str) -> None:
-    path = ROOT / "docs" / f"{name}.png"
-    assert rows_in(path) == rows_of(PICTURES[name]()), "`make pictures` takes them again"
+@pytest.mark.parametrize("picture", list(pictures()), ids=lambda picture: picture.name)
+def test_a_picture_of_the_docs_shows_what_is_drawn_now(picture: Picture) -> None:
+    path = ROOT / "docs" / f"{picture.name}.png"
+    assert rows_in(path) == picture.rows(), "`make pictures` takes them again"
     assert any(f"{path.name})" in page.read_text() for page in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")))
 
 

@@ -5,12 +5,15 @@ from collections.abc import Iterator
 
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QFontMetrics
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QPushButton
 
 from tests.qt.pages.test_page_table import table_of
+from tests.view.history.test_history_view import make_line
 from tests.view.live.sample_traffic import entry, live_page, press
-from tests.view.pages.open_page import LINES, rules_page
+from tests.view.pages.open_page import LINES, entry_of, rules_page
+from tests.view.pages.test_history_page import history_page
 from tinysnitch.qt.pages.monitor_window import MonitorWindow
 from tinysnitch.qt.span_label import SpanLabel
 from tinysnitch.view.pages.list_page import ListPage
@@ -49,7 +52,7 @@ def test_a_page_is_a_table_with_titles_facts_and_keys(window: MonitorWindow) -> 
     show(window, page)
     model = window.model
     assert (model.rowCount(), model.data(model.index(0, 0))) == (4, "▸ firefox")
-    assert model.headerData(1, Qt.Orientation.Horizontal) == "in/s"
+    assert model.headerData(1, Qt.Orientation.Horizontal) == "in/s\N{NO-BREAK SPACE}"
     assert window.table.currentIndex().row() == 0
     assert any("/usr/lib/firefox/firefox" in text for text in texts(window))
     buttons = [button.accessibleName() for button in window.findChildren(QPushButton) if button.isVisible()]
@@ -99,6 +102,16 @@ def test_the_line_that_is_edited_has_a_field_and_its_fault_is_told(window: Monit
     window.edited.connect(lambda text, _cursor: edits.append(text))
     window._field.setText(LINES[0])
     assert edits[-1] == LINES[0]
+
+
+def test_each_column_is_as_wide_as_what_is_in_it(window: MonitorWindow) -> None:
+    lines = (make_line("/usr/lib/systemd/systemd-timesyncd", 1234, received=270_000_000, denied=1),)
+    for page in (history_page(*lines), rules_page(entry_of(f"allow {'a' * 30}.shop.test - -", count=10**9))):
+        show(window, page)
+        metrics = QFontMetrics(window.table.font())
+        for at in range(window.model.columnCount()):
+            text = str(window.model.data(window.model.index(0, at)))
+            assert metrics.horizontalAdvance(text) <= window.table.columnWidth(at), text
 
 
 def test_hostile_names_are_shown_escaped(window: MonitorWindow) -> None:

@@ -3,8 +3,8 @@ from datetime import UTC, datetime
 from tests.view.live.sample_traffic import SAMPLES, live_page, press
 from tests.view.pages.open_page import entry_of, rules_page
 from tests.view.pages.test_history_page import history_page
-from tests.view.pages.test_names_page import names_page
-from tinysnitch.protocol.messages import RuleSource
+from tests.view.pages.test_names_page import asked, names_page
+from tinysnitch.protocol.messages import NamesAsked, RuleSource
 from tinysnitch.qt.pages.page_table import PageTable, present_page
 from tinysnitch.view.lookup import NO_LOOKUP
 from tinysnitch.view.pages.list_page import ListPage
@@ -36,9 +36,15 @@ def test_rules_history_and_names_have_their_columns() -> None:
     assert table.titles[:2] == ("program", "connections")
     assert table.rows[0].cells[:2] == ("/usr/bin/git", "412")
     assert table.rows[0].key == "row /usr/bin/git"
-    table = table_of(names_page())
+    assert ("denied" in table.titles, "inbound" in table.titles) == (True, False), "none came in"
+    names = names_page()
+    table = table_of(names)
     assert (table.titles[0], table.rows[0].cells[0]) == ("program", "/usr/bin/curl")
     assert {table.titles[at] for at in table.numbers} == {*table.titles} - {"program"}
+    requests = press(names, "down", "enter", start_s=30.0)
+    answers = (asked(0, "a.test", is_denied=True), asked(0, "b.test", is_used=True))
+    names.take(requests[0], tuple(map(NamesAsked, answers)))
+    assert [(row.cells[-1], row.verdict) for row in table_of(names).rows] == [("denied", "deny"), ("used", "")]
 
 
 def test_the_help_is_a_table_of_keys() -> None:

@@ -7,7 +7,7 @@ does, and each key that is shown is a button.
 import time
 
 from PySide6.QtCore import QItemSelectionModel, QModelIndex, QSize, Qt, Signal
-from PySide6.QtGui import QFontInfo, QGuiApplication, QHideEvent, QIcon, QKeyEvent, QKeySequence, QPalette
+from PySide6.QtGui import QFontInfo, QFontMetrics, QGuiApplication, QHideEvent, QIcon, QKeyEvent, QKeySequence, QPalette
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QVBoxLayout, QWidget
 
 from tinysnitch.protocol.messages import Theme
@@ -25,31 +25,10 @@ from tinysnitch.view.span import Span, Weight
 SIZE = QSize(80, 44)  # of the window when it opens, in sizes of the type
 MOST_FACTS = 14
 FACT_ROWS = 3
-# Of columns by their titles, in sizes of the type; the last one has what is left.
-_WIDTHS = {
-    "in/s": 4.2,
-    "out/s": 4.2,
-    "in": 4.2,
-    "out": 4.2,
-    "connections": 7.2,
-    "denied": 5.0,
-    "inbound": 5.5,
-    "last": 5.0,
-    "first": 5.0,
-    "last 5 min": 12.0,
-    "verdict": 5.0,
-    "rule": 5.0,
-    "port": 5.0,
-    "protocol": 5.5,
-    "used": 5.0,
-    "questions": 6.5,
-    "names": 5.0,
-    "domains": 5.5,
-    "load": 5.5,
-    "asked": 5.0,
-    "key": 9.0,
-}
-_USUAL_WIDTH = 18.0
+MOST_MEASURED = 200  # rows by whose cells columns are made wide enough
+MOST_WIDTH = 30.0  # of a column, in sizes of the type
+# Of columns whose numbers change while one looks, by their titles, in sizes of the type.
+_WIDTHS = {"in/s": 4.2, "out/s": 4.2, "in": 4.2, "out": 4.2, "connections": 7.2, "last 5 min": 12.0, "verdict": 5.0}
 
 
 class MonitorWindow(QWidget):
@@ -90,6 +69,7 @@ class MonitorWindow(QWidget):
         table.setWordWrap(False)
         table.setShowGrid(False)
         table.verticalHeader().hide()
+        table.horizontalHeader().setHighlightSections(False)
         table.horizontalHeader().setStretchLastSection(True)
         table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -126,7 +106,7 @@ class MonitorWindow(QWidget):
         self.activateWindow()
 
     def _show_table(self, table: PageTable, look: Look) -> None:
-        is_other = self.model.titles != table.titles
+        is_other = self.model.titles != table.titles or (self.model.rowCount() == 0 and bool(table.rows))
         self.model.show_table(table, look)
         self.table.setFont(look.font())
         self.table.verticalHeader().setDefaultSectionSize(look.px(1.7))
@@ -142,8 +122,24 @@ class MonitorWindow(QWidget):
             self.table.scrollTo(index)
 
     def _fit_columns(self, table: PageTable, look: Look) -> None:
-        for at, title in enumerate(table.titles):
-            self.table.setColumnWidth(at, look.px(_WIDTHS.get(title, _USUAL_WIDTH)))
+        """As wide as what is in them. What is left goes to the last one, or to all if that has numbers, which would
+        stand alone at the edge."""
+        widths = [self._width_of(table, at, look) for at in range(len(table.titles))]
+        left = self.table.viewport().width() - sum(widths)
+        if left < 0:
+            widest = max(range(len(widths)), key=widths.__getitem__)
+            widths[widest] = max(look.px(_WIDTHS["connections"]), widths[widest] + left)
+        elif len(table.titles) - 1 in table.numbers:
+            widths = [width + left // len(widths) for width in widths]
+        for at, width in enumerate(widths):
+            self.table.setColumnWidth(at, width)
+
+    def _width_of(self, table: PageTable, at: int, look: Look) -> int:
+        metrics, heading = QFontMetrics(look.font()), QFontMetrics(look.font(is_bold=True))
+        cells = [metrics.horizontalAdvance(row.cells[at]) for row in table.rows[:MOST_MEASURED]]
+        title = table.titles[at]
+        measured = max([heading.horizontalAdvance(title), *cells]) + look.px(1.2)
+        return min(look.px(MOST_WIDTH), max(look.px(_WIDTHS.get(title, 0.0)), measured))
 
     def _show_facts(self, table: PageTable, look: Look) -> None:
         facts = table.frame.facts[:MOST_FACTS]

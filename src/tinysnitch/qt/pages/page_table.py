@@ -57,12 +57,12 @@ def present_page(page: ListPage, now: float, lookup: Lookup, moment: datetime) -
             return _of_live(page, now, lookup)
         case HistoryPage():
             view = present_history_page(page, now, lookup, moment)
-            return PageTable(view.frame, view.table.head, tuple(_rows_of(view.table, view.keys)))
+            return _of_table(view.frame, view.table, view.keys)
         case RulesPage():
             return _of_rules(page, now, moment)
         case NamesPage():
             names = present_names_page(page, now, moment)
-            return PageTable(names.frame, names.table.head, tuple(_rows_of(names.table, names.keys)))
+            return _of_table(names.frame, names.table, names.keys)
         case _:
             raise AssertionError(f"no table for {page.name}")
 
@@ -105,5 +105,17 @@ def _of_rules(page: RulesPage, now: float, moment: datetime) -> PageTable:
     return PageTable(view.frame, ("rule", "remote", "port", "protocol", "program", "used", "last", "more"), rows)
 
 
-def _rows_of(table: Table, keys: Sequence[str]) -> list[PageRow]:
-    return [PageRow(key, tuple(map(text_of, row))) for key, row in zip(keys, table.rows, strict=True)]
+def _of_table(frame: ListFrame, table: Table, keys: Sequence[str]) -> PageTable:
+    """Without columns that are empty in all rows, as in a terminal."""
+    rows = [tuple(map(text_of, row)) for row in table.rows]
+    shown = [at for at in range(len(table.head)) if any(row[at] for row in rows)]
+    return PageTable(
+        frame,
+        tuple(table.head[at] for at in shown),
+        tuple(_row_of(key, tuple(row[at] for at in shown)) for key, row in zip(keys, rows, strict=True)),
+    )
+
+
+def _row_of(key: str, cells: tuple[str, ...]) -> PageRow:
+    """Of a name, the last cell tells what became of it."""
+    return PageRow(key, cells, Verdict.DENY.value if cells[-1].endswith("denied") else "")

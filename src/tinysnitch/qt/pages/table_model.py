@@ -12,7 +12,8 @@ from tinysnitch.qt.theme import Look
 _Index = QModelIndex | QPersistentModelIndex
 _NOWHERE = QModelIndex()
 _RIGHT = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-_VERDICTS = ("verdict", "rule")  # titles of columns that stand out in a row that is denied
+_APART = "\N{NO-BREAK SPACE}"  # behind a number, which ends where the text of the next column begins
+_VERDICTS = ("verdict", "rule", "then")  # titles of columns that stand out in a row that is denied
 
 
 class TableModel(QAbstractTableModel):
@@ -59,12 +60,15 @@ class TableModel(QAbstractTableModel):
         if row is None or self._table is None:
             return None
         if role == Qt.ItemDataRole.DisplayRole:
-            return row.cells[index.column()]
+            return self._apart(row.cells[index.column()], index.column())
         if role == Qt.ItemDataRole.TextAlignmentRole and index.column() in self._table.numbers:
             return _RIGHT
         if role == Qt.ItemDataRole.ForegroundRole and self._look:
             return self._color(row, self._table.titles[index.column()], self._look)
         return None
+
+    def _apart(self, text: str, column: int) -> str:
+        return f"{text}{_APART}" if self._table and column in self._table.numbers else text
 
     def _color(self, row: PageRow, title: str, look: Look) -> QColor | None:
         return look.theme.warning if title in _VERDICTS and row.verdict == Verdict.DENY.value else None
@@ -73,7 +77,7 @@ class TableModel(QAbstractTableModel):
         if self._table is None or orientation is not Qt.Orientation.Horizontal:
             return None
         if role == Qt.ItemDataRole.DisplayRole:
-            return self._table.titles[section]
+            return self._apart(self._table.titles[section], section)
         if role == Qt.ItemDataRole.TextAlignmentRole:
             right = section in self._table.numbers
             return _RIGHT if right else int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
