@@ -51,3 +51,19 @@ def test_every_file_that_a_page_names_is_there() -> None:
             if not any((root / name).exists() for root in (ROOT, PACKAGE, ROOT / "bpf")):
                 missing.append(f"{relative(page)} names {name}")
     assert not missing, "\n".join(missing)
+
+
+def test_the_index_leads_to_every_page() -> None:
+    """But those of docs/threats, which THREATS.md lists."""
+    index = ROOT / "docs/index.md"
+    linked = {(index.parent / name).resolve() for name, _anchor in LINK.findall(read_text(index))}
+    lost = [
+        relative(page)
+        for page in pages()
+        if page.is_relative_to(index.parent) and page.parent.name != "threats" and page not in {index, *linked}
+    ]
+    assert not lost, "\n".join(lost)
+
+
+def test_the_readme_is_for_thirty_seconds() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 150
