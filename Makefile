@@ -97,8 +97,9 @@ screenshots: setup-test  ## take pictures of window and terminal in every state,
 	$(BIN)/python -m bench.command_pictures build/screenshots
 	$(BIN)/python -m bench.window_page_pictures build/screenshots
 
-pictures: setup-test  ## take the pictures in docs again, of terminals and of the window of the pages
+pictures: setup-test  ## take the pictures in docs again, of terminals and of the window of the pages, and film a real run of curl
 	$(BIN)/python -m bench.docs_pictures docs
+	$(BIN)/python -m bench.moving_pictures docs
 
 release: setup-test  ## build packages and wheel of the last commit, into dist/
 	$(BIN)/python -m release

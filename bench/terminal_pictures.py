@@ -164,10 +164,16 @@ def draw(state: PromptState, now_s: float, width: int, height: int) -> Text:
 
 def paint(page: Text, width: int, height: int, ground: str, has_colors: bool) -> QImage:
     """A terminal that shows the page."""
-    paper, ink = (QColor(name) for name in GROUNDS[ground])
     image = QImage(width * CELL_WIDTH, height * CELL_HEIGHT, QImage.Format.Format_RGB32)
-    image.fill(paper)
+    image.fill(QColor(GROUNDS[ground][0]))
     painter = QPainter(image)
+    paint_rows(painter, page, ground, has_colors)
+    painter.end()
+    return image
+
+
+def paint_rows(painter: QPainter, page: Text, ground: str, has_colors: bool = True) -> None:
+    paper, ink = (QColor(name) for name in GROUNDS[ground])
     console = Console(width=1000, color_system="truecolor", force_terminal=True)
     for row, line in enumerate(page.split("\n", allow_blank=True)):
         column = 0
@@ -178,8 +184,6 @@ def paint(page: Text, width: int, height: int, ground: str, has_colors: bool) ->
                 shown = style or Style()
                 _paint_cell(painter, box, char, shown if has_colors else shown.without_color, (paper, ink))
                 column += cells
-    painter.end()
-    return image
 
 
 def _paint_cell(painter: QPainter, box: QRectF, char: str, style: Style, colors: tuple[QColor, QColor]) -> None:

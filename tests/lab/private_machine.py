@@ -45,5 +45,9 @@ class PrivateMachine:
         home = [f"HOME={self._home}", f"CURL_HOME={self._home}"]
         return [*self._lab.namespaces.enter_host_outside(), *mounts, "env", path, *home, *become]
 
+    def path(self, path: Path) -> Path:
+        """The path by which this process reaches one of the machine's files."""
+        return Path(f"/proc/{self._pid}/root{path}")
+
     def start_daemon(self) -> subprocess.Popen[str]:
         return self._lab.namespaces.start_server([*self.enter(), "tinysnitchd", "--log", "json"], '"ready"')
