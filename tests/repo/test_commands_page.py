@@ -8,6 +8,7 @@ import pytest
 from release.documents import documents
 from release.manual.markdown import find_section
 from release.manual.pages import PAGES
+from tests.repo.blocks import read_blocks
 from tests.repo.tree import ROOT
 from tinysnitch.core.rules.text import parse_rules
 from tinysnitch.doctor.finding import Finding
@@ -52,11 +53,13 @@ def fields_told(cell: str) -> set[str]:
 
 
 def test_the_rules_in_the_examples_parse() -> None:
-    """Of all pages for users; docs/rules.md has a test of its own."""
+    """Those of all pages for users, in the text and as lines of a block; docs/rules.md has a test of its own."""
     pages = [page for page in documents(ROOT) if page != ROOT / "docs/rules.md"]
-    examples = [line for page in pages for line in re.findall(r"`((?:allow|deny|ask) [^`]+)`", page.read_text())]
-    assert len(examples) > 30
-    assert parse_rules("\n".join(examples), "docs")[1] == []
+    in_text = [line for page in pages for line in re.findall(r"`((?:allow|deny|ask) [^`]+)`", page.read_text())]
+    blocks = [block for page in pages for block in read_blocks(page)[0] if not block.language]
+    in_blocks = [line for block in blocks for line in block.lines if re.match(r"(allow|deny|ask) ", line)]
+    assert (len(in_text) > 30, len(in_blocks) > 8) == (True, True)
+    assert parse_rules("\n".join(in_text + in_blocks), "docs")[1] == []
 
 
 @pytest.mark.parametrize("heading", [heading for page in PAGES for heading in page.docs])
