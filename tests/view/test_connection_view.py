@@ -9,10 +9,12 @@ from tests.core.model.any_text import SOME_TEXT
 from tests.core.prompts.test_catalogue import INIT, KERNEL_ARGS, REPORT, worker
 from tests.view.sample_prompts import CURL, IN, OUT, connection_of, prompt_of
 from tinysnitch.core.model.connection import Asking, Connection, NameSource
+from tinysnitch.core.model.past import Past
 from tinysnitch.core.model.process import KERNEL, UNKNOWN, Attribution, AttributionSource, ProgramFile
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.prompts.choice import Choice, RemoteScope
 from tinysnitch.view.connection_view import (
+    present_past,
     present_sentence,
     present_title,
     present_warnings,
@@ -302,3 +304,32 @@ def test_the_name_on_the_desktop_stands_beside_the_path() -> None:
     state = PromptState(0.0)
     state.handle(QuestionOpened(prompt_of(1)), 0.0)
     assert [present_prompt(state, 1.0, each).icon for each in (lookup, NO_LOOKUP)] == ["browser", ""]
+
+
+@pytest.mark.parametrize(
+    ("past", "told"),
+    [
+        (Past(domain="shop.test"), "first time"),
+        (Past(domain="shop.test", other="/usr/bin/git", other_allowed=1412), "first time; git did, 1,412 times"),
+        (Past(domain="shop.test", denied=3), "denied 3 times before"),
+        (Past(domain="shop.test", denied=1, other="/bin/git", other_allowed=1), "denied once before; git did, once"),
+        (Past(domain="shop.test", allowed=41, denied=2, other="/bin/git"), "allowed 41 times, denied twice before"),
+        (Past(domain="10.0.0.9"), "first time"),
+        (Past(domain="test"), "first time (all of test)"),
+        (Past(domain="shop.test", other="/tmp/curl", other_allowed=2), "first time; /tmp/curl did, twice"),
+        (
+            Past(domain="a\x1b", other="/tmp/\x1b[2J", other_allowed=2),
+            "first time; \\x1b[2J did, twice (all of a\\x1b)",
+        ),
+    ],
+)
+def test_the_past_is_one_line_without_what_could_steer_a_terminal(past: Past, told: str) -> None:
+    (line,) = present_past(msgspec.structs.replace(prompt_of(), past=past))
+    assert (line.label, line.text) == ("history", told)
+
+
+def test_of_a_visitor_no_other_program_is_told() -> None:
+    past = Past(domain="10.0.0.5", other="/usr/bin/nginx", other_allowed=2)
+    (line,) = present_past(msgspec.structs.replace(prompt_of(connection=VISITOR), past=past))
+    assert line.text == "first time"
+    assert present_past(prompt_of(connection=VISITOR)) == ()

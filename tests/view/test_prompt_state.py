@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from tests.view.painted_state import PaintedState
 from tests.view.sample_prompts import CURL, connection_of, learned_prompt_of, prompt_of
+from tinysnitch.core.model.past import Past
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.prompts.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.protocol.messages import PromptSettings
@@ -190,6 +191,16 @@ def test_another_count_changes_neither_choice_nor_delay() -> None:
     state.handle(QuestionOpened(msgspec.structs.replace(prompt_of(1), count=5, remaining_s=9.0)), 2.0)
     assert state.selected is not None
     assert (state.selected.prompt.count, state.selected.deadline_s) == (5, 11.0)
+    assert press(state, "y", now=2.0) == [Answer(1, Choice(verdict=Verdict.ALLOW, lifetime=Lifetime.FOREVER))]
+
+
+def test_what_is_found_of_its_past_changes_neither_choice_nor_delay() -> None:
+    state = opened(1)
+    press(state, "f", now=1.0)
+    found = Past(domain="shop.test", denied=3)
+    state.handle(QuestionOpened(msgspec.structs.replace(prompt_of(1), past=found)), 2.0)
+    assert state.selected is not None
+    assert state.selected.prompt.past == found
     assert press(state, "y", now=2.0) == [Answer(1, Choice(verdict=Verdict.ALLOW, lifetime=Lifetime.FOREVER))]
 
 

@@ -8,6 +8,7 @@ import msgspec
 
 from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.flow import TCP, UDP, Direction, Flow, parse_address
+from tinysnitch.core.model.past import Past
 from tinysnitch.core.model.process import UNKNOWN, Attribution, AttributionSource, Process, ProgramFile
 from tinysnitch.core.prompts.catalogue import Catalogue
 from tinysnitch.core.prompts.prompt import Prompt
@@ -63,6 +64,10 @@ _FILES = {
     "/usr/sbin/sshd": ProgramFile("openssh-server", "77c1d9a40be25f38" * 4),
     "/tmp/.cache/sync.py": ProgramFile("", "c0ffee5a9d1e7b46" * 4),
 }
+_PASTS = {  # by name
+    "www.example.com": Past(domain="example.com", other="/usr/bin/git", other_allowed=412),
+    "metrics.example.net": Past(domain="example.net", denied=3),
+}
 
 SAMPLES = {
     "question": _outbound(_CURL, "www.example.com", "203.0.113.5"),
@@ -92,6 +97,7 @@ def sample_prompt(prompt_id: int, connection: Connection, count: int = 1) -> Pro
         deadline_s=0.0,
         remaining_s=TIME_S,
         proposal=propose(described).choice,
+        past=_PASTS.get(connection.name or ""),
     )
 
 

@@ -121,7 +121,7 @@ class PromptForm(QWidget):
         _show_or_hide(self._news, view.notice, look, NEWS_ROWS)
         self._show_warnings(view.warnings, look)
         self._who.show_lines(view.who, look)
-        self._where.show_lines(view.where, look)
+        self._where.show_lines((*view.where, *view.past), look)
         self.list.show_group(view.group, look)
         self._rule.setVisible(bool(view.rule or view.edit))
         self._show_edit(view, look) if view.edit else self._show_rules(view, look)

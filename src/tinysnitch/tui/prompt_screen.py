@@ -186,9 +186,11 @@ def edit_rows(edit: EditView, room: int, height: int) -> list[Text]:
 
 
 def _fact_rows(view: PromptView, room: int, height: int) -> list[Text]:
-    """Who and where: beside each other where that is wide enough, else below each other."""
+    """Who and where: beside each other where that is wide enough, else below each other; and below both what was."""
+    past = _past_rows(view, room)[: max(height, 0)]
+    height -= len(past)
     if not _has_two_columns(view, room):
-        return fact_block(view.lines, room, height, LABEL_WIDTH)
+        return [*fact_block((*view.who, *view.where), room, height, LABEL_WIDTH), *past]
     label_width = max(cell_width(line.label) for line in view.where) + 2
     width = min(max(label_width + cell_width(line.text) for line in view.where), room * 2 // 5)
     start = room - width
@@ -198,7 +200,14 @@ def _fact_rows(view: PromptView, room: int, height: int) -> list[Text]:
     for row, other in itertools.zip_longest(left, right, fillvalue=Text()):
         space = " " * (start - cell_width(row.plain)) if other.plain else ""
         rows.append(Text.assemble(row, space, other))
-    return rows
+    return [*rows, *past]
+
+
+def _past_rows(view: PromptView, room: int) -> list[Text]:
+    """A row for each: what comes first tells most."""
+    cut = room - LABEL_WIDTH
+    rows = (behind_label(line.label, [Text(shorten_end(line.text, cut))], LABEL_WIDTH) for line in view.past)
+    return [*itertools.chain.from_iterable(rows)]
 
 
 def _has_two_columns(view: PromptView, room: int) -> bool:
@@ -207,7 +216,9 @@ def _has_two_columns(view: PromptView, room: int) -> bool:
 
 def _count_facts(view: PromptView, room: int) -> int:
     """How many rows the facts take if each has one."""
-    return max(len(view.who), len(view.where)) if _has_two_columns(view, room) else len(view.lines)
+    if _has_two_columns(view, room):
+        return max(len(view.who), len(view.where)) + len(view.past)
+    return len(view.lines)
 
 
 def fact_block(lines: tuple[Line, ...], width: int, height: int, label_width: int) -> list[Text]:

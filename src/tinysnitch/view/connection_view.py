@@ -6,10 +6,12 @@ import msgspec
 
 from tinysnitch.core.model.connection import LINK_SOURCES, Connection
 from tinysnitch.core.model.flow import Direction, format_address, format_protocol
+from tinysnitch.core.model.past import Past
 from tinysnitch.core.model.process import Attribution, AttributionSource, Process, ProgramFile, program_of
 from tinysnitch.core.prompts.answer import args_of_rule, is_by_address, is_by_link, parent_of, refusal_to_remember
 from tinysnitch.core.prompts.asking import is_address_given
 from tinysnitch.core.prompts.choice import Choice, RemoteScope
+from tinysnitch.core.prompts.prompt import Prompt
 from tinysnitch.core.rules.port_text import find_service
 from tinysnitch.core.rules.secret_args import shorten_secrets
 from tinysnitch.core.rules.words import quote_word
@@ -194,3 +196,37 @@ def _warnings_of_process(process: Process) -> Iterator[str]:
     own = [warning for warning in process.warnings if warning.startswith("arguments ")]
     yield from (warning for warning in process.warnings if warning not in own)
     yield f"{own[0] if own else 'the arguments were too long to capture'}: a rule can only be for any arguments"
+
+
+def present_past(prompt: Prompt) -> tuple[Line, ...]:
+    """What the history has of it: `first time; git did, 412 times`, or `denied 3 times before`. Nothing where nothing
+    is known."""
+    past = prompt.past
+    if past is None:
+        return ()
+    return (Line("history", (*_tell_own(past), *_tell_other(past, prompt), *_tell_domain(past, prompt.connection))),)
+
+
+def _tell_own(past: Past) -> Iterator[Span]:
+    counts = (("allowed", past.allowed), ("denied", past.denied))
+    told = ", ".join(f"{word} {_times(count)}" for word, count in counts if count)
+    yield Span(f"{told} before" if told else "first time")
+
+
+def _tell_domain(past: Past, connection: Connection) -> Iterator[Span]:
+    """What was counted, where that is more than the name of the question."""
+    if past.domain not in (connection.name, format_address(connection.flow.remote)):
+        yield span_of(f" (all of {past.domain})")
+
+
+def _tell_other(past: Past, prompt: Prompt) -> Iterator[Span]:
+    """Another program that connected, where this one never did. One of the same name is told by its path."""
+    is_outbound = prompt.connection.flow.direction is Direction.OUTBOUND
+    if is_outbound and past.other is not None and not past.allowed:
+        own, name = program_of(prompt.connection.attribution), name_of_path(past.other)
+        who = escape_text(past.other) if name == name_of_path(own) else name
+        yield Span(f"; {who} did, {_times(past.other_allowed)}")
+
+
+def _times(count: int) -> str:
+    return {1: "once", 2: "twice"}.get(count, f"{count:,} times")

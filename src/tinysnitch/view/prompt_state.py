@@ -309,10 +309,11 @@ class PromptState:
         )
 
     def _update(self, known: OpenQuestion, prompt: Prompt, now: float) -> None:
-        """Take the new count of a question, and its new proposal (6)."""
+        """Take the new count of a question, what was found of its past, and its new proposal (6)."""
         is_same = (prompt.proposal, prompt.alone) == (known.prompt.proposal, known.prompt.alone)
         if is_same or known.choice != known.first or self.page is Page.EDIT:
-            self.questions.change(prompt.prompt_id, prompt=msgspec.structs.replace(known.prompt, count=prompt.count))
+            told = msgspec.structs.replace(known.prompt, count=prompt.count, past=prompt.past)
+            self.questions.change(prompt.prompt_id, prompt=told)
             return
         self.questions.change(prompt.prompt_id, prompt=prompt, choice=prompt.proposal, first=prompt.proposal)
         if prompt.prompt_id in (self._selected_id, *(self.group.ids if self.group else ())):

@@ -26,6 +26,7 @@ from tinysnitch.core.rules.secret_args import without_secrets
 from tinysnitch.core.rules.text import format_rule
 from tinysnitch.view.answer_words import name_lifetime
 from tinysnitch.view.connection_view import (
+    present_past,
     present_program,
     present_sentence,
     present_warnings,
@@ -77,6 +78,7 @@ class PromptView(msgspec.Struct, frozen=True, kw_only=True):
     why: str = ""  # why it is asked
     who: tuple[Line, ...] = ()  # the facts of the program
     where: tuple[Line, ...] = ()  # the facts of the remote
+    past: tuple[Line, ...] = ()  # what the history has of both
     warnings: tuple[str, ...] = ()  # about this question, problems that last, and a mode in which nobody is asked
     countdown: str = ""  # of these the last one, if it tells what is left of a mode, and so changes each second
     rule: tuple[Span, ...] = ()  # the line that `y` writes; `n` writes it with `deny`
@@ -108,7 +110,7 @@ class PromptView(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def lines(self) -> tuple[Line, ...]:
         """All facts."""
-        return (*self.who, *self.where)
+        return (*self.who, *self.where, *self.past)
 
     @property
     def is_alone(self) -> bool:
@@ -136,6 +138,7 @@ def present_prompt(state: PromptState, now: float, lookup: Lookup = NO_LOOKUP) -
         why=_present_why(question.prompt),
         who=present_who(connection, choice, lookup, is_full=state.page is Page.EDIT),
         where=present_where(connection, choice),
+        past=present_past(question.prompt),
         warnings=(*present_warnings(connection), *_find_secrets(state, question), *_present_trouble(state, now)),
         countdown=_present_countdown(state, now),
         rule=present_rule(connection, choice, wall_s),
@@ -193,6 +196,7 @@ def _with_group(view: PromptView, state: PromptState, group: GroupList, now: flo
         sentence=(Span(f"{count} questions of "), Span(program, weight=Weight.STRONG)),
         who=tuple(line for line in view.who if line.label not in differing),
         where=tuple(line for line in view.where if line.label not in (*differing, *_OF_ONE)),
+        past=(),
         warnings=(
             *shared_warnings([one for one, _choice in members]),
             *_find_secrets(state, members[0][0]),

@@ -1,6 +1,7 @@
 from tests.core.engine.transcript import BANK, Transcript, flow_of
 from tinysnitch.core.engine import events as ev
-from tinysnitch.core.engine.commands import SetGeneration
+from tinysnitch.core.engine.commands import SetGeneration, ShowPrompt
+from tinysnitch.core.model.past import Past
 from tinysnitch.core.policy.facts import Facts
 from tinysnitch.core.rules.text import parse_rule
 
@@ -29,3 +30,14 @@ def test_another_timeout_is_for_the_questions_to_come() -> None:
     assert engine.engine.next_deadline(engine.now) == engine.now_s + 5
     assert "deny 2" in engine.wait(5)
     assert "deny 1" in engine.wait(55)
+
+
+def test_what_the_history_has_is_shown_with_the_question_until_that_is_closed() -> None:
+    engine, past = Transcript(), Past(domain="shop.test", denied=3)
+    engine.queue(flow_of(1))
+    (shown,) = engine.feed(ev.PastFound(1, past))
+    assert isinstance(shown, ShowPrompt)
+    assert shown.prompt.past == past
+    assert [prompt.past for prompt in engine.engine.open_prompts(engine.now)] == [past]
+    engine.wait(60)
+    assert engine.feed(ev.PastFound(1, past)) == []

@@ -25,6 +25,7 @@ from tinysnitch.daemon.control.permissions import Permissions
 from tinysnitch.daemon.instance import Identity, name_instance
 from tinysnitch.daemon.logs.error_log import ErrorLog
 from tinysnitch.daemon.logs.log_output import LogOutput
+from tinysnitch.daemon.logs.past_finder import PastFinder
 from tinysnitch.daemon.logs.recorder import Recorder
 from tinysnitch.daemon.logs.traffic_recorder import TrafficRecorder
 from tinysnitch.daemon.loop.driver import Driver, Ports
@@ -236,12 +237,14 @@ class Place:
         self.reloader.reload_rules()
 
     def _make_looking_back(self, path: Path) -> LookingBack:
-        self.traffic_recorder = TrafficRecorder(TrafficStore(path), lambda work, done: done(work()))
         self.ports.traffic.listen(self.traffic_recorder.take)
         self.ports.questions.listener = self.traffic_recorder.take_questions
         return LookingBack(self.ports.traffic, self.ports.questions, self.traffic_recorder, TrafficReader(path))
 
     def _make_ports(self, programs: object) -> Ports:
+        sums = self._folder / "sums"
+        self.traffic_recorder = TrafficRecorder(TrafficStore(sums), lambda work, done: done(work()))
+        traffic = TrafficFeed(self.failures)
         events = PacketEvents(self.attributor, lambda _index: "eth0")
         verdicts = VerdictSink(self.queue, self.names_queue, programs)  # type: ignore[arg-type]
         return Ports(
@@ -257,7 +260,14 @@ class Place:
             mode_keeper=self.mode_keeper,
             recorder=Recorder(self._log_output, LogFormat.TEXT, self.history, self.learned_rules),
             clients=self.clients,
-            traffic=TrafficFeed(self.failures),
+            traffic=traffic,
+            pasts=PastFinder(
+                traffic.hand_over,
+                self.traffic_recorder,
+                TrafficReader(sums),
+                lambda work, done: done(work()),
+                lambda *events: self.driver.feed(*events),
+            ),
             questions=QuestionFeed(lambda _exec_id: None),
         )
 
@@ -276,6 +286,7 @@ class Place:
             self.driver,
             self.ports.traffic,
             self.ports.questions,
+            self.ports.pasts,
             self.rule_saver,
         ):
             part.stop()

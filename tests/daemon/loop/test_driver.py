@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.core.engine.transcript import flow_of, whose, yes
+from tests.core.engine.transcript import flow_of, no, whose, yes
 from tests.daemon.loop.driver_place import Place, Refusing, datagram, fail_with_emfile, ipv4, start, syn, until
 from tests.daemon.requests.small_handler import ALICE, ROOT
 from tests.lab.patience import WAIT_S
@@ -18,7 +18,10 @@ from tinysnitch.core.engine.events import AnswerGiven, DataLost, Event, PacketQu
 from tinysnitch.core.engine.records import LossCounted
 from tinysnitch.core.model.clock import Instant
 from tinysnitch.core.model.flow import UDP
+from tinysnitch.core.model.past import Past
 from tinysnitch.core.model.process import Asker
+from tinysnitch.core.prompts.choice import Lifetime
+from tinysnitch.core.prompts.prompt import Prompt
 from tinysnitch.daemon.control.permissions import Right
 from tinysnitch.daemon.loop import driver
 from tinysnitch.kernel.attribution.socket_holders import ScanNotDue
@@ -222,6 +225,23 @@ def test_questions_come_to_the_prompts_and_go(tmp_path: Path) -> None:
 
     asyncio.run(run())
     assert told == [PromptShown, PromptClosed]
+
+
+def test_a_question_that_opens_again_tells_what_became_of_the_first(tmp_path: Path) -> None:
+    async def run() -> None:
+        with closing(start(Place(tmp_path))) as place:
+
+            def prompts() -> list[Prompt]:
+                return place.engine.open_prompts(read_instant())
+
+            place.queue.put(syn(1, local_port=1))
+            await until(prompts)
+            place.driver.feed(AnswerGiven(1, no(Lifetime.ONCE), 0))
+            place.queue.put(syn(2, local_port=2))
+            await until(lambda: any(prompt.past for prompt in prompts()))
+            assert [prompt.past for prompt in prompts()] == [Past(domain="10.0.0.80", denied=1)]
+
+    asyncio.run(run())
 
 
 def test_what_is_seen_beside_the_engine_is_told_at_once(tmp_path: Path) -> None:

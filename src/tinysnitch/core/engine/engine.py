@@ -108,6 +108,8 @@ class Engine:
                 return self._answer_given(event, now)
             case ev.PromptTended(prompt_id=prompt_id):
                 return self._renew(prompt_id, now)
+            case ev.PastFound():
+                return self._show_past(event, now)
             case ev.ClientAttached(client_id=client_id, uid=uid):
                 self._clients[client_id] = uid
                 return iter(())
@@ -320,6 +322,12 @@ class Engine:
         """Begin the time of a question anew, which may be closed by now."""
         prompt = self.prompts.find(prompt_id)
         if prompt and self.prompts.renew(prompt, now):
+            yield ShowPrompt(prompt.value(now))
+
+    def _show_past(self, event: ev.PastFound, now: Instant) -> Iterator[Command]:
+        prompt = self.prompts.find(event.prompt_id)
+        if prompt:
+            prompt.past = event.past
             yield ShowPrompt(prompt.value(now))
 
     def _answer_once(self, prompt: OpenPrompt, rule: Rule, event: ev.AnswerGiven, now: Instant) -> Iterator[Command]:

@@ -5,6 +5,7 @@ import msgspec
 from tinysnitch.core.model.asking_mode import AskingMode
 from tinysnitch.core.model.errors import RuleSyntaxError
 from tinysnitch.core.model.flow import Flow
+from tinysnitch.core.model.past import Past
 from tinysnitch.core.model.process import Asker, Attribution, ProcessKey
 from tinysnitch.core.packets.packet import Payload
 from tinysnitch.core.policy.facts import Facts
@@ -73,6 +74,13 @@ class PromptTended(msgspec.Struct, frozen=True):
     """A person who may answer the question is at it, typing or choosing."""
 
     prompt_id: int
+
+
+class PastFound(msgspec.Struct, frozen=True):
+    """The history has something to say beside a question, which may be closed by now."""
+
+    prompt_id: int
+    past: Past
 
 
 class ClientAttached(msgspec.Struct, frozen=True):
@@ -156,6 +164,7 @@ Event = (
     | DataSent
     | AnswerGiven
     | PromptTended
+    | PastFound
     | ClientAttached
     | ClientDetached
     | RulesLoaded

@@ -24,6 +24,7 @@ from tinysnitch.core.engine.records import ConnectionDecided, PromptAnswered
 from tinysnitch.core.model.clock import Instant
 from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.flow import TCP, Direction, Flow, is_v4
+from tinysnitch.core.model.past import Past
 from tinysnitch.core.model.process import UNKNOWN_EXEC_ID, AttributionSource, share_of
 from tinysnitch.core.model.settings import Settings
 from tinysnitch.core.model.tables import BoundedTable
@@ -137,6 +138,7 @@ class OpenPrompt:
     deadline_s: float  # boot-time seconds
     proposal: Proposal
     held: dict[Flow, HeldFlow] = field(default_factory=dict)
+    past: Past | None = None
 
     def value(self, now: Instant) -> Prompt:
         """The prompt as it is shown to people."""
@@ -154,6 +156,7 @@ class OpenPrompt:
             proposal=self.proposal.choice,
             widened=self.proposal.widened,
             alone=self.proposal.alone,
+            past=self.past,
         )
 
     def report_answer(

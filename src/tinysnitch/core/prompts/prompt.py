@@ -8,6 +8,7 @@ import msgspec
 
 from tinysnitch.core.model.connection import Asking, Connection
 from tinysnitch.core.model.flow import Direction, format_address, format_protocol
+from tinysnitch.core.model.past import Past
 from tinysnitch.core.model.process import AttributionSource, OtherFile, other_file_of, program_of, uid_of
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.prompts.choice import Choice
@@ -62,4 +63,5 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     remaining_s: float  # at the moment the value was made
     proposal: Choice = Choice(verdict=Verdict.ALLOW)  # the verdict comes with the answering key
     widened: str = ""  # why the proposal covers more than this question; "" if it does not
+    past: Past | None = None  # None: it is not known, or not yet
     alone: Choice | None = None  # if it is widened, which is for its verdict only: the choice for this question alone

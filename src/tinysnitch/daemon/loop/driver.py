@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from tinysnitch.core.engine import commands as cmd
 from tinysnitch.core.engine.engine import Engine
 from tinysnitch.core.engine.events import DataLost, DeadlineReached, Event, PacketQueued, ProcessExited
-from tinysnitch.core.engine.records import ConnectionDecided, Record, uid_told_of
+from tinysnitch.core.engine.records import ConnectionDecided, PromptOpened, Record, uid_told_of
 from tinysnitch.core.model.clock import Instant
 from tinysnitch.core.model.process import ProcessKey
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.daemon.control.clients import ControlClients
+from tinysnitch.daemon.logs.past_finder import PastFinder
 from tinysnitch.daemon.logs.recorder import Recorder
 from tinysnitch.daemon.loop.overload import MANY_MESSAGES, Overload, OverloadWatch
 from tinysnitch.daemon.loop.process_watch import ProcessWatch
@@ -65,6 +66,7 @@ class Ports:
     clients: ControlClients
     traffic: TrafficFeed
     questions: QuestionFeed
+    pasts: PastFinder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -358,6 +360,8 @@ class Driver:
                 if isinstance(record, ConnectionDecided):
                     self.ports.traffic.note(record)
                     self.ports.questions.note_decision(record)
+                elif isinstance(record, PromptOpened):
+                    self.ports.pasts.note(record)
             except Exception:
                 self.failures.note("recording")
         try:

@@ -31,6 +31,7 @@ from tinysnitch.daemon.instance import Identity, Instance
 from tinysnitch.daemon.logs.error_log import ErrorLog
 from tinysnitch.daemon.logs.log_output import LogOutput
 from tinysnitch.daemon.logs.loss_watch import LossWatch
+from tinysnitch.daemon.logs.past_finder import PastFinder
 from tinysnitch.daemon.logs.private_file import PRIVATE_FILE, PrivateFile
 from tinysnitch.daemon.logs.recorder import Recorder
 from tinysnitch.daemon.logs.traffic_recorder import TrafficRecorder
@@ -145,6 +146,7 @@ class Assembly:
             self.rule_saver,
             traffic,
             self.driver.ports.questions,
+            self.driver.ports.pasts,
             self.driver,
             self.reloader,
             self.programs_file,
@@ -195,10 +197,9 @@ def assemble(
     options = identity.options
     fact_changed, feed, process_exited = Relay(), Relay(), Relay()
     loader = RuleLoader(rules_file, source := make_source(options, undo, fact_changed), groups)
-    (history, recorder), temporary_rules = _open_logs(options, undo), TemporaryRules(options.state_dir / TEMPORARY)
+    history, recorder, sums, temporary_rules = _open_files(options, undo)
     engine = _make_engine(options, loader, programs, history, temporary_rules, undo)
     clients, failures, news = _make_clients(options, undo), Failures(), _closed_at_end(AddressNews(), undo)
-    saver = RuleSaver(rules_file, temporary_rules, clients=clients, failures=failures, report=feed)
     ports = _open_ports(
         identity,
         programs,
@@ -207,8 +208,9 @@ def assemble(
         undo,
         feed=feed,
         process_exited=process_exited,
-        rule_saver=saver,
+        rule_saver=(saver := RuleSaver(rules_file, temporary_rules, clients=clients, failures=failures, report=feed)),
         recorder=recorder,
+        sums=sums,
         clients=clients,
         failures=failures,
     )
@@ -223,7 +225,7 @@ def assemble(
         reloader=reloader,
         counters=counters,
         history=history,
-        looking_back=_keep_sums(options, ports, counters, feed, undo),
+        looking_back=_keep_sums(options, ports, sums, counters, feed, undo),
         settings=settings,
         numbers=_open_numbers(options, undo),
         changes=ChangeRecord(options.state_dir / "changes.json"),
@@ -278,25 +280,31 @@ def _closed_at_end(part: C, undo: AsyncExitStack) -> C:
     return part
 
 
-def _open_logs(options: Options, undo: AsyncExitStack) -> tuple[History, Recorder]:
+def _open_files(options: Options, undo: AsyncExitStack) -> tuple[History, Recorder, TrafficRecorder, TemporaryRules]:
     history = _closed_at_end(History(options.state_dir / "history.sqlite"), undo)
     log = LogOutput(sys.stdout.fileno())
     undo.callback(close_log, log)
-    return history, Recorder(log, options.log, history, LearnedRules(options.state_dir / LEARNED_RULES))
+    recorder = Recorder(log, options.log, history, LearnedRules(options.state_dir / LEARNED_RULES))
+    store = TrafficStore(options.state_dir / SUMS, options.history_days, options.history_size << 20)
+    sums = _closed_at_end(TrafficRecorder(store, Offload().begin), undo)
+    return history, recorder, sums, TemporaryRules(options.state_dir / TEMPORARY)
 
 
 def _keep_sums(
-    options: Options, ports: Ports, counters: Counters, feed: Callable[..., object], undo: AsyncExitStack
+    options: Options,
+    ports: Ports,
+    sums: TrafficRecorder,
+    counters: Counters,
+    feed: Callable[..., object],
+    undo: AsyncExitStack,
 ) -> LookingBack:
-    path = options.state_dir / SUMS
-    store = TrafficStore(path, options.history_days, options.history_size << 20)
-    counters.sums = recorder = _closed_at_end(TrafficRecorder(store, Offload().begin), undo)
-    ports.traffic.listen(recorder.take)
-    ports.questions.listener = recorder.take_questions
-    private = PrivateFile(options.config_dir / PRIVATE_FILE, (ports.recorder, recorder), feed)
+    counters.sums = sums
+    ports.traffic.listen(sums.take)
+    ports.questions.listener = sums.take_questions
+    private = PrivateFile(options.config_dir / PRIVATE_FILE, (ports.recorder, sums), feed)
     undo.callback(private.stop)
     private.start()
-    return LookingBack(ports.traffic, ports.questions, recorder, TrafficReader(path))
+    return LookingBack(ports.traffic, ports.questions, sums, TrafficReader(options.state_dir / SUMS))
 
 
 def _make_engine(
@@ -350,6 +358,7 @@ def _open_ports(
     process_exited: Callable[[ProcessKey], None],
     rule_saver: RuleSaver,
     recorder: Recorder,
+    sums: TrafficRecorder,
     clients: ControlClients,
     failures: Failures,
 ) -> Ports:
@@ -361,6 +370,10 @@ def _open_ports(
     was_adopted = programs is not None and programs.was_adopted
     uses = UseCounts(verdicts.uses, identity.options.state_dir / "uses", read_boot_id(), was_adopted=was_adopted)
     undo.callback(uses.stop)
+    traffic, reader = (
+        TrafficFeed(failures, _rows_of(programs, engine)),
+        TrafficReader(identity.options.state_dir / SUMS),
+    )
     return Ports(
         queue=queue,
         names_queue=names_queue,
@@ -381,7 +394,8 @@ def _open_ports(
         recorder=recorder,
         clients=clients,
         questions=QuestionFeed(attributor.find_program),
-        traffic=TrafficFeed(failures, _rows_of(programs, engine)),
+        traffic=traffic,
+        pasts=PastFinder(traffic.hand_over, sums, reader, Offload().begin, feed),
     )
 
 

@@ -3,8 +3,11 @@
 import sqlite3
 import time
 
+from tinysnitch.core.model.domain import find_registrable_domain
+
 HOUR_S = 3600
 PROGRAM, NAME, ADDRESS, RULE = range(4)  # kinds of texts; an address is its 16 bytes, so that a network is a range
+NOBODY = -1  # in place of a uid: there is no process
 HOURS_KEPT_S = 49 * HOUR_S  # two days by the hour, and the hour that is not over
 
 # The rows lie in the order of their key (without rowid), the time first: what is new is added at the end, what is old
@@ -60,3 +63,8 @@ def day_of(wall_s: float) -> int:
     """When the day began here, in wall-clock seconds."""
     moment = time.localtime(wall_s)
     return int(time.mktime((moment.tm_year, moment.tm_mon, moment.tm_mday, 0, 0, 0, 0, 0, -1)))
+
+
+def domain_of(name: str) -> str:
+    """The domain that a name counts for."""
+    return find_registrable_domain(name) or name

@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -11,10 +11,12 @@ from typing import NamedTuple
 from tinysnitch.core.model.domain import find_registrable_domain, normalize_name
 from tinysnitch.core.model.errors import Malformed, SnitchError
 from tinysnitch.core.model.flow import V4_PREFIX, format_protocol
+from tinysnitch.core.model.past import Past, PastQuestion
 from tinysnitch.core.traffic.names import NamesQuestion
 from tinysnitch.core.traffic.questions import By, TrafficLine, TrafficQuestion, TrafficTotal
 from tinysnitch.store.database import reason_of
 from tinysnitch.store.traffic.names_reader import NamesAnswer, find_names
+from tinysnitch.store.traffic.past_reader import find_past
 from tinysnitch.store.traffic.schema import ADDRESS, HOUR_S, NAME, day_of
 from tinysnitch.store.traffic.texts import Filter, at_end, filter_of_program, read_texts
 
@@ -68,6 +70,12 @@ class TrafficReader:
         """Raises SnitchError."""
         with self._reading() as db:
             return find_names(db, question)
+
+    def find_pasts(self, questions: Sequence[PastQuestion]) -> dict[int, Past]:
+        """By the number of the prompt; nothing while there is no history. Raises SnitchError."""
+        with self._reading() as db:
+            found = {each.prompt_id: find_past(db, each) for each in questions}
+        return {prompt_id: past for prompt_id, past in found.items() if past}
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:

@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 import msgspec
 
-from tinysnitch.core.model.domain import find_registrable_domain
 from tinysnitch.core.model.flow import Direction
 from tinysnitch.core.model.process import share_of
 from tinysnitch.core.model.verdict import Verdict
@@ -24,6 +23,7 @@ from tinysnitch.store.database import Database, used_bytes
 from tinysnitch.store.traffic import batch, schema
 from tinysnitch.store.traffic.batch import WaitingName, WaitingRow
 from tinysnitch.store.traffic.schema import HOUR_S
+from tinysnitch.store.traffic.texts import encode_text
 
 DAYS = 365
 MAX_BYTES = 200 << 20
@@ -33,7 +33,6 @@ QUESTIONS_KEPT = 200_000  # of all users
 _FULL = 0.9  # of the size: from there on the oldest rows go
 _DAY_S = 24 * HOUR_S
 _IN, _OUT, _NAMES = "in", "out", "names"
-_NOBODY = -1  # in place of a uid: there is no process
 
 
 class _Subject(NamedTuple):
@@ -135,7 +134,7 @@ class TrafficStore:
         return WaitingName(
             int(asked.at_s * 1000),
             self._day_of(int(asked.at_s) // HOUR_S * HOUR_S),
-            _stored(asked.program),
+            encode_text(asked.program),
             asked.uid,
             name,
             domain,
@@ -146,8 +145,9 @@ class TrafficStore:
     def _waiting(self, row: TrafficRow) -> WaitingRow:
         hour, program, remote, port, uid, protocol, is_inbound, is_denied, rule = self._within_quota(_subject_of(row))
         return WaitingRow(
-            hour, self._day_of(hour), _stored(program), *_name_and_domain(remote), port, uid, protocol, is_inbound,
-            is_denied, _stored(rule), int(row.first_s), int(row.last_s), row.connections, row.bytes_in, row.bytes_out,
+            hour, self._day_of(hour), encode_text(program), *_name_and_domain(remote), port, uid, protocol, is_inbound,
+            is_denied, encode_text(rule), int(row.first_s), int(row.last_s), row.connections, row.bytes_in,
+            row.bytes_out,
         )  # fmt: skip
 
     def _day_of(self, hour: int) -> int:
@@ -190,7 +190,7 @@ def _subject_of(row: TrafficRow) -> _Subject:
         key.program,
         key.remote if key.name is None else key.name,
         key.port,
-        _NOBODY if key.uid is None else key.uid,
+        schema.NOBODY if key.uid is None else key.uid,
         key.protocol,
         key.direction is Direction.INBOUND,
         key.verdict is Verdict.DENY,
@@ -198,15 +198,11 @@ def _subject_of(row: TrafficRow) -> _Subject:
     )
 
 
-def _stored(text: str) -> bytes:
-    return text.encode(errors="surrogateescape")
-
-
 def _name_and_domain(remote: str | bytes) -> tuple[int, bytes, bytes]:
     """What kind of text it is, how it is stored, and its domain; an address is its own."""
     if isinstance(remote, bytes):
         return schema.ADDRESS, remote, remote
-    return schema.NAME, _stored(remote), _stored(find_registrable_domain(remote) or remote)
+    return schema.NAME, encode_text(remote), encode_text(schema.domain_of(remote))
 
 
 @contextmanager
