@@ -11,9 +11,11 @@ from tinysnitch.view.text import (
     escape_text,
     shorten_end,
     shorten_middle,
+    shorten_words,
     wrap_columns,
     wrap_parts,
     wrap_shortened,
+    wrap_words,
 )
 
 
@@ -133,3 +135,27 @@ def test_a_long_text_is_wrapped_in_a_moment(text: str) -> None:
     begun_s = time.process_time()
     assert "".join(wrap_columns(text, 80)) == text
     assert time.process_time() - begun_s < 1
+
+
+@pytest.mark.parametrize(
+    ("width", "shown"),
+    [
+        (34, "no answer within 60 s, and no rule"),
+        (33, "no answer within 60 s, and no…"),
+        (24, "no answer within 60 s…"),
+        (20, "no answer within…"),
+        (12, "no answer…"),
+        (6, "no an…"),
+    ],
+)
+def test_a_sentence_ends_with_a_word(width: int, shown: str) -> None:
+    assert shorten_words("no answer within 60 s, and no rule", width) == shown
+
+
+@given(ANY_TEXT, st.integers(0, 60))
+def test_words_fit_but_those_that_are_wider_alone(raw: str, width: int) -> None:
+    text = escape_text(raw)
+    assert cell_width(shorten_words(text, width)) <= max(width, 0)
+    rows = wrap_words(text, width)
+    assert " ".join(rows).split() == text.split()
+    assert [row for row in rows if cell_width(row) > width and " " in row] == []

@@ -4,7 +4,6 @@ import click
 
 from tinysnitch.cli.completion.from_daemon import complete_question
 from tinysnitch.cli.options import Number, examples, socket_option
-from tinysnitch.cli.output import print_line
 from tinysnitch.cli.rule_doubts import tell_of_secrets
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.commandline.notes import print_note
@@ -13,6 +12,7 @@ from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.prompts.answer import refusal_to_remember
 from tinysnitch.core.prompts.choice import Choice, Lifetime, RemoteScope
+from tinysnitch.output.lines import print_line
 from tinysnitch.protocol.messages import GiveAnswer, ListAsks, PromptShown, RuleWritten
 
 _VERDICTS = {"yes": Verdict.ALLOW, "no": Verdict.DENY}

@@ -3,13 +3,13 @@
 import click
 
 from tinysnitch.cli.options import examples, json_option, socket_option
-from tinysnitch.cli.output import print_lines, print_object
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.commandline.notes import print_note
 from tinysnitch.core.model.process import program_of
 from tinysnitch.core.prompts.prompt import Prompt
 from tinysnitch.core.rules.secret_args import shorten_secrets
 from tinysnitch.core.rules.words import quote_word
+from tinysnitch.output.lines import print_lines, print_object
 from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.log_lines import ask_line_of
 from tinysnitch.protocol.log_text import format_endpoints

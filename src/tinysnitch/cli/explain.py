@@ -15,7 +15,6 @@ from tinysnitch.cli.completion.rule_words import (
     complete_remote,
 )
 from tinysnitch.cli.options import examples, json_option, socket_option
-from tinysnitch.cli.output import print_lines, print_object
 from tinysnitch.cli.rule_doubts import is_missing
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.client.program_files import read_sha256
@@ -24,6 +23,7 @@ from tinysnitch.core.model.errors import NotUnderstood
 from tinysnitch.core.rules.port_text import LAST_PORT
 from tinysnitch.core.rules.program_text import split_program
 from tinysnitch.core.rules.words import BadWord, quote_word, split_words
+from tinysnitch.output.lines import print_lines, print_object
 from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.messages import Explain, Explanation
 

@@ -7,7 +7,6 @@ import click
 
 from tinysnitch.cli.command_group import CommandGroup
 from tinysnitch.cli.options import NamedFolder, examples
-from tinysnitch.cli.output import print_lines
 from tinysnitch.cli.rules import read_file
 from tinysnitch.commandline.named_path import NamedPath
 from tinysnitch.commandline.notes import print_note
@@ -17,6 +16,7 @@ from tinysnitch.core.imports.lsrules import parse_lsrules
 from tinysnitch.core.imports.opensnitch import parse_opensnitch
 from tinysnitch.core.imports.ufw import parse_ufw
 from tinysnitch.core.model.errors import NotPermitted, SnitchError
+from tinysnitch.output.lines import print_lines
 
 _NAME_IT = "name a file that can be read, or - for stdin"
 _TO_GROUP = (

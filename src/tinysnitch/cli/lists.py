@@ -7,10 +7,10 @@ import click
 
 from tinysnitch.cli.command_group import CommandGroup
 from tinysnitch.cli.options import examples, json_option, socket_option
-from tinysnitch.cli.output import print_entry, print_lines
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.commandline.notes import print_note
 from tinysnitch.core.rules.remote_text import LISTS_FOLDER
+from tinysnitch.output.lines import print_entry, print_lines
 from tinysnitch.protocol.messages import ListEntry, ListLists, ListState
 from tinysnitch.view.span import format_duration
 

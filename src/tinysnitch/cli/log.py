@@ -3,11 +3,11 @@
 import click
 
 from tinysnitch.cli.options import Number, examples, json_option, socket_option
-from tinysnitch.cli.output import find_output, print_line, print_object
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.commandline.notes import print_note
 from tinysnitch.core.engine.records import MAX_LINES
 from tinysnitch.core.model.errors import Malformed
+from tinysnitch.output.lines import find_output, print_line, print_object
 from tinysnitch.protocol.log_lines import parse_log_line
 from tinysnitch.protocol.log_text import format_text
 

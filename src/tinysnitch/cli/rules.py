@@ -18,7 +18,6 @@ from tinysnitch.cli.command_group import CommandGroup
 from tinysnitch.cli.completion.from_daemon import complete_group
 from tinysnitch.cli.completion.rule_words import Complete, complete_known_rule, complete_rule
 from tinysnitch.cli.options import F, examples, json_option, socket_option
-from tinysnitch.cli.output import print_entry, print_line, print_lines
 from tinysnitch.cli.rule_doubts import find_doubts, tell_of_secrets, tell_of_suffixes
 from tinysnitch.cli.status import find_broken
 from tinysnitch.client.control_client import ControlClient
@@ -28,6 +27,7 @@ from tinysnitch.core.model.errors import NotPermitted, SnitchError
 from tinysnitch.core.model.raw_text import MAX_BYTES, text_of
 from tinysnitch.core.rules.text import format_rule, parse_rule, parse_rules
 from tinysnitch.core.rules.words import BadWord, quote_word, split_words
+from tinysnitch.output.lines import print_entry, print_line, print_lines
 from tinysnitch.protocol.log_text import what_holds
 from tinysnitch.protocol.messages import (
     AddRule,

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import click
 
 from tinysnitch.cli.options import examples, json_option, socket_option
-from tinysnitch.cli.output import print_lines, print_object
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.output.lines import print_lines, print_object
 from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.log_text import what_holds
 from tinysnitch.protocol.messages import Mode, ReadStatus, Status

@@ -5,12 +5,12 @@ import os
 import click
 
 from tinysnitch.cli.options import examples, json_option, socket_option
-from tinysnitch.cli.output import print_entry
 from tinysnitch.doctor.finding import Finding, State
 from tinysnitch.doctor.kernel_parts import find_kernel_parts
 from tinysnitch.doctor.network_parts import find_network_parts
 from tinysnitch.doctor.people_parts import find_people_parts
 from tinysnitch.doctor.report import print_report
+from tinysnitch.output.lines import print_entry
 
 
 @click.command("doctor", epilog=examples("sudo tinysnitch doctor", "tinysnitch doctor --json"))

@@ -35,6 +35,9 @@ class Weight(Enum):
     PLAIN = "plain"
     STRONG = "strong"  # what a name is judged by
     QUIET = "quiet"  # what anybody could have put there
+    GOOD = "good"  # this and the two below in the tables of commands alone, which say the same in words
+    WARNING = "warning"
+    BAD = "bad"
 
 
 class Span(msgspec.Struct, frozen=True):

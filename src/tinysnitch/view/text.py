@@ -70,6 +70,13 @@ def shorten_end(text: str, width: int) -> str:
     return f"{_last_columns(text[::-1], width - 1)[::-1]}{ELLIPSIS}" if width > 0 else ""
 
 
+def shorten_words(text: str, width: int) -> str:
+    """At most `width` columns: the end is left out from a blank on, if there is one in the second half."""
+    shorter = shorten_end(text, width)
+    end = shorter.rfind(" ")
+    return shorter if shorter == text or end <= width // 2 else f"{shorter[:end].rstrip(' ,;:')}{ELLIPSIS}"
+
+
 def wrap_shortened(text: str, width: int, rows: int) -> list[str]:
     """At most `rows` rows; an ellipsis at the end of the last one stands for the rest."""
     lines = wrap_columns(text, width)
@@ -112,6 +119,18 @@ def _last_columns(text: str, width: int) -> str:
         start -= 1
         width -= _char_width(text[start])
     return text[start:]
+
+
+def wrap_words(text: str, width: int) -> list[str]:
+    """Lines of at most `width` columns, broken at blanks alone: a word that is wider stays whole, so that a path or a
+    command can be copied."""
+    lines: list[str] = []
+    for word in text.split(" "):
+        if lines and cell_width(lines[-1]) + 1 + cell_width(word) <= width:
+            lines[-1] += f" {word}"
+        elif word:
+            lines.append(word)
+    return lines
 
 
 def wrap_columns(text: str, width: int) -> list[str]:

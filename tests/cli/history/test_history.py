@@ -11,9 +11,9 @@ import pytest
 
 from tests.cli.running import Command
 from tests.daemon.requests.small_handler import RunningServer
-from tinysnitch.cli.history import painting
 from tinysnitch.core.traffic.questions import By, TrafficLine, TrafficQuestion, TrafficTotal
 from tinysnitch.daemon.control.permissions import Right
+from tinysnitch.output import tables
 from tinysnitch.protocol.messages import HistoryEntry, HistoryTotal, Reply
 
 HOSTILE = "/bin/a\n\x1b[31m\udcff,'\""
@@ -97,13 +97,13 @@ def test_behind_a_pipe_the_table_is_plain_and_whole(looking_back: LookingBack, c
 def test_on_a_terminal_it_has_bars_and_what_it_sums_up_to(
     looking_back: LookingBack, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(painting.os, "isatty", lambda _fd: True)
+    monkeypatch.setattr(tables.os, "isatty", lambda _fd: True)
     monkeypatch.setenv("COLUMNS", "80")
     out = command("history", "--since", "2026-12-01").out.splitlines()
     assert "7 programs, 33 connections, 2 denied, 4.1 kB in, 14 B out" in out[0]
     assert max(map(len, out)) <= 80
     assert "█" in out[3]
-    assert painting.is_terminal()  # as print_table() sees it
+    assert tables.is_terminal()  # as print_table() sees it
     assert "\x1b" not in "".join(out)  # neither ours, as this is no terminal, nor that of a name
 
 

@@ -9,11 +9,11 @@ from datetime import datetime
 import click
 
 from tinysnitch.cli.options import examples, json_option, socket_option
-from tinysnitch.cli.output import print_line, print_object
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.client.local_time import tell_time
 from tinysnitch.commandline.notes import print_note
 from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.output.lines import print_line, print_object
 from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.messages import MAX_MODE_S, ModeState, SetMode
 from tinysnitch.view.answer_words import ASKING_AGAIN, HOW_TO_END, tell_mode

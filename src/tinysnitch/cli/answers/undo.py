@@ -6,9 +6,7 @@ from datetime import datetime
 import click
 import msgspec
 
-from tinysnitch.cli.history.painting import is_terminal, print_table
 from tinysnitch.cli.options import Number, examples, json_option, socket_option
-from tinysnitch.cli.output import print_lines, print_object
 from tinysnitch.cli.rules import MAIN
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.client.user_names import find_user
@@ -17,6 +15,8 @@ from tinysnitch.core.model.errors import RuleSyntaxError
 from tinysnitch.core.rules.changes import Act, Place
 from tinysnitch.core.rules.secret_args import shorten_rule
 from tinysnitch.core.rules.text import parse_rule
+from tinysnitch.output.lines import print_lines, print_object
+from tinysnitch.output.tables import is_terminal, print_table
 from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.log_lines import format_time
 from tinysnitch.protocol.messages import ChangedLine, ChangeEntry, ListChanges, TakeBack, Undone

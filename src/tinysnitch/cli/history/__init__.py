@@ -4,7 +4,7 @@ A command makes a question (core/traffic/questions.py) of its options, and the d
 right. On a terminal the answer is a table as wide as the terminal, with bars; behind a pipe the same without bars, cut
 nowhere. With --json and --csv all is told: whole numbers of bytes, and times as in the log.
 
-painting.py prints tables, for all commands of this folder.
+The options that they share, and what these mean, are in options.py.
 
 Begin with history.py.
 """

@@ -8,13 +8,13 @@ import msgspec
 from tinysnitch.cli.completion.from_daemon import complete_used_program
 from tinysnitch.cli.completion.rule_words import complete_user
 from tinysnitch.cli.history.options import Since, User, lines_wanted, tell_since
-from tinysnitch.cli.history.painting import find_width, is_terminal, print_cells, print_csv, print_heading, print_table
 from tinysnitch.cli.options import Number, examples, json_option, socket_option
-from tinysnitch.cli.output import print_object
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.commandline.notes import print_note
 from tinysnitch.core.traffic.names import AskedName, AskingProgram, NamesQuestion, NamesTotal
 from tinysnitch.core.traffic.questions import MAX_LINES
+from tinysnitch.output.lines import print_object
+from tinysnitch.output.tables import find_width, is_terminal, print_cells, print_csv, print_heading, print_table
 from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.log_lines import format_time
 from tinysnitch.protocol.messages import NamesAsked, NamesProgram, NamesSum, ReadNames

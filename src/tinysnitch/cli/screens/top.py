@@ -6,9 +6,9 @@ import click
 import msgspec
 
 from tinysnitch.cli.options import examples, json_option, socket_option
-from tinysnitch.cli.output import find_output, print_lines, print_object
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.commandline.notes import print_note
+from tinysnitch.output.lines import find_output, print_lines, print_object
 from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.log_lines import format_time
 from tinysnitch.protocol.messages import TrafficEntry, TrafficTold

@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterable
 
 import click
 
-from tinysnitch.cli.output import print_lines
 from tinysnitch.cli.tidy.shown import NEW, present_keys
+from tinysnitch.output.lines import print_lines
 from tinysnitch.tui.keyboard import KeyReader
 
 WIDTH = 79  # columns, where the terminal does not tell

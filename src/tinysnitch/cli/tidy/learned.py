@@ -6,12 +6,12 @@ import click
 import msgspec
 
 from tinysnitch.cli.options import examples, json_option, socket_option
-from tinysnitch.cli.output import print_lines, print_object
 from tinysnitch.cli.tidy.key_press import choose, find_width, is_on_terminal, show
 from tinysnitch.cli.tidy.shown import LearnedItem, present_learned, present_learned_line
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.commandline.notes import print_note, print_snitch_error
 from tinysnitch.core.model.errors import SnitchError
+from tinysnitch.output.lines import print_lines, print_object
 from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.messages import LearnedEntry, ListLearned, RuleWritten, TakeLearned
 

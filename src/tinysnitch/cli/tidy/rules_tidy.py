@@ -6,7 +6,6 @@ import click
 import msgspec
 
 from tinysnitch.cli.options import examples, json_option, socket_option
-from tinysnitch.cli.output import print_object
 from tinysnitch.cli.rule_doubts import is_missing, is_user
 from tinysnitch.cli.tidy.key_press import choose, find_width, is_on_terminal, show
 from tinysnitch.cli.tidy.shown import TIDY_KEYS, present_proposal
@@ -16,6 +15,7 @@ from tinysnitch.core.model.errors import RuleSyntaxError, SnitchError
 from tinysnitch.core.rules.rule import ProgramKind, Rule
 from tinysnitch.core.rules.text import parse_rule
 from tinysnitch.core.tidy.proposal import Kind
+from tinysnitch.output.lines import print_object
 from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.messages import (
     ListEntry,

@@ -1,18 +1,20 @@
-"""Prints tables: on a terminal with its width and its weights of letters, else as plain lines."""
+"""Prints tables: on a terminal with its width, its colours and its weights of letters, else as plain lines."""
 
 import csv
 import io
 import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from tinysnitch.cli.output import find_output, print_lines
+from tinysnitch.output.lines import find_output, print_lines
 from tinysnitch.tui.encoding import fit_encoding
 from tinysnitch.view.history.table import Cell, Table, lay_out
 from tinysnitch.view.span import Weight, text_of
 from tinysnitch.view.text import escape_text, wrap_parts
 
-_STYLES = {Weight.PLAIN: "", Weight.STRONG: "bold", Weight.QUIET: "dim"}
+if TYPE_CHECKING:
+    from rich.text import Text
 
 
 def is_terminal() -> bool:
@@ -35,7 +37,7 @@ def print_table(table: Table) -> None:
 
 def print_cells(lines: Iterable[Cell]) -> None:
     if is_terminal():
-        _paint(lines)
+        _print_painted(lines)
     else:
         print_lines(text_of(line) for line in lines)
 
@@ -52,11 +54,25 @@ def _format_csv(row: Iterable[object]) -> str:
     return text.getvalue()
 
 
-def _paint(lines: Iterable[Cell]) -> None:
+def _print_painted(lines: Iterable[Cell]) -> None:
     from rich.console import Console
+
+    console = Console(highlight=False, soft_wrap=True)  # knows the colours, NO_COLOR, and a dumb terminal
+    for line in lines:
+        console.print(paint(line, console.encoding), no_wrap=True, overflow="ignore", crop=False)
+
+
+def paint(line: Cell, encoding: str) -> "Text":
+    """The line in the colours of the prompt, which can be read on black and on white."""
     from rich.text import Text
 
-    console = Console(highlight=False, soft_wrap=True)  # knows the colours, and NO_COLOR
-    for line in lines:
-        parts = ((fit_encoding(span.text, console.encoding), _STYLES[span.weight]) for span in line)
-        console.print(Text.assemble(*parts), no_wrap=True, overflow="ignore", crop=False)
+    from tinysnitch.tui.rows import NO, QUIET, STRONG, WARNING, YES
+
+    styles = {
+        Weight.STRONG: STRONG,
+        Weight.QUIET: QUIET,
+        Weight.GOOD: YES,
+        Weight.WARNING: WARNING,
+        Weight.BAD: NO,
+    }
+    return Text.assemble(*((fit_encoding(span.text, encoding), styles.get(span.weight, "")) for span in line))
