@@ -30,7 +30,7 @@ from tinysnitch.tui.rows import (
 from tinysnitch.view.prompt_view import PromptView
 from tinysnitch.view.recent_view import RecentRow, RecentView, SelectedView
 from tinysnitch.view.span import fit_spans, text_of
-from tinysnitch.view.text import cell_width, shorten_middle
+from tinysnitch.view.text import cell_width, shorten_middle, shorten_words
 
 WIDE = 60  # columns from which on a row begins with its time, and names the protocol
 TOLD_WHY = 30  # columns at least for what decided; with fewer it is left out
@@ -134,7 +134,7 @@ def _list_row(row: RecentRow, room: int, columns: _Columns, *, is_selected: bool
         _padded(Text(_count_of(row), QUIET), columns.times),
     )
     if columns.why:
-        text.append(f"{' ' * GAP}{shorten_middle(row.why, columns.why)}", QUIET)
+        text.append(f"{' ' * GAP}{shorten_words(row.why, columns.why)}", QUIET)
     if is_selected:
         text = Text.assemble((_padded(text, room).plain, CURSOR))
     return as_key(text, row.key)
