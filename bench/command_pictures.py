@@ -33,6 +33,7 @@ from bench.picture_samples import (
     LEARNED,
     NOW_S,
     RULES,
+    STATUS,
     domains,
     past,
     total_of,
@@ -60,6 +61,8 @@ class Shot(NamedTuple):
 
 
 SHOTS = (
+    Shot("status", ("status",)),
+    Shot("status-all", ("status", "--all"), is_in_docs=False),
     Shot("rules-tidy", ("rules", "tidy"), keys="y"),
     Shot("learned", ("learned",), keys="y"),
     Shot("undo-list", ("undo", "--list")),
@@ -81,7 +84,7 @@ class PlayedDaemon(QuestionDaemon):
         self._looking_back = self  # type: ignore[assignment]
 
     def status(self, right: Right) -> msg.Status:
-        return msgspec.structs.replace(super().status(right), groups=GROUPS)
+        return msgspec.structs.replace(super().status(right), groups=GROUPS, **STATUS)
 
     def list_lists(self, _right: Right) -> list[msg.ListEntry]:
         return []
@@ -185,6 +188,7 @@ async def _read_screen(shot: Shot, socket: Path, width: int, height: int) -> byt
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (height, width))
     environment = {**os.environ, "TERM": "xterm-256color", "TZ": "UTC", "LC_ALL": "C.UTF-8", "COLUMNS": str(width)}
+    environment["COLORTERM"] = "truecolor"
     for name in ("NO_COLOR", "FORCE_COLOR"):
         environment.pop(name, None)
     command = (sys.executable, "-m", "bench.moment", *shot.words, "--socket", str(socket))

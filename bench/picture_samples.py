@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from tests.view.history.test_history_view import make_line
 from tests.view.live.sample_traffic import FIREFOX, SSHD
 from tests.view.pages.open_page import entry_of
+from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.rules.changes import Act, Change, ChangedRule, Place, TakenBack
 from tinysnitch.core.traffic.names import AskedName, AskingProgram, NamesTotal
 from tinysnitch.core.traffic.questions import TrafficLine, TrafficTotal
@@ -57,6 +58,20 @@ LEARNED = [  # lines, since when, how often
     ("allow deb.mirror.test 80 tcp /usr/lib/apt/methods/http", "learn since 2026-12-02T12:20:03Z", 18),
     ("allow t.ads.test 443 tcp /usr/bin/node", "pause since 2026-12-02T18:05:11Z", 2),
 ]
+STATUS = {
+    "prompts": 1,
+    "prompt_clients": 2,
+    "rules": len(RULES),
+    "hits": 182_422,
+    "misses": 907,
+    "tables": {"flows": 120, "verdicts": 38, "listening ports": 12, "conversations": 4, "processes": 212},
+    "losses": {"history rows": 4, "log lines": 0, "names not learned": 0},
+    "rules_file": "/etc/tinysnitch.rules",
+    "uptime_s": 273_660.0,
+    "asking": Verdict.ALLOW,
+    "asking_left_s": 512.0,
+    "learned_rules": "/var/lib/tinysnitch/learned.rules",
+}
 
 
 def _changed(line: str, place: Place = Place.FILE, **more: object) -> ChangedRule:

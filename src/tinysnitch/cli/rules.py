@@ -19,7 +19,6 @@ from tinysnitch.cli.completion.from_daemon import complete_group
 from tinysnitch.cli.completion.rule_words import Complete, complete_known_rule, complete_rule
 from tinysnitch.cli.options import F, examples, json_option, socket_option
 from tinysnitch.cli.rule_doubts import find_doubts, tell_of_secrets, tell_of_suffixes
-from tinysnitch.cli.status import find_broken
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.commandline.named_path import NamedPath
 from tinysnitch.commandline.notes import print_note
@@ -43,6 +42,7 @@ from tinysnitch.protocol.messages import (
     Status,
     SwitchGroup,
 )
+from tinysnitch.view.tables.status_view import find_broken
 
 MAIN = "main"  # instead of the name of a group: the main rules file
 _OF_USE = frozenset({"count", "last"})

@@ -24,3 +24,9 @@ def test_however_narrow_it_is_there_is_room_for_words() -> None:
     rows = [text_of(row) for row in lay_out_entries([Entry((), (Paragraph("word " * 20),))], 8, 3)]
     assert max(map(len, rows)) <= 8 + LEAST_ROOM
     assert rows[0].count("word") == 4
+
+
+def test_a_paragraph_with_too_many_rows_loses_its_end() -> None:
+    entry = Entry((Span("why"),), (Paragraph("one two three four five six seven eight eleven"), Paragraph("nine")))
+    rows = [text_of(row) for row in lay_out_entries([entry], 8, 28, most=2)]
+    assert rows == ["why     one two three four", "        five six seven…", "        nine"]

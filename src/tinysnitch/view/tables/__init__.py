@@ -6,5 +6,5 @@ says nothing that the words do not say, too.
 
 Every text of a program, a server or a file is escaped here; who prints the spans may print them as they are.
 
-Begin with entries.py: a label, and what is said of it.
+Begin with status_view.py, and entries.py: a label, and what is said of it.
 """

@@ -6,7 +6,7 @@ import msgspec
 
 from tinysnitch.view.history.table import Cell
 from tinysnitch.view.span import Span, Weight, text_of
-from tinysnitch.view.text import cell_width, escape_text, wrap_words
+from tinysnitch.view.text import cell_width, escape_text, shorten_words, wrap_words
 
 LEAST_ROOM = 20  # columns for what is said, however narrow the terminal is
 
@@ -24,10 +24,12 @@ class Entry(msgspec.Struct, frozen=True):
     said: tuple[Paragraph, ...]
 
 
-def lay_out_entries(entries: Iterable[Entry], indent: int, width: int) -> Iterator[Cell]:
-    """The rows, in which what is said begins behind `indent` columns."""
+def lay_out_entries(entries: Iterable[Entry], indent: int, width: int, most: int | None = None) -> Iterator[Cell]:
+    """The rows, in which what is said begins behind `indent` columns. A paragraph of more than `most` rows loses its
+    end."""
+    room = max(LEAST_ROOM, width - indent)
     for entry in entries:
-        rows = [row for paragraph in entry.said for row in _wrap(paragraph, max(LEAST_ROOM, width - indent))]
+        rows = [row for paragraph in entry.said for row in _wrap(paragraph, room, most)]
         for number, row in enumerate(rows):
             label = () if number else entry.label
             yield (*label, Span(" " * max(0, indent - cell_width(text_of(label)))), row)
@@ -35,7 +37,10 @@ def lay_out_entries(entries: Iterable[Entry], indent: int, width: int) -> Iterat
             yield entry.label
 
 
-def _wrap(paragraph: Paragraph, room: int) -> Iterator[Span]:
+def _wrap(paragraph: Paragraph, room: int, most: int | None) -> Iterator[Span]:
     lead = paragraph.lead
-    for number, row in enumerate(wrap_words(escape_text(paragraph.text), room - len(lead))):
+    rows = wrap_words(escape_text(paragraph.text), room - len(lead))
+    if most is not None and len(rows) > most:
+        rows = [*rows[: most - 1], shorten_words(" ".join(rows[most - 1 : most + 1]), room - len(lead))]
+    for number, row in enumerate(rows):
         yield Span(f"{' ' * len(lead) if number else lead}{row}", weight=paragraph.weight)
