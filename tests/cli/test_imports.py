@@ -32,6 +32,12 @@ def test_a_folder_of_opensnitch(command: Command, tmp_path: Path) -> None:
     ]
     assert told.err == "tinysnitch: 1 of 2 rules did not come over: the last comments say why\n"
     assert told.code == 0
+    told = command.plain("import", "opensnitch", "--json", str(tmp_path))
+    assert list(map(json.loads, told.out.splitlines())) == [
+        {"name": "curl", "rule": "allow - - - /usr/bin/curl", "remarks": []},
+        {"name": "off", "rule": None, "remarks": ["it is switched off"]},
+    ]
+    assert "`remarks` say why" in told.err
 
 
 def test_files_of_little_snitch_and_ufw(command: Command, tmp_path: Path) -> None:

@@ -311,3 +311,28 @@ def test_a_rule_is_added_to_a_group_and_moved(running: RunningServer, command: C
 def test_a_group_is_switched(running: RunningServer, command: Command) -> None:
     assert command("rules", "disable", "ads").out == "ads is off: /etc/tinysnitch.d/ads.rules.off\n"
     assert command("rules", "enable", "ads").out == "ads is on, 1 rule: /etc/tinysnitch.d/ads.rules\n"
+
+
+def test_what_a_change_wrote_is_told_as_json_too(running: RunningServer, command: Command) -> None:
+    def told(*words: str) -> dict[str, object]:
+        return json.loads(command.plain("rules", *words).out)  # type: ignore[no-any-return]
+
+    place = ("--socket", str(running.path))
+    written = {"rule": "deny a.test - -", "problem": "", "hint": ""}
+    assert told("add", *place, "--json", "deny", "a.test", "-", "-") == written
+    assert told("--json", "move", *place, "deny a.test - -", "work") == written
+    assert told("add", *place, "--json", "deny a.test - -") == written
+    assert told("remove", *place, "--json", "deny a.test - -") == written
+    group = {"group": "work", "path": "/etc/tinysnitch.d/work.rules.off", "is_on": False, "rules": 0}
+    assert told("disable", "work", *place, "--json") == group
+    assert told("--json", "enable", *place, "work")["is_on"] is True
+
+
+def test_what_is_wrong_in_a_file_is_an_object_a_line(command: Command, tmp_path: Path) -> None:
+    file = tmp_path / "rules"
+    file.write_text("alow - - -\nallow - - -\n")
+    code, out, _err = command.plain("rules", "check", "--json", str(file))
+    assert (code, json.loads(out)) == (
+        1,
+        {"source": str(file), "line": 1, "column": 1, "problem": "not a verdict", "hint": "did you mean 'allow'?"},
+    )

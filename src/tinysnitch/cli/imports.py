@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from tinysnitch.cli.command_group import CommandGroup
-from tinysnitch.cli.options import NamedFolder, examples
+from tinysnitch.cli.options import NamedFolder, examples, json_option
 from tinysnitch.cli.rules import read_file
 from tinysnitch.commandline.named_path import NamedPath
 from tinysnitch.commandline.notes import print_note
@@ -16,7 +16,7 @@ from tinysnitch.core.imports.lsrules import parse_lsrules
 from tinysnitch.core.imports.opensnitch import parse_opensnitch
 from tinysnitch.core.imports.ufw import parse_ufw
 from tinysnitch.core.model.errors import NotPermitted, SnitchError
-from tinysnitch.output.lines import print_lines
+from tinysnitch.output.lines import print_entry, print_lines
 
 _NAME_IT = "name a file that can be read, or - for stdin"
 _TO_GROUP = (
@@ -35,14 +35,21 @@ def import_group() -> None:
     """
 
 
-@import_group.command("opensnitch", epilog=examples("tinysnitch import opensnitch /etc/opensnitchd/rules"))
+@import_group.command(
+    "opensnitch",
+    epilog=examples(
+        "tinysnitch import opensnitch /etc/opensnitchd/rules > old.rules",
+        "tinysnitch import opensnitch --json /etc/opensnitchd/rules | jq 'select(.rule == null)'",
+    ),
+)
+@json_option
 @click.argument("folder", metavar="DIR", type=NamedFolder())
-def _opensnitch_command(folder: Path) -> None:
+def _opensnitch_command(folder: Path, as_json: bool) -> None:
     """Print the rules of OpenSnitch in DIR, one JSON file each."""
     files = {str(path): read_file(str(path), _NAME_IT) for path in _find_json(folder)}
     if not files:
         raise SnitchError(f"there is no JSON file in {folder}", "OpenSnitch has its rules in /etc/opensnitchd/rules")
-    _print_group(str(folder), parse_opensnitch(files))
+    _print_group(str(folder), parse_opensnitch(files), as_json=as_json)
 
 
 def _find_json(folder: Path) -> list[Path]:
@@ -54,29 +61,36 @@ def _find_json(folder: Path) -> list[Path]:
         raise SnitchError(f"cannot read {folder}: {error.strerror}", "name a folder with rules") from error
 
 
-@import_group.command("lsrules", epilog=examples("tinysnitch import lsrules blocked.lsrules"))
+@import_group.command("lsrules", epilog=examples("tinysnitch import lsrules blocked.lsrules > blocked.rules"))
+@json_option
 @click.argument("file", type=NamedPath())
-def _lsrules_command(file: str) -> None:
+def _lsrules_command(file: str, as_json: bool) -> None:
     """Print the rules of Little Snitch in FILE, as it exports them.
 
     FILE may be - for standard input.
     """
-    _print_group(file, parse_lsrules(file, read_file(file, _NAME_IT)))
+    _print_group(file, parse_lsrules(file, read_file(file, _NAME_IT)), as_json=as_json)
 
 
-@import_group.command("ufw", epilog=examples("tinysnitch import ufw /etc/ufw/user.rules"))
+@import_group.command("ufw", epilog=examples("tinysnitch import ufw /etc/ufw/user.rules > ufw.rules"))
+@json_option
 @click.argument("file", type=NamedPath())
-def _ufw_command(file: str) -> None:
+def _ufw_command(file: str, as_json: bool) -> None:
     """Print the rules of ufw in FILE.
 
     FILE is /etc/ufw/user.rules, user6.rules, or - for standard input. What ufw does by default is not in it: what no
     line covers is asked about.
     """
-    _print_group(file, parse_ufw(file, read_file(file, _NAME_IT)))
+    _print_group(file, parse_ufw(file, read_file(file, _NAME_IT)), as_json=as_json)
 
 
-def _print_group(source: str, found: Iterable[Draft | tuple[str, str]]) -> None:
+def _print_group(source: str, found: Iterable[Draft | tuple[str, str]], *, as_json: bool) -> None:
     group = write_group(source, found)
-    print_lines(group.lines)
+    if as_json:
+        for imported in group.found:
+            print_entry(imported)
+    else:
+        print_lines(group.lines)
     if group.left:
-        print_note(f"{group.left} of {group.taken + group.left} rules did not come over: the last comments say why")
+        told = "`rule` is null, and `remarks` say why" if as_json else "the last comments say why"
+        print_note(f"{group.left} of {group.taken + group.left} rules did not come over: {told}")

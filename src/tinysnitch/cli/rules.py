@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import assert_never
 
@@ -26,7 +27,8 @@ from tinysnitch.core.model.errors import NotPermitted, SnitchError
 from tinysnitch.core.model.raw_text import MAX_BYTES, text_of
 from tinysnitch.core.rules.text import format_rule, parse_rule, parse_rules
 from tinysnitch.core.rules.words import BadWord, quote_word, split_words
-from tinysnitch.output.lines import print_entry, print_line, print_lines
+from tinysnitch.output.lines import print_entry, print_line, print_lines, print_object
+from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.log_text import what_holds
 from tinysnitch.protocol.messages import (
     AddRule,
@@ -203,9 +205,10 @@ _group_option = click.option(
     ),
 )
 @socket_option
+@json_option
 @_group_option
 @_line_argument(complete_rule)
-def _add_command(line: tuple[str, ...], socket_path: str, group: str | None) -> None:
+def _add_command(line: tuple[str, ...], socket_path: str, as_json: bool, group: str | None) -> None:
     """Add the rule LINE to the rules file, or to a group. LINE may be quoted as one word, or not.
 
     A comment in it is kept behind who added the rule, and when. Options go before LINE: all after its first word
@@ -213,8 +216,8 @@ def _add_command(line: tuple[str, ...], socket_path: str, group: str | None) -> 
     """
     with ControlClient(socket_path) as client:
         before = _lasting_rules(client, group)
-        written = client.ask_one(AddRule(join_words(line), group), RuleWritten).rule
-        print_line(written)
+        reply = client.ask_one(AddRule(join_words(line), group), RuleWritten)
+        written = _print_rule(reply, as_json=as_json)
         if written in before:
             print_note("the rule was already in the file")
         for reason in find_doubts(written, client):
@@ -223,6 +226,12 @@ def _add_command(line: tuple[str, ...], socket_path: str, group: str | None) -> 
         tell_of_suffixes([parse_rule(written)])
         if written not in _lasting_rules(client):
             print_note(_NOT_YET)
+
+
+def _print_rule(written: RuleWritten, *, as_json: bool) -> str:
+    """The rule that was added, removed or moved, which is returned."""
+    print_entry(written) if as_json else print_line(written.rule)
+    return written.rule
 
 
 def _lasting_rules(client: ControlClient, *groups: str | None) -> set[str]:
@@ -237,8 +246,9 @@ def _lasting_rules(client: ControlClient, *groups: str | None) -> set[str]:
     epilog=examples("tinysnitch rules remove 3", "tinysnitch rules remove 'allow github.com 443 tcp /usr/bin/git'"),
 )
 @socket_option
+@json_option
 @_line_argument(complete_known_rule)
-def _remove_command(line: tuple[str, ...], socket_path: str) -> None:
+def _remove_command(line: tuple[str, ...], socket_path: str, as_json: bool) -> None:
     """Remove the rule LINE, from its file or the temporary rules. LINE may be quoted as one word, or not.
 
     LINE may be a number of `tinysnitch rules`: that line goes alone, also if another file has it too. Options go before
@@ -246,8 +256,7 @@ def _remove_command(line: tuple[str, ...], socket_path: str) -> None:
     """
     text, number = _read_line(line)
     with ControlClient(socket_path) as client:
-        removed = client.ask_one(RemoveRule(text, number), RuleWritten).rule
-        print_line(removed)
+        removed = _print_rule(client.ask_one(RemoveRule(text, number), RuleWritten), as_json=as_json)
         left = (entry for entry in client.ask(ListRules(), RuleEntry) if entry.source is RuleSource.FILE)
         if any(entry.rule == removed and number in (None, entry.number) for entry in left):
             print_note(_NOT_YET)
@@ -269,9 +278,10 @@ def _read_line(words: tuple[str, ...]) -> tuple[str, int | None]:
     ),
 )
 @socket_option
+@json_option
 @click.argument("line", shell_complete=complete_known_rule)
 @click.argument("group", metavar="NAME", shell_complete=complete_group)
-def _move_command(line: str, group: str, socket_path: str) -> None:
+def _move_command(line: str, group: str, socket_path: str, as_json: bool) -> None:
     """Move the rule LINE to the group NAME, with its comment. LINE is one word, quoted; or a number of `rules`.
 
     The group is made if there is none; `main` is the main rules file.
@@ -279,28 +289,33 @@ def _move_command(line: str, group: str, socket_path: str) -> None:
     text, number = _read_line((line,))
     request = MoveRule(text, None if group == MAIN else group, number)
     with ControlClient(socket_path) as client:
-        print_line(client.ask_one(request, RuleWritten).rule)
+        _print_rule(client.ask_one(request, RuleWritten), as_json=as_json)
 
 
 @rules_group.command("enable", epilog=examples("tinysnitch rules enable work"))
 @socket_option
+@json_option
 @click.argument("name", shell_complete=complete_group)
-def _enable_command(name: str, socket_path: str) -> None:
+def _enable_command(name: str, socket_path: str, as_json: bool) -> None:
     """Put the group NAME in force: its file is NAME.rules from then on."""
-    _switch(name, socket_path, is_on=True)
+    _switch(name, socket_path, is_on=True, as_json=as_json)
 
 
 @rules_group.command("disable", epilog=examples("tinysnitch rules disable work"))
 @socket_option
+@json_option
 @click.argument("name", shell_complete=complete_group)
-def _disable_command(name: str, socket_path: str) -> None:
+def _disable_command(name: str, socket_path: str, as_json: bool) -> None:
     """Put the group NAME out of force: its file is NAME.rules.off from then on."""
-    _switch(name, socket_path, is_on=False)
+    _switch(name, socket_path, is_on=False, as_json=as_json)
 
 
-def _switch(name: str, socket_path: str, *, is_on: bool) -> None:
+def _switch(name: str, socket_path: str, *, is_on: bool, as_json: bool) -> None:
     with ControlClient(socket_path) as client:
         group = client.ask_one(SwitchGroup(name, is_on), GroupSwitched).group
+    if as_json:
+        print_entry(group)
+        return
     rules = "1 rule" if group.rules == 1 else f"{group.rules} rules"
     print_line(f"{group.group} is {f'on, {rules}' if group.is_on else 'off'}: {group.path}")
 
@@ -309,8 +324,9 @@ def _switch(name: str, socket_path: str, *, is_on: bool) -> None:
     "check", epilog=examples("tinysnitch rules check /etc/tinysnitch.rules", "tinysnitch rules check -")
 )
 @socket_option
+@json_option
 @click.argument("file", type=NamedPath())
-def _check_command(file: str, socket_path: str) -> int:
+def _check_command(file: str, socket_path: str, as_json: bool) -> int:
     """Say what is wrong with each bad line of FILE.
 
     FILE may be - for standard input. No daemon is needed.
@@ -318,7 +334,11 @@ def _check_command(file: str, socket_path: str) -> int:
     rules, errors = parse_rules(
         read_file(file, "name a rules file, or - for stdin"), "<stdin>" if file == "-" else file
     )
-    print_lines(error.with_hint() for error in errors)
+    if as_json:
+        for error in errors:
+            print_object(encode_object(asdict(error)))
+    else:
+        print_lines(error.with_hint() for error in errors)
     tell_of_secrets(format_rule(rule) for rule in rules if rule.args)
     tell_of_suffixes(rules)
     if errors:

@@ -45,7 +45,9 @@ def _format_hours(seconds: float) -> str:
     return f"{seconds / _SECONDS['h']:g}h"
 
 
-@click.command("pause", epilog=examples("tinysnitch pause", "tinysnitch pause 30s", "tinysnitch pause 2h"))
+@click.command(
+    "pause", epilog=examples("tinysnitch pause", "tinysnitch pause 30s", "tinysnitch resume", "tinysnitch learned")
+)
 @click.argument("time", type=Duration(), default="10m")
 @socket_option
 @json_option
@@ -66,7 +68,7 @@ def resume_command(socket_path: str, as_json: bool) -> None:
     _set(SetMode(Verdict.ASK), socket_path, as_json)
 
 
-@click.command("mode", epilog=examples("tinysnitch mode deny --for 8h", "tinysnitch mode ask"))
+@click.command("mode", epilog=examples("tinysnitch mode deny --for 8h", "tinysnitch mode allow", "tinysnitch mode ask"))
 @click.argument("word", metavar="ask|allow|deny", type=click.Choice([verdict.value for verdict in Verdict]))
 @click.option(
     "--for", "time", type=Duration(), help="How long: 30s, 10m or 2h. Without it, until the machine starts anew."

@@ -32,10 +32,25 @@ class _Line(msgspec.Struct):
     loses_here: list[str] = []  # the names of rules that it went before there
 
 
+class Imported(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule there, and the line that says it here; `rule` is None where none does."""
+
+    name: str  # of the rule there
+    rule: str | None
+    remarks: tuple[str, ...] = ()  # how the line differs; or why there is none
+
+
 class GroupText(msgspec.Struct, frozen=True):
-    lines: tuple[str, ...]  # of a rules file
+    source: str
+    found: tuple[Imported, ...]
     taken: int  # rules that came over, in one line or several
     left: int  # rules that did not
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """Of a rules file."""
+        head = f"# from {visible_text(self.source)}: {self.taken} of {self.taken + self.left} rules"
+        return (head, *map(_format, self.found))
 
 
 def write_group(source: str, found: Iterable[Draft | tuple[str, str]]) -> GroupText:
@@ -51,20 +66,25 @@ def write_group(source: str, found: Iterable[Draft | tuple[str, str]]) -> GroupT
     kept, dead = _compare(lines)
     here = {id(line.draft) for line in kept}
     left += [(line.draft.name, why) for line, why in dead]
-    text = [
-        f"# from {visible_text(source)}: {len(here)} of {len(found)} rules",
-        *map(_format, kept),
-        *(f"# not taken over: {_short(name)}: {visible_text(why)}" for name, why in left),
+    imported = [
+        Imported(name=line.draft.name, rule=format_rule(line.rule), remarks=(*line.remarks, *_who_wins_here(line)))
+        for line in kept
     ]
-    return GroupText(tuple(text), len(here), len(found) - len(here))
+    imported += [Imported(name=name, rule=None, remarks=(why,)) for name, why in left]
+    return GroupText(source, tuple(imported), len(here), len(found) - len(here))
 
 
-def _format(line: _Line) -> str:
-    remarks = [_short(line.draft.name), *map(visible_text, line.remarks)]
+def _format(imported: Imported) -> str:
+    name, remarks = _short(imported.name), list(map(visible_text, imported.remarks))
+    if imported.rule is None:
+        return f"# not taken over: {name}: {remarks[0]}"
+    return with_note(imported.rule, "; ".join([name, *remarks]))
+
+
+def _who_wins_here(line: _Line) -> Iterator[str]:
     if names := list(dict.fromkeys(line.loses_here)):
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        remarks.append(f"there before {_short(names[0])}{more}; here they win where both match")
-    return with_note(format_rule(line.rule), "; ".join(remarks))
+        yield f"there before {_short(names[0])}{more}; here they win where both match"
 
 
 def _short(name: str) -> str:
