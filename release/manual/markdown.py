@@ -93,9 +93,7 @@ class Renderer:
                     for title, cell in zip(titles[1:], cells, strict=True)
                     if cell
                 ]
-            yield from roff.tagged(tag, cells[0] if cells else "")
-            for cell in cells[1:]:
-                yield from [".br", *roff.fill(cell)]
+            yield from roff.tagged(tag, *cells)
 
     def _inline(self, node: SyntaxTreeNode) -> str:
         if node.type == "image":

@@ -77,15 +77,17 @@ def whole_page(lines: Iterable[str]) -> str:
     return "\n".join(kept) + "\n"
 
 
-def tagged(tag: str, text: str) -> list[str]:
-    """A word and, indented, what it means. Of a long one man(7) would lose the end."""
+def tagged(tag: str, *texts: str) -> list[str]:
+    """A word and, indented, what it means, each text on lines of its own. Of a long word man(7) would lose the end."""
+    lines = [line for text in texts for line in (".br", *fill(text))][1:]
     if len(tag) > _LONGEST_TAG:
-        return [".PP", *fill(tag), ".RS 7", *fill(text), ".RE"]
-    return [".TP", protect(tag), *fill(text)]
+        return [".PP", *fill(tag), ".RS 7", *lines, ".RE"]
+    return [".TP", protect(tag), *lines]
 
 
 def literal(lines: Sequence[str]) -> list[str]:
-    """Lines as they are, a little indented. Comments go above what they are about, if 80 columns lack the room."""
+    """Lines as they are, a little indented. If 80 columns lack the room, comments go above what they are about, and
+    columns close up."""
     if max(map(len, lines)) > _LONGEST_LITERAL:
         lines = [each for line in lines for each in _fold(line)]
     text = [".EX", *(protect(escape(line)) for line in lines), ".EE"]
@@ -95,7 +97,17 @@ def literal(lines: Sequence[str]) -> list[str]:
 def _fold(line: str) -> list[str]:
     found = _COMMENT.fullmatch(line)
     parts = [f"# {found[2]}", found[1]] if found else [line]
-    return [each for part in parts for each in textwrap.wrap(part, _LONGEST_LITERAL, drop_whitespace=False) or [""]]
+    return [
+        each
+        for part in parts
+        for each in textwrap.wrap(_close_up(part), _LONGEST_LITERAL, drop_whitespace=False) or [""]
+    ]
+
+
+def _close_up(line: str) -> str:
+    """With as few blanks between its columns as it needs to fit."""
+    tries = (line, re.sub(r"(?<=\S) {2,}", "  ", line), re.sub(r"(?<=\S) +", " ", line))
+    return next((each for each in tries if len(each) <= _LONGEST_LITERAL), line)
 
 
 def item(mark: str, width: int) -> list[str]:

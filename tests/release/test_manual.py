@@ -85,6 +85,8 @@ def test_what_is_literal_stays_so_in_roff() -> None:
     assert roff.escape(r"""a-b \n '`^~" é""") == r"a\-b \[rs]n \[aq]\[ga]\[ha]\[ti]\[dq] \[u00E9]"
     assert roff.literal([".so /etc/passwd", ""]) == [".RS 2", ".EX", r"\&.so /etc/passwd", "", ".EE", ".RE"]
     assert roff.fill("One. Two e.g. three.") == ["One.", "Two e.g. three."]
+    assert roff.literal([f"{'x' * 40}{' ' * 30}{'y' * 30}"])[1] == f"{'x' * 40}  {'y' * 30}"
+    assert roff.tagged("x" * 80, "y", "z")[-5:] == [".RS 7", "y", ".br", "z", ".RE"]
     assert roff.literal([f"{'x' * 60}  # {'y' * 20}"]) == [".RS 2", ".EX", f"# {'y' * 20}", "x" * 60, ".EE", ".RE"]
 
 
