@@ -97,7 +97,7 @@ screenshots: setup-test  ## take pictures of window and terminal in every state,
 	$(BIN)/python -m bench.command_pictures build/screenshots
 	$(BIN)/python -m bench.window_page_pictures build/screenshots
 
-pictures: setup-test  ## take the pictures in docs again, of terminals and of the window of the pages, and film a real run of curl
+pictures: setup-test  ## take the pictures in docs again, of terminals and of the window of the pages, and film real runs of curl and Firefox
 	$(BIN)/python -m bench.docs_pictures docs
 	$(BIN)/python -m bench.moving_pictures docs
 

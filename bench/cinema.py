@@ -9,7 +9,7 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QImage, QPainter, QPen
 from rich.text import Text
 
-from bench.film import Film, Moment, TerminalSight
+from bench.film import Film, Moment, ScreenSight, Sight, TerminalSight
 from bench.terminal_pictures import CELL_HEIGHT, CELL_WIDTH, paint_rows
 
 SCALE = 2  # pixels of the file for each that a page shows, so that it is sharp on a dense screen, too
@@ -60,7 +60,7 @@ def paint(moment: Moment, windows: Sequence[Window]) -> QImage:
         _paint_window(painter, window, top)
         painter.save()
         painter.translate(MARGIN, top + TITLE)
-        _paint_terminal(painter, sight)
+        _paint_sight(painter, sight)
         painter.restore()
     _paint_strip(painter, QRectF(MARGIN, height - STRIP - GAP / 2, width - 2 * MARGIN, STRIP), moment)
     painter.end()
@@ -84,6 +84,15 @@ def _paint_window(painter: QPainter, window: Window, top: int) -> None:
     painter.setBrush(QColor(PAPER))
     painter.drawRoundedRect(QRectF(MARGIN, top + TITLE, window.width, window.height), RADIUS, RADIUS)
     painter.drawRect(QRectF(MARGIN, top + TITLE, window.width, RADIUS))
+
+
+def _paint_sight(painter: QPainter, sight: Sight) -> None:
+    match sight:
+        case TerminalSight():
+            _paint_terminal(painter, sight)
+        case ScreenSight(pixels, width, height):
+            image = QImage(pixels, width, height, QImage.Format.Format_RGB32)
+            painter.drawImage(QRectF(0, 0, width / SCALE, height / SCALE), image)
 
 
 def _paint_terminal(painter: QPainter, sight: TerminalSight) -> None:

@@ -3,6 +3,7 @@
 A camera gives what it sees at a moment. Equal moments are one, so a picture that stands still costs nothing.
 """
 
+import re
 import subprocess
 import threading
 import time
@@ -24,8 +25,17 @@ class TerminalSight(NamedTuple):
     cursor: tuple[int, int] | None  # column and row
 
 
+class ScreenSight(NamedTuple):
+    pixels: bytes  # row by row, four bytes each
+    width: int
+    height: int
+
+
+Sight = TerminalSight | ScreenSight
+
+
 class Moment(NamedTuple):
-    sights: tuple[TerminalSight, ...]  # what each camera saw
+    sights: tuple[Sight, ...]  # what each camera saw
     caption: str
     key: str  # that was pressed just before
 
@@ -55,12 +65,18 @@ class Terminals:
     def send(self, name: str, key: str) -> None:
         self._call("send-keys", "-t", name, *([] if key in NAMED_KEYS else ["-l"]), key)
 
-    def wait_for(self, name: str, text: str) -> None:
+    def has(self, name: str, pattern: str) -> bool:
+        return re.search(pattern, self._read(name)) is not None
+
+    def wait_for(self, name: str, pattern: str) -> None:
         deadline = time.monotonic() + WAIT_S
-        while text not in self._call("capture-pane", "-p", "-t", name):
+        while not self.has(name, pattern):
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{text!r} is not in:\n{self._call('capture-pane', '-p', '-t', name)}")
+                raise TimeoutError(f"{pattern!r} is not in:\n{self._read(name)}")
             time.sleep(SAMPLE_S)
+
+    def _read(self, name: str) -> str:
+        return self._call("capture-pane", "-p", "-t", name)
 
     def _call(self, *words: str) -> str:
         return subprocess.run([*self._front, *words], capture_output=True, text=True, check=True).stdout
@@ -69,9 +85,9 @@ class Terminals:
 class Film:
     """What the cameras saw while it ran, and how long each moment was."""
 
-    def __init__(self, terminals: Terminals, cameras: Sequence[Callable[[], TerminalSight]]) -> None:
+    def __init__(self, terminals: Terminals, cameras: Sequence[Callable[[], Sight]]) -> None:
         self.moments: list[tuple[Moment, float]] = []
-        self._terminals = terminals
+        self.terminals = terminals
         self._cameras = cameras
         self._caption = ""
         self._key, self._key_until = "", 0.0
@@ -94,20 +110,17 @@ class Film:
 
     def type(self, terminal: str, text: str) -> None:
         for char in text:
-            self._terminals.send(terminal, char)
+            self.terminals.send(terminal, char)
             time.sleep(TYPED_S)
         time.sleep(0.3)
-        self._terminals.send(terminal, "Enter")
+        self.terminals.send(terminal, "Enter")
 
     def press(self, terminal: str, key: str, caption: str) -> None:
         """Press a key that is shown."""
         self._caption = caption
         self._key, self._key_until = NAMED_KEYS.get(key, key), time.monotonic() + KEY_SHOWN_S
         time.sleep(0.4)
-        self._terminals.send(terminal, key)
-
-    def wait_for(self, terminal: str, text: str) -> None:
-        self._terminals.wait_for(terminal, text)
+        self.terminals.send(terminal, key)
 
     def _sample(self) -> None:
         before = time.monotonic()

@@ -29,20 +29,20 @@ class PrivateMachine:
         words = ["unshare", "--mount", "sh", "-ec", _PRIVATE_FILES, "sh", str(lab.folder / "resolv.conf")]
         holder = lab.namespaces.start_server([*lab.namespaces.enter_host_outside(), *words], "ready")
         self._pid = holder.pid
-        self._home = Path(tempfile.mkdtemp(prefix="home-", dir=lab.folder))
-        self._home.chmod(0o755)
-        commands = self._home / "bin"
+        self.home = Path(tempfile.mkdtemp(prefix="home-", dir=lab.folder))
+        self.home.chmod(0o755)
+        commands = self.home / "bin"
         commands.mkdir()
         (commands / "sudo").write_text('#!/bin/sh\n[ "$1" != -E ] || shift\nexec "$@"\n')  # whoever calls it is root
         (commands / "sudo").chmod(0o755)
-        (self._home / ".curlrc").write_text("insecure\nsilent\nshow-error\n")  # the certificates are self-signed
+        (self.home / ".curlrc").write_text("insecure\nsilent\nshow-error\n")  # the certificates are self-signed
 
     def enter(self, user: str | None = None) -> list[str]:
         """The front of a command line that runs the rest in this machine, with the project's commands in its PATH."""
         mounts = ["nsenter", f"--mount=/proc/{self._pid}/ns/mnt", f"--wd={os.getcwd()}"]
-        path = f"PATH={self._home / 'bin'}:{BIN}:{os.environ['PATH']}"
+        path = f"PATH={self.home / 'bin'}:{BIN}:{os.environ['PATH']}"
         become = self._lab.namespaces.enter_host_outside(user)[len(self._lab.namespaces.enter_host_outside()) :]
-        home = [f"HOME={self._home}", f"CURL_HOME={self._home}"]
+        home = [f"HOME={self.home}", f"CURL_HOME={self.home}"]
         return [*self._lab.namespaces.enter_host_outside(), *mounts, "env", path, *home, *become]
 
     def path(self, path: Path) -> Path:

@@ -16,6 +16,7 @@ class Screen:
     """`with Screen(1280, 720) as screen:` a display that ends with the block."""
 
     def __init__(self, width: int, height: int) -> None:
+        self.width, self.height = width, height
         self._size = f"{width}x{height}x24"
         self._middle = (width * height + width) // 2  # pixels from the one in the middle to the last one
         self.display = ""
@@ -51,6 +52,10 @@ class Screen:
         with (Path(self._memory.name) / "Xvfb_screen0").open("rb") as screen:
             screen.seek(-self._middle * PIXEL_SIZE, os.SEEK_END)
             return any(screen.read(PIXEL_SIZE))
+
+    def look(self) -> bytes:
+        """What it shows, row by row, four bytes a pixel (blue, green, red, none)."""
+        return (Path(self._memory.name) / "Xvfb_screen0").read_bytes()[-self.width * self.height * PIXEL_SIZE :]
 
     def _end(self) -> None:
         self._server.terminate()

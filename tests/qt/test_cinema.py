@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from bench.cinema import LAST_S, paint, save, terminal_window
-from bench.film import Film, Moment, Terminals, TerminalSight
+from bench.cinema import LAST_S, MARGIN, SCALE, TITLE, Window, paint, save, terminal_window
+from bench.film import Film, Moment, ScreenSight, Terminals, TerminalSight
 from tests.lab.patience import wait_until
 
 pytestmark = pytest.mark.usefixtures("application")
@@ -34,10 +34,11 @@ def test_what_stands_still_is_one_moment_that_lasts(tmp_path: Path) -> None:
 
 
 def test_the_file_has_each_moment_as_it_was_painted(tmp_path: Path) -> None:
-    windows = [terminal_window("a shell", 20, 2)]
+    windows = [Window("a page", 100, 50), terminal_window("a shell", 20, 2)]
+    red, blue = (ScreenSight(pixel * 200 * 100, 200, 100) for pixel in (b"\0\0\xff\0", b"\xff\0\0\0"))
     film = Film(Terminals(tmp_path / "tmux"), [])
-    held = Moment((terminal("\x1b[1;32m$\x1b[0m curl"),), "curl is held", "Y")
-    film.moments = [(Moment((terminal("$"),), "", ""), 0.25), (held, 1.5)]
+    held = Moment((blue, terminal("\x1b[1;32m$\x1b[0m curl")), "curl is held", "Y")
+    film.moments = [(Moment((red, terminal("$")), "", ""), 0.25), (held, 1.5)]
     save(film, windows, tmp_path / "film.webp")
     with Image.open(tmp_path / "film.webp") as picture:
         assert (picture.n_frames, picture.info["loop"]) == (2, 0)
@@ -47,4 +48,6 @@ def test_the_file_has_each_moment_as_it_was_painted(tmp_path: Path) -> None:
             picture.seek(place)
             with Image.open(tmp_path / "painted.png") as expected:
                 assert picture.convert("RGB").tobytes() == expected.convert("RGB").tobytes()
+            corner = (MARGIN * SCALE, (MARGIN + TITLE) * SCALE)
+            assert picture.convert("RGB").getpixel(corner) == ((0, 0, 255) if moment is held else (255, 0, 0))
             assert picture.info["duration"] == (seconds + LAST_S * (moment is held)) * 1000

@@ -8,7 +8,7 @@ MOST_BYTES = 1_500_000
 SECONDS = range(10, 21)
 
 
-@pytest.mark.parametrize("name", ["curl.webp"])
+@pytest.mark.parametrize("name", ["curl.webp", "firefox.webp"])
 def test_a_moving_picture_is_small_and_moves_on_for_10_to_20_seconds(name: str) -> None:
     picture = (ROOT / "docs" / name).read_bytes()
     assert f"](docs/{name})" in (ROOT / "README.md").read_text()
