@@ -63,6 +63,8 @@ class Shot(NamedTuple):
 SHOTS = (
     Shot("status", ("status",)),
     Shot("status-all", ("status", "--all"), is_in_docs=False),
+    Shot("rules", ("rules",), is_in_docs=False),
+    Shot("rules-used", ("rules", "--used")),
     Shot("rules-tidy", ("rules", "tidy"), keys="y"),
     Shot("learned", ("learned",), keys="y"),
     Shot("undo-list", ("undo", "--list")),
@@ -85,6 +87,10 @@ class PlayedDaemon(QuestionDaemon):
 
     def status(self, right: Right) -> msg.Status:
         return msgspec.structs.replace(super().status(right), groups=GROUPS, **STATUS)
+
+    def list_rules(self, right: Right, *, is_used: bool = False) -> list[msg.RuleEntry]:
+        entries = super().list_rules(right, is_used=is_used)
+        return entries if is_used else [msgspec.structs.replace(entry, count=None, last=None) for entry in entries]
 
     def list_lists(self, _right: Right) -> list[msg.ListEntry]:
         return []

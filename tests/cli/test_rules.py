@@ -13,6 +13,7 @@ from tests.daemon.requests.small_handler import ALICE, ROOT, Comers, RunningServ
 from tinysnitch.cli.rules import join_words, present_entry
 from tinysnitch.core.rules.text import parse_rule
 from tinysnitch.daemon.control.permissions import Right
+from tinysnitch.output import tables
 from tinysnitch.protocol.messages import RuleEntry, RuleGroup, RuleSource
 
 RULE = "allow google.com 443 tcp /usr/bin/curl"
@@ -336,3 +337,11 @@ def test_what_is_wrong_in_a_file_is_an_object_a_line(command: Command, tmp_path:
         1,
         {"source": str(file), "line": 1, "column": 1, "problem": "not a verdict", "hint": "did you mean 'allow'?"},
     )
+
+
+def test_on_a_terminal_it_is_a_table(running: RunningServer, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "is_terminal", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    head, first, second = command("rules").out.splitlines()
+    assert head.split() == ["rule", "remote", "port", "protocol", "program"]
+    assert (first.split()[1], second.split()[-4:]) == ("google.com", ["its", "time", "is", "over"])

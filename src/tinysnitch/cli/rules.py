@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import assert_never
 
@@ -28,6 +29,7 @@ from tinysnitch.core.model.raw_text import MAX_BYTES, text_of
 from tinysnitch.core.rules.text import format_rule, parse_rule, parse_rules
 from tinysnitch.core.rules.words import BadWord, quote_word, split_words
 from tinysnitch.output.lines import print_entry, print_line, print_lines, print_object
+from tinysnitch.output.tables import find_width, print_cells
 from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.log_text import what_holds
 from tinysnitch.protocol.messages import (
@@ -44,6 +46,7 @@ from tinysnitch.protocol.messages import (
     Status,
     SwitchGroup,
 )
+from tinysnitch.view.tables.rules_table import lay_out_rules
 from tinysnitch.view.tables.status_view import find_broken
 
 MAIN = "main"  # instead of the name of a group: the main rules file
@@ -105,6 +108,8 @@ def _list_command(socket_path: str, as_json: bool, with_use: bool) -> None:
     if as_json:
         for entry in entries:
             print_entry(entry, "until", *(("last",) if with_use else ()), without=() if with_use else _OF_USE)
+    elif width := find_width():
+        print_cells(lay_out_rules(entries, status.groups, datetime.now().astimezone(), width))
     else:
         print_lines(present_entries(entries, status.groups, time.time()))
     if status.rule_errors:  # people who edited a file look here to see whether it was loaded

@@ -79,6 +79,11 @@ def tell_moment(wall_s: float, now: datetime) -> str:
     moment = datetime.fromtimestamp(wall_s, now.tzinfo)
     if moment.date() == now.date():
         return f"{moment:%H:%M}"
+    return tell_day(moment, now)
+
+
+def tell_day(moment: datetime, now: datetime) -> str:
+    """`2 Dec` of this year, else `2025-12-02`."""
     return f"{moment.day} {moment:%b}" if moment.year == now.year else f"{moment:%Y-%m-%d}"
 
 

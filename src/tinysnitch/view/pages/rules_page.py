@@ -35,10 +35,10 @@ from tinysnitch.view.line_edit import LineEdit
 from tinysnitch.view.pages.list_page import ListPage, PageKey, Requests, Waiting
 from tinysnitch.view.pages.tabs import PageName
 from tinysnitch.view.span import format_duration
+from tinysnitch.view.tables.rule_columns import NEVER
 
 _READ: Requests = (ListRules(is_used=True), ReadStatus(), ListChanges())
 _BY = re.compile(r"by \S+ \d{4}-\d\d-\d\d ?")  # how a note begins
-NEVER = "never"  # when a rule decided that did not yet
 _NEW = "allow "  # what the line of a new rule begins with
 
 

@@ -6,5 +6,7 @@ says nothing that the words do not say, too.
 
 Every text of a program, a server or a file is escaped here; who prints the spans may print them as they are.
 
+A rule in columns (rule_columns.py) is what the page of the rules shows, too.
+
 Begin with status_view.py, and entries.py: a label, and what is said of it.
 """
