@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What a TCP connection carried, as the kernel counts it at the socket, is moved into its row (traffic.bpf.h): when the
- * program closes it, when it ends before that, and whenever user space looks. What is written counts as sent.
+ * program closes it or it ends before that, whichever comes first, and whenever user space looks. What is written counts
+ * as sent.
  */
 #ifndef CARRIED_BPF_H
 #define CARRIED_BPF_H
@@ -10,6 +11,7 @@
 #include "include/traffic.bpf.h"
 
 #define SEND_SHUTDOWN 2
+#define SHUTDOWN_BOTH 3
 #define SOCK_DEAD 0 /* enum sock_flags: no program has it any more (sock_orphan()) */
 #define SOCK_DONE 1 /* enum sock_flags: the remote's FIN came (tcp_fin()) */
 
@@ -17,6 +19,7 @@
 struct carried {
 	struct traffic_key row;
 	__u64 bytes_in, bytes_out;
+	__u64 is_over; /* all of them: it has ended, and is not closed yet */
 };
 
 /* In the socket itself, so that it ends with that and needs no bound */
@@ -28,10 +31,11 @@ struct {
 	__type(value, struct carried);
 } carried SEC(".maps");
 
+/* The port is read from where it stays: when a connection ends skc_num is taken away first (tcp_set_state()). */
 static __always_inline void read_ends(struct sock *sk, struct flow_key *flow)
 {
 	flow->protocol = TCP;
-	flow->local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
+	flow->local_port = bpf_ntohs(BPF_CORE_READ((struct inet_sock *)sk, inet_sport));
 	flow->remote_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
 	if (BPF_CORE_READ(sk, __sk_common.skc_family) == AF_INET) {
 		map_v4(flow->local, BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr));
@@ -101,6 +105,8 @@ static __always_inline void move_bytes(struct sock *sk, struct carried *known, _
 	__u64 bytes_in = read_received(sk), bytes_out = read_written(sk) - (known->row.direction == OUTBOUND);
 	struct traffic_key row;
 
+	if (known->is_over)
+		return;
 	bytes_in -= __sync_lock_test_and_set(&known->bytes_in, bytes_in);
 	bytes_out -= __sync_lock_test_and_set(&known->bytes_out, bytes_out);
 	if (!bytes_in && !bytes_out)

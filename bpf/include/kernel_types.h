@@ -201,6 +201,10 @@ struct sk_buff {
 	__u16 inner_transport_header;
 };
 
+struct inet_sock {
+	__be16 inet_sport;
+};
+
 struct inet_connection_sock {
 	void *icsk_ulp_data;
 };

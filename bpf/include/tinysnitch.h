@@ -108,10 +108,10 @@ enum syn_fate { SYN_HELD = 0, SYN_LET_GO = 1, SYN_RESET = 2, SYN_UNREACHABLE = 3
 /* value of `sockets`, whose key is the socket cookie. The watch is in it so that beginning one costs no look-up. */
 struct owned_socket {
 	struct owner owner;
-	__u64 sk;      /* the kernel's struct sock, open as long as this is in the table; 0: not known */
-	__u64 program; /* TCP: as in a traffic_key, of what was let go last by the socket, or to it if it listens */
-	__u32 rule;    /* likewise */
-	__u32 pad;
+	__u64 sk;          /* the kernel's struct sock, open as long as this is in the table; 0: not known */
+	__u64 program;     /* TCP: as in a traffic_key, of what was let go last by the socket, or to it if it listens */
+	__u32 rule;        /* likewise */
+	__u32 is_summed;   /* what its connection carried is in a row: it has ended, and is not closed yet */
 	__u16 let_go_port; /* with let_go_to: the remote that the SYN was let go to */
 	__u8 syn;          /* enum syn_fate */
 	__u8 boundness;    /* enum boundness */

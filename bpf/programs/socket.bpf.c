@@ -108,7 +108,7 @@ int on_sock_release(struct bpf_sock *ctx)
 		keep_released(cookie, socket);
 	if (ctx->protocol == UDP)
 		end_conversation(ctx, cookie);
-	if (ctx->protocol == TCP && ctx->state != TCP_CLOSE && ctx->state != TCP_LISTEN)
+	if (ctx->protocol == TCP && ctx->state != TCP_LISTEN && !(socket && socket->is_summed))
 		sum_connection((struct sock *)ctx, socket, bpf_sk_storage_get(&carried, ctx, NULL, 0),
 			       bpf_ktime_get_coarse_ns());
 	/* Before its port is forgotten: if scope.bpf.c notes the port meanwhile it finds no owner. */

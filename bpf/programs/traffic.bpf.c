@@ -9,6 +9,20 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
+/* From now on it is told what of its bytes is in a row. `holder`: the socket, as the verifier takes it. NULL: nothing is. */
+static __always_inline struct carried *note_connection(struct sock *sk, void *holder, const struct owned_socket *socket)
+{
+	struct traffic_key row = {};
+	struct carried *known;
+
+	if (!name_tcp_row(sk, socket, &row))
+		return NULL;
+	known = bpf_sk_storage_get(&carried, holder, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	if (known)
+		known->row = row;
+	return known;
+}
+
 static __always_inline struct owned_socket *find_noted(struct sock *sk)
 {
 	__u64 cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
@@ -17,24 +31,42 @@ static __always_inline struct owned_socket *find_noted(struct sock *sk)
 }
 
 /*
- * After connect() to AF_UNSPEC a socket begins to count anew, so it is read before. What was closed by its program was
- * read then; sockets of the kernel's own, those of MPTCP say, nobody closes.
+ * Reads a connection that ends before its program closes it, and notes that: by connect() to AF_UNSPEC its socket may
+ * begin to count anew. One that both directions of are shut down is left to the close, which may be what ends it: with
+ * unread data, or SO_LINGER of 0, it is reset within close(2) (__tcp_close()). Sockets of the kernel's own, those of
+ * MPTCP say, nobody closes.
  */
+static __always_inline void sum_ended(struct sock *sk, struct owned_socket *socket)
+{
+	struct carried *known = bpf_sk_storage_get(&carried, sk, NULL, 0);
+
+	if (has_connected(socket)) {
+		sum_connection(sk, socket, known, bpf_ktime_get_ns());
+		socket->is_summed = 1;
+		bpf_sk_storage_delete(&carried, sk);
+		return;
+	}
+	if (!known && read_received(sk) + read_written(sk))
+		known = note_connection(sk, sk, socket);
+	if (!known)
+		return;
+	move_bytes(sk, known, bpf_ktime_get_ns());
+	known->is_over = 1;
+}
+
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(on_tcp_state, struct sock *sk, int old_state, int new_state)
 {
 	struct settings *settings;
-	struct carried *known;
 
 	if (new_state != TCP_CLOSE || sk->sk_protocol != TCP)
 		return 0;
-	if ((sk->__sk_common.skc_flags & 1UL << SOCK_DEAD) && !is_kernel_socket(sk))
+	if (((sk->__sk_common.skc_flags & 1UL << SOCK_DEAD) || BPF_CORE_READ(sk, sk_shutdown) == SHUTDOWN_BOTH) &&
+	    !is_kernel_socket(sk))
 		return 0;
 	settings = find_settings();
-	if (!settings || sk->__sk_common.skc_net.net->net_cookie != settings->netns_cookie)
-		return 0;
-	known = bpf_sk_storage_get(&carried, sk, NULL, 0);
-	sum_connection(sk, find_noted(sk), known, bpf_ktime_get_ns());
+	if (settings && sk->__sk_common.skc_net.net->net_cookie == settings->netns_cookie)
+		sum_ended(sk, find_noted(sk));
 	return 0;
 }
 
@@ -54,7 +86,6 @@ int on_each_tcp(struct bpf_iter__tcp *ctx)
 	struct sock_common *common = ctx->sk_common;
 	struct settings *settings = find_settings();
 	struct sock *sk = (struct sock *)common;
-	struct traffic_key row = {};
 	struct carried *known;
 
 	if (!common || !settings || !is_open(BPF_CORE_READ(sk, __sk_common.skc_state)) ||
@@ -65,12 +96,9 @@ int on_each_tcp(struct bpf_iter__tcp *ctx)
 		move_bytes(sk, known, bpf_ktime_get_ns());
 		return 0;
 	}
-	if (!name_tcp_row(sk, find_noted(sk), &row))
-		return 0;
-	known = bpf_sk_storage_get(&carried, common, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	known = note_connection(sk, common, find_noted(sk));
 	if (!known)
 		return 0;
-	known->row = row;
 	if (settings->traffic_turn) {
 		move_bytes(sk, known, bpf_ktime_get_ns());
 		return 0;

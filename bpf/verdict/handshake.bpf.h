@@ -62,6 +62,7 @@ static __always_inline bool note_let_go(struct __sk_buff *skb, const struct ques
 	socket->syn = SYN_LET_GO;
 	socket->program = question->program;
 	socket->rule = question->rule;
+	socket->is_summed = 0;
 	return true;
 }
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.lab.daemon import Daemon
 from tests.lab.lab import Lab
-from tests.lab.patience import wait_listening
+from tests.lab.patience import wait_listening, wait_until
 from tests.lab.world import HOST4, PROGRAMS, WORLD4
 
 pytestmark = [pytest.mark.privileged]
@@ -68,3 +68,40 @@ def test_connections_and_bytes_are_those_of_the_other_end(lab: Lab) -> None:
     for _again in range(3):
         assert lab.run([PYTHON, str(PROGRAMS / "tcp_client.py"), WORLD4, "7101"]).returncode != 0
     assert read_sums(daemon, "--port", "7101", "--denied") == [3, 0, 0]
+
+
+ENDS = """
+import ctypes, socket, struct, sys
+def talk(client=None):
+    client = client or socket.create_connection((sys.argv[1], 7200))
+    client.sendall(bytes(1000)); client.recv(1); return client
+reset = talk()
+reset.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)); reset.close()
+talk().close()  # with unread data
+both = talk(); both.shutdown(socket.SHUT_RDWR); both.close()
+again = talk(); ctypes.CDLL(None).connect(again.fileno(), bytes(16), 16)  # AF_UNSPEC
+again.connect((sys.argv[1], 7200)); talk(again).close()
+"""
+READER = """
+import socket
+server = socket.create_server(("0.0.0.0", 7200))
+print("listening", flush=True)
+while True:
+    client, _ = server.accept()
+    with client:
+        count = 0
+        while count < 1000: count += len(client.recv(1000))
+        try:
+            client.sendall(bytes(10)); client.recv(1)
+        except OSError: pass
+"""
+
+
+def test_however_a_connection_ends_what_it_carried_is_counted_once(lab: Lab) -> None:
+    start(lab.spawn([PYTHON, "-c", READER]))
+    start(lab.spawn_world([PYTHON, "-c", READER]))
+    daemon = lab.start_daemon("allow - 7200 tcp\nallow - 7200 tcp-src\n", timeout_s=0)
+    assert lab.run([PYTHON, "-c", ENDS, WORLD4]).returncode == 0
+    assert read_sums(daemon) == [5, 50, 5000]
+    assert lab.run_world([PYTHON, "-c", ENDS, HOST4]).returncode == 0
+    wait_until(lambda: read_sums(daemon) == [10, 50 + 5000, 5000 + 50])
