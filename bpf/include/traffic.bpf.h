@@ -61,29 +61,28 @@ static __always_inline void note_new_row(struct settings *settings)
 }
 
 /*
- * Not inlined: its keys take no room on the stacks of its callers, and the verifier checks it once. `now_ns`: tracing
- * programs can read the exact clock alone. True: it found room.
+ * `key`: on the caller's own stack (find_noted_verdict()). `now_ns`: tracing programs can read the exact clock alone.
+ * True: it found room. Inlined, since Linux 6.1 takes 32 bytes of the stack for each further function that is called.
  */
-__noinline bool add_traffic(const struct traffic_key *added, __u32 connections, __u64 bytes_in, __u64 bytes_out,
-			    __u64 now_ns)
+static __always_inline bool add_to_row(const struct traffic_key *key, __u32 connections, __u64 bytes_in,
+				       __u64 bytes_out, __u64 now_ns)
 {
 	struct settings *settings = find_settings();
-	struct traffic first = {connections, bytes_in, bytes_out, now_ns, now_ns};
-	struct traffic_key key;
 	struct traffic *row;
 	bool is_odd;
 
-	if (!settings || !added)
+	if (!settings)
 		return false;
-	key = *added; /* on this function's own stack, as in find_noted_verdict() */
 	is_odd = settings->traffic_turn & 1;
-	row = find_row(is_odd, &key);
+	row = find_row(is_odd, key);
 	if (!row) {
-		if (may_have_row(key.uid, settings->traffic_turn) && !add_row(is_odd, &key, &first)) {
+		struct traffic first = {connections, bytes_in, bytes_out, now_ns, now_ns};
+
+		if (may_have_row(key->uid, settings->traffic_turn) && !add_row(is_odd, key, &first)) {
 			note_new_row(settings);
 			return true;
 		}
-		row = find_row(is_odd, &key); /* another CPU may have added it just now */
+		row = find_row(is_odd, key); /* another CPU may have added it just now */
 	}
 	if (!row) {
 		if (connections)
@@ -99,6 +98,18 @@ __noinline bool add_traffic(const struct traffic_key *added, __u32 connections, 
 	if ((__s64)(now_ns - row->last_ns) > (__s64)TRAFFIC_TICK_NS) /* each write moves the cache line between CPUs */
 		row->last_ns = now_ns;
 	return true;
+}
+
+/* The same for callers that have no room on their stacks. Not inlined, so that the verifier checks it once. */
+__noinline bool add_traffic(const struct traffic_key *added, __u32 connections, __u64 bytes_in, __u64 bytes_out,
+			    __u64 now_ns)
+{
+	struct traffic_key key;
+
+	if (!added)
+		return false;
+	key = *added;
+	return add_to_row(&key, connections, bytes_in, bytes_out, now_ns);
 }
 
 /* The row of a conversation. `key`: its own, as in `conversations`. */
@@ -117,8 +128,8 @@ static __always_inline void name_row(const struct flow_key *key, const struct co
 }
 
 /*
- * Moves what a conversation carried, and the conversation itself if it is new, into its row. Not inlined, as above.
- * True: there was something.
+ * Moves what a conversation carried, and the conversation itself if it is new, into its row. Not
+ * inlined, so that the verifier checks it once. True: there was something.
  */
 __noinline bool sum_conversation(const struct flow_key *key, struct conversation *conversation)
 {
@@ -132,7 +143,7 @@ __noinline bool sum_conversation(const struct flow_key *key, struct conversation
 	is_new = __sync_lock_test_and_set(&conversation->is_new, 0);
 	bytes_in = __sync_lock_test_and_set(&conversation->bytes_in, 0);
 	bytes_out = __sync_lock_test_and_set(&conversation->bytes_out, 0);
-	add_traffic(&row, is_new, bytes_in, bytes_out, bpf_ktime_get_coarse_ns());
+	add_to_row(&row, is_new, bytes_in, bytes_out, bpf_ktime_get_coarse_ns());
 	return true;
 }
 

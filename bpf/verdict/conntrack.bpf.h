@@ -264,13 +264,21 @@ __noinline bool add_connection(struct __sk_buff *skb, const struct question *que
 	if (has_ports(flow->protocol))
 		key.port = flow->direction == OUTBOUND ? flow->remote_port : flow->local_port;
 	__builtin_memcpy(key.remote, flow->remote, sizeof(key.remote));
-	return add_traffic(&key, 1, flow->direction == INBOUND ? size : 0, flow->direction == OUTBOUND ? size : 0,
-			   read_conversation_clock());
+	return add_to_row(&key, 1, flow->direction == INBOUND ? size : 0, flow->direction == OUTBOUND ? size : 0,
+			  read_conversation_clock());
 }
 
-/* A packet was allowed: from now on what answers it may pass. `known`: its conversation, if there is one. */
-static __always_inline void note_conversation(struct __sk_buff *skb, struct settings *settings,
-					      const struct question *question, struct conversation *known, __u64 now_ns)
+static __always_inline bool is_begun_by(const struct conversation *known, const struct question *question)
+{
+	return known && known->begun_by == question->flow.direction && known->cookie == question->whose.cookie;
+}
+
+/*
+ * `known`: NULL if it begins. Not inlined: with it the callers' stacks would be too large for what attribute() calls.
+ */
+static __noinline __attribute__((unused)) void write_conversation(struct __sk_buff *skb, struct settings *settings,
+								  const struct question *question,
+								  struct conversation *known, __u64 now_ns)
 {
 	struct conversation conversation = {
 		.cookie = question->whose.cookie,
@@ -284,11 +292,29 @@ static __always_inline void note_conversation(struct __sk_buff *skb, struct sett
 		.is_watched = question->is_watched,
 		.is_own = question->is_own,
 		.interface = question->interface,
+		.is_local = is_by_loopback(skb, &question->flow),
 		.program = question->program,
 		.rule = question->rule,
 		.is_new = 1,
 	};
 
+	carry(skb, question, &conversation);
+	if (!known) {
+		begin_conversation(question, &conversation);
+		await_user_space(settings);
+		return;
+	}
+	conversation.is_answered = known->is_answered;
+	conversation.is_new = known->is_new;
+	conversation.bytes_in += __sync_lock_test_and_set(&known->bytes_in, 0);
+	conversation.bytes_out += __sync_lock_test_and_set(&known->bytes_out, 0);
+	*known = conversation;
+}
+
+/* A packet was allowed: from now on what answers it may pass. `known`: its conversation, if there is one. */
+static __always_inline void note_conversation(struct __sk_buff *skb, struct settings *settings,
+					      const struct question *question, struct conversation *known, __u64 now_ns)
+{
 	if (question->role == ROLE_NONE || question->role == ROLE_ANSWERS) {
 		if (question->flow.protocol != TCP)
 			add_connection(skb, question, VERDICT_ALLOW);
@@ -299,20 +325,11 @@ static __always_inline void note_conversation(struct __sk_buff *skb, struct sett
 		carry(skb, question, known);
 		return;
 	}
-	conversation.is_local = is_by_loopback(skb, &question->flow);
-	carry(skb, question, &conversation);
-	if (known && known->begun_by == conversation.begun_by && known->cookie == conversation.cookie) {
-		conversation.is_answered = known->is_answered;
-		conversation.is_new = known->is_new;
-		conversation.bytes_in += __sync_lock_test_and_set(&known->bytes_in, 0);
-		conversation.bytes_out += __sync_lock_test_and_set(&known->bytes_out, 0);
-		*known = conversation;
-		return;
-	}
-	if (known)
+	if (known && !is_begun_by(known, question)) {
 		sum_conversation(&question->conversation, known);
-	begin_conversation(question, &conversation);
-	await_user_space(settings);
+		known = NULL;
+	}
+	write_conversation(skb, settings, question, known, now_ns);
 }
 
 #endif
