@@ -316,7 +316,7 @@ struct settings {
 	__u32 packet_limit;       /* packets of any one user that may be held in a moment; 0: any number */
 	__u32 message_limit;      /* messages of any one user that may be read in a moment; 0: any number */
 	__u32 masks;              /* those of verdicts of this generation: bit N for mask N */
-	__u32 traffic_turn;       /* how often rows were taken away: those of odd turns are in another table */
+	__u32 traffic_turn;       /* 0: before the first. It ends when rows are taken; odd ones have a table apart */
 	__u32 traffic_rows;       /* new ones in this turn */
 	__u32 is_awaited;         /* user space will look for rows by itself, or was told that there are some */
 	struct owner reader;      /* of the queues (BPF alone): in its context held packets of others walk again */

@@ -3,9 +3,12 @@
 import pytest
 
 from tests.bpf.bpf_place import Agent, BpfPlace
+from tests.bpf.netns_visit import visit_netns
+from tests.bpf.test_accept import Server, connect
 from tests.bpf.test_conntrack import allow, judge
 from tests.bpf.test_verdict import PORT, make_flow, open_bound
-from tinysnitch.core.model.flow import UDP
+from tests.lab.leftovers import NETNS_FOLDER
+from tinysnitch.core.model.flow import TCP, UDP
 from tinysnitch.kernel.bpf import layout
 from tinysnitch.kernel.bpf.programs import BpfPrograms
 from tinysnitch.kernel.bpf.traffic import TrafficSum
@@ -35,3 +38,20 @@ def test_a_conversation_is_counted_once_and_the_first_row_is_told_once(
     assert sent % 3 == 0
     assert programs.traffic.take() == []
     assert not programs.traffic.is_full
+
+
+def test_all_counts_from_the_first_turn_on_and_nothing_from_before(
+    place: BpfPlace, programs: BpfPrograms, agent: Agent
+) -> None:
+    port = Server(place, programs, "AF_INET", "127.0.0.1").port
+    early = connect(agent, "AF_INET", "127.0.0.1", port)
+    agent.call("send", early, "x" * 1000)
+    with visit_netns(NETNS_FOLDER / place.name):  # connections are looked at in the caller's namespace
+        programs.traffic.begin()
+        late = connect(agent, "AF_INET", "127.0.0.1", port)
+        agent.call("send", early, "x" * 10)
+        agent.call("send", late, "x" * 100)
+        programs.traffic.begin()  # the next daemon
+        rows = programs.traffic.take()
+    outbound = [row for row in rows if row.key.direction == layout.OUTBOUND]
+    assert numbers(outbound) == [(TCP, port, layout.OUTBOUND, 0, 110)]

@@ -38,7 +38,7 @@ class KernelRows:
 
     def begin(self) -> None:
         """What connections from before the first daemon carried until now counts for nothing."""
-        self._kernel.traffic.settle()
+        self._kernel.traffic.begin()
 
     def fileno(self) -> int:
         """Readable when the kernel's side has rows, while nobody waits for any."""

@@ -120,9 +120,18 @@ class BpfSettings:
         """How many messages of each user are read within a moment at most. 0: no limit."""
         self._narrow[_OFFSETS["message_limit"] // 4] = limit
 
+    @property
+    def traffic_turn(self) -> int:
+        """0: none has begun."""
+        return self._narrow[_OFFSETS["traffic_turn"] // 4]
+
+    def begin_first_turn(self) -> None:
+        """In the table that has rows already."""
+        self._narrow[_OFFSETS["traffic_turn"] // 4] = 2
+
     def begin_turn(self) -> int:
         """From now on rows of traffic go into the other table; returns the turn that ends."""
-        turn = self._narrow[_OFFSETS["traffic_turn"] // 4]
+        turn = self.traffic_turn
         self._narrow[_OFFSETS["traffic_rows"] // 4] = 0
         self._narrow[_OFFSETS["traffic_turn"] // 4] = (turn + 1) & 0xFFFFFFFF
         return turn

@@ -43,18 +43,23 @@ class TrafficTables:
     def close(self) -> None:
         self._opened.close()
 
-    def settle(self) -> None:
-        """Move what the connections that go on carried since the last time into rows. Before the first turn what they
-        carried until then counts for nothing."""
-        self._sum.run(0)
-        self._iterator.run()
+    def begin(self) -> None:
+        """What connections from before the first daemon carried until now counts for nothing; of all later ones all."""
+        if not self._settings.traffic_turn:
+            self._settle()
+            self._settings.begin_first_turn()
 
     def take(self) -> list[TrafficSum]:
         """All rows. A turn ends with them; once the connections were looked at anew no program still writes them."""
-        self.settle()
+        self._settle()
         turn = self._settings.begin_turn()
-        self.settle()
+        self._settle()
         return list(self._read(self._tables[turn & 1]))
+
+    def _settle(self) -> None:
+        """Move what the connections that go on carried since the last time into rows."""
+        self._sum.run(0)
+        self._iterator.run()
 
     def rest(self) -> bool:
         """Have the kernel's side tell of the next row. False: there are rows already."""
