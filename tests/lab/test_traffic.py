@@ -8,7 +8,8 @@ import pytest
 from tests.lab.daemon import Daemon
 from tests.lab.lab import Lab
 from tests.lab.patience import wait_listening, wait_until
-from tests.lab.world import HOST4, PROGRAMS, WORLD4
+from tests.lab.queue_counter import count_queued
+from tests.lab.world import HOST4, MORE_WORLD4, PROGRAMS, WORLD4
 
 pytestmark = [pytest.mark.privileged]
 
@@ -105,3 +106,46 @@ def test_however_a_connection_ends_what_it_carried_is_counted_once(lab: Lab) -> 
     assert read_sums(daemon) == [5, 50, 5000]
     assert lab.run_world([PYTHON, "-c", ENDS, HOST4]).returncode == 0
     wait_until(lambda: read_sums(daemon) == [10, 50 + 5000, 5000 + 50])
+
+
+DENIED4 = MORE_WORLD4[0]
+TAKER = """
+import socket
+server = socket.create_server(("0.0.0.0", 7300), backlog=4096)
+print("listening", flush=True)
+while True: server.accept()[0].close()
+"""
+TOGETHER = f"""
+for i in $(seq 50); do
+    cp "$0" "$0-$i"
+    ("$0-$i" tcp {WORLD4} 7300 1000 0; "$0-$i" udp {WORLD4} 9002 600 0; "$0-$i" tcp {DENIED4} 7300 400 0) &
+done
+wait
+"""
+
+
+def read_programs(daemon: Daemon, *words: str) -> list[list[int]]:
+    lines = map(json.loads, daemon.cli("history", "--by", "program", "--json", *words).stdout.splitlines())
+    return [[line[what] for what in ("connections", "denied", "received", "sent")] for line in lines]
+
+
+def read_losses(daemon: Daemon) -> int:
+    return sum(json.loads(daemon.cli("status", "--json").stdout)["losses"].values())
+
+
+@pytest.mark.slow
+def test_of_connections_that_the_kernel_decides_each_is_in_a_row_or_counted_as_lost(lab: Lab) -> None:
+    program = str(lab.folder / "many")
+    subprocess.run(["gcc", "-O1", "-Wall", "-Werror", "-o", program, PROGRAMS / "many_client.c"], check=True)
+    start(lab.spawn_world([PYTHON, "-c", TAKER]))
+    start(lab.spawn_world([PYTHON, str(PROGRAMS / "udp_echo.py"), "9002"]))
+    daemon = lab.start_daemon(f"allow {WORLD4} - -\ndeny {DENIED4} - -\n", timeout_s=0)
+    queued = count_queued(lab)
+    assert lab.run(["sh", "-c", TOGETHER, program]).stderr == ""
+    assert read_programs(daemon) == 50 * [[2000, 400, 600, 600]]
+    assert read_losses(daemon) == 0
+    assert count_queued(lab) - queued < 1000  # of 100,000: the kernel decided the others
+    assert lab.run([program, "tcp", DENIED4, "10000", "12000", "1"]).returncode == 0  # a row for each port: too many
+    ((connections, *_sums),) = read_programs(daemon, program)
+    assert connections < 12_000
+    assert connections + read_losses(daemon) == 12_000
