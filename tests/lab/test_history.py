@@ -1,6 +1,7 @@
 """The history of a scene with real clients, over the end of its daemon."""
 
 import json
+import resource
 import time
 
 import pytest
@@ -10,7 +11,7 @@ from tests.lab.lab import DNS_RULE, Lab
 from tests.lab.patience import wait_until
 from tests.lab.test_attribution_inbound import come, receiver
 from tests.lab.test_names import CURL, GIT, fetch, make_repository
-from tests.lab.world import HOST4, PROGRAMS
+from tests.lab.world import HOST4, MORE_WORLD4, PROGRAMS, WORLD4
 
 pytestmark = [pytest.mark.privileged]
 
@@ -24,6 +25,11 @@ def read_history(daemon: Daemon, *words: str, by: str = "name", user: str | None
     assert told.returncode == 0, told.stderr
     lines = map(json.loads, told.stdout.splitlines())
     return {(line[by], line["connections"], line["denied"], line["inbound"]) for line in lines}
+
+
+def read_lost(daemon: Daemon) -> int:
+    losses = json.loads(daemon.cli("status", "--json").stdout)["losses"]
+    return int(losses["connections and questions in no row of the history"])
 
 
 def test_a_scene_is_in_the_history_and_outlives_a_kill(lab: Lab) -> None:
@@ -54,8 +60,7 @@ def test_a_scene_is_in_the_history_and_outlives_a_kill(lab: Lab) -> None:
     (git,) = (line for line in daemon.cli("names").stdout.splitlines() if line.startswith(GIT))
     assert git.split()[2:5] == ["1", "1", "1"]  # a name, a domain, and it was used
     check_that_it_is_private_now(lab, daemon)
-    losses = json.loads(daemon.cli("status", "--json").stdout)["losses"]
-    assert losses["connections and questions in no row of the history"] == 0
+    assert read_lost(daemon) == 0
 
 
 def check_that_it_is_private_now(lab: Lab, daemon: Daemon) -> None:
@@ -66,3 +71,24 @@ def check_that_it_is_private_now(lab: Lab, daemon: Daemon) -> None:
     assert read_history(daemon, "--to", "alias.test") == set()
     assert "alias.test" not in daemon.cli("log").stdout
     assert "alias.test" not in daemon.cli("names", "private", "--json").stdout
+
+
+def limit_files(daemon: Daemon, size: int) -> None:
+    """As a full disk does: no file of the daemon's grows beyond that."""
+    resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+
+def test_a_full_disk_costs_rows_that_are_counted_and_no_verdict(lab: Lab) -> None:
+    allowed, denied = MORE_WORLD4[:2]
+    daemon = lab.start_daemon(f"allow {WORLD4} 80 tcp\nallow {allowed} 80 tcp\n", timeout_s=0)
+    assert fetch(lab, f"http://{WORLD4}/") == 0
+    assert read_history(daemon) == {(WORLD4, 1, 0, 0)}
+    limit_files(daemon, 1)
+    assert [fetch(lab, f"http://{address}/") for address in (WORLD4, allowed, allowed)] == [0, 0, 0]
+    assert fetch(lab, f"http://{denied}/") != 0
+    assert read_history(daemon) == {(WORLD4, 1, 0, 0)}
+    assert read_lost(daemon) == 4
+    limit_files(daemon, resource.RLIM_INFINITY)
+    assert fetch(lab, f"http://{allowed}/") == 0
+    assert read_history(daemon) == {(WORLD4, 1, 0, 0), (allowed, 1, 0, 0)}
+    assert read_lost(daemon) == 4
