@@ -46,8 +46,10 @@ static __always_inline int is_allowed(struct __sk_buff *skb, __u8 direction)
 	if (direction == INBOUND && question.is_headless)
 		return 1;
 	conversation = find_conversation(&question, now_ns);
-	if (conversation && goes_on(skb, settings, &question, conversation, now_ns))
+	if (conversation && goes_on(skb, settings, &question, conversation, now_ns)) {
+		carry(skb, &question, conversation);
 		return 1;
+	}
 	question.is_own = is_own(&question.flow);
 	if (direction == OUTBOUND && question.is_own && !stays_here(skb))
 		return 0;

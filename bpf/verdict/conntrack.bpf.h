@@ -167,6 +167,7 @@ static __always_inline __u32 measure_payload(const struct __sk_buff *skb, const 
 	return skb->len > headers ? skb->len - headers : 0;
 }
 
+/* Once for each packet: what only checks it again does not (late_check.bpf.h). */
 static __always_inline void carry(const struct __sk_buff *skb, const struct question *question,
 				  struct conversation *conversation)
 {
@@ -197,7 +198,6 @@ static __always_inline bool goes_on(struct __sk_buff *skb, const struct settings
 	/* Once a second, not for each packet: that would move the cache line from CPU to CPU. */
 	if (!is_within(SECOND_NS, conversation->seen_ns, now_ns))
 		conversation->seen_ns = now_ns;
-	carry(skb, question, conversation);
 	return true;
 }
 

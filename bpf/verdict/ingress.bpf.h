@@ -28,6 +28,7 @@ static __always_inline struct conversation *find_going(struct __sk_buff *skb, co
 	if (!conversation || !comes_its_way(skb, &question->flow, conversation) ||
 	    !goes_on(skb, settings, question, conversation, now_ns))
 		return NULL;
+	carry(skb, question, conversation);
 	return conversation;
 }
 
