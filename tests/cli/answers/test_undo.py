@@ -8,12 +8,13 @@ import pytest
 
 from tests.cli.running import Command
 from tests.daemon.requests.small_handler import RunningServer
-from tinysnitch.cli.answers.undo import present_change, present_undone, undo_command
+from tinysnitch.cli.answers.undo import present_change, present_changes, present_undone, undo_command
 from tinysnitch.cli.main import tinysnitch
 from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.core.rules.changes import Act, Change, ChangedRule, Place, TakenBack
 from tinysnitch.daemon.control.permissions import Right
 from tinysnitch.protocol.messages import ChangedLine, RuleKept, Undone, change_entry
+from tinysnitch.view.span import text_of
 
 SECRET = "0mWk3Zq8TxLr5Vb1Nc7H"
 SHOP = "deny shop.test 443 tcp /usr/bin/curl"
@@ -90,6 +91,19 @@ def test_the_list_has_time_who_what_and_each_line(command: Command) -> None:
         f"{' ' * 36}- {SHOP}",
         f" 14{head}move    {SHOP}  # to main",
     ]
+
+
+def test_on_a_terminal_it_is_a_table_in_which_nothing_is_raw() -> None:
+    now = datetime.fromtimestamp(NOW).astimezone()
+    table = present_changes([change_entry(change) for change in CHANGES], now)
+    rows = [tuple(map(text_of, row)) for row in table.rows]
+    hour = TODAY[:5]
+    assert rows[0] == ("3", "1970-01-02", "uid 4000000", "add", SHOP, "group work")
+    assert rows[1][:4] == ("12", hour, "root", "no")
+    assert (SECRET in rows[1][4], rows[1][5]) == (False, "its process, taken back by uid 4000000")
+    assert rows[2] == ("", "", "", "", "deny \\x1b - -", "once")
+    assert [row[4] for row in rows[3:5]] == ["+ deny *.test - -", f"- {SHOP}"]
+    assert rows[5][3:] == ("move", SHOP, "to main")
 
 
 @pytest.mark.usefixtures("undo")

@@ -137,7 +137,7 @@ def test_the_last_answer_is_shown_and_taken_back(tmp_path: Path) -> None:
         page = app.page  # type: ignore[attr-defined]
         await until(lambda: page.changes)
         await pilot.press("z")
-        await see(app, f"comes back  {LINES[0]}")
+        await see(app, f"comes back  + {LINES[0]}")
         for key in "zebra":
             await pilot.press(key)
         await pilot.press("enter")

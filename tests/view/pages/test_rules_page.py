@@ -202,7 +202,10 @@ def test_the_last_change_of_the_person_is_shown_and_taken_back_by_its_number() -
     )
     assert press(page, "z") == ()
     frame = present_frame(page, 20.0, title="", facts=())
-    assert [(line.label, line.text) for line in frame.facts] == [("goes", LINES[2]), ("comes back", LINES[0])]
+    assert [(line.label, line.text) for line in frame.facts] == [
+        ("goes", f"- {LINES[2]}"),
+        ("comes back", f"+ {LINES[0]}"),
+    ]
     assert frame.hints[0] == KeyHint("Enter", "take back what you did 1 min 50 s ago")
     assert (requests := press(page, "enter", start_s=30.0)) == (TakeBack(2),)
     line = ChangedLine(LINES[0], page.changes[1].removed[0].place)

@@ -4,10 +4,12 @@ import msgspec
 
 from tinysnitch.core.rules.text import parse_rule
 from tinysnitch.view.edit_view import EditView, present_edit
-from tinysnitch.view.pages.list_page import ListPage
+from tinysnitch.view.pages.list_page import COMES_BACK, GOES, ListPage
 from tinysnitch.view.prompt_view import KeyHint
-from tinysnitch.view.span import Line, present_line
+from tinysnitch.view.span import Line, Span, present_line
 from tinysnitch.view.text import escape_text
+
+_SIGNS = {GOES: (Span("- "),), COMES_BACK: (Span("+ "),)}  # a narrow screen has no room for labels
 
 
 class ListFrame(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,7 +32,8 @@ def present_frame(
     if waiting and waiting.lines:
         labels = waiting.labels or ("rule",) * len(waiting.lines)
         facts = tuple(
-            Line(label, present_line(parse_rule(line))) for label, line in zip(labels, waiting.lines, strict=True)
+            Line(label, (*_SIGNS.get(label, ()), *present_line(parse_rule(line))))
+            for label, line in zip(labels, waiting.lines, strict=True)
         )
     return ListFrame(
         title=title,

@@ -26,6 +26,7 @@ from tinysnitch.view.prompt_view import KeyHint
 
 Requests = tuple[Request, ...]  # to the daemon, in this order; none follows one that was refused
 
+GOES, COMES_BACK = "goes", "comes back"  # labels of rules that wait
 _NO_TEXT = LineEdit("", 0)
 _ROW = "row "  # how the name of the key begins that a click on a row presses
 _STEPS = {"down": 1, "up": -1, "wheel down": 3, "wheel up": -3}

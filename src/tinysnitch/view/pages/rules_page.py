@@ -32,7 +32,7 @@ from tinysnitch.protocol.messages import (
 )
 from tinysnitch.view.answer_words import tell_undone
 from tinysnitch.view.line_edit import LineEdit
-from tinysnitch.view.pages.list_page import ListPage, PageKey, Requests, Waiting
+from tinysnitch.view.pages.list_page import COMES_BACK, GOES, ListPage, PageKey, Requests, Waiting
 from tinysnitch.view.pages.tabs import PageName
 from tinysnitch.view.span import format_duration
 from tinysnitch.view.tables.rule_columns import NEVER
@@ -189,10 +189,10 @@ def _removal_of(entry: RuleEntry) -> RemoveRule:
 def _lines_back(change: ChangeEntry) -> Iterator[tuple[str, str]]:
     """The rules of a change, each with what becomes of it when the change is taken back."""
     for changed in filter(lambda each: _is_read(each.rule), change.written):
-        yield changed.rule, "moves back" if change.act is Act.MOVE else "goes"
+        yield changed.rule, "moves back" if change.act is Act.MOVE else GOES
     if change.act is not Act.MOVE:
         for changed in filter(lambda each: _is_read(each.rule), change.removed):
-            yield changed.rule, "comes back"
+            yield changed.rule, COMES_BACK
 
 
 def _key_of(entry: RuleEntry) -> str:
