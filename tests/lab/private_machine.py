@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 from tests.lab.daemon import BIN
+from tests.lab.forked import Forked
 from tests.lab.lab import Lab
 
 # The machine's /etc with the lab's resolver and without rules of ours, and an empty /run, /var/lib and /var/log. All is
@@ -49,5 +50,14 @@ class PrivateMachine:
         """The path by which this process reaches one of the machine's files."""
         return Path(f"/proc/{self._pid}/root{path}")
 
-    def start_daemon(self) -> subprocess.Popen[str]:
-        return self._lab.namespaces.start_server([*self.enter(), "tinysnitchd", "--log", "json"], '"ready"')
+    def start_daemon(self) -> Forked:
+        place = {**self._lab.namespaces.place_outside(), "mounts": f"/proc/{self._pid}/ns/mnt"}
+        command = [str(BIN / "tinysnitchd"), "--log", "json"]
+        with (self._home / "stderr").open("w") as stderr:
+            daemon = Forked(command, place, subprocess.PIPE, stderr, is_leader=True)
+        self._lab.namespaces.track(daemon)
+        assert daemon.stdout
+        for line in daemon.stdout:
+            if '"ready"' in line:
+                return daemon
+        raise AssertionError((self._home / "stderr").read_text())
