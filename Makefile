@@ -18,7 +18,7 @@ FUZZ ?= 10000000
 PAIRS ?= 100000
 BENCH ?=
 
-.PHONY: help setup setup-window setup-test install uninstall run test check format lab fuzz bench profile trips bench-attribution bench-names bench-prompt questions screenshots pictures release test-fresh test-packages test-kernel clean
+.PHONY: help setup setup-window setup-test install uninstall run test check format lab fuzz bench profile trips bench-attribution bench-names bench-prompt questions screenshots pictures docs release test-fresh test-packages test-kernel clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 27
@@ -100,6 +100,9 @@ screenshots: setup-test  ## take pictures of window and terminal in every state,
 pictures: setup-test  ## take the pictures in docs again, of terminals and of the window of the pages, and film real runs of curl and Firefox
 	$(BIN)/python -m bench.docs_pictures docs
 	$(BIN)/python -m bench.moving_pictures docs
+
+docs: setup-test  ## build README and docs as a site, into build/site; a link that leads nowhere fails it
+	$(BIN)/python -m release.site
 
 release: setup-test  ## build packages and wheel of the last commit, into dist/
 	$(BIN)/python -m release
