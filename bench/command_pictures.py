@@ -31,6 +31,7 @@ from bench.picture_samples import (
     CHANGES,
     GROUPS,
     LEARNED,
+    LOG,
     NOW_S,
     RULES,
     STATUS,
@@ -67,6 +68,7 @@ SHOTS = (
     Shot("rules-used", ("rules", "--used")),
     Shot("rules-tidy", ("rules", "tidy"), keys="y"),
     Shot("learned", ("learned",), keys="y"),
+    Shot("log", ("log",)),
     Shot("undo-list", ("undo", "--list")),
     Shot("history", ("history",), is_in_docs=False),
     Shot("history-domain", ("history", "--by", "domain")),
@@ -125,7 +127,11 @@ class PlayedDaemon(QuestionDaemon):
     def take_learned(self, request: msg.TakeLearned, _right: Right) -> msg.RuleWritten:
         return msg.RuleWritten(request.rule or "")
 
-    def read_history(self, question: TrafficQuestion, _right: Right) -> Iterator[msg.Reply]:  # type: ignore[override]
+    def read_history(self, question: TrafficQuestion | int, _right: Right):  # type: ignore[no-untyped-def] # noqa: ANN201
+        """The lines of the log if `question` is their number, which the handler asks itself for."""
+        return LOG if isinstance(question, int) else self._read_sums(question)
+
+    def _read_sums(self, question: TrafficQuestion) -> Iterator[msg.Reply]:
         lines = domains() if question.by is By.DOMAIN else past()
         yield from map(msg.HistoryEntry, lines)
         yield msg.HistoryTotal(total_of(lines))

@@ -2,13 +2,29 @@
 
 from datetime import UTC, datetime
 
+import msgspec
+
+from tests.daemon.requests.small_handler import make_connection
 from tests.view.history.test_history_view import make_line
 from tests.view.live.sample_traffic import FIREFOX, SSHD
 from tests.view.pages.open_page import entry_of
+from tinysnitch.core.engine.records import (
+    ConnectionDecided,
+    LossCounted,
+    ModeChanged,
+    PromptAnswered,
+    Record,
+    RulesReplaced,
+)
+from tinysnitch.core.model.flow import Direction
 from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.policy.decision import Decision
 from tinysnitch.core.rules.changes import Act, Change, ChangedRule, Place, TakenBack
+from tinysnitch.core.rules.text import parse_rule
 from tinysnitch.core.traffic.names import AskedName, AskingProgram, NamesTotal
 from tinysnitch.core.traffic.questions import TrafficLine, TrafficTotal
+from tinysnitch.protocol.framing import encode_object
+from tinysnitch.protocol.log_lines import log_line_of
 from tinysnitch.protocol.messages import RuleEntry, RuleGroup, RuleSource
 
 NOW = datetime(2026, 12, 2, 20, 40, 17, tzinfo=UTC)
@@ -101,6 +117,43 @@ CHANGES = [
     _change(37, 0.4, 1000, Act.NO, _changed("deny x.test - - /opt/zoom/zoom", Place.QUIT)),
     _change(38, 0.2, 1000, Act.YES, _changed("allow shop.test 443 tcp /usr/bin/curl", Place.TEMPORARY)),
 ]
+
+
+def _decided(
+    seconds: float, verdict: Verdict, program: str, remote: str, port: int, rule: str = "", **more: object
+) -> ConnectionDecided:
+    """A connection that was decided so many seconds ago, by a rule or for a reason."""
+    connection = make_connection(program=program, args=())
+    flow = msgspec.structs.replace(connection.flow, remote_port=port, **more)
+    found = parse_rule(rule) if rule else None
+    reason = "a rule matches" if found else "no answer within 60 s"
+    named = msgspec.structs.replace(connection, name=remote, flow=flow)
+    decision = Decision(verdict=verdict, reason=reason, rule=found)
+    return ConnectionDecided(named, decision, wall_s=NOW_S - seconds, is_cached=False)
+
+
+_RECORDS: list[Record] = [
+    RulesReplaced(14, (), wall_s=NOW_S - 94_000),
+    _decided(90_100, Verdict.ALLOW, "/usr/bin/git", "github.com", 22, "allow github.com 22 tcp /usr/bin/git"),
+    _decided(4000, Verdict.ALLOW, FIREFOX, "cdn.shop.test", 443, f"allow - 443 tcp {FIREFOX}"),
+    _decided(3999, Verdict.DENY, FIREFOX, "t.ads.test", 443, "deny *.ads.test - -"),
+    _decided(2100, Verdict.DENY, "/opt/zoom/zoom", "a.very.long.name.of.media.zoom.test", 8801),
+    _decided(
+        1800,
+        Verdict.ALLOW,
+        SSHD,
+        "laptop.lan",
+        40516,
+        "allow lan 22 tcp-src /usr/sbin/sshd",
+        direction=Direction.INBOUND,
+        local_port=22,
+    ),
+    LossCounted("history rows", 4, wall_s=NOW_S - 1700),
+    PromptAnswered(7, "allow shop.test 443 tcp /usr/bin/curl", 1000, wall_s=NOW_S - 600),
+    _decided(600, Verdict.ALLOW, "/usr/bin/curl", "shop.test", 443, "allow shop.test 443 tcp /usr/bin/curl"),
+    ModeChanged(Verdict.ALLOW, NOW_S + 512, 1000, wall_s=NOW_S - 88),
+]
+LOG = [encode_object(log_line_of(record)) for record in _RECORDS]
 
 
 def past() -> list[TrafficLine]:

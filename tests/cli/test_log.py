@@ -6,6 +6,7 @@ import pytest
 from tests.cli.running import Command
 from tests.daemon.requests.small_handler import ALICE, ROOT, Comers, RunningServer, running_server
 from tinysnitch.daemon.control.permissions import Right
+from tinysnitch.output import tables
 from tinysnitch.store.history import History
 
 
@@ -74,3 +75,11 @@ def test_a_history_that_cannot_be_read_is_no_empty_one(
         "tinysnitch: hint: see that its folder is there, and has room; "
         "`tinysnitch log --follow --lines 0` shows what happens now",
     ]
+
+
+def test_on_a_terminal_it_is_a_table(running: RunningServer, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables.os, "isatty", lambda _fd: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    running.handler.history.append(b'{"event":"of old"}')
+    out = command("log", "--lines", "2").out.splitlines()
+    assert out == ["t         lost    4 packets", '{"event":"of old"}']

@@ -52,16 +52,20 @@ _NO_QUALIFIERS = {"user": None, "parent": None, "sha256": None, "iface": None, "
 
 
 def _present_program(words: list[str]) -> tuple[Span, ...]:
-    """The path, of which the file's name is strong; with arguments only that name, and so much of them as tells
-    something."""
+    """The path; with arguments only the file's name, and so much of them as tells something."""
     path, *args = words or ["-"]
+    spans = spans_of_path(path)
+    if args and len(spans) > 1:
+        return spans[-1], Span(f" {shorten_end(escape_text(' '.join(args)), MOST_ARGS)}")
+    return spans
+
+
+def spans_of_path(path: str) -> tuple[Span, ...]:
+    """The folder, and the file's name, which is strong; a word that is no path as it is."""
     folder, slash, name = path.rpartition("/")
     if not slash or not name:
         return (span_of(path),)
-    strong = Span(escape_text(name), weight=Weight.STRONG)
-    if args:
-        return strong, Span(f" {shorten_end(escape_text(' '.join(args)), MOST_ARGS)}")
-    return Span(escape_text(f"{folder}{slash}"), weight=Weight.QUIET), strong
+    return Span(escape_text(f"{folder}{slash}"), weight=Weight.QUIET), Span(escape_text(name), weight=Weight.STRONG)
 
 
 def remarks_of(entry: RuleEntry, wall_s: float, qualifiers: tuple[str, ...]) -> list[str]:
