@@ -53,11 +53,11 @@ class PrivateMachine:
     def start_daemon(self) -> Forked:
         place = {**self._lab.namespaces.place_outside(), "mounts": f"/proc/{self._pid}/ns/mnt"}
         command = [str(BIN / "tinysnitchd"), "--log", "json"]
-        with (self._home / "stderr").open("w") as stderr:
+        with (self.home / "stderr").open("w") as stderr:
             daemon = Forked(command, place, subprocess.PIPE, stderr, is_leader=True)
         self._lab.namespaces.track(daemon)
         assert daemon.stdout
         for line in daemon.stdout:
             if '"ready"' in line:
                 return daemon
-        raise AssertionError((self._home / "stderr").read_text())
+        raise AssertionError((self.home / "stderr").read_text())
