@@ -64,7 +64,7 @@ class Shot(NamedTuple):
 SHOTS = (
     Shot("status", ("status",)),
     Shot("status-all", ("status", "--all"), is_in_docs=False),
-    Shot("rules", ("rules",), is_in_docs=False),
+    Shot("rules", ("rules",)),
     Shot("rules-used", ("rules", "--used")),
     Shot("rules-tidy", ("rules", "tidy"), keys="y"),
     Shot("learned", ("learned",), keys="y"),

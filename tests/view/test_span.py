@@ -8,6 +8,7 @@ from tinysnitch.view.span import (
     Line,
     Span,
     Weight,
+    fit_cell,
     fit_spans,
     format_duration,
     format_time_left,
@@ -137,3 +138,23 @@ def test_the_time_that_is_left(seconds: int, text: str) -> None:
 
 def test_the_time_that_is_left_is_read_aloud() -> None:
     assert [format_time_left(seconds, "seconds") for seconds in (59, 3599)] == ["59 seconds", "59 min 59 s"]
+
+
+def test_in_a_column_what_is_strong_stays_whole_while_the_rest_can_give_way() -> None:
+    name, path = (
+        spans_of_name("cdn.shop.test"),
+        (Span("/usr/bin/", weight=Weight.QUIET), Span("curl", weight=Weight.STRONG)),
+    )
+    script = (Span("python3.13", weight=Weight.STRONG), Span(" "), Span("/home/alice/bin/weather.py"))
+    rule = (*(Span(word) for word in ("allow", " ", "shop.test", " ", "443", " ")), *path)
+    for spans, width, shown in (
+        (name, 13, "cdn.shop.test"),
+        (name, 12, "…n.shop.test"),
+        (name, 11, "….shop.test"),
+        (path, 8, "…in/curl"),
+        (script, 15, "python3.13 ….py"),
+        ((Span("unknown"),), 4, "…own"),
+    ):
+        assert text_of(fit_cell(spans, width)) == shown
+    assert text_of(fit_cell(name, 10)) == text_of(fit_spans(name, 10))
+    assert fit_cell(rule, 24) == fit_spans(rule, 24)

@@ -24,6 +24,8 @@ from tinysnitch.view.text import ELLIPSIS, cell_width, escape_text, shorten_midd
 READABLE = 9  # columns that a span keeps: enough for the end of a name or path to tell something
 HEAD = 15  # spans that always stay: a rule's words up to its program, with a qualifier or two, and their blanks
 _OF_NO_NAME = frozenset(":/@ ")  # in addresses, networks and lists
+LEAST = 2  # columns of what gives way in a column: an ellipsis, and what parts it from the rest
+IN_COLUMN = 4  # spans of a name, a path or a program in a column; the line of a rule has more
 _ANY_WORD = "-"
 _QUALIFIERS = tuple(f"{key}=" for key in QUALIFIERS)
 _COUNTED_S = 120  # the longest time that is shown in seconds alone
@@ -109,6 +111,18 @@ def fit_spans(spans: tuple[Span, ...], width: int) -> tuple[Span, ...]:
         head.append(Span(ELLIPSIS))
         tail = _tail_within(tail, width - _width_of(head))
     return tuple(_shorten([*head, *tail], width, 1))
+
+
+def fit_cell(spans: tuple[Span, ...], width: int) -> tuple[Span, ...]:
+    """As fit_spans, for a column with a name, a path or a program: what is strong stays whole while the rest can give
+    way. They are known by the domain that somebody registered, by the file, by more than arguments."""
+    soft = [at for at, span in enumerate(spans) if span.weight is not Weight.STRONG]
+    room = width - _width_of([span for span in spans if span.weight is Weight.STRONG])
+    least = sum(min(LEAST, cell_width(spans[at].text)) for at in soft)
+    if len(spans) > IN_COLUMN or len(soft) in (0, len(spans)) or room < least:
+        return fit_spans(spans, width)
+    shorter = dict(zip(soft, _shorten([spans[at] for at in soft], room, LEAST), strict=True))
+    return tuple(shorter.get(at, span) for at, span in enumerate(spans))
 
 
 def _tail_within(spans: list[Span], width: int) -> list[Span]:

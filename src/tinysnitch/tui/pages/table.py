@@ -9,7 +9,7 @@ import msgspec
 from rich.text import Text
 
 from tinysnitch.tui.rows import CURSOR, QUIET, as_key, join
-from tinysnitch.view.span import Span, fit_spans, text_of
+from tinysnitch.view.span import Span, fit_cell, text_of
 from tinysnitch.view.text import cell_width
 
 GAP = 2  # columns between two of them
@@ -86,7 +86,7 @@ def table_row(columns: Sequence[Column], widths: list[int], row: Row, *, selecte
         if not width:
             continue
         style = row.styles[at] if at < len(row.styles) else ""
-        shown = join(fit_spans(row.cells[at], width))
+        shown = join(fit_cell(row.cells[at], width))
         shown.stylize(style or row.style)
         blanks = " " * max(0, width - cell_width(shown.plain))
         shown = Text.assemble(blanks, shown) if columns[at].is_right else Text.assemble(shown, blanks)

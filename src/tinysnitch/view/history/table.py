@@ -5,7 +5,7 @@ On a terminal the table is as wide as the terminal at most. Without a width (a p
 
 import msgspec
 
-from tinysnitch.view.span import READABLE, Span, Weight, fit_spans, text_of
+from tinysnitch.view.span import READABLE, Span, Weight, fit_cell, text_of
 from tinysnitch.view.text import cell_width
 
 GAP = "  "
@@ -85,7 +85,7 @@ def _join(
     for at in shown:
         if spans:
             spans.append(Span(GAP))
-        cell = fit_spans(row[at], max(1, widths[at]))
+        cell = fit_cell(row[at], max(1, widths[at]))
         padding = Span(" " * max(0, widths[at] - cell_width(text_of(cell))))
         spans += (*cell, padding) if at in table.left else (padding, *cell)
         if bar and at == table.bar_behind:

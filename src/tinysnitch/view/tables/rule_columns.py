@@ -56,7 +56,7 @@ def _present_program(words: list[str]) -> tuple[Span, ...]:
     path, *args = words or ["-"]
     spans = spans_of_path(path)
     if args and len(spans) > 1:
-        return spans[-1], Span(f" {shorten_end(escape_text(' '.join(args)), MOST_ARGS)}")
+        return spans[-1], Span(" "), Span(shorten_end(escape_text(" ".join(args)), MOST_ARGS))
     return spans
 
 
