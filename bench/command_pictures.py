@@ -31,8 +31,10 @@ from bench.picture_samples import (
     CHANGES,
     GROUPS,
     LEARNED,
+    LISTS,
     LOG,
     NOW_S,
+    PROMPTS,
     RULES,
     STATUS,
     domains,
@@ -68,6 +70,8 @@ SHOTS = (
     Shot("rules-used", ("rules", "--used")),
     Shot("rules-tidy", ("rules", "tidy"), keys="y"),
     Shot("learned", ("learned",), keys="y"),
+    Shot("asks", ("asks",)),
+    Shot("lists", ("lists",), is_in_docs=False),
     Shot("log", ("log",)),
     Shot("undo-list", ("undo", "--list")),
     Shot("history", ("history",), is_in_docs=False),
@@ -84,6 +88,7 @@ class PlayedDaemon(QuestionDaemon):
         super().__init__()
         self.rules = RULES
         self.undo.changes = CHANGES
+        self.prompts = PROMPTS
         self._tidying = self  # type: ignore[assignment]
         self._looking_back = self  # type: ignore[assignment]
 
@@ -95,7 +100,7 @@ class PlayedDaemon(QuestionDaemon):
         return entries if is_used else [msgspec.structs.replace(entry, count=None, last=None) for entry in entries]
 
     def list_lists(self, _right: Right) -> list[msg.ListEntry]:
-        return []
+        return LISTS
 
     def list_proposals(self, _request: msg.ListProposals, _right: Right) -> Iterator[msg.Reply]:
         rules = tuple(parse_rule(entry.rule) for entry in RULES if entry.until is None and entry.pid is None)

@@ -1,6 +1,7 @@
 """What the pictures of pages and commands show: one machine on an afternoon, the same each time."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import msgspec
 
@@ -19,13 +20,16 @@ from tinysnitch.core.engine.records import (
 from tinysnitch.core.model.flow import Direction
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.decision import Decision
+from tinysnitch.core.prompts.prompt import Prompt
 from tinysnitch.core.rules.changes import Act, Change, ChangedRule, Place, TakenBack
+from tinysnitch.core.rules.list_text import BadLine
 from tinysnitch.core.rules.text import parse_rule
 from tinysnitch.core.traffic.names import AskedName, AskingProgram, NamesTotal
 from tinysnitch.core.traffic.questions import TrafficLine, TrafficTotal
 from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.log_lines import log_line_of
-from tinysnitch.protocol.messages import RuleEntry, RuleGroup, RuleSource
+from tinysnitch.protocol.messages import ListEntry, ListState, RuleEntry, RuleGroup, RuleSource
+from tinysnitch.qt.demo import SAMPLES, sample_prompt
 
 NOW = datetime(2026, 12, 2, 20, 40, 17, tzinfo=UTC)
 NOW_S = NOW.timestamp()
@@ -75,7 +79,7 @@ LEARNED = [  # lines, since when, how often
     ("allow t.ads.test 443 tcp /usr/bin/node", "pause since 2026-12-02T18:05:11Z", 2),
 ]
 STATUS = {
-    "prompts": 1,
+    "prompts": 3,
     "prompt_clients": 2,
     "rules": len(RULES),
     "hits": 182_422,
@@ -154,6 +158,39 @@ _RECORDS: list[Record] = [
     ModeChanged(Verdict.ALLOW, NOW_S + 512, 1000, wall_s=NOW_S - 88),
 ]
 LOG = [encode_object(log_line_of(record)) for record in _RECORDS]
+
+
+def _asking(prompt_id: int, sample: str, left_s: float, count: int = 1) -> Prompt:
+    prompt = sample_prompt(prompt_id, SAMPLES[sample], count)
+    return msgspec.structs.replace(prompt, remaining_s=left_s)
+
+
+_ASKING = (_asking(7, "question", 52.0), _asking(8, "warnings", 12.0, 3), _asking(9, "inbound", 171.0))
+PROMPTS = {prompt.prompt_id: prompt for prompt in _ASKING}
+_LISTS = Path("/etc/tinysnitch.d/lists")
+LISTS = [
+    ListEntry(
+        list="ads",
+        path=str(_LISTS / "ads"),
+        rules=1,
+        state=ListState.LOADED,
+        names=102_412,
+        bad_lines=2,
+        bad_examples=(BadLine(7, "0.0.0.0 ads test"), BadLine(9001, "||ads.test^$third-party")),
+        updated=NOW_S - 9 * 3600,
+        source="https://lists.test/ads.txt",
+    ),
+    ListEntry(
+        list="office",
+        path=str(_LISTS / "office"),
+        rules=2,
+        state=ListState.LOADED,
+        networks=12,
+        addresses=3,
+        updated=NOW_S - 171 * 86400,
+    ),
+    ListEntry(list="trackers", path=str(_LISTS / "trackers"), rules=1, state=ListState.MISSING),
+]
 
 
 def past() -> list[TrafficLine]:

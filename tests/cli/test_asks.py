@@ -1,5 +1,6 @@
 import json
 
+import pytest
 from msgspec.structs import replace
 
 from tests.cli.running import Command
@@ -66,3 +67,14 @@ def test_a_secret_is_shortened_in_the_list_and_whole_in_json(running: RunningSer
     running.handler.prompts = {3: make_prompt(3, args=("--token", "0mWk3Zq8TxLr5Vb1Nc7H"))}
     assert command("asks").out.splitlines()[1] == "   4263 /usr/bin/curl --token '0mWk…'"
     assert json.loads(command("asks", "--json").out)["args"] == ["--token", "0mWk3Zq8TxLr5Vb1Nc7H"]
+
+
+def test_on_a_terminal_it_is_a_table_below_what_answers(
+    running: RunningServer, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tinysnitch.output.tables.os.isatty", lambda _fd: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    told, blank, head, row = command("asks").out.splitlines()
+    assert (told, blank) == ("1 question is open; `tinysnitch answer ID yes` (or `no`) answers one", "")
+    assert head.split() == ["program", "remote", "port", "waiting", "left"]
+    assert row.split()[-7:] == ["→", "google.com", "80", "tcp", "2", "52", "s"]

@@ -2,11 +2,13 @@ import json
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from tests.cli.running import Command
 from tests.daemon.requests.small_handler import ALICE, Comers, RunningServer, running_server
 from tinysnitch.cli.lists import present_lists
 from tinysnitch.core.rules.list_text import BadLine, parse_list
+from tinysnitch.output import tables
 from tinysnitch.protocol.messages import ListEntry, ListState
 
 ADS = ListEntry(
@@ -71,3 +73,14 @@ def test_who_sees_no_lists_is_not_told_that_there_is_none(command: Command, tmp_
     with running_server(tmp_path / "socket", Comers(ALICE)):
         told = command("lists")
     assert told == (0, "", "tinysnitch: lists are shown only to those who may see everything: run this as root\n")
+
+
+def test_on_a_terminal_columns_without_a_count_are_left_out(
+    running: RunningServer, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "is_terminal", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    running.handler.lists = [ADS, NONE]
+    out = command("lists").out.splitlines()
+    assert out[0].split() == ["list", "names", "bad", "lines", "rules", "age"]
+    assert out[-1].startswith("  MISSING, rules that name it match nothing: ")

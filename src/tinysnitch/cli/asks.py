@@ -10,11 +10,13 @@ from tinysnitch.core.prompts.prompt import Prompt
 from tinysnitch.core.rules.secret_args import shorten_secrets
 from tinysnitch.core.rules.words import quote_word
 from tinysnitch.output.lines import print_lines, print_object
+from tinysnitch.output.tables import is_terminal, print_heading, print_table
 from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.log_lines import ask_line_of
 from tinysnitch.protocol.log_text import format_endpoints
 from tinysnitch.protocol.messages import ListAsks, PromptShown
 from tinysnitch.view.span import format_time_left
+from tinysnitch.view.tables.asks_table import present_asks, tell_asks
 
 
 @click.command("asks", epilog=examples("tinysnitch asks", "tinysnitch asks --json | jq .id"))
@@ -24,13 +26,16 @@ def asks_command(socket_path: str, as_json: bool) -> None:
     """List the open questions; `tinysnitch answer` answers them."""
     with ControlClient(socket_path) as client:
         prompts = [shown.prompt for shown in client.ask(ListAsks(), PromptShown)]
-    for prompt in prompts:
-        if as_json:
+    if as_json:
+        for prompt in prompts:
             print_object(encode_object(ask_line_of(prompt)))
-        else:
-            print_lines(present_ask(prompt))
-    if not prompts and not as_json:
+    elif not prompts:
         print_note("no question is open")
+    elif is_terminal():
+        print_heading(tell_asks(len(prompts)))
+        print_table(present_asks(prompts))
+    else:
+        print_lines(row for prompt in prompts for row in present_ask(prompt))
 
 
 def present_ask(prompt: Prompt) -> tuple[str, str]:

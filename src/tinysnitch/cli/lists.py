@@ -11,8 +11,9 @@ from tinysnitch.client.control_client import ControlClient
 from tinysnitch.commandline.notes import print_note
 from tinysnitch.core.rules.remote_text import LISTS_FOLDER
 from tinysnitch.output.lines import print_entry, print_lines
-from tinysnitch.protocol.messages import ListEntry, ListLists, ListState
-from tinysnitch.view.span import format_duration
+from tinysnitch.output.tables import find_width, print_cells
+from tinysnitch.protocol.messages import ListEntry, ListLists
+from tinysnitch.view.tables.lists_table import lay_out_lists, tell_age, tell_remarks
 
 _COLUMNS = ("names", "addresses", "networks", "bad lines", "rules")
 
@@ -38,6 +39,8 @@ def lists_group(ctx: click.Context, socket_path: str, as_json: bool) -> None:
     if as_json:
         for entry in entries:
             print_entry(entry, "updated")
+    elif entries and (columns := find_width()):
+        print_cells(lay_out_lists(entries, time.time(), columns))
     elif entries:
         print_lines(present_lists(entries, time.time()))
     elif client.sees_all:
@@ -52,20 +55,6 @@ def present_lists(entries: list[ListEntry], now_s: float) -> Iterator[str]:
     yield f"{'list':<{width}}" + "".join(f"  {column:>9}" for column in _COLUMNS) + "  age"
     for entry in entries:
         counts = (entry.names, entry.addresses, entry.networks, entry.bad_lines, entry.rules)
-        age = "" if entry.updated is None else format_duration(max(0.0, now_s - entry.updated))
-        yield (f"{entry.list:<{width}}" + "".join(f"  {count:>9,}" for count in counts) + f"  {age}").rstrip()
-        for remark in _present_remarks(entry):
-            yield f"  {remark}"
-
-
-def _present_remarks(entry: ListEntry) -> Iterator[str]:
-    if entry.state is ListState.MISSING:
-        yield f"MISSING, rules that name it match nothing: {entry.problem or entry.path}"
-    elif entry.problem:
-        yield f"NOT RELOADED, the old content stays in force: {entry.problem}"
-    elif entry.state is ListState.LOADING:
-        yield "being read" + (", the old content stays in force" if entry.updated is not None else "")
-    if entry.source is not None:
-        yield f"from {entry.source}"
-    for line in entry.bad_examples:
-        yield f"line {line.number} is not understood: {line.text}"
+        row = f"{entry.list:<{width}}" + "".join(f"  {count:>9,}" for count in counts)
+        yield f"{row}  {tell_age(entry, now_s)}".rstrip()
+        yield from (f"  {remark}" for remark, _weight in tell_remarks(entry))
