@@ -41,8 +41,8 @@ static __always_inline void read_ends(struct sock *sk, struct flow_key *flow)
 		map_v4(flow->local, BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr));
 		map_v4(flow->remote, BPF_CORE_READ(sk, __sk_common.skc_daddr));
 	} else {
-		READ_V6(flow->local, sk, skc_v6_rcv_saddr);
-		READ_V6(flow->remote, sk, skc_v6_daddr);
+		READ_V6(&flow->local, sk, skc_v6_rcv_saddr);
+		READ_V6(&flow->remote, sk, skc_v6_daddr);
 	}
 }
 

@@ -9,7 +9,7 @@ from tests.lab.daemon import Daemon
 from tests.lab.lab import Lab
 from tests.lab.patience import wait_listening, wait_until
 from tests.lab.queue_counter import count_queued
-from tests.lab.world import HOST4, MORE_WORLD4, PROGRAMS, WORLD4
+from tests.lab.world import HOST4, HOST6, MORE_WORLD4, PROGRAMS, WORLD4, WORLD6
 
 pytestmark = [pytest.mark.privileged]
 
@@ -17,7 +17,7 @@ PYTHON = "/usr/bin/python3"
 UP, DOWN, TIMES = 200_000, 12_345, 50
 SERVER = f"""
 import socket
-server = socket.create_server(("0.0.0.0", 7100), backlog=100)
+server = socket.create_server(("::", 7100), family=socket.AF_INET6, dualstack_ipv6=True, backlog=100)
 print("listening", flush=True)
 while True:
     client, _ = server.accept()
@@ -53,17 +53,20 @@ def start(started: subprocess.Popen[str]) -> None:
     wait_listening(started)
 
 
-def test_connections_and_bytes_are_those_of_the_other_end(lab: Lab) -> None:
+@pytest.mark.parametrize(("world", "host"), [(WORLD4, HOST4), (WORLD6, HOST6)])
+def test_connections_and_bytes_are_those_of_the_other_end(lab: Lab, world: str, host: str) -> None:
     start(lab.spawn([PYTHON, "-c", SERVER]))
     start(lab.spawn_world([PYTHON, "-c", SERVER]))
     start(lab.spawn_world([PYTHON, str(PROGRAMS / "udp_echo.py"), "9002"]))
     daemon = lab.start_daemon(
         "allow - 7100 tcp\nallow - 9002 udp\nallow - 7100 tcp-src\ndeny - 7101 tcp\n", timeout_s=0
     )
-    assert lab.run([PYTHON, "-c", CLIENT, WORLD4, str(TIMES)]).returncode == 0
+    assert lab.run([PYTHON, "-c", CLIENT, world, str(TIMES)]).returncode == 0
     assert read_sums(daemon, "--port", "7100") == [TIMES, TIMES * DOWN, TIMES * UP]
-    assert lab.run_world([PYTHON, "-c", CLIENT, HOST4, "2"]).returncode == 0
+    assert lab.run_world([PYTHON, "-c", CLIENT, host, "2"]).returncode == 0
     assert read_sums(daemon, "--port", "7100") == [TIMES + 2, TIMES * DOWN + 2 * UP, TIMES * UP + 2 * DOWN]
+    told = daemon.cli("history", "--by", "name", "--json", "--port", "7100").stdout
+    assert {json.loads(line)["name"] for line in told.splitlines()} == {world}  # both ways
     assert lab.run([PYTHON, "-c", TALK]).returncode == 0
     assert read_sums(daemon, "--port", "9002") == [1, TIMES * 1000, TIMES * 1000]
     for _again in range(3):
