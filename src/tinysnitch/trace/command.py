@@ -113,6 +113,7 @@ async def _print_traces(programs: BpfPrograms, printer: TracePrinter, stop: asyn
     while not stop.is_set():
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), LOSS_S)
+        consume()  # what was not lost came before
         printer.tell_lost(_count_unread(programs), read_instant().wall_s)
     programs.settings.set_tracing(False)
     loop.remove_reader(programs.traces_fd)
