@@ -12,7 +12,7 @@ BY_HAND="dnf install clang llvm libbpf-devel kernel-headers glibc-devel iptables
 BY_HAND+=", pacman -S python clang llvm libbpf linux-api-headers iptables util-linux, or what has them here"
 RUN_PACKAGES=(python3-venv libbpf1 libbpf-dev libc6-dev linux-libc-dev iptables iproute2 kmod util-linux)
 TEST_PACKAGES=(gcc dnsmasq-base unbound nginx-light openssl curl wget bind9-dnsutils iputils-ping git
-	openssh-client openssh-server conntrack iperf3 procps wireguard-tools groff-base mandoc)
+	openssh-client openssh-server conntrack iperf3 procps wireguard-tools groff-base mandoc zsh)
 # What Qt loads to show a window, and a font.
 WINDOW_PACKAGES=(libegl1 libgl1 libfontconfig1 libdbus-1-3 libx11-xcb1 libxcb-cursor0 libxcb-icccm4
 	libxcb-image0 libxcb-keysyms1 libxcb-randr0 libxcb-render-util0 libxcb-shape0 libxcb-shm0 libxcb-sync1 libxcb-xfixes0

@@ -1,5 +1,6 @@
-"""What a shell is told at Tab; bash really completes."""
+"""What a shell is told at Tab; bash and zsh really complete."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -93,3 +94,29 @@ def test_bash_completes(line: str, words: list[str], tmp_path: Path) -> None:
     path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
     done = subprocess.run(["bash", "-c", ASK, "bash", script, line], env={"PATH": path}, capture_output=True, text=True)
     assert done.stdout.splitlines() == words, done.stderr
+
+
+# zsh loads the file at the first Tab, and runs the function of that name at each further one.
+ASK_TWICE = """
+compadd() { print -r -- "$words_found[@]" }
+compdef() { print registered }
+fpath=("$1")
+autoload -Uz _demo
+words=(demo "") CURRENT=2
+_demo
+_demo
+. "$1/_demo"
+"""
+
+
+@pytest.mark.skipif(not shutil.which("zsh"), reason="needs zsh")
+def test_zsh_completes_at_each_tab(tmp_path: Path) -> None:
+    (tmp_path / "_demo").write_text(Zsh(demo, {}, "demo", variable_of("demo")).source())
+    command = tmp_path / "demo"
+    command.write_text("#!/bin/sh\nprintf 'plain\tone\thelp\nplain\ttwo\t\n'\n")
+    command.chmod(0o755)
+    path = f"{tmp_path}:/usr/bin:/bin"
+    done = subprocess.run(
+        ["zsh", "-fc", ASK_TWICE, "zsh", tmp_path], env={"PATH": path}, capture_output=True, text=True
+    )
+    assert done.stdout.splitlines() == ["one two", "one two", "registered"], done.stderr

@@ -56,7 +56,7 @@ _ZSH = """\
 	(( ! $#words_found )) || compadd -U -V %(prog_name)s -l -d words_shown -a words_found
 	(( ! $#parts )) || compadd -U -V %(prog_name)s -S '' -l -d parts_shown -a parts
 }
-if [[ $zsh_eval_context[-1] == loadautofunc ]]; then
+if [[ $funcstack[1] == _%(prog_name)s ]]; then
 	%(complete_func)s "$@"
 else
 	compdef %(complete_func)s %(prog_name)s
