@@ -96,7 +96,7 @@ class LogTable:
             return f"question {line.id}"
         if isinstance(line, SaidLine):
             return line.remote_address
-        return escape_text(shorten_rule(line.rule) if line.rule else self._shorten_times(line.reason))
+        return escape_text(self._shorten_times(shorten_rule(line.rule) if line.rule else line.reason))
 
     def _shorten_times(self, text: str) -> str:
         def short(found: re.Match[str]) -> str:
