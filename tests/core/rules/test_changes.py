@@ -135,10 +135,24 @@ def test_the_same_rule_outlives_the_second_of_two_too() -> None:
     assert told.take_back(hers).removed == (SHOP,)
 
 
-def test_a_rule_that_was_there_before_all_that_is_known_stays() -> None:
+def test_to_write_what_was_there_before_is_no_change() -> None:
     told = Told(SHOP)
-    number = told.note(Act.ADD, OLD_SHOP)
-    assert told.plan(number) == Plan(kept=((SHOP.line, THERE_BEFORE),))
+    told.note(Act.ADD, OLD_SHOP)
+    assert list(told.changes) == []
+    number = told.note(Act.NO, BANK, together=5)
+    told.note(Act.NO, OLD_SHOP, together=5)
+    assert told.plan(number) == Plan(removed=(BANK,), kept=((SHOP.line, THERE_BEFORE),))
+    told.note(Act.ADD, replace(BANK, is_new=False))
+    assert len(list(told.changes)) == 1, "nor what the same person wrote before"
+
+
+def test_a_change_that_was_none_is_not_the_last_one() -> None:
+    """Bob wrote what Alice had written, and hers is not known any more."""
+    mine = Change(number=1, wall_s=5.0, uid=BOB, act=Act.ADD, rules=(BANK,))
+    none = Change(number=2, wall_s=5.0, uid=BOB, act=Act.ADD, rules=(OLD_SHOP,))
+    assert Changes([mine, none], 3).find_last(BOB) == mine
+    hers = Change(number=0, wall_s=5.0, uid=ALICE, act=Act.NO, rules=(SHOP,))
+    assert Changes([hers, mine, none], 3).find_last(BOB) == none
 
 
 def test_what_was_removed_is_put_back_where_it_was() -> None:

@@ -6,7 +6,8 @@
    place of other rules was edited, those are not put back: that edit counts.
 3. A rule stays if another change that still stands wrote the same one, or if it was there before: what two people did
    stays apart. Then the rule belongs to who is left.
-4. MAX_KEPT changes are kept, the newest ones, with those that were taken back.
+4. To write rules that were there already is no change, unless somebody else wrote one of them: then it belongs to both.
+5. MAX_KEPT changes are kept, the newest ones, with those that were taken back.
 
 Time is an argument: wall-clock seconds.
 """
@@ -129,6 +130,8 @@ class Changes:
                 new = tuple(rule for rule in rules if (rule.is_removed, _key_of(rule)) not in known)
                 self._kept[at] = msgspec.structs.replace(change, rules=(*change.rules, *new))
                 return
+        if self._is_idle(rules, uid):
+            return
         number, self.next_number = self.next_number, self.next_number + 1
         made = Change(number=number, wall_s=wall_s, uid=uid, act=deed.act, rules=rules, together=deed.together)
         self._kept = [*self._kept, made][-MAX_KEPT:]
@@ -138,8 +141,13 @@ class Changes:
 
     def find_last(self, uid: int) -> Change | None:
         """The last change of this user that was not taken back."""
-        theirs = (change for change in reversed(self._kept) if change.uid == uid)
-        return next((change for change in theirs if change.taken_back is None), None)
+        theirs = (change for change in reversed(self._kept) if change.uid == uid and change.taken_back is None)
+        return next((change for change in theirs if not self._is_idle(change.rules, uid)), None)
+
+    def _is_idle(self, rules: tuple[ChangedRule, ...], uid: int) -> bool:
+        """Whether all were there before this user wrote them, and not by anybody else whose change still stands."""
+        others = [change for change in self._kept if change.uid != uid]
+        return not any(rule.is_new or any(self._stands(other, rule) for other in others) for rule in rules)
 
     def plan(self, change: Change, is_there: Callable[[ChangedRule], bool], wall_s: float) -> Plan:
         """What taking this change back would do now."""
