@@ -50,6 +50,12 @@ def test_the_fewest_lines_say_what_passed() -> None:
     assert found[2].proposal.why == "a rule in force denies it: deny ads.test - -"
 
 
+def test_a_line_that_says_what_passed_and_no_more_says_so() -> None:
+    (ports,) = reviewed([parse_rule(f"allow 192.0.2.1 {port} {CURL}") for port in (22, 80)], [])
+    assert ports.proposal.kind is Kind.PORTS
+    assert ports.proposal.effect == "lets pass these 2 and nothing else"
+
+
 def test_an_hour_of_48_commands_is_26_lines() -> None:
     text = Path(__file__).with_name("hour.rules").read_text()
     learned, errors = parse_rules(text, "hour.rules")

@@ -74,12 +74,13 @@ def _merge(lines: dict[Rule, Proposal], joined: Proposal) -> None:
     if joined.added in lines:  # there are so many that one message does not hold them: it covers the rest, once taken
         return
     effects = [part.effect for part in parts if part.kind in (Kind.DOMAIN, Kind.ARGS)]
-    is_exact = joined.kind is Kind.PORTS
+    removed = tuple(dict.fromkeys(rule for part in parts for rule in part.removed))
+    is_exact, just_these = joined.kind is Kind.PORTS, f"lets pass these {len(removed)} and nothing else"
     lines[joined.added] = replace(
         joined,
         kind=parts[0].kind if is_exact and effects else joined.kind,
-        removed=tuple(dict.fromkeys(rule for part in parts for rule in part.removed)),
-        effect="; ".join(dict.fromkeys(effects)) if is_exact and effects else joined.effect,
+        removed=removed,
+        effect="; ".join(dict.fromkeys(effects)) or just_these if is_exact else joined.effect,
     )
 
 
