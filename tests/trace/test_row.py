@@ -4,12 +4,13 @@ import pytest
 
 from tinysnitch.trace.line import TraceLine, lost_line_of
 from tinysnitch.trace.row import HEAD, format_clock, lay_out, name_user
+from tinysnitch.view.span import Span, Weight, text_of
 
 TIME = "2019-08-24T10:17:03.250Z"
 
 
 def row_of(line: TraceLine, width: int = 200) -> str:
-    return "".join(text for text, _style in lay_out(line, width, {1000: "karl"}.__getitem__)).rstrip()
+    return text_of(tuple(lay_out(line, width, {1000: "karl"}.__getitem__))).rstrip()
 
 
 def make_line(event: str, **fields: object) -> TraceLine:
@@ -54,8 +55,8 @@ def test_what_a_program_chose_steers_no_terminal() -> None:
 
 
 def test_a_loss_stands_out() -> None:
-    parts = list(lay_out(lost_line_of(3, 2.0), 200, str))
-    assert parts[-1] == ("lost    3 lines that came faster than they could be written", "bold red")
+    text = "lost    3 lines that came faster than they could be written"
+    assert list(lay_out(lost_line_of(3, 2.0), 200, str))[-1] == Span(text, weight=Weight.BAD)
 
 
 def test_a_user_has_a_name_or_a_number() -> None:

@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterable
 from tinysnitch.commandline.standard_streams import error_of_output
 from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.daemon.logs.log_output import LogOutput
+from tinysnitch.output.tables import paint
 from tinysnitch.protocol.log_lines import LostLine
 from tinysnitch.trace.line import TraceLine, format_json, format_text, lost_line_of
-from tinysnitch.trace.row import HEAD, Part, lay_out, name_user
+from tinysnitch.trace.row import HEAD, lay_out, name_user
+from tinysnitch.view.span import Span, Weight
 
 
 class TracePrinter:
@@ -18,9 +20,9 @@ class TracePrinter:
         self._told = 0  # of those that were lost
         self._write: Callable[[TraceLine | LostLine], str] = format_json if as_json else format_text
         if os.isatty(descriptor) and not as_json:
-            paint = make_painter()
-            self._write = lambda line: paint(lay_out(line, shutil.get_terminal_size().columns, name_user))
-            self._output.write(paint([(HEAD, "bold")]).encode())
+            paint_row = make_painter()
+            self._write = lambda line: paint_row(lay_out(line, shutil.get_terminal_size().columns, name_user))
+            self._output.write(paint_row([Span(HEAD, weight=Weight.STRONG)]).encode())
             self._output.flush()
 
     @property
@@ -50,16 +52,15 @@ class TracePrinter:
             raise SnitchError(f"{lost} lines were lost", "they came faster than they could be written")
 
 
-def make_painter() -> Callable[[Iterable[Part]], str]:
-    """What makes parts of a row to what the terminal shows in their styles."""
+def make_painter() -> Callable[[Iterable[Span]], str]:
+    """What makes a row to what the terminal shows in the colours that all tables have."""
     from rich.console import Console
-    from rich.text import Text
 
     console = Console(highlight=False, soft_wrap=True)  # knows the colours, and NO_COLOR
 
-    def paint(parts: Iterable[Part]) -> str:
+    def paint_row(row: Iterable[Span]) -> str:
         with console.capture() as painted:
-            console.print(Text.assemble(*parts), end="")
+            console.print(paint(tuple(row), console.encoding), end="")
         return painted.get()
 
-    return paint
+    return paint_row
