@@ -71,13 +71,15 @@ def test_what_nearly_matches_is_not_beaten() -> None:
 
 
 def test_what_would_decide_on_an_interface_is_told_beside() -> None:
-    elsewhere = (BeatenRule("deny iface=eth0 - - -", "it would decide on eth0"),)
-    explanation = Explanation(verdict=Verdict.ALLOW, reason="by a rule", rule="allow - - -", elsewhere=elsewhere)
+    elsewhere = (BeatenRule("deny iface=eth0 - - -", "it would decide on eth0", "work", 7),)
+    explanation = Explanation(
+        verdict=Verdict.ALLOW, reason="by a rule", rule="allow - - -", number=6, elsewhere=elsewhere
+    )
     assert list(present_explanation(explanation)) == [
         "allow: by a rule",
-        "  allow - - -",
+        "  allow - - -  # 6",
         "  it never decided yet",
-        "unless deny iface=eth0 - - -",
+        "unless deny iface=eth0 - - -  # 7, group work",
         "       it would decide on eth0",
     ]
 
@@ -91,7 +93,7 @@ def test_json_has_the_verdict_and_what_is_beaten(running: RunningServer, command
     told = json.loads(command("explain", "kernel", "10.0.0.5", "-", "icmp", "--json").out)
     assert (told["verdict"], told["beaten"]) == (
         "allow",
-        [{"rule": "deny - - -", "why": "the winner is narrower", "group": None}],
+        [{"rule": "deny - - -", "why": "the winner is narrower", "group": None, "number": None}],
     )
 
 

@@ -25,7 +25,7 @@ from tinysnitch.core.rules.program_text import split_program
 from tinysnitch.core.rules.words import BadWord, quote_word, split_words
 from tinysnitch.output.lines import print_lines, print_object
 from tinysnitch.protocol.framing import encode_object
-from tinysnitch.protocol.messages import Explain, Explanation
+from tinysnitch.protocol.messages import BeatenRule, Explain, Explanation
 
 _WORDS = ("kernel", "unknown")
 _NUMBER = re.compile("[0-9]{1,5}")  # int() raises for more than 4300 digits
@@ -132,17 +132,19 @@ def _tell_use(explanation: Explanation) -> str:
 def present_explanation(explanation: Explanation) -> Iterator[str]:
     yield f"{explanation.verdict.value}: {explanation.reason}"
     if explanation.rule is not None:
-        yield f"  {explanation.rule}{_tell_group(explanation.group)}"
+        yield f"  {explanation.rule}{_tell_place(explanation)}"
         yield f"  {_tell_use(explanation)}"
     label = "misses" if explanation.rule is None else "beats "
     for beaten in explanation.beaten:
-        yield f"{label} {beaten.rule}{_tell_group(beaten.group)}"
+        yield f"{label} {beaten.rule}{_tell_place(beaten)}"
         yield f"       {beaten.why}"
     for other in explanation.elsewhere:
-        yield f"unless {other.rule}{_tell_group(other.group)}"
+        yield f"unless {other.rule}{_tell_place(other)}"
         yield f"       {other.why}"
 
 
-def _tell_group(group: str | None) -> str:
-    """A comment, so that the line is still a rule."""
-    return f"  # group {group}" if group else ""
+def _tell_place(of: Explanation | BeatenRule) -> str:
+    """Its number, as in `tinysnitch rules`, and its group. A comment, so that the line is still a rule."""
+    told = [str(of.number)] if of.number is not None else []
+    told += [f"group {of.group}"] if of.group else []
+    return f"  # {', '.join(told)}" if told else ""

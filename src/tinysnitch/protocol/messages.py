@@ -455,6 +455,7 @@ class BeatenRule(msgspec.Struct, frozen=True):
     rule: str
     why: str  # one lower-case clause
     group: str | None = None
+    number: int | None = None
 
 
 class ConnectionsEnded(Message, frozen=True):
@@ -466,6 +467,7 @@ class Explanation(Message, frozen=True, kw_only=True):
     reason: str
     rule: str | None = None  # the line that wins
     group: str | None = None  # that this line is in
+    number: int | None = None  # of this line
     count: int = 0  # how often it decided
     last: float | None = None  # wall-clock seconds, when last
     beaten: tuple[BeatenRule, ...] = ()

@@ -166,12 +166,20 @@ def test_a_path_that_no_file_has_leads_nowhere(path: str) -> None:
         (("/bin/a", "", 80, "tcp"), "'' is no remote: it is not one word$"),
         (("/bin/a", "a b", 80, "tcp"), "'a b' is no remote: it is not one word$"),
         (("curl", "shop.test", 80, "tcp"), "no program"),
+        (("-", "shop.test", 80, "tcp"), "'-' is no program"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(words: tuple[str | int, ...], problem: str) -> None:
     with pytest.raises(SnitchError, match=problem) as caught:
         Asked("")(*words)
     assert (bool(caught.value.hint), caught.value.exit_code) == (True, 2)
+
+
+@pytest.mark.parametrize(("protocol", "hint"), [("tcp-src", "that listens"), ("tcp", "that connects")])
+def test_for_any_program_of_a_rule_the_one_that_is_meant_is_asked_for(protocol: str, hint: str) -> None:
+    with pytest.raises(SnitchError) as caught:
+        Asked("allow - 22 tcp-src\n")("-", "192.0.2.7", 22, protocol)
+    assert f"write the program {hint}" in caught.value.hint
 
 
 def test_the_program_is_of_who_asks() -> None:

@@ -457,6 +457,7 @@ def test_a_rule_goes_into_a_group_with_who_made_it_and_what_for(
         assert place.handler.status(ROOT).groups == (group,)
         assert place.handler.status(ALICE).groups == ()
         assert place.handler.explain(Explain("unknown", "10.0.0.1", 23, "tcp"), ROOT).group == "work"
+        assert place.handler.explain(Explain("unknown", "10.0.0.1", 23, "tcp"), ROOT).number == 3
         place.handler.remove_rule("deny - 23 tcp", ROOT)
         assert [group for _rule, group, _note in listed(place)] == [None, None]
 

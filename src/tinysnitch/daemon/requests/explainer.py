@@ -108,6 +108,8 @@ class Explainer:
         """The connection that the question describes."""
         address, name = self._parse_remote(question.remote)
         flow = _imagine_flow(address, question.port, question.protocol)
+        if question.program == "-":
+            raise NotUnderstood("'-' is no program", _hint_for_any(flow.direction))
         attribution = self._imagine_attribution(question, 0 if right.sees_all else right.uid)
         if not right.covers(uid_of(attribution)):
             raise NotPermitted(f"{question.program} is no program of user {right.uid}", "write a program's whole path")
@@ -170,6 +172,13 @@ def _has_others(rule: Rule, process: Process) -> bool:
 def _tell_rest(count: int, verb: str) -> str:
     """How many further rules the reply leaves out."""
     return f"; {count} more rules {verb}" if count > 0 else ""
+
+
+def _hint_for_any(direction: Direction) -> str:
+    """What to write for the `-` of a rule that names no program: other rules may name the one that is meant."""
+    if direction is Direction.INBOUND:
+        return "write the program that listens, as /usr/sbin/sshd"
+    return "write the program that connects, as /usr/bin/curl"
 
 
 def _imagine_flow(address: bytes, port: int, protocol: str) -> Flow:

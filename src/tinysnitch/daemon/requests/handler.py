@@ -571,7 +571,12 @@ class RequestHandler:
 
     def explain(self, question: Explain, right: Right) -> Explanation:
         found = self._explainer.explain(question, right)
+        beaten, elsewhere = (
+            tuple(replace(each, number=self._numbers.get(each.rule, each.group or "")) for each in rules)
+            for rules in (found.beaten, found.elsewhere)
+        )
         if found.rule is None:
-            return found
+            return replace(found, beaten=beaten, elsewhere=elsewhere)
+        number = self._numbers.get(found.rule, found.group or "")
         use = self._driver.ports.uses.read(read_instant()).get(parse_rule(found.rule), UseCount())
-        return with_use(found, use)
+        return with_use(replace(found, number=number, beaten=beaten, elsewhere=elsewhere), use)
