@@ -78,18 +78,18 @@ def test_the_command_is_found() -> None:
 @pytest.mark.usefixtures("undo")
 def test_the_list_has_time_who_what_and_each_line(command: Command) -> None:
     first, second, third, *others = command("undo", "--list").out.splitlines()
-    assert first == f"  3  02 Jan    uid 4000000  add     {SHOP}  # group work"
-    assert second.startswith(f" 12  {TODAY}  root         no      {SHOP} --token")
+    assert first == f"  3  02 Jan    uid 4000000  add     + {SHOP}  # group work"
+    assert second.startswith(f" 12  {TODAY}  root         no      + {SHOP} --token")
     assert second.endswith("…'  # until its process ends  # taken back by uid 4000000")
     assert SECRET not in second
     today = datetime.now().astimezone().date().isoformat()
     assert second == next(present_change(change_entry(CHANGES[1]), today, len("uid 4000000")))
-    assert third == f"{' ' * 36}deny \\x1b - -  # once"
+    assert third == f"{' ' * 36}+ deny \\x1b - -  # once"
     head = f"  {TODAY}  root         "
     assert others == [
         f" 13{head}tidy    + deny *.test - -",
         f"{' ' * 36}- {SHOP}",
-        f" 14{head}move    {SHOP}  # to main",
+        f" 14{head}move      {SHOP}  # to main",
     ]
 
 
@@ -98,12 +98,12 @@ def test_on_a_terminal_it_is_a_table_in_which_nothing_is_raw() -> None:
     table = present_changes([change_entry(change) for change in CHANGES], now)
     rows = [tuple(map(text_of, row)) for row in table.rows]
     hour = TODAY[:5]
-    assert rows[0] == ("3", "1970-01-02", "uid 4000000", "add", SHOP, "group work")
+    assert rows[0] == ("3", "1970-01-02", "uid 4000000", "add", f"+ {SHOP}", "group work")
     assert rows[1][:4] == ("12", hour, "root", "no")
     assert (SECRET in rows[1][4], rows[1][5]) == (False, "its process, taken back by uid 4000000")
-    assert rows[2] == ("", "", "", "", "deny \\x1b - -", "once")
+    assert rows[2] == ("", "", "", "", "+ deny \\x1b - -", "once")
     assert [row[4] for row in rows[3:5]] == ["+ deny *.test - -", f"- {SHOP}"]
-    assert rows[5][3:] == ("move", SHOP, "to main")
+    assert rows[5][3:] == ("move", f"  {SHOP}", "to main")
 
 
 @pytest.mark.usefixtures("undo")

@@ -81,7 +81,7 @@ def _object_of(change: ChangeEntry) -> dict[str, object]:
 
 
 def present_change(change: ChangeEntry, today: str, width: int = 0) -> Iterator[str]:
-    """` 7  17:03:12  alice  no  deny shop.test 443 tcp /usr/bin/curl`, and a line below it for each further rule.
+    """` 7  17:03:12  alice  no  + deny shop.test 443 tcp /usr/bin/curl`, and a line below it for each further rule.
 
     `width`: of the longest name.
     """
@@ -126,11 +126,10 @@ def _spans_of(line: str) -> Cell:
 
 
 def _signed(change: ChangeEntry) -> Iterator[tuple[str, ChangedLine]]:
-    """The rules that were written and removed, with a sign where both are there."""
+    """The rules that were written and removed, each with its sign. One that was moved is neither."""
     is_move = change.act is Act.MOVE
-    signs = ("+ ", "- ") if change.written and change.removed and not is_move else ("", "")
-    yield from ((signs[0], rule) for rule in change.written)
-    yield from ((signs[1], rule) for rule in change.removed if not is_move)
+    yield from (("  " if is_move else "+ ", rule) for rule in change.written)
+    yield from (("- ", rule) for rule in change.removed if not is_move)
 
 
 def _tell_back(change: ChangeEntry) -> str:
