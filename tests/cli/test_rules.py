@@ -302,10 +302,15 @@ def test_a_rule_is_added_to_a_group_and_moved(running: RunningServer, command: C
     assert change(running, command, "add", "--group", "ads", line) == (0, f"{line}\n", "")
     assert running.handler.grouped == [("ads", line)]
     assert change(running, command, "add", "--group", "ads", *line.split()).err.startswith("tinysnitch: the rule was")
-    assert change(running, command, "move", RULE, "ads") == (0, f"{RULE}\n", "")
+    running.handler.numbers = {RULE: 18}
+    assert change(running, command, "move", RULE, "ads") == (
+        0,
+        f"{RULE}\n",
+        "tinysnitch: moved to ads, as rule 18\n",
+    )
     assert (running.handler.rules, running.handler.grouped[-1]) == ([], ("ads", RULE))
     running.handler.rules = [RULE]
-    change(running, command, "move", RULE, "main")
+    assert change(running, command, "move", RULE, "main").err == "tinysnitch: moved to main\n", "it has no number"
     assert running.handler.rules == [RULE]
 
 

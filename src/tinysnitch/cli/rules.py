@@ -294,7 +294,11 @@ def _move_command(line: str, group: str, socket_path: str, as_json: bool) -> Non
     text, number = _read_line((line,))
     request = MoveRule(text, None if group == MAIN else group, number)
     with ControlClient(socket_path) as client:
-        _print_rule(client.ask_one(request, RuleWritten), as_json=as_json)
+        moved = _print_rule(client.ask_one(request, RuleWritten), as_json=as_json)
+        entries = client.ask(ListRules(), RuleEntry)
+    there = next((entry for entry in entries if (entry.rule, entry.group) == (moved, request.group)), None)
+    number = there.number if there else None
+    print_note(f"moved to {group}{'' if number is None else f', as rule {number}'}")
 
 
 @rules_group.command("enable", epilog=examples("tinysnitch rules enable work"))

@@ -113,6 +113,7 @@ class SmallHandler(RequestHandler):
     def __init__(self) -> None:
         self.rules = ["allow google.com 443 tcp /usr/bin/curl"]
         self.grouped: list[tuple[str, str]] = []  # rules with their group
+        self.numbers: dict[str, int] = {}
         self.groups: tuple[RuleGroup, ...] = ()
         self.rule_errors: tuple[str, ...] = ()
         self.old_rules: list[str] | None = None  # that hold on, since those of the file wait for a list
@@ -146,7 +147,10 @@ class SmallHandler(RequestHandler):
     def list_rules(self, right: Right, *, is_used: bool = False) -> list[RuleEntry]:
         temporary = RuleEntry("deny - 23 tcp", RuleSource.TEMPORARY, until=1_700_000_000.0)
         lasting = self.rules if self.old_rules is None else self.old_rules
-        grouped = (RuleEntry(rule, RuleSource.FILE, group=name, note="why") for name, rule in self.grouped)
+        grouped = (
+            RuleEntry(rule, RuleSource.FILE, group=name, note="why", number=self.numbers.get(rule))
+            for name, rule in self.grouped
+        )
         return [*(RuleEntry(rule, RuleSource.FILE) for rule in lasting), temporary, *grouped]
 
     def list_lists(self, right: Right) -> list[ListEntry]:
