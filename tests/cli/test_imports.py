@@ -58,6 +58,9 @@ def test_files_of_little_snitch_and_ufw(command: Command, tmp_path: Path) -> Non
         (("lsrules", "{}/none"), "cannot read {}/none: No such file", "name a file that can be read"),
         (("lsrules", "{}/text"), "error: {}/text:1:1: not JSON", "a file that Little Snitch exported"),
         (("ufw", "{}/text"), "error: {}/text: not a file of ufw's rules", "/etc/ufw/user.rules"),
+        (("ufw",), "missing argument 'FILE'", "usually /etc/ufw/user.rules"),
+        (("opensnitch",), "missing argument 'DIR'", "usually /etc/opensnitchd/rules"),
+        (("lsrules",), "missing argument 'FILE'", "see `tinysnitch import lsrules --help`"),
         (("iptables", "x"), "there is no command 'iptables'", "write one of: lsrules, opensnitch, ufw"),
     ],
 )

@@ -26,6 +26,14 @@ _TO_GROUP = (
 )
 
 
+class _OpenSnitchFolder(NamedFolder):
+    usual = "/etc/opensnitchd/rules"
+
+
+class _UfwFile(NamedPath):
+    usual = "/etc/ufw/user.rules"
+
+
 @click.group("import", cls=CommandGroup, epilog=examples(*_TO_GROUP))
 def import_group() -> None:
     """Print the rules of another firewall as lines for a group.
@@ -43,12 +51,14 @@ def import_group() -> None:
     ),
 )
 @json_option
-@click.argument("folder", metavar="DIR", type=NamedFolder())
+@click.argument("folder", metavar="DIR", type=_OpenSnitchFolder())
 def _opensnitch_command(folder: Path, as_json: bool) -> None:
     """Print the rules of OpenSnitch in DIR, one JSON file each."""
     files = {str(path): read_file(str(path), _NAME_IT) for path in _find_json(folder)}
     if not files:
-        raise SnitchError(f"there is no JSON file in {folder}", "OpenSnitch has its rules in /etc/opensnitchd/rules")
+        raise SnitchError(
+            f"there is no JSON file in {folder}", f"OpenSnitch has its rules in {_OpenSnitchFolder.usual}"
+        )
     _print_group(str(folder), parse_opensnitch(files), as_json=as_json)
 
 
@@ -74,7 +84,7 @@ def _lsrules_command(file: str, as_json: bool) -> None:
 
 @import_group.command("ufw", epilog=examples("tinysnitch import ufw /etc/ufw/user.rules > ufw.rules"))
 @json_option
-@click.argument("file", type=NamedPath())
+@click.argument("file", type=_UfwFile())
 def _ufw_command(file: str, as_json: bool) -> None:
     """Print the rules of ufw in FILE.
 

@@ -65,4 +65,7 @@ def _hint_of(error: click.UsageError, name: str) -> str:
     hint = getattr(error, "hint", "")
     if not hint and isinstance(error, click.NoSuchOption) and error.possibilities:
         hint = f"did you mean `{sorted(error.possibilities)[0]}`?"
+    if isinstance(error, click.MissingParameter) and error.param:
+        usual = getattr(error.param.type, "usual", "")  # where most people have what the argument names
+        hint = f"usually {usual}" if usual else hint
     return hint or f"see `{error.ctx.command_path if error.ctx else name} --help`"
