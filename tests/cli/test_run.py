@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.cli.running import Command
+from tests.daemon.requests.small_handler import RunningServer
 from tinysnitch.cli import scoped_run
 from tinysnitch.cli.judged_command import JudgedCommand
 from tinysnitch.tui import plain_prompt
@@ -104,3 +105,17 @@ def test_a_prompt_that_fails_is_told(monkeypatch: pytest.MonkeyPatch, capsys: py
     assert capsys.readouterr().err.startswith(
         "tinysnitch: error: the prompt failed: no such colour\ntinysnitch: hint: "
     )
+
+
+def test_that_a_daemon_judges_the_machine_too_is_told_where_it_judges(
+    running: RunningServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The summary has what the command's own firewall allowed, and the machine's may have refused it."""
+    scoped_run.tell_of_daemon(str(running.path))
+    assert capsys.readouterr().err == "", "it is of another network namespace"
+    running.handler.netns = os.stat("/proc/self/ns/net").st_ino
+    scoped_run.tell_of_daemon(str(running.path))
+    told = "tinysnitch: a daemon judges this machine, too: `tinysnitch log` shows what it refused\n"
+    assert capsys.readouterr().err == told
+    scoped_run.tell_of_daemon("/none")
+    assert capsys.readouterr().err == ""

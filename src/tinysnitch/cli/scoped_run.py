@@ -5,6 +5,7 @@ import os
 import signal
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TextIO
@@ -12,16 +13,19 @@ from typing import TextIO
 from tinysnitch.cli.judged_command import JudgedCommand, check_command, not_ignored
 from tinysnitch.cli.outside_sockets import keep_back_sockets, tell_of_engine
 from tinysnitch.cli.scoped_daemon import ScopedDaemon
+from tinysnitch.client.control_client import ControlClient
 from tinysnitch.client.user_names import find_user
 from tinysnitch.commandline.notes import print_bare_note, print_error, print_note, print_snitch_error
 from tinysnitch.core.model.errors import NotPermitted, SnitchError
 from tinysnitch.core.rules.learned_text import split_learned
-from tinysnitch.protocol.messages import LEARNED_RULES
+from tinysnitch.protocol.framing import DEFAULT_SOCKET
+from tinysnitch.protocol.messages import LEARNED_RULES, ReadStatus, Status
 
 _TTY = "/dev/tty"
 _ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 _LONGEST_PLACE = 70  # bytes: a socket's path has at most 107 (unix(7)), and our folder and its name need some of them
 _BUG_HINT = "what no rule covers is denied when its time is over; please report this"
+_WAIT_S = 1.0  # for the machine's daemon
 _PROGRAM_WIDTH = 36  # columns of a program's path in the summary on a terminal; elsewhere paths are printed whole
 
 
@@ -91,8 +95,11 @@ class ScopedRun:
         finally:
             await daemon.stop()
         width = _PROGRAM_WIDTH if os.isatty(1) and os.isatty(2) else None
-        for line in daemon.summary.lines(width, find_user):
+        lines = list(daemon.summary.lines(width, find_user))
+        for line in lines:
             print_note(line)
+        if lines:
+            tell_of_daemon(DEFAULT_SOCKET)
         return status
 
     def _daemon_words(self, folder: str, socket_path: str) -> list[str]:
@@ -131,6 +138,13 @@ def _show_learned(learned_rules: TextIO) -> None:
         print_note("rules that would allow what no rule decided:")
     for line in filter(None, rules):
         print_bare_note(split_learned(line)[0])
+
+
+def tell_of_daemon(socket_path: str) -> None:
+    """Say that the machine has a daemon here, which may have refused what our own allowed."""
+    with suppress(SnitchError), ControlClient(socket_path, _WAIT_S) as client:
+        if client.ask_one(ReadStatus(), Status).netns == os.stat("/proc/self/ns/net").st_ino:
+            print_note("a daemon judges this machine, too: `tinysnitch log` shows what it refused")
 
 
 def _find_place() -> str:

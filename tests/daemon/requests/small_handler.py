@@ -114,6 +114,7 @@ class SmallHandler(RequestHandler):
         self.rules = ["allow google.com 443 tcp /usr/bin/curl"]
         self.grouped: list[tuple[str, str]] = []  # rules with their group
         self.numbers: dict[str, int] = {}
+        self.netns = 7
         self.groups: tuple[RuleGroup, ...] = ()
         self.rule_errors: tuple[str, ...] = ()
         self.old_rules: list[str] | None = None  # that hold on, since those of the file wait for a list
@@ -130,7 +131,7 @@ class SmallHandler(RequestHandler):
         return Status(
             pid=1,
             mode=Mode.BPF,
-            netns=7,
+            netns=self.netns,
             cgroup="/sys/fs/cgroup",
             rules_file="/etc/tinysnitch.rules",
             uptime_s=3661.0,
