@@ -113,8 +113,8 @@ test-fresh:  ## prove `make setup` on a bare Debian 13 in a scratch folder; SUIT
 test-packages: setup-test  ## prove the .deb on a bare Debian 13: first question, upgrade, removal, purge; SUITE=noble MIRROR=URL: on Ubuntu 24.04
 	tests/packages/run.sh
 
-test-kernel: setup-test  ## run the core tests on the distribution's newest kernel, in a virtual machine; SUITE=bookworm: of Debian 12
-	tests/kernel_vm/run.sh
+test-kernel: setup-test  ## run the core tests on the distribution's newest kernel, in a virtual machine; SUITE=bookworm: of Debian 12; ARCH=arm64: the arm64 package on an arm64 kernel
+	tests/kernel_vm/$(if $(filter arm64,$(ARCH)),arm64,run).sh
 
 clean:  ## remove all that was built or installed in the clone
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
