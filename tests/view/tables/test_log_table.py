@@ -123,6 +123,14 @@ def test_every_row_fits_and_nothing_in_it_draws(width: int) -> None:
     assert max(map(cell_width, rows)) <= width
 
 
+def test_a_name_keeps_the_domain_that_somebody_registered() -> None:
+    name = "www.shop.test.evil-shop-europe.test"
+    record = decided()
+    record = msgspec.structs.replace(record, connection=msgspec.structs.replace(record.connection, name=name))
+    (row,) = rows_of(record)
+    assert ".evil-shop-europe.test 80 tcp" in row
+
+
 def test_a_line_of_another_version_is_one_row_too() -> None:
     (row,) = LogTable(NOW).rows(b'{"event":"of old","x":"' + b"y" * 200, 40)
     assert text_of(row) == '{"event":"of old","x":"' + "y" * 16 + "…"

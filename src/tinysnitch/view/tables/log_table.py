@@ -28,7 +28,7 @@ from tinysnitch.protocol.log_lines import (
 from tinysnitch.protocol.log_text import WITH_PORTS, format_text
 from tinysnitch.view.history.history_view import tell_day, tell_moment
 from tinysnitch.view.history.table import GAP, Cell
-from tinysnitch.view.span import Span, Weight, fit_spans, spans_of_name, text_of
+from tinysnitch.view.span import Span, Weight, fit_cell, spans_of_name, text_of
 from tinysnitch.view.tables.rule_columns import spans_of_path
 from tinysnitch.view.tables.rules_table import VERDICTS
 from tinysnitch.view.text import cell_width, escape_text, shorten_end, shorten_words
@@ -80,9 +80,9 @@ class LogTable:
         is_inbound = line.direction is Direction.INBOUND
         port = line.local_port if is_inbound else line.remote_port
         where = f" {port} {line.protocol}" if line.protocol in WITH_PORTS else f" {line.protocol}"
-        remote = fit_spans(spans_of_name(line.name or line.remote_address), max(1, remote_width - cell_width(where)))
+        remote = fit_cell(spans_of_name(line.name or line.remote_address), max(1, remote_width - cell_width(where)))
         cells = (
-            _filled(fit_spans(spans_of_path(line.program), program_width), program_width),
+            _filled(fit_cell(spans_of_path(line.program), program_width), program_width),
             (Span(" ← " if is_inbound else " → "),),
             _filled((*remote, Span(where)), remote_width if why_width else 0),
         )
