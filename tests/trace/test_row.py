@@ -54,6 +54,11 @@ def test_what_a_program_chose_steers_no_terminal() -> None:
     assert "'a b'" in row
 
 
+def test_marks_of_a_letter_do_not_cover_the_rows_around() -> None:
+    row = row_of(make_line("exec", program="/tmp/e" + "\u0301" * 9, args=("o" + "\u0308" * 9,)))
+    assert (row.count("\u0301"), row.count("\u0308")) == (2, 2)
+
+
 def test_a_loss_stands_out() -> None:
     text = "lost    3 lines that came faster than they could be written"
     assert list(lay_out(lost_line_of(3, 2.0), 200, str))[-1] == Span(text, weight=Weight.BAD)

@@ -45,8 +45,8 @@ def _write(
     place, place_weight = _present_place(line)
     yield shorten_end, f"{shorten_middle(place, place_width):<{_PLACE}} ", place_weight
     program_weight = Weight.QUIET if weight is Weight.QUIET else Weight.PLAIN
-    yield shorten_middle, quote_word(line.program or UNKNOWN), program_weight
-    yield shorten_end, "".join(f" {quote_word(word)}" for word in line.args), Weight.QUIET
+    yield shorten_middle, _show(line.program or UNKNOWN), program_weight
+    yield shorten_end, "".join(f" {_show(word)}" for word in line.args), Weight.QUIET
 
 
 def _present_place(line: TraceLine) -> tuple[str, Weight]:
@@ -54,6 +54,11 @@ def _present_place(line: TraceLine) -> tuple[str, Weight]:
         return format_place(line), Weight.WARNING if line.status else Weight.PLAIN
     known = next((each.name for each in Signals if each == line.signal), None)  # those for real time have no name
     return known or format_place(line), Weight.BAD
+
+
+def _show(word: str) -> str:
+    """A word that a program chose. Marks that would cover the rows around it are escaped, too."""
+    return escape_text(quote_word(word))
 
 
 def _fill(text: str, width: int) -> str:
