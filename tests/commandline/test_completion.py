@@ -14,6 +14,7 @@ from tinysnitch.commandline.command_runner import run_command
 from tinysnitch.commandline.completion import COMMAND, FILE, PART, SHELLS, Bash, Fish, Zsh, use_own_scripts, variable_of
 
 BREAKS = " \t\n\"'><=;|&(:@"  # as bash has them
+UNPLAIN = ("raw\x1b[2J", "raw\u202e", "raw\udcff")
 HOSTILE = "x$(touch /tmp/pwned);'\"`\\"
 
 
@@ -22,7 +23,7 @@ HOSTILE = "x$(touch /tmp/pwned);'\"`\\"
     "word",
     shell_complete=lambda _context, _param, word: [
         CompletionItem(each, help="what\tit\nis")
-        for each in ("@ads", "user=alice", "unit:a.service", "*.x.test", "80,443", HOSTILE, "a\nb")
+        for each in ("@ads", "user=alice", "unit:a.service", "*.x.test", "80,443", HOSTILE, "a\nb", *UNPLAIN)
         if each.startswith(word)
     ],
 )
@@ -50,6 +51,7 @@ def complete(shell: type[Bash | Zsh | Fish], line: str, monkeypatch: pytest.Monk
         ("demo 'x", "x$(touch /tmp/pwned);'\\''\"`\\"),
         ('demo "x', "x\\$(touch /tmp/pwned);'\\\"\\`\\\\"),
         ("demo a", ""),  # no line can hold a newline
+        ("demo raw", ""),  # shells show these as they are, and the last one could not be written
     ],
 )
 def test_bash_gets_what_it_can_insert_as_it_is(line: str, inserted: str, monkeypatch: pytest.MonkeyPatch) -> None:

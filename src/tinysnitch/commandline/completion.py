@@ -96,10 +96,11 @@ class _Shell(ShellComplete):
         return "\n".join(filter(None, map(self.format_completion, self.get_completions(args, word))))
 
     def format_completion(self, item: CompletionItem[str]) -> str:
-        """`kind<TAB>word<TAB>help`; "" for a word that cannot be inserted here."""
-        word = self.spell(item.value)
+        """`kind<TAB>word<TAB>help`; "" for a word that cannot be inserted here, or is not what it looks like: shells
+        show it as it is, and a byte that is not UTF-8 would keep all words from being written."""
+        word = self.spell(item.value) if escape_text(item.value) == item.value else None
         help_text = escape_text(" ".join((item.help or "").split()))
-        return "" if word is None or {"\t", "\n"} & {*word} else f"{item.type}\t{word}\t{help_text}"
+        return "" if word is None else f"{item.type}\t{word}\t{help_text}"
 
     def spell(self, word: str) -> str | None:
         """The word as the shell takes it from us; None: it cannot."""
