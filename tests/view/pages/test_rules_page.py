@@ -69,6 +69,14 @@ def test_a_changed_rule_is_written_before_the_old_one_goes_with_its_group_and_no
     assert page.entry.rule == new
 
 
+@pytest.mark.parametrize("typed", [(), (*"  # shop",), ("home", *["right"] * 5, "space")])
+def test_a_rule_that_stays_the_same_is_not_removed(typed: tuple[str, ...]) -> None:
+    page = rules_page()
+    assert press(page, "down", "e", *typed, "enter") == ()
+    assert page.edit is None
+    assert "the rule is the same" in page.notice
+
+
 def test_a_line_that_is_no_rule_is_not_written_and_one_that_asks_is() -> None:
     page = rules_page()
     assert press(page, "a", *"shop.test", "enter") == ()

@@ -123,8 +123,11 @@ class RulesPage(ListPage):
         old = self._changed
         if old is None:
             return (AddRule(line),)
+        if parse_rule(line) == parse_rule(old.rule):  # it would not be written again, and then removed
+            self.notice = "the rule is the same; its comment is changed in its file"
+            return ()
         kept = "" if note_of(line) else _BY.sub("", old.note)[:MAX_NOTE]  # by whom and when is written anew
-        return (AddRule(with_note(line, kept), old.group), _removal_of(old)) if line != old.rule else ()
+        return AddRule(with_note(line, kept), old.group), _removal_of(old)
 
     def take(self, request: Request, replies: tuple[FromDaemon, ...]) -> Requests:
         match request:
