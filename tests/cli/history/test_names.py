@@ -47,7 +47,8 @@ def test_programs(looking_back: LookingBack, command: Command) -> None:
 
 def test_one_program(looking_back: LookingBack, command: Command) -> None:
     out = command("names", "curl", "--user", "0", "--lines", "7").out.splitlines()
-    assert out[1].split() == ["0.0", "s", "a\\x0a.test", "2", "times"]
+    assert out[0].split() == ["after", "name", "asked"]
+    assert out[2].split() == ["0.0", "s", "a\\x0a.test", "2", "times"]
     question = looking_back.asked[0]
     assert (question.program, question.uid, question.limit) == ("curl", 0, 7)
     rows = command("names", "curl", "--csv").out.splitlines()

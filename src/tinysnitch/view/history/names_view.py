@@ -33,10 +33,12 @@ def present_programs(programs: Sequence[AskingProgram], now: datetime) -> Table:
 
 
 def present_loads(asked: Sequence[AskedName], now: datetime, width: int | None) -> Iterator[Cell]:
-    """A line for each page load, and below it the names in the order in which they were asked for."""
+    """The titles, then a line for each page load, and below it the names in the order in which they were asked for."""
     rows = tuple(_present_name(each, first) for _load, names in _loads(asked) for first in names[:1] for each in names)
     table = Table(head=("after", "name", "asked", "then"), rows=rows, left=frozenset({1, 3}))
-    lines = iter(lay_out(table, width)[1:])
+    titles, *laid_out = lay_out(table, width)
+    yield titles
+    lines = iter(laid_out)
     for number, (_load, names) in enumerate(_loads(asked)):
         if number:
             yield ()
