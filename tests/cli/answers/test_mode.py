@@ -14,6 +14,7 @@ from tinysnitch.protocol.messages import ModeState
 
 PAUSED = "paused, 10 min 0 s left: what no rule covers passes unasked (`tinysnitch resume` ends it)\n"
 LISTED = "tinysnitch: `tinysnitch learned` lists what passes only for that\n"
+LISTED_AFTER = "tinysnitch: `tinysnitch learned` lists what passed only for the pause\n"
 
 
 def test_the_commands_are_found() -> None:
@@ -36,7 +37,7 @@ def test_resuming_says_what_passed_meanwhile(running: RunningServer, command: Co
     running.handler.prompts = {}
     assert command("resume") == (0, "nothing to end: people are asked as always\n", "")
     command("pause")
-    assert command("resume") == (0, "what no rule covers is asked about again\n", LISTED)
+    assert command("resume") == (0, "what no rule covers is asked about again\n", LISTED_AFTER)
 
 
 def test_a_mode_without_a_time_has_no_end(running: RunningServer, command: Command) -> None:

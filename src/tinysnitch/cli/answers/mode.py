@@ -106,7 +106,8 @@ def present_notes(state: ModeState) -> list[str]:
         questions = "1 question that was open is" if state.decided == 1 else f"{state.decided} open questions are"
         notes.append(f"{questions} {'allowed' if state.mode is Verdict.ALLOW else 'denied'} by it")
     if state.learned_rules:
-        notes.append("`tinysnitch learned` lists what passes only for that")
+        passed = "passed only for the pause" if state.mode is Verdict.ASK else "passes only for that"
+        notes.append(f"`tinysnitch learned` lists what {passed}")
     return notes
 
 
