@@ -143,6 +143,15 @@ def test_enter_explains_why_since_when_and_what_it_beats() -> None:
     assert (page.told.explanation, page.told.note) == (said, "by alice 2026-12-01")
 
 
+def test_of_a_program_nothing_is_explained_as_that_depends_on_the_remote() -> None:
+    page = at_row(live_page(), FIREFOX)
+    assert press(page, "enter") == ()
+    assert page.notice == "it depends on the remote: → shows them"
+    page.selected = f"{page.selected}\0t.ads.test"
+    assert press(page, "enter", start_s=20.0) == (Explain(FIREFOX, "t.ads.test", 443, "tcp"), ListRules())
+    assert page.notice == ""
+
+
 def test_connections_of_a_row_are_ended_once_enter_says_so() -> None:
     page = at_row(live_page(), FIREFOX)
     assert press(page, "x") == ()

@@ -61,7 +61,7 @@ class LivePage(ListPage):
     name = PageName.LIVE
     keys: ClassVar[tuple[PageKey, ...]] = (
         PageKey("→", "right", "", "show what is below the row; ← hides it again, + and - do so for all rows"),
-        PageKey("Enter", "enter", "explain", "which rule decides, why, since when, and what it beats"),
+        PageKey("Enter", "enter", "explain", "which rule decides about a remote, why, since when, and what it beats"),
         PageKey(
             "y", "y", "allow", "a rule that allows it, or with n denies it: it is shown first, and Enter writes it"
         ),
@@ -164,6 +164,9 @@ class LivePage(ListPage):
         self.unfolded -= {self.selected or ""}
 
     def _ask(self, node: Node) -> Requests:
+        if node.level is Level.PROGRAM:
+            self.notice = "it depends on the remote: → shows them"
+            return ()
         key = node.newest.key
         program = quote_word(key.program) if key.program.startswith("/") else key.program
         protocol = f"{key.protocol}-src" if key.direction.value == "inbound" else key.protocol
