@@ -29,7 +29,7 @@ from tinysnitch.tui.rows import (
 )
 from tinysnitch.view.prompt_view import PromptView
 from tinysnitch.view.recent_view import RecentRow, RecentView, SelectedView
-from tinysnitch.view.span import fit_spans, text_of
+from tinysnitch.view.span import fit_cell, text_of
 from tinysnitch.view.text import cell_width, shorten_middle, shorten_words
 
 WIDE = 60  # columns from which on a row begins with its time, and names the protocol
@@ -128,7 +128,7 @@ def _list_row(row: RecentRow, room: int, columns: _Columns, *, is_selected: bool
         _head_of(row, room),
         _padded(Text(shorten_middle(row.program, columns.program)), columns.program),
         " ← " if row.is_inbound else " → ",
-        _padded(join(fit_spans(row.remote, max(1, columns.remote))), columns.remote),
+        _padded(join(fit_cell(row.remote, max(1, columns.remote))), columns.remote),
         " ",
         _padded(Text(_port_of(row, room)), columns.port),
         _padded(Text(_count_of(row), QUIET), columns.times),

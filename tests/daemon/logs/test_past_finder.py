@@ -13,6 +13,7 @@ from tests.view.sample_prompts import CURL, connection_of
 from tinysnitch.core.engine.events import PastFound
 from tinysnitch.core.engine.records import PromptOpened
 from tinysnitch.core.model.connection import Connection
+from tinysnitch.core.model.flow import Direction
 from tinysnitch.core.model.past import Past, PastQuestion
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.decision import Decision
@@ -121,11 +122,13 @@ def test_without_a_thread_the_next_question_tries_again(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
-def test_questions_to_resolvers_and_of_private_programs_have_no_past(tmp_path: Path) -> None:
+def test_questions_to_resolvers_of_who_comes_in_and_of_private_programs_have_no_past(tmp_path: Path) -> None:
     async def run() -> None:
         scene = Scene(tmp_path)
         with closing(scene.recorder):
             scene.open(1, connection=replace(CONNECTION, asked_name="shop.test"))
+            inbound = replace(CONNECTION.flow, direction=Direction.INBOUND)
+            scene.open(3, connection=replace(CONNECTION, flow=inbound))
             scene.recorder.private = frozenset({CURL.program})
             scene.open(2)
             await scene.look()

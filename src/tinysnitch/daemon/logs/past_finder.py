@@ -10,6 +10,7 @@ from collections.abc import Callable
 from tinysnitch.core.engine.events import PastFound
 from tinysnitch.core.engine.records import PromptOpened
 from tinysnitch.core.model.errors import SnitchError
+from tinysnitch.core.model.flow import Direction
 from tinysnitch.core.model.past import Past, PastQuestion
 from tinysnitch.core.model.process import program_of, uid_of
 from tinysnitch.daemon.logs.traffic_recorder import TrafficRecorder
@@ -47,11 +48,11 @@ class PastFinder:
 
     def note(self, opened: PromptOpened) -> None:
         """Look for the past of this question, soon. A question to a resolver has none: whom it leads to is not known
-        yet. Nor has that of a program that is not kept by name."""
+        yet. Nor has that of a program that is not kept by name, and of who comes in no sums are kept by domain."""
         connection = opened.connection
         program = program_of(connection.attribution)
-        is_kept = connection.asked_name is None and program not in self._recorder.private
-        if is_kept and len(self._waiting) < MAX_WAITING:
+        is_outbound = connection.flow.direction is Direction.OUTBOUND and connection.asked_name is None
+        if is_outbound and program not in self._recorder.private and len(self._waiting) < MAX_WAITING:
             remote = connection.name or connection.flow.remote
             self._waiting.append(PastQuestion(opened.prompt_id, program, uid_of(connection.attribution), remote))
             self._look_soon()
