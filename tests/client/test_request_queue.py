@@ -16,7 +16,11 @@ class Screen:
     def __init__(self, path: Path) -> None:
         self._posted: queue.Queue[Callable[[], None]] = queue.Queue()
         self.told: list[tuple[str, Request, Outcome]] = []
-        self.queue = RequestQueue[str](str(path), self._posted.put, lambda *told: self.told.append(told))
+        self.queue = RequestQueue[str](str(path), self._post, lambda *told: self.told.append(told))
+
+    def _post(self, act: Callable[[], None]) -> None:
+        assert self.queue.is_running
+        self._posted.put(act)
 
     def see(self, count: int) -> None:
         while len(self.told) < count:
@@ -27,6 +31,7 @@ def test_requests_are_carried_out_in_order_and_their_asker_is_told(tmp_path: Pat
     with running_server(tmp_path / "s") as running:
         screen = Screen(running.path)
         screen.queue.ask("nobody", ())
+        assert not screen.queue.is_running
         screen.queue.ask("rules", (AddRule("allow - - -"), ListRules()))
         screen.queue.ask("live", (RemoveRule("allow - - -"),))
         screen.see(3)

@@ -50,6 +50,7 @@ class QuestionDaemon(RequestHandler):
         self.kept: list[int] = []  # of which a person was at it, as told
         self.changes: list[tuple[str, str]] = []  # of rules, that answered no question
         self.rules: list[RuleEntry] = []
+        self.read_count = 0  # how often they were asked for
         self._undo = self.undo = PlayedUndo()  # type: ignore[assignment]
         self.watchers: dict[int, Watcher] = {}
         self.refusal = ""  # if set, the next answers are refused with this reason
@@ -118,6 +119,7 @@ class QuestionDaemon(RequestHandler):
                 watcher.push(encode_frame(message))
 
     def list_rules(self, right: Right, *, is_used: bool = False) -> Iterator[RuleEntry]:
+        self.read_count += 1
         return iter(self.rules)
 
     def add_rule(self, line: str, right: Right, group: str | None = None) -> str:

@@ -29,6 +29,11 @@ class RequestQueue(Generic[Asker]):
         self._lock = Lock()
         self._is_running = False
 
+    @property
+    def is_running(self) -> bool:
+        """Whether something was asked that is not answered yet."""
+        return self._is_running
+
     def ask(self, asker: Asker, requests: tuple[Request, ...]) -> None:
         """Have them carried out in order; none that follows a refused one."""
         if not requests:

@@ -21,6 +21,7 @@ from tinysnitch.tui.pages import pages_app
 from tinysnitch.tui.pages.pages_app import PagesApp, run_pages
 from tinysnitch.tui.prompt_app import PromptApp
 from tinysnitch.view.key_guard import TEXT_S
+from tinysnitch.view.pages.rules_page import RulesPage
 from tinysnitch.view.pages.tabs import PageName
 
 
@@ -171,6 +172,25 @@ def test_a_refusal_is_told_and_an_answer_has_the_rules_read_again(
         await see(app, "3 rules")
 
     monkeypatch.setattr(QuestionDaemon, "remove_rule", refuse)
+    play(tmp_path / "s", script, make_app=rules_app)
+
+
+def test_rules_that_come_from_elsewhere_are_seen_while_their_page_is_in_sight(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
+        await show_rules(daemon, app, pilot, LINES[0])
+        await pilot.press("down")
+        daemon.rules = [entry_of(LINES[2]), entry_of(LINES[0], count=412, last=time.time())]
+        await see(app, "2 rules")
+        await see(app, "412 times, last at ")
+        await pilot.press("f2")
+        await see(app, "no questions")
+        read = daemon.read_count
+        await asyncio.sleep(0.3)
+        assert daemon.read_count == read
+
+    monkeypatch.setattr(RulesPage, "again_s", 0.05)
     play(tmp_path / "s", script, make_app=rules_app)
 
 

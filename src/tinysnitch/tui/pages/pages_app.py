@@ -19,6 +19,7 @@ from tinysnitch.client.request_queue import Outcome, RequestQueue
 from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.core.model.process import program_of
 from tinysnitch.protocol.messages import Request
+from tinysnitch.tui.alarm import Alarm
 from tinysnitch.tui.encoding import fit_columns, terminal_encoding
 from tinysnitch.tui.help_screen import render_help
 from tinysnitch.tui.pages.history_screen import draw_history, draw_names
@@ -68,6 +69,7 @@ class PagesApp(PromptApp):
         self.on_page = first
         self._traffic = TrafficWatch(socket_path, live.see, self._draw_soon)
         self._requests = RequestQueue(socket_path, self._post, self._take_outcome)
+        self._again = Alarm(self._open_again)
         self._top = RowsWidget(self._draw_top)
         self._top.id = "top"
         self._body = RowsWidget(self._draw_body)
@@ -150,6 +152,14 @@ class PagesApp(PromptApp):
         if self.page is not None:
             self._prepare(self.page)
             self._requests.ask(self.page, self.page.open(time.monotonic()))
+        self._again.set(self.page.again_s if self.page else None)
+
+    def _open_again(self) -> None:
+        """Read what others may have changed, once what was asked before is answered."""
+        if self.page and self.state.is_connected and not self._requests.is_running:
+            self._open()
+        else:
+            self._again.set(self.page.again_s if self.page else None)
 
     def _prepare(self, page: ListPage) -> None:
         """What the page needs to know of us."""

@@ -64,6 +64,7 @@ _FILTER_KEY = PageKey("/", "slash", "filter", "show only rows with these words; 
 class ListPage(ABC):
     name: ClassVar[PageName]
     keys: ClassVar[tuple[PageKey, ...]]  # its own
+    again_s: ClassVar[float | None] = None  # after which it is opened again, while it is in sight; None: never
 
     def __init__(self) -> None:
         self.uid: int | None = None  # the user that rules must name, if the person may see only their own

@@ -44,6 +44,7 @@ _NEW = "allow "  # what the line of a new rule begins with
 
 class RulesPage(ListPage):
     name = PageName.RULES
+    again_s = 3.0
     keys: ClassVar[tuple[PageKey, ...]] = (
         PageKey("e", "e", "edit", "edit the rule by hand; Enter writes it, Esc leaves it as it was"),
         PageKey("x", "x", "remove", "remove the rule (also Delete); Enter does it"),
