@@ -19,7 +19,7 @@ def test_groups_hold_beside_the_main_file_and_each_for_itself(lab: Lab) -> None:
     told = daemon.cli("rules", "add", "--group", "office", f"deny {WORLD4} 80 tcp # not now")
     assert (told.stdout, told.stderr) == (f"deny {WORLD4} 80 tcp\n", "")
     assert client.connect(WORLD4, 80) == "ECONNREFUSED"
-    assert f"deny {WORLD4} 80 tcp  # group office" in daemon.cli("explain", PROGRAM, WORLD4, "80", "tcp").stdout
+    assert f"deny {WORLD4} 80 tcp  # 2, group office" in daemon.cli("explain", PROGRAM, WORLD4, "80", "tcp").stdout
 
     (config / "office.rules").write_text("nonsense\n")
     (config / "more.rules").write_text(f"deny {WORLD4} 81 tcp\n")

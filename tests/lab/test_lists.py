@@ -80,8 +80,8 @@ def test_a_rule_for_one_name_is_narrower_than_a_list(lab: Lab) -> None:
     assert reaches(lab, "n5.page.test")
     words = ["explain", "/usr/bin/curl", "n5.page.test", "80", "tcp", "--socket", str(daemon.socket)]
     told = lab.run_outside([str(BIN / "tinysnitch"), *words]).stdout
-    assert told.startswith("allow: allowed by a rule\n  allow n5.page.test - -\n")
-    assert "beats  deny @ads - -\n       a narrower one matches too: allow n5.page.test - -\n" in told
+    assert told.startswith("allow: allowed by a rule\n  allow n5.page.test - -  # 3\n")
+    assert "beats  deny @ads - -  # 2\n       a narrower one matches too: allow n5.page.test - -\n" in told
 
 
 def test_a_long_list_holds_from_the_start_and_after_a_restart(lab: Lab) -> None:
