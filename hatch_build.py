@@ -45,7 +45,7 @@ import msgspec
 '''
 LAYOUT_CLASS = """
 
-class {name}(msgspec.Struct, frozen=True):
+class {name}(msgspec.Struct, frozen=True, gc=False):
 {fields}
 
     FORMAT: ClassVar[Struct] = Struct("{format}")

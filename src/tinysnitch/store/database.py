@@ -6,7 +6,8 @@ no fsync, and no wait for the lock of another process.
 
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import chain
 from pathlib import Path
 
 _BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
@@ -17,6 +18,7 @@ pragma journal_mode = wal;
 pragma synchronous = off;
 pragma journal_size_limit = 4194304;
 """
+_ROWS_AT_ONCE = 64  # with 17 columns 1,088 variables: SQLite takes 32,766 (SQLITE_MAX_VARIABLE_NUMBER)
 
 
 class Database:
@@ -102,6 +104,18 @@ class Database:
             return
         self._warn(f"{self._what} was broken; it is now {self.aside} and a new one is begun")
         self.is_failing = False
+
+
+def insert_rows(db: sqlite3.Connection, table: str, columns: Sequence[str], rows: Sequence[tuple[object, ...]]) -> None:
+    """Many rows in one statement: each statement begins and ends in Python, which takes a third of a small row's time,
+    and lets another thread have the interpreter twice."""
+    one = f"({','.join('?' * len(columns))})"
+    begin = f"insert into {table} ({','.join(columns)}) values "
+    rest = len(rows) // _ROWS_AT_ONCE * _ROWS_AT_ONCE
+    for start in range(0, rest, _ROWS_AT_ONCE):
+        values = list(chain.from_iterable(rows[start : start + _ROWS_AT_ONCE]))
+        db.execute(begin + ",".join([one] * _ROWS_AT_ONCE), values)
+    db.executemany(begin + one, rows[rest:])
 
 
 def reason_of(error: Exception) -> object:

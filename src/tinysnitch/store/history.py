@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tinysnitch.core.engine.records import MAX_LINES
 from tinysnitch.core.model.errors import SnitchError
-from tinysnitch.store.database import Database, reason_of, used_bytes
+from tinysnitch.store.database import Database, insert_rows, reason_of, used_bytes
 
 BATCH = 128  # so many lines, or so many bytes, are written at once; no verdict is given meanwhile
 BATCH_BYTES = 1 << 20
@@ -127,7 +127,7 @@ class History:
         limit = max(self._max_bytes, used_bytes(db))
         db.execute("begin immediate")
         try:
-            db.executemany("insert into history (line, uid) values (?, ?)", lines)
+            insert_rows(db, "history", ("line", "uid"), lines)
             first = self._prune(db, len(lines), limit)
             db.execute("commit")
         except sqlite3.Error:

@@ -49,7 +49,7 @@ ANY_PROGRAM = Program(ProgramKind.ANY)
 PortRange = tuple[int, int]
 
 
-class Rule(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Rule(msgspec.Struct, frozen=True, kw_only=True, gc=False, cache_hash=True):
     """Columns with their default match anything, except that the direction is outbound."""
 
     verdict: Verdict

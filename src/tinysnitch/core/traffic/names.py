@@ -11,7 +11,7 @@ PAUSE_S = 5.0  # after a pause as long as this, the next question begins another
 _Word = Annotated[str, msgspec.Meta(max_length=8192)]
 
 
-class NameAsked(msgspec.Struct, frozen=True):
+class NameAsked(msgspec.Struct, frozen=True, gc=False):
     program: str
     uid: int
     name: str

@@ -15,7 +15,7 @@ from tinysnitch.core.rules.text import format_rule
 PRIVATE = "private"  # in place of a program that is counted and not named
 
 
-class TrafficKey(msgspec.Struct, frozen=True):
+class TrafficKey(msgspec.Struct, frozen=True, gc=False):
     program: str  # as a rule's column has it: a path, `kernel` or `unknown`
     uid: int | None  # of the process; None: there is none
     remote: bytes  # packed
@@ -27,7 +27,7 @@ class TrafficKey(msgspec.Struct, frozen=True):
     rule: str | None  # the line of the rule that decided; None: none did, or it is not known
 
 
-class TrafficRow(msgspec.Struct, frozen=True):
+class TrafficRow(msgspec.Struct, frozen=True, gc=False):
     """Bytes are those of the payload. A connection is counted when it is decided, and its bytes may follow in rows of
     0 connections for as long as it lives."""
 

@@ -27,6 +27,8 @@ class Share(Enum):
     TURNED_AWAY = "questions turned away", 1000, 1.0
     USER = "connections of users who have too many", 20_000, 0.5  # for each user but root: a tenth of the history
 
+    __hash__ = object.__hash__  # each is one object; Enum's own is Python, and paid at every look-up
+
     def __init__(self, what: str, burst: int, each_s: float) -> None:
         self.what = what
         self.burst = burst
@@ -44,8 +46,10 @@ class HistoryQuota:
         if found is None:
             return True
         share, _whose = found
-        pace = self._paces.find(found) or Pace(burst=share.burst, each_s=share.each_s)
-        self._paces.put(found, pace)
+        pace = self._paces.find(found)
+        if pace is None:
+            pace = Pace(burst=share.burst, each_s=share.each_s)
+            self._paces.put(found, pace)
         has_room = pace.may_go(now_s)
         self.left_out[share] += not has_room
         return has_room

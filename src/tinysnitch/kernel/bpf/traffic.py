@@ -20,7 +20,7 @@ _TABLES = ("traffic_even", "traffic_odd")
 _SIGN = 1 << 63
 
 
-class TrafficSum(msgspec.Struct, frozen=True):
+class TrafficSum(msgspec.Struct, frozen=True, gc=False):
     key: layout.TrafficKey
     connections: int
     bytes_in: int  # negative where more was counted before than was carried

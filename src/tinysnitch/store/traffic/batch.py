@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from tinysnitch.store.database import insert_rows
 from tinysnitch.store.traffic.schema import ADD_UP, NAME, PROGRAM, RULE
 
 MAX_WAITING = 4096  # rows at once: 1 MB
@@ -62,8 +63,6 @@ create temp table if not exists numbered (
 );
 create temp table if not exists numbered_names (at_ms, day, program, uid, remote, domain, denied, single);
 """
-_WAIT = f"insert into waiting values ({','.join('?' * len(WaitingRow._fields))})"
-_WAIT_NAME = f"insert into waiting_names values ({','.join('?' * len(WaitingName._fields))})"
 # `where true`: else `on conflict` would be read as the condition of a join (sqlite.org/lang_upsert.html, 2.2).
 _ADD_TEXTS = """
 insert into texts (kind, text, day) select kind, text, ? from ({texts}) where true
@@ -123,7 +122,7 @@ insert into questions (at_ms, program, uid, remote, domain, denied)
 def add_rows(db: sqlite3.Connection, rows: Sequence[WaitingRow], today: int) -> None:
     """Within a transaction. `today`: when a text of theirs was last used."""
     for start in range(0, len(rows), MAX_WAITING):
-        db.executemany(_WAIT, rows[start : start + MAX_WAITING])
+        insert_rows(db, "waiting", WaitingRow._fields, rows[start : start + MAX_WAITING])
         db.execute(_ADD_TEXTS.format(texts=_TEXTS), (today,))
         db.execute(_NUMBER)
         for statement in _ADD:
@@ -133,7 +132,7 @@ def add_rows(db: sqlite3.Connection, rows: Sequence[WaitingRow], today: int) -> 
 def add_names(db: sqlite3.Connection, names: Sequence[WaitingName], today: int, kept: int) -> None:
     """As `add_rows`. Of single questions the newest `kept` stay."""
     for start in range(0, len(names), MAX_WAITING):
-        db.executemany(_WAIT_NAME, names[start : start + MAX_WAITING])
+        insert_rows(db, "waiting_names", WaitingName._fields, names[start : start + MAX_WAITING])
         db.execute(_ADD_TEXTS.format(texts=_TEXTS_OF_NAMES), (today,))
         db.execute(_NUMBER_NAMES)
         for statement in _ADD_NAMES:

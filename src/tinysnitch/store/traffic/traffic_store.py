@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
-from typing import NamedTuple
 
 import msgspec
 
@@ -32,25 +31,6 @@ MAX_QUESTIONS = 20_000  # in an hour, of a user, that are kept one by one
 QUESTIONS_KEPT = 200_000  # of all users
 _FULL = 0.9  # of the size: from there on the oldest rows go
 _DAY_S = 24 * HOUR_S
-_IN, _OUT, _NAMES = "in", "out", "names"
-
-
-class _Subject(NamedTuple):
-    """What a row of the file is about, in one hour. As a named tuple it is hashed without any Python of ours."""
-
-    hour: int  # its first second
-    program: str
-    remote: str | bytes  # a name, or a packed address; "": many
-    port: int
-    uid: int
-    protocol: int
-    is_inbound: bool
-    is_denied: bool
-    rule: str
-
-    @property
-    def direction(self) -> str:
-        return _IN if self.is_inbound else _OUT
 
 
 class Written(msgspec.Struct, frozen=True):
@@ -69,7 +49,7 @@ class TrafficStore:
         self._today = 0
         self._hour = 0
         self._days_of: dict[int, int] = {}  # by hour
-        self._rows_of: dict[tuple[int, str], set[int]] = {}  # hashes of this hour's rows, by share and what they tell
+        self._rows_of: dict[tuple[int, Direction | None], set[int]] = {}  # hashes of this hour's rows; None: of names
         self._asked: Counter[int] = Counter()  # questions in this hour, by share
 
     def write(self, rows: Sequence[TrafficRow], now_s: float, asked: Sequence[NameAsked] = ()) -> Written:
@@ -112,12 +92,7 @@ class TrafficStore:
             self._rows_of.clear()
             self._asked.clear()
 
-    def _within_quota(self, subject: _Subject) -> _Subject:
-        """The same, or without names once there are too many."""
-        has_room = self._has_room((share_of(subject.uid), subject.direction), hash(subject))
-        return subject if has_room else subject._replace(remote="", port=0)
-
-    def _has_room(self, share: tuple[int, str], row: int) -> bool:
+    def _has_room(self, share: tuple[int, Direction | None], row: int) -> bool:
         """Whether the share has this row in this hour already, or may have one more."""
         known = self._rows_of.setdefault(share, set())
         if row not in known and len(known) >= MAX_ROWS:
@@ -128,7 +103,7 @@ class TrafficStore:
     def _waiting_name(self, asked: NameAsked) -> WaitingName:
         """Of a user with too many names the rest are sums without names; with too many questions, only sums."""
         share = share_of(asked.uid)
-        has_room = self._has_room((share, _NAMES), hash((asked.program, asked.name)))
+        has_room = self._has_room((share, None), hash((asked.program, asked.name)))
         _, name, domain = _name_and_domain(asked.name if has_room else "")
         self._asked[share] += 1
         return WaitingName(
@@ -143,11 +118,17 @@ class TrafficStore:
         )
 
     def _waiting(self, row: TrafficRow) -> WaitingRow:
-        hour, program, remote, port, uid, protocol, is_inbound, is_denied, rule = self._within_quota(_subject_of(row))
+        """Without names once there are too many of the user and the direction."""
+        key, hour = row.key, int(row.last_s) // HOUR_S * HOUR_S
+        uid = schema.NOBODY if key.uid is None else key.uid
+        remote, port = key.remote if key.name is None else key.name, key.port
+        subject = (hour, key.program, remote, port, uid, key.protocol, key.direction, key.verdict, key.rule)
+        if not self._has_room((share_of(uid), key.direction), hash(subject)):
+            remote, port = "", 0
         return WaitingRow(
-            hour, self._day_of(hour), encode_text(program), *_name_and_domain(remote), port, uid, protocol, is_inbound,
-            is_denied, encode_text(rule), int(row.first_s), int(row.last_s), row.connections, row.bytes_in,
-            row.bytes_out,
+            hour, self._day_of(hour), encode_text(key.program), *_name_and_domain(remote), port, uid, key.protocol,
+            key.direction is Direction.INBOUND, key.verdict is Verdict.DENY, encode_text(key.rule or ""),
+            int(row.first_s), int(row.last_s), row.connections, row.bytes_in, row.bytes_out,
         )  # fmt: skip
 
     def _day_of(self, hour: int) -> int:
@@ -181,21 +162,6 @@ class TrafficStore:
             db.execute("delete from pairs where last < ?", (oldest,))
             db.execute("delete from questions where at_ms < ?", (oldest * 1000,))
             db.execute("delete from texts where day < ?", (oldest,))
-
-
-def _subject_of(row: TrafficRow) -> _Subject:
-    key = row.key
-    return _Subject(
-        int(row.last_s) // HOUR_S * HOUR_S,
-        key.program,
-        key.remote if key.name is None else key.name,
-        key.port,
-        schema.NOBODY if key.uid is None else key.uid,
-        key.protocol,
-        key.direction is Direction.INBOUND,
-        key.verdict is Verdict.DENY,
-        key.rule or "",
-    )
 
 
 def _name_and_domain(remote: str | bytes) -> tuple[int, bytes, bytes]:
