@@ -107,15 +107,15 @@ class Database:
 
 
 def insert_rows(db: sqlite3.Connection, table: str, columns: Sequence[str], rows: Sequence[tuple[object, ...]]) -> None:
-    """Many rows in one statement: each statement begins and ends in Python, which takes a third of a small row's time,
-    and lets another thread have the interpreter twice."""
-    one = f"({','.join('?' * len(columns))})"
-    begin = f"insert into {table} ({','.join(columns)}) values "
+    """Insert many rows with one statement: with one each, a third of a small row's time goes into its statement. The
+    rest have one each, since SQLite would keep a compiled statement for each number of rows."""
+    row = f"({','.join('?' * len(columns))})"
+    one = f"insert into {table} ({','.join(columns)}) values {row}"
+    many = one + f",{row}" * (_ROWS_AT_ONCE - 1)
     rest = len(rows) // _ROWS_AT_ONCE * _ROWS_AT_ONCE
     for start in range(0, rest, _ROWS_AT_ONCE):
-        values = list(chain.from_iterable(rows[start : start + _ROWS_AT_ONCE]))
-        db.execute(begin + ",".join([one] * _ROWS_AT_ONCE), values)
-    db.executemany(begin + one, rows[rest:])
+        db.execute(many, list(chain.from_iterable(rows[start : start + _ROWS_AT_ONCE])))
+    db.executemany(one, rows[rest:])
 
 
 def reason_of(error: Exception) -> object:

@@ -49,7 +49,8 @@ class TrafficStore:
         self._today = 0
         self._hour = 0
         self._days_of: dict[int, int] = {}  # by hour
-        self._rows_of: dict[tuple[int, Direction | None], set[int]] = {}  # hashes of this hour's rows; None: of names
+        # Hashes of this hour's rows, by share and direction; None in its place: of names that were asked for.
+        self._rows_of: dict[tuple[int, Direction | None], set[int]] = {}
         self._asked: Counter[int] = Counter()  # questions in this hour, by share
 
     def write(self, rows: Sequence[TrafficRow], now_s: float, asked: Sequence[NameAsked] = ()) -> Written:
@@ -118,7 +119,7 @@ class TrafficStore:
         )
 
     def _waiting(self, row: TrafficRow) -> WaitingRow:
-        """Without names once there are too many of the user and the direction."""
+        """Of a user with too many rows in a direction the rest are summed up without names."""
         key, hour = row.key, int(row.last_s) // HOUR_S * HOUR_S
         uid = schema.NOBODY if key.uid is None else key.uid
         remote, port = key.remote if key.name is None else key.name, key.port
