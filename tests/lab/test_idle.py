@@ -29,7 +29,10 @@ def waits_for_ever(pid: int) -> bool:
     """Whether no thread will wake by itself: the event loop is in epoll_wait(2), with -1 for no limit, and the others
     in futex(2), with NULL. Both take it as their fourth argument (proc_pid_syscall(5)).
     """
-    calls = {int(each.name): (each / "syscall").read_text().split() for each in Path(f"/proc/{pid}/task").iterdir()}
+    try:
+        calls = {int(each.name): (each / "syscall").read_text().split() for each in Path(f"/proc/{pid}/task").iterdir()}
+    except (FileNotFoundError, ProcessLookupError):  # a thread ended meanwhile
+        return False
     if not all(call[4:] for call in calls.values()):  # one is running
         return False
     limits = {thread: int(call[4], 16) & 0xFFFF_FFFF for thread, call in calls.items()}
