@@ -1,5 +1,7 @@
 # Works as root on a fresh Debian 13 or Ubuntu 24.04 with git and make. `make` alone lists the targets.
 SHELL := /bin/bash
+# Each of pytest's workers would translate all tests anew: 43 s instead of 26 in a new clone, and 12 from then on.
+unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 BPF_SOURCES := $(wildcard bpf/*/*.c bpf/*/*.h) src/tinysnitch/kernel/bpf/libbpf_abi.h

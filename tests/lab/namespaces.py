@@ -140,9 +140,7 @@ def configure(netns: str, addresses: list[str]) -> None:
     """
     tails = [address.partition("/")[0].rpartition(":")[2] for address in addresses if ":" in address]
     all_addresses = [*addresses, *(f"fe80::{tail}/64" for tail in tails)]
-    _sysctl(netns, "net/ipv6/conf/all/disable_ipv6", "0")
-    _sysctl(netns, "net/ipv6/conf/eth0/disable_ipv6", "0")
-    _sysctl(netns, "net/ipv6/conf/eth0/accept_dad", "0")
+    _turn_off(netns, "all/disable_ipv6", "eth0/disable_ipv6", "eth0/accept_dad")
     lines = ["link set eth0 addrgenmode none"]
     lines += [f"address add {address} dev eth0 {'nodad' if ':' in address else ''}" for address in all_addresses]
     lines += ["link set eth0 up", "route replace multicast ff00::/8 dev eth0 table local metric 256"]
@@ -172,9 +170,11 @@ def user_group(user: str) -> str:
     return subprocess.run(["id", "-g", user], capture_output=True, text=True, check=True).stdout.strip()
 
 
-def _sysctl(netns: str, name: str, value: str) -> None:
-    script = 'test ! -e "$0" || echo "$1" >"$0"'
-    _call("nsenter", f"--net={NETNS_FOLDER / netns}", "sh", "-c", script, f"/proc/sys/{name}", value)
+def _turn_off(netns: str, *settings: str) -> None:
+    """Of IPv6; not where the kernel lacks one."""
+    script = 'for each; do test ! -e "$each" || echo 0 >"$each"; done'
+    paths = [f"/proc/sys/net/ipv6/conf/{setting}" for setting in settings]
+    _call("nsenter", f"--net={NETNS_FOLDER / netns}", "sh", "-c", script, "sh", *paths)
 
 
 def _call(*command: str) -> None:

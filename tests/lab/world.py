@@ -103,7 +103,7 @@ class World:
         (site / "index.html").write_text("welcome to the shop\n")
         with (site / "large").open("wb") as large:
             large.truncate(3_000_000)
-        _make_certificate(self._folder / "tls.pem")
+        (self._folder / "tls.pem").write_text(_certificate())
         config = self._folder / "nginx.conf"
         quic = _QUIC.format(folder=self._folder) if serves_quic() else ""
         config.write_text(_NGINX.format(folder=self._folder, quic=quic))
@@ -116,8 +116,9 @@ def serves_quic() -> bool:
     return "http_v3" in subprocess.run(["nginx", "-V"], capture_output=True, text=True).stderr
 
 
-def _make_certificate(path: Path) -> None:
+@functools.cache
+def _certificate() -> str:
+    """With its key, as PEM."""
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    command += ["-keyout", str(path), "-out", f"{path}.crt", "-days", "2", "-subj", "/CN=shop.test"]
-    subprocess.run(command, check=True, capture_output=True)
-    path.write_text(path.read_text() + Path(f"{path}.crt").read_text())
+    command += ["-keyout", "-", "-days", "2", "-subj", "/CN=shop.test"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
