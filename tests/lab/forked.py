@@ -1,5 +1,6 @@
 """A command of ours that starts as a fork of a Python that has imported it (tests/lab/programs/template.py)."""
 
+import atexit
 import json
 import os
 import select
@@ -105,12 +106,11 @@ def run(argv: list[str], place: dict[str, str]) -> subprocess.CompletedProcess[s
 
 @cache
 def _template(name: str) -> socket.socket:
-    """It ends once this process does."""
+    """It ends with this process."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         leads = {"stdin": theirs, "stdout": subprocess.DEVNULL, "start_new_session": True}  # Ctrl-C is for the tests
-        _templates.append(subprocess.Popen([sys.executable, str(_TEMPLATE), name], **leads))
+        template = subprocess.Popen([sys.executable, str(_TEMPLATE), name], **leads)
+    atexit.register(template.wait, WAIT_S)
+    atexit.register(ours.close)  # the later registered is called first
     return ours
-
-
-_templates: list[subprocess.Popen[bytes]] = []
