@@ -8,15 +8,17 @@ that its letter is the terminal's background.
 
 import itertools
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.style import Style
 from rich.text import Text
 
 from tinysnitch.core.model.verdict import Verdict
-from tinysnitch.view.prompt_view import KeyHint
 from tinysnitch.view.span import Span, Weight, fit_spans
 from tinysnitch.view.text import cell_width, shorten_end, wrap_columns, wrap_shortened
+
+if TYPE_CHECKING:  # the tables of all commands are painted with these rows, and have no prompt
+    from tinysnitch.view.prompt_view import KeyHint
 
 BLUE, GREEN, RED, ORANGE = "#1f7ae0", "#1a8f3c", "#d9363e", "#c65d00"
 COVERED, COVERED_QUIET = f"bold {BLUE}", BLUE  # what the rule covers
@@ -108,7 +110,7 @@ def break_rows(text: Text, width: int) -> tuple[list[Text], list[int]]:
     return list(text.divide(ends)), ends
 
 
-def pieces_of(hints: Iterable[KeyHint], room: int, *, is_ready: bool) -> list[Text]:
+def pieces_of(hints: "Iterable[KeyHint]", room: int, *, is_ready: bool) -> list[Text]:
     """Keys with what they do: green what allows, red what denies; all of it dim while keys do not count."""
     pieces = []
     for hint in hints:
