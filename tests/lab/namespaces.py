@@ -171,10 +171,10 @@ def user_group(user: str) -> str:
 
 
 def _turn_off(netns: str, *settings: str) -> None:
-    """Of IPv6; not where the kernel lacks one."""
+    """Settings of IPv6; those that this kernel lacks are left out."""
     script = 'for each; do test ! -e "$each" || echo 0 >"$each"; done'
     paths = [f"/proc/sys/net/ipv6/conf/{setting}" for setting in settings]
-    _call("nsenter", f"--net={NETNS_FOLDER / netns}", "sh", "-c", script, "sh", *paths)
+    _call("nsenter", f"--net={NETNS_FOLDER / netns}", "sh", "-ec", script, "sh", *paths)
 
 
 def _call(*command: str) -> None:
