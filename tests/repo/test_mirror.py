@@ -7,7 +7,7 @@ import ast
 import re
 from pathlib import Path
 
-from tests.repo.test_layers import files_of, rooms
+from tests.repo.test_layers import files_of, folders
 from tests.repo.tree import ROOT, imports_of, python_files
 
 WORD = re.compile(r"[A-Za-z_]\w*")
@@ -47,7 +47,7 @@ def names_of(node: ast.stmt) -> set[str]:
 
 def test_every_public_name_is_reached_by_a_test_of_its_room() -> None:
     missing = []
-    for room in rooms():
+    for room in folders():
         words = {word for path in files_testing(room) for word in WORD.findall(path.read_text())}
         statements = [node for path in files_of(room) for node in ast.parse(path.read_text()).body]
         unreached = {name: node for node in statements for name in names_of(node)}
@@ -60,8 +60,8 @@ def test_every_public_name_is_reached_by_a_test_of_its_room() -> None:
 
 
 def test_every_folder_of_unit_tests_is_that_of_a_room() -> None:
-    layers = {room.split("/")[0] for room in rooms()}
-    folders = {path.parent for path in python_files("tests") if path.name.startswith("test_")}
-    below = {str(folder.relative_to(ROOT / "tests")) for folder in folders}
-    unknown = {folder for folder in below if folder.split("/")[0] in layers} - set(rooms())
+    rooms = {folder.split("/")[0] for folder in folders()}
+    tested = {path.parent for path in python_files("tests") if path.name.startswith("test_")}
+    below = {str(folder.relative_to(ROOT / "tests")) for folder in tested}
+    unknown = {folder for folder in below if folder.split("/")[0] in rooms} - set(folders())
     assert not unknown, "\n".join(sorted(unknown))

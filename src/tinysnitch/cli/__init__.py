@@ -6,5 +6,8 @@ What commands print goes through the room output, which escapes it; errors and n
 `tinysnitch run` is more than a question: `ScopedRun` starts a daemon of its own (`ScopedDaemon`) and the command in a
 cgroup (`JudgedCommand`), asks in the terminal, and sums up at the end.
 
+Inside: `history` has the commands that look back, `answers` those that decide and take back, `tidy` those that go
+through a list, `screens` those that take the terminal, and `completion` what a shell offers at Tab.
+
 Begin with main.py and rules.py; for `run` with scoped_run.py.
 """

@@ -5,5 +5,7 @@ answers that it returns; it shows the `PromptWindow` while there is a question. 
 `PromptForm` with what view presents and the `HelpForm`, and reports keys, clicks and when it was painted. A screen
 reader finds all that is shown, and no text of a program is ever taken for markup.
 
+Inside: `pages` has the pages as a window, `start` the command, which puts windows, agents and links together.
+
 Begin with prompt_agent.py; `tinysnitch-prompt --demo` (demo.py) shows every kind of question without a daemon.
 """

@@ -5,6 +5,8 @@ and never in the middle of somebody's editing. `RuleGroups` (rule_groups.py) are
 in the state folder, as `LearnedRules` and `History` (SQLite) are. handover_files.py has what a daemon leaves to its
 successor of the same boot. Settings that people write in TOML are read by toml_file.py.
 
+Inside, `traffic` has the sums of the history, by hour and day.
+
 A long list is compiled by a process of its own (compile_list.py) into a file that is mapped (compiled_list.py,
 remote_set.py).
 

@@ -5,5 +5,7 @@
 presents of it, and send the answers that it returns. What is theirs alone is the terminal: who may hold it, what its
 keys send, and whether it has shown what was written (`PaintReport`), before which no key counts.
 
+Inside, `pages` has the prompt with further pages beside it.
+
 Begin with plain_prompt.py, which has no toolkit in between.
 """

@@ -6,5 +6,8 @@ terminal may show. `KeyGuard` decides when a key counts: not before the question
 
 Every text of a program or a server is escaped here (text.py) before it becomes a `Span`.
 
+Inside: `pages` has the lists beside the questions, `live` who talks now, `history` the tables of what was, and `tables`
+what commands print.
+
 Begin with prompt_state.py, then prompt_view.py.
 """
