@@ -46,7 +46,7 @@ def print_lists(names: int) -> None:
         for count in (FEW, names // 10, names):
             path, compiled = Path(folder) / "list", Path(folder) / "compiled"
             write_list(path, count)
-            first_s = run_alone("tinysnitch.store.compile_list", str(path), str(compiled))[1]
+            first_s = run_alone("tinysnitch.store.list_compiler", str(path), str(compiled))[1]
             measured: dict[str, Any] = json.loads(run_alone("bench.name_cost", "list", str(compiled), str(count))[0])
             numbers = f"{measured['hit_us']:.2f} | {measured['miss_us']:.2f} | {1e6 / measured['miss_us']:,.0f}"
             memory = f"{measured['more_mb']:.1f} | {first_s:.1f} | {measured['load_s']:.3f}"

@@ -44,11 +44,11 @@ from bench.picture_samples import (
 from bench.terminal_pictures import paint
 from tests.tui.question_daemon import QuestionDaemon
 from tinysnitch.core.policy.facts import Facts
-from tinysnitch.core.rules.text import format_rule, parse_rule
+from tinysnitch.core.rules.rule_line import format_rule, parse_rule
 from tinysnitch.core.tidy.learned_review import review
 from tinysnitch.core.tidy.rules_tidy import Gone, propose
-from tinysnitch.core.traffic.names import NamesQuestion
-from tinysnitch.core.traffic.questions import By, TrafficQuestion
+from tinysnitch.core.traffic.asked_names import NamesQuestion
+from tinysnitch.core.traffic.queries import By, TrafficQuestion
 from tinysnitch.daemon.control.permissions import Right
 from tinysnitch.protocol import messages as msg
 

@@ -24,7 +24,7 @@ from tinysnitch.core.model.clock import Instant
 from tinysnitch.core.model.flow import UDP, Direction, Flow, parse_address
 from tinysnitch.core.model.settings import Settings
 from tinysnitch.core.policy.facts import Facts
-from tinysnitch.core.rules.text import parse_rule
+from tinysnitch.core.rules.rule_line import parse_rule
 from tinysnitch.daemon.rules.lists import ListCompiler, ListLoader
 from tinysnitch.daemon.rules.loader import RuleLoader
 from tinysnitch.store.rules_file import RulesFile

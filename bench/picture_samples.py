@@ -22,10 +22,10 @@ from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.decision import Decision
 from tinysnitch.core.prompts.prompt import Prompt
 from tinysnitch.core.rules.changes import Act, Change, ChangedRule, Place, TakenBack
-from tinysnitch.core.rules.list_text import BadLine
-from tinysnitch.core.rules.text import parse_rule
-from tinysnitch.core.traffic.names import AskedName, AskingProgram, NamesTotal
-from tinysnitch.core.traffic.questions import TrafficLine, TrafficTotal
+from tinysnitch.core.rules.list_entries import BadLine
+from tinysnitch.core.rules.rule_line import parse_rule
+from tinysnitch.core.traffic.asked_names import AskedName, AskingProgram, NamesTotal
+from tinysnitch.core.traffic.queries import TrafficLine, TrafficTotal
 from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.log_lines import log_line_of
 from tinysnitch.protocol.messages import ListEntry, ListState, RuleEntry, RuleGroup, RuleSource

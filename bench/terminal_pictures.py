@@ -21,7 +21,7 @@ from tinysnitch.client.packaged_catalogue import read_catalogue
 from tinysnitch.core.engine.records import ConnectionDecided
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.decision import Decision
-from tinysnitch.core.rules.text import parse_rule
+from tinysnitch.core.rules.rule_line import parse_rule
 from tinysnitch.protocol.log_lines import log_line_of
 from tinysnitch.qt.demo import SAMPLES, find_sample_file, sample_prompt
 from tinysnitch.tui.group_screen import list_room, render_group

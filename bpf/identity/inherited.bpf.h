@@ -6,7 +6,7 @@
 #ifndef INHERITED_BPF_H
 #define INHERITED_BPF_H
 
-#include "identity/handover.bpf.h"
+#include "identity/passed_on.bpf.h"
 
 struct heir {
 	struct owner owner;

@@ -10,7 +10,7 @@
 #define SENDER_BPF_H
 
 #include "identity/current.bpf.h"
-#include "identity/handover.bpf.h"
+#include "identity/passed_on.bpf.h"
 
 #define SOCK_DGRAM 2
 #define SOCK_RAW 3

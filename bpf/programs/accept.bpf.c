@@ -5,7 +5,7 @@
  * one.
  */
 #include "identity/attribution.bpf.h"
-#include "identity/handover.bpf.h"
+#include "identity/passed_on.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 

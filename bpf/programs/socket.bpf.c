@@ -7,7 +7,7 @@
  */
 #include "verdict/conntrack_end.bpf.h"
 #include "identity/carried.bpf.h"
-#include "identity/handover.bpf.h"
+#include "identity/passed_on.bpf.h"
 #include "identity/listener.bpf.h"
 #include "verdict/cache.bpf.h"
 #include "identity/sender.bpf.h"

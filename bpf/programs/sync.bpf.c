@@ -5,7 +5,7 @@
  * the same counts at the same time on other CPUs, and only a program can add to them. So it is with on_sum.
  */
 #include "identity/current.bpf.h"
-#include "identity/handover.bpf.h"
+#include "identity/passed_on.bpf.h"
 #include "identity/listener.bpf.h"
 #include "include/traffic.bpf.h"
 

@@ -10,7 +10,7 @@ from bench.page_pictures import SIZES as PAGE_SIZES
 from bench.page_pictures import pages, screen
 from tests.repo.tree import ROOT
 from tinysnitch.tui.rows import BLUE, GREEN, ORANGE, RED
-from tinysnitch.view.text import cell_width
+from tinysnitch.view.escape import cell_width
 
 MEASURED = {BLUE, GREEN, RED, ORANGE}  # by tests/tui/test_rows.py, on black and on white
 

@@ -9,7 +9,7 @@ from tests.cli.running import Command
 from tinysnitch.cli.main import tinysnitch
 from tinysnitch.cli.rules import read_file
 from tinysnitch.core.model.errors import SnitchError
-from tinysnitch.core.rules.text import parse_rules
+from tinysnitch.core.rules.rule_line import parse_rules
 
 OPENSNITCH = {
     "name": "curl",

@@ -7,7 +7,7 @@ import pytest
 from tests.cli.running import Command
 from tests.daemon.requests.small_handler import ALICE, Comers, RunningServer, running_server
 from tinysnitch.cli.lists import present_lists
-from tinysnitch.core.rules.list_text import BadLine, parse_list
+from tinysnitch.core.rules.list_entries import BadLine, parse_list
 from tinysnitch.output import tables
 from tinysnitch.protocol.messages import ListEntry, ListState
 

@@ -4,7 +4,7 @@ from tests.cli.running import Command
 from tests.daemon.requests.small_handler import RunningServer
 from tinysnitch.cli.rule_doubts import find_doubts, is_missing, tell_of_suffixes
 from tinysnitch.client.control_client import ControlClient
-from tinysnitch.core.rules.text import parse_rule
+from tinysnitch.core.rules.rule_line import parse_rule
 from tinysnitch.protocol.messages import ListEntry, ListState
 
 

@@ -11,7 +11,7 @@ import pytest
 from tests.cli.running import Command, Told
 from tests.daemon.requests.small_handler import ALICE, ROOT, Comers, RunningServer, running_server
 from tinysnitch.cli.rules import join_words, present_entry
-from tinysnitch.core.rules.text import parse_rule
+from tinysnitch.core.rules.rule_line import parse_rule
 from tinysnitch.daemon.control.permissions import Right
 from tinysnitch.output import tables
 from tinysnitch.protocol.messages import RuleEntry, RuleGroup, RuleSource

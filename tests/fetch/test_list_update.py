@@ -8,7 +8,7 @@ import pytest
 
 from tests.fetch.https_server import LIST, HttpsServer
 from tinysnitch.core.model.errors import SnitchError
-from tinysnitch.core.rules.list_text import parse_list
+from tinysnitch.core.rules.list_entries import parse_list
 from tinysnitch.fetch import list_update
 from tinysnitch.fetch.list_update import SourcedList, find_sourced, update_list
 

@@ -12,7 +12,7 @@ from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.flow import ICMP, UDP, Direction
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.ruleset import Ruleset
-from tinysnitch.core.rules.text import parse_rules
+from tinysnitch.core.rules.rule_line import parse_rules
 
 ALLOW, DENY, ASK = Verdict.ALLOW, Verdict.DENY, Verdict.ASK
 PYTHON_SERVER = by(replace(CURL, program="/usr/bin/python3.7", args=("-m", "http.server")))

@@ -13,7 +13,7 @@ from tests.lab.lab import DNS_RULE, Lab
 from tests.lab.patience import PATIENCE, WAIT_S, wait_until
 from tests.lab.step_client import PROGRAM, StepClient
 from tests.lab.world import WORLD4, WORLD6
-from tinysnitch.core.rules.text import parse_rule
+from tinysnitch.core.rules.rule_line import parse_rule
 from tinysnitch.daemon.loop.reloader import WRITTEN_S
 from tinysnitch.store.temporary_rules import TemporaryRules
 

@@ -10,7 +10,7 @@ from tests.lab.daemon import Daemon, Record
 from tests.lab.lab import Lab
 from tests.lab.patience import PATIENCE, WAIT_S, read_until, wait_until
 from tests.lab.world import ECHO_PORT, MORE_WORLD4, PROGRAMS, WORLD4
-from tinysnitch.core.rules.learned_text import split_learned
+from tinysnitch.core.rules.learned_line import split_learned
 
 pytestmark = [pytest.mark.privileged]
 

@@ -15,7 +15,7 @@ from tests.lab.world import PAGE_NAMES
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.core.prompts.choice import Choice, Lifetime
 from tinysnitch.core.prompts.prompt import Prompt
-from tinysnitch.core.rules.words import quote_word
+from tinysnitch.core.rules.quoting import quote_word
 from tinysnitch.protocol.messages import GiveAnswer, ListAsks, PromptShown, RuleWritten
 
 pytestmark = [pytest.mark.privileged]

@@ -7,7 +7,7 @@ from datetime import datetime
 from tests.lab.daemon import Daemon, Record
 from tests.lab.lab import DNS_RULE, Lab
 from tests.lab.patience import WAIT_S
-from tinysnitch.core.rules.text import parse_rule
+from tinysnitch.core.rules.rule_line import parse_rule
 
 ARGS = "-4 -sS http://{name}/"
 TOGGLES = [  # keys; how many seconds the rule holds (0: it is not kept, None: for ever, in the file); its line, no time

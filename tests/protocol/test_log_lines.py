@@ -19,7 +19,7 @@ from tinysnitch.core.model.errors import Malformed, RuleSyntaxError
 from tinysnitch.core.model.process import KERNEL, UNKNOWN, Attribution
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.decision import Decision
-from tinysnitch.core.rules.text import parse_rule
+from tinysnitch.core.rules.rule_line import parse_rule
 from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.log_lines import ReadyLine, ask_line_of, format_time, log_line_of, parse_log_line
 from tinysnitch.protocol.messages import Mode

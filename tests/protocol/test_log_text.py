@@ -22,7 +22,7 @@ from tinysnitch.core.model.process import KERNEL
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.decision import Decision
 from tinysnitch.core.rules.rule import Rule
-from tinysnitch.core.rules.text import parse_rule
+from tinysnitch.core.rules.rule_line import parse_rule
 from tinysnitch.protocol.log_lines import ReadyLine, ask_line_of, log_line_of
 from tinysnitch.protocol.log_text import (
     OBSERVING,

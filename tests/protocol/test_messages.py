@@ -7,7 +7,7 @@ from tinysnitch.core.model.errors import Malformed
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.prompts.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.rules.changes import Act, Change, ChangedRule, Place, TakenBack
-from tinysnitch.core.rules.text import parse_rule
+from tinysnitch.core.rules.rule_line import parse_rule
 from tinysnitch.protocol.framing import FrameDecoder, encode_frame
 from tinysnitch.protocol.messages import (
     MAX_PROGRAM,

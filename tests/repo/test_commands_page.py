@@ -10,7 +10,7 @@ from release.manual.markdown import find_section
 from release.manual.pages import PAGES
 from tests.repo.blocks import read_blocks
 from tests.repo.tree import ROOT
-from tinysnitch.core.rules.text import parse_rules
+from tinysnitch.core.rules.rule_line import parse_rules
 from tinysnitch.doctor.finding import Finding
 from tinysnitch.protocol.log_lines import ConnectionLine, LogLine
 from tinysnitch.protocol.messages import ChangeEntry, Explanation, ListEntry, RuleEntry, Status, TrafficEntry

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 import pytest
 
 from tests.repo.tree import ROOT
-from tinysnitch.core.rules.program_text import ARGS_FORMS
+from tinysnitch.core.rules.program_column import ARGS_FORMS
 from tinysnitch.core.rules.qualifiers import QUALIFIERS
-from tinysnitch.core.rules.text import COLUMNS, VERDICT, parse_rules
+from tinysnitch.core.rules.rule_line import COLUMNS, VERDICT, parse_rules
 
 PAGE = (ROOT / "docs/rules.md").read_text()
 TABLES: dict[str, Iterable[tuple[str, str]]] = {

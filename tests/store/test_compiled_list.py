@@ -9,7 +9,7 @@ import pytest
 
 import tinysnitch
 from tinysnitch.core.model.flow import parse_address
-from tinysnitch.core.rules.list_text import BadLine
+from tinysnitch.core.rules.list_entries import BadLine
 from tinysnitch.store.compiled_list import compile_list, map_compiled, save_compiled, sum_of_reader
 from tinysnitch.store.file_stamp import read_stamp
 
@@ -47,7 +47,7 @@ def test_the_summary(source: Path) -> None:
     assert summary.stamp == read_stamp(source)
 
 
-@pytest.mark.parametrize("part", ["core/rules/list_text.py", "core/model/domain.py", "store/remote_set.py"])
+@pytest.mark.parametrize("part", ["core/rules/list_entries.py", "core/model/domain.py", "store/remote_set.py"])
 def test_a_build_that_may_read_a_list_otherwise_has_another_sum(tmp_path: Path, part: str) -> None:
     before, after = tmp_path / "before", tmp_path / "after"
     for copy in (before, after):

@@ -9,7 +9,7 @@ import pytest
 from tests.shortage import descriptors_left
 from tinysnitch.store import file_watch
 from tinysnitch.store.file_watch import watch_file, watch_folder, watch_ways
-from tinysnitch.store.text_file import replace_text
+from tinysnitch.store.whole_file import replace_text
 
 TIMEOUT_S = 60
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.store.test_learned_rules import limited_files
-from tests.store.test_text_file import leave_unfinished
+from tests.store.test_whole_file import leave_unfinished
 from tinysnitch.core.dns.belief import KnownName
 from tinysnitch.core.model.asking_mode import ASKING, AskingMode
 from tinysnitch.core.model.connection import NameSource

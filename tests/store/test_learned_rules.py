@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from tinysnitch.core.model.errors import SnitchError
-from tinysnitch.core.rules.learned_text import LEARN, PAUSE, split_learned
-from tinysnitch.core.rules.text import parse_rules
+from tinysnitch.core.rules.learned_line import LEARN, PAUSE, split_learned
+from tinysnitch.core.rules.rule_line import parse_rules
 from tinysnitch.store import learned_rules
 from tinysnitch.store.learned_rules import CROWD, LearnedRules
-from tinysnitch.store.text_file import read_text
+from tinysnitch.store.whole_file import read_text
 
 ONE, TWO = "allow a.example 443 tcp /bin/x", "allow b.example - udp /bin/x $'\\xff'"
 

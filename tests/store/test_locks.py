@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from tests.lab.patience import read_line
-from tests.store.test_text_file import leave_unfinished
+from tests.store.test_whole_file import leave_unfinished
 from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.store.locks import LockHeld, StateLock, locked
-from tinysnitch.store.text_file import replace_text
+from tinysnitch.store.whole_file import replace_text
 
 
 @pytest.fixture(autouse=True)

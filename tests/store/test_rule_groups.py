@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tinysnitch.core.model.errors import NotUnderstood, RuleSyntaxError, SnitchError
-from tinysnitch.core.rules.text import format_rule, parse_rule
+from tinysnitch.core.rules.rule_line import format_rule, parse_rule
 from tinysnitch.store.rule_groups import Group, RuleGroups, check_name
 
 GIT = parse_rule("allow git.test 443 tcp /usr/bin/git")

@@ -7,7 +7,7 @@ import pytest
 from tinysnitch.core.model.errors import RuleSyntaxError, SnitchError
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.rules.rule import Remote, RemoteKind, Rule
-from tinysnitch.core.rules.text import format_rule, parse_rule
+from tinysnitch.core.rules.rule_line import format_rule, parse_rule
 from tinysnitch.store import locks as file_lock
 from tinysnitch.store.rules_file import STARTER, LoadedRules, RulesFile
 

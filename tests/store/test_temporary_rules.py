@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from tests.store.test_text_file import leave_unfinished
+from tests.store.test_whole_file import leave_unfinished
 from tinysnitch.core.model.errors import SnitchError
-from tinysnitch.core.rules.text import parse_rule
+from tinysnitch.core.rules.rule_line import parse_rule
 from tinysnitch.store.temporary_rules import TemporaryRules
 
 AT_10 = parse_rule("allow until=1970-01-01T00:00:10Z a.example - -")

@@ -18,10 +18,10 @@ from tests.view.sample_prompts import CURL, connection_of, prompt_of
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.tui.group_screen import list_room, render_group
 from tinysnitch.tui.prompt_app import PromptApp
+from tinysnitch.view.escape import cell_width
 from tinysnitch.view.prompt_events import KeyPressed, ListSized, QuestionOpened
 from tinysnitch.view.prompt_state import PromptState
 from tinysnitch.view.prompt_view import present_prompt
-from tinysnitch.view.text import cell_width
 
 EVIL = "evil-exfiltration-host-of-a-long-name-that-has-no-end-at-all.and-more.shop.test"
 NAMES = [*(f"n{number}.page{number % 3}.test" for number in range(38)), EVIL, "shop.test.evil.example"]

@@ -4,9 +4,9 @@ from tests.tui.test_prompt_screen import dim_among, rows_of, view_of
 from tests.tui.test_waiting_screen import WAITING
 from tests.view.sample_prompts import connection_of
 from tinysnitch.tui.help_screen import count_help_pages, render_help
+from tinysnitch.view.escape import cell_width
 from tinysnitch.view.help_view import HelpRow, present_help, present_legend
 from tinysnitch.view.prompt_view import PromptView
-from tinysnitch.view.text import cell_width
 
 
 @pytest.mark.parametrize("view", [WAITING, view_of(connection_of())])

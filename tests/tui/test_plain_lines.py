@@ -26,12 +26,12 @@ from tinysnitch.tui.plain_lines import (
     rule_lines,
 )
 from tinysnitch.view.edit_view import present_edit
+from tinysnitch.view.escape import cell_width
 from tinysnitch.view.help_view import HelpRow
 from tinysnitch.view.line_edit import LineEdit
 from tinysnitch.view.prompt_events import KeyPressed, QuestionOpened
 from tinysnitch.view.prompt_view import PromptView, present_prompt
 from tinysnitch.view.span import Line, Span
-from tinysnitch.view.text import cell_width
 
 
 def sample_view() -> PromptView:

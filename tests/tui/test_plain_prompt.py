@@ -26,7 +26,7 @@ from tinysnitch.tui.daemon_link import DaemonLink
 from tinysnitch.tui.paint_report import REQUEST
 from tinysnitch.tui.plain_prompt import PlainPrompt, run_plain_prompt
 from tinysnitch.tui.terminal import Terminal
-from tinysnitch.view.answer_words import ASKING_AGAIN
+from tinysnitch.view.answer_notice import ASKING_AGAIN
 from tinysnitch.view.key_guard import TEXT_S, KeyGuard
 from tinysnitch.view.prompt_events import ConnectionLost, NoticeGiven, QuestionOpened
 from tinysnitch.view.prompt_view import PromptView

@@ -28,7 +28,7 @@ from tinysnitch.kernel.proc import procfs
 from tinysnitch.kernel.system.clock import read_instant
 from tinysnitch.tui import daemon_link, prompt_app
 from tinysnitch.tui.prompt_app import PromptApp, run_prompt
-from tinysnitch.view.answer_words import ASKING_AGAIN
+from tinysnitch.view.answer_notice import ASKING_AGAIN
 from tinysnitch.view.key_guard import PASTED_S
 from tinysnitch.view.prompt_events import KeyPressed
 

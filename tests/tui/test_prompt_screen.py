@@ -13,11 +13,11 @@ from tinysnitch.core.model.domain import format_label
 from tinysnitch.tui.prompt_screen import render_prompt
 from tinysnitch.tui.rows import COVERED, COVERED_QUIET, CURSOR, FAULT, QUIET, STRONG, YES
 from tinysnitch.view.edit_view import EditView
+from tinysnitch.view.escape import cell_width
 from tinysnitch.view.prompt_events import KeyPressed, QuestionOpened
 from tinysnitch.view.prompt_state import PromptState
 from tinysnitch.view.prompt_view import PromptView, present_prompt
 from tinysnitch.view.span import Line, Span
-from tinysnitch.view.text import cell_width
 
 FULL = msgspec.structs.replace(
     connection_of(

@@ -18,8 +18,8 @@ from tinysnitch.tui.rows import (
     place,
     question_at,
 )
+from tinysnitch.view.escape import cell_width
 from tinysnitch.view.prompt_view import KeyHint
-from tinysnitch.view.text import cell_width
 
 
 def lightness_of(color: str, system: ColorSystem) -> float:

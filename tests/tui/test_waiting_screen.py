@@ -14,10 +14,10 @@ from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.protocol.log_lines import ConnectionLine
 from tinysnitch.tui.rows import CURSOR, NO, key_at
 from tinysnitch.tui.waiting_screen import render_waiting
+from tinysnitch.view.escape import cell_width
 from tinysnitch.view.prompt_events import DecisionsTold, KeyPressed, QuestionClosed
 from tinysnitch.view.prompt_state import PromptState
 from tinysnitch.view.prompt_view import present_prompt
-from tinysnitch.view.text import cell_width
 
 WAITING = present_prompt(PaintedState(), 0.0)
 ALLOWED = line_of(connection_of(name="cdn.shop.test"), Verdict.ALLOW, "allow *.shop.test 443 tcp", second=5)

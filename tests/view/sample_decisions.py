@@ -5,7 +5,7 @@ from tinysnitch.core.engine.records import ConnectionDecided
 from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.decision import Decision
-from tinysnitch.core.rules.text import parse_rule
+from tinysnitch.core.rules.rule_line import parse_rule
 from tinysnitch.protocol.log_lines import ConnectionLine, log_line_of
 
 

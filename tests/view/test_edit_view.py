@@ -3,8 +3,8 @@ from hypothesis import strategies as st
 
 from tests.core.model.any_text import ANY_TEXT
 from tinysnitch.view.edit_view import SECRET_IN_LINE, fit_around_cursor, present_edit
+from tinysnitch.view.escape import cell_width, escape_text
 from tinysnitch.view.line_edit import LineEdit
-from tinysnitch.view.text import cell_width, escape_text
 
 
 def test_the_cursor_stands_on_a_character_or_behind_the_last() -> None:

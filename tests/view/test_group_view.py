@@ -13,6 +13,7 @@ from tinysnitch.core.model.process import Process
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.prompts.choice import Lifetime
 from tinysnitch.core.prompts.prompt import Prompt
+from tinysnitch.view.escape import cell_width
 from tinysnitch.view.key_guard import DELAY_S
 from tinysnitch.view.prompt_events import (
     AnswerRefused,
@@ -27,7 +28,6 @@ from tinysnitch.view.prompt_events import (
 from tinysnitch.view.prompt_state import ALL_LEFT_OUT, PICK_FIRST, SCROLL_FIRST, Page
 from tinysnitch.view.prompt_view import PromptView, present_prompt
 from tinysnitch.view.span import Weight, text_of
-from tinysnitch.view.text import cell_width
 
 LONG = f"{'very-long-label-' * 3}.{'another-' * 6}x.evil-exfiltration-host.shop.test"
 NAMES = [f"n{number}.page{number % 3}.test" for number in range(39)] + ["shop.test.evil.example"]

@@ -5,11 +5,11 @@ from tinysnitch.core.model.process import ProgramFile
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.prompts.choice import Choice
 from tinysnitch.view.connection_view import present_where, present_who
+from tinysnitch.view.escape import cell_width
 from tinysnitch.view.help_view import help_pages, present_help, present_legend, present_list_help
 from tinysnitch.view.keys import KEYS, LIST_KEYS, OWN_KEYS, WINDOW_KEYS, Group
 from tinysnitch.view.lookup import Lookup
 from tinysnitch.view.prompt_state import Page
-from tinysnitch.view.text import cell_width
 
 
 def test_the_help_shows_every_key_under_its_heading_once() -> None:

@@ -18,8 +18,8 @@ from tinysnitch.core.model.process import UNKNOWN
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.prompts.answer import rule_for_choice
 from tinysnitch.core.prompts.choice import Choice, Lifetime, RemoteScope
-from tinysnitch.core.rules.text import format_rule, parse_rule
-from tinysnitch.view.answer_words import ASKING_AGAIN
+from tinysnitch.core.rules.rule_line import format_rule, parse_rule
+from tinysnitch.view.answer_notice import ASKING_AGAIN
 from tinysnitch.view.keys import KEYS
 from tinysnitch.view.prompt_events import (
     Answers,

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 
 from tests.core.model.any_text import SOME_TEXT
+from tinysnitch.view.escape import cell_width, escape_text
 from tinysnitch.view.span import (
     Line,
     Span,
@@ -17,7 +18,6 @@ from tinysnitch.view.span import (
     spans_of_names,
     text_of,
 )
-from tinysnitch.view.text import cell_width, escape_text
 
 
 def test_a_span_of_hostile_text_is_escaped() -> None:

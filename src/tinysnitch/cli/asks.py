@@ -7,8 +7,8 @@ from tinysnitch.client.control_client import ControlClient
 from tinysnitch.commandline.notes import print_note
 from tinysnitch.core.model.process import program_of
 from tinysnitch.core.prompts.prompt import Prompt
+from tinysnitch.core.rules.quoting import quote_word
 from tinysnitch.core.rules.secret_args import shorten_secrets
-from tinysnitch.core.rules.words import quote_word
 from tinysnitch.output.lines import print_lines, print_object
 from tinysnitch.output.tables import is_terminal, print_heading, print_table
 from tinysnitch.protocol.framing import encode_object

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import click
 
-from tinysnitch.cli.completion.rule_words import (
+from tinysnitch.cli.completion.rule_columns import (
     complete_port,
     complete_program,
     complete_protocol,
@@ -20,9 +20,9 @@ from tinysnitch.client.control_client import ControlClient
 from tinysnitch.client.program_files import read_sha256
 from tinysnitch.commandline.notes import print_note
 from tinysnitch.core.model.errors import NotUnderstood
-from tinysnitch.core.rules.port_text import LAST_PORT
-from tinysnitch.core.rules.program_text import split_program
-from tinysnitch.core.rules.words import BadWord, quote_word, split_words
+from tinysnitch.core.rules.port_column import LAST_PORT
+from tinysnitch.core.rules.program_column import split_program
+from tinysnitch.core.rules.quoting import BadWord, quote_word, split_words
 from tinysnitch.output.lines import print_lines, print_object
 from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.messages import BeatenRule, Explain, Explanation

@@ -11,7 +11,7 @@ from tinysnitch.cli.rules import read_file
 from tinysnitch.commandline.named_path import NamedPath
 from tinysnitch.commandline.notes import print_note
 from tinysnitch.core.imports.draft import Draft
-from tinysnitch.core.imports.group_text import write_group
+from tinysnitch.core.imports.group_lines import write_group
 from tinysnitch.core.imports.lsrules import parse_lsrules
 from tinysnitch.core.imports.opensnitch import parse_opensnitch
 from tinysnitch.core.imports.ufw import parse_ufw

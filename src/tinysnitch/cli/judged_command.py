@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from tinysnitch.core.model.errors import SnitchError
-from tinysnitch.core.rules.words import quote_word
+from tinysnitch.core.rules.quoting import quote_word
 
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126  # the exit codes of a shell for the same
 _FROM_TERMINAL = (signal.SIGINT, signal.SIGQUIT)  # sent to the whole foreground process group (termios(3), ISIG)

@@ -9,7 +9,7 @@ from tinysnitch.cli.command_group import CommandGroup
 from tinysnitch.cli.options import examples, json_option, socket_option
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.commandline.notes import print_note
-from tinysnitch.core.rules.remote_text import LISTS_FOLDER
+from tinysnitch.core.rules.remote_column import LISTS_FOLDER
 from tinysnitch.output.lines import print_entry, print_lines
 from tinysnitch.output.tables import find_width, print_cells
 from tinysnitch.protocol.messages import ListEntry, ListLists

@@ -10,8 +10,8 @@ from tinysnitch.cli.completion.from_daemon import complete_list
 from tinysnitch.cli.options import NamedFolder, examples, json_option, socket_option
 from tinysnitch.commandline.notes import print_error, print_note
 from tinysnitch.core.model.errors import SnitchError
-from tinysnitch.core.rules.list_text import ListContent
-from tinysnitch.core.rules.remote_text import LISTS_FOLDER
+from tinysnitch.core.rules.list_entries import ListContent
+from tinysnitch.core.rules.remote_column import LISTS_FOLDER
 from tinysnitch.fetch.list_update import SourcedList, find_sourced, update_list
 from tinysnitch.output.lines import print_line, print_object, print_progress
 from tinysnitch.protocol.framing import encode_object

@@ -18,7 +18,7 @@ _COMMANDS = {
     "log": "tinysnitch.cli.log:log_command",
     "history": "tinysnitch.cli.history.history:history_command",
     "top": "tinysnitch.cli.screens.top:top_command",
-    "names": "tinysnitch.cli.history.names:names_command",
+    "names": "tinysnitch.cli.history.asked_names:names_command",
     "learned": "tinysnitch.cli.tidy.learned:learned_command",
     "asks": "tinysnitch.cli.asks:asks_command",
     "answer": "tinysnitch.cli.answer:answer_command",

@@ -10,8 +10,8 @@ from tinysnitch.commandline.notes import print_note
 from tinysnitch.core.model.domain import is_public_suffix
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.rules.rule import ProgramKind, RemoteKind, Rule
+from tinysnitch.core.rules.rule_line import format_rule, parse_rule
 from tinysnitch.core.rules.secret_args import shorten_rule
-from tinysnitch.core.rules.text import format_rule, parse_rule
 from tinysnitch.protocol.log_lines import format_time
 from tinysnitch.protocol.messages import ListEntry, ListLists, ListState
 

@@ -18,16 +18,16 @@ import click
 
 from tinysnitch.cli.command_group import CommandGroup
 from tinysnitch.cli.completion.from_daemon import complete_group
-from tinysnitch.cli.completion.rule_words import Complete, complete_known_rule, complete_rule
+from tinysnitch.cli.completion.rule_columns import Complete, complete_known_rule, complete_rule
 from tinysnitch.cli.options import F, examples, json_option, socket_option
 from tinysnitch.cli.rule_doubts import find_doubts, tell_of_secrets, tell_of_suffixes
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.commandline.named_path import NamedPath
 from tinysnitch.commandline.notes import print_note
 from tinysnitch.core.model.errors import NotPermitted, SnitchError
-from tinysnitch.core.model.raw_text import MAX_BYTES, text_of
-from tinysnitch.core.rules.text import format_rule, parse_rule, parse_rules
-from tinysnitch.core.rules.words import BadWord, quote_word, split_words
+from tinysnitch.core.model.undecoded import MAX_BYTES, text_of
+from tinysnitch.core.rules.quoting import BadWord, quote_word, split_words
+from tinysnitch.core.rules.rule_line import format_rule, parse_rule, parse_rules
 from tinysnitch.output.lines import print_entry, print_line, print_lines, print_object
 from tinysnitch.output.tables import find_width, print_cells
 from tinysnitch.protocol.framing import encode_object

@@ -17,7 +17,7 @@ from tinysnitch.client.control_client import ControlClient
 from tinysnitch.client.user_names import find_user
 from tinysnitch.commandline.notes import print_bare_note, print_error, print_note, print_snitch_error
 from tinysnitch.core.model.errors import NotPermitted, SnitchError
-from tinysnitch.core.rules.learned_text import split_learned
+from tinysnitch.core.rules.learned_line import split_learned
 from tinysnitch.protocol.framing import DEFAULT_SOCKET
 from tinysnitch.protocol.messages import LEARNED_RULES, ReadStatus, Status
 

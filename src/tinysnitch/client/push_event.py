@@ -8,7 +8,7 @@ import msgspec
 from tinysnitch.core.model.errors import Busy, SnitchError
 from tinysnitch.core.prompts.prompt import Prompt
 from tinysnitch.protocol.messages import Notice, PromptClosed, PromptShown, Push, RuleWritten, Undone, Welcome
-from tinysnitch.view.answer_words import tell_changed, tell_taken, tell_undone
+from tinysnitch.view.answer_notice import tell_changed, tell_taken, tell_undone
 from tinysnitch.view.lookup import FindUser
 from tinysnitch.view.prompt_events import (
     Answer,

@@ -12,7 +12,7 @@ from typing import ClassVar
 from click.shell_completion import CompletionItem, ShellComplete, add_completion_class
 
 from tinysnitch.commandline.typed_line import TypedLine, read_line
-from tinysnitch.view.text import escape_text
+from tinysnitch.view.escape import escape_text
 
 PART = "part"  # the kind of a word that goes on: no blank follows it
 COMMAND = "command"  # of a command of the machine

@@ -4,7 +4,7 @@ import sys
 from contextlib import suppress
 
 from tinysnitch.core.model.errors import SnitchError
-from tinysnitch.view.text import escape_text
+from tinysnitch.view.escape import escape_text
 
 
 def print_note(text: str) -> None:

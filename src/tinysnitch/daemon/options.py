@@ -12,7 +12,7 @@ import msgspec
 
 from tinysnitch.core.model.errors import LineError
 from tinysnitch.core.model.scope import Scope
-from tinysnitch.core.rules.remote_text import LISTS_FOLDER
+from tinysnitch.core.rules.remote_column import LISTS_FOLDER
 from tinysnitch.kernel.proc.cgroups import HIDDEN_HINT, is_cgroup2
 from tinysnitch.protocol.framing import DEFAULT_SOCKET
 from tinysnitch.protocol.messages import PromptSettings

@@ -7,11 +7,11 @@ from tempfile import TemporaryFile
 import msgspec
 
 from tinysnitch.core.model.errors import SnitchError
-from tinysnitch.core.model.raw_text import BYTE_ORDER_MARK, text_of
-from tinysnitch.core.rules.list_text import ListContent, find_source, parse_list
-from tinysnitch.core.rules.remote_text import is_list_name
+from tinysnitch.core.model.undecoded import BYTE_ORDER_MARK, text_of
+from tinysnitch.core.rules.list_entries import ListContent, find_source, parse_list
+from tinysnitch.core.rules.remote_column import is_list_name
 from tinysnitch.fetch.https import Progress, fetch
-from tinysnitch.store.text_file import errors_named, replace_text
+from tinysnitch.store.whole_file import errors_named, replace_text
 
 _HEADER_BYTES = 8 << 10
 _SOURCE_HINT = "write `# source: https://...` as its first line"

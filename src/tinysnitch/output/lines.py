@@ -11,7 +11,7 @@ import msgspec
 from tinysnitch.commandline.standard_streams import error_of_output
 from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.log_lines import format_time
-from tinysnitch.view.text import escape_text
+from tinysnitch.view.escape import escape_text
 
 
 def find_output() -> int:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from tinysnitch.output.lines import find_output, print_lines
 from tinysnitch.tui.encoding import fit_encoding
+from tinysnitch.view.escape import escape_text, wrap_parts
 from tinysnitch.view.history.table import Cell, Table, lay_out
 from tinysnitch.view.span import Weight, text_of
-from tinysnitch.view.text import escape_text, wrap_parts
 
 if TYPE_CHECKING:
     from rich.text import Text

@@ -25,7 +25,7 @@ from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.decision import Decision
 from tinysnitch.core.prompts.prompt import Prompt
 from tinysnitch.core.rules.rule import Rule
-from tinysnitch.core.rules.text import format_rule
+from tinysnitch.core.rules.rule_line import format_rule
 from tinysnitch.protocol.framing import FrameDecoder
 from tinysnitch.protocol.messages import Mode
 

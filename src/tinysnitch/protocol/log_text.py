@@ -10,8 +10,8 @@ from tinysnitch.core.model.flow import Direction
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.decision import ANSWERED_ONCE, ANSWERED_UNTIL
 from tinysnitch.core.rules.qualifiers import format_until
+from tinysnitch.core.rules.quoting import quote_word
 from tinysnitch.core.rules.secret_args import shorten_rule, shorten_secrets
-from tinysnitch.core.rules.words import quote_word
 from tinysnitch.protocol.log_lines import (
     AnswerLine,
     AskLine,

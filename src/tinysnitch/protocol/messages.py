@@ -25,10 +25,10 @@ from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.prompts.choice import Choice, Lifetime
 from tinysnitch.core.prompts.prompt import Prompt
 from tinysnitch.core.rules.changes import Act, Change, ChangedRule, Place
-from tinysnitch.core.rules.list_text import BadLine
+from tinysnitch.core.rules.list_entries import BadLine
 from tinysnitch.core.tidy.proposal import Kind
-from tinysnitch.core.traffic.names import AskedName, AskingProgram, NamesQuestion, NamesTotal
-from tinysnitch.core.traffic.questions import TrafficLine, TrafficQuestion, TrafficTotal
+from tinysnitch.core.traffic.asked_names import AskedName, AskingProgram, NamesQuestion, NamesTotal
+from tinysnitch.core.traffic.queries import TrafficLine, TrafficQuestion, TrafficTotal
 
 PROTOCOL = 1  # goes up when a client of one version cannot speak with a daemon of another
 VERSION_HINT = "after an upgrade restart tinysnitchd, and prompts that ran before; or use the commands of its version"

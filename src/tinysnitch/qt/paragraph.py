@@ -13,8 +13,8 @@ import msgspec
 from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QTextCharFormat, QTextLayout, QTextOption
 
+from tinysnitch.view.escape import cell_width
 from tinysnitch.view.span import Span, Weight, fit_spans, text_of
-from tinysnitch.view.text import cell_width
 
 _FIRST_STRONG_ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
 _NO_BREAK = "\N{NO-BREAK SPACE}"

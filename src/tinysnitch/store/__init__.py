@@ -7,13 +7,13 @@ successor of the same boot. Settings that people write in TOML are read by toml_
 
 Inside, `traffic` has the sums of the history, by hour and day.
 
-A long list is compiled by a process of its own (compile_list.py) into a file that is mapped (compiled_list.py,
+A long list is compiled by a process of its own (list_compiler.py) into a file that is mapped (compiled_list.py,
 remote_set.py).
 
-All writing goes through text_file.py: at every moment a reader finds the old content or the new one, and an OSError
+All writing goes through whole_file.py: at every moment a reader finds the old content or the new one, and an OSError
 becomes a SnitchError that names the path. file_stamp.py tells one state of a file from another, file_watch.py says when
 a file may have changed, and rule_paths.py where the paths in rules lead.
 
 A full or broken disk never keeps a verdict waiting: history and learned rules count what they lose. Begin with
-text_file.py, then rules_file.py.
+whole_file.py, then rules_file.py.
 """

@@ -13,7 +13,7 @@ import msgspec
 from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.core.rules.changes import Change, Changes
 from tinysnitch.store.locks import make_state_folder
-from tinysnitch.store.text_file import errors_named, read_text, remove_unfinished, replace_text
+from tinysnitch.store.whole_file import errors_named, read_text, remove_unfinished, replace_text
 
 _MODE = 0o600  # rules hold arguments of programs, and these may hold secrets
 

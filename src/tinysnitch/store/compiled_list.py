@@ -11,10 +11,10 @@ from pathlib import Path
 
 import msgspec
 
-from tinysnitch.core.rules.list_text import BadLine, find_source, parse_list
+from tinysnitch.core.rules.list_entries import BadLine, find_source, parse_list
 from tinysnitch.store.file_stamp import Stamp, read_stamp
 from tinysnitch.store.remote_set import RemoteSet
-from tinysnitch.store.text_file import read_text, replace_bytes
+from tinysnitch.store.whole_file import read_text, replace_bytes
 
 _MAGIC = b"tinysnitch list 1\n"  # another number for another layout
 _LENGTH_BYTES = 8

@@ -14,7 +14,7 @@ import msgspec
 from tinysnitch.core.dns.belief import KnownName
 from tinysnitch.core.model.asking_mode import ASKING, AskingMode
 from tinysnitch.core.model.verdict import Verdict
-from tinysnitch.store.text_file import errors_named, read_text, remove_unfinished, replace_text
+from tinysnitch.store.whole_file import errors_named, read_text, remove_unfinished, replace_text
 
 _MODE = 0o600  # names that programs asked for, and arguments hidden by a title, are for no other user
 _log = logging.getLogger(__name__)

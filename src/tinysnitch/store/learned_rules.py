@@ -1,6 +1,6 @@
 """The rules that observing and pauses learn: a file in the state folder, for people to read and copy lines from.
 
-Each line has a comment that says why and since when (core/rules/learned_text.py). The file is read once there is
+Each line has a comment that says why and since when (core/rules/learned_line.py). The file is read once there is
 something to add.
 
 Nothing here raises: rules that find no room, or cannot be written, are counted as lost.
@@ -12,9 +12,9 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
-from tinysnitch.core.model.raw_text import bytes_of
-from tinysnitch.core.rules.learned_text import format_learned, split_learned
-from tinysnitch.store.text_file import errors_named, read_text, replace_text
+from tinysnitch.core.model.undecoded import bytes_of
+from tinysnitch.core.rules.learned_line import format_learned, split_learned
+from tinysnitch.store.whole_file import errors_named, read_text, replace_text
 
 MAX_BYTES = 4 << 20  # of the file and of the memory: a program's arguments can make a line as long as 54 KB
 CROWD = 16  # after so many lines that differ only in their remote, or their arguments, one wider line is written

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tinysnitch.core.model.errors import SnitchError
-from tinysnitch.store.text_file import errors_named, remove_unfinished
+from tinysnitch.store.whole_file import errors_named, remove_unfinished
 
 PATIENCE_S = 2.0  # how long we wait for the lock of a file; its holder reads, writes and syncs that
 _STATE_LOCK = "lock"

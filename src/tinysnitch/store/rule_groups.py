@@ -19,7 +19,7 @@ from tinysnitch.core.model.errors import NotUnderstood, RuleSyntaxError, SnitchE
 from tinysnitch.store.file_stamp import Stamp, read_stamp
 from tinysnitch.store.locks import locked
 from tinysnitch.store.rules_file import RulesFile, do_here
-from tinysnitch.store.text_file import errors_named, is_being_written, replace_text
+from tinysnitch.store.whole_file import errors_named, is_being_written, replace_text
 
 MAIN = "main"  # what commands call the main rules file
 ON, OFF = ".rules", ".rules.off"

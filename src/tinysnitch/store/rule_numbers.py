@@ -13,9 +13,9 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
-from tinysnitch.core.model.raw_text import bytes_of
+from tinysnitch.core.model.undecoded import bytes_of
 from tinysnitch.store.locks import make_state_folder
-from tinysnitch.store.text_file import read_text, replace_text
+from tinysnitch.store.whole_file import read_text, replace_text
 
 SPARE = 1000  # so many numbers of lines that are gone are kept beside those that are there
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC

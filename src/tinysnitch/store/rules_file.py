@@ -8,14 +8,14 @@ from pathlib import Path
 import msgspec
 
 from tinysnitch.core.model.errors import RuleSyntaxError, SnitchError
-from tinysnitch.core.model.raw_text import BYTE_ORDER_MARK, text_of
+from tinysnitch.core.model.undecoded import BYTE_ORDER_MARK, text_of
 from tinysnitch.core.rules.note import note_of, with_note
 from tinysnitch.core.rules.rule import Rule
 from tinysnitch.core.rules.rule_file import RuleFileParser
-from tinysnitch.core.rules.text import format_rule, lines_of, parse_line, parse_rule
+from tinysnitch.core.rules.rule_line import format_rule, lines_of, parse_line, parse_rule
 from tinysnitch.store.file_stamp import Stamp, read_stamp
 from tinysnitch.store.locks import PATIENCE_S, LockHeld, locked
-from tinysnitch.store.text_file import errors_named, is_being_written, read_bytes, replace_text
+from tinysnitch.store.whole_file import errors_named, is_being_written, read_bytes, replace_text
 
 STARTER = """\
 # Rules of tinysnitch, one a line; their order does not matter, the narrower rule wins, then deny.

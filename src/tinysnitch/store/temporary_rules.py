@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tinysnitch.core.rules.rule import Rule
-from tinysnitch.core.rules.text import format_rule, parse_rules
+from tinysnitch.core.rules.rule_line import format_rule, parse_rules
 from tinysnitch.store.locks import make_state_folder
-from tinysnitch.store.text_file import errors_named, read_text, remove_unfinished, replace_text
+from tinysnitch.store.whole_file import errors_named, read_text, remove_unfinished, replace_text
 
 _HEADER = "# Temporary rules, written by tinysnitchd. Lasting ones belong in the rules file.\n"
 _END = "# That is all.\n"

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from tinysnitch.core.model.errors import LineError, SnitchError
-from tinysnitch.store.text_file import errors_named, read_guarded
+from tinysnitch.store.whole_file import errors_named, read_guarded
 
 _AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")  # ends what tomllib says
 _TABLE = re.compile(r"\s*\[\[?\s*([^\]]*?)\s*\]")

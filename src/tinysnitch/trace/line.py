@@ -5,7 +5,7 @@ The fields are those in docs/commands.md. Text that programs control is escaped.
 
 import msgspec
 
-from tinysnitch.core.rules.words import quote_word
+from tinysnitch.core.rules.quoting import quote_word
 from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.log_lines import LostLine, format_time
 from tinysnitch.protocol.log_text import format_endpoint

@@ -8,12 +8,12 @@ from datetime import datetime
 from functools import lru_cache
 from signal import Signals
 
-from tinysnitch.core.rules.words import quote_word
+from tinysnitch.core.rules.quoting import quote_word
 from tinysnitch.kernel.system.users import find_name
 from tinysnitch.protocol.log_lines import LostLine
 from tinysnitch.trace.line import UNKNOWN, TraceLine, format_place
+from tinysnitch.view.escape import cell_width, escape_text, shorten_end, shorten_middle
 from tinysnitch.view.span import Span, Weight
-from tinysnitch.view.text import cell_width, escape_text, shorten_end, shorten_middle
 
 _EVENT, _PID, _USER, _PLACE = 7, 7, 8, 25
 _REST = 70  # columns that a long place leaves to the others: an IPv6 address is whole in a terminal of 120

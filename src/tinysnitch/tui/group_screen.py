@@ -8,9 +8,9 @@ from rich.text import Text
 
 from tinysnitch.tui.prompt_screen import fact_block, key_rows, rule_rows, time_row, warning_rows
 from tinysnitch.tui.rows import QUIET, STRONG, WARNING, as_question, at_both_ends, join, place, room_of
+from tinysnitch.view.escape import shorten_end
 from tinysnitch.view.group_view import GroupView, ShownRow
 from tinysnitch.view.prompt_view import PromptView
-from tinysnitch.view.text import shorten_end
 
 LEAST_ROWS = 2  # of the list, also in the smallest terminal
 MARGIN = 3  # columns before the names: where the cursor is, and what is left out

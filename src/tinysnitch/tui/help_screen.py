@@ -6,9 +6,9 @@ from rich.text import Text
 
 from tinysnitch.tui.prompt_screen import time_row
 from tinysnitch.tui.rows import COVERED, QUIET, STRONG, place, room_of
+from tinysnitch.view.escape import cell_width, escape_text, shorten_end, wrap_columns
 from tinysnitch.view.help_view import HelpRow
 from tinysnitch.view.prompt_view import PromptView
-from tinysnitch.view.text import cell_width, escape_text, shorten_end, wrap_columns
 
 HELP_END = "any key goes back; Ctrl-Z stops the prompt, `fg` goes on"
 WIDE = 60  # columns from which on the help shows its headings

@@ -4,11 +4,11 @@ A line that is edited is shown in place on any terminal, even a dumb one: by its
 """
 
 from tinysnitch.view.edit_view import EditView, fit_around_cursor
+from tinysnitch.view.escape import cell_width, shorten_middle
 from tinysnitch.view.group_view import GroupView, ShownRow
 from tinysnitch.view.help_view import HelpRow
 from tinysnitch.view.prompt_view import PromptView
 from tinysnitch.view.span import format_time_left, text_of
-from tinysnitch.view.text import cell_width, shorten_middle
 
 MAX_VALUE = 400  # columns of a fact; nobody listens to more
 INDENT = 2  # columns before the names of a list

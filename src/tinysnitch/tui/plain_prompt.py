@@ -19,7 +19,7 @@ from tinysnitch.client.prompt_settings import read_delay_s
 from tinysnitch.client.user_names import find_user
 from tinysnitch.tui.alarm import Alarm
 from tinysnitch.tui.daemon_link import DaemonLink
-from tinysnitch.tui.further_questions import FurtherQuestions
+from tinysnitch.tui.further_prompts import FurtherQuestions
 from tinysnitch.tui.keyboard import CURSOR_REPORT, KeyReader
 from tinysnitch.tui.page import PageDrawer
 from tinysnitch.tui.paint_report import PaintReport
@@ -38,6 +38,7 @@ from tinysnitch.tui.plain_lines import (
 from tinysnitch.tui.second_screen import SecondScreen
 from tinysnitch.tui.terminal import DUMB, Terminal, stop_job
 from tinysnitch.view.edit_view import EditView, present_edit
+from tinysnitch.view.escape import escape_text
 from tinysnitch.view.help_view import help_pages
 from tinysnitch.view.key_piece import KeyPiece, TypedKey
 from tinysnitch.view.keys import KEYS, OWN_KEYS, is_answer, is_of_text
@@ -54,7 +55,6 @@ from tinysnitch.view.prompt_events import (
 )
 from tinysnitch.view.prompt_state import Page, PromptState
 from tinysnitch.view.prompt_view import PromptView, present_prompt
-from tinysnitch.view.text import escape_text
 
 LIST_ROWS = 1_000_000  # what is printed can be scrolled back to, so that all of a list is in sight
 SHOW_S = 0.05  # to collect news: of a hundred questions that end together only the last is read out

@@ -27,9 +27,9 @@ from tinysnitch.tui.rows import (
     wrap,
 )
 from tinysnitch.view.edit_view import EditView
+from tinysnitch.view.escape import cell_width, shorten_end, shorten_middle
 from tinysnitch.view.prompt_view import PromptView
 from tinysnitch.view.span import Line, Span, Weight, format_time_left
-from tinysnitch.view.text import cell_width, shorten_end, shorten_middle
 
 MOST = 1000  # rows: more than any part takes
 NOT_YET = "keys do not count yet"

@@ -14,8 +14,8 @@ from rich.style import Style
 from rich.text import Text
 
 from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.view.escape import cell_width, shorten_end, wrap_columns, wrap_shortened
 from tinysnitch.view.span import Span, Weight, fit_spans
-from tinysnitch.view.text import cell_width, shorten_end, wrap_columns, wrap_shortened
 
 if TYPE_CHECKING:  # the tables of all commands are painted with these rows, and have no prompt
     from tinysnitch.view.prompt_view import KeyHint

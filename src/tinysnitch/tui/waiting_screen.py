@@ -27,10 +27,10 @@ from tinysnitch.tui.rows import (
     told_rows,
     wrap,
 )
+from tinysnitch.view.escape import cell_width, shorten_middle, shorten_words
 from tinysnitch.view.prompt_view import PromptView
 from tinysnitch.view.recent_view import RecentRow, RecentView, SelectedView
 from tinysnitch.view.span import fit_cell, text_of
-from tinysnitch.view.text import cell_width, shorten_middle, shorten_words
 
 WIDE = 60  # columns from which on a row begins with its time, and names the protocol
 TOLD_WHY = 30  # columns at least for what decided; with fewer it is left out

@@ -4,7 +4,7 @@
 effects, answers to send or that the person leaves. `present_prompt` makes a `PromptView` of it, all that a window or a
 terminal may show. `KeyGuard` decides when a key counts: not before the question was in sight for its delay.
 
-Every text of a program or a server is escaped here (text.py) before it becomes a `Span`.
+Every text of a program or a server is escaped here (escape.py) before it becomes a `Span`.
 
 Inside: `pages` has the lists beside the questions, `live` who talks now, `history` the tables of what was, and `tables`
 what commands print.

@@ -12,12 +12,12 @@ from tinysnitch.core.prompts.answer import args_of_rule, is_by_address, is_by_li
 from tinysnitch.core.prompts.asking import is_address_given
 from tinysnitch.core.prompts.choice import Choice, RemoteScope
 from tinysnitch.core.prompts.prompt import Prompt
-from tinysnitch.core.rules.port_text import find_service
+from tinysnitch.core.rules.port_column import find_service
+from tinysnitch.core.rules.quoting import quote_word
 from tinysnitch.core.rules.secret_args import shorten_secrets
-from tinysnitch.core.rules.words import quote_word
+from tinysnitch.view.escape import escape_text
 from tinysnitch.view.lookup import NO_LOOKUP, Lookup
 from tinysnitch.view.span import Line, Span, Weight, span_of, spans_of_name, spans_of_names, text_of
-from tinysnitch.view.text import escape_text
 
 
 def present_title(connection: Connection) -> str:

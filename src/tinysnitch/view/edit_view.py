@@ -2,11 +2,11 @@
 
 import msgspec
 
+from tinysnitch.core.rules.rule_line import parse_rule
 from tinysnitch.core.rules.secret_args import has_secret
-from tinysnitch.core.rules.text import parse_rule
-from tinysnitch.view.answer_words import WHILE_IT_RUNS
+from tinysnitch.view.answer_notice import WHILE_IT_RUNS
+from tinysnitch.view.escape import ELLIPSIS, cell_width, escape_text
 from tinysnitch.view.line_edit import LineEdit, find_fault
-from tinysnitch.view.text import ELLIPSIS, cell_width, escape_text
 
 SECRET_IN_LINE = "its arguments hold what looks like a secret"
 

@@ -12,10 +12,10 @@ import msgspec
 
 from tinysnitch.core.prompts.choice import Choice, RemoteScope
 from tinysnitch.view.connection_view import present_remote, present_warnings, present_where, present_who
+from tinysnitch.view.escape import cell_width, shorten_middle, wrap_columns
 from tinysnitch.view.group_list import GroupList, ListRow
-from tinysnitch.view.questions import OpenQuestion
+from tinysnitch.view.prompt_list import OpenQuestion
 from tinysnitch.view.span import Span, Weight, text_of
-from tinysnitch.view.text import cell_width, shorten_middle, wrap_columns
 
 INDENT = 2  # columns before further rows of a question
 GAP = 2  # between a name and what stands behind it

@@ -10,8 +10,8 @@ from tinysnitch.core.model.process import uid_of
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.prompts.answer import rule_for_choice
 from tinysnitch.core.prompts.choice import Choice, Lifetime
-from tinysnitch.core.rules.text import format_rule, parse_rule
-from tinysnitch.core.rules.words import split_words
+from tinysnitch.core.rules.quoting import split_words
+from tinysnitch.core.rules.rule_line import format_rule, parse_rule
 from tinysnitch.view.keys import is_chord
 
 MAX_LENGTH = 16_384  # characters; more are dropped

@@ -28,7 +28,7 @@ from tinysnitch.core.prompts.answer import bounded
 from tinysnitch.core.prompts.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.prompts.prompt import Prompt
 from tinysnitch.protocol.messages import PromptSettings
-from tinysnitch.view.answer_words import ANSWERED, ASKING_AGAIN, tell_mode
+from tinysnitch.view.answer_notice import ANSWERED, ASKING_AGAIN, tell_mode
 from tinysnitch.view.connection_view import present_title
 from tinysnitch.view.group_list import GroupList
 from tinysnitch.view.group_view import lay_out, lay_out_list, order_questions, present_members
@@ -71,7 +71,7 @@ from tinysnitch.view.prompt_events import (
     TextPasted,
     UndoLast,
 )
-from tinysnitch.view.questions import OpenQuestion, Questions
+from tinysnitch.view.prompt_list import OpenQuestion, Questions
 from tinysnitch.view.recent_decisions import RecentDecisions
 
 DENIED = ", denied"  # follows the reason of a question whose time ended

@@ -22,9 +22,9 @@ from tinysnitch.core.prompts.answer import (
 )
 from tinysnitch.core.prompts.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.prompts.prompt import Prompt
+from tinysnitch.core.rules.rule_line import format_rule
 from tinysnitch.core.rules.secret_args import without_secrets
-from tinysnitch.core.rules.text import format_rule
-from tinysnitch.view.answer_words import name_lifetime
+from tinysnitch.view.answer_notice import name_lifetime
 from tinysnitch.view.connection_view import (
     present_past,
     present_program,
@@ -34,15 +34,15 @@ from tinysnitch.view.connection_view import (
     present_who,
 )
 from tinysnitch.view.edit_view import EditView, present_edit
+from tinysnitch.view.escape import escape_text
 from tinysnitch.view.group_list import GroupList
 from tinysnitch.view.group_view import GroupView, find_differing, present_group, present_members, shared_warnings
 from tinysnitch.view.keys import KEYS, OWN_KEYS, Act, Forever, Group, Key, keys_of, name_of
 from tinysnitch.view.lookup import NO_LOOKUP, Lookup
+from tinysnitch.view.prompt_list import OpenQuestion
 from tinysnitch.view.prompt_state import DENIED, Page, PromptState, next_scope
-from tinysnitch.view.questions import OpenQuestion
 from tinysnitch.view.recent_view import RecentView, SelectedView, present_recent
 from tinysnitch.view.span import Line, Span, Weight, present_line, text_of
-from tinysnitch.view.text import escape_text
 
 SECRET_IN_RULE = "the arguments in the rule hold what looks like a secret"
 SECRET_LEFT_OUT = "a secret seems to be in its arguments: the rule is for this start alone"

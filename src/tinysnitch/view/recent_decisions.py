@@ -21,7 +21,7 @@ from tinysnitch.core.prompts.answer import holds_secret, rule_for_choice
 from tinysnitch.core.prompts.catalogue import NO_CATALOGUE
 from tinysnitch.core.prompts.proposal import choose_first_for_ever
 from tinysnitch.core.rules.rule import ANY_REMOTE, Rule
-from tinysnitch.core.rules.text import format_rule, parse_rule
+from tinysnitch.core.rules.rule_line import format_rule, parse_rule
 from tinysnitch.protocol.log_lines import ConnectionLine
 from tinysnitch.view.line_edit import LineEdit
 from tinysnitch.view.prompt_events import RuleChange

@@ -4,15 +4,15 @@ import msgspec
 
 from tinysnitch.core.model.flow import Direction
 from tinysnitch.core.model.verdict import Verdict
+from tinysnitch.core.rules.rule_line import parse_rule
 from tinysnitch.core.rules.secret_args import shorten_rule
-from tinysnitch.core.rules.text import parse_rule
 from tinysnitch.protocol.log_lines import ConnectionLine
 from tinysnitch.protocol.log_text import WITH_PORTS
 from tinysnitch.view.connection_view import name_of_path
+from tinysnitch.view.escape import escape_text
 from tinysnitch.view.lookup import Lookup
 from tinysnitch.view.recent_decisions import Decided, RecentDecisions
 from tinysnitch.view.span import Span, present_line, spans_of_name
-from tinysnitch.view.text import escape_text
 
 
 class RecentRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,8 +10,8 @@ from tinysnitch.core.policy.decision import DENIED_BY_RULE, LEARNING, MODE, PAUS
 from tinysnitch.core.rules.secret_args import shorten_rule
 from tinysnitch.protocol.log_lines import AskLine, ConnectionLine
 from tinysnitch.protocol.log_text import WITH_PORTS, format_endpoint
+from tinysnitch.view.escape import escape_text, shorten_middle
 from tinysnitch.view.lookup import FindUser
-from tinysnitch.view.text import escape_text, shorten_middle
 
 # Not "reached": the firewall does not know whether anything answered at the other end.
 _WORDS = {Verdict.ALLOW: "allowed", Verdict.DENY: "refused", Verdict.ASK: "not answered"}

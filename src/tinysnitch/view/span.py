@@ -16,10 +16,10 @@ import msgspec
 
 from tinysnitch.core.model.domain import find_registrable_domain, is_numbered
 from tinysnitch.core.rules.qualifiers import QUALIFIERS
+from tinysnitch.core.rules.quoting import split_words
 from tinysnitch.core.rules.rule import RemoteKind, Rule
-from tinysnitch.core.rules.text import COLUMNS, format_rule
-from tinysnitch.core.rules.words import split_words
-from tinysnitch.view.text import ELLIPSIS, cell_width, escape_text, shorten_middle
+from tinysnitch.core.rules.rule_line import COLUMNS, format_rule
+from tinysnitch.view.escape import ELLIPSIS, cell_width, escape_text, shorten_middle
 
 READABLE = 9  # columns that a span keeps: enough for the end of a name or path to tell something
 HEAD = 15  # spans that always stay: a rule's words up to its program, with a qualifier or two, and their blanks

@@ -2,7 +2,7 @@ from pathlib import Path
 
 from click.shell_completion import CompletionItem, ShellComplete
 
-from tests.cli.completion.test_rule_words import AS_ALWAYS
+from tests.cli.completion.test_rule_columns import AS_ALWAYS
 from tests.daemon.requests.small_handler import HOSTILE, RunningServer, make_prompt
 from tinysnitch.cli.main import tinysnitch
 from tinysnitch.protocol.messages import ListEntry, ListState, RuleGroup

@@ -11,7 +11,7 @@ import pytest
 
 from tests.cli.running import Command
 from tests.daemon.requests.small_handler import RunningServer
-from tinysnitch.core.traffic.questions import By, TrafficLine, TrafficQuestion, TrafficTotal
+from tinysnitch.core.traffic.queries import By, TrafficLine, TrafficQuestion, TrafficTotal
 from tinysnitch.daemon.control.permissions import Right
 from tinysnitch.output import tables
 from tinysnitch.protocol.messages import HistoryEntry, HistoryTotal, Reply

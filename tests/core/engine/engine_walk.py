@@ -20,7 +20,7 @@ from tinysnitch.core.model.process import KERNEL, UNKNOWN, Attribution, Grains, 
 from tinysnitch.core.model.verdict import Verdict, VerdictKey, verdict_key_of
 from tinysnitch.core.prompts.choice import Lifetime
 from tinysnitch.core.rules.rule import Rule
-from tinysnitch.core.rules.text import parse_rule
+from tinysnitch.core.rules.rule_line import parse_rule
 
 FLOWS = [flow_of(1), flow_of(2), flow_of(1, BANK), inbound(1), inbound(2)]
 CLOSED = Attribution(UNKNOWN.source, is_listening=False)

@@ -8,7 +8,7 @@ from tinysnitch.core.engine import events as ev
 from tinysnitch.core.engine.records import ConnectionDecided
 from tinysnitch.core.prompts.choice import Lifetime
 from tinysnitch.core.rules.rule import Rule
-from tinysnitch.core.rules.text import format_rule, parse_rule
+from tinysnitch.core.rules.rule_line import format_rule, parse_rule
 
 WIDER = "allow - - - /usr/bin/curl"
 

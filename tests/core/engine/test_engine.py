@@ -28,7 +28,7 @@ from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.facts import Facts
 from tinysnitch.core.prompts.answer import rule_for_choice
 from tinysnitch.core.prompts.choice import Lifetime
-from tinysnitch.core.rules.text import format_rule, parse_rule
+from tinysnitch.core.rules.rule_line import format_rule, parse_rule
 
 ALLOW_SHOP = "allow 10.0.0.80 443 tcp /usr/bin/curl"
 ANSWER = "answered by uid 1000"

@@ -3,7 +3,7 @@ from tinysnitch.core.engine import events as ev
 from tinysnitch.core.engine.commands import SetGeneration, ShowPrompt
 from tinysnitch.core.model.past import Past
 from tinysnitch.core.policy.facts import Facts
-from tinysnitch.core.rules.text import parse_rule
+from tinysnitch.core.rules.rule_line import parse_rule
 
 
 def test_what_waits_when_the_firewall_ends_is_denied() -> None:

@@ -16,7 +16,7 @@ from tinysnitch.core.policy.decision import Decision
 from tinysnitch.core.prompts.choice import Choice
 from tinysnitch.core.prompts.prompt import PromptKey, prompt_key_of
 from tinysnitch.core.prompts.proposal import Proposal
-from tinysnitch.core.rules.text import parse_rule
+from tinysnitch.core.rules.rule_line import parse_rule
 
 NOW = Instant(10.0, WALL_S + 10.0)
 RULE = parse_rule("ask - - -")

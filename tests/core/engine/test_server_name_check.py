@@ -19,7 +19,7 @@ from tinysnitch.core.model.verdict import Inspection, Verdict
 from tinysnitch.core.policy.decision import Decision
 from tinysnitch.core.policy.facts import Facts, RemoteWords
 from tinysnitch.core.rules.network import Network
-from tinysnitch.core.rules.text import format_rule
+from tinysnitch.core.rules.rule_line import format_rule
 
 HELLO = segments(records(handshake("ads.test")), 1400)[0]
 ALLOW, DENY = f"allow {SHOP} 443 -", "deny *.ads.test - -"

@@ -29,7 +29,7 @@ from tinysnitch.core.packets.packet import Payload
 from tinysnitch.core.policy.facts import Facts
 from tinysnitch.core.prompts.choice import Choice, Lifetime
 from tinysnitch.core.rules.rule import Rule
-from tinysnitch.core.rules.text import format_rule, parse_rule
+from tinysnitch.core.rules.rule_line import format_rule, parse_rule
 
 WALL_S = 1_700_000_000.0  # when the boot-time clock stood at 0
 SHOP, BANK = "10.0.0.80", "10.0.0.81"

@@ -7,9 +7,9 @@ from tinysnitch.core.model.flow import ICMP, TCP, UDP, Direction, Flow, parse_ad
 from tinysnitch.core.model.process import KERNEL, Attribution, AttributionSource, Process
 from tinysnitch.core.policy.facts import Facts
 from tinysnitch.core.policy.ruleset import Ruleset
-from tinysnitch.core.rules.list_text import parse_list
+from tinysnitch.core.rules.list_entries import parse_list
 from tinysnitch.core.rules.network import parse_network
-from tinysnitch.core.rules.text import parse_rules
+from tinysnitch.core.rules.rule_line import parse_rules
 
 PROTOCOLS = {"tcp": TCP, "udp": UDP, "icmp": ICMP, "47": 47}
 USERS = {"root": 0, "alice": 1000, "backup": 34}

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.core.imports.judged import verdicts
-from tinysnitch.core.imports.group_text import write_group
+from tinysnitch.core.imports.group_lines import write_group
 from tinysnitch.core.imports.lsrules import parse_lsrules
 from tinysnitch.core.model.errors import LineError
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.core.imports.judged import facts, verdicts
 from tinysnitch.core.imports.draft import Draft
-from tinysnitch.core.imports.group_text import write_group
+from tinysnitch.core.imports.group_lines import write_group
 from tinysnitch.core.imports.opensnitch import parse_opensnitch
 from tinysnitch.core.model.errors import LineError
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.core.imports.judged import verdicts
-from tinysnitch.core.imports.group_text import write_group
+from tinysnitch.core.imports.group_lines import write_group
 from tinysnitch.core.imports.ufw import parse_ufw
 from tinysnitch.core.model.errors import LineError
 

@@ -5,7 +5,7 @@ Of evenly chosen characters one text in a thousand has a lone surrogate, and non
 
 from hypothesis import strategies as st
 
-from tinysnitch.core.rules.words import BLANKS
+from tinysnitch.core.rules.quoting import BLANKS
 
 _ODD = st.characters(categories=("Cc", "Cf", "Cs", "Mn", "Zl", "Zp")) | st.sampled_from(sorted(BLANKS))
 ANY_CHARACTER = st.characters(exclude_categories=()) | _ODD

@@ -16,7 +16,7 @@ from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.active_rules import LOOK_AGAIN_S, MAX_LOOKED_AT, ActiveRules
 from tinysnitch.core.policy.facts import Facts
 from tinysnitch.core.rules.rule import Rule
-from tinysnitch.core.rules.text import parse_rule
+from tinysnitch.core.rules.rule_line import parse_rule
 
 NOW = Instant(100.0, WALL_S)
 CONNECTION = Connection(flow=flow_of(), attribution=whose())

@@ -15,7 +15,7 @@ from tinysnitch.core.model.process import Attribution
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.columns import ColumnCounts, Columns
 from tinysnitch.core.policy.ruleset import MAX_COMPARED, Ruleset
-from tinysnitch.core.rules.text import parse_rule
+from tinysnitch.core.rules.rule_line import parse_rule
 
 
 def columns_of(*lines: str) -> set[str]:

@@ -8,7 +8,7 @@ from tinysnitch.core.model.clock import Instant
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.decision import LEARNING, Decision, because_of, deny_unanswered, is_covered_by, let_pass
 from tinysnitch.core.rules.rule import Rule
-from tinysnitch.core.rules.text import parse_rule
+from tinysnitch.core.rules.rule_line import parse_rule
 
 
 def test_what_is_let_pass_keeps_why_it_would_be_asked() -> None:

@@ -4,7 +4,7 @@ from tinysnitch.core.model.flow import parse_address
 from tinysnitch.core.policy.facts import Facts, RemoteWords
 from tinysnitch.core.rules.network import parse_network
 from tinysnitch.core.rules.rule import Remote, RemoteKind
-from tinysnitch.core.rules.text import parse_rule
+from tinysnitch.core.rules.rule_line import parse_rule
 from tinysnitch.store.remote_set import RemoteSet
 
 FACTS = Facts(

@@ -14,7 +14,7 @@ from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.facts import Facts, RemoteWords
 from tinysnitch.core.policy.precedence import covers, is_narrower, may_overlap, resolve_rule
 from tinysnitch.core.rules.rule import Rule
-from tinysnitch.core.rules.text import parse_rule
+from tinysnitch.core.rules.rule_line import parse_rule
 
 WORDS = RemoteWords(FACTS)
 

@@ -1,5 +1,5 @@
 from tinysnitch.core.policy.references import Mentions, mentions_of
-from tinysnitch.core.rules.text import parse_rule
+from tinysnitch.core.rules.rule_line import parse_rule
 
 
 def test_lists_users_programs_parents_and_patterns_are_mentioned() -> None:

@@ -1,7 +1,7 @@
 from tinysnitch.core.policy.rule_index import LEAF_SIZE, RuleIndex
 from tinysnitch.core.policy.rule_keys import DIMENSIONS
 from tinysnitch.core.rules.rule import Rule
-from tinysnitch.core.rules.text import parse_rule
+from tinysnitch.core.rules.rule_line import parse_rule
 
 MANY = LEAF_SIZE * 3
 

@@ -10,7 +10,7 @@ from tests.core.policy.test_ruleset import CURL, by, connection, ruleset
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.facts import Facts
 from tinysnitch.core.policy.rule_keys import DIMENSIONS, KeyMaker, PatternTable, keys_of
-from tinysnitch.core.rules.text import parse_rule
+from tinysnitch.core.rules.rule_line import parse_rule
 
 
 def test_one_key_for_each_dimension() -> None:

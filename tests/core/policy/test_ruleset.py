@@ -17,7 +17,7 @@ from tinysnitch.core.policy.decision import Decision
 from tinysnitch.core.policy.facts import Facts
 from tinysnitch.core.policy.ruleset import MAX_COMPARED, Ruleset
 from tinysnitch.core.rules.network import parse_network
-from tinysnitch.core.rules.text import format_rule, parse_rule
+from tinysnitch.core.rules.rule_line import format_rule, parse_rule
 from tinysnitch.store.remote_set import RemoteSet
 
 AT_5, AT_9 = "until=1970-01-01T00:00:05Z", "until=1970-01-01T00:00:09Z"

@@ -5,7 +5,7 @@ from tests.core.policy.test_ruleset import connection, ruleset
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.facts import Facts
 from tinysnitch.core.policy.user_rules import find_excess, find_overruled, has_turnable_path, is_own
-from tinysnitch.core.rules.text import format_rule, parse_rule
+from tinysnitch.core.rules.rule_line import format_rule, parse_rule
 from tinysnitch.store.remote_set import RemoteSet
 
 FACTS = Facts(

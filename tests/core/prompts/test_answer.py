@@ -33,7 +33,7 @@ from tinysnitch.core.prompts.answer import (
 from tinysnitch.core.prompts.asking import asking_of
 from tinysnitch.core.prompts.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.rules.rule import Program, ProgramKind, Rule
-from tinysnitch.core.rules.text import format_rule, parse_rule
+from tinysnitch.core.rules.rule_line import format_rule, parse_rule
 
 ALLOW = Choice(verdict=Verdict.ALLOW, lifetime=Lifetime.FOREVER)
 DENY = replace(ALLOW, verdict=Verdict.DENY)

@@ -17,7 +17,7 @@ from tinysnitch.core.policy.decision import Decision
 from tinysnitch.core.policy.facts import RemoteWords
 from tinysnitch.core.prompts.asking import asking_of, is_address_given, with_asking
 from tinysnitch.core.prompts.choice import Choice, Lifetime
-from tinysnitch.core.rules.text import parse_rule
+from tinysnitch.core.rules.rule_line import parse_rule
 
 
 @pytest.mark.parametrize(

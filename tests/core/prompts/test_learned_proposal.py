@@ -21,7 +21,7 @@ from tinysnitch.core.prompts.answer import rule_for_choice
 from tinysnitch.core.prompts.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.prompts.learned_proposal import Learned, learn_proposal
 from tinysnitch.core.rules.rule import RemoteKind, Rule
-from tinysnitch.core.rules.text import format_rule, parse_rule
+from tinysnitch.core.rules.rule_line import format_rule, parse_rule
 
 NOW = Instant(100.0, 100.0)
 CURL = "/usr/bin/curl"

@@ -18,7 +18,7 @@ from tinysnitch.core.policy.facts import Facts
 from tinysnitch.core.prompts.answer import rule_for_choice
 from tinysnitch.core.prompts.choice import Lifetime, RemoteScope
 from tinysnitch.core.prompts.proposal import Proposal, choose_first, learn_rule, propose, propose_by_answers
-from tinysnitch.core.rules.text import format_rule, parse_rule
+from tinysnitch.core.rules.rule_line import format_rule, parse_rule
 
 BROWSER = msgspec.structs.replace(
     CURL,

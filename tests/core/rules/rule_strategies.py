@@ -14,8 +14,8 @@ from tinysnitch.core.policy.facts import Facts
 from tinysnitch.core.programs.cgroup_owner import complete_owner
 from tinysnitch.core.rules.network import Network, format_network, parse_network
 from tinysnitch.core.rules.path_pattern import escape_pattern, pattern_tokens
-from tinysnitch.core.rules.port_text import merge_ranges
-from tinysnitch.core.rules.protocol_text import has_ports
+from tinysnitch.core.rules.port_column import merge_ranges
+from tinysnitch.core.rules.protocol_column import has_ports
 from tinysnitch.core.rules.rule import ANY_PROGRAM, ANY_REMOTE, Program, ProgramKind, Remote, RemoteKind, Rule
 from tinysnitch.store.remote_set import RemoteSet
 

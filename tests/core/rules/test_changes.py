@@ -22,7 +22,7 @@ from tinysnitch.core.rules.changes import (
     Plan,
     place_of,
 )
-from tinysnitch.core.rules.text import parse_rule
+from tinysnitch.core.rules.rule_line import parse_rule
 
 ALICE, BOB = 1000, 1001
 SHOP = ChangedRule("deny shop.test 443 tcp /usr/bin/curl")

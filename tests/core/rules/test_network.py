@@ -5,9 +5,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tinysnitch.core.rules.network import Network, format_network, parse_network
-from tinysnitch.core.rules.remote_text import parse_remote
+from tinysnitch.core.rules.quoting import BadWord, Word
+from tinysnitch.core.rules.remote_column import parse_remote
 from tinysnitch.core.rules.rule import Remote, RemoteKind
-from tinysnitch.core.rules.words import BadWord, Word
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ import pytest
 
 from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.core.rules.note import MAX_NOTE, made_by, note_of, with_note
-from tinysnitch.core.rules.text import parse_rule
-from tinysnitch.core.rules.words import find_comment, visible_text
+from tinysnitch.core.rules.quoting import find_comment, visible_text
+from tinysnitch.core.rules.rule_line import parse_rule
 
 LINE = "allow git.test 443 tcp /usr/bin/git"
 NOON = 1_796_212_800.0  # 2026-12-02T12:00:00Z

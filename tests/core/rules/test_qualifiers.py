@@ -4,7 +4,7 @@ import pytest
 
 from tinysnitch.core.rules.qualifiers import QUALIFIERS, format_qualifiers
 from tinysnitch.core.rules.rule import Rule
-from tinysnitch.core.rules.text import parse_rule
+from tinysnitch.core.rules.rule_line import parse_rule
 
 
 @pytest.mark.parametrize(

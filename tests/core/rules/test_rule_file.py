@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tinysnitch.core.model.errors import RuleSyntaxError
 from tinysnitch.core.rules.rule_file import MAX_ERRORS, RuleFileParser
-from tinysnitch.core.rules.text import parse_rule, parse_rules
+from tinysnitch.core.rules.rule_line import parse_rule, parse_rules
 
 LINE = st.sampled_from(
     ["allow a.test - -", "deny b.test - -\r", "", "# why", " \t\r", "ask - - -", "nonsense", "allow /\udcff - -"]

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
+from tinysnitch.core.rules.rule_line import parse_rule
 from tinysnitch.core.rules.secret_args import has_secret, is_random, shorten_rule, shorten_secrets, without_secrets
-from tinysnitch.core.rules.text import parse_rule
 
 SECRET = r"""
 -H 'Authorization: Bearer [eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl]' https://shop.test/

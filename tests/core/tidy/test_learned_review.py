@@ -11,7 +11,7 @@ from tests.core.tidy.tidied import connection_lists, decide, is_matched, similar
 from tinysnitch.client.packaged_catalogue import read_catalogue
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.rules.rule import Rule
-from tinysnitch.core.rules.text import format_rule, parse_rule, parse_rules
+from tinysnitch.core.rules.rule_line import format_rule, parse_rule, parse_rules
 from tinysnitch.core.tidy.joins import KeepsArgs
 from tinysnitch.core.tidy.learned_review import Reviewed, may_be_taken, review
 from tinysnitch.core.tidy.proposal import Kind

@@ -4,7 +4,7 @@ import pytest
 
 from tests.core.rules.rule_strategies import FACTS
 from tinysnitch.core.policy.facts import Facts
-from tinysnitch.core.rules.text import format_rule, parse_rule
+from tinysnitch.core.rules.rule_line import format_rule, parse_rule
 from tinysnitch.core.tidy.proposal import Kind, Proposal
 from tinysnitch.core.tidy.rules_tidy import REST, Gone, is_still_sound, propose
 from tinysnitch.core.tidy.scope_index import ScopeIndex

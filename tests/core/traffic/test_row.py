@@ -7,7 +7,7 @@ from tinysnitch.core.model.flow import Direction
 from tinysnitch.core.model.process import KERNEL
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.decision import Decision
-from tinysnitch.core.rules.text import parse_rule
+from tinysnitch.core.rules.rule_line import parse_rule
 from tinysnitch.core.traffic.row import PRIVATE, TrafficKey, TrafficRow, row_of, without_names
 
 

@@ -27,7 +27,7 @@ from tinysnitch.core.model.errors import RuleSyntaxError
 from tinysnitch.core.model.process import KERNEL, NOT_LISTENING, Attribution
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.decision import Decision, let_pass
-from tinysnitch.core.rules.learned_text import split_learned
+from tinysnitch.core.rules.learned_line import split_learned
 from tinysnitch.daemon.logs.history_quota import HistoryQuota, Share
 from tinysnitch.daemon.logs.log_output import LogOutput
 from tinysnitch.daemon.logs.recorder import Recorder

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.store.traffic.rows import make_row
-from tinysnitch.core.traffic.names import NameAsked
+from tinysnitch.core.traffic.asked_names import NameAsked
 from tinysnitch.core.traffic.row import PRIVATE, TrafficRow
 from tinysnitch.daemon.logs import traffic_recorder
 from tinysnitch.daemon.logs.traffic_recorder import TrafficRecorder

@@ -43,8 +43,8 @@ from tinysnitch.daemon.rules.mode_keeper import ModeKeeper
 from tinysnitch.daemon.rules.saver import RuleSaver
 from tinysnitch.daemon.rules.uses import UseCounts
 from tinysnitch.daemon.scheduling.failures import Failures
+from tinysnitch.daemon.traffic.dns_question_feed import QuestionFeed
 from tinysnitch.daemon.traffic.feed import TrafficFeed
-from tinysnitch.daemon.traffic.question_feed import QuestionFeed
 from tinysnitch.kernel.bpf.rule_uses import RuleUses
 from tinysnitch.kernel.nfqueue.intake import Intake
 from tinysnitch.kernel.nfqueue.nat_replies import NatReplies

@@ -15,7 +15,7 @@ from tests.daemon.requests.small_handler import ROOT
 from tinysnitch.core.engine.events import PacketQueued
 from tinysnitch.core.model.errors import SHORTAGE_HINT, SnitchError
 from tinysnitch.core.policy.facts import Facts
-from tinysnitch.core.rules.text import format_rule, parse_rule
+from tinysnitch.core.rules.rule_line import format_rule, parse_rule
 from tinysnitch.daemon.loop import reloader
 from tinysnitch.daemon.loop.reloader import Reloader
 from tinysnitch.daemon.rules import users as user_ids

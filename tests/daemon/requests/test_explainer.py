@@ -16,9 +16,9 @@ from tinysnitch.core.model.settings import Settings
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.facts import Facts
 from tinysnitch.core.policy.ruleset import Ruleset
+from tinysnitch.core.rules.quoting import quote_word
 from tinysnitch.core.rules.rule import Rule
-from tinysnitch.core.rules.text import format_rule, parse_rule, parse_rules
-from tinysnitch.core.rules.words import quote_word
+from tinysnitch.core.rules.rule_line import format_rule, parse_rule, parse_rules
 from tinysnitch.daemon.control.permissions import Right
 from tinysnitch.daemon.requests import explainer
 from tinysnitch.daemon.requests.explainer import Explainer

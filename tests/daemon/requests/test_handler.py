@@ -22,9 +22,9 @@ from tinysnitch.core.model.errors import NotPermitted, SnitchError
 from tinysnitch.core.model.process import UNKNOWN, Attribution
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.prompts.choice import Choice, Lifetime, RemoteScope
-from tinysnitch.core.rules.list_text import BadLine
+from tinysnitch.core.rules.list_entries import BadLine
 from tinysnitch.core.rules.rule import Rule
-from tinysnitch.core.rules.text import format_rule, parse_rule
+from tinysnitch.core.rules.rule_line import format_rule, parse_rule
 from tinysnitch.daemon.control.permissions import Right
 from tinysnitch.daemon.requests import handler as request_handler
 from tinysnitch.daemon.requests import rule_list

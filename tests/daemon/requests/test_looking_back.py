@@ -11,12 +11,12 @@ from tests.daemon.control.raw_client import RawClient, Reply, kinds, talk
 from tests.daemon.requests.small_handler import ALICE, ROOT, Comers, RunningServer, running_server
 from tests.store.traffic.rows import make_row
 from tinysnitch.core.model.errors import SnitchError
-from tinysnitch.core.traffic.questions import TrafficQuestion
+from tinysnitch.core.traffic.queries import TrafficQuestion
 from tinysnitch.daemon.logs.traffic_recorder import TrafficRecorder
 from tinysnitch.daemon.requests.looking_back import LookingBack
 from tinysnitch.daemon.scheduling.failures import Failures
+from tinysnitch.daemon.traffic.dns_question_feed import QuestionFeed
 from tinysnitch.daemon.traffic.feed import TrafficFeed
-from tinysnitch.daemon.traffic.question_feed import QuestionFeed
 from tinysnitch.kernel.system.clock import read_instant
 from tinysnitch.kernel.system.offload import Offload
 from tinysnitch.protocol.messages import Attach, Hello, ReadHistory, ReadStatus

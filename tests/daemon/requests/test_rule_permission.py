@@ -19,7 +19,7 @@ from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.active_rules import ActiveRules
 from tinysnitch.core.policy.facts import Facts
 from tinysnitch.core.policy.user_rules import MAX_LENGTH, MAX_OWN_RULES
-from tinysnitch.core.rules.text import parse_rule
+from tinysnitch.core.rules.rule_line import parse_rule
 from tinysnitch.daemon.control.permissions import Right
 from tinysnitch.daemon.requests import rule_permission as change_budget
 from tinysnitch.daemon.requests.rule_permission import (

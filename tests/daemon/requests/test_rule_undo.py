@@ -15,7 +15,7 @@ from tests.daemon.requests.test_handler import ourselves
 from tinysnitch.core.engine.events import PacketQueued
 from tinysnitch.core.model.errors import NotPermitted, SnitchError
 from tinysnitch.core.prompts.choice import Choice, Lifetime
-from tinysnitch.core.rules.text import format_rule
+from tinysnitch.core.rules.rule_line import format_rule
 from tinysnitch.daemon.control.permissions import Right
 from tinysnitch.protocol.messages import (
     ChangedLine,

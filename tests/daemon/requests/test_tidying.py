@@ -10,8 +10,8 @@ from tests.daemon.loop.driver_place import Place
 from tests.daemon.requests.small_handler import ALICE, ROOT
 from tests.daemon.requests.test_handler import with_place
 from tinysnitch.core.model.errors import NotPermitted, SnitchError
-from tinysnitch.core.rules.learned_text import LEARN
-from tinysnitch.core.rules.text import format_rule
+from tinysnitch.core.rules.learned_line import LEARN
+from tinysnitch.core.rules.rule_line import format_rule
 from tinysnitch.core.tidy.proposal import Kind
 from tinysnitch.protocol.messages import (
     LearnedEntry,

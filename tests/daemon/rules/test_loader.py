@@ -14,7 +14,7 @@ from tinysnitch.core.engine.records import RulesReplaced
 from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.core.rules.rule import Rule
 from tinysnitch.core.rules.rule_file import MAX_ERRORS
-from tinysnitch.core.rules.text import format_rule, parse_rule
+from tinysnitch.core.rules.rule_line import format_rule, parse_rule
 from tinysnitch.daemon.rules.lists import ListLoader
 from tinysnitch.daemon.rules.loader import RuleLoader
 from tinysnitch.protocol.framing import MAX_REPLY, encode_object

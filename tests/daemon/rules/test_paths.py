@@ -13,7 +13,7 @@ from threading import Event
 import pytest
 
 from tinysnitch.core.policy.references import mentions_of
-from tinysnitch.core.rules.text import parse_rule
+from tinysnitch.core.rules.rule_line import parse_rule
 from tinysnitch.daemon.rules import paths as path_facts
 from tinysnitch.daemon.rules import paths as path_watch
 from tinysnitch.daemon.rules.paths import MAX_SILENT, MAX_WATCHED, PathFacts, PathWatch, Watch

@@ -13,7 +13,7 @@ from tests.daemon.loop.driver_place import Place, until
 from tests.daemon.requests.small_handler import ROOT
 from tinysnitch.core.engine.events import AnswerGiven, PacketQueued
 from tinysnitch.core.prompts.choice import Lifetime
-from tinysnitch.core.rules.text import format_rule
+from tinysnitch.core.rules.rule_line import format_rule
 from tinysnitch.daemon.rules import saver as rule_saver
 
 

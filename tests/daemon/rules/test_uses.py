@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tinysnitch.core.model.clock import Instant
-from tinysnitch.core.rules.text import parse_rule
+from tinysnitch.core.rules.rule_line import parse_rule
 from tinysnitch.daemon.rules.uses import UseCount, UseCounts
 from tinysnitch.kernel.bpf.rule_uses import RuleUses
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.lab.patience import wait_until
 from tinysnitch.core.model.errors import SnitchError
-from tinysnitch.core.rules.text import parse_rule
+from tinysnitch.core.rules.rule_line import parse_rule
 from tinysnitch.daemon.scheduling.bounded_writer import BoundedWriter
 from tinysnitch.store.locks import LockHeld, locked
 from tinysnitch.store.rules_file import RulesFile

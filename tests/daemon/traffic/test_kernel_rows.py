@@ -14,7 +14,7 @@ from tinysnitch.core.model.flow import Direction
 from tinysnitch.core.model.process import Attribution, AttributionSource, Grains
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.decision import Decision
-from tinysnitch.core.rules.text import parse_rule
+from tinysnitch.core.rules.rule_line import parse_rule
 from tinysnitch.daemon.traffic.kernel_rows import KernelRows
 from tinysnitch.kernel.bpf import layout
 from tinysnitch.kernel.bpf.traffic import TrafficSum

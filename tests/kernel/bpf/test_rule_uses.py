@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 
 from tinysnitch.core.rules.rule import Rule
-from tinysnitch.core.rules.text import parse_rule
+from tinysnitch.core.rules.rule_line import parse_rule
 from tinysnitch.kernel.bpf import layout, rule_uses
 from tinysnitch.kernel.bpf.rule_uses import RuleUse, RuleUses
 

@@ -26,7 +26,7 @@ from tinysnitch.core.model.flow import TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.model.scope import Scope
 from tinysnitch.core.model.verdict import Inspection, Verdict, VerdictKey
 from tinysnitch.core.rules.rule import Rule
-from tinysnitch.core.rules.text import parse_rule
+from tinysnitch.core.rules.rule_line import parse_rule
 from tinysnitch.kernel.bpf.rule_uses import RuleUses
 from tinysnitch.kernel.netfilter.rules import ALLOW_BIT, DENY_MARK, SCOPED_ALLOW_BIT
 from tinysnitch.kernel.nfqueue.queue import NfVerdict

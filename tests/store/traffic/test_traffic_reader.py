@@ -13,7 +13,7 @@ from tinysnitch.core.model.domain import find_registrable_domain, is_within
 from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.core.model.flow import Direction, format_address, parse_address
 from tinysnitch.core.model.verdict import Verdict
-from tinysnitch.core.traffic.questions import By, TrafficQuestion
+from tinysnitch.core.traffic.queries import By, TrafficQuestion
 from tinysnitch.core.traffic.row import TrafficRow
 from tinysnitch.store.traffic import traffic_reader
 from tinysnitch.store.traffic.schema import HOUR_S, day_of

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.store.traffic.rows import make_row
-from tinysnitch.core.traffic.names import NameAsked
-from tinysnitch.core.traffic.questions import By, TrafficQuestion
+from tinysnitch.core.traffic.asked_names import NameAsked
+from tinysnitch.core.traffic.queries import By, TrafficQuestion
 from tinysnitch.store.traffic import traffic_store
 from tinysnitch.store.traffic.batch import MAX_WAITING
 from tinysnitch.store.traffic.schema import day_of

@@ -6,8 +6,8 @@ from tests.view.pages.test_history_page import history_page
 from tests.view.pages.test_names_page import names_page
 from tinysnitch.tui.pages.history_screen import draw_history, draw_names
 from tinysnitch.tui.rows import key_at
+from tinysnitch.view.escape import cell_width
 from tinysnitch.view.lookup import NO_LOOKUP
-from tinysnitch.view.text import cell_width
 
 
 @pytest.mark.parametrize("size", [(80, 23), (200, 59), (60, 20), (40, 13)])

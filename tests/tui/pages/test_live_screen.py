@@ -5,9 +5,9 @@ from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.protocol.messages import BeatenRule, Explanation
 from tinysnitch.tui.pages.live_screen import draw_live
 from tinysnitch.tui.rows import key_at
+from tinysnitch.view.escape import cell_width
 from tinysnitch.view.live.live_page import LivePage, Told
 from tinysnitch.view.lookup import NO_LOOKUP
-from tinysnitch.view.text import cell_width
 
 
 def drawn(page: LivePage, width: int, height: int) -> list[str]:

@@ -2,8 +2,8 @@ import pytest
 
 from tests.view.pages.open_page import LINES, NOW, WALL_S, entry_of, press, rules_page
 from tinysnitch.tui.pages.rules_screen import render_rules
+from tinysnitch.view.escape import cell_width
 from tinysnitch.view.pages.rules_view import present_rules
-from tinysnitch.view.text import cell_width
 
 
 @pytest.mark.parametrize("size", [(80, 23), (200, 59), (60, 20), (40, 13)])

@@ -3,7 +3,7 @@ from rich.text import Text
 
 from tinysnitch.tui.pages.table import Column, Row, cell, fit_columns, list_rows, table_row, title_row
 from tinysnitch.tui.rows import key_at
-from tinysnitch.view.text import cell_width
+from tinysnitch.view.escape import cell_width
 
 COLUMNS = (
     Column("rule"),

@@ -2,10 +2,10 @@ import pytest
 
 from tinysnitch.tui.pages.top_line import call_row, tab_row
 from tinysnitch.tui.rows import key_at
+from tinysnitch.view.escape import cell_width
 from tinysnitch.view.pages.call import Call
 from tinysnitch.view.pages.tabs import PageName, present_tabs
 from tinysnitch.view.span import Span
-from tinysnitch.view.text import cell_width
 
 
 @pytest.mark.parametrize("width", [30, 40, 80, 200])

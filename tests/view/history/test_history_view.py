@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from tinysnitch.core.rules.secret_args import shorten_rule
-from tinysnitch.core.traffic.questions import By, TrafficLine, TrafficTotal
+from tinysnitch.core.traffic.queries import By, TrafficLine, TrafficTotal
 from tinysnitch.view.history.history_view import present_history, present_new, present_total, tell_moment
 from tinysnitch.view.history.table import lay_out
 from tinysnitch.view.span import text_of

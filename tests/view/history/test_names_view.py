@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from tinysnitch.core.traffic.names import AskedName, AskingProgram, NamesTotal
+from tinysnitch.core.traffic.asked_names import AskedName, AskingProgram, NamesTotal
 from tinysnitch.view.history.names_view import present_loads, present_names_total, present_programs
 from tinysnitch.view.history.table import lay_out
 from tinysnitch.view.span import text_of

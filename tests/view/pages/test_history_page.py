@@ -4,7 +4,7 @@ import pytest
 
 from tests.view.history.test_history_view import make_line
 from tests.view.pages.open_page import press
-from tinysnitch.core.traffic.questions import By, TrafficLine, TrafficQuestion, TrafficTotal
+from tinysnitch.core.traffic.queries import By, TrafficLine, TrafficQuestion, TrafficTotal
 from tinysnitch.protocol.messages import HistoryEntry, HistoryTotal, ReadHistory, Request
 from tinysnitch.view.lookup import NO_LOOKUP
 from tinysnitch.view.pages.history_page import MOST_LINES, SPANS, HistoryPage

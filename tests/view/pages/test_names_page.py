@@ -1,7 +1,7 @@
 from datetime import UTC, datetime
 
 from tests.view.pages.open_page import press
-from tinysnitch.core.traffic.names import AskedName, AskingProgram, NamesTotal
+from tinysnitch.core.traffic.asked_names import AskedName, AskingProgram, NamesTotal
 from tinysnitch.protocol.messages import NamesAsked, NamesProgram, NamesSum, ReadNames
 from tinysnitch.view.pages.names_page import SPAN_S, NamesPage, present_names_page
 from tinysnitch.view.span import text_of

@@ -17,7 +17,7 @@ from tests.view.pages.open_page import (
 from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.rules.changes import Act
-from tinysnitch.core.rules.text import format_rule, parse_rule
+from tinysnitch.core.rules.rule_line import format_rule, parse_rule
 from tinysnitch.protocol.messages import (
     AddRule,
     ChangedLine,

@@ -6,10 +6,10 @@ from tests.daemon.requests.small_handler import make_prompt
 from tinysnitch.core.model.flow import Direction
 from tinysnitch.core.model.process import UNKNOWN
 from tinysnitch.core.prompts.prompt import Prompt
+from tinysnitch.view.escape import cell_width
 from tinysnitch.view.history.table import lay_out
 from tinysnitch.view.span import text_of
 from tinysnitch.view.tables.asks_table import present_asks, tell_asks
-from tinysnitch.view.text import cell_width
 
 HOSTILE = "/tmp/\x1b[2J\u202e\n界\udcff"
 

@@ -2,11 +2,11 @@
 
 import msgspec
 
-from tinysnitch.core.rules.list_text import BadLine
+from tinysnitch.core.rules.list_entries import BadLine
 from tinysnitch.protocol.messages import ListEntry, ListState
+from tinysnitch.view.escape import cell_width
 from tinysnitch.view.span import Weight, text_of
 from tinysnitch.view.tables.lists_table import lay_out_lists, tell_age, tell_remarks
-from tinysnitch.view.text import cell_width
 
 NOW_S = 1_700_003_600.0
 ADS = ListEntry(

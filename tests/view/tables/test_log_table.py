@@ -21,13 +21,13 @@ from tinysnitch.core.model.errors import RuleSyntaxError
 from tinysnitch.core.model.flow import Direction
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.decision import Decision
-from tinysnitch.core.rules.text import parse_rule
+from tinysnitch.core.rules.rule_line import parse_rule
 from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.log_lines import ReadyLine, log_line_of
 from tinysnitch.protocol.messages import Mode
+from tinysnitch.view.escape import cell_width
 from tinysnitch.view.span import Weight, text_of
 from tinysnitch.view.tables.log_table import LogTable
-from tinysnitch.view.text import cell_width
 
 NOW = datetime(2026, 12, 2, 21, 40, tzinfo=timezone(timedelta(hours=1)))
 NOW_S = NOW.timestamp()

@@ -3,10 +3,10 @@
 from datetime import UTC, datetime
 
 from tinysnitch.protocol.messages import RuleEntry, RuleGroup, RuleSource
+from tinysnitch.view.escape import cell_width
 from tinysnitch.view.span import Weight, text_of
 from tinysnitch.view.tables.rule_columns import tell_note
 from tinysnitch.view.tables.rules_table import WIDE, lay_out_rules
-from tinysnitch.view.text import cell_width
 
 NOW = datetime(2026, 12, 2, 20, 40, tzinfo=UTC)
 NOW_S = NOW.timestamp()

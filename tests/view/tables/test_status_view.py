@@ -6,9 +6,9 @@ import pytest
 from tinysnitch import __version__
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.protocol.messages import Mode, RuleGroup, Status
+from tinysnitch.view.escape import cell_width
 from tinysnitch.view.span import Weight, text_of
 from tinysnitch.view.tables.status_view import MAX_ROWS, find_broken, lay_out_status, present_status, tell_status
-from tinysnitch.view.text import cell_width
 
 
 def status_of(**fields: object) -> Status:

@@ -7,7 +7,7 @@ does is decided there too (core/rules/changes.py, daemon/requests/rule_undo.py).
 
 A command sends the wish, and shows what became of it: of the questions that were open, or of each rule, also of those
 that were left as they are. The words for a mode and for what is left of it are those of the prompts
-(view/answer_words.py).
+(view/answer_notice.py).
 
 Begin with mode.py.
 """

@@ -16,7 +16,7 @@ from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.output.lines import print_line, print_object
 from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.messages import MAX_MODE_S, ModeState, SetMode
-from tinysnitch.view.answer_words import ASKING_AGAIN, HOW_TO_END, tell_mode
+from tinysnitch.view.answer_notice import ASKING_AGAIN, HOW_TO_END, tell_mode
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 _TIME = re.compile(r"([0-9]{1,6})([smh])")

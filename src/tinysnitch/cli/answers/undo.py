@@ -13,17 +13,17 @@ from tinysnitch.client.user_names import find_user
 from tinysnitch.commandline.notes import print_note
 from tinysnitch.core.model.errors import RuleSyntaxError
 from tinysnitch.core.rules.changes import Act, Place
+from tinysnitch.core.rules.rule_line import parse_rule
 from tinysnitch.core.rules.secret_args import shorten_rule
-from tinysnitch.core.rules.text import parse_rule
 from tinysnitch.output.lines import print_lines, print_object
 from tinysnitch.output.tables import is_terminal, print_table
 from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.log_lines import format_time
 from tinysnitch.protocol.messages import ChangedLine, ChangeEntry, ListChanges, TakeBack, Undone
+from tinysnitch.view.escape import escape_text
 from tinysnitch.view.history.history_view import tell_moment
 from tinysnitch.view.history.table import Cell, Table
 from tinysnitch.view.span import Span, Weight, present_line, span_of
-from tinysnitch.view.text import escape_text
 
 _REMARKS = {Place.FILE: "", Place.TEMPORARY: "", Place.QUIT: "until its process ends", Place.ONCE: "once"}
 _SHORT = {"until its process ends": "its process"}  # for a column

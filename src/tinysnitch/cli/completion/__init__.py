@@ -6,7 +6,7 @@ what stands at the cursor. How they get into a line of bash, zsh or fish is not 
 from_daemon.py asks the daemon, with the right of whoever presses Tab. A Tab is no place for errors: without a daemon or
 the right to ask it there are fewer words.
 
-rule_words.py has the columns of a rule, out of the tables that the parser reads.
+rule_columns.py has the columns of a rule, out of the tables that the parser reads.
 
-Begin with rule_words.py.
+Begin with rule_columns.py.
 """

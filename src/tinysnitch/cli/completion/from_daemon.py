@@ -10,8 +10,8 @@ from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.core.model.flow import format_address, format_protocol
 from tinysnitch.core.model.process import program_of
-from tinysnitch.core.rules.words import quote_word
-from tinysnitch.core.traffic.questions import By, TrafficQuestion
+from tinysnitch.core.rules.quoting import quote_word
+from tinysnitch.core.traffic.queries import By, TrafficQuestion
 from tinysnitch.protocol.framing import DEFAULT_SOCKET
 from tinysnitch.protocol.log_text import format_endpoint
 from tinysnitch.protocol.messages import (

@@ -6,7 +6,7 @@ import click
 import msgspec
 
 from tinysnitch.cli.completion.from_daemon import complete_used_program
-from tinysnitch.cli.completion.rule_words import complete_user
+from tinysnitch.cli.completion.rule_columns import complete_user
 from tinysnitch.cli.explain import Port
 from tinysnitch.cli.history.options import Since, User, lines_wanted, tell_since
 from tinysnitch.cli.options import Number, examples, json_option, socket_option
@@ -14,7 +14,7 @@ from tinysnitch.client.control_client import ControlClient
 from tinysnitch.client.user_names import find_user
 from tinysnitch.commandline.notes import print_note
 from tinysnitch.core.model.errors import NotUnderstood
-from tinysnitch.core.traffic.questions import MAX_LINES, By, TrafficLine, TrafficQuestion, TrafficTotal
+from tinysnitch.core.traffic.queries import MAX_LINES, By, TrafficLine, TrafficQuestion, TrafficTotal
 from tinysnitch.output.lines import print_object
 from tinysnitch.output.tables import is_terminal, print_csv, print_heading, print_table
 from tinysnitch.protocol.framing import encode_object

@@ -13,7 +13,7 @@ from tinysnitch.client.control_client import ControlClient
 from tinysnitch.commandline.notes import print_note, print_snitch_error
 from tinysnitch.core.model.errors import RuleSyntaxError, SnitchError
 from tinysnitch.core.rules.rule import ProgramKind, Rule
-from tinysnitch.core.rules.text import parse_rule
+from tinysnitch.core.rules.rule_line import parse_rule
 from tinysnitch.core.tidy.proposal import Kind
 from tinysnitch.output.lines import print_object
 from tinysnitch.protocol.framing import encode_object

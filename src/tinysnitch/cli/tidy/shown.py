@@ -10,8 +10,8 @@ from datetime import datetime
 from tinysnitch.core.rules.secret_args import shorten_rule
 from tinysnitch.core.tidy.proposal import Kind
 from tinysnitch.protocol.messages import LearnedEntry, LearnedLine, ProposalEntry, WiderRule
+from tinysnitch.view.escape import escape_text, shorten_end, wrap_columns
 from tinysnitch.view.history.history_view import tell_moment
-from tinysnitch.view.text import escape_text, shorten_end, wrap_columns
 
 MOST_SHOWN = 8  # lines that go; of more the rest is counted
 TIDY_KEYS = {"y": "yes", "n": "no", "q": "quit"}

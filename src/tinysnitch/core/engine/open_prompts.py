@@ -34,7 +34,7 @@ from tinysnitch.core.prompts.prompt import Prompt, PromptKey, prompt_key_of
 from tinysnitch.core.prompts.proposal import Proposal, propose
 from tinysnitch.core.rules.changes import ChangedRule, Place, place_of
 from tinysnitch.core.rules.rule import Rule
-from tinysnitch.core.rules.text import format_rule
+from tinysnitch.core.rules.rule_line import format_rule
 
 _Program = tuple[AttributionSource, str, int | None]
 _Service = tuple[_Program, str, int]

@@ -10,9 +10,9 @@ from itertools import product
 import msgspec
 
 from tinysnitch.core.model.errors import RuleSyntaxError
+from tinysnitch.core.rules.quoting import BadWord, quote_word, split_words
 from tinysnitch.core.rules.rule import Rule
-from tinysnitch.core.rules.text import parse_rule
-from tinysnitch.core.rules.words import BadWord, quote_word, split_words
+from tinysnitch.core.rules.rule_line import parse_rule
 
 MAX_RULES = 256  # of one draft
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from tinysnitch.core.imports.draft import Draft, NotSayable, name_word
 from tinysnitch.core.model.errors import LineError
-from tinysnitch.core.rules.words import quote_word
+from tinysnitch.core.rules.quoting import quote_word
 
 _DENIED = {
     "denied-remote-domains": "remote-domains",

@@ -14,7 +14,7 @@ from tinysnitch.core.imports.draft import Draft, NotSayable, name_word
 from tinysnitch.core.imports.patterns import host_words, path_words, plain_words
 from tinysnitch.core.model.errors import LineError
 from tinysnitch.core.programs.interpreters import has_entry
-from tinysnitch.core.rules.words import quote_word
+from tinysnitch.core.rules.quoting import quote_word
 
 BEHIND = 1 << 30  # the rank of rules that decide only where none does at once
 _VERDICTS = {"allow": "allow", "deny": "deny", "reject": "deny"}

@@ -11,7 +11,7 @@ from enum import Enum
 import msgspec
 
 from tinysnitch.core.imports.draft import NotSayable, name_word
-from tinysnitch.core.rules.words import quote_word
+from tinysnitch.core.rules.quoting import quote_word
 
 MAX_ALTERNATIVES = 64
 

@@ -13,8 +13,8 @@ from binascii import unhexlify
 
 from tinysnitch.core.imports.draft import Draft, NotSayable
 from tinysnitch.core.model.errors import LineError
-from tinysnitch.core.model.raw_text import text_of
-from tinysnitch.core.rules.words import quote_word
+from tinysnitch.core.model.undecoded import text_of
+from tinysnitch.core.rules.quoting import quote_word
 
 _TUPLE = re.compile(r"### tuple ###\s*(.*)")
 _VERDICTS = {"allow": "allow", "deny": "deny", "reject": "deny"}

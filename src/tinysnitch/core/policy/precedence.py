@@ -21,7 +21,7 @@ from tinysnitch.core.policy.facts import WORDS, Facts, RemoteWords
 from tinysnitch.core.rules.network import parse_network
 from tinysnitch.core.rules.path_pattern import covers_pattern, escape_pattern
 from tinysnitch.core.rules.rule import PortRange, Program, ProgramKind, Remote, RemoteKind, Rule
-from tinysnitch.core.rules.text import format_rule
+from tinysnitch.core.rules.rule_line import format_rule
 
 _BY_NAME = (RemoteKind.NAME, RemoteKind.DOMAIN)
 _RANKS = {Verdict.DENY: 0, Verdict.ASK: 1, Verdict.ALLOW: 2}  # the lowest wins

@@ -19,7 +19,7 @@ from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.facts import WORDS, Facts, RemoteWords
 from tinysnitch.core.rules.network import ADDRESS_BITS, parse_network
 from tinysnitch.core.rules.path_pattern import compile_pattern
-from tinysnitch.core.rules.protocol_text import general_protocol
+from tinysnitch.core.rules.protocol_column import general_protocol
 from tinysnitch.core.rules.rule import PortRange, Program, ProgramKind, Remote, RemoteKind, Rule
 
 Pattern = TypeVar("Pattern", bound=Hashable)

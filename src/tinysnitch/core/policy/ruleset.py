@@ -26,7 +26,7 @@ from tinysnitch.core.policy.rule_index import RuleIndex
 from tinysnitch.core.policy.rule_keys import PROGRAM, KeyMaker
 from tinysnitch.core.policy.user_rules import has_turnable_path
 from tinysnitch.core.rules.rule import Program, ProgramKind, Rule
-from tinysnitch.core.rules.text import format_rule
+from tinysnitch.core.rules.rule_line import format_rule
 
 _REASONS = {
     Verdict.ALLOW: "allowed by a rule",

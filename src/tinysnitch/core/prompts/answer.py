@@ -18,8 +18,8 @@ from tinysnitch.core.model.process import (
 )
 from tinysnitch.core.programs.cgroup_owner import find_snap_owner, is_id
 from tinysnitch.core.prompts.choice import Choice, Lifetime, RemoteScope
-from tinysnitch.core.rules.port_text import ANY_PORT
-from tinysnitch.core.rules.protocol_text import general_protocol
+from tinysnitch.core.rules.port_column import ANY_PORT
+from tinysnitch.core.rules.protocol_column import general_protocol
 from tinysnitch.core.rules.rule import ANY_REMOTE, LAN, Program, ProgramKind, Remote, RemoteKind, Rule
 from tinysnitch.core.rules.secret_args import has_secret
 

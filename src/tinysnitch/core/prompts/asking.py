@@ -19,7 +19,7 @@ from tinysnitch.core.policy.decision import Decision
 from tinysnitch.core.policy.facts import RemoteWords
 from tinysnitch.core.policy.precedence import covers_remote
 from tinysnitch.core.prompts.lan_traffic import is_from_lan, is_lan_traffic
-from tinysnitch.core.rules.protocol_text import general_protocol
+from tinysnitch.core.rules.protocol_column import general_protocol
 from tinysnitch.core.rules.rule import ProgramKind, Remote, RemoteKind, Rule
 
 

@@ -37,7 +37,7 @@ from tinysnitch.core.policy.facts import RemoteWords
 from tinysnitch.core.policy.precedence import covers, covers_remote, may_overlap, resolve_rule
 from tinysnitch.core.prompts.answer import args_of_rule, can_be_remembered, is_by_link, rule_for_choice
 from tinysnitch.core.prompts.choice import Choice, Lifetime, RemoteScope
-from tinysnitch.core.rules.remote_text import format_remote
+from tinysnitch.core.rules.remote_column import format_remote
 from tinysnitch.core.rules.rule import LAN, Remote, RemoteKind, Rule
 
 _OF_DOMAIN, _OF_ANY = 2, 3  # remotes answered alike that teach the domain; domains that teach any remote

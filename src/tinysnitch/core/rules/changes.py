@@ -18,7 +18,7 @@ from enum import Enum
 import msgspec
 
 from tinysnitch.core.rules.rule import Rule
-from tinysnitch.core.rules.text import parse_rule
+from tinysnitch.core.rules.rule_line import parse_rule
 
 MAX_KEPT = 20
 MAX_SIZE = 128 * 1024  # characters of the lines of one change; what one key answers beyond that is a change of its own

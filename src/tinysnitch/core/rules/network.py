@@ -11,7 +11,7 @@ from ipaddress import AddressValueError, IPv6Address
 import msgspec
 
 from tinysnitch.core.model.flow import format_address
-from tinysnitch.core.rules.words import BadWord
+from tinysnitch.core.rules.quoting import BadWord
 
 ADDRESS_BITS = 128
 _V4_BASE = 0xFFFF << 32

@@ -6,7 +6,7 @@ A note is for people, and decides nothing. It is one line of visible characters,
 from datetime import UTC, datetime
 
 from tinysnitch.core.model.errors import SnitchError
-from tinysnitch.core.rules.words import BadWord, find_comment, visible_text
+from tinysnitch.core.rules.quoting import BadWord, find_comment, visible_text
 
 MAX_NOTE = 200  # characters of what a person writes
 

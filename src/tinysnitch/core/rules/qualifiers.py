@@ -8,8 +8,8 @@ from typing import Literal
 
 import msgspec
 
+from tinysnitch.core.rules.quoting import BadWord, quote_word
 from tinysnitch.core.rules.rule import Rule
-from tinysnitch.core.rules.words import BadWord, quote_word
 
 Value = str | int
 Field = Literal["user", "parent", "sha256", "iface", "until_s"]

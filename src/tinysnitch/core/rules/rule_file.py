@@ -5,7 +5,7 @@ To parse 10,000 lines takes 50 ms, and verdicts wait.
 
 from tinysnitch.core.model.errors import RuleSyntaxError
 from tinysnitch.core.rules.rule import Rule
-from tinysnitch.core.rules.text import lines_of, parse_line
+from tinysnitch.core.rules.rule_line import lines_of, parse_line
 
 MAX_ERRORS = 100
 

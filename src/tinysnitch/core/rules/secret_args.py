@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from tinysnitch.core.model.errors import RuleSyntaxError
 from tinysnitch.core.rules.rule import Rule
-from tinysnitch.core.rules.text import format_rule, parse_rule
+from tinysnitch.core.rules.rule_line import format_rule, parse_rule
 
 _LEFT = 4  # characters of a secret that stay, to tell one from another; fewer of a short one
 _LEFT_OF = 4  # at most one of so many

@@ -14,7 +14,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from tinysnitch.core.model.domain import find_registrable_domain
-from tinysnitch.core.rules.port_text import ANY_PORT, merge_ranges
+from tinysnitch.core.rules.port_column import ANY_PORT, merge_ranges
 from tinysnitch.core.rules.rule import ANY_REMOTE, ProgramKind, Remote, RemoteKind, Rule
 from tinysnitch.core.tidy.proposal import Kind, Proposal, chunks_of, effect_of_args, effect_of_domain
 from tinysnitch.core.tidy.scope_index import ScopeIndex

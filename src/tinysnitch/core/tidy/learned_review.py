@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.facts import Facts
 from tinysnitch.core.rules.rule import ANY_REMOTE, Rule
-from tinysnitch.core.rules.text import format_rule
+from tinysnitch.core.rules.rule_line import format_rule
 from tinysnitch.core.tidy.joins import KeepsArgs, join_args, join_domains, join_ports, widen_to_domain
 from tinysnitch.core.tidy.proposal import (
     Kind,

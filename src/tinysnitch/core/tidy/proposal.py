@@ -8,8 +8,8 @@ from msgspec.structs import replace
 
 from tinysnitch.core.model.flow import Direction
 from tinysnitch.core.model.verdict import Verdict
-from tinysnitch.core.rules.port_text import format_ports
-from tinysnitch.core.rules.protocol_text import Service, format_service
+from tinysnitch.core.rules.port_column import format_ports
+from tinysnitch.core.rules.protocol_column import Service, format_service
 from tinysnitch.core.rules.rule import ProgramKind, RemoteKind, Rule
 
 

@@ -11,7 +11,7 @@ import msgspec
 from tinysnitch.core.policy.facts import Facts
 from tinysnitch.core.policy.precedence import covers
 from tinysnitch.core.rules.rule import ProgramKind, RemoteKind, Rule
-from tinysnitch.core.rules.text import format_rule
+from tinysnitch.core.rules.rule_line import format_rule
 from tinysnitch.core.tidy.joins import KeepsArgs, is_sound, join_args, join_domains, join_ports
 from tinysnitch.core.tidy.proposal import Kind, Proposal, drop_together
 from tinysnitch.core.tidy.scope_index import ScopeIndex

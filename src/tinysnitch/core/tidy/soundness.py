@@ -20,7 +20,7 @@ from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.policy.precedence import is_narrower
 from tinysnitch.core.policy.user_rules import has_turnable_path
 from tinysnitch.core.rules.rule import Rule
-from tinysnitch.core.rules.text import format_rule
+from tinysnitch.core.rules.rule_line import format_rule
 from tinysnitch.core.tidy.scope_index import Scoped, ScopeIndex
 
 _STRICTNESS = {Verdict.ALLOW: 0, Verdict.ASK: 1, Verdict.DENY: 2}

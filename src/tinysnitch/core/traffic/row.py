@@ -10,7 +10,7 @@ from tinysnitch.core.model.flow import Direction
 from tinysnitch.core.model.process import program_of, uid_of
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.rules.rule import Rule
-from tinysnitch.core.rules.text import format_rule
+from tinysnitch.core.rules.rule_line import format_rule
 
 PRIVATE = "private"  # in place of a program that is counted and not named
 

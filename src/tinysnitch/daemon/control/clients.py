@@ -14,7 +14,7 @@ from tinysnitch.core.model.process import uid_of
 from tinysnitch.core.prompts.prompt import Prompt
 from tinysnitch.daemon.control.peer import ControlPeer
 from tinysnitch.daemon.control.permissions import Right
-from tinysnitch.daemon.control.unseen_questions import UnseenQuestions
+from tinysnitch.daemon.control.unseen_prompts import UnseenQuestions
 from tinysnitch.protocol import messages as msg
 from tinysnitch.protocol.framing import encode_frame
 

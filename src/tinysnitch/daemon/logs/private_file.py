@@ -16,7 +16,7 @@ from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.daemon.scheduling.follow import follow
 from tinysnitch.kernel.system.offload import Offload
 from tinysnitch.store.file_watch import watch_file
-from tinysnitch.store.text_file import errors_named, read_guarded
+from tinysnitch.store.whole_file import errors_named, read_guarded
 
 PRIVATE_FILE = "private"
 _HINT = "write a program's whole path on each line; `#` begins a comment"

@@ -19,9 +19,9 @@ from tinysnitch.core.model.process import program_of
 from tinysnitch.core.policy.decision import LEARNING
 from tinysnitch.core.prompts.answer import bounded, can_be_remembered
 from tinysnitch.core.prompts.proposal import choose_first_for_ever, learn_rule
-from tinysnitch.core.rules.learned_text import LEARN, PAUSE
-from tinysnitch.core.rules.text import format_rule
-from tinysnitch.core.rules.words import quote_word
+from tinysnitch.core.rules.learned_line import LEARN, PAUSE
+from tinysnitch.core.rules.quoting import quote_word
+from tinysnitch.core.rules.rule_line import format_rule
 from tinysnitch.daemon.logs.history_quota import HistoryQuota, Share
 from tinysnitch.daemon.logs.log_output import LogOutput
 from tinysnitch.daemon.options import LogFormat

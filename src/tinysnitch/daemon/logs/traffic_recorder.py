@@ -10,7 +10,7 @@ from threading import Lock
 
 from msgspec.structs import replace
 
-from tinysnitch.core.traffic.names import NameAsked
+from tinysnitch.core.traffic.asked_names import NameAsked
 from tinysnitch.core.traffic.row import PRIVATE, TrafficRow, without_names
 from tinysnitch.kernel.system.clock import read_instant
 from tinysnitch.kernel.system.offload import NoThread

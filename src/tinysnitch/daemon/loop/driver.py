@@ -31,8 +31,8 @@ from tinysnitch.daemon.rules.saver import RuleSaver
 from tinysnitch.daemon.rules.uses import UseCounts
 from tinysnitch.daemon.scheduling.failures import Failures
 from tinysnitch.daemon.scheduling.timers import SingleTimer
+from tinysnitch.daemon.traffic.dns_question_feed import QuestionFeed
 from tinysnitch.daemon.traffic.feed import TrafficFeed
-from tinysnitch.daemon.traffic.question_feed import QuestionFeed
 from tinysnitch.kernel.attribution.attribution import Attributor
 from tinysnitch.kernel.nfqueue.intake import FAILED, Drop, Hold, Intake, Intaken, Judge, Pass, unread
 from tinysnitch.kernel.nfqueue.queue import BATCH, Queue, QueuedPacket

@@ -26,7 +26,7 @@ from tinysnitch.kernel.system.offload import Offload
 from tinysnitch.kernel.system.resources import give_back_memory
 from tinysnitch.protocol.log_text import what_holds
 from tinysnitch.store.file_watch import watch_file, watch_folder
-from tinysnitch.store.text_file import is_being_written
+from tinysnitch.store.whole_file import is_being_written
 
 PASSWD = Path("/etc/passwd")
 AGAIN_S = 5.0  # how soon rules or facts that could not be read are tried again

@@ -16,13 +16,13 @@ from tinysnitch.core.model.verdict import Inspection
 from tinysnitch.core.policy.decision import Decision
 from tinysnitch.core.policy.ruleset import Ruleset
 from tinysnitch.core.policy.user_rules import is_own
-from tinysnitch.core.rules.port_text import LAST_PORT
-from tinysnitch.core.rules.program_text import split_program
-from tinysnitch.core.rules.protocol_text import Service, has_ports, parse_service
-from tinysnitch.core.rules.remote_text import parse_remote
+from tinysnitch.core.rules.port_column import LAST_PORT
+from tinysnitch.core.rules.program_column import split_program
+from tinysnitch.core.rules.protocol_column import Service, has_ports, parse_service
+from tinysnitch.core.rules.quoting import BadWord, Word, split_words
+from tinysnitch.core.rules.remote_column import parse_remote
 from tinysnitch.core.rules.rule import RemoteKind, Rule
-from tinysnitch.core.rules.text import format_rule
-from tinysnitch.core.rules.words import BadWord, Word, split_words
+from tinysnitch.core.rules.rule_line import format_rule
 from tinysnitch.daemon.control.permissions import Right
 from tinysnitch.daemon.requests.rule_permission import may_see_rule
 from tinysnitch.kernel.system.clock import read_instant

@@ -30,7 +30,7 @@ from tinysnitch.core.prompts.prompt import Prompt
 from tinysnitch.core.rules.changes import Act, ChangedRule, Deed, Place, place_of
 from tinysnitch.core.rules.note import made_by, note_of
 from tinysnitch.core.rules.rule import RemoteKind, Rule
-from tinysnitch.core.rules.text import format_rule, parse_rule
+from tinysnitch.core.rules.rule_line import format_rule, parse_rule
 from tinysnitch.daemon.control.clients import UNSAVED
 from tinysnitch.daemon.control.peer import Pause
 from tinysnitch.daemon.control.permissions import Right

@@ -9,17 +9,17 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from tinysnitch.core.model.errors import NotPermitted, SnitchError
-from tinysnitch.core.traffic.names import NamesQuestion
-from tinysnitch.core.traffic.questions import TrafficQuestion
+from tinysnitch.core.traffic.asked_names import NamesQuestion
+from tinysnitch.core.traffic.queries import TrafficQuestion
 from tinysnitch.daemon.control.peer import Pause
 from tinysnitch.daemon.control.permissions import Right
 from tinysnitch.daemon.logs.traffic_recorder import TrafficRecorder
+from tinysnitch.daemon.traffic.dns_question_feed import QuestionFeed
 from tinysnitch.daemon.traffic.feed import TrafficFeed
-from tinysnitch.daemon.traffic.question_feed import QuestionFeed
 from tinysnitch.kernel.system.clock import read_instant
 from tinysnitch.kernel.system.offload import NoThread, Offload
 from tinysnitch.protocol import messages as msg
-from tinysnitch.store.traffic.names_reader import NamesAnswer
+from tinysnitch.store.traffic.asked_names_reader import NamesAnswer
 from tinysnitch.store.traffic.traffic_reader import Answer, TrafficReader
 from tinysnitch.store.traffic.traffic_store import Written
 

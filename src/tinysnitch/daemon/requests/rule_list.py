@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from tinysnitch.core.policy.active_rules import ActiveRules
 from tinysnitch.core.rules.note import note_of
 from tinysnitch.core.rules.rule import Rule
-from tinysnitch.core.rules.text import format_rule
+from tinysnitch.core.rules.rule_line import format_rule
 from tinysnitch.daemon.rules.loader import RuleLoader
 from tinysnitch.daemon.rules.uses import UseCount
 from tinysnitch.protocol.messages import Explanation, RuleEntry, RuleSource

@@ -18,7 +18,7 @@ from tinysnitch.core.policy.user_rules import (
     is_own,
 )
 from tinysnitch.core.rules.rule import Rule
-from tinysnitch.core.rules.text import format_rule
+from tinysnitch.core.rules.rule_line import format_rule
 from tinysnitch.daemon.control.permissions import Right
 from tinysnitch.daemon.scheduling.timers import Pace
 

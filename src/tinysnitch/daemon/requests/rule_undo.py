@@ -12,7 +12,7 @@ from tinysnitch.core.engine.events import AnswersTakenBack
 from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.core.rules.changes import MAX_KEPT, Act, Change, ChangedRule, Deed, Place, Plan
 from tinysnitch.core.rules.rule import Rule
-from tinysnitch.core.rules.text import parse_rule
+from tinysnitch.core.rules.rule_line import parse_rule
 from tinysnitch.daemon.control.permissions import Right
 from tinysnitch.daemon.loop.driver import Driver
 from tinysnitch.daemon.requests.rule_permission import check_new_rule, check_owner, check_sees_all, may_see_rule

@@ -13,7 +13,7 @@ from tinysnitch.core.model.errors import NotPermitted, SnitchError
 from tinysnitch.core.policy.facts import Facts
 from tinysnitch.core.rules.changes import Act, Deed
 from tinysnitch.core.rules.rule import Rule
-from tinysnitch.core.rules.text import format_rule, parse_line, parse_rule
+from tinysnitch.core.rules.rule_line import format_rule, parse_line, parse_rule
 from tinysnitch.core.tidy.learned_review import Reviewed, may_be_taken, review
 from tinysnitch.core.tidy.proposal import Proposal
 from tinysnitch.core.tidy.rules_tidy import Gone, is_still_sound, propose

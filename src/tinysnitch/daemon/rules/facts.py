@@ -6,7 +6,7 @@ import msgspec
 
 from tinysnitch.core.policy.facts import Facts
 from tinysnitch.core.policy.references import Mentions
-from tinysnitch.core.rules.words import quote_word
+from tinysnitch.core.rules.quoting import quote_word
 from tinysnitch.daemon.rules.lists import HeldList, ListLoader
 from tinysnitch.daemon.rules.paths import PathFacts
 from tinysnitch.daemon.rules.users import UserIds

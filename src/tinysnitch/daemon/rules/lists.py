@@ -21,8 +21,8 @@ from typing import BinaryIO, Protocol
 import msgspec
 
 from tinysnitch.core.model.errors import SnitchError
-from tinysnitch.core.model.raw_text import MAX_BYTES
-from tinysnitch.core.rules.remote_text import is_list_name
+from tinysnitch.core.model.undecoded import MAX_BYTES
+from tinysnitch.core.rules.remote_column import is_list_name
 from tinysnitch.kernel.system.offload import Offload
 from tinysnitch.store.compiled_list import CompiledList, compile_list, map_compiled
 from tinysnitch.store.file_stamp import Stamp, read_stamp
@@ -31,7 +31,7 @@ from tinysnitch.store.locks import make_state_folder
 AGAIN_S = 60.0  # how soon lists that could not be read are tried again
 SHORT_BYTES = 256 << 10  # 10 000 names, read in 20 ms
 LIMIT_S = 300.0  # of compiling one list
-_MODULE = "tinysnitch.store.compile_list"
+_MODULE = "tinysnitch.store.list_compiler"
 
 _log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from heapq import nsmallest
 import msgspec
 
 from tinysnitch.core.policy.references import Mentions
-from tinysnitch.core.rules.words import quote_word
+from tinysnitch.core.rules.quoting import quote_word
 from tinysnitch.daemon.scheduling.timers import SingleTimer
 from tinysnitch.kernel.system.offload import Offload
 from tinysnitch.store.file_watch import Look, look_here, watch_ways

@@ -13,7 +13,7 @@ import msgspec
 from tinysnitch.core.model.clock import Instant
 from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.core.rules.rule import Rule
-from tinysnitch.core.rules.text import format_rule, parse_rule
+from tinysnitch.core.rules.rule_line import format_rule, parse_rule
 from tinysnitch.daemon.scheduling.timers import SingleTimer
 from tinysnitch.kernel.bpf.rule_uses import RuleUses
 from tinysnitch.kernel.system.clock import read_instant

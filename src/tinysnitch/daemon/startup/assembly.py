@@ -26,7 +26,7 @@ from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.daemon.control.clients import ControlClients
 from tinysnitch.daemon.control.permissions import Permissions
 from tinysnitch.daemon.control.server import ControlServer
-from tinysnitch.daemon.control.unseen_questions import UnseenQuestions
+from tinysnitch.daemon.control.unseen_prompts import UnseenQuestions
 from tinysnitch.daemon.instance import Identity, Instance
 from tinysnitch.daemon.logs.error_log import ErrorLog
 from tinysnitch.daemon.logs.log_output import LogOutput
@@ -59,9 +59,9 @@ from tinysnitch.daemon.scheduling.follow import follow
 from tinysnitch.daemon.scheduling.timers import SingleTimer
 from tinysnitch.daemon.startup.handover import find_first_number, names_handed_over
 from tinysnitch.daemon.startup.prompt_process import how_to_be_asked
+from tinysnitch.daemon.traffic.dns_question_feed import QuestionFeed
 from tinysnitch.daemon.traffic.feed import TrafficFeed
 from tinysnitch.daemon.traffic.kernel_rows import KernelRows
-from tinysnitch.daemon.traffic.question_feed import QuestionFeed
 from tinysnitch.kernel.attribution.attribution import Attributor
 from tinysnitch.kernel.bpf.programs import BpfPrograms
 from tinysnitch.kernel.netlink.addresses import AddressNews

@@ -24,7 +24,7 @@ from msgspec.structs import replace
 from tinysnitch.core.dns.belief import KnownName
 from tinysnitch.core.dns.names import Names
 from tinysnitch.core.model.errors import Malformed, SnitchError
-from tinysnitch.core.model.raw_text import bytes_of, text_of
+from tinysnitch.core.model.undecoded import bytes_of, text_of
 from tinysnitch.kernel.attribution.process_builder import ImageTable
 from tinysnitch.kernel.attribution.socket_holders import ProcessTable
 from tinysnitch.kernel.bpf.layout import IMAGE_ARGS_CUT, IMAGE_ARGS_UNREADABLE, IMAGE_DIRECTORY_CUT

@@ -62,7 +62,7 @@ from tinysnitch.protocol.log_lines import ReadyLine, format_time
 from tinysnitch.protocol.log_text import remarks_on_mode
 from tinysnitch.store.rule_groups import RuleGroups
 from tinysnitch.store.rules_file import RulesFile
-from tinysnitch.store.text_file import close_folder_to_readers, close_to_readers, is_open_to_others
+from tinysnitch.store.whole_file import close_folder_to_readers, close_to_readers, is_open_to_others
 
 DROPPED = "held packets, dropped at the end while questions about them were open"
 

@@ -17,8 +17,8 @@ import msgspec
 
 from tinysnitch.core.model.errors import unless_short
 from tinysnitch.core.model.process import CONTAINER, MEMORY_FILE, NO_GRAINS, Grains, Process
-from tinysnitch.core.model.raw_text import bytes_of
 from tinysnitch.core.model.tables import BoundedTable
+from tinysnitch.core.model.undecoded import bytes_of
 from tinysnitch.core.programs.cgroup_owner import owners_of_cgroup
 from tinysnitch.core.programs.program import Invocation, NamedProgram, identify_program
 from tinysnitch.kernel.attribution.process_image import bare_image_of

@@ -21,8 +21,8 @@ from tinysnitch.core.model.process import (
     AttributionSource,
     Process,
 )
-from tinysnitch.core.model.raw_text import bytes_of
 from tinysnitch.core.model.tables import BoundedTable
+from tinysnitch.core.model.undecoded import bytes_of
 from tinysnitch.kernel.attribution.process_builder import ProcessBuilder
 from tinysnitch.kernel.attribution.process_image import image_of
 from tinysnitch.kernel.attribution.socket_holders import SocketHolders

@@ -8,8 +8,8 @@ daemon of the same build left there; after that it answers who owns a socket, an
 - layout.py is not in git: hatch_build.py makes it of bpf/include/tinysnitch.h, with the compiled objects beside it.
 - `Image` (images.py) is what a process executed, with its paths as text.
 
-objects.py says which programs each object must hold, probe.py why BPF does not work here, handover.py takes over what
-another build's programs know of running conversations.
+objects.py says which programs each object must hold, probe.py why BPF does not work here, earlier_build.py takes over
+what another build's programs know of running conversations.
 
 Begin with programs.py, and with the header: bpf/include/tinysnitch.h.
 """

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from tinysnitch.core.model.raw_text import bytes_of, text_of
+from tinysnitch.core.model.undecoded import bytes_of, text_of
 from tinysnitch.kernel.bpf import layout
 from tinysnitch.kernel.bpf.layout import (
     ARGS_SIZE,

@@ -19,8 +19,7 @@ from tinysnitch.core.model.flow import Direction, Flow, is_of_link
 from tinysnitch.core.model.scope import Scope
 from tinysnitch.core.model.verdict import Grain, Inspection, Verdict, VerdictKey
 from tinysnitch.core.rules.rule import Rule
-from tinysnitch.kernel.bpf import handover as earlier_conversations
-from tinysnitch.kernel.bpf import layout
+from tinysnitch.kernel.bpf import earlier_build, layout
 from tinysnitch.kernel.bpf.images import Image, decode_image, encode_image
 from tinysnitch.kernel.bpf.layout import (
     FlowEntry,
@@ -304,7 +303,7 @@ class BpfPrograms:
         """Copy another build's: its programs judge until netfilter's rules refer to ours. Sockets are added before."""
         if not self.was_adopted:
             beside = (path for path in list_folder(self._folder.path.parent) if path != self._folder.path)
-            earlier_conversations.take_over(self._maps, beside)
+            earlier_build.take_over(self._maps, beside)
 
     def withdraw_process(self, pid: int, exec_id: int) -> None:
         """Undo `add_process` for a process that had ended before it: no hook will."""
@@ -382,7 +381,7 @@ def name_purpose(cgroup: Path, netns_cookie: int, scope: Scope) -> str:
     with opened_cgroup(cgroup) as cgroup_fd:
         cgroup_id = os.fstat(cgroup_fd).st_ino
     purpose = f"{read_digest()} {cgroup_id} {netns_cookie} {scope.value}"
-    return f"{earlier_conversations.LAYOUT}-{hashlib.sha256(purpose.encode()).hexdigest()[:16]}"
+    return f"{earlier_build.LAYOUT}-{hashlib.sha256(purpose.encode()).hexdigest()[:16]}"
 
 
 def open_settings(folder: PinFolder) -> BpfSettings:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from io import BufferedReader
 
 from tinysnitch.core.model.errors import unless_short
-from tinysnitch.core.model.raw_text import bytes_of
 from tinysnitch.core.model.tables import BoundedTable
+from tinysnitch.core.model.undecoded import bytes_of
 
 MAX_BYTES = 512 << 20  # takes a third of a second at 1.5 GB/s; a browser has some 250 MB
 LONGEST_SUM_S = 0.5  # for MAX_BYTES: if it seems longer, others had the processor meanwhile

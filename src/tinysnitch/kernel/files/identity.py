@@ -14,7 +14,7 @@ import time
 from pathlib import PurePosixPath
 
 from tinysnitch.core.model.errors import unless_short
-from tinysnitch.core.model.raw_text import bytes_of
+from tinysnitch.core.model.undecoded import bytes_of
 from tinysnitch.core.programs.cgroup_owner import SNAP_FOLDERS
 from tinysnitch.kernel.system.clock import read_boot_moment_ns
 from tinysnitch.kernel.system.proc_place import PROC

@@ -5,7 +5,7 @@ import stat
 from collections.abc import Sequence
 
 from tinysnitch.core.model.errors import unless_short
-from tinysnitch.core.model.raw_text import bytes_of, text_of
+from tinysnitch.core.model.undecoded import bytes_of, text_of
 from tinysnitch.kernel.files.identity import PROC_TYPE, TMPFS_TYPE, is_roots_mount, is_younger, read_file_system_type
 
 _MAX_PARTS = 128  # of a path and of all links on it, which takes 2 ms; there could be 80,000

@@ -11,7 +11,7 @@ from typing import Literal, TypeVar
 import msgspec
 
 from tinysnitch.core.model.errors import unless_short
-from tinysnitch.core.model.raw_text import text_of
+from tinysnitch.core.model.undecoded import text_of
 from tinysnitch.kernel.system.offload import Offload
 from tinysnitch.kernel.system.proc_place import PROC
 

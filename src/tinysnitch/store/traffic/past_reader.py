@@ -7,8 +7,8 @@ import sqlite3
 
 from tinysnitch.core.model.flow import format_address
 from tinysnitch.core.model.past import Past, PastQuestion
+from tinysnitch.store.traffic.interned import find_text, read_texts
 from tinysnitch.store.traffic.schema import ADDRESS, NAME, NOBODY, PROGRAM, domain_of
-from tinysnitch.store.traffic.texts import find_text, read_texts
 
 _OWN = "select allowed, denied from pairs where domain = ? and program = ? and uid = ?"
 _OTHER = """

@@ -12,13 +12,13 @@ from tinysnitch.core.model.domain import find_registrable_domain, normalize_name
 from tinysnitch.core.model.errors import Malformed, SnitchError
 from tinysnitch.core.model.flow import V4_PREFIX, format_protocol
 from tinysnitch.core.model.past import Past, PastQuestion
-from tinysnitch.core.traffic.names import NamesQuestion
-from tinysnitch.core.traffic.questions import By, TrafficLine, TrafficQuestion, TrafficTotal
+from tinysnitch.core.traffic.asked_names import NamesQuestion
+from tinysnitch.core.traffic.queries import By, TrafficLine, TrafficQuestion, TrafficTotal
 from tinysnitch.store.database import reason_of
-from tinysnitch.store.traffic.names_reader import NamesAnswer, find_names
+from tinysnitch.store.traffic.asked_names_reader import NamesAnswer, find_names
+from tinysnitch.store.traffic.interned import Filter, at_end, filter_of_program, read_texts
 from tinysnitch.store.traffic.past_reader import find_past
 from tinysnitch.store.traffic.schema import ADDRESS, HOUR_S, NAME, day_of
-from tinysnitch.store.traffic.texts import Filter, at_end, filter_of_program, read_texts
 
 LIMIT_S = 10.0  # of one question
 BY_HOURS_S = 48 * HOUR_S  # a question that looks back no farther is answered to the hour, others to the day

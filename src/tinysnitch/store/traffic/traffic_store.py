@@ -16,13 +16,13 @@ import msgspec
 from tinysnitch.core.model.flow import Direction
 from tinysnitch.core.model.process import share_of
 from tinysnitch.core.model.verdict import Verdict
-from tinysnitch.core.traffic.names import NameAsked
+from tinysnitch.core.traffic.asked_names import NameAsked
 from tinysnitch.core.traffic.row import TrafficRow
 from tinysnitch.store.database import Database, used_bytes
 from tinysnitch.store.traffic import batch, schema
 from tinysnitch.store.traffic.batch import WaitingName, WaitingRow
+from tinysnitch.store.traffic.interned import encode_text
 from tinysnitch.store.traffic.schema import HOUR_S
-from tinysnitch.store.traffic.texts import encode_text
 
 DAYS = 365
 MAX_BYTES = 200 << 20

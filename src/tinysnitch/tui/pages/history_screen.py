@@ -7,12 +7,12 @@ from rich.text import Text
 
 from tinysnitch.tui.pages.list_screen import render_frame
 from tinysnitch.tui.rows import CURSOR, as_key, join
+from tinysnitch.view.escape import cell_width
 from tinysnitch.view.history.table import Cell, Table, lay_out
 from tinysnitch.view.lookup import Lookup
 from tinysnitch.view.pages.history_page import HistoryPage
 from tinysnitch.view.pages.history_page_view import HistoryPageView, present_history_page
 from tinysnitch.view.pages.names_page import NamesPage, NamesPageView, present_names_page
-from tinysnitch.view.text import cell_width
 
 
 def draw_history(page: HistoryPage, lookup: Lookup, now: float, width: int, height: int) -> list[Text]:

@@ -11,8 +11,8 @@ from rich.text import Text
 from tinysnitch.tui.pages.table import GAP, Column, Row, list_rows
 from tinysnitch.tui.prompt_screen import LABELLED, behind_label, edit_rows
 from tinysnitch.tui.rows import CURSOR, QUIET, STRONG, WARNING, at_both_ends, flow, pieces_of, told_rows, wrap
+from tinysnitch.view.escape import cell_width, shorten_end, wrap_parts
 from tinysnitch.view.pages.list_frame import ListFrame
-from tinysnitch.view.text import cell_width, shorten_end, wrap_parts
 
 MARGIN = 1  # columns at each side
 LEAST_ROWS = 4  # of the list with its titles

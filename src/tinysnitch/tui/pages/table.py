@@ -9,8 +9,8 @@ import msgspec
 from rich.text import Text
 
 from tinysnitch.tui.rows import CURSOR, QUIET, as_key, join
+from tinysnitch.view.escape import cell_width
 from tinysnitch.view.span import Span, fit_cell, text_of
-from tinysnitch.view.text import cell_width
 
 GAP = 2  # columns between two of them
 Cell = tuple[Span, ...]

@@ -3,10 +3,10 @@
 from rich.text import Text
 
 from tinysnitch.tui.rows import CURSOR, QUIET, STRONG, URGENT, WARNING, as_key, at_both_ends, join
+from tinysnitch.view.escape import cell_width
 from tinysnitch.view.pages.call import Call
 from tinysnitch.view.pages.tabs import PageName, Tab, key_of
 from tinysnitch.view.span import fit_spans
-from tinysnitch.view.text import cell_width
 
 WITH_KEYS = 64  # columns from which on each name stands behind its key
 

@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from tinysnitch.core.rules.secret_args import shorten_rule
-from tinysnitch.core.traffic.questions import By, TrafficLine, TrafficTotal
+from tinysnitch.core.traffic.queries import By, TrafficLine, TrafficTotal
+from tinysnitch.view.escape import escape_text
 from tinysnitch.view.history.table import Cell, Table, format_bytes
 from tinysnitch.view.span import Span, Weight, span_of, spans_of_name
-from tinysnitch.view.text import escape_text
 
 NOT_NAMED = "(not named)"
 _NO_RULE = "(no rule)"

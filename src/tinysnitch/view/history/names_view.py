@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
 
-from tinysnitch.core.traffic.names import AskedName, AskingProgram, NamesTotal
+from tinysnitch.core.traffic.asked_names import AskedName, AskingProgram, NamesTotal
 from tinysnitch.view.history.history_view import NOT_NAMED, tell_moment
 from tinysnitch.view.history.table import Cell, Table, lay_out
 from tinysnitch.view.span import Span, Weight, span_of, spans_of_name

@@ -5,8 +5,8 @@ On a terminal the table is as wide as the terminal at most. Without a width (a p
 
 import msgspec
 
+from tinysnitch.view.escape import cell_width
 from tinysnitch.view.span import READABLE, Span, Weight, fit_cell, text_of
-from tinysnitch.view.text import cell_width
 
 GAP = "  "
 _LEAST_BAR, _MOST_BAR = 6, 30

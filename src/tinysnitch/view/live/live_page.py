@@ -15,8 +15,8 @@ import msgspec
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.prompts.answer import rule_for_choice
 from tinysnitch.core.prompts.choice import Choice, Lifetime, RemoteScope
-from tinysnitch.core.rules.text import format_rule
-from tinysnitch.core.rules.words import quote_word
+from tinysnitch.core.rules.quoting import quote_word
+from tinysnitch.core.rules.rule_line import format_rule
 from tinysnitch.protocol.messages import (
     AddRule,
     ConnectionsEnded,
@@ -29,14 +29,14 @@ from tinysnitch.protocol.messages import (
     RuleEntry,
     RuleWritten,
 )
-from tinysnitch.view.answer_words import name_lifetime
+from tinysnitch.view.answer_notice import name_lifetime
 from tinysnitch.view.keys import KEYS, Act, Forever, find_key
 from tinysnitch.view.line_edit import LineEdit
 from tinysnitch.view.live.connection import connection_of
+from tinysnitch.view.live.filter import parse_filter
 from tinysnitch.view.live.seen import TrafficSeen
 from tinysnitch.view.live.traffic import Meter, Traffic
 from tinysnitch.view.live.tree import Level, Node, Sort, grow
-from tinysnitch.view.live.words import parse_filter
 from tinysnitch.view.pages.list_page import ListPage, PageKey, Requests, Waiting
 from tinysnitch.view.pages.tabs import PageName
 from tinysnitch.view.prompt_state import next_scope

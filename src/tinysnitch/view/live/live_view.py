@@ -5,10 +5,11 @@ from collections.abc import Callable
 import msgspec
 
 from tinysnitch.core.model.flow import Direction
+from tinysnitch.core.rules.rule_line import parse_rule
 from tinysnitch.core.rules.secret_args import shorten_rule
-from tinysnitch.core.rules.text import parse_rule
 from tinysnitch.protocol.log_lines import format_time
 from tinysnitch.view.connection_view import name_of_path
+from tinysnitch.view.escape import escape_text
 from tinysnitch.view.live.live_page import LivePage, Told
 from tinysnitch.view.live.sizes import draw_line, format_rate, format_size
 from tinysnitch.view.live.traffic import Key
@@ -17,7 +18,6 @@ from tinysnitch.view.lookup import Lookup
 from tinysnitch.view.pages.list_frame import ListFrame, present_frame
 from tinysnitch.view.pages.list_page import key_of_row
 from tinysnitch.view.span import Line, Span, Weight, present_line, span_of, spans_of_name
-from tinysnitch.view.text import escape_text
 
 _INDENT = "  "
 MOST_PORTS = 3  # that are named behind a remote

@@ -1,14 +1,14 @@
 """The page of the history: the sums of `tinysnitch history`, and from a row to what is behind it.
 
 A row of programs leads to the domains of one, a row of domains to its names; Backspace goes back. Each step is one
-question to the daemon (core/traffic/questions.py), and the answer is kept until the next one.
+question to the daemon (core/traffic/queries.py), and the answer is kept until the next one.
 """
 
 from typing import ClassVar, TypeVar
 
 import msgspec
 
-from tinysnitch.core.traffic.questions import By, TrafficLine, TrafficQuestion, TrafficTotal
+from tinysnitch.core.traffic.queries import By, TrafficLine, TrafficQuestion, TrafficTotal
 from tinysnitch.protocol.messages import FromDaemon, HistoryEntry, HistoryTotal, ReadHistory, Request
 from tinysnitch.view.pages.list_page import ListPage, PageKey, Requests
 from tinysnitch.view.pages.tabs import PageName

@@ -6,15 +6,15 @@ from functools import lru_cache
 
 import msgspec
 
-from tinysnitch.core.traffic.questions import By, TrafficLine, TrafficQuestion
+from tinysnitch.core.traffic.queries import By, TrafficLine, TrafficQuestion
 from tinysnitch.view.connection_view import name_of_path
+from tinysnitch.view.escape import escape_text
 from tinysnitch.view.history.history_view import present_history, present_new, present_total
 from tinysnitch.view.history.table import Table
 from tinysnitch.view.lookup import Lookup
 from tinysnitch.view.pages.history_page import HistoryPage
 from tinysnitch.view.pages.list_frame import ListFrame, present_frame
 from tinysnitch.view.pages.list_page import key_of_row
-from tinysnitch.view.text import escape_text
 
 FindUser = Callable[[int], str | None]
 

@@ -2,12 +2,12 @@
 
 import msgspec
 
-from tinysnitch.core.rules.text import parse_rule
+from tinysnitch.core.rules.rule_line import parse_rule
 from tinysnitch.view.edit_view import EditView, present_edit
+from tinysnitch.view.escape import escape_text
 from tinysnitch.view.pages.list_page import COMES_BACK, GOES, ListPage
 from tinysnitch.view.prompt_view import KeyHint
 from tinysnitch.view.span import Line, Span, present_line
-from tinysnitch.view.text import escape_text
 
 _SIGNS = {GOES: (Span("- "),), COMES_BACK: (Span("+ "),)}  # a narrow screen has no room for labels
 

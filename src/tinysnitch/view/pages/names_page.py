@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import msgspec
 
-from tinysnitch.core.traffic.names import AskedName, AskingProgram, NamesQuestion, NamesTotal
+from tinysnitch.core.traffic.asked_names import AskedName, AskingProgram, NamesQuestion, NamesTotal
 from tinysnitch.protocol.messages import FromDaemon, NamesAsked, NamesProgram, NamesSum, ReadNames, Request
 from tinysnitch.view.connection_view import name_of_path
 from tinysnitch.view.history.history_view import tell_moment

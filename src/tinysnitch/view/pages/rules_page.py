@@ -12,7 +12,7 @@ from typing import ClassVar
 from tinysnitch.core.model.errors import RuleSyntaxError, SnitchError
 from tinysnitch.core.rules.changes import Act
 from tinysnitch.core.rules.note import MAX_NOTE, note_of, with_note
-from tinysnitch.core.rules.text import parse_rule
+from tinysnitch.core.rules.rule_line import parse_rule
 from tinysnitch.protocol.messages import (
     AddRule,
     ChangeEntry,
@@ -30,7 +30,7 @@ from tinysnitch.protocol.messages import (
     TakeBack,
     Undone,
 )
-from tinysnitch.view.answer_words import tell_undone
+from tinysnitch.view.answer_notice import tell_undone
 from tinysnitch.view.line_edit import LineEdit
 from tinysnitch.view.pages.list_page import COMES_BACK, GOES, ListPage, PageKey, Requests, Waiting
 from tinysnitch.view.pages.tabs import PageName

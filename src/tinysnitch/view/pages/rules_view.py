@@ -5,15 +5,15 @@ from datetime import datetime
 import msgspec
 
 from tinysnitch.core.model.verdict import Verdict
-from tinysnitch.core.rules.text import parse_rule
+from tinysnitch.core.rules.rule_line import parse_rule
 from tinysnitch.protocol.messages import RuleEntry, RuleSource
+from tinysnitch.view.escape import escape_text
 from tinysnitch.view.history.history_view import tell_moment
 from tinysnitch.view.pages.list_frame import ListFrame, present_frame
 from tinysnitch.view.pages.list_page import key_of_row
 from tinysnitch.view.pages.rules_page import RulesPage
 from tinysnitch.view.span import Line, Span, format_duration, present_line, span_of
 from tinysnitch.view.tables.rule_columns import NEVER, columns_of, remarks_of, tell_count, tell_last
-from tinysnitch.view.text import escape_text
 
 
 class RuleRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from tinysnitch.core.model.flow import Direction
 from tinysnitch.core.model.process import program_of
 from tinysnitch.core.prompts.prompt import Prompt
+from tinysnitch.core.rules.quoting import quote_word
 from tinysnitch.core.rules.secret_args import shorten_secrets
-from tinysnitch.core.rules.words import quote_word
 from tinysnitch.protocol.log_lines import ask_line_of
 from tinysnitch.protocol.log_text import WITH_PORTS
+from tinysnitch.view.escape import escape_text, shorten_end
 from tinysnitch.view.history.table import Cell, Table
 from tinysnitch.view.span import Span, Weight, format_time_left, span_of, spans_of_name
 from tinysnitch.view.tables.rule_columns import spans_of_path
-from tinysnitch.view.text import escape_text, shorten_end
 
 MOST_ARGS = 60  # columns of a program's arguments
 

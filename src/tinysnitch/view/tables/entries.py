@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from tinysnitch.view.escape import cell_width, escape_text, shorten_words, wrap_words
 from tinysnitch.view.history.table import Cell
 from tinysnitch.view.span import Span, Weight, text_of
-from tinysnitch.view.text import cell_width, escape_text, shorten_words, wrap_words
 
 LEAST_ROOM = 20  # columns for what is said, however narrow the terminal is
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 
 from tinysnitch.protocol.messages import ListEntry, ListState
+from tinysnitch.view.escape import escape_text
 from tinysnitch.view.history.table import Cell, Table, lay_out
 from tinysnitch.view.span import Span, Weight, fit_spans, format_duration, span_of
-from tinysnitch.view.text import escape_text
 
 _HEAD = ("list", "names", "addresses", "networks", "bad lines", "rules", "age")
 

@@ -26,12 +26,12 @@ from tinysnitch.protocol.log_lines import (
     parse_log_line,
 )
 from tinysnitch.protocol.log_text import WITH_PORTS, format_text
+from tinysnitch.view.escape import cell_width, escape_text, shorten_end, shorten_words
 from tinysnitch.view.history.history_view import tell_day, tell_moment
 from tinysnitch.view.history.table import GAP, Cell
 from tinysnitch.view.span import Span, Weight, fit_cell, spans_of_name, text_of
 from tinysnitch.view.tables.rule_columns import spans_of_path
 from tinysnitch.view.tables.rules_table import VERDICTS
-from tinysnitch.view.text import cell_width, escape_text, shorten_end, shorten_words
 
 LEAST_WHY = 14  # columns for what decided; with fewer it is left out
 _TIME_WIDTH, _EVENT_WIDTH = 8, 6

@@ -9,14 +9,14 @@ import msgspec
 
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.core.rules.qualifiers import format_qualifiers
+from tinysnitch.core.rules.quoting import split_words
 from tinysnitch.core.rules.rule import RemoteKind
+from tinysnitch.core.rules.rule_line import format_rule, parse_rule
 from tinysnitch.core.rules.secret_args import without_secrets
-from tinysnitch.core.rules.text import format_rule, parse_rule
-from tinysnitch.core.rules.words import split_words
 from tinysnitch.protocol.messages import RuleEntry, RuleSource
+from tinysnitch.view.escape import escape_text, shorten_end
 from tinysnitch.view.history.history_view import tell_day, tell_moment
 from tinysnitch.view.span import Span, Weight, format_duration, span_of, spans_of_name
-from tinysnitch.view.text import escape_text, shorten_end
 
 MOST_ARGS = 40  # columns of a program's arguments
 _BY = re.compile(r"by (\S+) (\d{4}-\d\d-\d\d) ?(.*)")  # how a note begins that tinysnitch wrote

@@ -8,10 +8,10 @@ import msgspec
 from tinysnitch.core.model.errors import RuleSyntaxError
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.protocol.messages import RuleEntry, RuleGroup
+from tinysnitch.view.escape import escape_text
 from tinysnitch.view.history.table import Cell, Table, lay_out
 from tinysnitch.view.span import Span, Weight, fit_spans, span_of
 from tinysnitch.view.tables.rule_columns import columns_of, remarks_of, tell_count, tell_last, tell_note
-from tinysnitch.view.text import escape_text
 
 VERDICTS = {Verdict.ALLOW: Weight.GOOD, Verdict.DENY: Weight.BAD, Verdict.ASK: Weight.WARNING}
 WIDE = 96  # columns from which on there is room for notes beside how often each rule decided

@@ -15,7 +15,7 @@ import msgspec
 from tinysnitch.core.model.verdict import Verdict
 from tinysnitch.protocol.log_text import what_holds
 from tinysnitch.protocol.messages import Mode, Status
-from tinysnitch.view.answer_words import HOW_TO_END, tell_mode
+from tinysnitch.view.answer_notice import HOW_TO_END, tell_mode
 from tinysnitch.view.history.table import Cell
 from tinysnitch.view.span import Span, Weight, fit_spans, format_duration
 from tinysnitch.view.tables.entries import Entry, Paragraph, lay_out_entries
