@@ -98,6 +98,28 @@ def test_a_question_that_is_gone(running: RunningServer, command: Command) -> No
     assert command("answer", "9", "yes") == (1, "", "tinysnitch: error: question 9 is not open\n")
 
 
+@pytest.mark.parametrize(
+    ("words", "lifetime"),
+    [
+        ("--for forever", Lifetime.QUIT),
+        ("--for forever --args", Lifetime.FOREVER),
+        ("--for forever --any-args", Lifetime.FOREVER),
+        ("--for 24h", Lifetime.DAY),
+    ],
+)
+def test_a_secret_is_written_forever_only_on_purpose(
+    running: RunningServer, command: Command, words: str, lifetime: Lifetime
+) -> None:
+    running.handler.prompts[4] = make_prompt(4, args=("--token", "0mWk3Zq8TxLr5Vb1Nc7H"))
+    told = command("answer", "4", "yes", *words.split())
+    assert (told.code, told.out) == (0, f"allow {lifetime.value}\n")
+    assert ("until the program ends" in told.err) is (lifetime is Lifetime.QUIT)
+
+
+def test_arguments_are_these_or_any(command: Command, running: RunningServer) -> None:
+    assert command("answer", "3", "yes", "--args", "--any-args").code == 2
+
+
 def test_that_the_rule_holds_a_secret_is_said(
     running: RunningServer, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:

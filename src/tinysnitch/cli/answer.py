@@ -10,7 +10,7 @@ from tinysnitch.commandline.notes import print_note
 from tinysnitch.core.model.connection import Connection
 from tinysnitch.core.model.errors import SnitchError
 from tinysnitch.core.model.verdict import Verdict
-from tinysnitch.core.prompts.answer import refusal_to_remember
+from tinysnitch.core.prompts.answer import bounded, holds_secret, refusal_to_remember
 from tinysnitch.core.prompts.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.output.lines import print_line
 from tinysnitch.protocol.messages import GiveAnswer, ListAsks, PromptShown, RuleWritten
@@ -24,6 +24,7 @@ _VERDICTS = {"yes": Verdict.ALLOW, "no": Verdict.DENY}
         "tinysnitch answer 3 yes",
         "tinysnitch answer 3 yes --for forever --domain",
         "tinysnitch answer 3 no --for quit --any-remote --any-port",
+        "tinysnitch answer 3 yes --for forever --args",
     ),
 )
 @click.argument("prompt_id", metavar="ID", type=Number(), shell_complete=complete_question)
@@ -44,6 +45,7 @@ _VERDICTS = {"yes": Verdict.ALLOW, "no": Verdict.DENY}
 @click.option("--any-remote", is_flag=True, help="Any remote, not just this name or address.")
 @click.option("--any-port", is_flag=True, help="Any port, not just this one.")
 @click.option("--any-args", is_flag=True, help="Any arguments of the program, not just these.")
+@click.option("--args", "keeps_args", is_flag=True, help="Write these arguments forever, also with a secret in them.")
 @socket_option
 def answer_command(
     prompt_id: int,
@@ -54,13 +56,17 @@ def answer_command(
     any_remote: bool,
     any_port: bool,
     any_args: bool,
+    keeps_args: bool,
     socket_path: str,
 ) -> None:
     """Answer the question ID, and print the rule that this makes.
 
     `tinysnitch asks` lists the open questions and their IDs. Without options the answer holds for 9 minutes, for this
-    remote, this port and these arguments.
+    remote, this port and these arguments. A secret among these is not written forever: as at a prompt, the answer then
+    holds until the program ends, unless --args or --any-args is given.
     """
+    if any_args and keeps_args:
+        raise click.UsageError("--args and --any-args cannot be combined", click.get_current_context())
     choice = Choice(
         verdict=_VERDICTS[word],
         lifetime=Lifetime(lifetime),
@@ -70,15 +76,25 @@ def answer_command(
     )
     with ControlClient(socket_path) as client:
         prompts = [shown.prompt for shown in client.ask(ListAsks(), PromptShown)]
+        connection = next((each.connection for each in prompts if each.prompt_id == prompt_id), None)
+        if connection and not keeps_args:
+            choice = _without_secret(connection, choice)
         written = client.ask_one(GiveAnswer(prompt_id, choice), RuleWritten)
     print_line(written.rule)
     if choice.lifetime not in (Lifetime.ONCE, Lifetime.QUIT):  # else it is written nowhere
         tell_of_secrets([written.rule])
-    for prompt in prompts:
-        if prompt.prompt_id == prompt_id and (note := _present_surprise(prompt.connection, choice)):
-            print_note(note)
+    if connection and (note := _present_surprise(connection, choice)):
+        print_note(note)
     if written.problem:
         raise SnitchError(written.problem, written.hint)
+
+
+def _without_secret(connection: Connection, choice: Choice) -> Choice:
+    """The choice; or until the program ends, as a prompt proposes it, where a rule for ever would hold a secret."""
+    if choice.lifetime is not Lifetime.FOREVER or not holds_secret(connection, choice):
+        return choice
+    print_note("the rule holds until the program ends: a secret is among its arguments (--args writes it all the same)")
+    return bounded(connection, choice)
 
 
 def _present_surprise(connection: Connection, choice: Choice) -> str | None:
