@@ -24,6 +24,9 @@ def key(code: Qt.Key, text: str = "", modifiers: Qt.KeyboardModifier = NONE, *, 
     [
         (key(Key.Key_Y, "y"), "y"),
         (key(Key.Key_Y, "Y", SHIFT), "Y"),
+        (key(Key.Key_Y, "Y"), "y"),  # Caps Lock
+        (key(Key.Key_Y, "y", SHIFT), "y"),  # Caps Lock with Shift
+        (key(Key.Key_D, "D"), "d"),
         (key(Key.Key_Question, "?", SHIFT), "question_mark"),
         (key(Key.Key_Tab, "\t"), "tab"),
         (key(Key.Key_Backtab, "", SHIFT), "shift+tab"),
@@ -46,7 +49,13 @@ def test_names_of_keys(event: QKeyEvent, name: str | None) -> None:
 def test_every_printable_character_is_its_own_name() -> None:
     """The names in the table of keys, and those that the editor of a rule knows."""
     typed = [chr(code) for code in range(0x20, 0x7F) if chr(code) != "?"]
-    assert [name_of_key(key(Key(ord(text.upper())), text)) for text in typed] == typed
+    shifts = [SHIFT if text.isupper() else NONE for text in typed]
+    events = [key(Key(ord(text.upper())), text, shift) for text, shift in zip(typed, shifts, strict=True)]
+    assert [name_of_key(event) for event in events] == typed
+
+
+def test_caps_lock_writes_capitals_into_a_text() -> None:
+    assert name_of_key(key(Key.Key_Y, "Y"), is_text=True) == "Y"
 
 
 def test_a_key_that_is_held_is_pressed_once() -> None:

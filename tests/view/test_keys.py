@@ -18,6 +18,8 @@ from tinysnitch.view.keys import (
     is_list_move,
     is_of_text,
     keys_of,
+    suggests_caps_lock,
+    without_caps_lock,
 )
 from tinysnitch.view.prompt_events import Leave
 from tinysnitch.view.prompt_state import Page
@@ -58,6 +60,21 @@ def test_moves_in_the_list_are_told_from_leaving_out() -> None:
 def test_a_capital_letter_is_no_key_and_told_why() -> None:
     assert hint_at("D") == "D is no key, d is: is Caps Lock on?"
     assert [hint_at(name) for name in ("x", "X", "?", "y", "Y", "N", "€")] == [""] * 7
+
+
+@pytest.mark.parametrize(
+    ("names", "is_on"),
+    [("U", True), ("UY", True), ("UYN", True), ("UYu", False), ("Y", False), ("yN", False), ("U1", True)],
+)
+def test_what_suggests_caps_lock(names: str, is_on: bool) -> None:
+    seems_on = False
+    for name in (*names, "tab", "question_mark", "enter"):
+        seems_on = suggests_caps_lock(name, seems_on)
+    assert seems_on is is_on
+
+
+def test_only_what_answers_forever_means_another_key_with_caps_lock_on() -> None:
+    assert [without_caps_lock(name) for name in ("Y", "N", "U", "y", "tab")] == ["y", "n", "U", "y", "tab"]
 
 
 @pytest.mark.parametrize(("name", "text"), [("н", ""), ("cyrillic_small_letter_en", "н"), ("η", "")])

@@ -353,6 +353,31 @@ def test_a_capital_letter_answers_nothing_and_is_told_why() -> None:
     assert (state.notice, selected_id(state)) == ("D is no key, d is: is Caps Lock on?", 1)
 
 
+@pytest.mark.parametrize(
+    ("names", "lifetime"),
+    [("UY", Lifetime.NINE_MINUTES), ("UoY", Lifetime.FOREVER), ("Y", Lifetime.FOREVER)],
+)
+def test_with_caps_lock_on_no_letter_answers_forever(names: str, lifetime: Lifetime) -> None:
+    """As far as a letter before it tells: Shift looks the same to a terminal."""
+    state = opened(1)
+    press(state, *names[:-1])
+    state = state.begin_anew()
+    state.handle(QuestionOpened(prompt_of(1)), 10.0)
+    state.guard.note_painted(10.0)
+    ((answer),) = press(state, names[-1], now=20.0)
+    assert answer.choice.lifetime is lifetime
+
+
+def test_a_click_and_an_edited_line_know_no_caps_lock() -> None:
+    state = opened(1)
+    press(state, "U")
+    ((answer),) = plain(state.handle(KeyPressed("Y", is_click=True), 10.0))
+    assert answer.choice.lifetime is Lifetime.FOREVER
+    state = opened(1)
+    press(state, "e", "U", "Y")
+    assert state.edit.text.endswith("UY")
+
+
 def test_what_is_told_of_a_wrong_key_is_over_with_a_right_one() -> None:
     state = opened(1)
     press(state, "D")

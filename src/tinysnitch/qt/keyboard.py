@@ -65,8 +65,9 @@ class HeldKeys:
         self._down.clear()
 
 
-def name_of_key(event: QKeyEvent) -> str | None:
-    """The key's name; None if it has none."""
+def name_of_key(event: QKeyEvent, *, is_text: bool = False) -> str | None:
+    """The key's name; None if it has none. Caps Lock makes no capital of it, except in a text that is typed: a capital
+    letter may answer forever, which takes Shift."""
     modifiers = event.modifiers()
     if event.key() in _WITH_CONTROL and modifiers == Qt.KeyboardModifier.ControlModifier:
         return _WITH_CONTROL[Qt.Key(event.key())]
@@ -77,7 +78,8 @@ def name_of_key(event: QKeyEvent) -> str | None:
     text = event.text()
     if text == "?":
         return "question_mark"
-    return text if len(text) == 1 and text.isprintable() else None
+    is_capital = is_text or bool(modifiers & Qt.KeyboardModifier.ShiftModifier)
+    return (text if is_capital else text.lower()) if len(text) == 1 and text.isprintable() else None
 
 
 def typed_at(stamp_ms: int, now: float) -> float:

@@ -256,7 +256,7 @@ class PromptWindow(QDialog):
         self.painted.emit()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        name = name_of_key(event)
+        name = name_of_key(event, is_text=self.is_editor)
         is_repeat = self._held.press(event)
         if event.matches(QKeySequence.StandardKey.Paste):
             if not is_repeat:

@@ -122,6 +122,7 @@ _OF_TEXTS = ("space", "backspace")  # named keys that belong to a text; Enter do
 _HINTS = ("is another keyboard layout on?", "is Caps Lock on?")
 _BY_LABEL = {"?": "question_mark"} | {key.label: key.names[0] for key in (*LIST_KEYS, *KEYS)}
 _BY_NAME = {name: key for key in KEYS for name in key.names}
+_FOREVER = tuple(name for key in KEYS if isinstance(key.effect, Forever) for name in key.names)
 _IN_LIST = _WHEEL | {name: key.act for key in LIST_KEYS for name in key.names}
 _HIDES = "hide the window (also Ctrl-C); the next question brings it back"
 WINDOW_KEYS = tuple(msgspec.structs.replace(key, meaning=_HIDES) if key.effect is Act.LEAVE else key for key in KEYS)
@@ -164,6 +165,17 @@ def hint_at(name: str, text: str = "") -> str:
         return f"{char} is no key: {_HINTS[0]}"
     is_capital = name.isupper() and name not in _BY_NAME and name.lower() in _BY_NAME
     return f"{name} is no key, {name.lower()} is: {_HINTS[1]}" if is_capital else ""
+
+
+def suggests_caps_lock(name: str, before: bool) -> bool:
+    """Whether Caps Lock seems to be on after this key, if it did so `before`: a letter tells, and of capitals one that
+    is no key, since the others are typed with Shift."""
+    return name.isupper() if len(name) == 1 and name.isalpha() and name not in _FOREVER else before
+
+
+def without_caps_lock(name: str) -> str:
+    """The key that is meant while Caps Lock seems to be on: one that answers forever takes Shift."""
+    return name.lower() if name in _FOREVER else name
 
 
 def is_chord(name: str) -> bool:

@@ -44,6 +44,8 @@ from tinysnitch.view.keys import (
     is_answer,
     is_hint,
     is_of_text,
+    suggests_caps_lock,
+    without_caps_lock,
 )
 from tinysnitch.view.line_edit import LineEdit, begin_edit, find_fault
 from tinysnitch.view.prompt_events import (
@@ -132,6 +134,7 @@ class PromptState:
         self._list_size = ListSized(0, 0)
         self._sent_together: frozenset[int] = frozenset()  # the other questions that our last answer was for
         self._is_edit_of_past = False  # the line of Page.EDIT is for a decision, and no answer
+        self._is_caps_lock = False  # it seems to be on
         self._ended: dict[int, str] = {}  # what is told of the last question that ended before our answer came
 
     def begin_anew(self) -> "PromptState":
@@ -139,6 +142,7 @@ class PromptState:
         state = PromptState(self._own_delay_s)
         state._take_settings(self.settings)
         state._lifetime = self._lifetime
+        state._is_caps_lock = self._is_caps_lock
         state.is_connected, state.trouble = self.is_connected, self.trouble
         state.mode, state.mode_ends_s, state.mode_news = self.mode, self.mode_ends_s, self.mode_news
         state._is_for_user = self._is_for_user
@@ -365,10 +369,20 @@ class PromptState:
 
     def _press(self, pressed: KeyPressed, now: float) -> Effect | None:
         """A key that counts, and answers nothing, shows that the person is at the question."""
+        pressed = self._as_meant(pressed)
         counts = self.guard.is_seen(now) and not self.guard.is_deaf(now, is_click=pressed.is_click)
         effect = self._take_key(pressed, now)
         is_ours = self.page is Page.EDIT or find_key(pressed.name) or find_list_act(pressed.name)
         return self._keep(now) if effect is None and is_ours and counts else effect
+
+    def _as_meant(self, pressed: KeyPressed) -> KeyPressed:
+        """A terminal sends `Y` for Shift with y, and for y with Caps Lock on. Another capital letter before it, which
+        is no key, tells that it is Caps Lock: then `Y` and `N` are `y` and `n`, until a small letter comes."""
+        if pressed.is_click or self.page is Page.EDIT:
+            return pressed
+        self._is_caps_lock = suggests_caps_lock(pressed.name, self._is_caps_lock)
+        is_caps_lock = self._is_caps_lock
+        return msgspec.structs.replace(pressed, name=without_caps_lock(pressed.name)) if is_caps_lock else pressed
 
     def _take_key(self, pressed: KeyPressed, now: float) -> Effect | None:
         if self.guard.is_deaf(now, is_click=pressed.is_click):

@@ -47,9 +47,19 @@ def test_with_how_often_each_decided() -> None:
         RuleEntry("allow b.test - -", RuleSource.FILE, count=0),
     ]
     head, *rows = (text_of(row) for row in lay_out_rules(used, (), NOW, 80))
+    assert rows.pop(1) == "    why"
     assert head.split()[-2:] == ["used", "last"]
     assert [row.split()[5:] for row in rows] == [["48,210", "19:40"], ["-", "never"]]
     assert text_of(lay_out_rules(used, (), NOW, WIDE)[1]).endswith("48,210  19:40  why")
+
+
+def test_on_a_narrow_terminal_a_note_stands_below_its_rule() -> None:
+    note = "by alice 2026-12-01 the shop of the office on the second floor"
+    entries = [RuleEntry(each.rule, each.source, group=each.group, note=note, count=1) for each in RULES]
+    rows = [text_of(row) for row in lay_out_rules(entries, GROUPS, NOW, 80)]
+    told = "    alice 1 Dec: the shop of the office on the second floor"
+    assert [at for at, row in enumerate(rows) if row == told] == [2, 4, 6, 8, 10, 16]
+    assert "sshd" in rows[15]
 
 
 def test_a_note_tells_who_made_the_rule_and_when() -> None:

@@ -1,7 +1,9 @@
-"""The rules as a table: one row each, in the columns of a rule, and a row before those of each group."""
+"""The rules as a table: one row each, in the columns of a rule, and a row before those of each group. Where there is
+little room a note is a row of its own below its rule."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
+from itertools import islice
 
 import msgspec
 
@@ -14,7 +16,7 @@ from tinysnitch.view.span import Span, Weight, fit_spans, span_of
 from tinysnitch.view.tables.rule_columns import columns_of, remarks_of, tell_count, tell_last, tell_note
 
 VERDICTS = {Verdict.ALLOW: Weight.GOOD, Verdict.DENY: Weight.BAD, Verdict.ASK: Weight.WARNING}
-WIDE = 96  # columns from which on there is room for notes beside how often each rule decided
+WIDE = 96  # columns from which on there is room for notes beside the rules
 _HEAD = ("", "rule", "remote", "port", "protocol", "program", "used", "last", "")
 _LEFT = frozenset({1, 2, 3, 4, 5, 7, 8})
 
@@ -27,18 +29,28 @@ def lay_out_rules(entries: Collection[RuleEntry], groups: Iterable[RuleGroup], n
     known = {group.group: group for group in groups}
     names = sorted({*filter(None, by_group), *known})
     in_order = [entry for name in (None, *names) for entry in by_group.get(name, ())]
-    if width < WIDE and any(entry.count is not None for entry in entries):
-        in_order = [msgspec.structs.replace(entry, note="") for entry in in_order]
-    table = Table(head=_HEAD, rows=tuple(_row_of(entry, now) for entry in in_order), left=_LEFT)
-    head, *rows = lay_out(table, width)
-    own = len(by_group.get(None, ()))
-    lines = [head, *rows[:own]] if in_order else []
+    below = [_note_below(entry, now, width) for entry in in_order]
+    shown = [msgspec.structs.replace(each, note="") if width < WIDE else each for each in in_order]
+    head, *rows = lay_out(Table(head=_HEAD, rows=tuple(_row_of(entry, now) for entry in shown), left=_LEFT), width)
+    blocks = zip(rows, below, strict=True)
+    lines = [head, *_take_lines(blocks, len(by_group.get(None, ())))] if in_order else []
     for name in names:
-        count = len(by_group.get(name, ()))
         lines += [*([()] if lines else []), fit_spans(_present_group(name, known.get(name)), width)]
-        lines += rows[own : own + count]
-        own += count
+        lines += _take_lines(blocks, len(by_group.get(name, ())))
     return lines
+
+
+def _take_lines(blocks: Iterator[tuple[Cell, tuple[Cell, ...]]], count: int) -> list[Cell]:
+    """The rows of so many rules, each with its note below."""
+    return [line for row, below in islice(blocks, count) for line in (row, *below)]
+
+
+def _note_below(entry: RuleEntry, now: datetime, width: int) -> tuple[Cell, ...]:
+    """The row of a note for which there is no room beside the rule."""
+    if width >= WIDE or not entry.note:
+        return ()
+    told = Span(escape_text(tell_note(entry.note, now)), weight=Weight.QUIET)
+    return (fit_spans((Span("    "), told), width),)
 
 
 def _present_group(name: str, group: RuleGroup | None) -> Cell:
