@@ -18,7 +18,7 @@ from tinysnitch.core.rules.qualifiers import QUALIFIERS
 from tinysnitch.core.rules.remote_text import REMOTE_FORMS
 from tinysnitch.core.rules.rule import ProgramKind
 from tinysnitch.core.rules.text import VERDICT, parse_rule
-from tinysnitch.core.rules.words import Form
+from tinysnitch.core.rules.words import Form, split_words
 
 _INTERFACES = "/sys/class/net"
 Complete = Callable[[click.Context, click.Parameter, str], list[Item]]
@@ -42,7 +42,7 @@ def complete_known_rule(context: click.Context, _param: click.Parameter, word: s
     rules = read_rules(context)
     if context.command.name == "move" or " " in word:
         return beginning_with(word, dict.fromkeys(rules, ""))
-    known = (rule.split() for rule in rules)
+    known = ([each.text for each in split_words(rule)] for rule in rules)
     following = (each[len(typed)] for each in known if tuple(each[: len(typed)]) == typed and len(each) > len(typed))
     return beginning_with(word, dict.fromkeys(following, ""))
 
