@@ -106,6 +106,11 @@ def test_words_of_rules(running: RunningServer, tmp_path: Path, line: str, expec
     assert set(expected) == {each for each in offer(line, tmp_path / "socket") if not each.startswith("--")}
 
 
+def test_a_quoted_word_of_a_known_rule_is_one_word(running: RunningServer, tmp_path: Path) -> None:
+    running.handler.rules = ["allow a.test 443 tcp '/opt/a b'"]
+    assert "/opt/a b" in offer("rules remove SOCKET allow a.test 443 tcp ", tmp_path / "socket")
+
+
 def test_programs_that_rules_name_are_offered_where_no_path_is_begun(running: RunningServer, tmp_path: Path) -> None:
     assert "/usr/bin/curl" in offer("explain SOCKET ", tmp_path / "socket")
 

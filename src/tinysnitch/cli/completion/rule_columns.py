@@ -15,7 +15,7 @@ from tinysnitch.core.rules.port_column import PORT_FORMS, SERVICES
 from tinysnitch.core.rules.program_column import PROGRAM_FORMS, format_program
 from tinysnitch.core.rules.protocol_column import PROTOCOL_FORMS
 from tinysnitch.core.rules.qualifiers import QUALIFIERS
-from tinysnitch.core.rules.quoting import Form
+from tinysnitch.core.rules.quoting import Form, split_words
 from tinysnitch.core.rules.remote_column import REMOTE_FORMS
 from tinysnitch.core.rules.rule import ProgramKind
 from tinysnitch.core.rules.rule_line import VERDICT, parse_rule
@@ -42,7 +42,7 @@ def complete_known_rule(context: click.Context, _param: click.Parameter, word: s
     rules = read_rules(context)
     if context.command.name == "move" or " " in word:
         return beginning_with(word, dict.fromkeys(rules, ""))
-    known = (rule.split() for rule in rules)
+    known = ([each.text for each in split_words(rule)] for rule in rules)
     following = (each[len(typed)] for each in known if tuple(each[: len(typed)]) == typed and len(each) > len(typed))
     return beginning_with(word, dict.fromkeys(following, ""))
 
