@@ -329,17 +329,6 @@ def test_what_is_found_once_the_window_is_gone_is_told_to_nobody(
     told[0]()
 
 
-def test_one_key_answers_all_of_a_program(stage: Stage) -> None:
-    stage.ask(1)
-    stage.ask(2, "long")
-    stage.wait_paint()
-    later = time.monotonic() + 1
-    stage.type("g", later)
-    stage.wait_paint()
-    stage.type("y", max(later, stage.ready_s))
-    assert [answer.prompt_id for answer in stage.link.answers] == [1, 2]
-
-
 def test_who_left_sees_the_window_again_with_the_next_question_and_its_delay(stage: Stage) -> None:
     stage.ask(1)
     stage.ask(3, "long")
