@@ -148,13 +148,6 @@ def test_a_key_of_whose_end_we_do_not_hear_keeps_it_for_a_moment(stage: Stage, m
     assert "curl wants to reach www.example.com" in stage.texts()
 
 
-def test_what_another_answered_is_told_with_the_next_question(stage: Stage) -> None:
-    for prompt_id, name in ((1, "question"), (2, "long")):
-        stage.ask(prompt_id, name)
-    stage.tell(QuestionClosed(1, "answered by alice"))
-    assert [text for text in stage.texts() if "answered by alice" in text] != []
-
-
 def test_a_key_typed_while_nothing_ran_does_not_count(stage: Stage) -> None:
     guard = stage.agent.state.guard
     guard.delay_s = WAIT_S
@@ -197,16 +190,6 @@ def test_a_key_that_waits_for_what_comes_with_it_shows_nothing(stage: Stage, mon
     monkeypatch.setattr(stage.window, "show_view", shown.append)
     stage.agent.press("y", stage.ready_s)
     assert (stage.agent._piece.holds_keys, shown) == (True, [])
-
-
-def test_a_further_question_changes_nothing_of_what_was_chosen(stage: Stage) -> None:
-    stage.ask(1)
-    stage.wait_paint()
-    later = time.monotonic() + 1
-    stage.type("f", later)
-    stage.ask(2, "long")
-    stage.type("y", later)
-    assert [(answer.prompt_id, answer.choice.lifetime) for answer in stage.link.answers] == [(1, Lifetime.FOREVER)]
 
 
 def test_who_edits_a_rule_whose_question_ends_keeps_the_window(stage: Stage) -> None:
@@ -281,15 +264,6 @@ def test_an_input_method_writes_into_the_line(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("key", ["h", "l"])
-def test_the_time_that_is_left_is_in_sight_behind_the_question_too(stage: Stage, key: str) -> None:
-    stage.ask(1)
-    stage.wait_paint()
-    stage.type(key, time.monotonic() + 1)
-    (told,) = [text for text in stage.texts() if text.startswith("any key goes back")]
-    assert told.endswith(" s, then deny")
-
-
-@pytest.mark.parametrize("key", ["h", "l"])
 def test_a_help_whose_question_is_gone_hides_no_other(stage: Stage, key: str) -> None:
     """The help is closed with the window, since nobody could see and close it."""
     stage.ask(1)
@@ -353,17 +327,6 @@ def test_what_is_found_once_the_window_is_gone_is_told_to_nobody(
     monkeypatch.setattr(prompt_agent, "ProgramFiles", lambda tell: told.append(tell) or SimpleNamespace(find=None))
     PromptAgent(PromptWindow(), DELAY_S)
     told[0]()
-
-
-def test_one_key_answers_all_of_a_program(stage: Stage) -> None:
-    stage.ask(1)
-    stage.ask(2, "long")
-    stage.wait_paint()
-    later = time.monotonic() + 1
-    stage.type("g", later)
-    stage.wait_paint()
-    stage.type("y", max(later, stage.ready_s))
-    assert [answer.prompt_id for answer in stage.link.answers] == [1, 2]
 
 
 def test_who_left_sees_the_window_again_with_the_next_question_and_its_delay(stage: Stage) -> None:

@@ -341,5 +341,3 @@ def test_what_was_learned_is_shown_with_both_lines_and_why(size: tuple[int, int]
     ]
     assert len(shown) == 3
     assert screen.index(shown[0]) < screen.index(shown[1]) < screen.index(shown[2])
-    state.handle(KeyPressed("w"), 12.0)
-    assert [text for text in shown if text in render_prompt(present_prompt(state, 13.0), *size).plain] == []
