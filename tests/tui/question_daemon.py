@@ -53,6 +53,7 @@ class QuestionDaemon(RequestHandler):
         self.read_count = 0  # how often they were asked for
         self._undo = self.undo = PlayedUndo()  # type: ignore[assignment]
         self.watchers: dict[int, Watcher] = {}
+        self.refusal = ""  # if set, the next answers are refused with this reason
         self.unsaved = ""  # why the rules of the next answers can't be saved
 
     def open(self, prompt: Prompt) -> None:
@@ -85,6 +86,8 @@ class QuestionDaemon(RequestHandler):
         self.attached.clear()
 
     def answer(self, prompt_id: int, answer: Choice | str, right: Right, together: int = 0) -> str:
+        if self.refusal:
+            raise SnitchError(self.refusal)
         if isinstance(answer, Choice):
             self.answers.put_nowait((prompt_id, answer))
         else:
